@@ -1,0 +1,1 @@
+"""End-to-end harness for Envoy Gateway on Istio ambient."""

@@ -1,0 +1,1 @@
+"""Who sends traffic: the ingress client from outside, the mesh client from inside a pod."""

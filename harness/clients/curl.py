@@ -1,0 +1,65 @@
+"""What is said to curl in the mesh client pod, and the JSON it answers for each transfer. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from harness.errors import Unjudged
+from harness.traffic import Answer, Answers, Request
+
+
+def arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: int, max_time: float) -> list[str]:
+    """One curl command line for all requests; more than one `at_once` go in parallel, else in turn.
+
+    Each transfer is a group of its own (`--next`): own id in x-request-id and user-agent, body dropped, and a
+    JSON object on standard output when it ends, whether or not it got an answer.
+    """
+    parallel = ["--parallel", "--parallel-immediate", "--parallel-max", str(at_once)] if at_once > 1 else []
+    groups: list[str] = []
+    for request, id_ in zip(requests, ids, strict=True):
+        headers = {"x-request-id": id_, **request.headers}
+        if request.host:
+            headers["host"] = request.host
+        groups += ["--next"] if groups else []
+        groups += ["--silent", "--max-time", f"{max_time:g}", "--output", "/dev/null", "--user-agent", f"e2e/{id_}"]
+        for name, value in headers.items():
+            groups += ["--header", f"{name}: {value}"]
+        groups += ["--write-out", f'{{"id":"{id_}","curl":%{{json}},"headers":%{{header_json}}}}\n', request.url]
+    return ["curl", *parallel, *groups]
+
+
+def answers(output: str, ids: Sequence[str]) -> Answers:
+    """What curl wrote, as answers in the order of `ids`.
+
+    Raises:
+        Unjudged: an id has no object, or what was written is not what curl writes: the send itself broke.
+    """
+    decoder, position, found = json.JSONDecoder(), 0, dict[str, Answer]()
+    text = output.strip()
+    while position < len(text):
+        try:
+            one, position = decoder.raw_decode(text, position)
+            found[one["id"]] = _answer(one)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unjudged(f"curl wrote no JSON at {position}: {text[position : position + 120]!r}") from error
+        while position < len(text) and text[position].isspace():
+            position += 1
+    missing = [id_ for id_ in ids if id_ not in found]
+    if missing:
+        raise Unjudged(f"{len(missing)} of {len(ids)} requests have no answer from curl, first {missing[0]}")
+    return Answers(tuple(found[id_] for id_ in ids))
+
+
+def _answer(one: dict[str, Any]) -> Answer:
+    said = one["curl"]
+    status = int(said["response_code"]) or None
+    return Answer(
+        id=one["id"],
+        status=status,
+        headers={name.lower(): ", ".join(values) for name, values in one["headers"].items()},
+        ms=float(said["time_total"]) * 1000,
+        error="" if status else str(said.get("errormsg") or f"curl exit {said.get('exitcode')}"),
+        local=f"{said['local_ip']}:{said['local_port']}" if said.get("local_ip") else "",
+    )

@@ -1,0 +1,72 @@
+"""What every cluster can do. Three stand behind it: kind, existing, emulated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.settings import ClusterKind
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One Helm install: `chart` is an archive's path or an oci:// reference (then with `version`)."""
+
+    name: str
+    chart: str
+    version: str
+    namespace: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Cluster(Protocol):
+    """A Kubernetes API with the means to fill it, look behind it, and take it away again."""
+
+    @property
+    def kind(self) -> ClusterKind:
+        """Which of the three it is; every result carries it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig file that reaches it. kind and emulated write one of their own, never the user's."""
+
+    @property
+    def context(self) -> str: ...
+
+    @property
+    def cannot_judge(self) -> Mapping[str, str]:
+        """Capabilities that this cluster lacks, each with the reason shown where a claim is skipped."""
+
+    def create(self) -> None:
+        """Makes it, or takes the one of exactly this name that is there already.
+
+        Raises:
+            BadInput: what was asked for cannot be done (missing tool, wrong context); nothing was made.
+            SetupFailed: it was tried and did not work.
+        """
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Puts image archives (docker save, OCI) on every node; does nothing where there are no nodes of ours."""
+
+    def install(self, release: Release) -> None:
+        """Puts one release in. Returns when the objects are there: readiness is awaited by the stack."""
+
+    def uninstall(self, release: Release) -> None: ...
+
+    def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
+        """A base URL (http://host:port) that reaches a TCP port of that pod, loopback ones included, for the block."""
+
+    def facts(self) -> Mapping[str, str]:
+        """Versions and settings worth having in a report (kind, node image, docker, what stands in for what)."""
+
+    def gather(self, into: Path) -> None:
+        """What only this cluster can tell (node logs, emulator logs), written below `into`. Never raises."""
+
+    def delete(self) -> None:
+        """Takes away what `create` and `install` made, and nothing else. Safe to call twice."""

@@ -1,0 +1,59 @@
+"""Every way this harness fails, each with one clear sentence and, where there is one, the remedy."""
+
+
+class HarnessError(Exception):
+    """Base of all. `exit_code` is what the command line ends with; `remedy` says what to do, or is empty."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\n  remedy: {self.remedy}" if self.remedy else text
+
+
+class BadInput(HarnessError):
+    """What was asked for cannot be done as asked. Raised before anything is made."""
+
+    exit_code = 2
+
+
+class SetupFailed(HarnessError):
+    """The cluster or the stack is broken: an ERROR in setup, never a FAILED claim."""
+
+
+class NotReady(SetupFailed):
+    """A bounded wait ran out."""
+
+    def __init__(self, what: str, *, within: float, tries: int, last_seen: str, remedy: str = "") -> None:
+        self.what, self.within, self.tries, self.last_seen = what, within, tries, last_seen
+        super().__init__(f"{what}: not within {within:g}s ({tries} tries); last seen: {last_seen}", remedy=remedy)
+
+
+class Terminal(SetupFailed):
+    """A wait ended early: what was seen does not heal by waiting."""
+
+    def __init__(self, what: str, *, after: float, seen: str, remedy: str = "") -> None:
+        self.what, self.after, self.seen = what, after, seen
+        super().__init__(f"{what}: cannot become true (seen after {after:.1f}s): {seen}", remedy=remedy)
+
+
+class CommandFailed(SetupFailed):
+    """A program ended with a status other than 0. Its last lines are in the message."""
+
+    def __init__(self, argv: list[str], code: int | None, output: str) -> None:
+        self.argv, self.code, self.output = argv, code, output
+        ended = "was stopped at its time limit" if code is None else f"ended with status {code}"
+        super().__init__(f"`{' '.join(argv[:6])}{' …' if len(argv) > 6 else ''}` {ended}: {_tail(output)}")
+
+
+class Unjudged(HarnessError):
+    """A claim could not be judged: a witness is missing or ambiguous. Never a pass."""
+
+
+def _tail(output: str, lines: int = 8) -> str:
+    kept = [line for line in output.strip().splitlines() if line.strip()][-lines:]
+    return "\n    ".join(kept) if kept else "(no output)"

@@ -1,0 +1,79 @@
+"""What was seen, by whom, for the test that runs now. Clients and proxies write to it; reports read it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One witness's word: `who` ("client", "waypoint access log", "limiter counter") saw `what`, `at` epoch seconds."""
+
+    who: str
+    what: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured time in seconds: `name` ("circuit breaker: Accepted to enforced") and what it was measured on."""
+
+    name: str
+    seconds: float
+    of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Text worth keeping with a result: `name` ends in .yaml, .json or .txt."""
+
+    name: str
+    text: str
+
+
+@dataclass
+class Ledger:
+    """The record of one test (or of the session's setup, for `test` = "")."""
+
+    test: str = ""
+    sightings: list[Sighting] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+
+    @property
+    def witnesses(self) -> list[str]:
+        """Who saw anything, each once, in order."""
+        return list(dict.fromkeys(s.who for s in self.sightings))
+
+
+_book: dict[str, Ledger] = {"": Ledger()}
+_current = ""
+
+
+def turn_to(test: str) -> Ledger:
+    """Opens the page of this test; all that is seen from now on is written there."""
+    global _current  # noqa: PLW0603  # pytest runs one test at a time in a process: so does the book
+    _current = test
+    return _book.setdefault(test, Ledger(test))
+
+
+def page(test: str = "") -> Ledger:
+    """The page of a test; an empty one if it saw nothing."""
+    return _book.setdefault(test, Ledger(test))
+
+
+def pages() -> list[Ledger]:
+    return list(_book.values())
+
+
+def saw(who: str, what: str) -> None:
+    page(_current).sightings.append(Sighting(who, what, time.time()))
+
+
+def measured(name: str, seconds: float, *, of: str = "") -> None:
+    page(_current).figures.append(Figure(name, seconds, of))
+
+
+def attach(name: str, text: str) -> None:
+    page(_current).attachments.append(Attachment(name, text))

@@ -1,0 +1,63 @@
+"""The one place that reads the environment. `make` passes its variables here; pytest options override them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from harness.errors import BadInput
+
+ClusterKind = Literal["kind", "existing", "emulated"]
+Keep = Literal["never", "on-failure", "always"]
+WaypointForm = Literal["binding", "patch", "listener"]
+
+
+class Settings(BaseSettings):
+    """What a run was asked to do. Each field is read from E2E_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="E2E_", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    cluster: ClusterKind = Field("kind", description="which cluster: kind, existing or emulated")
+    cluster_name: str = Field("mesh-e2e", pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")
+    keep: Keep = Field("never", description="keep what was made: never, on-failure, always")
+    versions: str = Field("", description="a version set's name; empty is the default one")
+    waypoint: WaypointForm = Field("binding", description="form of the waypoint manifest")
+    workers: int = Field(1, ge=0, le=9, description="kind worker nodes beside the control plane")
+    node_image: str = Field("", description="kind node image; empty is the version set's")
+    bundle: Path | None = Field(None, description="folder of charts and images made by `make bundle`")
+    kubeconfig: Path | None = Field(None, description="existing: the kubeconfig file")
+    context: str = Field("", description="existing: the context, by its exact name")
+    install: bool = Field(False, description="existing: install the stack (else test what is there)")
+    runs: Path = Field(Path("runs"), description="where each run's folder is made")
+    state: Path = Field(
+        Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "mesh-e2e",
+        description="records of what was made, for `make clean`",
+    )
+    delay_factor: float = Field(30.0, ge=1, description="emulated: measured propagation delays are divided by this")
+
+
+def read(**overrides: object) -> Settings:
+    """The settings of this process, with overrides (pytest options) applied.
+
+    Raises:
+        BadInput: a value is not allowed; the message names its variable and what is.
+    """
+    try:
+        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]  # checked by pydantic itself
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"{name}={first['input']!r}: {first['msg']}",
+            remedy=f"set E2E_{name.upper()} (or the make variable)",
+        ) from None
+
+
+def is_ci() -> bool:
+    """Whether a CI system runs us."""
+    return os.environ.get("CI", "") not in ("", "false", "0")

@@ -1,0 +1,19 @@
+"""Every bound of every wait, in seconds, once. A bound is a budget, not an expectation."""
+
+CLUSTER_CREATE = 300.0  # `kind create cluster`: 27 s seen on 2 cores
+IMAGE_LOAD = 300.0  # all archives of a bundle into all nodes: 41 s seen
+HELM = 180.0  # one helm command; readiness is awaited by us, not by helm
+ROLLOUT = 240.0  # a workload's pods, scheduled, pulled and ready
+TROUBLE_GRACE = 8.0  # how long a pull or crash reason must stand before it is final
+STATUS = 60.0  # a controller writes a condition: 0.1 s seen, 17 s after a leader change
+XDS_PROPAGATION = 45.0  # Accepted to enforced: 15.0 s seen for cluster changes, 0.1 s for routes
+POLICY_REMOVAL = 45.0  # deleted to no longer enforced: 15.0 s seen
+LOG_LINE = 20.0  # ztunnel logs a connection when it closes: 2 s productpage, 5 s ratings
+LIMITER_READY = 60.0  # the limiter has its rules and Envoy has reconnected to it
+PORT_FORWARD = 20.0  # kubectl prints its local port
+EXEC = 120.0  # one call of the mesh client, bursts on a slow backend included
+HTTP = 30.0  # one answer; v-delayed takes 7 s, and Envoy's own route time-out is 15 s
+HTTP_CONNECT = 5.0
+API = 30.0  # one Kubernetes API request
+DELETE = 60.0  # an object is gone
+GATHER = 90.0  # all of the diagnostics

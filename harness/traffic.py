@@ -1,0 +1,92 @@
+"""What is sent and what came back, as values. No I/O: the clients send, the suites judge."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import overload
+
+
+def unique(prefix: str) -> str:
+    """A name that no other run, test or attempt has used: fresh buckets, fresh log lines."""
+    return f"{prefix}-{uuid.uuid4().hex[:10]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One GET. `url` is a path for the ingress client and a whole http URL for the mesh client."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    host: str | None = None
+
+
+def get(url: str, *, host: str | None = None, **headers: str) -> Request:
+    """A GET; keyword names become header names: `x_user_id="john"` is `x-user-id: john`."""
+    return Request(url, MappingProxyType({k.replace("_", "-"): v for k, v in headers.items()}), host)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one request got.
+
+    `id` was sent as x-request-id and, because Envoy may replace that at the edge, also as `user-agent: e2e/<id>`.
+    `status` is None when no HTTP answer came; `error` then says why. `ms` is the time to the last byte.
+    `local` is the client's own address:port of that connection, where known.
+    """
+
+    id: str
+    status: int | None
+    headers: Mapping[str, str]
+    ms: float
+    error: str = ""
+    body: str = ""
+    local: str = ""
+
+    def header(self, name: str) -> str | None:
+        return self.headers.get(name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Sequence[Answer]):
+    """The history of one send, in the order sent."""
+
+    items: tuple[Answer, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> Answer: ...
+    @overload
+    def __getitem__(self, index: slice) -> Answers: ...
+    def __getitem__(self, index: int | slice) -> Answer | Answers:
+        return Answers(self.items[index]) if isinstance(index, slice) else self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self.items)
+
+    @property
+    def statuses(self) -> list[int | None]:
+        return [answer.status for answer in self.items]
+
+    @property
+    def ids(self) -> list[str]:
+        return [answer.id for answer in self.items]
+
+    def having(self, status: int | None) -> Answers:
+        return Answers(tuple(answer for answer in self.items if answer.status == status))
+
+    def header(self, name: str) -> list[str | None]:
+        return [answer.header(name) for answer in self.items]
+
+    @property
+    def slowest_ms(self) -> float:
+        return max((answer.ms for answer in self.items), default=0.0)
+
+    def __repr__(self) -> str:
+        counted = Counter(str(answer.status or answer.error or "no answer") for answer in self.items)
+        return f"<{len(self.items)} answers: " + ", ".join(f"{k} x {n}" for k, n in counted.items()) + ">"

@@ -1,0 +1,216 @@
+"""Version sets: a row of the matrix each. Charts, images and refusals follow from a set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import pydantic
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from harness.errors import BadInput
+
+FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
+
+# YAML reads 1.30 as a number and loses its zero; a version that is not text is therefore refused, by pydantic.
+Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$")]
+Minor = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
+Range = tuple[Minor, Minor]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GatewayApi(_Strict):
+    """The Gateway API definitions: bundle version and channel."""
+
+    bundle: Version
+    channel: Literal["standard", "experimental"]
+
+
+class EnvoyGatewayLimits(_Strict):
+    kubernetes: Range
+    bundle: Version
+
+
+class Limits(_Strict):
+    istio: Mapping[Minor, Range]
+    envoy_gateway: Mapping[Minor, EnvoyGatewayLimits]
+
+
+class Chart(NamedTuple):
+    """A Helm chart: where it is pulled from, its version there, and its file name in a bundle."""
+
+    name: str
+    reference: str
+    version: str
+
+    @property
+    def archive(self) -> str:
+        return f"{self.name}-{self.version}.tgz"
+
+
+class VersionSet(_Strict):
+    """One row of the matrix, checked against what is known to be impossible."""
+
+    name: str
+    proven: str = "not yet"
+    kubernetes: Version
+    node_image: str = ""
+    istio: Version
+    envoy_gateway: Version
+    envoy: Version
+    ratelimit: Annotated[str, Field(min_length=7), BeforeValidator(str)]
+    gateway_api: GatewayApi
+    bookinfo: Version
+    redis: Version
+    curl: Version
+    fortio: Version
+
+    @property
+    def node(self) -> str:
+        """The kind node image."""
+        return self.node_image or f"kindest/node:v{self.kubernetes}"
+
+    @property
+    def istio_hub(self) -> str:
+        """Istio's images and Bookinfo moved with 1.30."""
+        return "docker.io/istio" if minor(self.istio) < (1, 30) else "registry.istio.io/release"
+
+    @property
+    def charts(self) -> dict[str, Chart]:
+        """Charts by short name, in no particular order."""
+        home = (
+            "oci://gcr.io/istio-release/charts"
+            if minor(self.istio) < (1, 30)
+            else "oci://registry.istio.io/release/charts"
+        )
+        istio = {n: Chart(n, f"{home}/{n}", self.istio) for n in ("base", "cni", "istiod", "ztunnel")}
+        eg = Chart("gateway-helm", "oci://docker.io/envoyproxy/gateway-helm", f"v{self.envoy_gateway}")
+        return istio | {"gateway-helm": eg}
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Every image the stack runs, by role; the node image is apart, in `node`."""
+        hub = self.istio_hub
+        bookinfo = {
+            f"bookinfo-{app}": f"{hub}/examples-bookinfo-{app}:{self.bookinfo}"
+            for app in (
+                "productpage-v1",
+                "details-v1",
+                "ratings-v1",
+                "reviews-v1",
+                "reviews-v2",
+                "reviews-v3",
+            )
+        }
+        return {
+            "pilot": f"{hub}/pilot:{self.istio}-distroless",
+            "install-cni": f"{hub}/install-cni:{self.istio}-distroless",
+            "ztunnel": f"{hub}/ztunnel:{self.istio}-distroless",
+            "gateway": f"docker.io/envoyproxy/gateway:v{self.envoy_gateway}",
+            "envoy": f"docker.io/envoyproxy/envoy:distroless-v{self.envoy}",
+            "ratelimit": f"docker.io/envoyproxy/ratelimit:{self.ratelimit}",
+            "redis": f"docker.io/library/redis:{self.redis}",
+            "curl": f"docker.io/curlimages/curl:{self.curl}",
+            "fortio": f"docker.io/fortio/fortio:{self.fortio}",
+            **bookinfo,
+        }
+
+    @property
+    def summary(self) -> str:
+        """One line that names the row."""
+        return (
+            f"kubernetes {self.kubernetes}  istio {self.istio} ambient  envoy-gateway v{self.envoy_gateway}  "
+            f"gateway-api v{self.gateway_api.bundle} {self.gateway_api.channel}"
+        )
+
+
+class Versions(_Strict):
+    """All of versions.yaml."""
+
+    default: str
+    sets: Mapping[str, VersionSet]
+    limits: Limits
+
+    def pick(self, name: str = "") -> VersionSet:
+        """The set of that name (the default for an empty one), if it is not known to be impossible.
+
+        Raises:
+            BadInput: there is no such set, or its versions cannot work together; the message says why.
+        """
+        chosen = self.sets.get(name or self.default)
+        if chosen is None:
+            known = ", ".join(self.sets)
+            raise BadInput(f"no version set is named {name!r}", remedy=f"use one of: {known} (versions.yaml)")
+        reasons = impossible(chosen, self.limits)
+        if reasons:
+            raise BadInput(
+                f"version set {chosen.name!r} cannot work: " + "; ".join(reasons),
+                remedy="change it in versions.yaml, whose `limits` say what goes together",
+            )
+        return chosen
+
+
+def minor(version: str) -> tuple[int, int]:
+    """(1, 29) of "1.29.6"."""
+    first, second = version.split(".")[:2]
+    return int(first), int(second)
+
+
+def impossible(row: VersionSet, limits: Limits) -> list[str]:
+    """Why a set cannot work, one sentence each; empty when nothing is known against it."""
+    reasons: list[str] = []
+    kubernetes = minor(row.kubernetes)
+    label = "{}.{}".format
+
+    def outside(what: str, allowed: Range) -> None:
+        low, high = allowed
+        if not minor(low) <= kubernetes <= minor(high):
+            reasons.append(f"{what} runs on Kubernetes {low} to {high}, not on {row.kubernetes}")
+
+    istio, eg = label(*minor(row.istio)), label(*minor(row.envoy_gateway))
+    if istio in limits.istio:
+        outside(f"Istio {row.istio}", limits.istio[istio])
+    else:
+        reasons.append(f"Istio {istio} is unknown here (known: {', '.join(limits.istio)})")
+    if eg in limits.envoy_gateway:
+        known = limits.envoy_gateway[eg]
+        outside(f"Envoy Gateway {row.envoy_gateway}", known.kubernetes)
+        if minor(row.gateway_api.bundle) < minor(known.bundle):
+            reasons.append(
+                f"Envoy Gateway {row.envoy_gateway} needs the Gateway API bundle {known.bundle} of its chart, "
+                f"not {row.gateway_api.bundle}"
+            )
+    else:
+        reasons.append(f"Envoy Gateway {eg} is unknown here (known: {', '.join(limits.envoy_gateway)})")
+    if row.gateway_api.channel == "standard":
+        reasons.append("Envoy Gateway needs the experimental channel of the Gateway API (TCPRoute, TLSRoute)")
+    return reasons
+
+
+def load(file: Path = FILE) -> Versions:
+    """Reads and checks versions.yaml.
+
+    Raises:
+        BadInput: it is missing, is not YAML, or a field is wrong; the message names the field.
+    """
+    try:
+        raw = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        raise BadInput(f"{file} is missing", remedy="restore it: git checkout versions.yaml") from None
+    except yaml.YAMLError as error:
+        raise BadInput(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        for name, row in (raw.get("sets") or {}).items():
+            row["name"] = name
+        return Versions.model_validate(raw)
+    except (AttributeError, TypeError):
+        raise BadInput(f"{file} has no `sets` of names to versions") from None
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{file}: {where}: {first['msg']} (got {first['input']!r})") from None

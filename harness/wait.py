@@ -1,0 +1,103 @@
+"""The one place that waits. Bounded, ended early by what cannot heal, and loud about what it last saw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import tenacity
+
+from harness import progress
+from harness.errors import NotReady, Terminal
+
+T = TypeVar("T")
+
+
+def until(
+    observe: Callable[[], T],
+    want: Callable[[T], bool],
+    *,
+    what: str,
+    within: float,
+    every: float = 0.5,
+    hopeless: Callable[[T], str | None] = lambda _: None,
+    transient: tuple[type[Exception], ...] = (),
+    show: Callable[[T], str] = repr,
+    remedy: str = "",
+) -> T:
+    """Observes until `want` holds, and returns what was observed then.
+
+    `within` and `every` are seconds. `hopeless` returns why an observation cannot heal, or None. Only the
+    exceptions in `transient` are taken for "not yet" (each is reported); any other ends the wait at once.
+
+    Raises:
+        NotReady: `within` ran out. It says what was awaited, how long, how many tries, what was last seen.
+        Terminal: an observation was hopeless.
+    """
+    started = time.monotonic()
+    seen = "nothing"
+
+    def attempt() -> T:
+        nonlocal seen
+        try:
+            observed = observe()
+        except transient as error:
+            seen = f"{type(error).__name__}: {_short(str(error))}"
+            progress.awaiting(what, seen)
+            raise
+        seen = _short(show(observed))
+        if want(observed):
+            return observed
+        reason = hopeless(observed)
+        if reason:
+            raise Terminal(what, after=time.monotonic() - started, seen=reason, remedy=remedy)
+        progress.awaiting(what, seen)
+        raise _NotYet
+
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_delay(within),
+        wait=tenacity.wait_fixed(every),
+        retry=tenacity.retry_if_exception_type((_NotYet, *transient)),
+    )
+    try:
+        return retrying(attempt)
+    except tenacity.RetryError as error:
+        tries = error.last_attempt.attempt_number
+        raise NotReady(what, within=within, tries=tries, last_seen=seen, remedy=remedy) from error
+
+
+def throughout(
+    observe: Callable[[], T], want: Callable[[T], bool], *, what: str, lasting: float, every: float = 0.5
+) -> T:
+    """Observes for `lasting` seconds; every observation must be wanted, and there is at least one.
+
+    Raises:
+        NotReady: an observation was not wanted.
+    """
+    started, tries = time.monotonic(), 0
+    while True:
+        observed = observe()
+        tries += 1
+        if not want(observed):
+            after = time.monotonic() - started
+            raise NotReady(f"{what} (held {after:.1f}s only)", within=lasting, tries=tries, last_seen=repr(observed))
+        if time.monotonic() - started >= lasting:
+            return observed
+        pause(every, why=what)
+
+
+def pause(seconds: float, *, why: str) -> None:
+    """Lets time pass where time itself is the subject (a window's end, a dwell); `why` is shown."""
+    if seconds > 1:
+        progress.awaiting(why, f"{seconds:.0f}s")
+    time.sleep(seconds)
+
+
+class _NotYet(Exception):
+    """Not an error: another try is due."""
+
+
+def _short(text: Any, limit: int = 600) -> str:
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
