@@ -53,7 +53,7 @@ _current = ""
 
 def turn_to(test: str) -> Ledger:
     """Opens the page of this test; all that is seen from now on is written there."""
-    global _current  # noqa: PLW0603  # pytest runs one test at a time in a process: so does the book
+    global _current  # pytest runs one test at a time in a process: so does the book
     _current = test
     return _book.setdefault(test, Ledger(test))
 

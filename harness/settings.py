@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import pydantic
 from pydantic import Field
@@ -61,3 +61,33 @@ def read(**overrides: object) -> Settings:
 def is_ci() -> bool:
     """Whether a CI system runs us."""
     return os.environ.get("CI", "") not in ("", "false", "0")
+
+
+def github_summary() -> Path | None:
+    """The file whose Markdown GitHub Actions shows on a run's page; None elsewhere."""
+    path = os.environ.get("GITHUB_STEP_SUMMARY", "")
+    return Path(path) if path else None
+
+
+class CiBuild(NamedTuple):
+    """The CI build that runs us: `name` and `number` as people know it, `url` to click."""
+
+    system: str
+    name: str
+    number: int
+    url: str
+
+
+def ci_build() -> CiBuild | None:
+    """The build, as GitHub Actions names it; None elsewhere."""
+    env = os.environ
+    run = env.get("GITHUB_RUN_ID", "")
+    if not run:
+        return None
+    number = env.get("GITHUB_RUN_NUMBER", "")
+    return CiBuild(
+        "GitHub Actions",
+        f"{env.get('GITHUB_WORKFLOW', '')} #{number}".strip(),
+        int(number) if number.isdigit() else 0,
+        f"{env.get('GITHUB_SERVER_URL', '')}/{env.get('GITHUB_REPOSITORY', '')}/actions/runs/{run}",
+    )

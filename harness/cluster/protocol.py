@@ -59,6 +59,9 @@ class Cluster(Protocol):
 
     def uninstall(self, release: Release) -> None: ...
 
+    def definitions(self, release: Release) -> list[dict[str, Any]]:
+        """The custom resource definitions (and the policies that guard them) which this release's chart brings."""
+
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
         """A base URL (http://host:port) that reaches a TCP port of that pod, loopback ones included, for the block."""
 

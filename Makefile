@@ -1,0 +1,91 @@
+# Every target is a step that also runs alone. Variables reach the harness through harness/settings.py.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+T ?= suites
+
+export E2E_CLUSTER := $(CLUSTER)
+export E2E_CLUSTER_NAME := $(CLUSTER_NAME)
+export E2E_VERSIONS := $(VERSIONS)
+export E2E_KEEP := $(KEEP)
+export E2E_BUNDLE := $(BUNDLE)
+export E2E_NODE_IMAGE := $(NODE_IMAGE)
+export E2E_WORKERS := $(WORKERS)
+export E2E_WAYPOINT := $(WAYPOINT)
+export E2E_KUBECONFIG := $(KUBECONFIG_FILE)
+export E2E_CONTEXT := $(CONTEXT)
+export E2E_INSTALL := $(INSTALL)
+export E2E_DELAY_FACTOR := $(DELAY_FACTOR)
+
+.DEFAULT_GOAL := help
+
+##@ Use
+
+.PHONY: test
+test: $(BIN)/.installed ## the harness's own tests: no cluster, no Docker
+	$(BIN)/pytest tests
+
+.PHONY: e2e
+e2e: $(BIN)/.installed ## the flow, end to end (CLUSTER=kind|existing|emulated, T=suites/ingress, KEEP=always)
+	$(BIN)/pytest $(T)
+
+.PHONY: doctor
+doctor: $(BIN)/.installed ## what this machine lacks for a run, each with its remedy
+	$(BIN)/mesh-e2e doctor
+
+.PHONY: images
+images: $(BIN)/.installed ## every image that a version set needs (VERSIONS=name)
+	$(BIN)/mesh-e2e images
+
+.PHONY: bundle
+bundle: $(BIN)/.installed ## charts and images into a folder, for runs without a network (BUNDLE=folder)
+	$(BIN)/mesh-e2e bundle $(or $(BUNDLE),bundle)
+
+.PHONY: clean
+clean: $(BIN)/.installed ## take away what killed or kept runs left
+	$(BIN)/mesh-e2e clean
+
+##@ Measure
+
+.PHONY: bench
+bench: $(BIN)/.installed ## seconds of each stage and suite, and what the harness itself costs
+	$(BIN)/mesh-e2e bench
+
+.PHONY: faults
+faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them (CLUSTER=emulated|kind)
+	$(BIN)/mesh-e2e faults
+
+##@ Develop
+
+.PHONY: check
+check: $(BIN)/.installed-dev ## lint, types, layers, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest tests
+
+.PHONY: lock
+lock: ## write requirements.lock and requirements-dev.lock anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra emulated --universal --generate-hashes --no-annotate --no-emit-index-url \
+	  --quiet --custom-compile-command "make lock" --output-file requirements.lock
+	uv pip compile pyproject.toml --extra emulated --group dev --universal --generate-hashes --no-annotate \
+	  --no-emit-index-url --quiet --custom-compile-command "make lock" --output-file requirements-dev.lock
+
+.PHONY: help
+help: ## this
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(BIN)/.installed-dev: requirements-dev.lock $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@touch $@

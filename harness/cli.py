@@ -1,0 +1,107 @@
+"""`mesh-e2e`: what is done outside a test run. Exit codes: 0 fine, 1 found wrong, 2 asked wrong."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from harness import doctor, progress, reaper, settings, versions
+from harness.errors import HarnessError
+from harness.settings import Settings
+from harness.versions import VersionSet
+
+OUT, ERR = Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; every failure of ours is one clear sentence, never a traceback."""
+    asked = _parser().parse_args(arguments)
+    progress.show()
+    try:
+        chosen = settings.read()
+        return int(asked.act(asked, chosen, versions.load().pick(chosen.versions)))
+    except HarnessError as error:
+        ERR.print(f"mesh-e2e {asked.command}: {error}", markup=False, soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mesh-e2e", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, act: object, text: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=text, description=text)
+        one.set_defaults(act=act)
+        return one
+
+    command("doctor", _doctor, "what this machine lacks for a run, each with its remedy")
+    command("images", _images, "every image that the version set needs, the node image first")
+    made = command("bundle", _bundle, "charts and images into a folder, for runs without a network")
+    made.add_argument("folder", type=Path)
+    made.add_argument("--index", action="store_true", help="only index the archives that lie in the folder already")
+    command("clean", _clean, "take away what kept or killed runs left")
+    bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
+    bench.add_argument("tests", nargs="*", default=["suites"])
+    faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
+    faults.add_argument("names", nargs="*", help="only these faults")
+    faults.add_argument("--third", type=int, choices=(1, 2, 3), help="only this third of the catalogue")
+    return parser
+
+
+def _doctor(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    findings = doctor.examine(chosen, row)
+    table = Table("check", "", "seen", "remedy", title=f"for {chosen.cluster}, version set {row.name}", box=None)
+    for found in findings:
+        table.add_row(found.what, found.grade, found.seen, found.remedy)
+    OUT.print(table)
+    return 1 if any(found.grade == "missing" for found in findings) else 0
+
+
+def _images(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    OUT.print("\n".join([chosen.node_image or row.node, *row.images.values()]), soft_wrap=True)
+    return 0
+
+
+def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    from harness import bundle
+    from harness.helm import Helm
+
+    if asked.index:
+        made = bundle.index(asked.folder, row)
+        bundle.open_for(asked.folder, row)
+    else:
+        made = bundle.make(asked.folder, row, Helm(Path(), "", chosen.state / "helm").pull)
+    OUT.print(f"{asked.folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
+    return 0
+
+
+def _clean(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    reaped = reaper.reap(chosen, row)
+    for one in reaped:
+        OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
+    if not reaped:
+        OUT.print("nothing of ours was left")
+    return 1 if any(one.outcome.startswith("not") for one in reaped) else 0
+
+
+def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    from harness.bench import bench
+
+    return bench(chosen, row, asked.tests, OUT)
+
+
+def _faults(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    from harness.faults import run_catalogue
+
+    return run_catalogue(chosen, row, asked.names, asked.third, OUT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The only home of httpx: requests from outside the mesh, and questions to admin ports. Nothing here retries."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from harness import ledger, timeouts
+from harness.errors import Unjudged
+from harness.traffic import Answer, Answers, Request, unique
+
+BODY_LIMIT = 20_000
+
+
+class IngressClient:
+    """Sends to the ingress gateway from the host. `via` says how its Service is reached."""
+
+    def __init__(self, base_url: str, via: str, transport: httpx.BaseTransport | None = None) -> None:
+        self.base_url, self.via = base_url, via
+        self._transport = transport
+
+    def in_turn(self, request: Request, times: int = 1) -> Answers:
+        """Sends the request that many times, each after the answer to the one before."""
+        with self._client() as client:
+            return self._told(Answers(tuple(self._send(client, request) for _ in range(times))))
+
+    def at_once(self, request: Request, times: int) -> Answers:
+        """Sends the request that many times together: all start behind one barrier, a connection each."""
+        start = threading.Barrier(times)
+
+        def one(_: int) -> Answer:
+            start.wait(timeout=timeouts.HTTP)
+            return self._send(client, request)
+
+        with self._client() as client, ThreadPoolExecutor(max_workers=times) as pool:
+            return self._told(Answers(tuple(pool.map(one, range(times)))))
+
+    def get(self, request: Request) -> Answer:
+        """Sends it once."""
+        return self.in_turn(request, 1)[0]
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.base_url,
+            transport=self._transport or httpx.HTTPTransport(retries=0),
+            timeout=httpx.Timeout(timeouts.HTTP, connect=timeouts.HTTP_CONNECT),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    def _send(self, client: httpx.Client, request: Request) -> Answer:
+        id_ = unique("rq")
+        headers = {"x-request-id": id_, "user-agent": f"e2e/{id_}", **request.headers}
+        if request.host:
+            headers["host"] = request.host
+        started = time.monotonic()
+        try:
+            with client.stream("GET", request.url, headers=headers) as response:
+                local = _local(response)
+                body = response.read().decode(errors="replace")
+        except httpx.TransportError as error:
+            return Answer(id_, None, {}, _ms_since(started), error=f"{type(error).__name__}: {error}")
+        return Answer(
+            id_, response.status_code, dict(response.headers), _ms_since(started), body=body[:BODY_LIMIT], local=local
+        )
+
+    def _told(self, answers: Answers) -> Answers:
+        ledger.saw("ingress client", f"{answers!r} via {self.via}")
+        return answers
+
+
+def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
+    """The text at an admin address.
+
+    Raises:
+        Unjudged: nobody answered there, or not with 200: what it would have said is not known.
+    """
+    try:
+        response = httpx.get(url, timeout=httpx.Timeout(within, connect=timeouts.HTTP_CONNECT), trust_env=False)
+    except httpx.TransportError as error:
+        raise Unjudged(f"GET {url}: {type(error).__name__}: {error}") from error
+    if response.status_code != 200:
+        raise Unjudged(f"GET {url}: status {response.status_code}: {response.text[:200]}")
+    return response.text
+
+
+def connects(host: str, port: int) -> bool:
+    """Whether an HTTP server can be connected to there, from here."""
+    try:
+        httpx.get(f"http://{host}:{port}/", timeout=httpx.Timeout(3, connect=1.5), trust_env=False)
+    except httpx.ConnectError:
+        return False
+    except httpx.ConnectTimeout:
+        return False
+    except httpx.TransportError:
+        return True  # it was connected; what came after is the suites' to judge
+    return True
+
+
+def _ms_since(started: float) -> float:
+    return (time.monotonic() - started) * 1000
+
+
+def _local(response: httpx.Response) -> str:
+    stream = response.extensions.get("network_stream")
+    address = stream.get_extra_info("client_addr") if stream is not None else None
+    return f"{address[0]}:{address[1]}" if address else ""

@@ -1,0 +1,59 @@
+"""The client inside the mesh: curl in its own pod, driven by exec, enrolled like any other workload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness import ledger, timeouts
+from harness.clients import curl
+from harness.errors import SetupFailed, Unjudged
+from harness.kube import Kube
+from harness.objects.manifests import Document
+from harness.traffic import Answer, Answers, Request, unique
+
+NAMESPACE, LABELS, CONTAINER = "default", "app=mesh-client", "curl"
+
+
+class MeshClient:
+    """Sends from a pod of the mesh. Its identity is .../sa/mesh-client."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+
+    def in_turn(self, request: Request, times: int = 1) -> Answers:
+        """Sends the request that many times, each after the answer to the one before."""
+        return self._send([request] * times, at_once=1)
+
+    def at_once(self, request: Request, times: int) -> Answers:
+        """Sends the request that many times together, a connection each."""
+        return self._send([request] * times, at_once=times)
+
+    def each(self, requests: Sequence[Request]) -> Answers:
+        """Sends different requests in turn."""
+        return self._send(requests, at_once=1)
+
+    def get(self, request: Request) -> Answer:
+        """Sends it once."""
+        return self.in_turn(request)[0]
+
+    @property
+    def ip(self) -> str:
+        """The address of its pod."""
+        return str(self._pod()["status"]["podIP"])
+
+    def _send(self, requests: Sequence[Request], *, at_once: int) -> Answers:
+        ids = [unique("rq") for _ in requests]
+        argv = curl.arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
+        name = self._pod()["metadata"]["name"]
+        ended = self._kube.run(NAMESPACE, name, CONTAINER, argv, within=timeouts.EXEC)
+        if not ended.stdout.strip():
+            raise Unjudged(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
+        answers = curl.answers(ended.stdout, ids)
+        ledger.saw("mesh client", f"{answers!r} to {requests[0].url}")
+        return answers
+
+    def _pod(self) -> Document:
+        pods = [p for p in self._kube.pods(NAMESPACE, LABELS) if p["status"].get("podIP")]
+        if not pods:
+            raise SetupFailed("the mesh client has no running pod", remedy="is Deployment/default/mesh-client there?")
+        return pods[0]

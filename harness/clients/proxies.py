@@ -1,0 +1,301 @@
+"""The data plane's own word: Envoys of a Gateway, ztunnel of every node, the limiter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from harness import ledger, timeouts
+from harness.clients.admin import Admin
+from harness.errors import NotReady, SetupFailed, Unjudged
+from harness.evidence.joins import mirrors
+from harness.kube import ApiUnavailable, Kube
+from harness.logs import access, envoy, ztunnel
+from harness.logs.access import AccessLine
+from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.manifests import Document
+from harness.objects.workloads import pod_ready
+from harness.proxy import prometheus, rlconfig, stats
+from harness.proxy.config_dump import error_states, thresholds
+from harness.proxy.mesh_view import MeshView, view
+from harness.traffic import Answers
+from harness.wait import until
+
+Json = dict[str, Any]
+
+
+class Envoy:
+    """The proxy of one Gateway of Envoy Gateway's, in the Gateway's own namespace."""
+
+    def __init__(self, kube: Kube, admin: Admin, namespace: str, gateway: str) -> None:
+        self._kube, self._admin, self.namespace, self.gateway = kube, admin, namespace, gateway
+
+    @property
+    def pod(self) -> Document:
+        """Its one ready pod.
+
+        Raises:
+            SetupFailed: there is none, or more than one: counters and limits are each proxy's own.
+        """
+        labels = f"gateway.envoyproxy.io/owning-gateway-name={self.gateway}"
+        pods = [pod for pod in self._kube.pods(self.namespace, labels) if pod_ready(pod)]
+        if len(pods) != 1:
+            raise SetupFailed(f"Gateway {self.namespace}/{self.gateway} has {len(pods)} ready proxy pods, not one")
+        return pods[0]
+
+    @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["name"])
+
+    @property
+    def ip(self) -> str:
+        return str(self.pod["status"]["podIP"])
+
+    def log(self, since: datetime | None = None) -> str:
+        return self._kube.logs(self.namespace, self.name, "envoy", since=since)
+
+    def access_log(self, since: datetime) -> tuple[AccessLine, ...]:
+        """All access lines written after that moment (and a few before)."""
+        return access.parse(self.log(since))
+
+    def lines_of(self, answers: Answers, since: datetime) -> list[AccessLine]:
+        """The access line of each answer, in their order, joined by the id in the user agent.
+
+        Raises:
+            Unjudged: an id has no line, or more than one; or there was no answer to look for.
+        """
+        if not answers:
+            raise Unjudged("no answers: no access lines to look for")
+        wanted = {f"e2e/{id_}" for id_ in answers.ids}
+
+        def look() -> dict[str, list[AccessLine]]:
+            found: dict[str, list[AccessLine]] = {}
+            for line in self.access_log(since):
+                if line.user_agent in wanted:
+                    found.setdefault(str(line.user_agent), []).append(line)
+            return found
+
+        try:
+            found = until(
+                look,
+                lambda lines: wanted <= set(lines),
+                what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
+                within=timeouts.LOG_LINE,
+                transient=(ApiUnavailable,),
+                show=lambda lines: f"lines of {len(lines)} of them",
+            )
+        except NotReady as error:
+            raise Unjudged(f"the proxy's log does not tell of all requests: {error}") from error
+        double = [agent for agent, lines in found.items() if len(lines) > 1]
+        if double:
+            raise Unjudged(f"{len(double)} requests have more than one access line, first {double[0]}")
+        ledger.saw(f"{self.gateway} access log", f"{len(answers)} lines joined by request id")
+        return [found[f"e2e/{id_}"][0] for id_ in answers.ids]
+
+    def silent_about(self, answers: Answers, since: datetime) -> bool:
+        """Whether no line of its log speaks of any of these requests."""
+        agents = {f"e2e/{id_}" for id_ in answers.ids}
+        return not any(line.user_agent in agents for line in self.access_log(since))
+
+    def config_dump(self) -> Json:
+        """Envoy's whole configuration, endpoints left out."""
+        found: Json = json.loads(self._get("/config_dump"))
+        return found
+
+    def stats(self) -> dict[str, int]:
+        """All counters and gauges by name."""
+        return stats.parse(self._get("/stats"))
+
+    def heard(self, answers: Answers, since: datetime) -> list[AccessLine]:
+        """The lines, however many, that speak of any of these requests (also as forwarded by an application)."""
+        agents = {f"e2e/{id_}" for id_ in answers.ids}
+        found = until(
+            lambda: [line for line in self.access_log(since) if line.user_agent in agents],
+            bool,
+            what=f"a line of Gateway {self.gateway} about any of {len(answers)} requests",
+            within=timeouts.LOG_LINE,
+            transient=(ApiUnavailable,),
+            show=lambda lines: f"{len(lines)} lines",
+        )
+        ledger.saw(f"{self.gateway} access log", f"{len(found)} lines about {len(answers)} requests")
+        return found
+
+    def refused(self) -> list[str]:
+        """Names of what Envoy refused to take since it started: by its own log, and by its configuration's errors."""
+        logged = {rejection.resource for rejection in envoy.rejections(self.log())}
+        standing = {error.resource for error in error_states(self.config_dump())}
+        ledger.saw(f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}")
+        return sorted(logged | standing)
+
+    def breaker(self, cluster: str) -> int | None:
+        """max_pending_requests of the cluster that is active now; None where Envoy's default holds."""
+        found = thresholds(self.config_dump(), cluster)
+        return found.max_pending_requests if found else None
+
+    def _get(self, path: str) -> str:
+        return self._admin.get(self.namespace, self.name, 19000, path)
+
+
+class Ztunnels:
+    """ztunnel on every node, taken together."""
+
+    NAMESPACE, LABELS = "istio-system", "app=ztunnel"
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+
+    def pods(self) -> list[Document]:
+        return self._kube.pods(self.NAMESPACE, self.LABELS)
+
+    def logs(self, since: datetime | None = None) -> dict[str, str]:
+        """Each node's log text, by node name."""
+        return {
+            str(pod["spec"]["nodeName"]): self._kube.logs(
+                self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since
+            )
+            for pod in self.pods()
+        }
+
+    def lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
+        """Access lines of all nodes, oldest first."""
+        found = [line for text in self.logs(since).values() for line in ztunnel.parse(text).lines]
+        return tuple(sorted(found, key=lambda line: line.time))
+
+    def line(self, since: datetime, wanted: Callable[[ZtunnelLine], bool], what: str) -> ZtunnelLine:
+        """The one line that is wanted, awaited until its connection closes.
+
+        Raises:
+            Unjudged: there is none in time, or more than one.
+        """
+        try:
+            found = until(
+                lambda: [line for line in self.lines(since) if wanted(line)],
+                bool,
+                what=f"ztunnel's line of {what}",
+                within=timeouts.LOG_LINE,
+                transient=(ApiUnavailable,),
+                show=lambda lines: f"{len(lines)} such lines",
+            )
+        except NotReady as error:
+            raise Unjudged(f"ztunnel says nothing of it: {error}") from error
+        if len(found) > 1:
+            raise Unjudged(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
+        ledger.saw("ztunnel log", found[0].raw)
+        return found[0]
+
+    def leg(self, since: datetime, source: str | None) -> ZtunnelLine:
+        """The source's line of the connection that was dialled from this "ip:port".
+
+        Raises:
+            Unjudged: there is none in time, more than one, or no source is known.
+        """
+        if not source:
+            raise Unjudged("the connection's own address is not known: no line of ztunnel can be its")
+        return self.line(
+            since,
+            lambda line: line.direction == "outbound" and line.src.addr == source,
+            f"the connection from {source}",
+        )
+
+    def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
+        """The destination's line of the connection whose source's line is `out`.
+
+        Raises:
+            Unjudged: there is none in time, or more than one.
+        """
+        return self.line(since, lambda line: mirrors(line, out), f"the other side of {out.src.addr}")
+
+    def ready_nodes(self) -> set[str]:
+        """The nodes whose ztunnel pod is ready."""
+        return {str(pod["spec"]["nodeName"]) for pod in self.pods() if pod_ready(pod)}
+
+    def views(self) -> dict[str, MeshView]:
+        """What each node's ztunnel says of the mesh, by node name."""
+        found = {
+            str(pod["spec"]["nodeName"]): view(
+                json.loads(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15000, "/config_dump"))
+            )
+            for pod in self.pods()
+        }
+        ledger.saw("ztunnel config_dump", f"of {len(found)} nodes")
+        return found
+
+
+class Istiod:
+    """istiod's own counters."""
+
+    NAMESPACE, LABELS = "istio-system", "app=istiod"
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+
+    def rejections(self) -> dict[str, float]:
+        """Configuration that any proxy refused, by type; empty when none was.
+
+        Raises:
+            Unjudged: istiod counts no pushes at all: an absent counter would then prove nothing.
+        """
+        (pod,) = self._kube.pods(self.NAMESPACE, self.LABELS)
+        found = prometheus.samples(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15014, "/metrics"))
+        pushes = sum(s.value for s in found if s.name == "pilot_xds_pushes_total")
+        if not pushes:
+            raise Unjudged("istiod counts no pushes (pilot_xds_pushes): no rejection would be counted either")
+        ledger.saw("istiod counters", f"{pushes:g} pushes")
+        rejects = [s for s in found if "reject" in s.name and s.name.startswith("pilot_") and s.value]
+        return {f"{s.name}{dict(s.labels)}": s.value for s in rejects}
+
+
+class Limiter:
+    """The rate-limit service: its rules and its counters."""
+
+    NAMESPACE, LABELS = "envoy-gateway-system", "app.kubernetes.io/name=envoy-ratelimit"
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+
+    @property
+    def pod(self) -> Document:
+        """Its ready pod.
+
+        Raises:
+            SetupFailed: there is none: limits fail open, so nothing said of them means anything.
+        """
+        pods = [pod for pod in self._kube.pods(self.NAMESPACE, self.LABELS) if pod_ready(pod)]
+        if not pods:
+            raise SetupFailed(
+                "the limiter is down: Deployment envoy-gateway-system/envoy-ratelimit has no ready pod. Envoy lets "
+                'requests pass when it cannot ask: what is seen now is not "limit not enforced"',
+                remedy="look at its pods and at Redis (redis-system/redis)",
+            )
+        return pods[0]
+
+    def rules(self) -> Sequence[rlconfig.Limit]:
+        """What it limits now."""
+        return rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))
+
+    def counted(self, name: str) -> float:
+        """The sum of a counter over all its rules: "over_limit", "total_hits", "within_limit"; 0 when none is yet."""
+        text = self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 19001, "/metrics")
+        found = [s for s in prometheus.samples(text) if s.name.startswith(f"ratelimit_service_rate_limit_{name}")]
+        return sum(sample.value for sample in found)
+
+    def moved(self, name: str, before: float, *, by: int) -> float:
+        """How far a counter moved, once it moved at least `by` (the limiter writes its counters every few seconds).
+
+        Raises:
+            Unjudged: it did not move that far in time.
+        """
+        try:
+            after = until(
+                lambda: self.counted(name),
+                lambda now: now - before >= by,
+                what=f"the limiter's {name} moves by {by}",
+                within=timeouts.LIMITER_COUNTERS,
+                show=lambda now: f"by {now - before:g}",
+            )
+        except NotReady as error:
+            raise Unjudged(str(error)) from error
+        ledger.saw("limiter counters", f"{name} moved by {after - before:g}")
+        return after - before

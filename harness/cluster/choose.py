@@ -1,0 +1,31 @@
+"""Which cluster a run gets. The emulated one is imported only when asked for: its packages are an extra."""
+
+from __future__ import annotations
+
+from harness.cluster.existing import ExistingCluster
+from harness.cluster.kind import KindCluster
+from harness.cluster.protocol import Cluster
+from harness.errors import BadInput
+from harness.settings import Settings
+from harness.versions import VersionSet
+
+
+def choose(settings: Settings, versions: VersionSet) -> Cluster:
+    """The cluster that the settings ask for; nothing is made yet.
+
+    Raises:
+        BadInput: it cannot be had as asked.
+    """
+    match settings.cluster:
+        case "kind":
+            return KindCluster(settings, settings.node_image or versions.node)
+        case "existing":
+            return ExistingCluster(settings)
+        case "emulated":
+            try:
+                from harness.cluster.emulated import EmulatedCluster
+            except ImportError as error:
+                raise BadInput(
+                    f"the emulated cluster lacks {error.name}", remedy="pip install 'mesh-e2e[emulated]'"
+                ) from error
+            return EmulatedCluster(settings, versions)

@@ -1,0 +1,95 @@
+"""Any conformant cluster, by kubeconfig and an explicitly named context. Nothing is assumed, little is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from harness import state
+from harness.cluster.protocol import Release
+from harness.command import which
+from harness.errors import BadInput
+from harness.helm import Helm
+from harness.kube import ApiUnavailable, Kube
+from harness.kubectl import port_forward
+from harness.objects.manifests import Document
+from harness.settings import ClusterKind, Settings
+
+
+class ExistingCluster:
+    """Somebody's cluster. Releases are installed only when told to, and only those we installed are removed."""
+
+    kind: ClusterKind = "existing"
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.context:
+            raise BadInput(
+                "an existing cluster is chosen by its context's exact name",
+                remedy="CONTEXT=name (`kubectl config get-contexts`); the current context is never assumed",
+            )
+        file = settings.kubeconfig or Path.home() / ".kube" / "config"
+        if not file.is_file():
+            raise BadInput(f"kubeconfig {file} is not there", remedy="KUBECONFIG_FILE=path")
+        self.kubeconfig, self.context = file, settings.context
+        self.name = settings.context
+        self._installs = settings.install
+        self._home = state.folder(settings.state, "existing", "".join(c if c.isalnum() else "-" for c in self.name))
+        self._version = ""
+
+    @property
+    def cannot_judge(self) -> Mapping[str, str]:
+        return {}
+
+    def create(self) -> None:
+        which("kubectl")
+        if self._installs:
+            which("helm")
+        try:
+            self._version = Kube(self.kubeconfig, self.context).version()
+        except ApiUnavailable as error:
+            raise BadInput(
+                f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
+            ) from error
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Its nodes are not ours to fill: images come from its registries."""
+
+    def install(self, release: Release) -> None:
+        if not self._installs:
+            return
+        there = self._helm.releases()
+        if f"{release.namespace}/{release.name}" in there and not self._ours(release).exists():
+            raise BadInput(
+                f"release {release.namespace}/{release.name} is there, and not by us",
+                remedy="leave out INSTALL=1 to test it as it is",
+            )
+        self._ours(release).touch()
+        self._helm.upgrade_install(release)
+
+    def uninstall(self, release: Release) -> None:
+        if self._ours(release).exists():
+            self._helm.uninstall(release)
+            self._ours(release).unlink()
+
+    def _ours(self, release: Release) -> Path:
+        return self._home / f"release-{release.namespace}-{release.name}"
+
+    def definitions(self, release: Release) -> list[Document]:
+        return self._helm.definitions(release)
+
+    @property
+    def _helm(self) -> Helm:
+        return Helm(self.kubeconfig, self.context, self._home / "helm")
+
+    def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
+        return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port)
+
+    def facts(self) -> Mapping[str, str]:
+        return {"context": self.context, "kubernetes": self._version, "installs": str(self._installs).lower()}
+
+    def gather(self, into: Path) -> None:
+        (into / "existing.txt").write_text(f"context {self.context}: node logs are not ours to collect\n")
+
+    def delete(self) -> None:
+        """The cluster stays; what was installed is taken away by `uninstall`, release by release."""

@@ -1,0 +1,159 @@
+"""A kind cluster of our own: made or reused by exact name, its kubeconfig in our state folder, reaped by record."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import yaml
+from filelock import FileLock
+
+from harness import progress, state, timeouts
+from harness.cluster.protocol import Release
+from harness.command import run, which
+from harness.errors import BadInput, CommandFailed
+from harness.helm import Helm
+from harness.kubectl import port_forward
+from harness.objects.manifests import Document
+from harness.settings import ClusterKind, Settings
+
+CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
+
+
+class KindCluster:
+    """Kubernetes in Docker. Its nodes bear kind's own label; nothing without our record is ever deleted."""
+
+    kind: ClusterKind = "kind"
+
+    def __init__(self, settings: Settings, node_image: str) -> None:
+        self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
+        self._state = settings.state
+        self._home = state.folder(settings.state, "kind", self.name)
+        self.kubeconfig = self._home / "kubeconfig"
+        self.context = f"kind-{self.name}"
+        self.reused = False
+
+    @property
+    def cannot_judge(self) -> Mapping[str, str]:
+        return {}
+
+    def create(self) -> None:
+        for program in ("docker", "kind", "helm", "kubectl"):
+            which(program)
+        _docker_answers()
+        with FileLock(self._home / "lock"):
+            self._record()
+            if self.name in _clusters():
+                self._reuse()
+            else:
+                self._make()
+
+    def _make(self) -> None:
+        _image_is_there(self._image)
+        config = self._home / "kind.yaml"
+        config.write_text(yaml.safe_dump(_config(self._workers)))
+        argv = ["kind", "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
+        argv += ["--kubeconfig", str(self.kubeconfig), "--wait", "120s"]
+        run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
+
+    def _reuse(self) -> None:
+        self.reused = True
+        progress.note(f"kind cluster {self.name} is there already: reused")
+        run(["kind", "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=30)
+
+    def _record(self) -> None:
+        old = [r for r in state.records(self._state) if (r.kind, r.name) == (self.kind, self.name)]
+        if self.name in _clusters() and not old:
+            raise BadInput(
+                f"a kind cluster named {self.name} is there, but this harness did not make it",
+                remedy="choose another name (CLUSTER_NAME=…), or CLUSTER=existing to test it as it is",
+            )
+        if old and old[0].alive and old[0].pid != os.getpid():
+            raise BadInput(
+                f"kind cluster {self.name} is in use by process {old[0].pid}",
+                remedy="wait for that run, or choose another name (CLUSTER_NAME=…)",
+            )
+        made = old[0].made if old and old[0].alive else time.time()
+        state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made))
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        nodes = run(["kind", "get", "nodes", "--name", self.name], within=30).stdout.split()
+        control = [node for node in nodes if "control-plane" in node]
+        beside = [a for a in archives if len(nodes) == 1 or any(word in a.name for word in CONTROL_PLANE_IMAGES)]
+        work = [(archive, node) for archive in archives for node in nodes if node not in control or archive in beside]
+        with ThreadPoolExecutor(max_workers=2) as pool:  # containerd unpacks: more than the cores does not help
+            list(pool.map(lambda pair: self._load(*pair), work))
+
+    def _load(self, archive: Path, node: str) -> None:
+        run(
+            ["kind", "load", "image-archive", str(archive), "--name", self.name, "--nodes", node],
+            within=timeouts.IMAGE_LOAD,
+        )
+
+    def install(self, release: Release) -> None:
+        self._helm.upgrade_install(release)
+
+    def uninstall(self, release: Release) -> None:
+        self._helm.uninstall(release)
+
+    def definitions(self, release: Release) -> list[Document]:
+        return self._helm.definitions(release)
+
+    @property
+    def _helm(self) -> Helm:
+        return Helm(self.kubeconfig, self.context, self._home / "helm")
+
+    def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
+        return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port)
+
+    def facts(self) -> Mapping[str, str]:
+        kind = run(["kind", "version"], within=20, check=False).stdout.strip()
+        docker = run(["docker", "version", "--format", "{{.Server.Version}}"], within=20, check=False).stdout.strip()
+        return {"kind": kind, "docker": docker, "node image": self._image, "nodes": str(1 + self._workers)}
+
+    def gather(self, into: Path) -> None:
+        try:
+            run(["kind", "export", "logs", str(into / "kind"), "--name", self.name], within=timeouts.GATHER)
+        except CommandFailed as failed:
+            (into / "kind-export-failed.txt").write_text(str(failed))
+
+    def delete(self) -> None:
+        run(["kind", "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=120)
+        self.kubeconfig.unlink(missing_ok=True)
+        state.forget(self._state, self.kind, self.name)
+
+
+def _config(workers: int) -> dict[str, object]:
+    roles = ["control-plane", *["worker"] * workers]
+    return {
+        "kind": "Cluster",
+        "apiVersion": "kind.x-k8s.io/v1alpha4",
+        "nodes": [{"role": role} for role in roles],
+    }
+
+
+def _clusters() -> list[str]:
+    said = run(["kind", "get", "clusters"], within=30)
+    return said.stdout.split()
+
+
+def _docker_answers() -> None:
+    if run(["docker", "info", "--format", "{{.ServerVersion}}"], within=30, check=False).code != 0:
+        raise BadInput("Docker does not answer", remedy="start it (and be allowed to use it), or use CLUSTER=emulated")
+
+
+def _image_is_there(image: str) -> None:
+    """Docker pulls what it lacks; without a network that fails late and badly, so a look comes first."""
+    if run(["docker", "image", "inspect", "--format", "{{.Id}}", image], within=30, check=False).code == 0:
+        return
+    progress.note(f"node image {image} is not in Docker yet: pulling it")
+    pulled = run(["docker", "pull", "--quiet", image], within=timeouts.CLUSTER_CREATE, check=False)
+    if pulled.code != 0:
+        raise BadInput(
+            f"node image {image} is neither in Docker nor to be pulled: {pulled.stderr.strip()[-200:]}",
+            remedy="load it (docker load -i …), name another (NODE_IMAGE=…), or use CLUSTER=emulated",
+        )

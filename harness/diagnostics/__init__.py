@@ -1,0 +1,5 @@
+"""Everything worth keeping when something went wrong."""
+
+from harness.diagnostics.gather import gather
+
+__all__ = ["gather"]

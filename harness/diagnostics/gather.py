@@ -1,0 +1,111 @@
+"""Collects the state of a cluster into a folder: every probe runs, each failure is recorded, none is raised."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+
+import yaml
+
+from harness import timeouts
+from harness.clients.admin import Admin
+from harness.cluster.protocol import Cluster
+from harness.kube import Kube, Missing
+from harness.objects.manifests import Document
+from harness.report.redact import redacted
+
+NAMESPACES = ("default", "istio-system", "envoy-gateway-system", "redis-system")
+KINDS = (
+    *("Node", "Event", "Pod", "Service", "Deployment", "DaemonSet", "EndpointSlice", "Namespace"),
+    *("GatewayClass", "Gateway", "HTTPRoute", "EnvoyProxy", "BackendTrafficPolicy", "ClientTrafficPolicy"),
+)
+LOG_LIMIT = 2_000_000  # characters of one container's log: its end
+ADMIN = {  # what to ask of which container, by port
+    "envoy": (19000, ("/config_dump", "/stats", "/clusters", "/server_info")),
+    "istio-proxy": (15000, ("/config_dump",)),
+}
+
+
+def gather(cluster: Cluster, into: Path, why: str) -> None:
+    """Writes objects, events, logs (those of the run before a restart too), admin pages and node logs below `into`.
+
+    Bounded by timeouts.GATHER. What could not be had is said in failures.txt. Never raises.
+    """
+    failures: list[str] = []
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        (into / "why.txt").write_text(f"{why}\n")
+        _gather(cluster, into, failures)
+    except Exception as error:  # noqa: BLE001  # evidence is best effort: it must not hide what it is evidence of
+        failures.append(f"gather itself: {type(error).__name__}: {error}")
+    finally:
+        if failures:
+            (into / "failures.txt").write_text("\n".join(failures) + "\n")
+
+
+def _gather(cluster: Cluster, into: Path, failures: list[str]) -> None:
+    kube, admin = Kube(cluster.kubeconfig, cluster.context), Admin(cluster)
+    lock = threading.Lock()
+
+    def probe(name: str, act: Callable[[], str]) -> None:
+        try:
+            file = into / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(redacted(act()))
+        except Exception as error:  # noqa: BLE001  # as above, for one probe
+            with lock:
+                failures.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
+
+    pool = ThreadPoolExecutor(max_workers=4)
+    try:
+        jobs = [pool.submit(probe, f"objects/{k}.yaml", lambda k=k: _objects(kube, k)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
+        pods = [pod for namespace in NAMESPACES for pod in _pods(kube, namespace, failures)]
+        for namespace, name, container, restarted in (c for pod in pods for c in _containers(pod)):
+            where = f"logs/{namespace}/{name}/{container}"
+            jobs.append(pool.submit(probe, f"{where}.log", _log(kube, namespace, name, container, previous=False)))
+            if restarted:
+                jobs.append(pool.submit(probe, f"{where}.previous.log", _log(kube, namespace, name, container, True)))
+            port, paths = ADMIN.get(container, (0, ()))
+            for path in paths:
+                ask = _ask(admin, namespace, name, port, path)
+                jobs.append(pool.submit(probe, f"admin/{namespace}/{name}{path}.txt", ask))
+        jobs.append(pool.submit(cluster.gather, into))
+        late = wait(jobs, timeout=timeouts.GATHER).not_done
+        if late:
+            failures.append(f"{len(late)} probes did not end within {timeouts.GATHER:g}s")
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        admin.close()
+
+
+def _objects(kube: Kube, kind: str) -> str:
+    try:
+        return yaml.safe_dump_all(kube.objects(kind), sort_keys=False)
+    except Missing:
+        return "# this kind is not defined here\n"
+
+
+def _pods(kube: Kube, namespace: str, failures: list[str]) -> list[Document]:
+    try:
+        return kube.objects("Pod", namespace)
+    except Exception as error:  # noqa: BLE001  # as above
+        failures.append(f"pods of {namespace}: {error}")
+        return []
+
+
+def _containers(pod: Document) -> list[tuple[str, str, str, bool]]:
+    statuses = {s["name"]: s for s in pod.get("status", {}).get("containerStatuses") or []}
+    where = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    return [
+        (*where, c["name"], bool(statuses.get(c["name"], {}).get("restartCount"))) for c in pod["spec"]["containers"]
+    ]
+
+
+def _log(kube: Kube, namespace: str, pod: str, container: str, previous: bool) -> Callable[[], str]:
+    return lambda: kube.logs(namespace, pod, container, previous=previous)[-LOG_LIMIT:]
+
+
+def _ask(admin: Admin, namespace: str, pod: str, port: int, path: str) -> Callable[[], str]:
+    return lambda: admin.get(namespace, pod, port, path)

@@ -1,0 +1,69 @@
+"""Which log lines speak of the same request or connection.
+
+What joins what, as the recordings have it (ground-truth/logs, ground-truth/variants):
+
+1. Our id -> access lines, by user-agent. `user-agent: e2e/<id>` is passed on by productpage and reviews, so the same
+   id finds the ingress line and the waypoint lines. x-request-id does not: each Envoy Gateway proxy has
+   use_remote_address and takes every caller for an outsider, so the waypoint writes a new id over the old one. (569
+   ids are recorded and no two proxies share one; logs/access-waypoint-200.json falls inside the ingress line of
+   00:34:40.830 and has another.) For proxies told to preserve it, a waypoint line with the ingress line's id is taken
+   too.
+2. Envoy -> its upstream: upstream_local_address is src.addr of the ztunnel outbound line, port and all (33 of 33).
+   Envoy keeps connections: one ztunnel line may carry several requests (two of the three in
+   variants/waypoint2-envoy.log) and is written when the connection closes, up to 30 s later. That is not ambiguous.
+3. Client -> waypoint: no port survives. ztunnel tunnels inside a shared HBONE connection (whose port is src.addr of
+   the inbound line) and then dials Envoy from the client's IP with a port of its own choice, and that is what Envoy
+   logs as downstream_remote_address. What survives is the client's IP, the waypoint pod's IP, and time: the
+   connection encloses the request. Of several that do, the closest is taken; a caller with many requests at once
+   (hey: 200 lines fit one request) cannot be told apart further, so a join is ambiguous only when the lines that
+   fit differ in identity, protocol or outcome.
+4. Outbound line -> inbound line of one connection: same dst.addr, dst.hbone_addr and source IP, bytes_sent and
+   bytes_recv exchanged, begun and ended at the same time. dst.service is no help: on the way to a waypoint it is the
+   called Service outbound and the waypoint's own Service inbound; behind it, absent outbound.
+"""
+
+from datetime import timedelta
+
+from harness.logs.access import AccessLine
+from harness.logs.ztunnel import ZtunnelLine
+
+# Two witnesses of one connection were at most 9 ms apart on two busy cores; a starved node may be slower.
+TOLERANCE = timedelta(milliseconds=100)
+
+
+def encloses(z: ZtunnelLine, line: AccessLine) -> bool:
+    """Whether the connection was open during the whole request, within TOLERANCE."""
+    return z.opened - TOLERANCE <= line.start_time and line.end_time <= z.time + TOLERANCE
+
+
+def overlaps(z: ZtunnelLine, line: AccessLine) -> bool:
+    """Whether the connection was open at some time of the request: Envoy may dial only after the request began."""
+    return z.opened - TOLERANCE <= line.end_time and line.start_time <= z.time + TOLERANCE
+
+
+def mirrors(z: ZtunnelLine, out: ZtunnelLine) -> bool:
+    """Whether z is the inbound side of the connection of which out is the outbound side."""
+    return (
+        z.direction == "inbound"
+        and (z.dst.addr, z.dst.hbone_addr, z.src.ip) == (out.dst.addr, out.dst.hbone_addr, out.src.ip)
+        and (z.bytes_sent, z.bytes_recv) == (out.bytes_recv, out.bytes_sent)
+        and abs(z.time - out.time) <= TOLERANCE
+        and abs(z.opened - out.opened) <= TOLERANCE
+    )
+
+
+def distance(z: ZtunnelLine, line: AccessLine) -> tuple[float, float]:
+    """How badly the connection fits around the request: seconds that stick out, then seconds too long."""
+    none = timedelta(0)
+    out = max(none, z.opened - line.start_time) + max(none, line.end_time - z.time)
+    return out.total_seconds(), (z.time - z.opened).total_seconds()
+
+
+def mirror_distance(z: ZtunnelLine, out: ZtunnelLine) -> tuple[float, float]:
+    """How far apart the two sides say the connection ended, then began, in seconds."""
+    return abs(z.time - out.time).total_seconds(), abs(z.opened - out.opened).total_seconds()
+
+
+def ip_of(address: str | None) -> str:
+    """The IP of "ip:port"; "" for None."""
+    return (address or "").rpartition(":")[0].strip("[]")

@@ -1,0 +1,263 @@
+"""One request's way through the mesh, joined from Envoy's access logs and ztunnel's connection log.
+
+Which line belongs to which, and how that was found out, is in harness.evidence.joins. A hop that left no line is
+listed as missing and makes the verdict unknown, never held.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.evidence import verdict
+from harness.evidence.joins import distance, encloses, ip_of, mirror_distance, mirrors, overlaps
+from harness.evidence.verdict import Verdict
+from harness.logs.access import AccessLine
+from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.tree import Json, mapping, objects, text
+
+Kind = Literal["client", "ingress", "ztunnel-out", "ztunnel-in", "waypoint", "backend"]
+Protocol = Literal["HBONE", "mTLS", "plaintext", "-"]
+Via = Literal["ingress", "waypoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """Who owns an IP: "namespace/name" and its node."""
+
+    name: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One station of the request.
+
+    who is a pod, or its IP where the pod is unknown. identity is the caller's SPIFFE id on the ztunnel hops (proven to
+    the callee) and the callee's on the backend. protocol is how ztunnel carried it, "-" on all other hops. status is
+    the HTTP status of an Envoy, "ok" or the error of a ztunnel, "-" elsewhere. ms is the request's time at an Envoy,
+    the whole connection's at a ztunnel. address is where the hop was reached.
+    """
+
+    who: str
+    kind: Kind
+    identity: str
+    protocol: Protocol
+    status: str
+    flags: str
+    ms: float | None
+    node: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The hops in the order of travel.
+
+    missing names each hop that should have left a line and did not; ambiguous each that several unlike lines fit.
+    nearby are ztunnel's failed connections during the request: they carry no id, so they are hints, not hops.
+    """
+
+    id: str
+    hops: tuple[Hop, ...]
+    missing: tuple[str, ...]
+    ambiguous: tuple[str, ...]
+    nearby: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Held when every hop was seen and ztunnel carried each over HBONE without an error.
+
+        An HTTP status is not judged: a 429 or 503 can travel well. A missing hop is unknown, never held.
+        """
+        legs = [_judge(hop) for hop in self.hops if hop.kind in ("ztunnel-out", "ztunnel-in")]
+        gaps = [verdict.unknown(f"missing: {gap}") for gap in self.missing]
+        doubts = [verdict.unknown(f"ambiguous: {doubt}") for doubt in self.ambiguous]
+        envoys = [verdict.held(f"{hop.who} answered {hop.status}") for hop in self.hops if hop.kind in _ENVOYS]
+        return verdict.all_of([*legs, *gaps, *doubts, *envoys])
+
+
+_ENVOYS = ("ingress", "waypoint")
+
+
+def pods_by_ip(pods: Iterable[Json]) -> dict[str, Pod]:
+    """Who owns which IP. Pods in the host's network share the node's IP and are left out."""
+    owners: dict[str, Pod] = {}
+    for pod in pods:
+        name = f"{text(pod, 'metadata', 'namespace')}/{text(pod, 'metadata', 'name')}"
+        owner = Pod(name, text(pod, "spec", "nodeName"))
+        if mapping(pod, "spec").get("hostNetwork") is not True:
+            owners |= {text(ip, "ip"): owner for ip in objects(pod, "status", "podIPs") if text(ip, "ip")}
+    return owners
+
+
+def join(
+    id: str,
+    access_ingress: Iterable[AccessLine],
+    access_waypoint: Iterable[AccessLine],
+    ztunnel_lines: Iterable[ZtunnelLine],
+    pods_by_ip: Mapping[str, Pod],
+    *,
+    via: Sequence[Via] = ("ingress", "waypoint"),
+) -> Journey:
+    """The journey of the request that our client sent with `user-agent: e2e/<id>`.
+
+    via says which proxies it must have passed: ("waypoint",) for a call inside the mesh, ("ingress",) for a page that
+    needs no ratings (reviews-v1). ztunnel_lines are those of all nodes together. Never raises.
+    """
+    trace, agent = _Trace(tuple(ztunnel_lines), pods_by_ip), f"e2e/{id}"
+    entered = [line for line in access_ingress if line.user_agent == agent]
+    ids = {line.request_id for line in entered if line.request_id}
+    passed = [line for line in access_waypoint if line.user_agent == agent or line.request_id in ids]
+    for line in entered:
+        trace.ingress(line)
+    for line in passed:
+        trace.waypoint(line, came_from=ip_of(entered[0].upstream_host) if entered else "")
+    for proxy, lines in (("ingress", entered), ("waypoint", passed)):
+        if proxy in via and not lines:
+            trace.missing.append(f"{proxy} access line with user-agent {agent}")
+    if len(entered) > 1:
+        trace.ambiguous.append(f"{len(entered)} ingress access lines with user-agent {agent}")
+    return Journey(id, tuple(trace.hops), tuple(trace.missing), tuple(trace.ambiguous), trace.nearby(entered or passed))
+
+
+def render(journey: Journey) -> str:
+    """A small text picture: one line a hop, then what is missing or doubtful, then the verdict."""
+    rows = [(_LABEL[hop.kind], hop.who, _facts(hop)) for hop in journey.hops]
+    label, who = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    lines = [f"request {journey.id}"]
+    lines += [f"  {'|' if row else 'o'} {a:<{label}}  {b:<{who}}  {c}".rstrip() for row, (a, b, c) in enumerate(rows)]
+    for title, notes in (
+        ("missing", journey.missing),
+        ("ambiguous", journey.ambiguous),
+        ("nearby", journey.nearby),
+    ):
+        lines += [f"  ? {title}: {note}" for note in notes]
+    return "\n".join([*lines, f"  = {journey.verdict}"])
+
+
+_LABEL: dict[Kind, str] = {
+    "client": "client",
+    "ingress": "ingress",
+    "ztunnel-out": "  ztunnel out",
+    "ztunnel-in": "  ztunnel in",
+    "waypoint": "waypoint",
+    "backend": "backend",
+}
+
+
+def own_ip(line: AccessLine) -> str:
+    """The pod IP of the ingress proxy that wrote the line, as far as the line tells.
+
+    Through a port-forward Envoy is reached at 127.0.0.1: then its upstream side knows the pod's IP, and when it
+    answered by itself the x-forwarded-for that it wrote, which names its own address (logs/access-429.json).
+    """
+    upstream = ip_of(line.upstream_local_address)
+    if upstream or line.proxy_ip != "127.0.0.1":
+        return upstream or line.proxy_ip
+    return text(line.raw, "x-forwarded-for").rpartition(",")[2].strip() or line.proxy_ip
+
+
+class _Trace:
+    """The journey while it is being put together."""
+
+    def __init__(self, lines: Sequence[ZtunnelLine], pods: Mapping[str, Pod]) -> None:
+        self.lines, self.pods = lines, pods
+        self.used: list[ZtunnelLine] = []
+        self.hops: list[Hop] = []
+        self.missing: list[str] = []
+        self.ambiguous: list[str] = []
+
+    def ingress(self, line: AccessLine) -> None:
+        self._station("client", line.client_ip, line.downstream_remote_address)
+        self._envoy("ingress", own_ip(line), line)
+        self._upstream("ingress", line)
+
+    def waypoint(self, line: AccessLine, came_from: str) -> None:
+        """came_from is the backend of the ingress; when another pod calls the waypoint, the two must have met."""
+        if came_from not in ("", line.client_ip):
+            self._enclosing(came_from, line.client_ip, line)
+        self._station("client", line.client_ip, line.downstream_remote_address)
+        self._enclosing(line.client_ip, line.proxy_ip, line)
+        self._envoy("waypoint", line.proxy_ip, line)
+        self._upstream("waypoint", line)
+
+    def nearby(self, access: Sequence[AccessLine]) -> tuple[str, ...]:
+        """Failed connections during the request that no hop stands for."""
+        failed = [z for z in self.lines if not z.ok and z not in self.used and any(overlaps(z, a) for a in access)]
+        return tuple(
+            f"{z.time:%H:%M:%S.%f} {z.src.workload or z.src.addr} -> {z.dst.workload or z.dst.addr}: {z.error}"
+            for z in failed
+        )
+
+    def _enclosing(self, src: str, dst: str, line: AccessLine) -> None:
+        where = f"{self._who(src)} -> {self._who(dst)}"
+        self._leg(where, line, lambda z: z.src.ip == src and z.dst.ip == dst and encloses(z, line))
+
+    def _upstream(self, proxy: str, line: AccessLine) -> None:
+        """Envoy's own connection to the backend; none when Envoy answered by itself."""
+        if line.upstream_host is None or line.upstream_local_address is None:
+            return
+        where = f"{proxy} {line.upstream_local_address} -> {self._who(ip_of(line.upstream_host))}"
+        out = self._leg(where, line, lambda z: z.src.addr == line.upstream_local_address and overlaps(z, line))
+        identity = out.dst.identity if out is not None and out.dst.identity else ""
+        self._station("backend", ip_of(line.upstream_host), line.upstream_host, identity)
+
+    def _leg(self, where: str, line: AccessLine, fits: Callable[[ZtunnelLine], bool]) -> ZtunnelLine | None:
+        """Both sides of one connection become hops; the outbound line, when there is one."""
+        found = [z for z in self.lines if z.direction == "outbound" and fits(z)]
+        out = self._choose(where, "outbound", found, lambda z: distance(z, line))
+        if out is None:
+            self.missing.append(f"ztunnel outbound line of {where} (written when the connection closes)")
+            return None
+        self._ztunnel("ztunnel-out", out, out.src.ip)
+        if not out.hbone or not out.ok:
+            return out  # Past the mesh, or it never arrived: nobody writes the other side.
+        found = [z for z in self.lines if mirrors(z, out)]
+        arrived = self._choose(where, "inbound", found, lambda z: mirror_distance(z, out))
+        if arrived is None:
+            self.missing.append(f"ztunnel inbound line of {where}")
+        else:
+            self._ztunnel("ztunnel-in", arrived, out.dst.ip)
+        return out
+
+    def _choose(
+        self, where: str, side: str, found: Sequence[ZtunnelLine], key: Callable[[ZtunnelLine], tuple[float, float]]
+    ) -> ZtunnelLine | None:
+        if len({(z.src.identity, z.dst.identity, z.dst.workload, z.hbone, z.ok) for z in found}) > 1:
+            self.ambiguous.append(f"{len(found)} unlike ztunnel {side} lines fit {where}")
+        chosen = min(found, key=key, default=None)
+        self.used += [chosen] if chosen is not None else []
+        return chosen
+
+    def _station(self, kind: Kind, ip: str, address: str, identity: str = "") -> None:
+        self.hops.append(Hop(self._who(ip), kind, identity, "-", "-", "-", None, self._node(ip), address))
+
+    def _envoy(self, kind: Kind, ip: str, line: AccessLine) -> None:
+        status, ms, address = str(line.status), float(line.duration_ms), line.downstream_local_address
+        self.hops.append(Hop(self._who(ip), kind, "", "-", status, line.flags, ms, self._node(ip), address))
+
+    def _ztunnel(self, kind: Kind, z: ZtunnelLine, ip: str) -> None:
+        protocol: Protocol = "HBONE" if z.hbone else "mTLS" if z.src.identity and z.dst.identity else "plaintext"
+        address, status = z.dst.hbone_addr or z.dst.addr, "ok" if z.ok else z.error or z.level
+        identity, who = z.src.identity or "", self._who(ip)
+        self.hops.append(Hop(who, kind, identity, protocol, status, "-", z.duration_ms, self._node(ip), address))
+
+    def _who(self, ip: str) -> str:
+        return self.pods[ip].name if ip in self.pods else ip
+
+    def _node(self, ip: str) -> str:
+        return self.pods[ip].node if ip in self.pods else ""
+
+
+def _judge(hop: Hop) -> Verdict:
+    if hop.status != "ok":
+        return verdict.broken(f"{hop.kind} at {hop.who}: {hop.status}")
+    if hop.protocol != "HBONE":
+        return verdict.broken(f"{hop.kind} at {hop.who}: {hop.protocol} to {hop.address}, not HBONE")
+    return verdict.held(f"{hop.kind} at {hop.who}: HBONE")
+
+
+def _facts(hop: Hop) -> str:
+    ms = f"{hop.ms:g} ms" if hop.ms is not None else ""
+    shown = (hop.protocol, hop.status, hop.flags, ms, hop.identity, hop.address, hop.node and f"@{hop.node}")
+    return "  ".join(fact for fact in shown if fact not in ("", "-"))

@@ -1,0 +1,59 @@
+"""Three-valued verdicts: what was not judged is not a pass.
+
+held = seen to be true; broken = seen to be false; unknown = not seen well enough to say (a line is missing, two
+witnesses disagree, a checker failed). A test that needs a pass asks for held and for nothing else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+State = Literal["held", "broken", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One verdict and why, in one line of words."""
+
+    state: State
+    reason: str
+
+    @property
+    def held(self) -> bool:
+        """Whether the claim was seen to be true."""
+        return self.state == "held"
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: "not held" may be false and may be unseen."""
+        raise TypeError(f"a Verdict has no truth value, ask .held or .state: {self}")
+
+    def __str__(self) -> str:
+        return f"{self.state}: {self.reason}"
+
+
+def held(reason: str) -> Verdict:
+    """Seen to be true."""
+    return Verdict("held", reason)
+
+
+def broken(reason: str) -> Verdict:
+    """Seen to be false."""
+    return Verdict("broken", reason)
+
+
+def unknown(reason: str) -> Verdict:
+    """Not seen well enough to say."""
+    return Verdict("unknown", reason)
+
+
+def all_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """One verdict for many: nothing judged is unknown; one broken breaks all; else one unknown clouds all.
+
+    The reason is that of every verdict with the resulting state, in order.
+    """
+    given = tuple(verdicts)
+    for state in ("broken", "unknown", "held"):
+        reasons = [verdict.reason for verdict in given if verdict.state == state]
+        if reasons:
+            return Verdict(state, "; ".join(dict.fromkeys(reasons)))
+    return unknown("nothing was judged")

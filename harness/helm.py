@@ -1,0 +1,102 @@
+"""Helm through its program: versions 3 and 4, its own caches, no `--wait` (it lies: docs/waiting.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from harness import timeouts
+from harness.cluster.protocol import Release
+from harness.command import Output, run
+from harness.errors import BadInput, CommandFailed
+from harness.objects.manifests import Document
+
+SUPPORTED = (3, 4)
+
+
+class Helm:
+    """Helm against one context. `home` keeps its caches and settings away from the user's."""
+
+    def __init__(self, kubeconfig: Path, context: str, home: Path) -> None:
+        self._env = {
+            "KUBECONFIG": str(kubeconfig),
+            "HELM_CACHE_HOME": str(home / "cache"),
+            "HELM_CONFIG_HOME": str(home / "config"),
+            "HELM_DATA_HOME": str(home / "data"),
+        }
+        self._context = ["--kube-context", context] if context else []
+
+    def upgrade_install(self, release: Release) -> None:
+        """Installs or upgrades a release; its CRDs are ours to apply, and its readiness ours to await.
+
+        Raises:
+            CommandFailed: helm said no; its own words are in the message.
+        """
+        self._run(
+            ["upgrade", "--install", release.name, release.chart, *_version(release), "--namespace", release.namespace],
+            ["--create-namespace", "--skip-crds", "--values", "-", "--timeout", f"{timeouts.HELM:.0f}s"],
+            self._context,
+            values=release,
+        )
+
+    def uninstall(self, release: Release) -> None:
+        """Removes a release; one that is not there is fine."""
+        self._run(["uninstall", release.name, "--namespace", release.namespace, "--ignore-not-found"], self._context)
+
+    def template(self, release: Release) -> list[Document]:
+        """What a release would apply, CRDs included, as documents."""
+        output = self._run(
+            ["template", release.name, release.chart, *_version(release), "--namespace", release.namespace],
+            ["--include-crds", "--values", "-"],
+            values=release,
+        )
+        return [document for document in yaml.safe_load_all(output.stdout) if document]
+
+    def definitions(self, release: Release) -> list[Document]:
+        """The definitions and admission policies that a chart brings, wherever it keeps them.
+
+        Envoy Gateway's chart has them in crds/ up to 1.7, and in a sub-chart switched by `crds.enabled` from 1.8 on.
+        """
+        switched = replace(release, values={**release.values, "crds": {"enabled": True}})
+        kinds = ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+        return [document for document in self.template(switched) if document["kind"] in kinds]
+
+    def releases(self) -> list[str]:
+        """Names of all releases in all namespaces, as "namespace/name"."""
+        found = json.loads(self._run(["list", "--all-namespaces", "--output", "json"], self._context).stdout or "[]")
+        return [f"{item['namespace']}/{item['name']}" for item in found]
+
+    def pull(self, reference: str, version: str, into: Path) -> None:
+        """Fetches a chart's archive into a folder."""
+        self._run(["pull", reference, "--version", version, "--destination", str(into)])
+
+    def _run(self, *parts: list[str], values: Release | None = None) -> Output:
+        argv = ["helm", *(word for part in parts for word in part)]
+        stdin = json.dumps(dict(values.values)) if values else None  # JSON is YAML
+        try:
+            return run(argv, within=timeouts.HELM + 20, env=self._env, stdin=stdin)
+        except CommandFailed as failed:
+            if "no such host" in failed.output or "failed to do request" in failed.output:
+                failed.remedy = "no way to the chart's registry: use a bundle (BUNDLE=folder, `make bundle`)"
+            raise
+
+
+def version() -> tuple[int, str]:
+    """Helm's major version and its whole version text.
+
+    Raises:
+        BadInput: helm is missing, or of a major version that is not supported.
+    """
+    said = run(["helm", "version", "--template", "{{.Version}}"], within=20).stdout.strip()
+    found = re.match(r"v?(\d+)\.", said)
+    if not found or int(found[1]) not in SUPPORTED:
+        raise BadInput(f"helm {said or '(unknown)'} is not supported", remedy="install Helm 3 or 4")
+    return int(found[1]), said
+
+
+def _version(release: Release) -> list[str]:
+    return ["--version", release.version] if release.chart.startswith("oci://") else []

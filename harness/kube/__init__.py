@@ -1,0 +1,5 @@
+"""The Kubernetes API as the harness uses it: plain dicts, server-side apply, bounded calls."""
+
+from harness.kube.client import ApiUnavailable, Conflict, Kube, Missing, Refused
+
+__all__ = ["ApiUnavailable", "Conflict", "Kube", "Missing", "Refused"]

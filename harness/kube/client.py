@@ -1,0 +1,232 @@
+"""One Kubernetes API, through the official client's DynamicClient and plain dicts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import kubernetes
+import urllib3
+import yaml
+from kubernetes.client.exceptions import ApiException
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
+
+from harness import timeouts
+from harness.errors import BadInput, HarnessError
+from harness.kube.exec import Ended, run_in_pod
+from harness.objects.manifests import Document
+from harness.objects.refs import KINDS, Ref, ref, ref_of
+from harness.wait import until
+
+FIELD_MANAGER = "mesh-e2e"
+MERGE = "application/merge-patch+json"
+
+T = TypeVar("T")
+
+
+class ApiUnavailable(HarnessError):
+    """The API server did not answer, or not in a way that speaks of our request (429, 5xx)."""
+
+
+class Missing(HarnessError):
+    """The object, or its kind, is not there."""
+
+
+class Conflict(HarnessError):
+    """Another field manager owns what was to be changed."""
+
+
+class Refused(HarnessError):
+    """The API server said no: invalid, forbidden, denied by a webhook. Its own message is quoted."""
+
+
+class Kube:
+    """The API behind one context of one kubeconfig file. Safe to use from several threads."""
+
+    def __init__(self, kubeconfig: Path, context: str) -> None:
+        self.kubeconfig, self.context = kubeconfig, context
+        self._local = threading.local()
+
+    # -- objects ------------------------------------------------------------------------------------------------
+
+    def get(self, name: str | Ref) -> Document:
+        """The object.
+
+        Raises:
+            Missing: it, or its kind, is not there.
+            ApiUnavailable: the server did not answer.
+        """
+        named = ref(name) if isinstance(name, str) else name
+        return self._call(str(named), lambda: self._resource(named).get(**_where(named)).to_dict())
+
+    def find(self, name: str | Ref) -> Document | None:
+        """The object, or None."""
+        try:
+            return self.get(name)
+        except Missing:
+            return None
+
+    def objects(self, kind: str, namespace: str = "", *, labels: str = "") -> list[Document]:
+        """All objects of a kind, of one namespace or (empty) of all, by label selector. The kind must exist."""
+        resource = self._resource(Ref(kind, "", namespace, KINDS[kind][0]))
+        where = ({"namespace": namespace} if namespace else {}) | ({"label_selector": labels} if labels else {})
+        found = self._call(f"{kind} in {namespace or 'all namespaces'}", lambda: resource.get(**where).to_dict())
+        # Items of a list carry no kind of their own.
+        return [{"apiVersion": KINDS[kind][0], "kind": kind} | item for item in found.get("items") or []]
+
+    def apply(self, documents: Iterable[Document], *, force: bool = False) -> None:
+        """Server-side apply, in order.
+
+        Raises:
+            Conflict: another manager owns a field; the message names it. `force` takes the field over.
+            Refused: the server finds the object wrong; its message is quoted.
+        """
+        for document in documents:
+            named = ref_of(document)
+            self._call(
+                str(named),
+                lambda document=document, named=named: self._client().server_side_apply(  # type: ignore[misc]  # defaults bind the loop's values
+                    self._resource(named),
+                    body=document,
+                    **_where(named),
+                    field_manager=FIELD_MANAGER,
+                    force_conflicts=force or None,
+                    _request_timeout=timeouts.API,
+                ),
+            )
+
+    def patch(self, name: str | Ref, body: Mapping[str, Any]) -> Document:
+        """A JSON merge patch; None deletes a field."""
+        named = ref(name) if isinstance(name, str) else name
+        return self._call(
+            str(named),
+            lambda: (
+                self._resource(named)
+                .patch(body=body, content_type=MERGE, **_where(named), field_manager=FIELD_MANAGER)
+                .to_dict()
+            ),
+        )
+
+    def delete(self, names: Iterable[str | Ref | Document], *, gone: bool = True) -> None:
+        """Deletes in reverse order what is there; waits until each is gone unless told not to."""
+        refs = [ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
+        for named in reversed(refs):
+            try:
+                self._call(str(named), lambda named=named: self._resource(named).delete(**_where(named)))  # type: ignore[misc]  # as above
+            except Missing:
+                continue
+        if gone:
+            for named in refs:
+                until(
+                    lambda named=named: self.find(named),  # type: ignore[misc]  # as above
+                    lambda found: found is None,
+                    what=f"{named} is gone",
+                    within=timeouts.DELETE,
+                    every=0.2,
+                    transient=(ApiUnavailable,),
+                    show=lambda found: f"finalizers {found['metadata'].get('finalizers')}" if found else "gone",
+                )
+
+    # -- pods ---------------------------------------------------------------------------------------------------
+
+    def pods(self, namespace: str, labels: str) -> list[Document]:
+        """Pods by label selector, those on their way out left out."""
+        found = self.objects("Pod", namespace, labels=labels)
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+    def logs(
+        self, namespace: str, pod: str, container: str, *, since: datetime | None = None, previous: bool = False
+    ) -> str:
+        """A container's log; with `since` at least all that was written after it (the API counts whole seconds)."""
+        seconds = max(1, int((datetime.now(UTC) - since).total_seconds()) + 2) if since else None
+        core: Any = kubernetes.client.CoreV1Api(self._client().client)
+        response = self._call(
+            f"log of {namespace}/{pod}/{container}",
+            lambda: core.read_namespaced_pod_log(
+                name=pod,
+                namespace=namespace,
+                container=container,
+                previous=previous,
+                _preload_content=False,
+                since_seconds=seconds,
+                _request_timeout=timeouts.API,
+            ),
+        )
+        return str(response.data.decode(errors="replace"))
+
+    def run(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, within: float) -> Ended:
+        """Runs a program in a container (exec) for at most `within` seconds.
+
+        Raises:
+            ApiUnavailable: the stream broke or ran out of time: what the program did is not known.
+        """
+        # A stream patches the ApiClient that opens it, so each has a client of its own (kubernetes#1534).
+        api = self._new_api_client()
+        where = f"exec in {namespace}/{pod}/{container}"
+        return self._call(where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within))
+
+    # -- server -------------------------------------------------------------------------------------------------
+
+    def version(self) -> str:
+        """The server's version: "v1.34.4"."""
+        api = kubernetes.client.VersionApi(self._client().client)
+        return str(self._call("/version", lambda: api.get_code(_request_timeout=timeouts.API)).git_version)
+
+    def _client(self) -> DynamicClient:
+        if not hasattr(self._local, "dynamic"):
+            self._local.dynamic = self._call("discovery", lambda: DynamicClient(self._new_api_client()))
+        return self._local.dynamic  # type: ignore[no-any-return]  # threading.local is untyped
+
+    def _new_api_client(self) -> kubernetes.client.ApiClient:
+        try:
+            return kubernetes.config.new_client_from_config(str(self.kubeconfig), context=self.context or None)  # type: ignore[no-any-return]  # untyped
+        except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, TypeError) as error:
+            raise BadInput(
+                f"kubeconfig {self.kubeconfig}, context {self.context!r}: {' '.join(str(error).split())[:300]}",
+                remedy="`kubectl config get-contexts --kubeconfig FILE` lists what there is",
+            ) from None
+
+    def _resource(self, named: Ref) -> Any:
+        return self._call(
+            f"kind {named.kind}", lambda: self._client().resources.get(api_version=named.api_version, kind=named.kind)
+        )
+
+    def _call(self, what: str, act: Callable[[], T]) -> T:
+        try:
+            return act()
+        except (NotFoundError, ResourceNotFoundError) as error:
+            raise Missing(f"{what} is not there") from error
+        except (DynamicApiError, ApiException) as error:
+            raise _translated(what, error) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise ApiUnavailable(f"{what}: the API server did not answer: {error}") from error
+
+
+def _translated(what: str, error: Any) -> HarnessError:
+    said = _message(error)
+    match int(error.status or 0):
+        case 404:
+            return Missing(f"{what} is not there")
+        case 409:
+            return Conflict(f"{what}: {said}", remedy="another manager owns this field: change its values instead")
+        case 0 | 429 | 500 | 502 | 503 | 504:
+            return ApiUnavailable(f"{what}: {error.status} {said}")
+        case status:
+            return Refused(f"{what}: {status} {said}")
+
+
+def _message(error: Any) -> str:
+    try:
+        body = yaml.safe_load(error.body) if error.body else {}
+        text = body.get("message", "") if isinstance(body, dict) else str(body)
+    except yaml.YAMLError:
+        text = str(error.body)
+    return " ".join(str(text or error.reason).split())[:500]
+
+
+def _where(named: Ref) -> dict[str, str]:
+    return {"name": named.name} | ({"namespace": named.namespace} if named.namespace else {})

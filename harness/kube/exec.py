@@ -1,0 +1,59 @@
+"""Running a program in a container over the API server's websocket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import kubernetes
+import kubernetes.stream
+
+from harness.errors import Unjudged
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the program ended: its status and what it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run_in_pod(api: Any, namespace: str, pod: str, container: str, argv: Sequence[str], *, within: float) -> Ended:
+    """Runs `argv` there, without a shell, and waits for its end.
+
+    Raises:
+        Unjudged: it did not end `within` seconds; nothing is known of what it did.
+    """
+    core = kubernetes.client.CoreV1Api(api)
+    socket = kubernetes.stream.stream(
+        core.connect_get_namespaced_pod_exec,
+        name=pod,
+        namespace=namespace,
+        container=container,
+        command=list(argv),
+        stdin=False,
+        stdout=True,
+        stderr=True,
+        tty=False,
+        _preload_content=False,
+        _request_timeout=within,
+    )
+    deadline = time.monotonic() + within
+    try:
+        while socket.is_open():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container} did not end within {within:g}s")
+            socket.update(timeout=min(left, 5))
+        out, err = socket.read_stdout(timeout=0), socket.read_stderr(timeout=0)
+        try:
+            return Ended(int(socket.returncode), out, err)
+        except (TypeError, KeyError, ValueError) as error:  # the stream closed without a word on the program's end
+            raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container}: the stream broke before its end") from error
+    finally:
+        socket.close()
+        api.close()

@@ -1,0 +1,8 @@
+"""Pure reads of Kubernetes objects, as `kubectl get -o json` gives them: no I/O, no waiting.
+
+tree        safe steps into JSON values of unknown shape
+conditions  status conditions of every shape, and one judgement about one of them
+workloads   Pods, Deployments and DaemonSets: ready, rolled out, in trouble, restarted
+refs        names of objects, and where each kind lives
+manifests   manifest documents, checked before anything is applied
+"""

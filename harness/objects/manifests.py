@@ -1,0 +1,99 @@
+"""Manifests as documents: read, checked before anything is applied, images pinned to the version set."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import BadInput
+from harness.objects.refs import KINDS
+
+Document = dict[str, Any]
+
+
+def parse(text: str, *, source: str) -> list[Document]:
+    """The documents of a manifest, in order.
+
+    Raises:
+        BadInput: not YAML, empty, or a document without apiVersion, kind, name or (where due) namespace.
+    """
+    try:
+        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    except yaml.YAMLError as error:
+        raise BadInput(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+    if not documents:
+        raise BadInput(f"{source} holds no object")
+    for number, document in enumerate(documents, start=1):
+        missing = _missing(document)
+        if missing:
+            raise BadInput(f"{source}, document {number}: no {missing}")
+    return documents
+
+
+def read(file: Path) -> list[Document]:
+    """The documents of a manifest file.
+
+    Raises:
+        BadInput: as `parse`, or the file is not there.
+    """
+    try:
+        text = file.read_text()
+    except OSError as error:
+        raise BadInput(f"cannot read manifest {file}: {error.strerror}") from None
+    return parse(text, source=str(file))
+
+
+def pinned(documents: Iterable[Document], images: Iterable[str]) -> list[Document]:
+    """Copies whose container images are those of `images` with the same repository name.
+
+    A manifest is valid as it stands; the version set only moves its tags and registries.
+
+    Raises:
+        BadInput: a container's image has no counterpart: it would be pulled, unpinned, from who knows where.
+    """
+    by_name = {_repository(image): image for image in images}
+    copies = copy.deepcopy(list(documents))
+    for document in copies:
+        for container in _containers(document):
+            name = _repository(container["image"])
+            if name not in by_name:
+                raise BadInput(
+                    f"{document['kind']}/{document['metadata']['name']}: image {container['image']} "
+                    "is not of the version set",
+                    remedy="add it to harness/versions.py",
+                )
+            container["image"] = by_name[name]
+    return copies
+
+
+def images(documents: Iterable[Document]) -> list[str]:
+    """Every container image, each once, in order."""
+    return list(dict.fromkeys(c["image"] for document in documents for c in _containers(document)))
+
+
+def _containers(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if document["kind"] in ("Deployment", "DaemonSet", "StatefulSet", "Job"):
+        spec = document["spec"]["template"]["spec"]
+        yield from spec.get("initContainers", [])
+        yield from spec["containers"]
+
+
+def _repository(image: str) -> str:
+    return image.rsplit("/", 1)[-1].partition("@")[0].partition(":")[0]
+
+
+def _missing(document: Any) -> str:
+    if not isinstance(document, dict):
+        return "mapping at its top"
+    for key in ("apiVersion", "kind"):
+        if not isinstance(document.get(key), str):
+            return key
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or not metadata.get("name"):
+        return "metadata.name"
+    namespaced = KINDS.get(document["kind"], ("", False))[1]
+    return "metadata.namespace" if namespaced and not metadata.get("namespace") else ""

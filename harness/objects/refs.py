@@ -1,0 +1,68 @@
+"""Names of Kubernetes objects: "Kind/namespace/name", or "Kind/name" for what lives in no namespace. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Where each kind that the harness or a manifest speaks of lives: apiVersion, and whether it has a namespace.
+KINDS: Mapping[str, tuple[str, bool]] = {
+    "Namespace": ("v1", False),
+    "Node": ("v1", False),
+    "Pod": ("v1", True),
+    "Service": ("v1", True),
+    "ServiceAccount": ("v1", True),
+    "ConfigMap": ("v1", True),
+    "Event": ("v1", True),
+    "Deployment": ("apps/v1", True),
+    "DaemonSet": ("apps/v1", True),
+    "EndpointSlice": ("discovery.k8s.io/v1", True),
+    "CustomResourceDefinition": ("apiextensions.k8s.io/v1", False),
+    "ValidatingAdmissionPolicy": ("admissionregistration.k8s.io/v1", False),
+    "ValidatingAdmissionPolicyBinding": ("admissionregistration.k8s.io/v1", False),
+    "GatewayClass": ("gateway.networking.k8s.io/v1", False),
+    "Gateway": ("gateway.networking.k8s.io/v1", True),
+    "HTTPRoute": ("gateway.networking.k8s.io/v1", True),
+    "ReferenceGrant": ("gateway.networking.k8s.io/v1beta1", True),
+    "EnvoyProxy": ("gateway.envoyproxy.io/v1alpha1", True),
+    "BackendTrafficPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
+    "ClientTrafficPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
+    "SecurityPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
+    "AuthorizationPolicy": ("security.istio.io/v1", True),
+    "PeerAuthentication": ("security.istio.io/v1", True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One object's name."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+    api_version: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.kind, self.namespace, self.name) if part)
+
+
+def ref(text: str) -> Ref:
+    """Reads "Kind/namespace/name" or "Kind/name".
+
+    Raises:
+        ValueError: the kind is unknown here, or a namespace is missing or too many.
+    """
+    kind, *rest = text.split("/")
+    if kind not in KINDS:
+        raise ValueError(f"{text}: kind {kind} is unknown (harness/objects/refs.py lists the known ones)")
+    api_version, namespaced = KINDS[kind]
+    if len(rest) != (2 if namespaced else 1) or not all(rest):
+        raise ValueError(f"{text}: {kind} is named {'Kind/namespace/name' if namespaced else 'Kind/name'}")
+    return Ref(kind, rest[-1], rest[0] if namespaced else "", api_version)
+
+
+def ref_of(obj: Mapping[str, Any]) -> Ref:
+    """The name of an object or manifest document."""
+    metadata = obj["metadata"]
+    return Ref(obj["kind"], metadata["name"], metadata.get("namespace") or "", obj["apiVersion"])

@@ -1,0 +1,160 @@
+"""Pods, Deployments and DaemonSets: ready, rolled out, in trouble, restarted.
+
+`helm --wait` is content with a one-node DaemonSet whose only pod cannot pull its image, and burns its whole timeout
+on an image that does not exist. The pod's status had the cause after 2 s: that is what `trouble` reads.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.objects.tree import Json, mapping, maybe_number, name_of, number, objects, one_line, text
+
+# What kubelet writes as a waiting reason when a container cannot come up as it is described.
+# ContainerCreating and PodInitializing are the only others in ground-truth, and are no trouble.
+WAITING = frozenset(
+    {
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "CrashLoopBackOff",
+    }
+)
+TERMINATED = frozenset({"OOMKilled", "StartError", "ContainerCannotRun"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One reason why a pod is not running as described; container is "" when it is about the whole pod."""
+
+    pod: str
+    container: str
+    image: str
+    reason: str
+    message: str
+
+    @property
+    def text(self) -> str:
+        """One line: who, why, with which image, and kubelet's own words."""
+        who = f"{self.pod} ({self.container})" if self.container else self.pod
+        image = f" {self.image}" if self.image else ""
+        return f"Pod {who}: {self.reason}{image}" + (f': "{one_line(self.message)}"' if self.message else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rollout is; text such as "2/3 ready, 1 updated" says so in numbers of pods."""
+
+    done: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A container that was started again: how often, and how its last life ended (None while unknown)."""
+
+    container: str
+    count: int
+    reason: str
+    exit_code: int | None
+
+
+def trouble(pod: Json) -> tuple[Trouble, ...]:
+    """What kubelet and the scheduler say is wrong with the pod now; () when they say nothing.
+
+    A crash that is over (the container is ready again) is a restart, not trouble.
+    """
+    return tuple(_pod_trouble(pod)) + tuple(t for c in _containers(pod) for t in _container_trouble(pod, c))
+
+
+def pod_ready(pod: Json) -> bool:
+    """Whether the pod is Running, its Ready condition True, and nobody has asked for its deletion."""
+    return (
+        text(pod, "status", "phase") == "Running"
+        and not mapping(pod, "metadata").get("deletionTimestamp")
+        and any(text(c, "type") == "Ready" and text(c, "status") == "True" for c in _conditions(pod))
+    )
+
+
+def rolled_out(workload: Json) -> Progress:
+    """Whether every wanted pod of a Deployment or DaemonSet is of the current spec and available.
+
+    A DaemonSet that wants 0 pods is not done: it has not seen a node yet. A Deployment scaled to 0 is done when
+    none is left. Raises ValueError for any other kind.
+    """
+    status, kind = mapping(workload, "status"), text(workload, "kind")
+    if kind == "Deployment":
+        replicas = maybe_number(workload, "spec", "replicas")
+        wanted = 1 if replicas is None else replicas
+        existing, updated = number(status, "replicas"), number(status, "updatedReplicas")
+        ready, available = number(status, "readyReplicas"), number(status, "availableReplicas")
+        settled = existing == wanted
+    elif kind == "DaemonSet":
+        wanted = number(status, "desiredNumberScheduled")
+        existing, updated = number(status, "currentNumberScheduled"), number(status, "updatedNumberScheduled")
+        ready, available = number(status, "numberReady"), number(status, "numberAvailable")
+        settled = wanted > 0
+    else:
+        raise ValueError(f"{name_of(workload)} is neither a Deployment nor a DaemonSet")
+    line = f"{ready}/{wanted} ready, {updated} updated"
+    generation, observed = number(workload, "metadata", "generation"), number(status, "observedGeneration")
+    if observed < generation:
+        return Progress(False, f"{line} (generation {generation}, observed {observed})")
+    if existing > wanted:
+        line += f", {existing - wanted} old left"
+    if ready > available:
+        line += f", {available} available"
+    return Progress(settled and updated == ready == available == wanted, line)
+
+
+def restarts(pod: Json) -> tuple[Restart, ...]:
+    """The containers of the pod that were restarted, init containers first; () when none was."""
+    found = []
+    for status in _containers(pod):
+        count, last = number(status, "restartCount"), mapping(status, "lastState", "terminated")
+        if count > 0:
+            found.append(Restart(text(status, "name"), count, text(last, "reason"), maybe_number(last, "exitCode")))
+    return tuple(found)
+
+
+def _containers(pod: Json) -> Iterator[Json]:
+    for shape in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        yield from objects(pod, "status", shape)
+
+
+def _conditions(pod: Json) -> Iterator[Json]:
+    return objects(pod, "status", "conditions")
+
+
+def _whose(pod: Json) -> str:
+    return f"{text(pod, 'metadata', 'namespace')}/{text(pod, 'metadata', 'name')}"
+
+
+def _pod_trouble(pod: Json) -> Iterator[Trouble]:
+    for condition in _conditions(pod):
+        if text(condition, "type") == "PodScheduled" and text(condition, "reason") == "Unschedulable":
+            yield Trouble(_whose(pod), "", "", "Unschedulable", text(condition, "message"))
+    if text(pod, "status", "phase") == "Failed":
+        reason = text(pod, "status", "reason") or "Failed"
+        yield Trouble(_whose(pod), "", "", reason, text(pod, "status", "message"))
+
+
+def _container_trouble(pod: Json, status: Json) -> Iterator[Trouble]:
+    """At most one trouble for a container: what it waits for, else how it ended."""
+    waiting, ended = mapping(status, "state", "waiting"), mapping(status, "state", "terminated")
+    last = mapping(status, "lastState", "terminated")
+    reason, message = text(waiting, "reason"), text(waiting, "message")
+    if reason in WAITING:
+        if last:  # A crash loop says only "back-off"; the exit code and its reason lie in the last state.
+            message += f" (last exit {number(last, 'exitCode')} {text(last, 'reason')})"
+    elif text(ended, "reason") in TERMINATED:
+        reason, message = text(ended, "reason"), text(ended, "message")
+    elif text(last, "reason") in TERMINATED and status.get("ready") is not True:
+        reason, message = text(last, "reason"), text(last, "message")
+    else:
+        return
+    yield Trouble(_whose(pod), text(status, "name"), text(status, "image"), reason, message)

@@ -1,0 +1,8 @@
+"""Pure readers of what the proxies and the rate-limit service answer on their admin ports.
+
+config_dump   Envoy: listeners, clusters and routes that are active, warming or refused
+stats         Envoy: counters and gauges of /stats
+prometheus    any /metrics text
+rlconfig      the rate-limit service's /rlconfig
+ztunnel_dump  ztunnel: workloads, services, certificates and connections it knows
+"""

@@ -1,0 +1,207 @@
+"""Envoy's /config_dump: what the data plane really runs, as opposed to what a status says was accepted.
+
+A changed cluster waits in `dynamic_warming_clusters` for up to 15 s while its policy is Accepted after 0.08 s, so
+`thresholds` reads active clusters only. A changed listener keeps its old self in `draining_state` for minutes.
+Dumps are those of ground-truth/admin/*-config_dump.json: the whole dump, asked for without mask or resource.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.objects.tree import Json, mapping, maybe_number, number, objects, strings, text
+
+State = Literal["static", "active", "warming", "draining"]
+
+
+class SectionAbsent(LookupError):
+    """The dump has no such section: it is not a whole /config_dump, and says nothing about what is not in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listener in one of its states; address is "0.0.0.0:9080", "" for what is no socket address."""
+
+    name: str
+    state: State
+    address: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreaker:
+    """The default-priority limits of a cluster; None where Envoy's own default applies (1024, retries 3)."""
+
+    max_connections: int | None
+    max_pending_requests: int | None
+    max_requests: int | None
+    max_retries: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster in one of its states."""
+
+    name: str
+    state: State
+    breaker: CircuitBreaker
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route of one virtual host. cluster is "" for weighted clusters, redirects and direct responses.
+
+    rate_limits names the kinds in force on it: "global" (the limiter is asked), "local" (this Envoy counts).
+    policies are the Envoy Gateway policies it was made from, as "Kind/namespace/name".
+    """
+
+    name: str
+    config: str
+    domains: tuple[str, ...]
+    cluster: str
+    rate_limits: tuple[str, ...]
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorState:
+    """A resource whose last update Envoy refused; details is Envoy's own reason. The old version stays active."""
+
+    resource: str
+    details: str
+
+
+def listeners(dump: Json) -> tuple[Listener, ...]:
+    """Every listener, once per state it is in; one that was refused at birth is in none (see error_states)."""
+    section = _section(dump, "ListenersConfigDump")
+    found = [_listener(entry, mapping(entry, "listener"), "static") for entry in objects(section, "static_listeners")]
+    for entry in objects(section, "dynamic_listeners"):
+        for state in ("active", "warming", "draining"):
+            held = mapping(entry, f"{state}_state")
+            if held:
+                found.append(_listener(held, mapping(held, "listener"), _state(state)))
+    return tuple(found)
+
+
+def clusters(dump: Json) -> tuple[Cluster, ...]:
+    """Every cluster; one that is being changed is there twice, active (old) and warming (new)."""
+    section = _section(dump, "ClustersConfigDump")
+    return tuple(
+        Cluster(text(entry, "cluster", "name"), state, _breaker(entry), text(entry, "version_info"))
+        for key, state in _CLUSTER_LISTS
+        for entry in objects(section, key)
+    )
+
+
+def routes(dump: Json) -> tuple[Route, ...]:
+    """The routes of the route configurations that came over RDS and are in use."""
+    section = _section(dump, "RoutesConfigDump")
+    return tuple(
+        _route(route, text(config, "name"), host)
+        for entry in objects(section, "dynamic_route_configs")
+        for config in (mapping(entry, "route_config"),)
+        for host in objects(config, "virtual_hosts")
+        for route in objects(host, "routes")
+    )
+
+
+def thresholds(dump: Json, cluster_name: str) -> CircuitBreaker | None:
+    """The limits that the ACTIVE cluster of this name enforces; None when no such cluster is active."""
+    named = (c for c in clusters(dump) if c.name == cluster_name and c.state in ("active", "static"))
+    return next((cluster.breaker for cluster in named), None)
+
+
+def rate_limited_routes(dump: Json) -> tuple[Route, ...]:
+    """The routes on which Envoy asks the limiter or counts by itself; () when no route is limited."""
+    return tuple(route for route in routes(dump) if route.rate_limits)
+
+
+def warming(dump: Json) -> tuple[str, ...]:
+    """The names of clusters and listeners that wait for something before they serve; () when none does."""
+    held: Iterable[Listener | Cluster] = (*clusters(dump), *listeners(dump))
+    return tuple(resource.name for resource in held if resource.state == "warming")
+
+
+def error_states(dump: Json) -> tuple[ErrorState, ...]:
+    """What Envoy refused and still refuses, in every section of the dump; () when it took everything."""
+    if not any(objects(dump, "configs")):
+        raise SectionAbsent("the dump has no configs at all")
+    return tuple(
+        ErrorState(_resource_name(entry), text(entry, "error_state", "details"))
+        for section in objects(dump, "configs")
+        for key in section
+        for entry in objects(section, key)
+        if mapping(entry, "error_state")
+    )
+
+
+_CLUSTER_LISTS: tuple[tuple[str, State], ...] = (
+    ("static_clusters", "static"),
+    ("dynamic_active_clusters", "active"),
+    ("dynamic_warming_clusters", "warming"),
+)
+_STATES: dict[str, State] = {"active": "active", "warming": "warming", "draining": "draining"}
+
+
+def _state(name: str) -> State:
+    return _STATES[name]
+
+
+def _section(dump: Json, kind: str) -> Json:
+    """The one section of this kind; RoutesConfigDump is also the tail of ScopedRoutesConfigDump's name."""
+    for section in objects(dump, "configs"):
+        if text(section, "@type").rpartition(".")[2] == kind:
+            return section
+    raise SectionAbsent(f"the dump has no {kind} (a masked or partial dump, or no dump)")
+
+
+def _listener(holder: Json, listener: Json, state: State) -> Listener:
+    socket = mapping(listener, "address", "socket_address")
+    address = f"{text(socket, 'address')}:{number(socket, 'port_value')}" if socket else ""
+    return Listener(text(listener, "name"), state, address, text(holder, "version_info"))
+
+
+def _breaker(entry: Json) -> CircuitBreaker:
+    for threshold in objects(entry, "cluster", "circuit_breakers", "thresholds"):
+        if text(threshold, "priority") in ("", "DEFAULT"):
+            return CircuitBreaker(
+                max_connections=maybe_number(threshold, "max_connections"),
+                max_pending_requests=maybe_number(threshold, "max_pending_requests"),
+                max_requests=maybe_number(threshold, "max_requests"),
+                max_retries=maybe_number(threshold, "max_retries"),
+            )
+    return CircuitBreaker(None, None, None, None)
+
+
+def _route(route: Json, config: str, host: Json) -> Route:
+    kinds = dict.fromkeys((*_limits(route), *_limits(host)))
+    held = objects(route, "metadata", "filter_metadata", "envoy-gateway", "policies")
+    policies = (f"{text(p, 'kind')}/{text(p, 'namespace')}/{text(p, 'name')}" for p in held)
+    return Route(
+        name=text(route, "name"),
+        config=config,
+        domains=strings(host, "domains"),
+        cluster=text(route, "route", "cluster"),
+        rate_limits=tuple(kinds),
+        policies=tuple(policies),
+    )
+
+
+def _limits(holder: Json) -> Iterator[str]:
+    """The kinds of limit on a route or virtual host: as actions of the route, or as a filter's own settings."""
+    actions = (*objects(holder, "route", "rate_limits"), *objects(holder, "rate_limits"))
+    filters = mapping(holder, "typed_per_filter_config")
+    for name in filters:
+        if "local_ratelimit" in name:
+            yield "local"
+        elif "ratelimit" in name and any(objects(filters, name, "rate_limits")):
+            yield "global"
+    if any(any(objects(action, "actions")) for action in actions):
+        yield "global"
+
+
+def _resource_name(entry: Json) -> str:
+    failed = mapping(entry, "error_state", "failed_configuration")
+    own = (text(entry, kind, "name") for kind in ("cluster", "route_config", "endpoint_config", "secret"))
+    return text(entry, "name") or text(failed, "name") or next((name for name in own if name), "?")

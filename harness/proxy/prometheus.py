@@ -1,0 +1,59 @@
+"""Any /metrics text as samples, under the names that the text itself uses.
+
+prometheus_client adds "_total" to every counter that lacks it (it thinks in OpenMetrics), and the rate-limit service
+has such counters: `ratelimit_service_rate_limit_over_limit` in ground-truth/admin/ratelimit-metrics.prom.
+Who looks for a name must find what curl shows, so the added ending is taken off again.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+class Unreadable(ValueError):
+    """The text is no Prometheus exposition: most often the answer of another port, or half an answer."""
+
+
+class NoSample(LookupError):
+    """No sample has this name and these labels. A counter that is not there is not a counter at 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value; a histogram is its `_bucket`, `_sum` and `_count` samples."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+def samples(text: str) -> list[Sample]:
+    """Every sample of the text, in its order; [] for an empty one. Raises Unreadable."""
+    written = set(re.findall(r"^([A-Za-z_:][\w:]*)", text, re.MULTILINE | re.ASCII))
+    try:
+        return [
+            Sample(_as_written(sample.name, written), dict(sample.labels), float(sample.value))
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        ]
+    except (ValueError, TypeError, LookupError, AttributeError) as why:
+        # The parser documents no errors; on damaged texts it raised each of these.
+        raise Unreadable(f"no Prometheus text: {why}; it begins {text[:80]!r}") from why
+
+
+def total(samples: Iterable[Sample], name: str, **labels: str) -> float:
+    """The sum of the samples of this name that carry these labels (and any others). Raises NoSample."""
+    held = list(samples)
+    named = [sample for sample in held if sample.name == name]
+    found = [s.value for s in named if all(s.labels.get(key) == value for key, value in labels.items())]
+    if not found:
+        has = f"{len(named)} with other labels" if named else f"none of this name among {len(held)} samples"
+        raise NoSample(f"no sample {name}{labels or ''}: {has}")
+    return sum(found)
+
+
+def _as_written(name: str, written: set[str]) -> str:
+    bare = name.removesuffix("_total")
+    return bare if name not in written and bare in written else name

@@ -1,0 +1,172 @@
+"""ztunnel's /config_dump: what one node's ztunnel knows of workloads, services, certificates and connections.
+
+Workloads and services are those of the whole cluster, and the same on every node; certificates and connections are
+the node's own. Each function also takes the list that `istioctl ztunnel-config <what> -o json` prints.
+Shapes from ground-truth/admin/ztunnel-config_dump.json, ground-truth/cli and ground-truth/variants.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from harness.objects.tree import Json, mapping, maybe_number, objects, strings, text
+from harness.proxy.config_dump import SectionAbsent
+
+Dump = Json | Sequence[Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A pod (or the API server) as ztunnel sees it; protocol "HBONE" means enrolled, "TCP" not.
+
+    tunnel is "NONE/9080" for a pod behind a waypoint-inbound-binding, else "". services are "namespace/hostname";
+    istioctl does not print them.
+    """
+
+    name: str
+    namespace: str
+    ips: tuple[str, ...]
+    protocol: str
+    identity: str
+    node: str
+    status: str
+    services: tuple[str, ...]
+    tunnel: str
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether other ztunnels send to it over HBONE."""
+        return self.protocol == "HBONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service; vips without their network. waypoint is the waypoint's own VIP or "namespace/hostname", or "".
+
+    ports maps the Service's port to the pod's; endpoints are workload uids.
+    """
+
+    name: str
+    namespace: str
+    hostname: str
+    vips: tuple[str, ...]
+    ports: Mapping[int, int]
+    waypoint: str
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A workload identity's certificate; state "Available" when there is one. Times are None until then."""
+
+    identity: str
+    state: str
+    valid_from: datetime | None
+    expires: datetime | None
+
+    def valid(self, now: datetime) -> bool:
+        """Whether ztunnel can use it at this (aware) time."""
+        began = self.valid_from is not None and self.valid_from <= now
+        return self.state == "Available" and began and self.expires is not None and now < self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open connection of a pod ("namespace/name"); original_dst was asked for, actual_dst is where it goes."""
+
+    pod: str
+    direction: str
+    src: str
+    original_dst: str
+    actual_dst: str
+    protocol: str
+
+
+def workloads(dump: Dump) -> tuple[Workload, ...]:
+    """Every workload. Raises SectionAbsent when the dump has no such part."""
+    return tuple(
+        Workload(
+            name=text(w, "name"),
+            namespace=text(w, "namespace"),
+            ips=strings(w, "workloadIps"),
+            protocol=text(w, "protocol"),
+            identity=f"spiffe://{text(w, 'trustDomain')}/ns/{text(w, 'namespace')}/sa/{text(w, 'serviceAccount')}",
+            node=text(w, "node"),
+            status=text(w, "status"),
+            services=strings(w, "services"),
+            tunnel=_tunnel(mapping(w, "applicationTunnel")),
+        )
+        for w in _part(dump, "workloads")
+    )
+
+
+def services(dump: Dump) -> tuple[Service, ...]:
+    """Every Service. Raises SectionAbsent when the dump has no such part."""
+    return tuple(
+        Service(
+            name=text(s, "name"),
+            namespace=text(s, "namespace"),
+            hostname=text(s, "hostname"),
+            vips=tuple(vip.rpartition("/")[2] for vip in strings(s, "vips")),
+            ports={int(key): to for key in mapping(s, "ports") for to in _port(s, key)},
+            waypoint=text(s, "waypoint", "destination").removeprefix("/"),
+            endpoints=tuple(key for key in mapping(s, "endpoints") if isinstance(key, str)),
+        )
+        for s in _part(dump, "services")
+    )
+
+
+def certificates(dump: Dump) -> tuple[Certificate, ...]:
+    """Every identity's leaf certificate on this node. Raises SectionAbsent when the dump has no such part."""
+    found = []
+    for held in _part(dump, "certificates"):
+        leaf = next(objects(held, "certChain"), {})
+        times = _time(text(leaf, "validFrom")), _time(text(leaf, "expirationTime"))
+        found.append(Certificate(text(held, "identity"), text(held, "state"), *times))
+    return tuple(found)
+
+
+def connections(dump: Dump) -> tuple[Connection, ...]:
+    """The connections open at the time of the dump; () is common. Raises SectionAbsent for a dump without them."""
+    state = dump.get("workloadState") if isinstance(dump, Mapping) else dump
+    if isinstance(state, Mapping):
+        state = list(state.values())
+    return tuple(
+        Connection(
+            pod=f"{text(held, 'info', 'namespace')}/{text(held, 'info', 'name')}",
+            direction=direction,
+            src=text(one, "src"),
+            original_dst=text(one, "originalDst"),
+            actual_dst=text(one, "actualDst"),
+            protocol=text(one, "protocol"),
+        )
+        for held in _part({"workloadState": state}, "workloadState")
+        for direction in ("inbound", "outbound")
+        for one in objects(held, "connections", direction)
+    )
+
+
+def _part(dump: Dump, name: str) -> Iterator[Json]:
+    holder = dump if isinstance(dump, Mapping) else {name: list(dump)}
+    if not isinstance(holder.get(name), list):
+        raise SectionAbsent(f"the ztunnel dump has no {name}")
+    return objects(holder, name)
+
+
+def _tunnel(tunnel: Json) -> str:
+    protocol, port = text(tunnel, "protocol"), maybe_number(tunnel, "port")
+    return f"{protocol}/{port}" if protocol and port is not None else protocol
+
+
+def _port(service: Json, key: object) -> Iterator[int]:
+    """The pod's port for one of the Service's; JSON keys are text."""
+    port = mapping(service, "ports").get(str(key))
+    if isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 6 and isinstance(port, int):
+        yield port
+
+
+def _time(value: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return None

@@ -1,0 +1,35 @@
+"""Takes away what kept or killed runs left: clusters of ours, by their records. Nothing without a record is touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness import state
+from harness.cluster.choose import choose
+from harness.errors import HarnessError
+from harness.settings import Settings
+from harness.versions import VersionSet
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What became of one record: "gone", "in use by process 123" or why it could not be taken away."""
+
+    record: state.Record
+    outcome: str
+
+
+def reap(settings: Settings, versions: VersionSet) -> list[Reaped]:
+    """Deletes every recorded cluster whose process is gone. Tells of each; raises for none."""
+    found = []
+    for record in state.records(settings.state):
+        if record.alive and not record.kept:
+            found.append(Reaped(record, f"in use by process {record.pid}: left alone"))
+            continue
+        mine = settings.model_copy(update={"cluster": record.kind, "cluster_name": record.name})
+        try:
+            choose(mine, versions).delete()
+            found.append(Reaped(record, "gone"))
+        except HarnessError as error:
+            found.append(Reaped(record, f"not taken away: {error}"))
+    return found

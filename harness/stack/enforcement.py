@@ -1,0 +1,84 @@
+"""From a controller's word to the data plane's deed: both awaited, both timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harness import ledger, timeouts
+from harness.clients.http import IngressClient
+from harness.clients.proxies import Envoy, Limiter
+from harness.errors import NotReady, SetupFailed, Unjudged
+from harness.kube import Kube
+from harness.proxy.config_dump import rate_limited_routes, thresholds
+from harness.stack.status import condition
+from harness.traffic import get, unique
+from harness.wait import until
+
+
+def accepted(kube: Kube, policy: str, *, since: float) -> None:
+    """Waits for the policy's Accepted and reports the seconds since `since` (monotonic clock)."""
+    condition(kube, policy, "Accepted")
+    ledger.measured("policy applied to Accepted", time.monotonic() - since, of=policy)
+
+
+def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:
+    """Waits until Envoy's ACTIVE cluster has that maximum of pending requests (None: Envoy's own default again).
+
+    Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
+    """
+    _enforced(
+        lambda: _pending(envoy, cluster) == pending,
+        what=f"Envoy {envoy.gateway} holds max_pending_requests {pending} for {cluster}",
+        since=since,
+        figure=f"circuit breaker {'applied' if pending is not None else 'deleted'} to enforced",
+        of=envoy.gateway,
+    )
+
+
+def rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
+    """Waits until the route in Envoy's active configuration has, or has no more, a rate limit."""
+    _enforced(
+        lambda: any(route in found.name for found in rate_limited_routes(envoy.config_dump())) == there,
+        what=f"Envoy {envoy.gateway} {'limits' if there else 'no longer limits'} {route}",
+        since=since,
+        figure=f"rate limit {'applied' if there else 'deleted'} to enforced",
+        of=envoy.gateway,
+    )
+
+
+def limiter_answers(client: IngressClient, limiter: Limiter, path: str) -> None:
+    """Waits until the limiter itself answers for a throwaway caller: its x-ratelimit-limit header is on a 200.
+
+    Envoy lets requests pass when it cannot ask the limiter, which looks just like no limit.
+
+    Raises:
+        SetupFailed: the limiter is down or does not answer: nothing said of limits would mean anything.
+    """
+    _ = limiter.pod
+    caller = unique("probe")
+    try:
+        until(
+            lambda: client.get(get(path, x_user_id=f"{caller}-{time.monotonic_ns()}")),
+            lambda answer: answer.status == 200 and answer.header("x-ratelimit-limit") is not None,
+            what="the limiter answers for a throwaway caller (x-ratelimit-limit on its answer)",
+            within=timeouts.LIMITER_READY,
+            show=lambda answer: f"{answer.status or answer.error}, no x-ratelimit-limit header",
+        )
+    except NotReady as error:
+        raise SetupFailed(
+            f"the limiter does not answer Envoy, which then lets every request pass: {error}",
+            remedy="this is a limiter or Redis that is down, not a limit that is not enforced: "
+            "see pods of envoy-gateway-system/envoy-ratelimit and redis-system/redis",
+        ) from error
+
+
+def _pending(envoy: Envoy, cluster: str) -> int | None:
+    found = thresholds(envoy.config_dump(), cluster)
+    return found.max_pending_requests if found else None
+
+
+def _enforced(look: Callable[[], bool], *, what: str, since: float, figure: str, of: str) -> None:
+    until(look, bool, what=what, within=timeouts.XDS_PROPAGATION, every=0.25, transient=(Unjudged,))
+    ledger.measured(figure, time.monotonic() - since, of=of)
+    ledger.saw(f"{of} config_dump", what)

@@ -1,0 +1,36 @@
+"""One arm of an experiment: what was sent, what came back, and what the proxy wrote and counted meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from harness import ledger
+from harness.clients.mesh import MeshClient
+from harness.clients.proxies import Envoy
+from harness.logs.access import AccessLine
+from harness.proxy.stats import delta
+from harness.traffic import Answers, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Answers in the order sent, each one's access line in the same order, and the overflow counter's movement."""
+
+    answers: Answers
+    lines: tuple[AccessLine, ...]
+    overflow: int
+
+
+def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster: str) -> Arm:
+    """Sends a burst from inside the mesh, and gathers both witnesses of it.
+
+    Raises:
+        Unjudged: a request has no access line: what the proxy did with it is not known.
+    """
+    since, before = datetime.now(UTC), envoy.stats()
+    answers = client.at_once(request, size)
+    lines = envoy.lines_of(answers, since)
+    overflow = delta(before, envoy.stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
+    ledger.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}")
+    return Arm(answers, tuple(lines), overflow)

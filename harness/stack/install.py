@@ -1,0 +1,152 @@
+"""The stack, from an empty cluster to a ready Bookinfo. What is independent goes side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from harness import ledger, progress, timeouts
+from harness.bundle import Bundle
+from harness.cluster.protocol import Cluster
+from harness.kube import Kube
+from harness.objects.manifests import pinned, read
+from harness.stack import ready
+from harness.stack.releases import MANIFESTS, releases
+from harness.versions import VersionSet
+
+ISTIO_WORKLOADS = {
+    "istiod": "Deployment/istio-system/istiod",
+    "cni": "DaemonSet/istio-system/istio-cni-node",
+    "ztunnel": "DaemonSet/istio-system/ztunnel",
+}
+GATEWAY_WORKLOADS = (
+    "Deployment/envoy-gateway-system/envoy-gateway",
+    "Deployment/envoy-gateway-system/envoy-ratelimit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A piece of the stack: `act` runs once all of `after` are done."""
+
+    name: str
+    act: Callable[[], None]
+    after: tuple[str, ...] = ()
+
+
+def install(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None) -> None:
+    """Stands the whole stack up and waits until it is ready.
+
+    Raises:
+        SetupFailed: a step failed; the message names the pod, image and reason where there are such.
+    """
+    run_side_by_side(steps(cluster, kube, versions, bundle))
+
+
+def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None) -> list[Step]:
+    """The steps and what each waits for. Images are loaded first for what starts first."""
+    found = releases(versions, bundle.charts if bundle else None)
+
+    def load(*roles: str) -> Callable[[], None]:
+        return lambda: cluster.load_images([bundle.archive(versions.images[role]) for role in roles] if bundle else [])
+
+    def release(chart: str, *workloads: str) -> Callable[[], None]:
+        def act() -> None:
+            cluster.install(found[chart])
+            for name in workloads:
+                ready.workload(kube, name)
+
+        return act
+
+    def manifest(file: str, *workloads: str) -> Callable[[], None]:
+        def act() -> None:
+            kube.apply(pinned(read(MANIFESTS / file), versions.images.values()))
+            for name in workloads:
+                ready.workload(kube, name)
+
+        return act
+
+    def definitions() -> None:
+        documents = cluster.definitions(found["gateway-helm"])
+        kube.apply(documents, force=True)
+        for document in documents:
+            if document["kind"] == "CustomResourceDefinition":
+                ready.definition(kube, document["metadata"]["name"])
+
+    bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
+    applications = [f"Deployment/default/{role.removeprefix('bookinfo-')}" for role in bookinfo]
+    istio = [Step(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()]
+    return [
+        Step("images: mesh", load("pilot", "install-cni", "ztunnel", "gateway")),
+        Step("images: limiter", load("redis", "ratelimit", "envoy"), ("images: mesh",)),
+        Step("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
+        Step("definitions", definitions),
+        Step("istio base", release("base")),
+        *istio,
+        Step("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: limiter",)),
+        Step("envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis")),
+        Step("enrolment", manifest("install/ambient.yaml"), ("istio cni", "istio ztunnel")),
+        Step(
+            "bookinfo",
+            manifest("base/bookinfo.yaml", *applications),
+            ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
+        ),
+        Step(
+            "mesh client",
+            manifest("base/mesh_client.yaml", "Deployment/default/mesh-client"),
+            ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
+        ),
+        Step("gateway classes", manifest("install/envoy_gateway.yaml"), ("definitions", "envoy gateway")),
+    ]
+
+
+def run_side_by_side(work: Sequence[Step]) -> None:
+    """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins."""
+    waiting = {step.name: step for step in work}
+    done: set[str] = set()
+    under_way: dict[Future[None], str] = {}
+    with ThreadPoolExecutor(max_workers=len(work)) as pool:
+        while waiting or under_way:
+            for name in [n for n, step in waiting.items() if done.issuperset(step.after)]:
+                under_way[pool.submit(_timed, waiting.pop(name))] = name
+            if not under_way:
+                raise ValueError(f"steps wait for what never comes: {sorted(waiting)}")
+            finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in finished:
+                done.add(under_way.pop(future))
+                future.result()
+
+
+def _timed(step: Step) -> None:
+    with progress.stage(step.name):
+        started = time.monotonic()
+        step.act()
+        ledger.measured(f"stack: {step.name}", time.monotonic() - started)
+
+
+@contextmanager
+def standing(
+    cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool
+) -> Iterator[None]:
+    """The stack for the block. On somebody else's cluster it is installed only when asked for, else only looked at,
+    and what was installed is taken away again, release by release.
+
+    Raises:
+        SetupFailed: a part is missing, or did not get ready.
+    """
+    foreign = cluster.kind == "existing"
+    ready.nodes(kube)
+    if foreign and not installs:
+        for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS):
+            ready.workload(kube, name, within=timeouts.STATUS)
+    try:
+        if installs or not foreign:
+            install(cluster, kube, versions, bundle)
+        yield
+    finally:
+        if foreign and installs:
+            for release in reversed(releases(versions, None).values()):
+                cluster.uninstall(release)

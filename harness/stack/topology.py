@@ -1,0 +1,111 @@
+"""The article's two proxies, stood up and taken for ready only when the data plane carries a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from harness import timeouts
+from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
+from harness.clients.proxies import Envoy
+from harness.kube import ApiUnavailable, Kube
+from harness.objects.manifests import Document
+from harness.objects.workloads import pod_ready
+from harness.stack import ready
+from harness.stack.status import condition
+from harness.traffic import Answer, Answers, get
+from harness.wait import until
+
+USE_WAYPOINT = "istio.io/use-waypoint"
+
+
+def gateway(kube: Kube, name: str, route: str) -> None:
+    """Waits until a Gateway is Programmed, its route accepted with its backends resolved, and its proxy pod ready.
+
+    Raises:
+        Terminal, NotReady: with the status that says why not.
+    """
+    condition(kube, f"Gateway/default/{name}", "Programmed", within=timeouts.ROLLOUT)
+    condition(kube, f"HTTPRoute/default/{route}", "Accepted")
+    condition(kube, f"HTTPRoute/default/{route}", "ResolvedRefs")
+    proxy(kube, name)
+
+
+def proxy(kube: Kube, gateway: str) -> None:
+    """Waits until the Gateway has exactly one proxy pod and that is ready."""
+    until(
+        lambda: [
+            pod_ready(pod) for pod in kube.pods("default", f"gateway.envoyproxy.io/owning-gateway-name={gateway}")
+        ],
+        lambda ready: ready == [True],
+        what=f"Gateway {gateway} has one ready proxy pod",
+        within=timeouts.ROLLOUT,
+        transient=(ApiUnavailable,),
+    )
+
+
+def serves(client: IngressClient, path: str) -> Answer:
+    """Waits until the path answers 200 through the ingress: what statuses promise, the data plane keeps."""
+    return until(
+        lambda: client.get(get(path)),
+        lambda answer: answer.status == 200,
+        what=f"{path} answers 200 through the ingress ({client.via})",
+        within=timeouts.XDS_PROPAGATION,
+        show=lambda answer: f"{answer.status or answer.error}",
+    )
+
+
+def bind(kube: Kube, service: str, waypoint: str) -> None:
+    """Labels a Service with its waypoint and waits for istiod's word. The Gateway must be programmed before:
+    bound to one that is not ready, calls go straight to the pods (stack-facts 8.10)."""
+    kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
+    condition(kube, f"Service/default/{service}", "istio.io/WaypointBound")
+
+
+def unbind(kube: Kube, service: str) -> None:
+    """Takes the waypoint label off."""
+    kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: None}}})
+
+
+def passes(client: MeshClient, envoy: Envoy, url: str) -> Answer:
+    """Waits until a call from the mesh passes the waypoint: its answer is 200 and the waypoint's log has it."""
+
+    sent: list[tuple[datetime, Answers]] = []
+
+    def look() -> tuple[Answer, bool]:
+        # Envoy flushes its log every second or so: the line of an earlier probe counts as well.
+        sent.append((datetime.now(UTC), client.in_turn(get(url))))
+        heard = any(not envoy.silent_about(answers, since) for since, answers in sent[-3:])
+        return sent[-1][1][0], heard
+
+    answer, _ = until(
+        look,
+        lambda seen: seen[0].status == 200 and seen[1],
+        what=f"{url} answers 200 through waypoint {envoy.gateway}",
+        within=timeouts.XDS_PROPAGATION,
+        transient=(ApiUnavailable,),
+        show=lambda seen: f"{seen[0].status or seen[0].error}, waypoint's log {'has' if seen[1] else 'lacks'} it",
+    )
+    return answer
+
+
+@contextmanager
+def environment(kube: Kube, deployment: str, container: str, **variables: str) -> Iterator[None]:
+    """Gives a Deployment's container environment variables for the block, and what it had before afterwards; rolled
+    out both times."""
+    name = f"Deployment/default/{deployment}"
+    before = kube.get(name)["spec"]["template"]["spec"]["containers"]
+    added = [{"name": key, "value": value} for key, value in variables.items()]
+    changed = [c | {"env": [*c.get("env", []), *added]} if c["name"] == container else c for c in before]
+    try:
+        _containers(kube, name, changed)
+        yield
+    finally:
+        _containers(kube, name, before)
+
+
+def _containers(kube: Kube, name: str, containers: list[Document]) -> None:
+    kube.patch(name, {"spec": {"template": {"spec": {"containers": containers}}}})
+    ready.workload(kube, name)

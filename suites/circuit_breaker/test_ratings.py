@@ -1,0 +1,76 @@
+"""The waypoint of ratings fails fast when its circuit breaker has no room.
+
+Manifest: manifests/circuit_breaker/ratings.yaml    Article: "Circuit breaking is a great example"
+
+One experiment, judged by several tests: control, treatment, recovery, each a burst from inside the mesh.
+Never through productpage: reviews swallows the error, so the counts would not be Envoy's.
+"""
+
+import pytest
+
+from harness.stack import enforcement
+from harness.stack.experiment import Arm, burst
+from harness.traffic import get
+
+BURST = 200
+SLOW_MS = 6_500  # v-delayed answers half its requests after 7 s
+REQUEST = get("http://ratings:9080/ratings/0")
+POLICY = "BackendTrafficPolicy/default/circuit-breaker-btp"
+CLUSTER = "httproute/default/ratings/rule/0"
+
+
+@pytest.fixture(scope="module")
+def arms(waypoint, delayed_ratings, mesh_client, applying, kube, clock) -> dict[str, Arm]:
+    """The same burst three times: before the policy, under it, and after it was taken away."""
+    before = waypoint.breaker(CLUSTER)
+    arms = {"control": burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)}
+    with applying("circuit_breaker/ratings.yaml"):
+        started = clock()
+        enforcement.accepted(kube, POLICY, since=started)
+        enforcement.breaker(waypoint, CLUSTER, pending=0, since=started)
+        arms["treatment"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
+    enforcement.breaker(waypoint, CLUSTER, pending=before, since=clock())
+    arms["recovery"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
+    return arms
+
+
+@pytest.mark.parametrize("arm", ["control", "recovery"])
+def test_burst_is_served_slowly_without_the_policy(arms, arm):
+    """Without the policy, before and after, the whole burst is served, and as slowly as ratings is."""
+    answers = arms[arm].answers
+
+    assert answers.statuses == [200] * BURST
+    assert answers.slowest_ms > SLOW_MS
+
+
+def test_burst_is_refused_fast_with_the_policy(arms):
+    """With the policy every request of the burst is refused with 503, long before ratings would answer."""
+    answers = arms["treatment"].answers
+
+    assert answers.statuses == [503] * BURST
+    assert answers.slowest_ms < SLOW_MS
+
+
+def test_refusals_are_the_breakers_own(arms):
+    """Every refusal is Envoy's, for overflow: no request was sent on to ratings."""
+    lines = arms["treatment"].lines
+
+    assert len(lines) == BURST
+    assert {line.flags for line in lines} == {"UO"}
+    assert {line.details for line in lines} == {"upstream_reset_before_response_started{overflow}"}
+    assert {line.upstream_local_address for line in lines} == {None}
+
+
+@pytest.mark.parametrize(("arm", "refused"), [("control", 0), ("treatment", BURST), ("recovery", 0)])
+def test_overflow_counter_moves_by_the_refused(arms, arm, refused):
+    """upstream_rq_pending_overflow moves by exactly the number refused, and by none without the policy."""
+    assert arms[arm].overflow == refused
+
+
+def test_control_and_recovery_reach_ratings(arms):
+    """Without the policy no request carries a response flag, and each has its upstream."""
+    lines = [*arms["control"].lines, *arms["recovery"].lines]
+
+    assert len(lines) == 2 * BURST
+    assert {line.flags for line in lines} == {"-"}
+    assert None not in {line.upstream_local_address for line in lines}

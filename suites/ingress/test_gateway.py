@@ -1,0 +1,85 @@
+"""Envoy Gateway is the mesh's ingress: statuses, a page, and the HBONE leg behind it.
+
+Manifest: manifests/ingress/gateway.yaml    Article: "Setting Up Envoy Gateway as the Ingress Gateway"
+"""
+
+import pytest
+
+from harness.objects.conditions import judge
+from harness.traffic import get
+
+INGRESS = "spiffe://cluster.local/ns/default/sa/bookinfo-ingress"
+PRODUCTPAGE = "spiffe://cluster.local/ns/default/sa/bookinfo-productpage"
+ROUTE = "httproute/default/ingress-bookinfo/rule/0/match/0/*"
+
+
+@pytest.mark.parametrize("type", ["Accepted", "Programmed"])
+def test_gateway_condition(ingress, kube, type):
+    """The Gateway is accepted and programmed in its current generation."""
+    judgement = judge(kube.get("Gateway/default/bookinfo-ingress"), type, about="")
+
+    assert judgement.state == "met", judgement.text
+
+
+@pytest.mark.parametrize("type", ["Accepted", "Programmed", "ResolvedRefs"])
+def test_listener_condition(ingress, kube, type):
+    """Its listener is accepted, programmed, and has its references resolved."""
+    judgement = judge(kube.get("Gateway/default/bookinfo-ingress"), type, about="listener/ingress")
+
+    assert judgement.state == "met", judgement.text
+
+
+@pytest.mark.parametrize("type", ["Accepted", "ResolvedRefs"])
+def test_route_condition(ingress, kube, type):
+    """The Gateway accepts the HTTPRoute and finds the backend it names."""
+    judgement = judge(kube.get("HTTPRoute/default/ingress-bookinfo"), type, about="Gateway/default/bookinfo-ingress")
+
+    assert judgement.state == "met", judgement.text
+
+
+def test_proxy_is_enrolled(ingress_gateway, ztunnel):
+    """Every node's ztunnel knows the ingress proxy's pod as HBONE."""
+    protocols = {node: view.protocols(ingress_gateway.name) for node, view in ztunnel.views().items()}
+
+    assert protocols
+    assert set(protocols.values()) == {("HBONE",)}, protocols
+
+
+def test_productpage_is_served(ingress, ingress_gateway, since):
+    """/productpage answers 200 through the ingress, by the article's route."""
+    answers = ingress.in_turn(get("/productpage"))
+
+    assert answers.statuses == [200]
+    assert "Simple Bookstore App" in answers[0].body
+    (line,) = ingress_gateway.lines_of(answers, since)
+    assert (line.status, line.flags, line.route_name) == (200, "-", ROUTE)
+
+
+def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunnel, since):
+    """The very connection that carried the page goes through ztunnel as HBONE, both identities proven."""
+    answers = ingress.in_turn(get("/productpage"))
+
+    (line,) = ingress_gateway.lines_of(answers, since)
+    leg = ztunnel.leg(since, line.upstream_local_address)
+    assert leg.ok, leg.raw
+    assert (leg.src.identity, leg.dst.identity) == (INGRESS, PRODUCTPAGE)
+    assert leg.dst.addr.endswith(":15008")
+    assert leg.dst.hbone_addr == line.upstream_host
+
+
+def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, since):
+    """The destination's ztunnel tells of the same connection: inbound, from the ingress identity."""
+    (pod,) = kube.pods("default", "app=productpage")
+    answers = ingress.in_turn(get("/productpage"))
+
+    (line,) = ingress_gateway.lines_of(answers, since)
+    out = ztunnel.leg(since, line.upstream_local_address)
+    mirror = ztunnel.mirror(since, out)
+    assert mirror.src.identity == INGRESS
+    assert mirror.dst.workload == pod["metadata"]["name"]
+    assert mirror.dst.addr == f"{pod['status']['podIP']}:15008"
+
+
+def test_ingress_refused_no_configuration(ingress_gateway, ingress):
+    """The ingress proxy has taken every listener, cluster and route that it was sent."""
+    assert ingress_gateway.refused() == []

@@ -1,0 +1,54 @@
+"""Istio ambient is in, and has taken Bookinfo in.
+
+Manifest: manifests/install/ambient.yaml    Article: "Setting Up Envoy Gateway as the Ingress Gateway"
+"""
+
+from datetime import UTC, datetime
+
+import pytest
+
+APPS = ("details-v1", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3")
+
+
+@pytest.fixture(scope="module")
+def views(ztunnel):
+    """What ztunnel of each node says of the mesh."""
+    return ztunnel.views()
+
+
+def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
+    """ztunnel is ready on every node."""
+    nodes = {node["metadata"]["name"] for node in kube.objects("Node")}
+
+    ready = ztunnel.ready_nodes()
+
+    assert nodes
+    assert ready == nodes
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_ztunnel_takes_the_application_in(views, app):
+    """Every node's ztunnel knows the application's pod as HBONE: enrolled, not passed through."""
+    protocols = {node: view.protocols(app) for node, view in views.items()}
+
+    assert protocols
+    assert set(protocols.values()) == {("HBONE",)}, protocols
+
+
+def test_identities_have_valid_certificates(kube, views):
+    """The ztunnel beside each Bookinfo pod holds a valid certificate for that pod's identity."""
+    pods = [pod for app in APPS for pod in kube.pods("default", f"app={app[:-3]},version={app[-2:]}")]
+
+    lacking = [
+        pod["metadata"]["name"]
+        for pod in pods
+        if not views[pod["spec"]["nodeName"]].certified(pod["spec"]["serviceAccountName"], datetime.now(UTC))
+    ]
+
+    assert len(pods) == len(APPS)
+    assert lacking == []
+
+
+def test_no_configuration_was_refused(istiod):
+    """No proxy has refused configuration from istiod."""
+    assert istiod.rejections() == {}

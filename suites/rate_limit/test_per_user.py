@@ -1,0 +1,116 @@
+"""The ingress refuses a caller whose hourly quota is spent.
+
+Manifest: manifests/rate_limit/per_user.yaml    Article: "This Ingress needs rate limiting"
+"""
+
+import pytest
+
+from harness.evidence.window import expected
+from harness.stack import enforcement
+from harness.traffic import get, unique
+
+QUOTA = 3  # an hour for each caller; tests/test_pairs.py holds it to the manifest
+POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting"
+CLUSTER = "cluster.httproute/default/ingress-bookinfo/rule/0.upstream_rq_total"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, limiter):
+    """Accepted is the controller's word; the route in Envoy and the limiter's own header are the data plane's."""
+    started = clock()
+    enforcement.accepted(kube, POLICY, since=started)
+    enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
+    enforcement.limiter_answers(ingress, limiter, "/productpage")
+
+
+@pytest.fixture(scope="module")
+def control(ingress):
+    """The same caller and requests before there is a policy."""
+    return ingress.in_turn(get("/productpage", x_user_id=unique("control")), QUOTA + 2)
+
+
+def test_nobody_is_limited_before(control):
+    """Control: without the policy the same requests all pass, and no limiter is asked."""
+    assert control.statuses == [200] * (QUOTA + 2)
+    assert set(control.header("x-ratelimit-limit")) == {None}
+
+
+def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
+    """A fresh caller is served exactly QUOTA times, then refused by Envoy itself."""
+    request = get("/productpage", x_user_id=unique("caller"))
+
+    answers = ingress.in_turn(request, QUOTA + 3)
+
+    assert answers.statuses == expected(QUOTA, QUOTA + 3)
+    lines = ingress_gateway.lines_of(answers, since)
+    assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * 3
+    assert {line.details for line in lines[QUOTA:]} == {"request_rate_limited"}
+
+
+def test_limiter_says_what_is_left(ingress):
+    """Each answer carries the limiter's own figures: the quota, and a remainder that falls to nothing."""
+    request = get("/productpage", x_user_id=unique("caller"))
+
+    answers = ingress.in_turn(request, QUOTA + 1)
+
+    assert set(answers.header("x-ratelimit-limit")) == {f"{QUOTA}, {QUOTA};w=3600"}
+    assert answers.header("x-ratelimit-remaining") == ["2", "1", "0", "0"]
+
+
+def test_limiter_counts_every_request(ingress, limiter):
+    """The limiter's counters move by exactly what was sent and what was refused."""
+    hits, over = limiter.counted("total_hits"), limiter.counted("over_limit")
+
+    answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
+
+    assert limiter.moved("total_hits", hits, by=len(answers)) == len(answers)
+    assert limiter.moved("over_limit", over, by=3) == len(answers.having(429)) == 3
+
+
+def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since):
+    """Envoy sends productpage the requests within the quota and none of the others."""
+    before = ingress_gateway.stats()[CLUSTER]
+
+    answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
+
+    assert ingress_gateway.stats()[CLUSTER] - before == QUOTA
+    lines = ingress_gateway.lines_of(answers.having(429), since)
+    assert [line.upstream_host for line in lines] == [None] * 3
+
+
+def test_callers_have_quotas_of_their_own(ingress):
+    """One caller's spent quota leaves another's whole."""
+    spent = ingress.in_turn(get("/productpage", x_user_id=unique("spent")), QUOTA + 1)
+    other = ingress.in_turn(get("/productpage", x_user_id=unique("other")), QUOTA)
+
+    assert spent.statuses == expected(QUOTA, QUOTA + 1)
+    assert other.statuses == [200] * QUOTA
+
+
+def test_admin_is_exempt(ingress, limiter):
+    """admin passes beyond any quota, and is not counted."""
+    hits = limiter.counted("total_hits")
+
+    answers = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
+    marker = ingress.in_turn(get("/productpage", x_user_id=unique("marker")))
+
+    assert answers.statuses == [200] * (QUOTA + 3)
+    assert limiter.moved("total_hits", hits, by=len(marker)) == len(marker)
+
+
+def test_caller_without_a_name_is_exempt(ingress, limiter):
+    """A request without x-user-id passes beyond any quota, and is not counted."""
+    hits = limiter.counted("total_hits")
+
+    answers = ingress.in_turn(get("/productpage"), QUOTA + 3)
+    marker = ingress.in_turn(get("/productpage", x_user_id=unique("marker")))
+
+    assert answers.statuses == [200] * (QUOTA + 3)
+    assert limiter.moved("total_hits", hits, by=len(marker)) == len(marker)
+
+
+def test_limiter_holds_the_rule(limiter):
+    """The limiter itself lists the rule, with the manifest's quota and unit."""
+    rules = [rule for rule in limiter.rules() if rule.of("default/bookinfo-ingress/ingress")]
+
+    assert [(rule.requests, rule.unit) for rule in rules] == [(QUOTA, "HOUR")]

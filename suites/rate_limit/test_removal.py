@@ -1,0 +1,29 @@
+"""A limit ends with its policy.
+
+Manifest: manifests/rate_limit/removal.yaml    Article: "This Ingress needs rate limiting"
+"""
+
+from harness.stack import enforcement
+from harness.traffic import get, unique
+
+POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
+
+
+def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress, ingress_gateway, limiter):
+    """Control, treatment, recovery: one caller passes, is refused under the policy, and passes once it is gone."""
+    request = get("/productpage", x_user_id=unique("caller"))
+
+    control = ingress.in_turn(request, 3)
+    with applying("rate_limit/removal.yaml"):
+        started = clock()
+        enforcement.accepted(kube, POLICY, since=started)
+        enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
+        enforcement.limiter_answers(ingress, limiter, "/productpage")
+        treatment = ingress.in_turn(request, 3)
+    enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=False, since=clock())
+    recovery = ingress.in_turn(request, 3)
+
+    assert control.statuses == [200, 200, 200]
+    assert treatment.statuses == [200, 429, 429]
+    assert recovery.statuses == [200, 200, 200]
+    assert set(recovery.header("x-ratelimit-limit")) == {None}

@@ -1,0 +1,57 @@
+"""With port 15008 on the Service alone.
+
+Manifest: manifests/waypoint/form_patch.yaml    Article: "Enabling Envoy Gateway as the Waypoint Proxy"
+"""
+
+import pytest
+
+from harness.objects.conditions import judge
+from harness.stack import topology
+from harness.traffic import get
+
+NAME, SERVICE = "waypoint-patch", "ratings-patch"
+URL = f"http://{SERVICE}:9080/ratings/0"
+
+
+@pytest.fixture(scope="module")
+def envoy(applied, kube, proxy_of, mesh_client):
+    """This form's waypoint, bound to a Service of its own, and seen to carry a call."""
+    topology.gateway(kube, NAME, SERVICE)
+    topology.bind(kube, SERVICE, NAME)
+    waypoint = proxy_of(NAME)
+    topology.passes(mesh_client, waypoint, URL)
+    return waypoint
+
+
+def test_service_is_bound(envoy, kube):
+    """istiod says that the Service is bound to this waypoint."""
+    judgement = judge(kube.get(f"Service/default/{SERVICE}"), "istio.io/WaypointBound")
+
+    assert judgement.state == "met", judgement.text
+    assert f"default/{NAME}" in judgement.condition.message
+
+
+def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
+    """A call is answered 200 through this waypoint, by HBONE from the client."""
+    answers = mesh_client.in_turn(get(URL))
+
+    assert answers.statuses == [200]
+    (line,) = envoy.lines_of(answers, since)
+    assert line.route_name == f"httproute/default/{SERVICE}/rule/0/match/0/{SERVICE}"
+    leg = ztunnel.leg(since, answers[0].local)
+    assert (leg.ok, leg.dst.addr) == (True, f"{envoy.ip}:15008"), leg.raw
+
+
+def test_service_ports(envoy, kube):
+    """The waypoint's Service has port 15008, by the patch of its class."""
+    ports = {port["port"] for port in kube.get(f"Service/default/{NAME}")["spec"]["ports"]}
+
+    assert ports == {9080, 15008}
+
+
+def test_what_envoy_was_refused(envoy, kube):
+    """Envoy takes all it is sent: no listener wants a port of ztunnel's."""
+    gateway = kube.get(f"Gateway/default/{NAME}")
+
+    assert envoy.refused() == []
+    assert judge(gateway, "Programmed").state == "met"

@@ -1,0 +1,106 @@
+"""Envoy Gateway is the waypoint of ratings: bound, on the way, and chosen by host.
+
+Manifest: manifests/waypoint/ratings.yaml (with gateway_<form>.yaml)    Article: "Enabling ... as the Waypoint Proxy"
+"""
+
+import pytest
+
+from harness.objects.conditions import judge
+from harness.traffic import get
+
+CLIENT = "spiffe://cluster.local/ns/default/sa/mesh-client"
+WAYPOINT = "spiffe://cluster.local/ns/default/sa/waypoint"
+RATINGS = "spiffe://cluster.local/ns/default/sa/bookinfo-ratings"
+HOSTS = ("ratings", "ratings.default", "ratings.default.svc.cluster.local")
+URL = "http://ratings:9080/ratings/0"
+
+
+def test_service_is_bound(waypoint, kube):
+    """istiod says that ratings is bound to the waypoint, by name."""
+    judgement = judge(kube.get("Service/default/ratings"), "istio.io/WaypointBound")
+
+    assert judgement.state == "met", judgement.text
+    assert "default/waypoint" in judgement.condition.message
+
+
+def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
+    """Every node's ztunnel has the waypoint's address for ratings."""
+    address = kube.get("Service/default/waypoint")["spec"]["clusterIP"]
+
+    destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.views().items()}
+
+    assert destinations
+    assert set(destinations.values()) == {address}, destinations
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_host_of_the_route_passes(waypoint, mesh_client, since, host):
+    """A call to a host of the route is answered 200 by the waypoint's route of that host."""
+    answers = mesh_client.in_turn(get(f"http://{host}:9080/ratings/0"))
+
+    assert answers.statuses == [200]
+    (line,) = waypoint.lines_of(answers, since)
+    assert line.route_name == f"httproute/default/ratings/rule/0/match/0/{host.replace('.', '_')}"
+
+
+def test_host_outside_the_route_is_refused(waypoint, mesh_client, since):
+    """A name of ratings that the route lacks reaches the waypoint and no further: 404, NR."""
+    answers = mesh_client.in_turn(get("http://ratings.default.svc:9080/ratings/0"))
+
+    assert answers.statuses == [404]
+    (line,) = waypoint.lines_of(answers, since)
+    assert (line.flags, line.upstream_host) == ("NR", None)
+
+
+def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
+    """From the client to the waypoint the call is HBONE, asked for at the Service's address, identities proven."""
+    answers = mesh_client.in_turn(get(URL))
+
+    (line,) = waypoint.lines_of(answers, since)
+    leg = ztunnel.leg(since, answers[0].local)
+    assert leg.ok, leg.raw
+    assert (leg.src.identity, leg.dst.identity) == (CLIENT, WAYPOINT)
+    assert leg.dst.addr == f"{waypoint.ip}:15008"
+    assert leg.dst.service == "ratings.default.svc.cluster.local"
+    assert line.client_ip == leg.src.ip
+
+
+def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
+    """From the waypoint to ratings the call is HBONE again, on the connection of that very request."""
+    (pod,) = kube.pods("default", "app=ratings")
+    answers = mesh_client.in_turn(get(URL))
+
+    (line,) = waypoint.lines_of(answers, since)
+    leg = ztunnel.leg(since, line.upstream_local_address)
+    assert leg.ok, leg.raw
+    assert (leg.src.identity, leg.dst.identity) == (WAYPOINT, RATINGS)
+    assert leg.dst.addr == f"{pod['status']['podIP']}:15008"
+    assert leg.dst.hbone_addr == line.upstream_host
+
+
+def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
+    """The bypass is open: a call to the pod's own address is answered, and the waypoint never sees it."""
+    (pod,) = kube.pods("default", "app=ratings")
+
+    answers = mesh_client.in_turn(get(f"http://{pod['status']['podIP']}:9080/ratings/0"))
+    marker = mesh_client.in_turn(get(URL))
+
+    assert answers.statuses == [200]
+    assert len(waypoint.lines_of(marker, since)) == 1
+    assert waypoint.silent_about(answers, since)
+
+
+def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, since):
+    """A page asked for at the ingress calls ratings through the waypoint: reviews forwards the caller's name."""
+    answers = ingress.in_turn(get("/productpage"), 12)  # one in three pages is of reviews v1, which calls nobody
+
+    lines = waypoint.heard(answers, since)
+    assert answers.statuses == [200] * 12
+    assert {(line.status, line.authority) for line in lines} == {(200, "ratings:9080")}
+
+
+def test_waypoint_refused_no_configuration(waypoint, settings):
+    """The waypoint has taken all it was sent, but for port 15008 where its Gateway asks for that (form: listener)."""
+    refused = waypoint.refused()
+
+    assert refused == {"binding": [], "patch": [], "listener": ["default/waypoint/fake-hbone"]}[settings.waypoint]

@@ -1,0 +1,46 @@
+"""Three-valued verdicts and their sum."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.evidence.verdict import Verdict, all_of, broken, held, unknown
+from tests.recordings.shapes import fuzz
+
+verdicts = st.builds(Verdict, st.sampled_from(["held", "broken", "unknown"]), st.text(max_size=5))
+
+
+@pytest.mark.parametrize(
+    ("given_", "sum_"),
+    [
+        ([], unknown("nothing was judged")),
+        ([held("a")], held("a")),
+        ([held("a"), held("b"), held("a")], held("a; b")),
+        ([held("a"), unknown("b")], unknown("b")),
+        ([unknown("a"), broken("b"), held("c"), broken("d")], broken("b; d")),
+    ],
+)
+def test_sum_of_verdicts(given_: list[Verdict], sum_: Verdict) -> None:
+    """Nothing judged is unknown; one broken breaks all; one unknown clouds the rest."""
+    assert all_of(given_) == sum_
+
+
+@fuzz
+@given(st.lists(verdicts))
+def test_held_needs_every_one(many: list[Verdict]) -> None:
+    """The sum is held when there are verdicts and all of them are."""
+    assert all_of(many).held == bool(many and all(verdict.held for verdict in many))
+
+
+@fuzz
+@given(st.lists(verdicts), st.lists(verdicts, min_size=1))
+def test_more_verdicts_never_repair(some: list[Verdict], more: list[Verdict]) -> None:
+    """What is broken stays broken, whatever is added."""
+    assert all_of([*some, *more]).state == "broken" or all_of(some).state != "broken"
+
+
+def test_verdict_has_no_truth_value() -> None:
+    """`if verdict` would take unseen for false."""
+    with pytest.raises(TypeError, match="no truth value"):
+        bool(unknown("nobody looked"))
+    assert str(unknown("nobody looked")) == "unknown: nobody looked"

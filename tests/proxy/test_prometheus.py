@@ -1,0 +1,76 @@
+"""Prometheus texts of the rate-limit service and of ztunnel."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.proxy.prometheus import NoSample, Sample, Unreadable, samples, total
+from tests.recordings import text
+from tests.recordings.shapes import fuzz
+
+DOMAIN = "default/bookinfo-ingress/ingress"
+
+
+def test_counters_keep_the_name_of_the_text() -> None:
+    """prometheus_client would call it ..._over_limit_total, which curl never shows."""
+    found = samples(text("admin/ratelimit-metrics.prom"))
+
+    assert total(found, "ratelimit_service_rate_limit_over_limit", domain=DOMAIN) == 2
+    assert total(found, "ratelimit_service_rate_limit_total_hits", domain=DOMAIN, key2="rule-0-match-0") == 5
+    assert total(found, "ratelimit_redis_pool_cx_total") == 10
+
+
+def test_names_that_end_in_total_keep_it() -> None:
+    """ztunnel writes OpenMetrics: there the ending is its own."""
+    found = samples(text("admin/ztunnel-metrics.prom"))
+
+    assert total(found, "istio_tcp_connections_opened_total", reporter="source", source_workload="hey") == 494
+    assert total(found, "istio_tcp_connections_opened_total", connection_security_policy="mutual_tls") > 494
+
+
+def test_empty_text_has_no_samples() -> None:
+    """Nothing answered is nothing counted."""
+    assert samples("") == []
+
+
+def test_absent_sample_is_no_zero() -> None:
+    """The error tells a wrong name from wrong labels."""
+    found = [Sample("a", {"x": "1"}, 2.0)]
+
+    with pytest.raises(NoSample, match="none of this name among 1 samples"):
+        total(found, "b")
+    with pytest.raises(NoSample, match="1 with other labels"):
+        total(found, "a", x="2")
+
+
+@pytest.mark.parametrize("other", ["<html>no</html>", "x{", "x 1\nx", "# TYPE a b c\n"])
+def test_other_texts_are_refused(other: str) -> None:
+    """The answer of a wrong port is an error, not an empty result."""
+    with pytest.raises(Unreadable, match="no Prometheus text"):
+        samples(other)
+
+
+@fuzz
+@given(st.text() | st.text('abc_{}="\\, 1#\n'))
+def test_any_text_is_read_or_refused(anything: str) -> None:
+    """Garbage raises Unreadable and nothing else."""
+    with suppress(Unreadable):
+        assert isinstance(samples(anything), list)
+
+
+@fuzz
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(codec="utf-8", exclude_characters='\\"\n\r')), st.integers(0, 10**6)),
+        min_size=1,
+    )
+)
+def test_total_is_the_sum_of_what_matches(series: list[tuple[str, int]]) -> None:
+    """Whatever a label holds, its samples and no others are summed."""
+    found = samples("\n".join(f'hits{{who="{who}"}} {count}' for who, count in series))
+    first = series[0][0]
+
+    assert total(found, "hits") == sum(count for _, count in series)
+    assert total(found, "hits", who=first) == sum(count for who, count in series if who == first)
