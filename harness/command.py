@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +108,8 @@ class Lines:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self._lines: list[str] = []
-        threading.Thread(target=self._drain, daemon=True).start()
+        self._drainer = threading.Thread(target=self._drain, daemon=True)
+        self._drainer.start()
 
     def _drain(self) -> None:
         for line in self._process.stdout or ():
@@ -120,19 +121,28 @@ class Lines:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """Whether it runs; once it does not, `lines` are all that it said."""
+        if self._process.poll() is None:
+            return True
+        self._drainer.join(timeout=1)  # bounded: a child of its may hold the pipe open
+        return False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def code(self) -> int:
+        """Its exit status; it is waited for."""
+        return self._process.wait()
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Asks the whole group to end, then makes it."""
+    """Asks the whole group to end, then makes it: a child that does not hear outlives its parent otherwise."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # nobody is left (macOS: only the dead, which it will not signal)
             return
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            continue
-        else:
-            return

@@ -7,13 +7,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
-from harness import timeouts
+from harness import progress, timeouts
 from harness.cluster.protocol import Release
 from harness.command import Output, run
 from harness.errors import BadInput, CommandFailed
-from harness.objects.manifests import Document
+from harness.objects.manifests import Document, documents
 
 SUPPORTED = (3, 4)
 
@@ -33,15 +31,32 @@ class Helm:
     def upgrade_install(self, release: Release) -> None:
         """Installs or upgrades a release; its CRDs are ours to apply, and its readiness ours to await.
 
+        One that is deployed already, of the same chart and with the same values, is left as it is. An upgrade takes
+        back what controllers wrote into chart-owned fields (istiod writes its webhook's failurePolicy): helm 4
+        applies server-side and would stop at that conflict.
+
         Raises:
             CommandFailed: helm said no; its own words are in the message.
         """
+        if self._deployed(release):
+            progress.note(f"helm release {release.name} is deployed already, with these values: left as it is")
+            return
+        conflicts = ["--force-conflicts"] if version()[0] >= 4 else []
         self._run(
             ["upgrade", "--install", release.name, release.chart, *_version(release), "--namespace", release.namespace],
-            ["--create-namespace", "--skip-crds", "--values", "-", "--timeout", f"{timeouts.HELM:.0f}s"],
+            ["--create-namespace", "--skip-crds", "--values", "-", "--timeout", f"{timeouts.HELM:.0f}s", *conflicts],
             self._context,
             values=release,
         )
+
+    def _deployed(self, release: Release) -> bool:
+        where = ["--namespace", release.namespace, "--output", "json"]
+        found = json.loads(self._run(["list", "--filter", f"^{release.name}$", *where], self._context).stdout or "[]")
+        chart = release.chart.rsplit("/", 1)[-1].removesuffix(".tgz").removesuffix(f"-{release.version}")
+        if not any(f["chart"] == f"{chart}-{release.version}" and f["status"] == "deployed" for f in found):
+            return False
+        values = json.loads(self._run(["get", "values", release.name, *where], self._context).stdout or "null")
+        return bool(values == dict(release.values))
 
     def uninstall(self, release: Release) -> None:
         """Removes a release; one that is not there is fine."""
@@ -54,7 +69,7 @@ class Helm:
             ["--include-crds", "--values", "-"],
             values=release,
         )
-        return [document for document in yaml.safe_load_all(output.stdout) if document]
+        return documents(output.stdout)
 
     def definitions(self, release: Release) -> list[Document]:
         """The definitions and admission policies that a chart brings, wherever it keeps them.
@@ -80,7 +95,7 @@ class Helm:
         try:
             return run(argv, within=timeouts.HELM + 20, env=self._env, stdin=stdin)
         except CommandFailed as failed:
-            if "no such host" in failed.output or "failed to do request" in failed.output:
+            if "no such host" in failed.output or "FetchReference" in failed.output:
                 failed.remedy = "no way to the chart's registry: use a bundle (BUNDLE=folder, `make bundle`)"
             raise
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.markup import escape
 
 
 @dataclass
@@ -102,11 +103,11 @@ def live(console: Console) -> Callable[[Stage, str], None]:
             elif event in ("done", "failed"):
                 running.pop(id(stage), None)
                 mark = "[red]failed[/]" if stage.failed else "[green]done[/]"
-                console.print(f"  {mark} {stage.name} [dim]{stage.seconds or 0:.1f}s[/]", highlight=False)
+                console.print(f"  {mark} {escape(stage.name)} [dim]{stage.seconds or 0:.1f}s[/]", highlight=False)
             elif event == "note":
-                console.print(f"  [dim]{stage.name}[/]", highlight=False)
+                console.print(f"  [dim]{escape(stage.name)}[/]", highlight=False)
             texts = [s.name + (f": {s.awaited}" if s.awaited else "") for s in running.values()]
-            status.update(" | ".join(texts)[: console.width - 4] if texts else "")
+            status.update(escape(" | ".join(texts)[: console.width - 4]) if texts else "")
             status.start() if texts else status.stop()
 
     return listen

@@ -45,7 +45,7 @@ def until(
         except transient as error:
             seen = f"{type(error).__name__}: {_short(str(error))}"
             progress.awaiting(what, seen)
-            raise
+            raise _NotYet from error
         seen = _short(show(observed))
         if want(observed):
             return observed
@@ -58,7 +58,7 @@ def until(
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_delay(within),
         wait=tenacity.wait_fixed(every),
-        retry=tenacity.retry_if_exception_type((_NotYet, *transient)),
+        retry=tenacity.retry_if_exception_type(_NotYet),
     )
     try:
         return retrying(attempt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -239,10 +240,10 @@ class Istiod:
         """
         (pod,) = self._kube.pods(self.NAMESPACE, self.LABELS)
         found = prometheus.samples(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15014, "/metrics"))
-        pushes = sum(s.value for s in found if s.name == "pilot_xds_pushes_total")
+        pushes = sum(s.value for s in found if s.name == "pilot_push_triggers")
         if not pushes:
-            raise Unjudged("istiod counts no pushes (pilot_xds_pushes): no rejection would be counted either")
-        ledger.saw("istiod counters", f"{pushes:g} pushes")
+            raise Unjudged("istiod counts no pushes (pilot_push_triggers): no rejection would be counted either")
+        ledger.saw("istiod counters", f"{pushes:g} pushes triggered")
         rejects = [s for s in found if "reject" in s.name and s.name.startswith("pilot_") and s.value]
         return {f"{s.name}{dict(s.labels)}": s.value for s in rejects}
 
@@ -281,21 +282,23 @@ class Limiter:
         found = [s for s in prometheus.samples(text) if s.name.startswith(f"ratelimit_service_rate_limit_{name}")]
         return sum(sample.value for sample in found)
 
-    def moved(self, name: str, before: float, *, by: int) -> float:
-        """How far a counter moved, once it moved at least `by` (the limiter writes its counters every few seconds).
+    def settled(self, name: str) -> float:
+        """A counter that stood still for LIMITER_SETTLED seconds: nothing that was sent before is still uncounted.
 
         Raises:
-            Unjudged: it did not move that far in time.
+            Unjudged: it never stood still.
         """
+        readings: list[tuple[float, float]] = []
+
+        def still() -> bool:
+            now = time.monotonic()
+            readings.append((now, self.counted(name)))
+            recent = [value for at, value in readings if now - at <= timeouts.LIMITER_SETTLED]
+            return now - readings[0][0] >= timeouts.LIMITER_SETTLED and len(set(recent)) == 1
+
         try:
-            after = until(
-                lambda: self.counted(name),
-                lambda now: now - before >= by,
-                what=f"the limiter's {name} moves by {by}",
-                within=timeouts.LIMITER_COUNTERS,
-                show=lambda now: f"by {now - before:g}",
-            )
+            until(still, bool, what=f"the limiter's {name} stands still", within=timeouts.LIMITER_COUNTERS, every=0.4)
         except NotReady as error:
             raise Unjudged(str(error)) from error
-        ledger.saw("limiter counters", f"{name} moved by {after - before:g}")
-        return after - before
+        ledger.saw("limiter counters", f"{name} is {readings[-1][1]:g}")
+        return readings[-1][1]

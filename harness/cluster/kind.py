@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from harness.kubectl import port_forward
 from harness.objects.manifests import Document
 from harness.settings import ClusterKind, Settings
 
+MARKS = "/var/lib/mesh-e2e/archives"
 CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
 
 
@@ -82,17 +84,24 @@ class KindCluster:
 
     def load_images(self, archives: Sequence[Path]) -> None:
         nodes = run(["kind", "get", "nodes", "--name", self.name], within=30).stdout.split()
-        control = [node for node in nodes if "control-plane" in node]
-        beside = [a for a in archives if len(nodes) == 1 or any(word in a.name for word in CONTROL_PLANE_IMAGES)]
-        work = [(archive, node) for archive in archives for node in nodes if node not in control or archive in beside]
+        held = self._held(nodes)
+        work = [(archive, node) for archive in archives for node in nodes if _wants(node, nodes, archive)]
+        missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
         with ThreadPoolExecutor(max_workers=2) as pool:  # containerd unpacks: more than the cores does not help
-            list(pool.map(lambda pair: self._load(*pair), work))
+            list(pool.map(lambda pair: self._load(*pair), missing))
+
+    def _held(self, nodes: Sequence[str]) -> dict[str, set[str]]:
+        """The archives that each node has taken already, by our own marks in the node: they go when it goes."""
+        found = {}
+        for node in nodes:
+            said = run(["docker", "exec", node, "ls", MARKS], within=30, check=False)
+            found[node] = set(said.stdout.split()) if said.code == 0 else set()
+        return found
 
     def _load(self, archive: Path, node: str) -> None:
-        run(
-            ["kind", "load", "image-archive", str(archive), "--name", self.name, "--nodes", node],
-            within=timeouts.IMAGE_LOAD,
-        )
+        argv = ["kind", "load", "image-archive", str(archive), "--name", self.name, "--nodes", node]
+        run(argv, within=timeouts.IMAGE_LOAD)
+        run(["docker", "exec", node, "mkdir", "-p", f"{MARKS}/{_mark(archive)}"], within=30)
 
     def install(self, release: Release) -> None:
         self._helm.upgrade_install(release)
@@ -125,6 +134,17 @@ class KindCluster:
         run(["kind", "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=120)
         self.kubeconfig.unlink(missing_ok=True)
         state.forget(self._state, self.kind, self.name)
+
+
+def _wants(node: str, nodes: Sequence[str], archive: Path) -> bool:
+    """The control plane takes only what runs there, unless it is the only node."""
+    return len(nodes) == 1 or "control-plane" not in node or any(w in archive.name for w in CONTROL_PLANE_IMAGES)
+
+
+def _mark(archive: Path) -> str:
+    """A name for an archive's content that needs no reading of it."""
+    seen = archive.stat()
+    return hashlib.sha256(f"{archive.resolve()} {seen.st_size} {seen.st_mtime_ns}".encode()).hexdigest()[:20]
 
 
 def _config(workers: int) -> dict[str, object]:

@@ -15,6 +15,15 @@ from harness.objects.refs import KINDS
 Document = dict[str, Any]
 
 
+def documents(text: str) -> list[Any]:
+    """All documents of a YAML text that hold anything; by libyaml, since a chart's definitions are megabytes.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+    """
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document is not None]
+
+
 def parse(text: str, *, source: str) -> list[Document]:
     """The documents of a manifest, in order.
 
@@ -22,16 +31,16 @@ def parse(text: str, *, source: str) -> list[Document]:
         BadInput: not YAML, empty, or a document without apiVersion, kind, name or (where due) namespace.
     """
     try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
+        found = documents(text)
     except yaml.YAMLError as error:
         raise BadInput(f"{source} is not YAML: {' '.join(str(error).split())}") from None
-    if not documents:
+    if not found:
         raise BadInput(f"{source} holds no object")
-    for number, document in enumerate(documents, start=1):
+    for number, document in enumerate(found, start=1):
         missing = _missing(document)
         if missing:
             raise BadInput(f"{source}, document {number}: no {missing}")
-    return documents
+    return found
 
 
 def read(file: Path) -> list[Document]:
@@ -47,7 +56,7 @@ def read(file: Path) -> list[Document]:
     return parse(text, source=str(file))
 
 
-def pinned(documents: Iterable[Document], images: Iterable[str]) -> list[Document]:
+def pinned(manifest: Iterable[Document], images: Iterable[str]) -> list[Document]:
     """Copies whose container images are those of `images` with the same repository name.
 
     A manifest is valid as it stands; the version set only moves its tags and registries.
@@ -56,7 +65,7 @@ def pinned(documents: Iterable[Document], images: Iterable[str]) -> list[Documen
         BadInput: a container's image has no counterpart: it would be pulled, unpinned, from who knows where.
     """
     by_name = {_repository(image): image for image in images}
-    copies = copy.deepcopy(list(documents))
+    copies = copy.deepcopy(list(manifest))
     for document in copies:
         for container in _containers(document):
             name = _repository(container["image"])
@@ -70,9 +79,9 @@ def pinned(documents: Iterable[Document], images: Iterable[str]) -> list[Documen
     return copies
 
 
-def images(documents: Iterable[Document]) -> list[str]:
+def images(manifest: Iterable[Document]) -> list[str]:
     """Every container image, each once, in order."""
-    return list(dict.fromkeys(c["image"] for document in documents for c in _containers(document)))
+    return list(dict.fromkeys(c["image"] for document in manifest for c in _containers(document)))
 
 
 def _containers(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

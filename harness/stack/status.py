@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from harness import timeouts
+from harness import ledger, timeouts
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects.conditions import Condition, Judgement, judge
 from harness.wait import until
@@ -48,6 +48,13 @@ def condition(
     )
 
 
+def said(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:
+    """What the object's status says of the condition now, for the record and for the caller to judge."""
+    judgement = judge(kube.get(name), type, about=about)
+    ledger.saw(f"status of {name}", judgement.text)
+    return judgement
+
+
 def spoken(kube: Kube, name: str, type: str) -> Condition:
     """Waits until the object's own condition speaks of the current generation, and returns it, True or False.
 
@@ -64,6 +71,7 @@ def spoken(kube: Kube, name: str, type: str) -> Condition:
         show=lambda seen: seen.text,
     )
     assert found.condition is not None  # of these three states each is about a condition
+    ledger.saw(f"status of {name}", found.text)
     return found.condition
 
 
@@ -83,4 +91,5 @@ def refused(kube: Kube, name: str, type: str) -> Condition:
         show=lambda seen: seen.text,
     )
     assert found.condition is not None  # what is met is about a condition
+    ledger.saw(f"status of {name}", found.text)
     return found.condition

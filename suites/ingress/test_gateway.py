@@ -5,7 +5,6 @@ Manifest: manifests/ingress/gateway.yaml    Article: "Setting Up Envoy Gateway a
 
 import pytest
 
-from harness.objects.conditions import judge
 from harness.traffic import get
 
 INGRESS = "spiffe://cluster.local/ns/default/sa/bookinfo-ingress"
@@ -14,25 +13,25 @@ ROUTE = "httproute/default/ingress-bookinfo/rule/0/match/0/*"
 
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed"])
-def test_gateway_condition(ingress, kube, type):
+def test_gateway_condition(ingress, says, type):
     """The Gateway is accepted and programmed in its current generation."""
-    judgement = judge(kube.get("Gateway/default/bookinfo-ingress"), type, about="")
+    judgement = says("Gateway/default/bookinfo-ingress", type, about="")
 
     assert judgement.state == "met", judgement.text
 
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed", "ResolvedRefs"])
-def test_listener_condition(ingress, kube, type):
+def test_listener_condition(ingress, says, type):
     """Its listener is accepted, programmed, and has its references resolved."""
-    judgement = judge(kube.get("Gateway/default/bookinfo-ingress"), type, about="listener/ingress")
+    judgement = says("Gateway/default/bookinfo-ingress", type, about="listener/ingress")
 
     assert judgement.state == "met", judgement.text
 
 
 @pytest.mark.parametrize("type", ["Accepted", "ResolvedRefs"])
-def test_route_condition(ingress, kube, type):
+def test_route_condition(ingress, says, type):
     """The Gateway accepts the HTTPRoute and finds the backend it names."""
-    judgement = judge(kube.get("HTTPRoute/default/ingress-bookinfo"), type, about="Gateway/default/bookinfo-ingress")
+    judgement = says("HTTPRoute/default/ingress-bookinfo", type, about="Gateway/default/bookinfo-ingress")
 
     assert judgement.state == "met", judgement.text
 

@@ -5,7 +5,6 @@ Manifest: manifests/ingress/load_balancer.yaml    Article: "Setting Up Envoy Gat
 
 import pytest
 
-from harness.objects.conditions import judge
 from harness.traffic import get
 
 
@@ -39,8 +38,8 @@ def test_proxy_serves_without_an_address(gateway, client_of, since):
     assert line.route_name == "httproute/default/lb-bookinfo/rule/0/match/0/*"
 
 
-def test_accepted_does_not_wait_for_the_address(gateway, kube):
+def test_accepted_does_not_wait_for_the_address(gateway, says):
     """The Gateway is accepted whether or not an address is assigned."""
-    judgement = judge(kube.get("Gateway/default/lb-ingress"), "Accepted", about="")
+    judgement = says("Gateway/default/lb-ingress", "Accepted", about="")
 
     assert judgement.state == "met", judgement.text

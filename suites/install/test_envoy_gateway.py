@@ -5,12 +5,10 @@ Manifest: manifests/install/envoy_gateway.yaml    Article: "Setting Up Envoy Gat
 
 import pytest
 
-from harness.objects.conditions import judge
-
 
 @pytest.mark.parametrize("name", ["eg-ingress", "eg-waypoint", "eg-waypoint-15008"])
-def test_class_is_accepted(stack, kube, name):
+def test_class_is_accepted(stack, says, name):
     """Envoy Gateway accepts the class in its current generation."""
-    judgement = judge(kube.get(f"GatewayClass/{name}"), "Accepted")
+    judgement = says(f"GatewayClass/{name}", "Accepted")
 
     assert judgement.state == "met", judgement.text

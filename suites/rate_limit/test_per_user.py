@@ -3,11 +3,13 @@
 Manifest: manifests/rate_limit/per_user.yaml    Article: "This Ingress needs rate limiting"
 """
 
+from dataclasses import dataclass
+
 import pytest
 
 from harness.evidence.window import expected
 from harness.stack import enforcement
-from harness.traffic import get, unique
+from harness.traffic import Answers, get, unique
 
 QUOTA = 3  # an hour for each caller; tests/test_pairs.py holds it to the manifest
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting"
@@ -27,6 +29,29 @@ def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, 
 def control(ingress):
     """The same caller and requests before there is a policy."""
     return ingress.in_turn(get("/productpage", x_user_id=unique("control")), QUOTA + 2)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Three callers' answers, and how far the limiter's counters moved for all of them together."""
+
+    named: Answers
+    admin: Answers
+    nameless: Answers
+    hits: float
+    refused: float
+
+
+@pytest.fixture(scope="module")
+def counted(limited, ingress, limiter):
+    """Three callers send the same between two readings of counters that stand still."""
+    hits, refused = limiter.settled("total_hits"), limiter.settled("over_limit")
+    named = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
+    admin = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
+    nameless = ingress.in_turn(get("/productpage"), QUOTA + 3)
+    return Counted(
+        named, admin, nameless, limiter.settled("total_hits") - hits, limiter.settled("over_limit") - refused
+    )
 
 
 def test_nobody_is_limited_before(control):
@@ -57,14 +82,10 @@ def test_limiter_says_what_is_left(ingress):
     assert answers.header("x-ratelimit-remaining") == ["2", "1", "0", "0"]
 
 
-def test_limiter_counts_every_request(ingress, limiter):
-    """The limiter's counters move by exactly what was sent and what was refused."""
-    hits, over = limiter.counted("total_hits"), limiter.counted("over_limit")
-
-    answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
-
-    assert limiter.moved("total_hits", hits, by=len(answers)) == len(answers)
-    assert limiter.moved("over_limit", over, by=3) == len(answers.having(429)) == 3
+def test_limiter_counts_every_request_and_refusal(counted):
+    """The limiter's counters move by exactly what a named caller sent, and by exactly what it was refused."""
+    assert counted.named.statuses == expected(QUOTA, QUOTA + 3)
+    assert (counted.hits, counted.refused) == (QUOTA + 3, 3)
 
 
 def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since):
@@ -87,26 +108,16 @@ def test_callers_have_quotas_of_their_own(ingress):
     assert other.statuses == [200] * QUOTA
 
 
-def test_admin_is_exempt(ingress, limiter):
-    """admin passes beyond any quota, and is not counted."""
-    hits = limiter.counted("total_hits")
-
-    answers = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
-    marker = ingress.in_turn(get("/productpage", x_user_id=unique("marker")))
-
-    assert answers.statuses == [200] * (QUOTA + 3)
-    assert limiter.moved("total_hits", hits, by=len(marker)) == len(marker)
+def test_admin_is_exempt(counted):
+    """admin passes beyond any quota, and is not counted: only the named caller's requests were."""
+    assert counted.admin.statuses == [200] * (QUOTA + 3)
+    assert counted.hits == len(counted.named)
 
 
-def test_caller_without_a_name_is_exempt(ingress, limiter):
-    """A request without x-user-id passes beyond any quota, and is not counted."""
-    hits = limiter.counted("total_hits")
-
-    answers = ingress.in_turn(get("/productpage"), QUOTA + 3)
-    marker = ingress.in_turn(get("/productpage", x_user_id=unique("marker")))
-
-    assert answers.statuses == [200] * (QUOTA + 3)
-    assert limiter.moved("total_hits", hits, by=len(marker)) == len(marker)
+def test_caller_without_a_name_is_exempt(counted):
+    """A request without x-user-id passes beyond any quota, and is not counted: only the named caller's were."""
+    assert counted.nameless.statuses == [200] * (QUOTA + 3)
+    assert counted.hits == len(counted.named)
 
 
 def test_limiter_holds_the_rule(limiter):

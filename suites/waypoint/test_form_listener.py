@@ -5,7 +5,6 @@ Manifest: manifests/waypoint/form_listener.yaml    Article: "Enabling Envoy Gate
 
 import pytest
 
-from harness.objects.conditions import judge
 from harness.stack import topology
 from harness.traffic import get
 
@@ -23,9 +22,9 @@ def envoy(applied, kube, proxy_of, mesh_client):
     return waypoint
 
 
-def test_service_is_bound(envoy, kube):
+def test_service_is_bound(envoy, says):
     """istiod says that the Service is bound to this waypoint."""
-    judgement = judge(kube.get(f"Service/default/{SERVICE}"), "istio.io/WaypointBound")
+    judgement = says(f"Service/default/{SERVICE}", "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
     assert f"default/{NAME}" in judgement.condition.message
@@ -49,9 +48,7 @@ def test_service_ports(envoy, kube):
     assert ports == {9080, 15008}
 
 
-def test_what_envoy_was_refused(envoy, kube):
+def test_what_envoy_was_refused(envoy, says):
     """Envoy is refused port 15008, which ztunnel holds, and no status of the Gateway says so."""
-    gateway = kube.get(f"Gateway/default/{NAME}")
-
     assert envoy.refused() == ["default/waypoint-listener/fake-hbone"]
-    assert judge(gateway, "Programmed").state == "met"
+    assert says(f"Gateway/default/{NAME}", "Programmed").state == "met"

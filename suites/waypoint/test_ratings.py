@@ -5,7 +5,6 @@ Manifest: manifests/waypoint/ratings.yaml (with gateway_<form>.yaml)    Article:
 
 import pytest
 
-from harness.objects.conditions import judge
 from harness.traffic import get
 
 CLIENT = "spiffe://cluster.local/ns/default/sa/mesh-client"
@@ -15,9 +14,9 @@ HOSTS = ("ratings", "ratings.default", "ratings.default.svc.cluster.local")
 URL = "http://ratings:9080/ratings/0"
 
 
-def test_service_is_bound(waypoint, kube):
+def test_service_is_bound(waypoint, says):
     """istiod says that ratings is bound to the waypoint, by name."""
-    judgement = judge(kube.get("Service/default/ratings"), "istio.io/WaypointBound")
+    judgement = says("Service/default/ratings", "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
     assert "default/waypoint" in judgement.condition.message

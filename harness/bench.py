@@ -1,0 +1,90 @@
+"""What a run costs: seconds of each stage and suite, and the harness's own share of processor and memory."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from harness.command import running
+from harness.errors import SetupFailed
+from harness.settings import Settings
+from harness.versions import VersionSet
+from harness.wait import pause
+
+# What the stack itself takes, whoever asks: a changed cluster warms for Envoy's 15 s initial fetch timeout (applied and
+# removed), v-delayed answers after 7 s (control and recovery), a node application closes its connections after 5 s.
+FLOOR = {
+    "circuit breaker applied to enforced": 15.0,
+    "circuit breaker deleted to enforced": 15.0,
+    "v-delayed x 2": 14.0,
+}
+
+
+def bench(settings: Settings, versions: VersionSet, tests: Sequence[str], out: Console) -> int:
+    """Runs the suites once in a process of their own and prints where the time went. Returns their exit code."""
+    started = time.monotonic()
+    peak, tree_peak = 0, 0
+    with running([sys.executable, "-m", "pytest", *tests]) as suites:
+        process = psutil.Process(suites.pid)
+        while suites.alive:
+            own, tree = _memory(process)
+            peak, tree_peak = max(peak, own), max(tree_peak, tree)
+            pause(0.25, why="the suites run")
+        code = suites.code
+        tail = suites.lines[-40:]
+    wall = time.monotonic() - started
+    cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = _results(settings.runs / "latest" / "results.json", tail)
+    _print(out, versions, found)
+    out.print(
+        f"whole run {wall:.1f} s, exit {code}; harness process peak {peak / 2**20:.0f} MB, with children "
+        f"{tree_peak / 2**20:.0f} MB; processor {cpu.ru_utime + cpu.ru_stime:.1f} s (programs it ran included)"
+    )
+    return code
+
+
+def _memory(process: psutil.Process) -> tuple[int, int]:
+    try:
+        own = process.memory_info().rss
+        return own, own + sum(child.memory_info().rss for child in process.children(recursive=True))
+    except psutil.Error:
+        return 0, 0
+
+
+def _results(file: Path, tail: Sequence[str]) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        raise SetupFailed("the run left no results; its last lines:\n" + "\n".join(tail)) from None
+    return found
+
+
+def _print(out: Console, versions: VersionSet, found: dict[str, Any]) -> None:
+    stages = Table("stage", "seconds", title=f"{found['cluster']}  {versions.summary}", box=None)
+    for stage in found["stages"]:
+        stages.add_row(stage["name"], f"{stage['seconds'] or 0:.1f}")
+    areas: dict[str, list[float]] = defaultdict(list)
+    figures: dict[str, list[float]] = defaultdict(list)
+    for test in found["tests"]:
+        areas[test["area"]].append(test["seconds"])
+        for figure in test["figures"]:
+            figures[figure["name"]].append(figure["seconds"])
+    suites = Table("suite", "tests", "seconds", box=None)
+    for area, seconds in areas.items():
+        suites.add_row(area, str(len(seconds)), f"{sum(seconds):.1f}")
+    times = Table("measured", "times", "min", "max", "floor", box=None)
+    for name, seconds in figures.items():
+        floor = f"{FLOOR[name]:.0f}" if name in FLOOR else ""
+        times.add_row(name, str(len(seconds)), f"{min(seconds):.2f}", f"{max(seconds):.2f}", floor)
+    for table in (stages, suites, times):
+        out.print(table)

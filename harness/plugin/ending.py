@@ -1,0 +1,79 @@
+"""The end of a run: files are written, an empty run is no pass, the summary is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import settings
+from harness.errors import BadInput
+from harness.report import outputs, summary
+from harness.report.results import Run, why_empty
+
+if TYPE_CHECKING:
+    from harness.plugin.reporting import Reporting
+
+
+class Ending:
+    """Hooks of the session's end, over what `Reporting` has recorded."""
+
+    def __init__(self, config: pytest.Config, run: Reporting) -> None:
+        self._config, self._run = config, run
+        self._result: Run | None = None
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # inside the terminal's, which then shows the summary
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        for plugin in self._config.pluginmanager.get_plugins():
+            add = getattr(plugin, "add_global_property", None)  # pytest's JUnit writer, which has no other handle
+            if add is not None:
+                for name, value in self._suite_properties().items():
+                    add(name, value)
+        try:
+            return (yield)
+        finally:
+            self._finish(session)
+
+    def _suite_properties(self) -> dict[str, str]:
+        facts = {f"fact {n}": v for n, v in self._run.facts.items() if n not in self._run.versions}
+        return {"cluster": self._run.cluster, "set": self._run.set.name, **self._run.versions, **facts}
+
+    def _finish(self, session: pytest.Session) -> None:
+        empty = why_empty(self._run.book.verdicts, self._run.deselected)
+        if empty and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+            self._run.why = self._run.why or empty
+        self._run.evidence.keep_setup()
+        where = getattr(self._config.option, "allure_report_dir", None)
+        listens = self._config.pluginmanager.has_plugin("allure_listener")
+        failed = outputs.write(
+            self._run.result(int(session.exitstatus)),
+            self._run.folder,
+            conformant=bool(self._config.getoption("--conformance")),
+            allure_results=Path(where) if where and listens else None,
+            page=settings.github_summary(),
+            build=settings.ci_build(),
+        )
+        for text in failed:
+            self._run.evidence.note(text)
+        if failed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = BadInput.exit_code
+        self._result = self._run.result(int(session.exitstatus))
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        unknown = terminalreporter.getreports("unknown")
+        if unknown:
+            terminalreporter.write_sep("=", "UNKNOWN")
+        for report in unknown:
+            terminalreporter.write_sep("_", report.nodeid, purple=True, bold=True)
+            report.toterminal(self._config.get_terminal_writer())
+        terminalreporter.write_sep("=", "claims")
+        terminalreporter.flush()
+        run = self._result or self._run.result(0)
+        if self._run.live.moving:
+            summary.show(run, self._run.live.console)
+        else:
+            self._run.live.line(summary.plain(run).rstrip("\n"))
+        self._run.live.line(f"run folder: {self._run.evidence.shown(self._run.folder.path)}")

@@ -1,0 +1,277 @@
+"""The fixtures, from a cluster to a client: a few lines each over what the harness does; suites take them by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from harness import diagnostics, progress, timeouts, versions
+from harness.bundle import Bundle, open_for
+from harness.clients.admin import Admin
+from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
+from harness.clients.proxies import Envoy, Istiod, Limiter, Ztunnels
+from harness.clients.reach import reach
+from harness.cluster.choose import choose
+from harness.cluster.protocol import Cluster
+from harness.evidence.window import seconds_left
+from harness.kube import Kube
+from harness.objects.conditions import Condition, Judgement
+from harness.objects.refs import Ref
+from harness.plugin.options import settings_of
+from harness.plugin.reporting import FAILED, GATHERER, RUN
+from harness.settings import Settings
+from harness.stack import install, status, topology
+from harness.stack.applied import Manifests
+from harness.wait import pause
+
+Applying = Callable[..., AbstractContextManager[list[Ref]]]
+
+
+@pytest.fixture(scope="session")
+def settings(pytestconfig: pytest.Config) -> Settings:
+    """What this run was asked to do."""
+    return settings_of(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def version_set(settings: Settings) -> versions.VersionSet:
+    """The row of the matrix that this run tests."""
+    return versions.load().pick(settings.versions)
+
+
+@pytest.fixture(scope="session")
+def bundle(settings: Settings, version_set: versions.VersionSet) -> Bundle | None:
+    """The folder of charts and images, seen to be whole before anything is made."""
+    return open_for(settings.bundle, version_set) if settings.bundle else None
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    settings: Settings, version_set: versions.VersionSet, bundle: Bundle | None, pytestconfig: pytest.Config
+) -> Iterator[Cluster]:
+    """The cluster, made or found; taken away at the end as `keep` says, after the evidence was gathered."""
+    made = choose(settings, version_set)
+    pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(made, into, why)
+    try:
+        with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
+            made.create()
+        pytestconfig.stash[RUN].facts.update(made.facts())
+        yield made
+    finally:
+        if settings.keep == "always" or (settings.keep == "on-failure" and pytestconfig.stash[FAILED]):
+            progress.note(
+                f"kept: cluster {made.kind} {made.name}, KUBECONFIG={made.kubeconfig} (make clean removes it)"
+            )
+        else:
+            with progress.stage(f"taking away cluster {made.name}"):
+                made.delete()
+
+
+@pytest.fixture(scope="session")
+def kind_cluster(cluster: Cluster) -> Cluster:
+    """pytest-kind's fixture of this name, ours: users of it feel at home."""
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def kube(cluster: Cluster) -> Kube:
+    """The cluster's Kubernetes API."""
+    return Kube(cluster.kubeconfig, cluster.context)
+
+
+@pytest.fixture(scope="session")
+def manifests(kube: Kube, version_set: versions.VersionSet) -> Manifests:
+    """This repository's manifests, pinned to the version set."""
+    return Manifests(kube, version_set)
+
+
+@pytest.fixture(scope="session")
+def stack(
+    cluster: Cluster,
+    kube: Kube,
+    version_set: versions.VersionSet,
+    bundle: Bundle | None,
+    settings: Settings,
+    pytestconfig: pytest.Config,
+) -> Iterator[None]:
+    """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
+    with ExitStack() as standing:
+        with evidence_first(pytestconfig), progress.stage("stack"):
+            standing.enter_context(install.standing(cluster, kube, version_set, bundle, installs=settings.install))
+        yield
+
+
+@pytest.fixture(scope="session")
+def admin(cluster: Cluster) -> Iterator[Admin]:
+    """Admin ports of proxies."""
+    opened = Admin(cluster)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def ztunnel(stack: None, kube: Kube, admin: Admin) -> Ztunnels:
+    """ztunnel on every node."""
+    return Ztunnels(kube, admin)
+
+
+@pytest.fixture(scope="session")
+def istiod(stack: None, kube: Kube, admin: Admin) -> Istiod:
+    """Istio's control plane."""
+    return Istiod(kube, admin)
+
+
+@pytest.fixture(scope="session")
+def limiter(stack: None, kube: Kube, admin: Admin) -> Limiter:
+    """The rate-limit service."""
+    return Limiter(kube, admin)
+
+
+@pytest.fixture(scope="session")
+def mesh_client(stack: None, kube: Kube) -> MeshClient:
+    """A client inside the mesh."""
+    return MeshClient(kube)
+
+
+@pytest.fixture(scope="session")
+def ingress_gateway(
+    stack: None, manifests: Manifests, kube: Kube, admin: Admin, pytestconfig: pytest.Config
+) -> Iterator[Envoy]:
+    """The article's ingress, programmed."""
+    with manifests.applied("ingress/gateway.yaml"):
+        with evidence_first(pytestconfig), progress.stage("ingress gateway"):
+            topology.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
+        yield Envoy(kube, admin, "default", "bookinfo-ingress")
+
+
+@pytest.fixture(scope="session")
+def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[IngressClient]:
+    """A client outside the cluster, in front of the ingress; /productpage answered it 200."""
+    with reach(cluster, kube, "default/bookinfo-ingress", 80) as found:
+        client = IngressClient(found.url, found.via)
+        with progress.stage(f"first 200 through the ingress, by {found.via}"):
+            topology.serves(client, "/productpage")
+        yield client
+
+
+@pytest.fixture(scope="session")
+def waypoint(
+    stack: None,
+    manifests: Manifests,
+    kube: Kube,
+    admin: Admin,
+    mesh_client: MeshClient,
+    settings: Settings,
+    pytestconfig: pytest.Config,
+) -> Iterator[Envoy]:
+    """The waypoint of ratings, bound, and seen to carry a call."""
+    with manifests.applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"), ExitStack() as undo:
+        with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
+            topology.gateway(kube, "waypoint", "ratings")
+            undo.callback(topology.unbind, kube, "ratings")
+            topology.bind(kube, "ratings", "waypoint")
+            envoy = Envoy(kube, admin, "default", "waypoint")
+            topology.passes(mesh_client, envoy, "http://ratings:9080/ratings/0")
+        yield envoy
+
+
+@pytest.fixture(scope="module")
+def applied(request: pytest.FixtureRequest, stack: None, manifests: Manifests) -> Iterator[list[Ref]]:
+    """This file's own manifest (manifests/<area>/<stem>.yaml), applied while its tests run."""
+    with manifests.applied(paired(request.path)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def applying(stack: None, manifests: Manifests) -> Applying:
+    """`with applying("area/stem.yaml"):` applies a manifest for a block of a test."""
+    return manifests.applied
+
+
+@pytest.fixture
+def since() -> datetime:
+    """A moment before the test's act: older log lines are not of this test."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="session")
+def clock() -> Callable[[], float]:
+    """Seconds that only go forward, for what is timed."""
+    return time.monotonic
+
+
+@pytest.fixture(scope="session")
+def proxy_of(kube: Kube, admin: Admin) -> Callable[[str], Envoy]:
+    """The proxy of a Gateway, once its pod is ready, whatever the Gateway's status says."""
+
+    def find(gateway: str) -> Envoy:
+        topology.proxy(kube, gateway)
+        return Envoy(kube, admin, "default", gateway)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def client_of(cluster: Cluster, kube: Kube) -> Callable[[str, int], AbstractContextManager[IngressClient]]:
+    """`with client_of("gateway", 80) as client:` reaches another Gateway's Service from outside."""
+
+    @contextmanager
+    def open_client(gateway: str, port: int) -> Iterator[IngressClient]:
+        with reach(cluster, kube, f"default/{gateway}", port) as found:
+            yield IngressClient(found.url, found.via)
+
+    return open_client
+
+
+@pytest.fixture(scope="session")
+def says(kube: Kube) -> Callable[..., Judgement]:
+    """`says("Gateway/default/x", "Accepted", about="")`: what a status says now, judged, for the current generation."""
+    return lambda name, type, **about: status.said(kube, name, type, **about)
+
+
+@pytest.fixture(scope="session")
+def settled(kube: Kube) -> Callable[[str, str], Condition]:
+    """The condition of an object itself, once it is there for the current generation, whatever it says."""
+    return lambda name, type: status.spoken(kube, name, type)
+
+
+@pytest.fixture
+def refusal(kube: Kube) -> Callable[[str, str], Condition]:
+    """The condition of an object, once it is False for the current generation."""
+    return lambda name, type: status.refused(kube, name, type)
+
+
+@pytest.fixture(scope="module")
+def delayed_ratings(stack: None, kube: Kube) -> Iterator[None]:
+    """ratings in its delayed mode: half of its answers take 7 s."""
+    with topology.environment(kube, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def hour_left() -> None:
+    """Enough of this hour is left: a quota's window ends at its turn, and a new one would begin in the middle."""
+    left = seconds_left(datetime.now(UTC), "Hour")
+    if left < timeouts.HOUR_MARGIN:
+        pause(left + 1, why="the turn of the hour: rate-limit windows end there")
+
+
+def paired(test: Path) -> str:
+    """The manifest of a test file: suites/<area>/test_<stem>.py has manifests/<area>/<stem>.yaml."""
+    return f"{test.parent.name}/{test.stem.removeprefix('test_')}.yaml"
+
+
+@contextmanager
+def evidence_first(config: pytest.Config) -> Iterator[None]:
+    """A fixture that fails while setting up also undoes what it made: the evidence is gathered before that."""
+    try:
+        yield
+    except BaseException as error:
+        config.stash[RUN].gather(error)
+        raise

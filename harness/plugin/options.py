@@ -1,0 +1,127 @@
+"""The command line: options, what they overrule in the settings, whether this call of pytest is a run, and refusals.
+
+A *run* is a call of pytest whose arguments reach the suites (ini `e2e_suites`, by default suites/ in the root folder):
+only then is there a run folder, live lines and a summary. Any other call, the harness's own tests included, passes as
+if this plugin were not loaded. Listing things (--collect-only, --fixtures, --setup-plan) is not a run either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import settings
+from harness.errors import BadInput
+from harness.plugin import kind_options
+from harness.settings import Settings
+
+# pytest offers the class only as an attribute of the function, which type checkers do not see.
+_Exit: type[Any] = pytest.exit.Exception
+SETTINGS = pytest.StashKey[Settings]()
+LISTING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan", "help", "version")
+
+
+class Refused(_Exit):  # type: ignore[misc]  # see above: its base is typed nowhere public
+    """Bad input, as pytest ends for it: the message and its remedy, no traceback, exit status 2."""
+
+    def __init__(self, error: BadInput, *, told: bool = False) -> None:
+        super().__init__("bad input, as said above" if told else str(error), returncode=error.exit_code)
+        self.error = error
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("mesh-e2e", "mesh-e2e: Envoy Gateway on Istio ambient, end to end")
+
+    def option(name: str, text: str, **how: Any) -> None:
+        group.addoption(name, default=None, help=text, **how)
+
+    option("--e2e-cluster", "which cluster: kind, existing or emulated (E2E_CLUSTER)", metavar="KIND")
+    option("--version-set", "a set of versions.yaml by name (E2E_VERSIONS)", metavar="NAME")
+    option("--keep", "keep what was made: never, on-failure or always (E2E_KEEP)", metavar="WHEN")
+    option("--bundle", "folder of charts and images made by `make bundle` (E2E_BUNDLE)", metavar="DIR")
+    option("--workers", "kind worker nodes beside the control plane (E2E_WORKERS)", metavar="N")
+    option("--context", "existing: the context, by its exact name (E2E_CONTEXT)", metavar="NAME")
+    option("--install", "existing: install the stack, else test what is there (E2E_INSTALL)", action="store_true")
+    option("--waypoint-form", "binding, patch or listener (E2E_WAYPOINT)", metavar="FORM")
+    option("--runs", "where each run's folder is made (E2E_RUNS)", metavar="DIR")
+    option("--conformance", "also write conformance.yaml; not for an emulated cluster", action="store_true")
+    parser.addini("e2e_suites", "folders whose tests need a cluster", type="paths", default=["suites"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    """Bad input found by a session fixture ends the run at once: no other test could do better."""
+    try:
+        return (yield)
+    except BadInput as error:
+        if fixturedef.scope != "session":
+            raise
+        raise Refused(error) from None
+
+
+def settings_of(config: pytest.Config) -> Settings:
+    """The settings with this command line applied: read once, then remembered.
+
+    Raises:
+        BadInput: a value is not allowed.
+    """
+    found = config.stash.get(SETTINGS, None)
+    if found is None:
+        found = config.stash[SETTINGS] = settings.read(**overrides(config))
+    return found
+
+
+def overrides(config: pytest.Config) -> dict[str, object]:
+    """Settings that the command line sets; None where it says nothing. Relative paths are the caller's.
+
+    Raises:
+        BadInput: two options contradict each other.
+    """
+    kind = kind_options.read(config)
+    keep = config.getoption("--keep")
+    if kind.keep and keep not in (None, "always"):
+        raise BadInput(f"--keep {keep} and --keep-cluster contradict each other", remedy="give one of them")
+    name_given = kind.cluster_name is not None
+    return {
+        "cluster": config.getoption("--e2e-cluster"),
+        "cluster_name": kind.cluster_name if name_given else None,
+        "keep": "always" if kind.keep else keep,
+        "versions": config.getoption("--version-set"),
+        "waypoint": config.getoption("--waypoint-form"),
+        "workers": config.getoption("--workers"),
+        "node_image": kind.image,
+        "bundle": _from_caller(config, config.getoption("--bundle")),
+        "kubeconfig": _from_caller(config, kind.kubeconfig),
+        "context": config.getoption("--context"),
+        "install": config.getoption("--install"),
+        "runs": _from_caller(config, config.getoption("--runs")),
+    }
+
+
+def runs_folder(config: pytest.Config) -> Path:
+    """Where run folders are made: as asked, a relative one from the environment being the root folder's."""
+    return config.rootpath / settings_of(config).runs
+
+
+def suites(config: pytest.Config) -> list[Path]:
+    """The folders whose tests need a cluster, resolved; only those that exist."""
+    folders = [(config.rootpath / folder).resolve() for folder in config.getini("e2e_suites")]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def reaches_suites(config: pytest.Config) -> bool:
+    """Whether an argument of this call lies in a folder of suites, or holds one."""
+    asked = [(config.invocation_params.dir / arg.partition("::")[0]).resolve() for arg in config.args]
+    return any(path.is_relative_to(s) or s.is_relative_to(path) for path in asked for s in suites(config))
+
+
+def is_run(config: pytest.Config) -> bool:
+    """Whether this call of pytest runs suites, and does not only list them."""
+    return not any(getattr(config.option, name, False) for name in LISTING) and reaches_suites(config)
+
+
+def _from_caller(config: pytest.Config, path: str | Path | None) -> Path | None:
+    return config.invocation_params.dir / Path(path).expanduser() if path else None

@@ -1,0 +1,299 @@
+"""What a run says and keeps: hooks that turn pytest's phases into verdicts, evidence, live lines and reports.
+
+Works only in a run (`options.is_run`). The fixtures and this module meet in `config.stash`:
+
+    RUN         this run's Reporting: `.facts` (to be filled), `.folder`, `.gather(error)`
+    FAILED      whether anything has failed so far, for --keep on-failure
+    GATHERER    set by the fixtures: Callable[[Path, str], None], writes diagnostics below a folder, told why
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from harness import ledger, progress, settings, versions
+from harness.errors import BadInput
+from harness.plugin import evidence, failures
+from harness.plugin.ending import Ending
+from harness.plugin.options import Refused, is_run, runs_folder, settings_of
+from harness.report import allure, conformance, reading
+from harness.report.book import Book, claim_of
+from harness.report.live import Live, own_stdout
+from harness.report.redact import redacted
+from harness.report.results import Run, properties, versions_line, versions_of
+from harness.report.run_folder import RunFolder
+
+GATHERER = evidence.GATHERER
+FAILED = pytest.StashKey[bool]()
+RUN = pytest.StashKey["Reporting"]()
+NAME = "mesh_e2e_reporting"
+
+
+@pytest.hookimpl(tryfirst=True)  # before the JUnit and Allure plugins read where to write
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "extended(feature): a claim beyond the article, reported under its feature")
+    config.stash[FAILED] = False
+    if not is_run(config) or hasattr(config, "workerinput"):
+        return
+    try:
+        if config.getoption("numprocesses", default=None):
+            raise BadInput("suites share one cluster and its limits: they run one at a time", remedy="leave -n out")
+        reporting = Reporting(config)
+    except BadInput as error:
+        raise Refused(error) from None
+    config.stash[RUN] = reporting
+    config.pluginmanager.register(reporting, NAME)
+    config.pluginmanager.register(Ending(config, reporting), f"{NAME}_ending")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    reporting = config.stash.get(RUN, None)
+    if reporting is not None:
+        reporting.close()
+        config.pluginmanager.unregister(name=f"{NAME}_ending")
+        config.pluginmanager.unregister(name=NAME)
+        del config.stash[RUN]
+
+
+class Reporting:
+    """One run's record. Raises BadInput when made, if the run cannot be done or kept as asked."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = settings_of(config)
+        if config.getoption("--conformance"):
+            conformance.refuse_emulated(self.settings.cluster)
+        self.set = versions.load().pick(self.settings.versions)
+        self.started = datetime.now(UTC)
+        self.folder = RunFolder.create(
+            runs_folder(config), cluster=self.settings.cluster, set_name=self.set.name, now=self.started
+        )
+        self.facts: dict[str, str] = {}
+        self._default_outputs()
+        self.book = Book()
+        self.evidence = evidence.Evidence(config, self.folder)
+        self.why = ""
+        self._item: pytest.Item | None = None
+        self._depth, self._shared_seconds = 0, 0.0  # session fixtures being set up; their seconds in this test
+        self._quiet = False
+        self.deselected, self._total = 0, 0
+        self._file, self._owned = own_stdout()
+        self.live = Live(self._file, moving=self._file.isatty() and not settings.is_ci())
+        self._steps = allure.steps()
+        progress.PROGRESS.listeners.append(self._steps)
+
+    def close(self) -> None:
+        """Stops listening. The ledger's page is the session's again."""
+        self.live.close()
+        progress.PROGRESS.listeners.remove(self._steps)
+        ledger.turn_to("")
+        if self._owned:
+            self._file.close()
+
+    def _default_outputs(self) -> None:
+        option = self.config.option
+        if getattr(option, "xmlpath", "") is None:
+            option.xmlpath = str(self.folder.junit)
+        if getattr(option, "allure_report_dir", "") is None:
+            option.allure_report_dir = str(self.folder.allure)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The set's, overruled by what the cluster told."""
+        return {name: self.facts.get(name, version) for name, version in versions_of(self.set).items()}
+
+    def gather(self, error: BaseException) -> None:
+        """For a session fixture that fails and will undo what it made before pytest can tell us: gathers at once."""
+        self.config.stash[FAILED] = True
+        self.evidence.gather_setup(error)
+
+    # What is said at the start
+
+    def pytest_report_header(self) -> list[str]:
+        return [self.result(0).headline, f"run folder: {self.evidence.shown(self.folder.path)}"]
+
+    def pytest_sessionstart(self) -> None:
+        terminal = self._terminal
+        if terminal is not None:
+            terminal.showfspath = False  # the line a test is ours
+            terminal.reportchars = ""  # and so is the table at the end
+
+    # Which tests there are
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        area = self.evidence.area(self.config.rootpath / report.nodeid.partition("::")[0])
+        if report.failed:
+            self.config.stash[FAILED] = True
+            found = str(report.longrepr).strip()
+            self.book.extra(report.nodeid, area=area, claim="(collection)", outcome="error", reason=found)
+        elif report.skipped:
+            why = failures.skip_reason(report)
+            self.book.extra(report.nodeid, area=area, claim="(all of the file)", outcome="skipped", reason=why)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self.deselected += len(items)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._total = len(session.items)
+        for item in session.items:
+            mark = item.get_closest_marker("extended")
+            self.book.expect(
+                item.nodeid,
+                area=self.evidence.area(item.path),
+                claim=claim_of(getattr(item, "obj", None), item.name),
+                feature=str(mark.args[0]) if mark and mark.args else "",
+            )
+
+    # Whose page the ledger is open at
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._item, self._shared_seconds = item, 0.0
+        terminal = self._terminal
+        if terminal is not None:
+            terminal.flush()  # what the stages show meanwhile goes out by another buffer
+        ledger.turn_to(item.nodeid)
+        result = yield
+        ledger.turn_to("")  # not on an interrupt: what is gathered then belongs to this test
+        self._item = None
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """A session fixture's sightings and seconds are the session's, not those of the test that asked first."""
+        if fixturedef.scope != "session" or self._depth or self._item is None:
+            return (yield)
+        ledger.turn_to("")
+        self._depth, begun = 1, time.monotonic()
+        try:
+            return (yield)
+        except Refused as refused:
+            self.why = f"bad input: {refused.error}"
+            raise Refused(refused.error, told=True) from None
+        finally:
+            self._depth = 0
+            self._shared_seconds += time.monotonic() - begun
+            ledger.turn_to(self._item.nodeid)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Before anything is undone, and before Allure closes its books on this test."""
+        page, known = ledger.page(item.nodeid), self.book.verdict(item.nodeid)
+        allure.describe(claim=known.claim, area=known.area, cluster=self.settings.cluster, versions=self.versions)
+        allure.attach(page.attachments)
+        if page.sightings:
+            seen = "\n".join(reading.witnesses(page.sightings))
+            allure.attach([ledger.Attachment("witnesses.txt", seen)])
+        return (yield)
+
+    # Phases to verdicts
+
+    @pytest.hookimpl(wrapper=True, trylast=True)  # inside Allure's, which reads the text that is made here
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if call.when == "teardown":
+            self.book.entry(item.nodeid).evidence = self.evidence.keep(item)
+            item.user_properties += properties(self.book.verdict(item.nodeid), self.cluster, self.versions)
+        report = yield
+        if report.failed and call.excinfo is not None and report.when is not None:
+            entry, error = self.book.entry(item.nodeid), call.excinfo.value
+            found = redacted(call.excinfo.exconly(tryshort=True))
+            entry.judged[report.when] = failures.judge(error, report.when), found
+            failure = self.evidence.failure(item, call.excinfo, report, claim=entry.claim, versions=self._versions_line)
+            shown = failures.Reading(failure, report.longrepr)
+            report.longrepr = shown  # type: ignore[assignment]  # pytest asks of it what this class has: see there
+            self.evidence.write(item, "failure.txt", f"{shown}\n\n{call.excinfo.getrepr(style='native')}\n")
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, object, object]:
+        self._quiet = True
+        self.config.stash[FAILED] |= report.failed
+        try:
+            result = yield
+        finally:
+            self._quiet = False
+        if type(report) is not pytest.TestReport:  # a subtest: its failure is the test's as well
+            return result
+        shared, self._shared_seconds = (self._shared_seconds, 0.0) if report.when == "setup" else (0.0, 0.0)
+        self.book.report(
+            report.nodeid,
+            when=report.when or "",
+            outcome=report.outcome,
+            seconds=max(0.0, report.duration - shared),
+            skipped=failures.skip_reason(report) if report.skipped else "",
+        )
+        if report.when == "teardown":
+            self._tell(report.nodeid)
+        return result
+
+    def _tell(self, nodeid: str) -> None:
+        terminal = self._terminal
+        if terminal is not None:
+            terminal.ensure_newline()
+            terminal.flush()
+        self.live.verdict(self.book.verdict(nodeid), position=self.book.done, total=self._total)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_teststatus(self, report: Any) -> Generator[None, Any, Any]:
+        status = yield
+        if isinstance(report, pytest.TestReport) and report.failed and report.when == "call":
+            judged, _ = self.book.entry(report.nodeid).judged.get("call", ("broken", ""))
+            if judged in ("unknown", "error") and status[0] == "failed":
+                status = (judged, judged[0].upper(), judged.upper())
+        return (status[0], "", "") if self._quiet else status
+
+    # The end; what is written and shown then is in `ending`
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """pytest calls this before it tears anything down."""
+        error, item = excinfo.value, self._item
+        self.config.stash[FAILED] = True
+        if isinstance(error, Refused):
+            return
+        if type(error) is KeyboardInterrupt:
+            by = str(error) or "Ctrl-C"
+            during = f" in {item.nodeid}" if item else ""
+            self.why = f"interrupted by {by}{during}"
+            if item is not None:
+                self.book.entry(item.nodeid).reason = self.why
+                self.evidence.keep(item)
+            self.evidence.gather(self.folder.artifacts / "interrupted", self.why, always=True)
+        else:
+            self.why = str(error)
+
+    def result(self, exit_status: int) -> Run:
+        """The run so far, to end with this status."""
+        return Run(
+            cluster=self.settings.cluster,
+            cluster_name=self.settings.cluster_name,
+            set_name=self.set.name,
+            versions=self.versions,
+            facts=dict(self.facts),
+            started=self.started.isoformat(timespec="seconds"),
+            verdicts=self.book.verdicts,
+            figures=tuple(ledger.page().figures),
+            stages=tuple(progress.PROGRESS.stages),
+            exit=exit_status,
+            why=self.why,
+            notes=tuple(self.evidence.notes),
+        )
+
+    @property
+    def cluster(self) -> str:
+        """Its kind, marked if emulated."""
+        return versions_line(self.settings.cluster, {}).removeprefix("cluster ")
+
+    @property
+    def _versions_line(self) -> str:
+        return versions_line(self.settings.cluster, self.versions)
+
+    @property
+    def _terminal(self) -> Any:
+        return self.config.pluginmanager.get_plugin("terminalreporter")

@@ -1,0 +1,111 @@
+"""conformance.yaml: the run in the shape of the Gateway API's ConformanceReport, for whoever reads those.
+
+Source of the shape: kubernetes-sigs/gateway-api conformance/apis/v1/{conformancereport,profilereport}.go. The profiles
+are ours (E2E-<AREA>), none of upstream's is claimed, and the `pair` section says who wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from harness.errors import BadInput
+from harness.report.results import Run, Verdict
+
+
+def refuse_emulated(cluster: str) -> None:
+    """
+    Raises:
+        BadInput: an emulated cluster cannot testify.
+    """
+    if cluster == "emulated":
+        raise BadInput(
+            "no conformance report can come from an emulated cluster",
+            remedy="use --e2e-cluster kind or existing, or leave --conformance out",
+        )
+
+
+def document(run: Run) -> dict[str, Any]:
+    """The report as a mapping. Core: the article's claims. Extended: those marked with a feature beyond it.
+
+    Raises:
+        BadInput: the cluster was emulated.
+    """
+    refuse_emulated(run.cluster)
+    bundle, _, channel = run.versions.get("gateway-api", "").partition(" ")
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "ConformanceReport",
+        "date": run.started,
+        "gatewayAPIVersion": f"v{bundle}" if bundle else "",
+        "gatewayAPIChannel": channel,
+        "mode": "istio-ambient",
+        "implementation": {
+            "organization": "envoyproxy",
+            "project": "gateway",
+            "url": "https://github.com/envoyproxy/gateway",
+            "version": f"v{run.versions.get('envoy-gateway', '')}",
+            "contact": ["https://github.com/envoyproxy/gateway/issues"],
+        },
+        "profiles": [_profile(area, verdicts) for area, verdicts in run.areas.items()],
+        "pair": {
+            "writtenBy": "mesh-e2e, not the Gateway API's own conformance suite",
+            "cluster": run.cluster,
+            "versionSet": run.set_name,
+            "versions": dict(run.versions),
+            "errors": [v.id for v in run.verdicts if v.outcome == "error"],
+            "unknown": [v.id for v in run.verdicts if v.outcome == "unknown"],
+        },
+    }
+
+
+def text(run: Run) -> str:
+    """The report as YAML.
+
+    Raises:
+        BadInput: the cluster was emulated.
+    """
+    return yaml.safe_dump(document(run), sort_keys=False, allow_unicode=True)
+
+
+def _profile(area: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    core = [v for v in verdicts if not v.feature]
+    extended = [v for v in verdicts if v.feature]
+    profile: dict[str, Any] = {"name": f"E2E-{area.upper().replace('_', '-')}", "summary": _told(core, extended)}
+    profile["core"] = _status(core)
+    if extended:
+        features = dict.fromkeys(v.feature for v in extended)
+        good = [f for f in features if all(v.outcome == "held" for v in extended if v.feature == f)]
+        profile["extended"] = _status(extended) | {
+            "supportedFeatures": good,
+            "unsupportedFeatures": [f for f in features if f not in good],
+        }
+    return profile
+
+
+def _status(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """What did not hold has failed, errors and unknown included; what was not run counts as skipped."""
+    held = [v.id for v in verdicts if v.outcome == "held"]
+    skipped = [v.id for v in verdicts if v.outcome in ("skipped", "not run")]
+    failed = [v.id for v in verdicts if v.outcome in ("broken", "error", "unknown")]
+    result = "failure" if failed else "partial" if skipped or not held else "success"
+    status: dict[str, Any] = {
+        "result": result,
+        "statistics": {"Passed": len(held), "Skipped": len(skipped), "Failed": len(failed)},
+    }
+    if skipped:
+        status["skippedTests"] = skipped
+    if failed:
+        status["failedTests"] = failed
+    return status
+
+
+def _told(core: Sequence[Verdict], extended: Sequence[Verdict]) -> str:
+    parts = []
+    for name, verdicts in (("Core", core), ("Extended", extended)):
+        if verdicts:
+            numbers = _status(verdicts)["statistics"]
+            parts.append(f"{name} tests: {', '.join(f'{n} {word.lower()}' for word, n in numbers.items())}.")
+    return " ".join(parts)

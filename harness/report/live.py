@@ -1,0 +1,55 @@
+"""The live lines of a run: a line a test, and between them what the stages are doing."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
+
+from harness import progress
+from harness.report.results import Verdict
+
+COLOURS = {"held": "green", "broken": "red", "error": "red", "unknown": "magenta", "skipped": "yellow"}
+
+
+class Live:
+    """Shows a run on `file`: with a moving status line where `moving`, else in plain lines."""
+
+    def __init__(self, file: TextIO, *, moving: bool) -> None:
+        self.moving = moving
+        self.console = Console(file=file) if moving else Console(file=file, no_color=True, force_terminal=False)
+        self._file = file
+        self._listener = progress.live(self.console) if moving else progress.plain(self.console)
+        progress.PROGRESS.listeners.append(self._listener)
+
+    def verdict(self, verdict: Verdict, *, position: int, total: int) -> None:
+        """Shows what became of one test, `position` of `total`."""
+        width = len(str(total))
+        line = Text(f"{position:>{width}}/{total} ")
+        line.append(f"{verdict.outcome:<8}", style=COLOURS.get(verdict.outcome, ""))
+        line.append(f"{verdict.area}: {verdict.claim}")
+        line.append(f"  {verdict.seconds:.1f}s", style="dim")
+        if verdict.outcome == "skipped" and verdict.reason:
+            line.append(f"  ({verdict.reason})", style="dim")
+        self.console.print(line, soft_wrap=True, highlight=False)
+
+    def line(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Stops showing; the file is left open."""
+        if self._listener in progress.PROGRESS.listeners:
+            progress.PROGRESS.listeners.remove(self._listener)
+        self._file.flush()
+
+
+def own_stdout() -> tuple[TextIO, bool]:
+    """Standard output as it is now, which pytest's capturing will not reach; and whether it is ours to close."""
+    try:
+        return os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace", buffering=1), True
+    except (OSError, ValueError, io.UnsupportedOperation):  # standard output is no file: pytest inside pytest
+        return sys.stdout, False

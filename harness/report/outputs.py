@@ -1,0 +1,51 @@
+"""Writes all that a run leaves at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.errors import BadInput
+from harness.report import allure, conformance, summary
+from harness.report.results import Run
+from harness.report.run_folder import RunFolder
+from harness.settings import CiBuild
+
+
+def write(
+    run: Run,
+    folder: RunFolder,
+    *,
+    conformant: bool = False,
+    allure_results: Path | None = None,
+    page: Path | None = None,
+    build: CiBuild | None = None,
+) -> list[str]:
+    """Writes results.json, summary.txt, and where asked conformance.yaml, Allure's files beside its results, and the
+    Markdown page of a CI system (appended: other steps write there too). Returns what could not be written.
+
+    Raises:
+        BadInput: a conformance report was asked of an emulated cluster.
+    """
+    texts = {folder.results: summary.machine(run), folder.summary: summary.plain(run)}
+    if conformant:
+        texts[folder.conformance] = conformance.text(run)
+    if allure_results is not None:
+        known = {"cluster": run.cluster, "set_name": run.set_name}
+        told = allure.environment(**known, versions=run.versions, facts=run.facts)
+        texts[allure_results / "environment.properties"] = told
+        texts[allure_results / "categories.json"] = allure.categories()
+        if build is not None:
+            texts[allure_results / "executor.json"] = allure.executor(build)
+    failed = []
+    for path, text in texts.items():
+        try:
+            folder.write(path, text)
+        except BadInput as error:
+            failed.append(str(error))
+    if page is not None:
+        try:
+            with page.open("a") as shared:
+                shared.write(summary.markdown(run))
+        except OSError as error:
+            failed.append(f"cannot write {page}: {error.strerror}")
+    return failed

@@ -1,0 +1,208 @@
+"""What a run found, as values: one verdict a claim, counts, times, and their JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Literal, NamedTuple
+
+from harness.ledger import Figure
+from harness.progress import Stage
+from harness.settings import ClusterKind
+from harness.versions import VersionSet
+
+Outcome = Literal["held", "broken", "error", "unknown", "skipped", "not run"]
+OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "unknown", "skipped", "not run")
+EMULATED = "EMULATED: not conformance"
+SCHEMA = "mesh-e2e/results/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one claim.
+
+    `outcome`: held; broken (the claim is false); error (the cluster, the stack or the harness failed, so nothing is
+    said of the claim); unknown (a witness is missing or ambiguous); skipped (`reason` says why); not run.
+    `seconds` is the test's own time, without session fixtures. `evidence` is a path inside the run folder or empty.
+    `feature` is set for claims beyond the article (marker `extended`).
+    """
+
+    id: str
+    area: str
+    claim: str
+    outcome: Outcome
+    seconds: float = 0.0
+    witnesses: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    reason: str = ""
+    evidence: str = ""
+    feature: str = ""
+
+
+class Times(NamedTuple):
+    """All measurements of one figure, in seconds; `of` names what it was measured on where all were the same."""
+
+    name: str
+    n: int
+    min: float
+    median: float
+    max: float
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. `versions` are those of the set, overruled by what was observed; `facts` is all the cluster told.
+
+    `exit` is the status the process ends with; `why` explains one that no verdict explains (nothing ran, bad input,
+    interrupted). `notes` are remarks about the record itself: a gather that failed, a file that could not be written.
+    """
+
+    cluster: ClusterKind
+    cluster_name: str
+    set_name: str
+    versions: Mapping[str, str]
+    facts: Mapping[str, str]
+    started: str
+    verdicts: Sequence[Verdict]
+    figures: Sequence[Figure] = ()
+    stages: Sequence[Stage] = ()
+    exit: int = 0
+    why: str = ""
+    notes: Sequence[str] = field(default_factory=tuple)
+
+    @property
+    def headline(self) -> str:
+        """The first line of every report: which cluster, and whether it proves conformance."""
+        kind = f"emulated ({EMULATED})" if self.cluster == "emulated" else self.cluster
+        return f"cluster: {kind}   name: {self.cluster_name}   set: {self.set_name}"
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """How many verdicts of each outcome, all outcomes present."""
+        counted = Counter(verdict.outcome for verdict in self.verdicts)
+        return {outcome: counted[outcome] for outcome in OUTCOMES}
+
+    @property
+    def areas(self) -> dict[str, list[Verdict]]:
+        """Verdicts by area, both in the order they came."""
+        grouped: dict[str, list[Verdict]] = {}
+        for verdict in self.verdicts:
+            grouped.setdefault(verdict.area, []).append(verdict)
+        return grouped
+
+    @property
+    def skips(self) -> dict[str, int]:
+        """Reasons of skips, each with how often."""
+        return dict(Counter(v.reason or "(no reason given)" for v in self.verdicts if v.outcome == "skipped"))
+
+    @property
+    def times(self) -> list[Times]:
+        """Every measured figure, of tests and of the session's setup."""
+        grouped: dict[str, list[Figure]] = {}
+        for figure in [*self.figures, *(f for verdict in self.verdicts for f in verdict.figures)]:
+            grouped.setdefault(figure.name, []).append(figure)
+        found = []
+        for name, figures in grouped.items():
+            seconds, of = [f.seconds for f in figures], {f.of for f in figures}
+            found.append(
+                Times(name, len(seconds), min(seconds), median(seconds), max(seconds), of.pop() if len(of) == 1 else "")
+            )
+        return found
+
+
+def why_empty(verdicts: Sequence[Verdict], deselected: int = 0) -> str:
+    """Why a run proved nothing; empty when at least one claim was judged or tried."""
+    if any(verdict.outcome not in ("skipped", "not run") for verdict in verdicts):
+        return ""
+    skipped = sum(verdict.outcome == "skipped" for verdict in verdicts)
+    if skipped:
+        return f"nothing was proved: all {skipped} collected tests were skipped"
+    if verdicts:
+        return f"nothing was proved: none of the {len(verdicts)} collected tests ran"
+    chosen = f" ({deselected} were deselected)" if deselected else ""
+    return f"nothing was proved: no test was collected{chosen}"
+
+
+def versions_of(row: VersionSet) -> dict[str, str]:
+    """The versions of a set by component, in the order they are read."""
+    return {
+        "kubernetes": row.kubernetes,
+        "istio": row.istio,
+        "envoy-gateway": row.envoy_gateway,
+        "gateway-api": f"{row.gateway_api.bundle} {row.gateway_api.channel}",
+        "envoy": row.envoy,
+        "ratelimit": row.ratelimit,
+        "redis": row.redis,
+        "bookinfo": row.bookinfo,
+    }
+
+
+def versions_line(cluster: str, versions: Mapping[str, str]) -> str:
+    """One line for a failure text: the cluster kind, then the versions that tell most."""
+    marked = f"emulated ({EMULATED})" if cluster == "emulated" else cluster
+    return "   ".join([f"cluster {marked}", *(f"{name} {version}" for name, version in list(versions.items())[:4])])
+
+
+def properties(verdict: Verdict, cluster: str, versions: Mapping[str, str]) -> list[tuple[str, object]]:
+    """A verdict as JUnit properties; "witness" comes once for each."""
+    return [
+        ("claim", verdict.claim),
+        ("area", verdict.area),
+        ("outcome", verdict.outcome),
+        ("cluster", cluster),
+        *((f"version {name}", version) for name, version in versions.items()),
+        *(("witness", who) for who in verdict.witnesses),
+        *((f"seconds: {f.name}", f"{f.seconds:.3f}") for f in verdict.figures),
+        *([("evidence", verdict.evidence)] if verdict.evidence else []),
+    ]
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """results.json, a JSON object (all times in seconds):
+
+    schema        "mesh-e2e/results/v1"
+    cluster       {kind: kind|existing|emulated, name, conformance: false exactly when emulated}
+    set           the version set's name
+    versions      {component: version}
+    facts         {fact: text}, as the cluster told them
+    started       UTC, ISO 8601
+    tests         [{id, area, claim, outcome: held|broken|error|unknown|skipped|not run, seconds, witnesses: [who],
+                    figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature}]
+    counts        {outcome: how many}
+    times         [{name, n, min, median, max, of}]
+    stages        [{name, seconds (null: it never ended), failed (first line of the error, or "")}]
+    exit, why     the process's exit status, and a word where the tests do not explain it
+    notes         [text]: trouble with the record itself
+    """
+    return {
+        "schema": SCHEMA,
+        "cluster": {"kind": run.cluster, "name": run.cluster_name, "conformance": run.cluster != "emulated"},
+        "set": run.set_name,
+        "versions": dict(run.versions),
+        "facts": dict(run.facts),
+        "started": run.started,
+        "tests": [
+            {
+                "id": v.id,
+                "area": v.area,
+                "claim": v.claim,
+                "outcome": v.outcome,
+                "seconds": round(v.seconds, 3),
+                "witnesses": list(v.witnesses),
+                "figures": [{"name": f.name, "seconds": round(f.seconds, 3), "of": f.of} for f in v.figures],
+                "reason": v.reason,
+                "evidence": v.evidence,
+                "feature": v.feature,
+            }
+            for v in run.verdicts
+        ],
+        "counts": dict(run.counts),
+        "times": [t._asdict() for t in run.times],
+        "stages": [{"name": s.name, "seconds": s.seconds, "failed": s.failed} for s in run.stages],
+        "exit": int(run.exit),
+        "why": run.why,
+        "notes": list(run.notes),
+    }

@@ -1,0 +1,115 @@
+"""The table one wants to read at the end of a run: on a terminal, as plain text, as Markdown, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.live import COLOURS
+from harness.report.results import Run, Verdict, as_json
+
+COLUMNS = ("claim", "outcome", "witnesses", "seconds")
+WORDS = {"held": "held", "broken": "broken", "error": "errors", "unknown": "unknown", "skipped": "skipped"}
+
+
+def plain(run: Run) -> str:
+    """The summary as text of unlimited width; the first line names the cluster kind."""
+    lines = [run.headline, *_rest_of_head(run)]
+    rows = {area: [_row(v) for v in verdicts] for area, verdicts in run.areas.items()}
+    widths = _widths([COLUMNS, *(row for found in rows.values() for row in found)])
+    for area, found in rows.items():
+        lines += ["", area, _aligned(COLUMNS, widths), _aligned(tuple("-" * w for w in widths), widths)]
+        for row, verdict in zip(found, run.areas[area], strict=True):
+            lines.append(_aligned(row, widths))
+            if verdict.reason and verdict.outcome not in ("held", "skipped"):
+                lines.append(f"    {_first_line(verdict.reason)}")
+    return "\n".join([*lines, *_after(run)]) + "\n"
+
+
+def show(run: Run, console: Console) -> None:
+    """The summary on a terminal."""
+    console.print(Text(run.headline, style="bold"), soft_wrap=True)
+    for line in _rest_of_head(run):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for area, verdicts in run.areas.items():
+        table = Table(title=area, title_justify="left", title_style="bold", expand=False)
+        table.add_column("claim", ratio=1)
+        table.add_column("outcome", no_wrap=True)
+        table.add_column("witnesses")
+        table.add_column("seconds", justify="right", no_wrap=True)
+        for verdict in verdicts:
+            claim, outcome, seen, seconds = _row(verdict)
+            told = Text(claim)
+            if verdict.reason and verdict.outcome not in ("held", "skipped"):
+                told.append(f"\n{_first_line(verdict.reason)}", style="dim")
+            table.add_row(told, Text(outcome, style=COLOURS.get(outcome, "")), Text(seen), seconds)
+        console.print(table)
+    for line in _after(run):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def markdown(run: Run) -> str:
+    """The summary for a CI system's page."""
+    lines = [f"### {run.headline}", "", " · ".join(f"{n} {v}" for n, v in run.versions.items()), ""]
+    for area, verdicts in run.areas.items():
+        lines += [f"#### {area}", "", f"| {' | '.join(COLUMNS)} |", "|---|---|---|---:|"]
+        for verdict in verdicts:
+            claim, outcome, seen, seconds = (_cell(text) for text in _row(verdict))
+            if verdict.reason and verdict.outcome not in ("held", "skipped"):
+                claim += f"<br>{_cell(_first_line(verdict.reason))}"
+            lines.append(f"| {claim} | {outcome} | {seen} | {seconds} |")
+        lines.append("")
+    return "\n".join([*lines, "```", *(line for line in _after(run) if line), "```"]) + "\n"
+
+
+def machine(run: Run) -> str:
+    """results.json; its schema is in `results.as_json`."""
+    return json.dumps(as_json(run), indent=2, ensure_ascii=False) + "\n"
+
+
+def _rest_of_head(run: Run) -> list[str]:
+    return ["versions: " + "   ".join(f"{name} {version}" for name, version in run.versions.items())]
+
+
+def _after(run: Run) -> list[str]:
+    lines: list[str] = []
+    if run.times:
+        lines += ["", "times (seconds: min / median / max of n)"]
+        for t in run.times:
+            of = f"  on {t.of}" if t.of else ""
+            lines.append(f"  {t.name}: {t.min:.2f} / {t.median:.2f} / {t.max:.2f} of {t.n}{of}")
+    counts = run.counts
+    told = [f"{word} {counts[outcome]}" for outcome, word in WORDS.items()]  # type: ignore[index]  # WORDS' keys are outcomes
+    if counts["not run"]:
+        told.append(f"not run {counts['not run']}")
+    lines += ["", "   ".join(told)]
+    lines += [f"  skipped {n}: {reason}" for reason, n in run.skips.items()]
+    lines += [f"note: {note}" for note in run.notes]
+    lines += [run.why] if run.why else []
+    return lines
+
+
+def _row(verdict: Verdict) -> tuple[str, str, str, str]:
+    return verdict.claim, verdict.outcome, ", ".join(verdict.witnesses) or "-", f"{verdict.seconds:.1f}"
+
+
+def _widths(rows: Iterable[Sequence[str]]) -> list[int]:
+    return [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    *texts, number = row
+    cells = [f"{cell:<{width}}" for cell, width in zip(texts, widths, strict=False)]
+    return "  ".join(["", *cells, f"{number:>{widths[-1]}}"])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]

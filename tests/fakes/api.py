@@ -1,0 +1,342 @@
+"""A Kubernetes API server of a dict of objects, for the real client: small, on loopback, and unkind when told to be.
+
+Known kinds are those of harness.objects.refs. Server-side apply remembers which manager owns which leaf and refuses as
+the real one does; `refuse` and `hang` plant faults. Shapes of errors: metav1.Status, as a kind cluster answers.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+from harness.objects.refs import KINDS, Ref, ref, ref_of
+
+Object = dict[str, Any]
+PLURALS = {"EndpointSlice": "endpointslices", "GatewayClass": "gatewayclasses", "EnvoyProxy": "envoyproxies"}
+
+
+def plural(kind: str) -> str:
+    lower = kind.lower()
+    return PLURALS.get(kind) or (f"{lower[:-1]}ies" if lower.endswith("y") else f"{lower}s")
+
+
+@dataclass
+class Seen:
+    """One request."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any = None
+
+
+@dataclass
+class Fault:
+    """What meets the next `times` requests with that method and that in their path."""
+
+    method: str
+    part: str
+    status: int = 0
+    message: str = ""
+    times: int = 1_000_000
+    seconds: float = 0.0
+
+
+@dataclass
+class Exec:
+    """What a program in a pod does: `code` None closes the stream without a word on its end; `hang` never ends."""
+
+    stdout: str = ""
+    stderr: str = ""
+    code: int | None = 0
+    hang: bool = False
+
+
+@dataclass
+class FakeApi:
+    """The server's state; tests look at it and change it directly."""
+
+    objects: dict[str, Object] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=lambda: set(KINDS))
+    logs: dict[tuple[str, ...], str] = field(default_factory=dict)
+    requests: list[Seen] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    owners: dict[str, dict[str, str]] = field(default_factory=dict)
+    on_get: Callable[[str], None] = lambda _: None
+    execute: Callable[[list[str]], Exec] = lambda _: Exec()
+    page: str = ""  # when set, every answer is this text with status 200: a server that is not Kubernetes
+    port: int = 0
+    done: threading.Event = field(default_factory=threading.Event)
+
+    # -- what tests say -----------------------------------------------------------------------------------------
+
+    def put(self, *objects: Object, manager: str = "somebody") -> None:
+        for obj in objects:
+            key = str(ref_of(obj))
+            self.objects[key] = copy.deepcopy(obj)
+            self.owners[key] = dict.fromkeys(leaves(obj), manager)
+
+    def refuse(self, method: str, part: str, status: int, message: str = "", times: int = 1_000_000) -> None:
+        self.faults.append(Fault(method, part, status, message, times))
+
+    def hang(self, method: str, part: str, seconds: float, times: int = 1_000_000) -> None:
+        self.faults.append(Fault(method, part, seconds=seconds, times=times))
+
+    def asked(self, method: str, part: str = "") -> list[Seen]:
+        return [seen for seen in self.requests if seen.method == method and part in seen.path]
+
+    def kubeconfig(self, path: Path, context: str = "fake") -> Path:
+        path.write_text(yaml.safe_dump(kubeconfig(f"http://127.0.0.1:{self.port}", context)))
+        return path
+
+    # -- serving ------------------------------------------------------------------------------------------------
+
+    def serve(self) -> Iterator[FakeApi]:
+        """Serves until the generator is closed."""
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server.daemon_threads = True
+        self.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.done.set()
+            server.shutdown()
+            server.server_close()
+
+    def answer(self, seen: Seen) -> tuple[int, Any]:
+        if seen.path == "/version":
+            return 200, {"major": "1", "minor": "34", "gitVersion": "v1.34.4", "gitCommit": "", "gitTreeState": "",
+                         "buildDate": "", "goVersion": "", "compiler": "", "platform": "linux/amd64"}  # fmt: skip
+        parts = [part for part in seen.path.split("/") if part]
+        versions = {KINDS[kind][0] for kind in self.kinds}
+        if parts == ["api"]:
+            return 200, {"kind": "APIVersions", "versions": ["v1"]}
+        if parts == ["apis"]:
+            return 200, {"kind": "APIGroupList", "groups": _groups(v for v in versions if "/" in v)}
+        version, rest = (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
+        if version not in versions:
+            return status(404, "the server could not find the requested resource")
+        if not rest:
+            names = [k for k in sorted(self.kinds) if KINDS[k][0] == version]
+            resources = [_resource(kind) for kind in names]
+            return 200, {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+        namespace, rest = (rest[1], rest[2:]) if rest[0] == "namespaces" and len(rest) > 2 else ("", rest)
+        kind = next((k for k in self.kinds if KINDS[k][0] == version and plural(k) == rest[0]), "")
+        if not kind:
+            return status(404, "the server could not find the requested resource")
+        return self._object(seen, kind, namespace, rest[1:])
+
+    def _object(self, seen: Seen, kind: str, namespace: str, rest: list[str]) -> tuple[int, Any]:
+        if not rest:
+            items = [copy.deepcopy(o) for o in self._list(kind, namespace, seen.query.get("labelSelector", ""))]
+            for item in items:  # as the real server has it: items of a list say neither
+                del item["kind"], item["apiVersion"]
+            return 200, {"kind": f"{kind}List", "apiVersion": KINDS[kind][0], "metadata": {}, "items": items}
+        if rest[1:] == ["log"]:
+            where = (namespace, rest[0], seen.query.get("container", ""))
+            where += ("previous",) if seen.query.get("previous") == "true" else ()
+            if where not in self.logs:
+                return status(404, f'pods "{rest[0]}" not found')
+            return 200, self.logs[where]
+        key = str(Ref(kind, rest[0], namespace))
+        if seen.method == "PATCH":
+            return self._patch(seen, key)
+        if seen.method == "GET":
+            self.on_get(key)
+        if key not in self.objects:
+            return status(404, f'{plural(kind)} "{rest[0]}" not found')
+        if seen.method == "DELETE":
+            if self.objects[key]["metadata"].get("finalizers"):
+                self.objects[key]["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
+            else:
+                del self.objects[key]
+            return status(200, "")
+        return 200, self.objects[key]
+
+    def _list(self, kind: str, namespace: str, labels: str) -> Iterator[Object]:
+        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
+        for key, obj in self.objects.items():
+            has = obj["metadata"].get("labels") or {}
+            right = key.split("/")[0] == kind and namespace in ("", obj["metadata"].get("namespace"))
+            if right and wanted.items() <= has.items():
+                yield obj
+
+    def _patch(self, seen: Seen, key: str) -> tuple[int, Any]:
+        if "apply" not in seen.headers["content-type"]:
+            if key not in self.objects:
+                return status(404, f"{key} not found")
+            self.objects[key] = merged(self.objects[key], seen.body)
+            return 200, self.objects[key]
+        manager, force = seen.query["fieldManager"], seen.query.get("force", "").lower() == "true"
+        old, owners = self.objects.get(key, {}), self.owners.setdefault(key, {})
+        had, has = leaves(old), leaves(seen.body)
+        contested = [
+            path for path, value in has.items()
+            if path in had and had[path] != value and owners.get(path, manager) != manager
+        ]  # fmt: skip
+        if contested and not force:
+            other = owners[contested[0]]
+            return status(
+                409,
+                f"Apply failed with {len(contested)} conflict{'s' if len(contested) > 1 else ''}: "
+                f'conflict with "{other}": {contested[0]}',
+                reason="Conflict",
+            )
+        owners |= dict.fromkeys(has, manager)
+        self.objects[key] = merged(old, seen.body)
+        return 200 if old else 201, self.objects[key]
+
+
+def kubeconfig(server: str, context: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": context,
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": context, "context": {"cluster": "c", "user": "u"}}],
+    }
+
+
+def named(name: str, **fields: Any) -> Object:
+    """An object by its name ("Deployment/default/x"), with these top-level fields; metadata is merged."""
+    found = ref(name)
+    metadata = {"name": found.name, **({"namespace": found.namespace} if found.namespace else {})}
+    extra = fields.pop("metadata", {})
+    return {"apiVersion": found.api_version, "kind": found.kind, "metadata": metadata | extra, **fields}
+
+
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """Every leaf below metadata.labels and the other top-level fields, by path; a list is one leaf."""
+    found: dict[str, Any] = {}
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        if path == "" and key in ("apiVersion", "kind", "status") or path == ".metadata" and key != "labels":
+            continue
+        where = f"{path}.{key}"
+        found |= leaves(inner, where) if isinstance(inner, Mapping) else {where: inner}
+    return found
+
+
+def merged(old: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, Mapping):
+        return copy.deepcopy(patch)
+    result = dict(old) if isinstance(old, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def status(code: int, message: str, reason: str = "") -> tuple[int, Object]:
+    said = "Success" if code < 300 else "Failure"
+    return code, {
+        "kind": "Status", "apiVersion": "v1", "status": said, "message": message, "reason": reason, "code": code,
+    }  # fmt: skip
+
+
+def _groups(versions: Iterator[str]) -> list[Object]:
+    groups: dict[str, list[Object]] = {}
+    for version in sorted(versions):
+        group, _, short = version.partition("/")
+        groups.setdefault(group, []).append({"groupVersion": version, "version": short})
+    return [{"name": name, "versions": v, "preferredVersion": v[0]} for name, v in groups.items()]
+
+
+def _resource(kind: str) -> Object:
+    verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
+    name = plural(kind)
+    return {"name": name, "singularName": "", "namespaced": KINDS[kind][1], "kind": kind, "verbs": verbs}
+
+
+def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet an answer: no waiting for delayed acknowledgements
+        disable_nagle_algorithm = True
+
+        def log_message(self, *_: object) -> None: ...
+
+        def _do(self) -> None:
+            split = urlsplit(self.path)
+            query = {key: values[-1] for key, values in parse_qs(split.query).items()}
+            length = int(self.headers.get("content-length") or 0)
+            body = yaml.safe_load(self.rfile.read(length)) if length else None
+            headers = {key.lower(): value for key, value in self.headers.items()}
+            seen = Seen(self.command, split.path, query, headers, body)
+            api.requests.append(seen)
+            fault = next((f for f in api.faults if f.method == seen.method and f.part in seen.path and f.times), None)
+            if fault:
+                fault.times -= 1
+                if fault.seconds:
+                    api.done.wait(fault.seconds)
+                    self.close_connection = True
+                    return
+                self._say(*status(fault.status, fault.message))
+            elif api.page:
+                self._say(200, api.page)
+            elif headers.get("upgrade", "").lower() == "websocket":
+                self._exec(parse_qs(split.query)["command"])
+            else:
+                self._say(*api.answer(seen))
+
+        do_GET = do_PATCH = do_DELETE = do_POST = do_PUT = _do
+
+        def _say(self, code: int, body: Any) -> None:
+            data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            self.send_response(code)
+            self.send_header("content-type", "text/plain" if isinstance(body, str) else "application/json")
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def _exec(self, argv: list[str]) -> None:
+            """Version 4 of the channel protocol: the first byte of a frame is 1 stdout, 2 stderr, 3 the end."""
+            self.close_connection = True
+            magic = self.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            self.send_response(101, "Switching Protocols")
+            self.send_header("upgrade", "websocket")
+            self.send_header("connection", "Upgrade")
+            self.send_header("sec-websocket-accept", base64.b64encode(hashlib.sha1(magic.encode()).digest()).decode())
+            self.send_header("sec-websocket-protocol", "v4.channel.k8s.io")
+            self.end_headers()
+            said = api.execute(argv)
+            for channel, text in ((1, said.stdout), (2, said.stderr)):
+                data = text.encode()
+                for start in range(0, len(data), 1000):  # several frames, cut anywhere, as the kubelet sends
+                    self._frame(2, bytes([channel]) + data[start : start + 1000])
+            self.wfile.flush()
+            if said.hang:
+                api.done.wait(5)
+                return
+            if said.code is not None:
+                cause = {"details": {"causes": [{"reason": "ExitCode", "message": str(said.code)}]}}
+                ended = {"status": "Success"} if said.code == 0 else {"status": "Failure", **cause}
+                self._frame(2, b"\x03" + json.dumps(ended).encode())
+            self._frame(8, struct.pack("!H", 1000))
+            self.wfile.flush()
+            time.sleep(0.005)  # the client reads the close before the connection goes
+
+        def _frame(self, opcode: int, data: bytes) -> None:
+            size = bytes([len(data)]) if len(data) < 126 else b"\x7e" + struct.pack("!H", len(data))
+            self.wfile.write(bytes([0x80 | opcode]) + size + data)
+
+    return Handler

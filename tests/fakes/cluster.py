@@ -1,0 +1,59 @@
+"""A cluster that only notes what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness.cluster.protocol import Release
+from harness.errors import SetupFailed
+
+
+class FakeCluster:
+    """Implements harness.cluster.protocol.Cluster; `urls` are where pods' ports are reached."""
+
+    def __init__(self, kubeconfig: Path, kind: str = "kind") -> None:
+        self.kind, self.name, self.kubeconfig, self.context = kind, "fake", kubeconfig, "fake"
+        self.cannot_judge: Mapping[str, str] = {}
+        self.urls: dict[tuple[str, str, int], str] = {}
+        self.told: list[tuple[str, Any]] = []
+        self.opened: list[tuple[str, str, int]] = []
+        self.closed: list[tuple[str, str, int]] = []
+        self.documents: list[dict[str, Any]] = []
+
+    def create(self) -> None:
+        self.told.append(("create", None))
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        self.told.append(("load", list(archives)))
+
+    def install(self, release: Release) -> None:
+        self.told.append(("install", release.name))
+
+    def uninstall(self, release: Release) -> None:
+        self.told.append(("uninstall", release.name))
+
+    def definitions(self, release: Release) -> list[dict[str, Any]]:
+        return self.documents
+
+    @contextmanager
+    def open(self, namespace: str, pod: str, port: int) -> Iterator[str]:
+        key = (namespace, pod, port)
+        if key not in self.urls:
+            raise SetupFailed(f"no way to {namespace}/{pod}:{port}")
+        self.opened.append(key)
+        try:
+            yield self.urls[key]
+        finally:
+            self.closed.append(key)
+
+    def facts(self) -> Mapping[str, str]:
+        return {}
+
+    def gather(self, into: Path) -> None:
+        (into / "nodes.txt").write_text("node logs\n")
+
+    def delete(self) -> None:
+        self.told.append(("delete", None))

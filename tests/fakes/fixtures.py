@@ -1,0 +1,81 @@
+"""Fixtures over the fakes; conftest files of the folders that use them import them by name."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import ledger, progress
+from harness.kube import Kube
+from harness.settings import Settings
+from tests.fakes.api import FakeApi
+from tests.fakes.clock import Clock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.programs import Programs
+
+
+@pytest.fixture
+def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home of its own, none of the user's variables, an empty ledger and no listeners."""
+    for name in [n for n in os.environ if n.startswith(("E2E_", "KUBE", "XDG_", "HELM_")) or n.lower().endswith("proxy")]:
+        monkeypatch.delenv(name)
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(ledger, "_book", {"": ledger.Ledger()})
+    monkeypatch.setattr(ledger, "_current", "")
+    monkeypatch.setattr(progress.PROGRESS, "listeners", [])
+    monkeypatch.setattr(progress.PROGRESS, "stages", [])
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time that only sleeping moves."""
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", made.monotonic)
+    monkeypatch.setattr(time, "sleep", made.sleep)
+    return made
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """A PATH with nothing but what the test puts there."""
+    home = tmp_path / "programs"
+    home.mkdir()
+    monkeypatch.setenv("PATH", str(home))
+    return Programs(home)
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """A running API server without objects."""
+    yield from FakeApi().serve()
+
+
+@pytest.fixture
+def kube(api: FakeApi, tmp_path: Path) -> Kube:
+    """The real client against it."""
+    return Kube(api.kubeconfig(tmp_path / "kubeconfig"), "fake")
+
+
+@pytest.fixture
+def cluster(api: FakeApi, tmp_path: Path) -> FakeCluster:
+    """A cluster whose API that is."""
+    return FakeCluster(api.kubeconfig(tmp_path / "kubeconfig"))
+
+
+@pytest.fixture
+def notes() -> list[tuple[str, str]]:
+    """Everything that progress told, as (event, text)."""
+    told: list[tuple[str, str]] = []
+    progress.PROGRESS.listeners.append(lambda stage, event: told.append((event, stage.awaited or stage.name)))
+    return told
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings that keep state in the test's own folder."""
+    return Settings(state=tmp_path / "state", runs=tmp_path / "runs")

@@ -1,0 +1,92 @@
+"""Fake programs on PATH, and what they were called with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+BODY = Path(__file__).with_name("program.py")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one program."""
+
+    program: str
+    argv: list[str]
+    env: dict[str, str]
+    stdin: str
+    pid: int
+
+    def after(self, option: str) -> str:
+        """The word behind an option."""
+        return self.argv[self.argv.index(option) + 1]
+
+
+class Programs:
+    """A folder that is the whole PATH (but for `sh` and `sleep`): what is not put there is not installed."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        for real in ("sh", "sleep"):
+            (home / real).symlink_to(shutil.which(real, path="/usr/bin:/bin") or "")
+        self._rules: list[dict[str, object]] = []
+
+    def have(self, *names: str) -> None:
+        for name in names:
+            path = self.home / name
+            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{BODY}" "{self.home}" "{name}" "$@"\n')
+            path.chmod(0o755)
+
+    def lose(self, name: str) -> None:
+        (self.home / name).unlink()
+
+    def answer(self, program: str, *words: str, out: str = "", err: str = "", code: int = 0, hang: float = 0) -> None:
+        """What `program` says from now on when all the words are among its arguments."""
+        rule = {"program": program, "words": words, "out": out, "err": err, "code": code, "hang": hang}
+        self._rules.append(rule)
+        (self.home / "answers.json").write_text(json.dumps(self._rules))
+
+    def calls(self, program: str = "", *words: str) -> list[Call]:
+        file = self.home / "calls.jsonl"
+        made = [Call(**json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
+        return [c for c in made if program in ("", c.program) and set(words) <= set(c.argv)]
+
+    def call(self, program: str, *words: str) -> Call:
+        """The one such call."""
+        (made,) = self.calls(program, *words)
+        return made
+
+    @property
+    def clusters(self) -> list[str]:
+        """What kind lists."""
+        file = self.home / "clusters"
+        return file.read_text().split() if file.exists() else []
+
+    @clusters.setter
+    def clusters(self, names: list[str]) -> None:
+        (self.home / "clusters").write_text("".join(f"{name}\n" for name in names))
+
+    @property
+    def nodes(self) -> list[str]:
+        return (self.home / "nodes").read_text().split()
+
+    @nodes.setter
+    def nodes(self, names: list[str]) -> None:
+        (self.home / "nodes").write_text("\n".join(names))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def uid_is_root() -> bool:
+    return os.geteuid() == 0

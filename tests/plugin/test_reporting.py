@@ -1,0 +1,426 @@
+"""A run of a small suite: verdicts, evidence, JUnit, Allure, and what is said."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+EACH = '''
+def test_held(cluster):
+    """A held claim."""
+    ledger.saw("client", "200")
+    ledger.saw("access log", "RL")
+    ledger.measured("Accepted to enforced", 1.5, of="policy")
+    ledger.attach("policy.yaml", "kind: Policy\\n")
+
+def test_broken(cluster):
+    """A broken claim."""
+    ledger.saw("client", "200 instead")
+    assert [200, 200] == [200, 429]
+
+def test_waited(cluster):
+    """A claim that never came true."""
+    raise NotReady("Envoy enforces it", within=3, tries=4, last_seen="[200]")
+
+def test_terminal(cluster):
+    """A claim that cannot come true."""
+    raise Terminal("it is Accepted", after=1, seen="Invalid")
+
+def test_unjudged(cluster):
+    """A claim without a witness."""
+    raise Unjudged("no ztunnel line for 127.0.0.1:1234")
+
+def test_limiter_down(cluster):
+    """A claim about a limit."""
+    raise SetupFailed("the limiter is down", remedy="scale it up")
+
+def test_command(cluster):
+    """A claim by a program."""
+    raise CommandFailed(["kubectl", "get"], 1, "boom")
+
+def test_bug(cluster):
+    """A claim and a bug."""
+    {}["gone"]
+
+def test_skipped(cluster):
+    """A claim out of reach."""
+    pytest.skip("emulated: no kernel")
+
+@pytest.mark.xfail(reason="istio#1", strict=True)
+def test_expected(cluster):
+    """A known fault."""
+    assert 0
+
+def test_gave_up(cluster):
+    """A claim out of time."""
+    pytest.fail("Timeout (>1.0s) from pytest-timeout.")
+'''
+
+
+def test_each_way_to_end_has_its_outcome(mini):
+    """Only what was seen to hold is held; a broken cluster, a bug and a missing witness are told from a false claim."""
+    result = mini.write(ingress__all=EACH).run()
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert mini.outcomes == {
+        "test_held": "held",
+        "test_broken": "broken",
+        "test_waited": "broken",
+        "test_terminal": "broken",
+        "test_unjudged": "unknown",
+        "test_limiter_down": "error",
+        "test_command": "error",
+        "test_bug": "error",
+        "test_skipped": "skipped",
+        "test_expected": "skipped",
+        "test_gave_up": "unknown",
+    }
+    tests = {test["id"].partition("::")[2]: test for test in mini.results["tests"]}
+    assert tests["test_held"]["claim"] == "A held claim."
+    assert tests["test_held"]["area"] == "ingress"
+    assert tests["test_held"]["witnesses"] == ["client", "access log"]
+    assert tests["test_held"]["figures"] == [{"name": "Accepted to enforced", "seconds": 1.5, "of": "policy"}]
+    assert tests["test_skipped"]["reason"] == "emulated: no kernel"
+    assert tests["test_expected"]["reason"] == "expected to fail: istio#1"
+    assert mini.results["counts"]["held"] == 1
+    assert mini.results["exit"] == 1
+    assert mini.results["cluster"] == {"kind": "emulated", "name": "mesh-e2e", "conformance": False}
+    assert mini.results["versions"]["istio"] == "1.29.99"
+    assert mini.results["stages"][0]["name"] == "cluster"
+    out = result.stdout.str()
+    assert "2 unknown" in out
+    assert "cluster: emulated (EMULATED: not conformance)" in out
+    assert (mini.folder / "summary.txt").read_text().startswith("cluster: emulated (EMULATED: not conformance)")
+
+
+def test_the_setup_page_is_not_the_first_tests(mini):
+    """What a session fixture sees and measures belongs to the session."""
+    mini.write(ingress__one='def test_a(cluster):\n    """A."""\n    ledger.saw("client", "200")\n').run()
+
+    assert mini.results["tests"][0]["witnesses"] == ["client"]
+    assert mini.results["tests"][0]["figures"] == []
+    assert mini.results["times"][0]["name"] == "cluster up"
+    assert "nodes ready" in (mini.folder / "setup" / "witnesses.txt").read_text()
+    assert "cluster" in (mini.folder / "setup" / "stages.txt").read_text()
+
+
+def test_a_failure_reads_claim_first_and_ends_with_the_command_to_run_it_again(mini):
+    """Claim, found, witnesses, versions, evidence, again: in this order, on the terminal and in the folder."""
+    result = mini.write(ingress__all=EACH).run("suites/ingress/test_all.py::test_broken")
+
+    result.stdout.fnmatch_lines(
+        [
+            "  A broken claim.",
+            "  assert [[]200, 200[]] == [[]200, 429[]]",
+            "    At index 1 diff: 200 != 429",
+            "  at suites/ingress/test_all.py:15",
+            "---- witnesses ----",
+            "  *client  200 instead",
+            "---- versions ----",
+            "  cluster emulated (EMULATED: not conformance)*istio 1.29.99*",
+            "---- evidence ----",
+            "  runs/*-emulated-*/artifacts/ingress/test_broken/",
+            "---- again ----",
+            "  make e2e T=suites/ingress/test_all.py::test_broken CLUSTER=emulated KEEP=always",
+        ],
+        consecutive=True,
+    )
+    kept = (mini.folder / "artifacts" / "ingress" / "test_broken" / "failure.txt").read_text()
+    assert kept.startswith("  A broken claim.\n")
+    assert "Traceback" in kept
+
+
+def test_a_bug_is_shown_with_its_traceback_and_a_known_error_without(mini):
+    """A reader of KeyError needs the code; a reader of NotReady needs its sentence."""
+    result = mini.write(ingress__all=EACH).run("suites", "-k", "bug or waited")
+
+    assert result.stdout.str().count("---- traceback ----") == 1
+    result.stdout.fnmatch_lines(["*ERROR at call of test_bug*", "*KeyError: 'gone'*"])
+
+
+def test_diagnostics_are_gathered_before_any_undoing(mini):
+    """The gatherer runs while the policy still stands, for a failed setup as well as for a failed call."""
+    text = '''
+@pytest.fixture
+def half(policy):
+    raise SetupFailed("half of it")
+
+def test_a(policy):
+    """A."""
+    assert 0
+
+def test_b(half):
+    """B."""
+'''
+    mini.write(ingress__order=text).run()
+
+    assert [line.partition(":")[0] for line in mini.order] == [
+        "gathered artifacts/ingress/test_a/diagnostics",
+        "policy undone",
+        "gathered artifacts/ingress/test_b/diagnostics",
+        "policy undone",
+        "cluster undone, failed=True",
+    ]
+    assert "failed in call: assert 0" in mini.order[0]
+    assert "failed in setup: half of it" in mini.order[2]
+    assert (mini.folder / "artifacts/ingress/test_a/diagnostics/state.txt").exists()
+
+
+def test_only_the_first_failures_are_gathered_in_full(mini):
+    """Three full bundles; after them the failure itself says that there is none."""
+    text = "@pytest.mark.parametrize('n', range(5))\ndef test_n(cluster, n):\n    assert 0\n"
+    result = mini.write(ingress__many=text).run()
+
+    assert sum(line.startswith("gathered") for line in mini.order) == 3
+    assert "no diagnostics: 3 failures of this run have them" in result.stdout.str()
+
+
+def test_a_broken_session_fixture_is_told_and_gathered_once(mini):
+    """Every test that needs it is an error; the later ones name the first instead of telling it again."""
+    text = '''
+@pytest.fixture(scope="session")
+def stack(cluster):
+    raise SetupFailed("istiod: ImagePullBackOff", remedy="check the tag")
+
+def test_a(stack):
+    """A."""
+
+def test_b(stack):
+    """B."""
+'''
+    result = mini.write(install__stack=text).run()
+
+    assert set(mini.outcomes.values()) == {"error"}
+    assert sum(line.startswith("gathered") for line in mini.order) == 1
+    result.stdout.fnmatch_lines(["*the same error as suites/install/test_stack.py::test_a: *ImagePullBackOff*"])
+
+
+def test_a_fixture_that_undoes_its_own_failure_gathers_first(mini):
+    """`RUN.gather(error)` keeps diagnostics that makereport would come too late for; they are not gathered twice."""
+    text = '''
+from harness.plugin.reporting import RUN
+
+@pytest.fixture(scope="session")
+def stack(cluster, pytestconfig):
+    try:
+        raise SetupFailed("no room")
+    except SetupFailed as error:
+        pytestconfig.stash[RUN].gather(error)
+        raise
+
+def test_a(stack):
+    """A."""
+'''
+    result = mini.write(install__stack=text).run()
+
+    assert mini.order[0] == "gathered setup/diagnostics: setup failed: no room"
+    assert sum(line.startswith("gathered") for line in mini.order) == 1
+    result.stdout.fnmatch_lines(["  diagnostics: runs/*/setup/diagnostics/"])
+
+
+def test_a_gatherer_that_fails_is_a_note(mini):
+    """It hides neither the failure nor the other tests."""
+    text = """
+from harness.plugin.reporting import GATHERER
+
+def test_a(cluster, pytestconfig):
+    def gather(into, why):
+        raise OSError("the API is gone")
+    pytestconfig.stash[GATHERER] = gather
+    assert 0, "the claim"
+
+def test_b(cluster):
+    pass
+"""
+    result = mini.write(ingress__note=text).run()
+
+    assert mini.outcomes == {"test_a": "broken", "test_b": "held"}
+    assert mini.results["notes"] == ["gathering diagnostics failed: OSError: the API is gone"]
+    result.stdout.fnmatch_lines(["note: gathering diagnostics failed: OSError: the API is gone"])
+
+
+def test_a_teardown_that_fails_is_told_apart_from_the_claim(mini):
+    """The claim was judged before; the run is red all the same."""
+    text = '''
+@pytest.fixture
+def undone(cluster):
+    yield
+    raise RuntimeError("cannot undo")
+
+def test_a(undone):
+    """A."""
+'''
+    result = mini.write(ingress__undo=text).run()
+
+    assert result.ret == 1
+    assert [(test["claim"], test["outcome"]) for test in mini.results["tests"]] == [
+        ("A.", "held"),
+        ("teardown after: A.", "error"),
+    ]
+
+
+def test_a_file_that_cannot_be_collected_is_an_error(mini):
+    """It stands in the table, so that a typo never shrinks the suite silently."""
+    mini.write(ingress__typo="import nothing_of_this_name\n", ingress__ok="def test_a():\n    pass\n")
+    result = mini.run("suites", "--continue-on-collection-errors")
+
+    assert result.ret == 1
+    assert mini.results["counts"] | {"held": 1, "error": 1} == mini.results["counts"]
+
+
+def test_junit_carries_claim_outcome_witnesses_and_versions(mini):
+    """Per test and for the suite; an unknown claim is a failure there."""
+    mini.write(ingress__all=EACH).run()
+    suite = ET.parse(mini.folder / "junit.xml").getroot()[0]
+
+    def properties(node: ET.Element) -> list[tuple[str, str]]:
+        return [(p.attrib["name"], p.attrib["value"]) for p in node.findall("./properties/property")]
+
+    whole = dict(properties(suite))
+    assert whole["cluster"] == "emulated (EMULATED: not conformance)"
+    assert whole["istio"] == "1.29.99"
+    assert whole["fact runner"] == "two cores"
+    cases = {case.attrib["name"]: case for case in suite.iter("testcase")}
+    held = properties(cases["test_held"])
+    assert ("claim", "A held claim.") in held
+    assert ("outcome", "held") in held
+    assert [value for name, value in held if name == "witness"] == ["client", "access log"]
+    assert ("seconds: Accepted to enforced", "1.500") in held
+    assert ("outcome", "unknown") in properties(cases["test_unjudged"])
+    failure = cases["test_unjudged"].find("failure")
+    assert failure is not None
+    assert "A claim without a witness." in (failure.text or "")
+
+
+def test_allure_shows_the_claim_the_area_the_versions_and_the_attachments(mini):
+    """With environment, categories, and each stage of a test as a step."""
+    text = (
+        EACH
+        + '''
+def test_steps(cluster):
+    """A claim in steps."""
+    from harness import progress
+    with progress.stage("the first step"):
+        pass
+'''
+    )
+    mini.write(ingress__all=text).run()
+    where = mini.folder / "allure-results"
+    found = [json.loads(file.read_text()) for file in where.glob("*-result.json")]
+    results = {one["name"]: one for one in found}
+
+    held = results["A held claim."]
+    assert {"name": "suite", "value": "ingress"} in held["labels"]
+    assert {"name": "istio", "value": "'1.29.99'"} in held["parameters"]
+    assert [one["name"] for one in held["attachments"]] == ["policy.yaml", "witnesses.txt"]
+    assert results["A broken claim."]["statusDetails"]["trace"].startswith("A broken claim.")
+    assert [step["name"] for step in results["A claim in steps."]["steps"]] == ["the first step"]
+    environment = (where / "environment.properties").read_text()
+    assert "cluster=emulated (EMULATED: not conformance)\n" in environment
+    assert "istio=1.29.99\n" in environment
+    assert len(json.loads((where / "categories.json").read_text())) == 6
+
+
+def test_works_without_allure_and_without_pytest_kind(mini):
+    """Both can be blocked; nothing else changes."""
+    mini.write(ingress__one="def test_a(cluster):\n    pass\n")
+    result = mini.run("suites", "-p", "no:allure_pytest", "-p", "no:pytest-kind")
+
+    assert result.ret == 0
+    assert not (mini.folder / "allure-results").exists()
+
+
+def test_own_report_files_are_respected(mini):
+    """--junitxml and --alluredir of the caller win over the run folder."""
+    mini.write(ingress__one="def test_a(cluster):\n    pass\n")
+    mini.run("suites", "--junitxml=mine.xml", "--alluredir=mine")
+
+    assert (mini.root / "mine.xml").exists()
+    assert (mini.root / "mine" / "environment.properties").exists()
+    assert not (mini.folder / "junit.xml").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("suites", "-k", "nothing"), "nothing was proved: no test was collected (1 were deselected)"),
+        (("suites",), "nothing was proved: all 1 collected tests were skipped"),
+    ],
+)
+def test_an_empty_run_is_not_a_pass(mini, args, why):
+    """Exit status 5 and a word why."""
+    result = mini.write(ingress__none='def test_a():\n    pytest.skip("cannot be judged here")\n').run(*args)
+
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert mini.results["exit"] == 5
+    assert why in result.stdout.str()
+    assert why in (mini.folder / "summary.txt").read_text()
+
+
+def test_live_lines_tell_each_test_once(mini):
+    """Claim, outcome, seconds; pytest's own dots are silent; what a test prints stays out of it."""
+    result = mini.write(ingress__all='def test_a(cluster):\n    """Some [odd] claim."""\n    print("noise")\n').run()
+
+    assert result.stdout.str().count("Some [odd] claim.  ") >= 1
+    result.stdout.fnmatch_lines(["1/1 held    ingress: Some [[]odd[]] claim.  0.0s"])
+    result.stdout.fnmatch_lines(["*cluster: done in*"])
+    result.stdout.no_fnmatch_line("*[[]100%[]]*")
+    result.stdout.no_fnmatch_line("*noise*")
+
+
+def test_secrets_reach_neither_screen_nor_files(mini):
+    """An attachment and an error that hold credentials are kept without them."""
+    text = '''
+def test_a(cluster):
+    """A."""
+    ledger.attach("secret.yaml", "kind: Secret\\ndata:\\n  key: aHVudGVyMg==\\n")
+    ledger.saw("client", "authorization: Bearer " + "hunter" + str(2))
+    raise SetupFailed("login failed with token: " + "hunter" + str(2))
+'''
+    result = mini.write(ingress__secret=text).run()
+    kept = [f for f in mini.folder.rglob("*") if f.is_file() and not f.name.endswith("-result.json")]
+    leaking = [f.name for f in kept if "aHVudGVyMg" in f.read_text() or "hunter2" in f.read_text()]
+
+    assert leaking == []
+    assert "hunter2" not in result.stdout.str()
+
+
+def test_the_ci_page_gets_the_table(mini, monkeypatch, tmp_path):
+    """GITHUB_STEP_SUMMARY is appended to, and executor.json names the build."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    monkeypatch.setenv("GITHUB_RUN_ID", "77")
+    monkeypatch.setenv("GITHUB_RUN_NUMBER", "12")
+    mini.write(ingress__one='def test_a(cluster):\n    """A | claim."""\n').run()
+
+    assert page.read_text().startswith("before\n### cluster: emulated (EMULATED: not conformance)")
+    assert "| A \\| claim. | held | - |" in page.read_text()
+    assert json.loads((mini.folder / "allure-results" / "executor.json").read_text())["buildOrder"] == 12
+
+
+def test_what_cannot_be_written_at_the_end_is_said(mini):
+    """A summary that is lost does not end green."""
+    text = """
+def test_a(cluster, pytestconfig):
+    from harness.plugin.reporting import RUN
+    pytestconfig.stash[RUN].folder.results.mkdir()
+"""
+    result = mini.write(ingress__one=text).run()
+
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["note: cannot write *results.json: Is a directory"])
+
+
+def test_two_runs_have_two_folders_and_latest_is_the_newer(mini):
+    """Even in the same second."""
+    mini.write(ingress__one="def test_a(cluster):\n    pass\n").run()
+    first = mini.folder.resolve()
+    mini.run()
+
+    assert mini.folder.resolve() != first
+    assert (first / "results.json").exists()
+    assert Path(mini.root / "runs" / "latest").is_symlink()

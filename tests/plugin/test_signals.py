@@ -1,0 +1,110 @@
+"""SIGTERM in the middle of a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import wait
+
+STUCK = '''
+import pathlib, signal, time
+import pytest
+from harness import ledger
+from harness.plugin.reporting import GATHERER
+
+def order(line):
+    with pathlib.Path("order.txt").open("a") as file:
+        file.write(line + "\\n")
+
+@pytest.fixture(scope="session")
+def made(pytestconfig):
+    pytestconfig.stash[GATHERER] = lambda into, why: order(f"gathered {into.name}: {why}")
+    yield
+    order("undone")
+    if pathlib.Path("twice").exists():
+        pathlib.Path("undoing").touch()
+        time.sleep(60)
+
+def test_stuck(made):
+    """A claim that takes long."""
+    ledger.saw("client", "half of it")
+    pathlib.Path("started").touch()
+    time.sleep(60)
+'''
+
+
+@pytest.fixture
+def stuck(tmp_path):
+    """A run that waits in the middle of its only test."""
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "test_stuck.py").write_text(STUCK)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2E_", "PYTEST", "GITHUB"))}
+    command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "suites", "--e2e-cluster=emulated"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        appears(tmp_path / "started", process)
+        yield process, tmp_path
+        process.kill()
+
+
+def appears(path: Path, process: subprocess.Popen[str]) -> None:
+    wait.until(
+        path.exists,
+        bool,
+        what=f"{path.name} is there",
+        within=30,
+        every=0.05,
+        hopeless=lambda _: process.communicate()[0] if process.poll() is not None else None,
+    )
+
+
+def test_sigterm_gathers_then_undoes_and_leaves_the_record(stuck):
+    """As Ctrl-C does: exit status 2, evidence before teardown, results and witnesses in the folder."""
+    process, root = stuck
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+
+    assert process.returncode == 2, out
+    why = "interrupted by SIGTERM in suites/test_stuck.py::test_stuck"
+    assert (root / "order.txt").read_text().splitlines() == [f"gathered interrupted: {why}", "undone"]
+    results = json.loads((root / "runs/latest/results.json").read_text())
+    assert results["why"] == why
+    assert results["tests"][0]["outcome"] == "not run"
+    assert "half of it" in (root / "runs/latest/artifacts/stuck/test_stuck/witnesses.txt").read_text()
+    assert (root / "runs/latest/junit.xml").exists()
+
+
+def test_the_second_sigterm_ends_at_once(stuck):
+    """Even in the middle of the undoing."""
+    process, root = stuck
+    (root / "twice").touch()
+    process.send_signal(signal.SIGTERM)
+    appears(root / "undoing", process)
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(timeout=5) == -signal.SIGTERM
+
+
+def test_the_handler_from_before_is_back_after_a_run(mini):
+    """The process that called pytest keeps its own."""
+
+    def own(number, frame):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        text = "def test_a():\n    import signal\n    print(signal.getsignal(signal.SIGTERM).__name__)\n"
+        result = mini.write(ingress__one=text).run("suites", "-s")
+
+        result.stdout.fnmatch_lines(["*once*"])
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,88 @@
+"""The report in Gateway API's shape."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from harness.errors import BadInput
+from harness.report import conformance
+from harness.report.results import Run, Verdict
+
+
+def run(*verdicts, cluster="kind"):
+    versions = {
+        "kubernetes": "1.34.4",
+        "istio": "1.29.1",
+        "envoy-gateway": "1.7.5",
+        "gateway-api": "1.4.1 experimental",
+    }
+    return Run(cluster, "mesh-e2e", "the-set", versions, {}, "2026-11-21T08:00:00+00:00", verdicts)
+
+
+def verdict(id, outcome, feature="", area="rate_limit"):
+    return Verdict(id, area, "A.", outcome, feature=feature)
+
+
+def test_it_has_the_fields_of_a_conformance_report():
+    """And a section of ours that says whose it is."""
+    found = yaml.safe_load(conformance.text(run(verdict("a", "held"))))
+
+    assert found["apiVersion"] == "gateway.networking.k8s.io/v1"
+    assert found["kind"] == "ConformanceReport"
+    assert found["gatewayAPIVersion"] == "v1.4.1"
+    assert found["gatewayAPIChannel"] == "experimental"
+    assert found["implementation"]["version"] == "v1.7.5"
+    assert found["pair"]["versions"]["istio"] == "1.29.1"
+    assert found["pair"]["cluster"] == "kind"
+    assert found["profiles"] == [
+        {
+            "name": "E2E-RATE-LIMIT",
+            "summary": "Core tests: 1 passed, 0 skipped, 0 failed.",
+            "core": {"result": "success", "statistics": {"Passed": 1, "Skipped": 0, "Failed": 0}},
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "result"),
+    [
+        (["held", "held"], "success"),
+        (["held", "skipped"], "partial"),
+        (["held", "not run"], "partial"),
+        (["held", "broken"], "failure"),
+        (["held", "unknown"], "failure"),
+        (["held", "error", "skipped"], "failure"),
+    ],
+)
+def test_only_what_held_passes(outcomes, result):
+    """Errors and unknown claims fail; what was not run makes it partial."""
+    profile = conformance.document(run(*(verdict(str(n), o) for n, o in enumerate(outcomes))))["profiles"][0]
+
+    assert profile["core"]["result"] == result
+    assert sum(profile["core"]["statistics"].values()) == len(outcomes)
+
+
+def test_features_beyond_the_article_are_extended():
+    """A feature is supported when all its claims held."""
+    found = conformance.document(
+        run(
+            verdict("a", "held"),
+            verdict("b", "held", "Retry"),
+            verdict("c", "broken", "Mirror"),
+            verdict("d", "held", "Mirror"),
+        )
+    )
+    extended = found["profiles"][0]["extended"]
+
+    assert found["profiles"][0]["core"]["result"] == "success"
+    assert extended["result"] == "failure"
+    assert extended["failedTests"] == ["c"]
+    assert extended["supportedFeatures"] == ["Retry"]
+    assert extended["unsupportedFeatures"] == ["Mirror"]
+
+
+def test_an_emulated_cluster_is_refused():
+    """It cannot testify."""
+    with pytest.raises(BadInput, match="emulated"):
+        conformance.text(run(verdict("a", "held"), cluster="emulated"))

@@ -1,0 +1,72 @@
+"""The table, in its three forms."""
+
+from __future__ import annotations
+
+import io
+import json
+
+from rich.console import Console
+
+from harness.ledger import Figure
+from harness.report import summary
+from harness.report.results import Run, Verdict
+
+RUN = Run(
+    cluster="emulated",
+    cluster_name="mesh-e2e",
+    set_name="istio-1.29-eg-1.7",
+    versions={"kubernetes": "1.34.4", "istio": "1.29.1"},
+    facts={},
+    started="2026-11-21T08:00:00+00:00",
+    verdicts=[
+        Verdict("a", "ingress", "One [bold]claim[/bold] | two.", "held", 1.25, ("client", "access log")),
+        Verdict(
+            "b", "ingress", "Another.", "broken", 10.0, ("client",), (Figure("enforced", 15.0),), "assert 1 == 2\nx"
+        ),
+        Verdict("c", "waypoint", "Third.", "skipped", reason="emulated: no kernel"),
+        Verdict("d", "waypoint", "Fourth.", "unknown", reason="no line"),
+    ],
+    exit=1,
+)
+
+
+def test_plain_text_reads_without_a_terminal():
+    """Cluster first, a table an area, times, counts, reasons."""
+    lines = summary.plain(RUN).splitlines()
+
+    assert lines[0].startswith("cluster: emulated (EMULATED: not conformance)")
+    assert "  One [bold]claim[/bold] | two.  held     client, access log      1.2" in lines
+    assert "    assert 1 == 2" in lines
+    assert "  enforced: 15.00 / 15.00 / 15.00 of 1" in lines
+    assert "held 1   broken 1   errors 0   unknown 1   skipped 1" in lines
+    assert "  skipped 1: emulated: no kernel" in lines
+    assert lines.index("ingress") < lines.index("waypoint")
+
+
+def test_a_terminal_gets_the_same_words():
+    """Text in square brackets is text, not markup."""
+    screen = io.StringIO()
+    summary.show(RUN, Console(file=screen, width=120, force_terminal=False))
+
+    shown = screen.getvalue()
+    assert shown.startswith("cluster: emulated (EMULATED: not conformance)")
+    assert "One [bold]claim[/bold] | two." in shown
+    assert "held 1   broken 1   errors 0   unknown 1   skipped 1" in shown
+
+
+def test_markdown_cells_stay_cells():
+    """A pipe in a claim does not make a column."""
+    rows = summary.markdown(RUN).splitlines()
+
+    assert rows[0] == f"### {RUN.headline}"
+    assert "| One [bold]claim[/bold] \\| two. | held | client, access log | 1.2 |" in rows
+    assert "| Another.<br>assert 1 == 2 | broken | client | 10.0 |" in rows
+
+
+def test_json_has_every_verdict():
+    """With its reason in full."""
+    found = json.loads(summary.machine(RUN))
+
+    assert found["schema"] == "mesh-e2e/results/v1"
+    assert [test["outcome"] for test in found["tests"]] == ["held", "broken", "skipped", "unknown"]
+    assert found["tests"][1]["reason"] == "assert 1 == 2\nx"
