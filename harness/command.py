@@ -72,7 +72,9 @@ def run(
             stdout, stderr = process.communicate(stdin, timeout=within)
         except subprocess.TimeoutExpired:
             _end(process)
-            stdout, stderr = process.communicate()
+            stdout, stderr = "", ""
+            with suppress(subprocess.TimeoutExpired):  # a daemon that left the group may hold the pipes open
+                stdout, stderr = process.communicate(timeout=1)
             raise CommandFailed(list(argv), None, stdout + stderr) from None
         except BaseException:  # Ctrl-C, SIGTERM: the program must not outlive us
             _end(process)

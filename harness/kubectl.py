@@ -16,7 +16,9 @@ LISTENS = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 
 
 @contextmanager
-def port_forward(kubeconfig: Path, context: str, namespace: str, target: str, port: int) -> Iterator[str]:
+def port_forward(
+    kubeconfig: Path, context: str, namespace: str, target: str, port: int, *, kubectl: str = "kubectl"
+) -> Iterator[str]:
     """Forwards a free local port to `target` ("pod/x", "service/y") for the block; yields http://127.0.0.1:PORT.
 
     kubectl picks the port itself and says which: nothing is raced for.
@@ -24,11 +26,11 @@ def port_forward(kubeconfig: Path, context: str, namespace: str, target: str, po
     Raises:
         SetupFailed: kubectl ended instead, or did not listen in time; its own words are in the message.
     """
-    argv = ["kubectl", "--kubeconfig", str(kubeconfig), *(["--context", context] if context else [])]
+    argv = [kubectl, "--kubeconfig", str(kubeconfig), *(["--context", context] if context else [])]
     argv += ["port-forward", "--namespace", namespace, "--address", "127.0.0.1", target, f":{port}"]
-    with running(argv) as kubectl:
+    with running(argv) as forward:
         seen = until(
-            lambda: _listening(kubectl),
+            lambda: _listening(forward),
             bool,
             what=f"kubectl port-forward to {namespace}/{target}:{port}",
             within=timeouts.PORT_FORWARD,
@@ -37,10 +39,10 @@ def port_forward(kubeconfig: Path, context: str, namespace: str, target: str, po
         yield f"http://127.0.0.1:{seen}"
 
 
-def _listening(kubectl: Lines) -> str:
-    for line in kubectl.lines:
+def _listening(forward: Lines) -> str:
+    for line in forward.lines:
         if found := LISTENS.search(line):
             return found[1]
-    if not kubectl.alive:
-        raise SetupFailed(f"kubectl port-forward ended: {' '.join(kubectl.lines)[-300:]}")
+    if not forward.alive:
+        raise SetupFailed(f"kubectl port-forward ended: {' '.join(forward.lines)[-300:]}")
     return ""

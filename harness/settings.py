@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     keep: Keep = Field("never", description="keep what was made: never, on-failure, always")
     versions: str = Field("", description="a version set's name; empty is the default one")
     waypoint: WaypointForm = Field("binding", description="form of the waypoint manifest")
+    kind_bin: str = Field("kind", description="the kind program")
+    kubectl_bin: str = Field("kubectl", description="the kubectl program")
     workers: int = Field(1, ge=0, le=9, description="kind worker nodes beside the control plane")
     node_image: str = Field("", description="kind node image; empty is the version set's")
     bundle: Path | None = Field(None, description="folder of charts and images made by `make bundle`")

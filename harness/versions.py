@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import pydantic
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import BadInput
 
@@ -63,7 +63,7 @@ class VersionSet(_Strict):
     istio: Version
     envoy_gateway: Version
     envoy: Version
-    ratelimit: Annotated[str, Field(min_length=7), BeforeValidator(str)]
+    ratelimit: Annotated[str, Field(min_length=7)]  # a commit's hash; of digits only it needs quotes, as versions do
     gateway_api: GatewayApi
     bookinfo: Version
     redis: Version
@@ -145,7 +145,7 @@ class Versions(_Strict):
         chosen = self.sets.get(name or self.default)
         if chosen is None:
             known = ", ".join(self.sets)
-            raise BadInput(f"no version set is named {name!r}", remedy=f"use one of: {known} (versions.yaml)")
+            raise BadInput(f"no version set is named {name or self.default!r}", remedy=f"use one of: {known} (versions.yaml)")
         reasons = impossible(chosen, self.limits)
         if reasons:
             raise BadInput(
@@ -202,7 +202,7 @@ def load(file: Path = FILE) -> Versions:
         raw = yaml.safe_load(file.read_text())
     except FileNotFoundError:
         raise BadInput(f"{file} is missing", remedy="restore it: git checkout versions.yaml") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no text, a date such as 2026-99-99
         raise BadInput(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     try:
         for name, row in (raw.get("sets") or {}).items():

@@ -11,14 +11,14 @@ from typing import Any
 from harness import ledger, timeouts
 from harness.clients.admin import Admin
 from harness.errors import NotReady, SetupFailed, Unjudged
-from harness.evidence.joins import mirrors
+from harness.evidence.joins import legs, mirrors
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import access, envoy, ztunnel
 from harness.logs.access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ready
-from harness.proxy import prometheus, rlconfig, stats
+from harness.proxy import clusters, prometheus, rlconfig, stats
 from harness.proxy.config_dump import error_states, thresholds
 from harness.proxy.mesh_view import MeshView, view
 from harness.traffic import Answers
@@ -130,6 +130,10 @@ class Envoy:
         ledger.saw(f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}")
         return sorted(logged | standing)
 
+    def endpoints(self, cluster: str) -> set[str]:
+        """The addresses ("ip:port") that Envoy sends the cluster's requests to now."""
+        return set(clusters.endpoints(self._get("/clusters"), cluster))
+
     def breaker(self, cluster: str) -> int | None:
         """max_pending_requests of the cluster that is active now; None where Envoy's default holds."""
         found = thresholds(self.config_dump(), cluster)
@@ -164,15 +168,11 @@ class Ztunnels:
         found = [line for text in self.logs(since).values() for line in ztunnel.parse(text).lines]
         return tuple(sorted(found, key=lambda line: line.time))
 
-    def line(self, since: datetime, wanted: Callable[[ZtunnelLine], bool], what: str) -> ZtunnelLine:
-        """The one line that is wanted, awaited until its connection closes.
-
-        Raises:
-            Unjudged: there is none in time, or more than one.
-        """
+    def _one(self, look: Callable[[], Sequence[ZtunnelLine]], what: str) -> ZtunnelLine:
+        """The one line that `look` finds, awaited until its connection closes."""
         try:
             found = until(
-                lambda: [line for line in self.lines(since) if wanted(line)],
+                look,
                 bool,
                 what=f"ztunnel's line of {what}",
                 within=timeouts.LOG_LINE,
@@ -186,19 +186,22 @@ class Ztunnels:
         ledger.saw("ztunnel log", found[0].raw)
         return found[0]
 
-    def leg(self, since: datetime, source: str | None) -> ZtunnelLine:
-        """The source's line of the connection that was dialled from this "ip:port".
+    def leg(self, since: datetime, source: str | None, around: AccessLine, reaches: str | None) -> ZtunnelLine:
+        """The source's line of the connection from this "ip:port" that carried the request of an access line;
+        `reaches` is where it went: an IP, or the address asked for inside the tunnel.
 
         Raises:
-            Unjudged: there is none in time, more than one, or no source is known.
+            Unjudged: there is none in time, more than one, or an address is not known.
         """
-        if not source:
-            raise Unjudged("the connection's own address is not known: no line of ztunnel can be its")
-        return self.line(
-            since,
-            lambda line: line.direction == "outbound" and line.src.addr == source,
-            f"the connection from {source}",
+        if not source or not reaches:
+            raise Unjudged(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
+        line = self._one(
+            lambda: legs(self.lines(since), source=source, around=around, reaches=reaches),
+            f"the connection from {source} to {reaches}",
         )
+        if line.src.addr != source:
+            ledger.saw("ztunnel log", f"the kernel had given {source} another port: {line.src.addr}")
+        return line
 
     def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
         """The destination's line of the connection whose source's line is `out`.
@@ -206,7 +209,9 @@ class Ztunnels:
         Raises:
             Unjudged: there is none in time, or more than one.
         """
-        return self.line(since, lambda line: mirrors(line, out), f"the other side of {out.src.addr}")
+        return self._one(
+            lambda: [line for line in self.lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
+        )
 
     def ready_nodes(self) -> set[str]:
         """The nodes whose ztunnel pod is ready."""

@@ -33,7 +33,7 @@ class ExistingCluster:
             raise BadInput(f"kubeconfig {file} is not there", remedy="KUBECONFIG_FILE=path")
         self.kubeconfig, self.context = file, settings.context
         self.name = settings.context
-        self._installs = settings.install
+        self._installs, self._kubectl = settings.install, settings.kubectl_bin
         self._home = state.folder(settings.state, "existing", "".join(c if c.isalnum() else "-" for c in self.name))
         self._version = ""
 
@@ -42,7 +42,7 @@ class ExistingCluster:
         return {}
 
     def create(self) -> None:
-        which("kubectl")
+        which(self._kubectl)
         if self._installs:
             which("helm")
         try:
@@ -83,7 +83,7 @@ class ExistingCluster:
         return Helm(self.kubeconfig, self.context, self._home / "helm")
 
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
-        return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port)
+        return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port, kubectl=self._kubectl)
 
     def facts(self) -> Mapping[str, str]:
         return {"context": self.context, "kubernetes": self._version, "installs": str(self._installs).lower()}

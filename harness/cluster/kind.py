@@ -33,6 +33,7 @@ class KindCluster:
 
     def __init__(self, settings: Settings, node_image: str) -> None:
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
+        self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
         self._state = settings.state
         self._home = state.folder(settings.state, "kind", self.name)
         self.kubeconfig = self._home / "kubeconfig"
@@ -44,32 +45,35 @@ class KindCluster:
         return {}
 
     def create(self) -> None:
-        for program in ("docker", "kind", "helm", "kubectl"):
+        for program in ("docker", self._kind, "helm", self._kubectl):
             which(program)
         _docker_answers()
         with FileLock(self._home / "lock"):
             self._record()
-            if self.name in _clusters():
+            if self.name in self._clusters():
                 self._reuse()
             else:
                 self._make()
+
+    def _clusters(self) -> list[str]:
+        return run([self._kind, "get", "clusters"], within=30).stdout.split()
 
     def _make(self) -> None:
         _image_is_there(self._image)
         config = self._home / "kind.yaml"
         config.write_text(yaml.safe_dump(_config(self._workers)))
-        argv = ["kind", "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
+        argv = [self._kind, "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
         argv += ["--kubeconfig", str(self.kubeconfig), "--wait", "120s"]
         run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
 
     def _reuse(self) -> None:
         self.reused = True
         progress.note(f"kind cluster {self.name} is there already: reused")
-        run(["kind", "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=30)
+        run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=30)
 
     def _record(self) -> None:
         old = [r for r in state.records(self._state) if (r.kind, r.name) == (self.kind, self.name)]
-        if self.name in _clusters() and not old:
+        if self.name in self._clusters() and not old:
             raise BadInput(
                 f"a kind cluster named {self.name} is there, but this harness did not make it",
                 remedy="choose another name (CLUSTER_NAME=…), or CLUSTER=existing to test it as it is",
@@ -83,7 +87,7 @@ class KindCluster:
         state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made))
 
     def load_images(self, archives: Sequence[Path]) -> None:
-        nodes = run(["kind", "get", "nodes", "--name", self.name], within=30).stdout.split()
+        nodes = run([self._kind, "get", "nodes", "--name", self.name], within=30).stdout.split()
         held = self._held(nodes)
         work = [(archive, node) for archive in archives for node in nodes if _wants(node, nodes, archive)]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
@@ -99,7 +103,7 @@ class KindCluster:
         return found
 
     def _load(self, archive: Path, node: str) -> None:
-        argv = ["kind", "load", "image-archive", str(archive), "--name", self.name, "--nodes", node]
+        argv = [self._kind, "load", "image-archive", str(archive), "--name", self.name, "--nodes", node]
         run(argv, within=timeouts.IMAGE_LOAD)
         run(["docker", "exec", node, "mkdir", "-p", f"{MARKS}/{_mark(archive)}"], within=30)
 
@@ -117,21 +121,21 @@ class KindCluster:
         return Helm(self.kubeconfig, self.context, self._home / "helm")
 
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
-        return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port)
+        return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port, kubectl=self._kubectl)
 
     def facts(self) -> Mapping[str, str]:
-        kind = run(["kind", "version"], within=20, check=False).stdout.strip()
+        kind = run([self._kind, "version"], within=20, check=False).stdout.strip()
         docker = run(["docker", "version", "--format", "{{.Server.Version}}"], within=20, check=False).stdout.strip()
         return {"kind": kind, "docker": docker, "node image": self._image, "nodes": str(1 + self._workers)}
 
     def gather(self, into: Path) -> None:
         try:
-            run(["kind", "export", "logs", str(into / "kind"), "--name", self.name], within=timeouts.GATHER)
+            run([self._kind, "export", "logs", str(into / "kind"), "--name", self.name], within=timeouts.GATHER)
         except CommandFailed as failed:
             (into / "kind-export-failed.txt").write_text(str(failed))
 
     def delete(self) -> None:
-        run(["kind", "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=120)
+        run([self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=120)
         self.kubeconfig.unlink(missing_ok=True)
         state.forget(self._state, self.kind, self.name)
 
@@ -154,11 +158,6 @@ def _config(workers: int) -> dict[str, object]:
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "nodes": [{"role": role} for role in roles],
     }
-
-
-def _clusters() -> list[str]:
-    said = run(["kind", "get", "clusters"], within=30)
-    return said.stdout.split()
 
 
 def _docker_answers() -> None:

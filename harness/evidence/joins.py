@@ -22,6 +22,7 @@ What joins what, as the recordings have it (ground-truth/logs, ground-truth/vari
    called Service outbound and the waypoint's own Service inbound; behind it, absent outbound.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from harness.logs.access import AccessLine
@@ -67,3 +68,24 @@ def mirror_distance(z: ZtunnelLine, out: ZtunnelLine) -> tuple[float, float]:
 def ip_of(address: str | None) -> str:
     """The IP of "ip:port"; "" for None."""
     return (address or "").rpartition(":")[0].strip("[]")
+
+
+def legs(lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reaches: str) -> tuple[ZtunnelLine, ...]:
+    """The source's lines of the connection that was dialled from `source` ("ip:port") and carried this request.
+
+    reaches is where it went: an IP, or the address asked for inside the tunnel. Usually the source port says which one
+    it is. But the kernel redirects every connection of a pod to ztunnel's one port, and when another with the same port
+    is still in its memory (a burst a minute ago) it gives this one another port, which ztunnel then logs
+    (tests/recordings/source-port-remapped). Then source IP, destination and time must say it; more than one is returned
+    when they cannot.
+    """
+    fitting = [
+        z
+        for z in lines
+        if z.direction == "outbound"
+        and z.src.ip == ip_of(source)
+        and reaches in (z.dst.ip, z.dst.hbone_addr)
+        and overlaps(z, around)
+    ]
+    exact = [z for z in fitting if z.src.addr == source]
+    return tuple(exact or fitting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import kubernetes
 import urllib3
 import yaml
 from kubernetes.client.exceptions import ApiException
-from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic import DynamicClient, LazyDiscoverer
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 
 from harness import timeouts
@@ -112,13 +113,19 @@ class Kube:
         )
 
     def delete(self, names: Iterable[str | Ref | Document], *, gone: bool = True) -> None:
-        """Deletes in reverse order what is there; waits until each is gone unless told not to."""
+        """Deletes in reverse order what is there; waits until each is gone unless told not to.
+
+        A server that is away for a moment is asked again: deleting twice does no harm, leaving something behind does.
+        """
         refs = [ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
         for named in reversed(refs):
-            try:
-                self._call(str(named), lambda named=named: self._resource(named).delete(**_where(named)))  # type: ignore[misc]  # as above
-            except Missing:
-                continue
+            until(
+                lambda named=named: self._delete(named),  # type: ignore[misc]  # as above
+                bool,
+                what=f"the API server takes the deletion of {named}",
+                within=timeouts.DELETE,
+                transient=(ApiUnavailable,),
+            )
         if gone:
             for named in refs:
                 until(
@@ -130,6 +137,13 @@ class Kube:
                     transient=(ApiUnavailable,),
                     show=lambda found: f"finalizers {found['metadata'].get('finalizers')}" if found else "gone",
                 )
+
+    def _delete(self, named: Ref) -> bool:
+        try:
+            self._call(str(named), lambda: self._resource(named).delete(**_where(named)))
+        except Missing:
+            pass
+        return True
 
     # -- pods ---------------------------------------------------------------------------------------------------
 
@@ -162,7 +176,8 @@ class Kube:
         """Runs a program in a container (exec) for at most `within` seconds.
 
         Raises:
-            ApiUnavailable: the stream broke or ran out of time: what the program did is not known.
+            ApiUnavailable: the stream could not be opened: nothing was run.
+            Unjudged: it broke or ran out of time: what the program did is not known.
         """
         # A stream patches the ApiClient that opens it, so each has a client of its own (kubernetes#1534).
         api = self._new_api_client()
@@ -178,13 +193,20 @@ class Kube:
 
     def _client(self) -> DynamicClient:
         if not hasattr(self._local, "dynamic"):
-            self._local.dynamic = self._call("discovery", lambda: DynamicClient(self._new_api_client()))
+            self._local.dynamic = self._call("discovery", self._discover)
         return self._local.dynamic  # type: ignore[no-any-return]  # threading.local is untyped
+
+    def _discover(self) -> DynamicClient:
+        api = self._new_api_client()
+        try:
+            return _Client(api, discoverer=_Discoverer)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:  # what listens there speaks otherwise
+            raise ApiUnavailable(f"discovery: no Kubernetes API at {api.configuration.host}: {error}") from error
 
     def _new_api_client(self) -> kubernetes.client.ApiClient:
         try:
             return kubernetes.config.new_client_from_config(str(self.kubeconfig), context=self.context or None)  # type: ignore[no-any-return]  # untyped
-        except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, TypeError) as error:
+        except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
             raise BadInput(
                 f"kubeconfig {self.kubeconfig}, context {self.context!r}: {' '.join(str(error).split())[:300]}",
                 remedy="`kubectl config get-contexts --kubeconfig FILE` lists what there is",
@@ -199,18 +221,36 @@ class Kube:
         try:
             return act()
         except (NotFoundError, ResourceNotFoundError) as error:
-            raise Missing(f"{what} is not there") from error
+            raise Missing(f"{what} is not there: {_message(error)}") from error
         except (DynamicApiError, ApiException) as error:
             raise _translated(what, error) from error
         except urllib3.exceptions.HTTPError as error:
             raise ApiUnavailable(f"{what}: the API server did not answer: {error}") from error
 
 
+class _Client(DynamicClient):  # type: ignore[misc]  # the client is not annotated
+    """The official client, each of its requests bounded, discovery's included."""
+
+    def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        params.setdefault("_request_timeout", timeouts.API)
+        return super().request(method, path, body, **params)
+
+
+class _Discoverer(LazyDiscoverer):  # type: ignore[misc]  # as above
+    """Discovery kept in memory. The library's own cache is a file in /tmp, named by the server's address: threads
+    overwrite each other's, and the next cluster on that address reads it."""
+
+    def __init__(self, client: DynamicClient, _: str | None) -> None:
+        super().__init__(client, f"{os.devnull}/no-cache")
+
+    def _write_cache(self) -> None: ...
+
+
 def _translated(what: str, error: Any) -> HarnessError:
     said = _message(error)
     match int(error.status or 0):
         case 404:
-            return Missing(f"{what} is not there")
+            return Missing(f"{what} is not there: {said}")
         case 409:
             return Conflict(f"{what}: {said}", remedy="another manager owns this field: change its values instead")
         case 0 | 429 | 500 | 502 | 503 | 504:
@@ -220,6 +260,8 @@ def _translated(what: str, error: Any) -> HarnessError:
 
 
 def _message(error: Any) -> str:
+    if isinstance(error, ResourceNotFoundError):
+        return "no such kind"
     try:
         body = yaml.safe_load(error.body) if error.body else {}
         text = body.get("message", "") if isinstance(body, dict) else str(body)

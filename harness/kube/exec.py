@@ -9,6 +9,7 @@ from typing import Any
 
 import kubernetes
 import kubernetes.stream
+from kubernetes.client.exceptions import ApiException
 
 from harness.errors import Unjudged
 
@@ -29,19 +30,25 @@ def run_in_pod(api: Any, namespace: str, pod: str, container: str, argv: Sequenc
         Unjudged: it did not end `within` seconds; nothing is known of what it did.
     """
     core = kubernetes.client.CoreV1Api(api)
-    socket = kubernetes.stream.stream(
-        core.connect_get_namespaced_pod_exec,
-        name=pod,
-        namespace=namespace,
-        container=container,
-        command=list(argv),
-        stdin=False,
-        stdout=True,
-        stderr=True,
-        tty=False,
-        _preload_content=False,
-        _request_timeout=within,
-    )
+    try:
+        socket = kubernetes.stream.stream(
+            core.connect_get_namespaced_pod_exec,
+            name=pod,
+            namespace=namespace,
+            container=container,
+            command=list(argv),
+            stdin=False,
+            stdout=True,
+            stderr=True,
+            tty=False,
+            binary=True,  # decoded as text, a character that two frames share would be lost
+            _preload_content=False,
+            _request_timeout=within,
+        )
+    except ApiException as error:
+        if isinstance(error.__context__, KeyboardInterrupt | SystemExit):  # the client makes an ordinary failure of it
+            raise error.__context__ from None
+        raise
     deadline = time.monotonic() + within
     try:
         while socket.is_open():
@@ -49,10 +56,10 @@ def run_in_pod(api: Any, namespace: str, pod: str, container: str, argv: Sequenc
             if left <= 0:
                 raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container} did not end within {within:g}s")
             socket.update(timeout=min(left, 5))
-        out, err = socket.read_stdout(timeout=0), socket.read_stderr(timeout=0)
+        out, err = (read(timeout=0).decode(errors="replace") for read in (socket.read_stdout, socket.read_stderr))
         try:
             return Ended(int(socket.returncode), out, err)
-        except (TypeError, KeyError, ValueError) as error:  # the stream closed without a word on the program's end
+        except (TypeError, LookupError, ValueError) as error:  # the stream closed without a word on the program's end
             raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container}: the stream broke before its end") from error
     finally:
         socket.close()

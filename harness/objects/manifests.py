@@ -32,7 +32,7 @@ def parse(text: str, *, source: str) -> list[Document]:
     """
     try:
         found = documents(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: PyYAML on a date such as 2026-99-99
         raise BadInput(f"{source} is not YAML: {' '.join(str(error).split())}") from None
     if not found:
         raise BadInput(f"{source} holds no object")
@@ -53,6 +53,8 @@ def read(file: Path) -> list[Document]:
         text = file.read_text()
     except OSError as error:
         raise BadInput(f"cannot read manifest {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"cannot read manifest {file}: it is no text") from None
     return parse(text, source=str(file))
 
 

@@ -248,10 +248,13 @@ def refusal(kube: Kube) -> Callable[[str, str], Condition]:
 
 
 @pytest.fixture(scope="module")
-def delayed_ratings(stack: None, kube: Kube) -> Iterator[None]:
-    """ratings in its delayed mode: half of its answers take 7 s."""
+def delayed_ratings(waypoint: Envoy, kube: Kube) -> Iterator[None]:
+    """ratings in its delayed mode, where half of its answers take 7 s, and the waypoint calling that pod."""
+    route = ("httproute/default/ratings/rule/0", "app=ratings", 9080)
     with topology.environment(kube, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+        topology.follows(waypoint, kube, *route)
         yield
+    topology.follows(waypoint, kube, *route)
 
 
 @pytest.fixture(scope="module")

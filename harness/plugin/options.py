@@ -93,6 +93,8 @@ def overrides(config: pytest.Config) -> dict[str, object]:
         "waypoint": config.getoption("--waypoint-form"),
         "workers": config.getoption("--workers"),
         "node_image": kind.image,
+        "kind_bin": str(kind.kind) if kind.kind else None,
+        "kubectl_bin": str(kind.kubectl) if kind.kubectl else None,
         "bundle": _from_caller(config, config.getoption("--bundle")),
         "kubeconfig": _from_caller(config, kind.kubeconfig),
         "context": config.getoption("--context"),

@@ -109,3 +109,19 @@ def environment(kube: Kube, deployment: str, container: str, **variables: str) -
 def _containers(kube: Kube, name: str, containers: list[Document]) -> None:
     kube.patch(name, {"spec": {"template": {"spec": {"containers": containers}}}})
     ready.workload(kube, name)
+
+
+def follows(envoy: Envoy, kube: Kube, cluster: str, labels: str, port: int) -> None:
+    """Waits until Envoy's endpoints of a cluster are exactly the pods there are now: a rollout that Kubernetes calls
+    done has not reached the proxy yet, which still calls a pod on its way out."""
+    until(
+        lambda: (
+            envoy.endpoints(cluster),
+            {f"{pod['status'].get('podIP')}:{port}" for pod in kube.pods("default", labels)},
+        ),
+        lambda seen: bool(seen[0]) and seen[0] == seen[1],
+        what=f"Envoy {envoy.gateway} calls exactly the pods of {labels}",
+        within=timeouts.XDS_PROPAGATION,
+        transient=(ApiUnavailable,),
+        show=lambda seen: f"calls {sorted(seen[0])}, pods are {sorted(seen[1])}",
+    )

@@ -59,7 +59,7 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
     answers = ingress.in_turn(get("/productpage"))
 
     (line,) = ingress_gateway.lines_of(answers, since)
-    leg = ztunnel.leg(since, line.upstream_local_address)
+    leg = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
     assert leg.ok, leg.raw
     assert (leg.src.identity, leg.dst.identity) == (INGRESS, PRODUCTPAGE)
     assert leg.dst.addr.endswith(":15008")
@@ -72,7 +72,7 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
     answers = ingress.in_turn(get("/productpage"))
 
     (line,) = ingress_gateway.lines_of(answers, since)
-    out = ztunnel.leg(since, line.upstream_local_address)
+    out = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
     mirror = ztunnel.mirror(since, out)
     assert mirror.src.identity == INGRESS
     assert mirror.dst.workload == pod["metadata"]["name"]

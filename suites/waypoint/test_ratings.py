@@ -56,7 +56,7 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
     answers = mesh_client.in_turn(get(URL))
 
     (line,) = waypoint.lines_of(answers, since)
-    leg = ztunnel.leg(since, answers[0].local)
+    leg = ztunnel.leg(since, answers[0].local, line, waypoint.ip)
     assert leg.ok, leg.raw
     assert (leg.src.identity, leg.dst.identity) == (CLIENT, WAYPOINT)
     assert leg.dst.addr == f"{waypoint.ip}:15008"
@@ -70,7 +70,7 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
     answers = mesh_client.in_turn(get(URL))
 
     (line,) = waypoint.lines_of(answers, since)
-    leg = ztunnel.leg(since, line.upstream_local_address)
+    leg = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
     assert leg.ok, leg.raw
     assert (leg.src.identity, leg.dst.identity) == (WAYPOINT, RATINGS)
     assert leg.dst.addr == f"{pod['status']['podIP']}:15008"

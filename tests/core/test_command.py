@@ -144,6 +144,16 @@ def test_time_limit_ends_who_does_not_hear(tmp_path: Path) -> None:
     gone(pids(file) + pids(Path(f"{file}.child")))
 
 
+def test_time_limit_does_not_wait_for_who_left_the_group() -> None:
+    """A daemon that made a session of its own, with our pipes, does not hold us up."""
+    code, begun = "import os, time; os.fork() or os.setsid(); time.sleep(4)", time.monotonic()
+
+    with pytest.raises(CommandFailed):
+        run([sys.executable, "-S", "-c", code], within=0.2)
+
+    assert time.monotonic() - begun < 3
+
+
 def test_interrupt_ends_the_program(tmp_path: Path) -> None:
     """Ctrl-C ends the whole family of the program before it reaches us."""
     file = tmp_path / "pids"

@@ -281,7 +281,7 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("content-length") or 0)
             body = yaml.safe_load(self.rfile.read(length)) if length else None
             headers = {key.lower(): value for key, value in self.headers.items()}
-            seen = Seen(self.command, split.path, query, headers, body)
+            seen = Seen(self.command, split.path.rstrip("/"), query, headers, body)
             api.requests.append(seen)
             fault = next((f for f in api.faults if f.method == seen.method and f.part in seen.path and f.times), None)
             if fault:
@@ -325,7 +325,7 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
                     self._frame(2, bytes([channel]) + data[start : start + 1000])
             self.wfile.flush()
             if said.hang:
-                api.done.wait(5)
+                self.rfile.read(1)  # until the client closes
                 return
             if said.code is not None:
                 cause = {"details": {"causes": [{"reason": "ExitCode", "message": str(said.code)}]}}

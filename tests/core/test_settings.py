@@ -1,0 +1,116 @@
+"""Settings: read in one place, refused aloud."""
+
+from pathlib import Path
+
+import pytest
+
+from harness import settings
+from harness.errors import BadInput
+
+
+def test_defaults_need_no_environment() -> None:
+    """Without any variable a kind cluster with the default version set is asked for."""
+    found = settings.read()
+
+    assert (found.cluster, found.versions, found.keep, found.waypoint, found.workers) == (
+        "kind", "", "never", "binding", 1,
+    )  # fmt: skip
+    assert found.install is False
+
+
+def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """E2E_<NAME> is read for each field."""
+    for name, value in {"CLUSTER": "existing", "CONTEXT": "prod", "INSTALL": "1", "BUNDLE": "/b", "WORKERS": "3"}.items():
+        monkeypatch.setenv(f"E2E_{name}", value)
+
+    found = settings.read()
+
+    assert (found.cluster, found.context, found.install, found.bundle, found.workers) == (
+        "existing", "prod", True, Path("/b"), 3,
+    )  # fmt: skip
+
+
+def test_empty_variables_are_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """make passes variables that nobody set as empty ones: they mean the default."""
+    for name in settings.Settings.model_fields:
+        monkeypatch.setenv(f"E2E_{name.upper()}", "")
+
+    assert settings.read().model_dump(exclude={"state"}) == settings.Settings().model_dump(exclude={"state"})
+
+
+def test_options_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An override wins; one that is None was not given."""
+    monkeypatch.setenv("E2E_CLUSTER", "existing")
+    monkeypatch.setenv("E2E_KEEP", "always")
+
+    found = settings.read(cluster="emulated", keep=None)
+
+    assert (found.cluster, found.keep) == ("emulated", "always")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cluster", "minikube"),
+        ("cluster_name", "Has_Capitals"),
+        ("cluster_name", "-a"),
+        ("cluster_name", "a" * 60),
+        ("cluster_name", "../up"),
+        ("keep", "sometimes"),
+        ("waypoint", "sidecar"),
+        ("workers", "many"),
+        ("workers", "-1"),
+        ("workers", "99"),
+        ("install", "perhaps"),
+        ("delay_factor", "0.5"),
+        ("delay_factor", "fast"),
+    ],
+)
+def test_wrong_values_name_their_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A value that is not allowed is bad input that names the variable, the value and what is allowed."""
+    monkeypatch.setenv(f"E2E_{name.upper()}", value)
+
+    with pytest.raises(BadInput) as caught:
+        settings.read()
+
+    assert f"{name}={value!r}" in str(caught.value)
+    assert f"set E2E_{name.upper()}" in caught.value.remedy
+    assert caught.value.exit_code == 2
+
+
+def test_wrong_option_is_bad_input_too() -> None:
+    """An override is checked like a variable."""
+    with pytest.raises(BadInput, match="'emulated'"):
+        settings.read(cluster="kindly")
+
+
+def test_settings_do_not_change() -> None:
+    """Settings are a value."""
+    with pytest.raises(ValueError, match="frozen"):
+        settings.read().keep = "always"  # type: ignore[misc]  # that is what is tested
+
+
+@pytest.mark.parametrize(("value", "expected"), [("", False), ("false", False), ("0", False), ("true", True), ("1", True)])
+def test_ci_is_known_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
+    """CI says of itself that it is one."""
+    monkeypatch.setenv("CI", value)
+
+    assert settings.is_ci() is expected
+
+
+def test_github_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On GitHub the summary file and the build are known, elsewhere neither."""
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert settings.github_summary() is None
+    assert settings.ci_build() is None
+
+    variables = {
+        "STEP_SUMMARY": "/s.md", "RUN_ID": "77", "RUN_NUMBER": "5", "WORKFLOW": "conformance",
+        "SERVER_URL": "https://github.com", "REPOSITORY": "me/it",
+    }  # fmt: skip
+    for name, value in variables.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+
+    assert settings.github_summary() == Path("/s.md")
+    assert settings.ci_build() == ("GitHub Actions", "conformance #5", 5, "https://github.com/me/it/actions/runs/77")

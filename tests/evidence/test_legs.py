@@ -1,0 +1,42 @@
+"""Finding a connection's line by its source port, and without it where the kernel changed it."""
+
+from pathlib import Path
+
+from harness.evidence.joins import legs
+from harness.logs import access, ztunnel
+
+RECORDED = Path(__file__).parents[1] / "recordings" / "source-port-remapped"
+LINES = ztunnel.parse((RECORDED / "ztunnel.log").read_text()).lines
+(REQUEST,) = access.parse((RECORDED / "access.log").read_text())
+WAYPOINT = "10.244.1.32"
+ASKED = "10.244.1.10:42058"  # what curl said its port was; a burst 84 s before had used it too
+
+
+def test_remapped_port_is_found_by_address_and_time():
+    """The one connection to that waypoint around the request is it, though ztunnel logs another port."""
+    (leg,) = legs(LINES, source=ASKED, around=REQUEST, reaches=WAYPOINT)
+
+    assert leg.src.addr == "10.244.1.10:23099"
+
+
+def test_same_port_of_an_earlier_connection_is_not_taken():
+    """A line with the very port, of a connection that was over before, is not this request's."""
+    (earlier,) = [line for line in LINES if line.src.addr == ASKED]
+
+    assert earlier.time < REQUEST.start_time
+    assert earlier not in legs(LINES, source=ASKED, around=REQUEST, reaches=WAYPOINT)
+
+
+def test_exact_port_wins_over_others_around():
+    """Where the port is logged, another connection of the same time and place is no rival."""
+    (leg,) = legs(LINES, source="10.244.1.10:23099", around=REQUEST, reaches=WAYPOINT)
+    rival = ztunnel.parse(leg.raw.replace(":23099", ":23100")).lines
+
+    assert legs((*rival, leg), source="10.244.1.10:23099", around=REQUEST, reaches=WAYPOINT) == (leg,)
+    assert len(legs((*rival, leg), source=ASKED, around=REQUEST, reaches=WAYPOINT)) == 2
+
+
+def test_nothing_fits_another_destination():
+    """Source and time alone are not enough."""
+    assert legs(LINES, source=ASKED, around=REQUEST, reaches="10.244.1.99") == ()
+    assert legs((), source=ASKED, around=REQUEST, reaches=WAYPOINT) == ()

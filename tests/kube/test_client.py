@@ -1,0 +1,435 @@
+"""The Kubernetes API as the harness uses it, through the real client, against a small server on loopback."""
+
+import logging
+import socket
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import timeouts
+from harness.errors import BadInput, HarnessError, NotReady
+from harness.kube import ApiUnavailable, Conflict, Kube, Missing, Refused
+from harness.objects.refs import ref
+from tests.fakes.api import FakeApi, kubeconfig, named
+from tests.fakes.clock import Clock
+from tests.fakes.pods import pod
+
+ROUTE = named("HTTPRoute/default/ratings", spec={"hostnames": ["ratings"], "rules": [{"backendRefs": []}]})
+POLICY = named("BackendTrafficPolicy/default/limit", spec={"requests": 3})
+
+
+def test_object_is_got_as_plain_dict(kube: Kube, api: FakeApi) -> None:
+    """An object comes as the server has it, by name or by ref."""
+    api.put(ROUTE)
+
+    assert kube.get("HTTPRoute/default/ratings") == ROUTE
+    assert kube.get(ref("HTTPRoute/default/ratings")) == ROUTE
+    assert type(kube.get("HTTPRoute/default/ratings")["spec"]) is dict
+
+
+def test_missing_object(kube: Kube) -> None:
+    """What is not there is Missing, and found to be None."""
+    with pytest.raises(Missing, match="HTTPRoute/default/ratings is not there"):
+        kube.get("HTTPRoute/default/ratings")
+    assert kube.find("HTTPRoute/default/ratings") is None
+
+
+def test_missing_kind(kube: Kube, api: FakeApi) -> None:
+    """A kind that the server does not define is Missing too: its definition is not applied yet."""
+    api.kinds -= {"BackendTrafficPolicy"}
+
+    with pytest.raises(Missing, match="kind BackendTrafficPolicy"):
+        kube.get("BackendTrafficPolicy/default/limit")
+    with pytest.raises(Missing):
+        kube.objects("BackendTrafficPolicy")
+    with pytest.raises(Missing):
+        kube.apply([POLICY])
+
+
+def test_kind_defined_meanwhile_is_seen(kube: Kube, api: FakeApi) -> None:
+    """A definition applied after the first look is found: nothing of the look before is kept."""
+    api.kinds -= {"BackendTrafficPolicy"}
+    assert kube.find("BackendTrafficPolicy/default/limit") is None
+
+    api.kinds |= {"BackendTrafficPolicy"}
+    kube.apply([POLICY])
+
+    assert kube.get("BackendTrafficPolicy/default/limit")["spec"] == {"requests": 3}
+
+
+def test_objects_of_one_namespace_or_all(kube: Kube, api: FakeApi) -> None:
+    """A list is of a namespace, or of all, and each item says what it is."""
+    api.put(named("Service/a/x"), named("Service/b/x"), named("Pod/a/x"))
+
+    assert [s["metadata"]["namespace"] for s in kube.objects("Service")] == ["a", "b"]
+    (found,) = kube.objects("Service", "b")
+    assert (found["kind"], found["apiVersion"]) == ("Service", "v1")
+    assert kube.objects("Service", "c") == []
+    assert kube.objects("Node") == []
+
+
+def test_objects_by_label(kube: Kube, api: FakeApi) -> None:
+    """The selector is the server's to apply, all of it."""
+    labels = {"app": "ratings", "version": "v1"}
+    api.put(named("Service/a/x", metadata={"labels": labels}), named("Service/a/y", metadata={"labels": {"app": "ratings"}}))
+
+    assert [s["metadata"]["name"] for s in kube.objects("Service", labels="app=ratings,version=v1")] == ["x"]
+
+
+def test_pods_on_their_way_out_are_left_out(kube: Kube, api: FakeApi) -> None:
+    """A pod being deleted is no pod to send to."""
+    leaving = pod("default/old", labels={"app": "x"})
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
+    api.put(leaving, pod("default/new", labels={"app": "x"}))
+
+    assert [p["metadata"]["name"] for p in kube.pods("default", "app=x")] == ["new"]
+
+
+# -- apply, patch, delete ------------------------------------------------------------------------------------------
+
+
+def test_apply_is_server_side_and_in_our_name(kube: Kube, api: FakeApi) -> None:
+    """Documents are applied in order, as one field manager, without force."""
+    kube.apply([ROUTE, POLICY])
+
+    first, second = api.asked("PATCH")
+    assert first.path.endswith("/namespaces/default/httproutes/ratings")
+    assert second.path.endswith("/namespaces/default/backendtrafficpolicies/limit")
+    assert first.query == {"fieldManager": "mesh-e2e"}
+    assert first.headers["content-type"] == "application/apply-patch+yaml"
+    assert api.objects["HTTPRoute/default/ratings"] == ROUTE
+
+
+def test_applying_again_is_fine(kube: Kube, api: FakeApi) -> None:
+    """What we applied we may change."""
+    kube.apply([POLICY])
+    kube.apply([POLICY | {"spec": {"requests": 5}}])
+
+    assert api.objects["BackendTrafficPolicy/default/limit"]["spec"] == {"requests": 5}
+
+
+def test_conflict_names_the_manager_and_the_field(kube: Kube, api: FakeApi) -> None:
+    """Somebody else's field is not taken; who owns which is told."""
+    api.put(POLICY, manager="argocd")
+
+    with pytest.raises(Conflict) as caught:
+        kube.apply([POLICY | {"spec": {"requests": 5}}])
+
+    assert "BackendTrafficPolicy/default/limit" in str(caught.value)
+    assert 'conflict with "argocd": .spec.requests' in str(caught.value)
+    assert "change its values instead" in caught.value.remedy
+    assert api.objects["BackendTrafficPolicy/default/limit"]["spec"] == {"requests": 3}
+
+
+def test_force_takes_the_field_over(kube: Kube, api: FakeApi) -> None:
+    """Told to, apply takes a field over."""
+    api.put(POLICY, manager="argocd")
+
+    kube.apply([POLICY | {"spec": {"requests": 5}}], force=True)
+
+    assert api.asked("PATCH")[0].query["force"].lower() == "true"
+    assert api.objects["BackendTrafficPolicy/default/limit"]["spec"] == {"requests": 5}
+
+
+def test_invalid_object_is_refused_in_the_servers_words(kube: Kube, api: FakeApi) -> None:
+    """A 422 is quoted."""
+    api.refuse("PATCH", "httproutes", 422, 'HTTPRoute "ratings" is invalid: spec.rules: Too many: 17')
+
+    with pytest.raises(Refused, match=r"HTTPRoute/default/ratings: 422 HTTPRoute \"ratings\" is invalid: spec\.rules: Too"):
+        kube.apply([ROUTE])
+
+
+def test_first_refusal_ends_an_apply(kube: Kube, api: FakeApi) -> None:
+    """What comes after a refused document is not applied."""
+    api.refuse("PATCH", "httproutes", 422, "no")
+
+    with pytest.raises(Refused):
+        kube.apply([ROUTE, POLICY])
+
+    assert api.objects == {}
+
+
+def test_apply_to_a_namespace_that_is_not_there_says_which(kube: Kube, api: FakeApi) -> None:
+    """The server's own word on what is missing is kept: here it is not the object."""
+    api.refuse("PATCH", "httproutes", 404, 'namespaces "default" not found')
+
+    with pytest.raises(Missing, match='namespaces "default" not found'):
+        kube.apply([ROUTE])
+
+
+def test_patch_merges_and_deletes(kube: Kube, api: FakeApi) -> None:
+    """A merge patch changes what it names; None deletes a field; the rest stays."""
+    api.put(named("Service/default/x", metadata={"labels": {"a": "1", "b": "2"}}))
+
+    found = kube.patch("Service/default/x", {"metadata": {"labels": {"a": None, "c": "3"}}})
+
+    assert found["metadata"]["labels"] == {"b": "2", "c": "3"}
+    (sent,) = api.asked("PATCH")
+    assert sent.headers["content-type"] == "application/merge-patch+json"
+
+
+def test_delete_is_in_reverse_order_and_only_what_is_there(kube: Kube, api: FakeApi) -> None:
+    """What was applied last goes first; what is not there, or of no known kind, is no error."""
+    api.put(ROUTE, POLICY, named("Service/default/kept"))
+    api.kinds -= {"SecurityPolicy"}
+
+    kube.delete([ROUTE, "Service/default/none", "SecurityPolicy/default/none", ref("BackendTrafficPolicy/default/limit")])
+
+    assert list(api.objects) == ["Service/default/kept"]
+    gone = [seen.path.rsplit("/", 1)[-1] for seen in api.asked("DELETE")]
+    assert gone == ["limit", "none", "ratings"]
+
+
+def test_delete_waits_until_it_is_gone(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """An object with a finalizer is awaited until its controller let go of it."""
+    api.put(ROUTE | {"metadata": {**ROUTE["metadata"], "finalizers": ["gateway.envoyproxy.io"]}})
+    looks: list[str] = []
+
+    def let_go(key: str) -> None:
+        looks.append(key)
+        if len(looks) == 4:
+            del api.objects[key]
+
+    api.on_get = let_go
+    kube.delete([ROUTE])
+
+    assert len(looks) == 4
+    assert api.objects == {}
+
+
+def test_delete_that_does_not_end_names_the_finalizers(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """What holds an object is told when time runs out."""
+    api.put(ROUTE | {"metadata": {**ROUTE["metadata"], "finalizers": ["held.by/somebody"]}})
+
+    with pytest.raises(NotReady, match=r"HTTPRoute/default/ratings is gone: .*held\.by/somebody"):
+        kube.delete([ROUTE])
+
+    assert clock.slept >= timeouts.DELETE - 1
+
+
+def test_delete_need_not_wait(kube: Kube, api: FakeApi) -> None:
+    """Told so, it asks for the deletion and goes on."""
+    api.put(ROUTE | {"metadata": {**ROUTE["metadata"], "finalizers": ["held"]}})
+
+    kube.delete([ROUTE], gone=False)
+
+    assert api.asked("GET", "httproutes/") == []
+
+
+def test_delete_outlives_a_moment_without_the_server(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A server that is away for a moment does not leave things behind: deleting twice does no harm."""
+    api.put(ROUTE, POLICY)
+    api.refuse("DELETE", "backendtrafficpolicies", 503, "apiserver is shutting down", times=2)
+
+    kube.delete([ROUTE, POLICY])
+
+    assert api.objects == {}
+
+
+# -- a server that is away, or wrong -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
+def test_server_in_trouble_is_unavailable(kube: Kube, api: FakeApi, code: int) -> None:
+    """What speaks of the server and not of our request is worth another try."""
+    api.put(ROUTE)
+    api.refuse("GET", "httproutes/", code, "etcdserver: leader changed")
+
+    with pytest.raises(ApiUnavailable, match=f"HTTPRoute/default/ratings: {code} etcdserver: leader changed"):
+        kube.get("HTTPRoute/default/ratings")
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 405, 422])
+def test_refusal_is_quoted(kube: Kube, api: FakeApi, code: int) -> None:
+    """A no is a no, in the server's words."""
+    api.refuse("GET", "httproutes/", code, "user cannot get resource")
+
+    with pytest.raises(Refused, match=f"{code} user cannot get resource"):
+        kube.get("HTTPRoute/default/ratings")
+
+
+def test_trouble_during_discovery_is_unavailable(kube: Kube, api: FakeApi) -> None:
+    """The first contact is judged like any other."""
+    api.refuse("GET", "/version", 503, "starting")
+
+    with pytest.raises(ApiUnavailable, match="discovery: 503 starting"):
+        kube.get("HTTPRoute/default/ratings")
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    """A port where nobody listens is a server that did not answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        file = tmp_path / "kubeconfig"
+        file.write_text(yaml.safe_dump(kubeconfig(f"http://127.0.0.1:{free.getsockname()[1]}", "fake")))
+
+    with pytest.raises(ApiUnavailable, match="the API server did not answer"):
+        Kube(file, "fake").get("Node/x")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda kube: kube.get("HTTPRoute/default/ratings"),
+        lambda kube: kube.objects("HTTPRoute"),
+        lambda kube: kube.apply([ROUTE]),
+        lambda kube: kube.patch("HTTPRoute/default/ratings", {}),
+        lambda kube: kube.delete([ROUTE]),
+        lambda kube: kube.logs("default", "x", "app"),
+        lambda kube: kube.version(),
+    ],
+    ids=["get", "objects", "apply", "patch", "delete", "logs", "version"],
+)
+def test_every_request_is_bounded(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
+    """A server that takes a request and never answers holds up no call."""
+    kube.find("HTTPRoute/default/ratings")
+    monkeypatch.setattr(timeouts, "API", 0.02)
+    monkeypatch.setattr(timeouts, "DELETE", 0.1)
+    for method in ("GET", "PATCH", "DELETE"):
+        api.hang(method, "", 1.5)
+
+    with pytest.raises((ApiUnavailable, NotReady)):
+        act(kube)
+
+
+def test_discovery_is_bounded(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very first request has its bound as well."""
+    monkeypatch.setattr(timeouts, "API", 0.02)
+    api.hang("GET", "", 1.5)
+
+    with pytest.raises(ApiUnavailable):
+        kube.get("Node/x")
+
+
+@pytest.mark.parametrize("page", ["<html>router login</html>", "null", "[]", '{"groups": 3}'])
+def test_server_that_is_not_kubernetes(kube: Kube, api: FakeApi, page: str) -> None:
+    """Whatever else listens there, the error is one sentence of ours."""
+    api.page = page
+
+    with pytest.raises(ApiUnavailable):
+        kube.get("Node/x")
+
+
+def test_connection_cut_in_the_middle(tmp_path: Path) -> None:
+    """A server that hangs up without a word did not answer."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        file = tmp_path / "kubeconfig"
+        file.write_text(yaml.safe_dump(kubeconfig(f"http://127.0.0.1:{server.getsockname()[1]}", "fake")))
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        with pytest.raises(ApiUnavailable):
+            Kube(file, "fake").get("Node/x")
+
+
+# -- kubeconfig ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "just text",
+        "[]",
+        "{}",
+        "a: [",
+        "\x00",
+        "\udcff\udcfe",
+        "contexts: 3",
+        "contexts: [{name: fake}]",
+        "{contexts: [{name: fake, context: {cluster: c, user: u}}], clusters: [], users: []}",
+        "{contexts: [{name: fake, context: {cluster: c, user: u}}], clusters: [{name: c}], users: [{name: u}]}",
+        yaml.safe_dump(kubeconfig("http://127.0.0.1:1", "another")),
+    ],
+)
+def test_wrong_kubeconfig_is_bad_input(tmp_path: Path, text: str | None) -> None:
+    """A kubeconfig that is missing, damaged, or without the context is bad input with what to do."""
+    file = tmp_path / "kubeconfig"
+    if text is not None:
+        file.write_bytes(text.encode(errors="surrogateescape"))
+
+    with pytest.raises(BadInput) as caught:
+        Kube(file, "fake").get("Node/x")
+
+    assert f"kubeconfig {file}, context 'fake'" in str(caught.value)
+    assert "get-contexts" in caught.value.remedy
+    assert caught.value.exit_code == 2
+
+
+def test_kubeconfig_is_read_for_exec_too(tmp_path: Path) -> None:
+    """A program in a pod is run through the same file."""
+    with pytest.raises(BadInput):
+        Kube(tmp_path / "none", "fake").run("default", "x", "app", ["true"], within=1)
+
+
+# -- logs, version, threads ----------------------------------------------------------------------------------------
+
+
+def test_log_of_a_container(kube: Kube, api: FakeApi) -> None:
+    """The text comes as it is, of this run of the container or the one before."""
+    api.logs = {("default", "x", "envoy"): "{a}\n{b}\n", ("default", "x", "envoy", "previous"): "crashed\n"}
+
+    assert kube.logs("default", "x", "envoy") == "{a}\n{b}\n"
+    assert kube.logs("default", "x", "envoy", previous=True) == "crashed\n"
+    with pytest.raises(Missing, match="log of default/x/app"):
+        kube.logs("default", "x", "app")
+
+
+def test_log_since_asks_for_rather_more(kube: Kube, api: FakeApi) -> None:
+    """The API counts whole seconds back from now: what is asked for reaches before the moment, never after it."""
+    api.logs = {("default", "x", "envoy"): ""}
+
+    kube.logs("default", "x", "envoy", since=datetime.now(UTC) - timedelta(seconds=10))
+    kube.logs("default", "x", "envoy", since=datetime.now(UTC) + timedelta(seconds=60))
+    kube.logs("default", "x", "envoy")
+
+    asked = [seen.query.get("sinceSeconds") for seen in api.asked("GET", "/log")]
+    assert asked[0] in ("12", "13")
+    assert asked[1:] == ["1", None]
+
+
+def test_version(kube: Kube) -> None:
+    """The server's version is its gitVersion."""
+    assert kube.version() == "v1.34.4"
+
+
+def test_threads_have_their_own_client(kube: Kube, api: FakeApi, caplog: pytest.LogCaptureFixture) -> None:
+    """Many threads use one Kube at once; the client library has nothing to complain of."""
+    api.put(ROUTE)
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: kube.get("HTTPRoute/default/ratings"), range(32)))
+
+    assert found == [ROUTE] * 32
+    assert caplog.records == []
+
+
+def test_nothing_is_kept_outside_our_folders(
+    kube: Kube, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discovery is not cached on disk, where the next cluster on this address would find it."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+
+    kube.find("HTTPRoute/default/ratings")
+
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_our_errors_are_ours() -> None:
+    """Everything that the API may come to is a HarnessError: one sentence, no traceback."""
+    assert all(issubclass(error, HarnessError) for error in (ApiUnavailable, Conflict, Missing, Refused))

@@ -1,0 +1,89 @@
+"""Programs run in pods over a websocket, as the API server speaks it."""
+
+import pytest
+
+import harness.kube.exec
+from harness.errors import Unjudged
+from harness.kube import ApiUnavailable, Kube
+from tests.fakes.api import Exec, FakeApi
+
+
+def test_output_and_status_come_apart(kube: Kube, api: FakeApi) -> None:
+    """Both streams and the status are the program's own; its words reach it unchanged."""
+    told: list[list[str]] = []
+
+    def execute(argv: list[str]) -> Exec:
+        told.append(argv)
+        return Exec("out\n", "err\n", 0)
+
+    api.execute = execute
+    ended = kube.run("default", "client", "curl", ["curl", "--header", "a: b c", "$HOME"], within=5)
+
+    assert (ended.code, ended.stdout, ended.stderr) == (0, "out\n", "err\n")
+    assert told == [["curl", "--header", "a: b c", "$HOME"]]
+    (seen,) = api.asked("GET", "/exec")
+    assert seen.path == "/api/v1/namespaces/default/pods/client/exec"
+    assert seen.query["container"] == "curl"
+
+
+def test_status_of_a_program_that_failed_is_an_answer(kube: Kube, api: FakeApi) -> None:
+    """A status other than 0 is no error of ours."""
+    api.execute = lambda _: Exec("", "curl: (7) refused", 7)
+
+    ended = kube.run("default", "client", "curl", ["curl"], within=5)
+
+    assert (ended.code, ended.stderr) == (7, "curl: (7) refused")
+
+
+def test_much_output_is_whole(kube: Kube, api: FakeApi) -> None:
+    """Output of many frames, cut in the middle of characters, is put together."""
+    text = "".join(f"{n} é\n" for n in range(20_000))
+    api.execute = lambda _: Exec(text)
+
+    assert kube.run("default", "client", "curl", ["curl"], within=5).stdout == text
+
+
+def test_stream_that_breaks_is_unjudged(kube: Kube, api: FakeApi) -> None:
+    """Without a word on the program's end nothing is known of what it did."""
+    api.execute = lambda _: Exec("half an ans", code=None)
+
+    with pytest.raises(Unjudged, match="curl in default/client/curl: the stream broke before its end"):
+        kube.run("default", "client", "curl", ["curl"], within=5)
+
+
+def test_program_that_does_not_end_is_unjudged(kube: Kube, api: FakeApi) -> None:
+    """Out of time, nothing is known of what it did either."""
+    api.execute = lambda _: Exec("begun", hang=True)
+
+    with pytest.raises(Unjudged, match=r"did not end within 0\.2s"):
+        kube.run("default", "client", "curl", ["curl"], within=0.2)
+
+
+def test_pod_that_is_not_there(kube: Kube, api: FakeApi) -> None:
+    """A handshake that is refused is told, with the server's status."""
+    api.refuse("GET", "/exec", 404, "pods not found")
+
+    with pytest.raises(ApiUnavailable, match="exec in default/client/curl: .*404"):
+        kube.run("default", "client", "curl", ["curl"], within=5)
+
+
+def test_interrupt_during_the_handshake_is_an_interrupt(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client library turns Ctrl-C into an ordinary failure, which a wait would take for "not yet": we do not."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kubernetes.stream.ws_client.create_websocket", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        kube.run("default", "client", "curl", ["curl"], within=5)
+
+
+def test_exec_does_not_spoil_other_calls(kube: Kube, api: FakeApi) -> None:
+    """After a stream the same Kube still asks in the ordinary way."""
+    api.execute = lambda _: Exec("x")
+
+    kube.run("default", "client", "curl", ["curl"], within=5)
+
+    assert kube.objects("Pod") == []
+    assert harness.kube.exec.Ended(0, "", "").code == 0

@@ -1,0 +1,248 @@
+"""Version sets: what is known to be impossible is refused, and every image follows from the set."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import BadInput
+from harness.objects import manifests
+from harness.versions import FILE, VersionSet, load, minor
+from tests.recordings.shapes import fuzz
+
+MANIFESTS = FILE.parent / "manifests"
+FILES = [file for file in sorted(MANIFESTS.glob("*/*.yaml")) if file.parent.name != "values"]  # those are charts
+SETS = sorted(load().sets)
+RAW: dict[str, Any] = yaml.safe_load(FILE.read_text())
+
+
+def written(folder: Path, **changes: Any) -> Path:
+    """A versions.yaml with the default set changed so."""
+    raw = yaml.safe_load(FILE.read_text())
+    row = raw["sets"][raw["default"]]
+    for key, value in changes.items():
+        if value is None:
+            del row[key]
+        else:
+            row[key] = value
+    file = folder / "versions.yaml"
+    file.write_text(yaml.safe_dump(raw))
+    return file
+
+
+@pytest.mark.parametrize("name", ["", *SETS])
+def test_every_set_can_be_picked(name: str) -> None:
+    """Each row of the matrix is possible by what is known; no name is the default."""
+    row = load().pick(name)
+
+    assert row.name == (name or RAW["default"])
+
+
+def test_unknown_set_names_the_known() -> None:
+    """A misspelt set is told which there are."""
+    with pytest.raises(BadInput) as caught:
+        load().pick("istio-1.29")
+
+    assert "no version set is named 'istio-1.29'" in str(caught.value)
+    assert all(name in caught.value.remedy for name in SETS)
+    assert caught.value.exit_code == 2
+
+
+def test_default_that_is_no_set(tmp_path: Path) -> None:
+    """A default that names nothing is refused like any other name."""
+    file = written(tmp_path)
+    file.write_text(file.read_text().replace(f"default: {RAW['default']}", "default: gone"))
+
+    with pytest.raises(BadInput, match="'gone'"):
+        load(file).pick()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"kubernetes": "1.29.0"}, r"Istio 1\.29\.1 runs on Kubernetes 1\.30 to 1\.35, not on 1\.29\.0"),
+        ({"kubernetes": "1.36.0"}, r"Istio 1\.29\.1 runs on Kubernetes 1\.30 to 1\.35, not on 1\.36\.0"),
+        ({"kubernetes": "1.31.9"}, r"Envoy Gateway 1\.7\.5 runs on Kubernetes 1\.32 to 1\.35, not on 1\.31\.9"),
+        ({"gateway_api": {"bundle": "1.4.1", "channel": "standard"}}, "needs the experimental channel"),
+        ({"gateway_api": {"bundle": "1.3.0", "channel": "experimental"}}, r"needs the Gateway API bundle 1\.4\.1"),
+        ({"istio": "1.99.0"}, r"Istio 1\.99 is unknown here \(known: 1\.27, "),
+        ({"envoy_gateway": "2.0.0"}, r"Envoy Gateway 2\.0 is unknown here \(known: 1\.5, "),
+    ],
+)
+def test_impossible_sets_say_why(tmp_path: Path, changes: dict[str, Any], why: str) -> None:
+    """A set that cannot work is refused before anything is made, with the reason and where to change it."""
+    with pytest.raises(BadInput, match=rf"cannot work: .*{why}") as caught:
+        load(written(tmp_path, **changes)).pick()
+
+    assert "versions.yaml" in caught.value.remedy
+
+
+def test_all_reasons_are_told(tmp_path: Path) -> None:
+    """A set wrong in several ways is told all of them at once."""
+    file = written(tmp_path, kubernetes="1.20.0", gateway_api={"bundle": "1.0.0", "channel": "standard"})
+
+    with pytest.raises(BadInput) as caught:
+        load(file).pick()
+
+    assert str(caught.value).count(";") == 3
+
+
+@pytest.mark.parametrize("kubernetes", ["1.32.0", "1.35.9"])
+def test_ends_of_a_range_are_within_it(tmp_path: Path, kubernetes: str) -> None:
+    """The lowest and the highest minor are supported ones."""
+    assert load(written(tmp_path, kubernetes=kubernetes)).pick().kubernetes == kubernetes
+
+
+def test_impossible_set_does_not_keep_others_from_use(tmp_path: Path) -> None:
+    """Only the set that is asked for must be possible."""
+    file = written(tmp_path, istio="1.99.0")
+
+    other = next(name for name in SETS if name != RAW["default"])
+    assert load(file).pick(other).name == other
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"istio": 1.30}, "istio"),  # YAML's own trap: 1.30 is the number 1.3
+        ({"istio": "1.30"}, "istio"),
+        ({"kubernetes": "v1.34.4"}, "kubernetes"),
+        ({"kubernetes": None}, "kubernetes"),
+        ({"istoi": "1.29.1"}, "istoi"),
+        ({"ratelimit": 12345678}, "ratelimit"),
+        ({"ratelimit": "abc"}, "ratelimit"),
+        ({"gateway_api": {"bundle": "1.4.1", "channel": "nightly"}}, r"gateway_api\.channel"),
+        ({"gateway_api": "1.4.1"}, "gateway_api"),
+        ({"redis": ["6.0.6"]}, "redis"),
+    ],
+)
+def test_wrong_field_is_named(tmp_path: Path, changes: dict[str, Any], where: str) -> None:
+    """A field that is missing, unknown or of a wrong shape is named with what stands there."""
+    with pytest.raises(BadInput, match=rf"versions\.yaml: sets\.{RAW['default']}\.{where}: .*\(got "):
+        load(written(tmp_path, **changes))
+
+
+def test_minor_that_yaml_took_for_a_number(tmp_path: Path) -> None:
+    """An unquoted 1.30 among the limits is the number 1.3: refused, not mistaken for a version."""
+    file = tmp_path / "versions.yaml"
+    file.write_text(FILE.read_text().replace('"1.29": ["1.30", "1.35"]', '"1.29": [1.30, 1.35]'))
+
+    with pytest.raises(BadInput, match=r"limits\.istio\.1\.29\.0: .*\(got 1\.3\)"):
+        load(file)
+
+
+def test_hash_of_digits_only_is_no_number(tmp_path: Path) -> None:
+    """An unquoted hash such as 07777777 would be read as an octal number: it is refused."""
+    file = tmp_path / "versions.yaml"
+    file.write_text(FILE.read_text().replace("ratelimit: f2fb1577", "ratelimit: 07777777"))
+
+    with pytest.raises(BadInput, match="ratelimit"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "is missing"),
+        ("sets: [", "is not YAML"),
+        ("", "has no `sets`"),
+        ("[]", "has no `sets`"),
+        ("sets: [a]", "has no `sets`"),
+        ("sets: {a: }", "has no `sets`"),
+        ("sets: {a: text}", "has no `sets`"),
+        ("default: a", "Field required"),
+        ("{default: a, sets: {}, limits: {istio: {}, envoy_gateway: {}}, more: 1}", "more: Extra inputs"),
+        ("when: 2026-99-99", "is not YAML"),
+        ("\udcff", "is not YAML"),
+    ],
+)
+def test_malformed_file_is_bad_input(tmp_path: Path, text: str | None, why: str) -> None:
+    """A file that is missing or damaged is one clear sentence."""
+    file = tmp_path / "versions.yaml"
+    if text is not None:
+        file.write_bytes(text.encode(errors="surrogateescape"))
+
+    with pytest.raises(BadInput, match=why):
+        load(file)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_images_are_named_once(name: str) -> None:
+    """No two roles share an image, and each image has its registry and tag."""
+    images = list(load().sets[name].images.values())
+
+    assert len(set(images)) == len(images)
+    assert all(image.split("/")[0].count(".") and ":" in image.rsplit("/", 1)[-1] for image in images), images
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_every_manifest_can_be_pinned(file: Path, name: str) -> None:
+    """Every image of every manifest is one of the set's."""
+    images = load().sets[name].images.values()
+
+    documents = manifests.pinned(manifests.read(file), images)
+
+    assert set(manifests.images(documents)) <= set(images)
+
+
+def test_base_manifests_run_images() -> None:
+    """The test above has something to look at."""
+    found = [image for file in (MANIFESTS / "base").glob("*.yaml") for image in manifests.images(manifests.read(file))]
+
+    assert len(found) >= 8
+
+
+@pytest.mark.parametrize(
+    ("istio", "hub", "charts"),
+    [
+        ("1.29.1", "docker.io/istio", "oci://gcr.io/istio-release/charts"),
+        ("1.30.0", "registry.istio.io/release", "oci://registry.istio.io/release/charts"),
+        ("1.31.2", "registry.istio.io/release", "oci://registry.istio.io/release/charts"),
+        ("2.0.0", "registry.istio.io/release", "oci://registry.istio.io/release/charts"),
+    ],
+)
+def test_istio_moved_with_1_30(istio: str, hub: str, charts: str) -> None:
+    """Up to 1.29 images and charts come from the old places, from 1.30 on from Istio's own registry."""
+    row = load().pick().model_copy(update={"istio": istio})
+
+    assert row.istio_hub == hub
+    assert row.images["pilot"] == f"{hub}/pilot:{istio}-distroless"
+    assert row.images["bookinfo-ratings-v1"].startswith(f"{hub}/examples-bookinfo-ratings-v1:")
+    assert row.charts["ztunnel"].reference == f"{charts}/ztunnel"
+    assert row.charts["gateway-helm"].reference == "oci://docker.io/envoyproxy/gateway-helm"
+
+
+def test_charts_have_the_file_names_helm_gives_them() -> None:
+    """`helm pull` writes name-version.tgz; Envoy Gateway's versions begin with v."""
+    charts = load().pick("istio-1.29-eg-1.7").charts
+
+    assert charts["base"].archive == "base-1.29.1.tgz"
+    assert charts["gateway-helm"].archive == "gateway-helm-v1.7.5.tgz"
+    assert set(charts) == {"base", "cni", "istiod", "ztunnel", "gateway-helm"}
+
+
+def test_node_image_follows_kubernetes_unless_named() -> None:
+    """The kind node image is that of the Kubernetes version, or the one the set names."""
+    row = load().pick()
+
+    assert row.node == f"kindest/node:v{row.kubernetes}"
+    assert row.model_copy(update={"node_image": "mine:1"}).node == "mine:1"
+
+
+def test_summary_names_the_row() -> None:
+    """One line holds every version that matters."""
+    row: VersionSet = load().pick()
+
+    assert [v for v in (row.kubernetes, row.istio, row.envoy_gateway, row.gateway_api.bundle) if v not in row.summary] == []
+
+
+@fuzz
+@given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))
+def test_minors_compare_as_numbers(major: int, second: int, patch: int) -> None:
+    """1.10 comes after 1.9, whatever the patch."""
+    assert minor(f"{major}.{second}.{patch}") == (major, second)
+    assert minor(f"{major}.{second}.{patch}") < minor(f"{major}.{second + 1}.0")
