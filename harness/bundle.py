@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -19,6 +20,7 @@ from harness.errors import BadInput, CommandFailed
 from harness.versions import VersionSet
 
 INDEX = "bundle.yaml"
+NOT_SO_SHAPED = (KeyError, ValueError, TypeError, AttributeError)  # what reading another's JSON comes to
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -57,17 +59,18 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
     """The bundle in a folder, if it holds all that the version set needs.
 
     Raises:
-        BadInput: it is no bundle, or something is missing; all that is missing is named, before anything starts.
+        BadInput: it is no bundle, or something is missing or not what was indexed; all of it is named, before
+            anything starts.
     """
     file = folder / INDEX
     try:
         index = Index.model_validate(yaml.safe_load(file.read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BadInput(
             f"{folder} is no bundle: it has no {INDEX}",
             remedy=f"`make bundle BUNDLE={folder}` makes one, `mesh-e2e bundle --index {folder}` indexes a folder",
         ) from None
-    except (yaml.YAMLError, pydantic.ValidationError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: pydantic's, and of bytes that are no text
         raise BadInput(f"{file}: {' '.join(str(error).split())[:300]}") from None
     missing = [f"chart {c.archive}" for c in versions.charts.values() if not (folder / "charts" / c.archive).is_file()]
     for image in versions.images.values():
@@ -78,6 +81,15 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
         raise BadInput(
             f"bundle {folder} lacks {len(missing)} of what version set {versions.name} needs: " + ", ".join(missing),
             remedy="`mesh-e2e images` lists all; add archives and run `mesh-e2e bundle --index` again",
+        )
+    entries = [index.charts.get(chart.archive) for chart in versions.charts.values()]
+    entries += [index.images[image] for image in versions.images.values()]
+    held = {entry.file: entry for entry in entries if entry is not None}  # one archive may hold many images
+    changed = [file for file, entry in held.items() if _entry(folder, folder / file) != entry]
+    if changed:
+        raise BadInput(
+            f"bundle {folder}: not what was indexed: {', '.join(changed)}",
+            remedy=f"if that is meant, run `mesh-e2e bundle --index {folder}` again",
         )
     return Bundle(folder, index)
 
@@ -113,9 +125,9 @@ def references(archive: Path) -> list[str]:
                 held = json.load(tar.extractfile("manifest.json") or _no_file())
                 return [full(tag) for image in held for tag in image.get("RepoTags") or []]
             held = json.load(tar.extractfile("index.json") or _no_file())
-            annotations = [m.get("annotations", {}) for m in held["manifests"]]
+            annotations = [m.get("annotations") or {} for m in held["manifests"]]
             return [full(a["io.containerd.image.name"]) for a in annotations if "io.containerd.image.name" in a]
-    except (tarfile.TarError, KeyError, ValueError, OSError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError, *NOT_SO_SHAPED) as error:
         raise BadInput(f"{archive} is no image archive: {error}") from None
 
 

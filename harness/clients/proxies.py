@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -84,6 +85,7 @@ class Envoy:
                 lambda lines: wanted <= set(lines),
                 what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
                 within=timeouts.LOG_LINE,
+                every=0.15,
                 transient=(ApiUnavailable,),
                 show=lambda lines: f"lines of {len(lines)} of them",
             )
@@ -117,6 +119,7 @@ class Envoy:
             bool,
             what=f"a line of Gateway {self.gateway} about any of {len(answers)} requests",
             within=timeouts.LOG_LINE,
+            every=0.15,
             transient=(ApiUnavailable,),
             show=lambda lines: f"{len(lines)} lines",
         )
@@ -176,6 +179,7 @@ class Ztunnels:
                 bool,
                 what=f"ztunnel's line of {what}",
                 within=timeouts.LOG_LINE,
+                every=0.15,
                 transient=(ApiUnavailable,),
                 show=lambda lines: f"{len(lines)} such lines",
             )
@@ -253,6 +257,14 @@ class Istiod:
         return {f"{s.name}{dict(s.labels)}": s.value for s in rejects}
 
 
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The limiter's counters, over all its rules: requests it was asked about, and those it refused."""
+
+    hits: float
+    over_limit: float
+
+
 class Limiter:
     """The rate-limit service: its rules and its counters."""
 
@@ -287,23 +299,23 @@ class Limiter:
         found = [s for s in prometheus.samples(text) if s.name.startswith(f"ratelimit_service_rate_limit_{name}")]
         return sum(sample.value for sample in found)
 
-    def settled(self, name: str) -> float:
-        """A counter that stood still for LIMITER_SETTLED seconds: nothing that was sent before is still uncounted.
+    def settled(self) -> Counters:
+        """Its counters, once they stood still for LIMITER_SETTLED seconds: nothing sent before is still uncounted.
 
         Raises:
-            Unjudged: it never stood still.
+            Unjudged: they never stood still.
         """
-        readings: list[tuple[float, float]] = []
+        readings: list[tuple[float, Counters]] = []
 
         def still() -> bool:
             now = time.monotonic()
-            readings.append((now, self.counted(name)))
-            recent = [value for at, value in readings if now - at <= timeouts.LIMITER_SETTLED]
-            return now - readings[0][0] >= timeouts.LIMITER_SETTLED and len(set(recent)) == 1
+            readings.append((now, Counters(self.counted("total_hits"), self.counted("over_limit"))))
+            recent = {counters for at, counters in readings if now - at <= timeouts.LIMITER_SETTLED}
+            return now - readings[0][0] >= timeouts.LIMITER_SETTLED and len(recent) == 1
 
         try:
-            until(still, bool, what=f"the limiter's {name} stands still", within=timeouts.LIMITER_COUNTERS, every=0.4)
+            until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)
         except NotReady as error:
             raise Unjudged(str(error)) from error
-        ledger.saw("limiter counters", f"{name} is {readings[-1][1]:g}")
+        ledger.saw("limiter counters", f"{readings[-1][1]}")
         return readings[-1][1]

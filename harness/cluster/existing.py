@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,7 @@ from harness.cluster.protocol import Release
 from harness.command import which
 from harness.errors import BadInput
 from harness.helm import Helm
-from harness.kube import ApiUnavailable, Kube
+from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.kubectl import port_forward
 from harness.objects.manifests import Document
 from harness.settings import ClusterKind, Settings
@@ -34,7 +35,10 @@ class ExistingCluster:
         self.kubeconfig, self.context = file, settings.context
         self.name = settings.context
         self._installs, self._kubectl = settings.install, settings.kubectl_bin
-        self._home = state.folder(settings.state, "existing", "".join(c if c.isalnum() else "-" for c in self.name))
+        # The marks of our releases lie there: contexts of one name in two files (kubeadm names all alike) are two clusters.
+        told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
+        readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
+        self._home = state.folder(settings.state, "existing", f"{readable}-{told}")
         self._version = ""
 
     @property
@@ -47,7 +51,7 @@ class ExistingCluster:
             which("helm")
         try:
             self._version = Kube(self.kubeconfig, self.context).version()
-        except ApiUnavailable as error:
+        except (ApiUnavailable, Missing, Refused) as error:
             raise BadInput(
                 f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
             ) from error

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import yaml
@@ -16,7 +16,7 @@ from filelock import FileLock
 from harness import progress, state, timeouts
 from harness.cluster.protocol import Release
 from harness.command import run, which
-from harness.errors import BadInput, CommandFailed
+from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
 from harness.kubectl import port_forward
 from harness.objects.manifests import Document
@@ -49,17 +49,20 @@ class KindCluster:
             which(program)
         _docker_answers()
         with FileLock(self._home / "lock"):
-            self._record()
-            if self.name in self._clusters():
+            there = self.name in self._clusters()
+            self._refuse(there)
+            if there:
+                self._record()
                 self._reuse()
             else:
+                _image_is_there(self._image)
+                self._record()  # before it is made: what a killed run leaves half made is found by its record
                 self._make()
 
     def _clusters(self) -> list[str]:
         return run([self._kind, "get", "clusters"], within=30).stdout.split()
 
     def _make(self) -> None:
-        _image_is_there(self._image)
         config = self._home / "kind.yaml"
         config.write_text(yaml.safe_dump(_config(self._workers)))
         argv = [self._kind, "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
@@ -71,20 +74,26 @@ class KindCluster:
         progress.note(f"kind cluster {self.name} is there already: reused")
         run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=30)
 
-    def _record(self) -> None:
-        old = [r for r in state.records(self._state) if (r.kind, r.name) == (self.kind, self.name)]
-        if self.name in self._clusters() and not old:
+    def _refuse(self, there: bool) -> None:
+        old = self._recorded()
+        if there and not old:
             raise BadInput(
                 f"a kind cluster named {self.name} is there, but this harness did not make it",
                 remedy="choose another name (CLUSTER_NAME=…), or CLUSTER=existing to test it as it is",
             )
-        if old and old[0].alive and old[0].pid != os.getpid():
+        if old and _anothers(old):
             raise BadInput(
-                f"kind cluster {self.name} is in use by process {old[0].pid}",
+                f"kind cluster {self.name} is in use by process {old.pid}",
                 remedy="wait for that run, or choose another name (CLUSTER_NAME=…)",
             )
-        made = old[0].made if old and old[0].alive else time.time()
+
+    def _record(self) -> None:
+        old = self._recorded()
+        made = old.made if old and old.alive else time.time()
         state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made))
+
+    def _recorded(self) -> state.Record | None:
+        return next((r for r in state.records(self._state) if (r.kind, r.name) == (self.kind, self.name)), None)
 
     def load_images(self, archives: Sequence[Path]) -> None:
         nodes = run([self._kind, "get", "nodes", "--name", self.name], within=30).stdout.split()
@@ -131,13 +140,23 @@ class KindCluster:
     def gather(self, into: Path) -> None:
         try:
             run([self._kind, "export", "logs", str(into / "kind"), "--name", self.name], within=timeouts.GATHER)
-        except CommandFailed as failed:
-            (into / "kind-export-failed.txt").write_text(str(failed))
+        except (HarnessError, OSError) as failed:
+            with suppress(OSError):
+                (into / "kind-export-failed.txt").write_text(str(failed))
 
     def delete(self) -> None:
+        # Whoever called `create` calls this too, also after a refusal: what was refused is not ours to delete.
+        recorded = self._recorded()
+        if recorded is None or _anothers(recorded):
+            return
         run([self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=120)
         self.kubeconfig.unlink(missing_ok=True)
         state.forget(self._state, self.kind, self.name)
+
+
+def _anothers(record: state.Record) -> bool:
+    """Whether another process that still runs made it, and has not left it to `make clean`."""
+    return record.alive and not record.kept and record.pid != os.getpid()
 
 
 def _wants(node: str, nodes: Sequence[str], archive: Path) -> bool:

@@ -45,13 +45,12 @@ class Counted:
 @pytest.fixture(scope="module")
 def counted(limited, ingress, limiter):
     """Three callers send the same between two readings of counters that stand still."""
-    hits, refused = limiter.settled("total_hits"), limiter.settled("over_limit")
+    before = limiter.settled()
     named = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
     admin = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
     nameless = ingress.in_turn(get("/productpage"), QUOTA + 3)
-    return Counted(
-        named, admin, nameless, limiter.settled("total_hits") - hits, limiter.settled("over_limit") - refused
-    )
+    after = limiter.settled()
+    return Counted(named, admin, nameless, after.hits - before.hits, after.over_limit - before.over_limit)
 
 
 def test_nobody_is_limited_before(control):

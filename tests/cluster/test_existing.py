@@ -1,0 +1,278 @@
+"""Somebody's cluster: by its context's exact name, looked at before anything else, little touched."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import timeouts, versions
+from harness.cluster.choose import choose
+from harness.cluster.existing import ExistingCluster
+from harness.cluster.kind import KindCluster
+from harness.cluster.protocol import Release
+from harness.errors import BadInput, CommandFailed
+from harness.settings import Settings
+from tests.fakes.api import FakeApi
+from tests.fakes.programs import Programs
+
+BASE = Release("base", "oci://x/base", "1.29.1", "istio-system", {"a": 1})
+pytestmark = pytest.mark.usefixtures("own_world")
+
+
+@pytest.fixture(autouse=True)
+def tools(programs: Programs) -> Programs:
+    """What an existing cluster takes."""
+    programs.have("kubectl", "helm")
+    programs.answer("helm", "version", out="v4.0.0")
+    programs.answer("helm", "list", out="[]")
+    return programs
+
+
+@pytest.fixture
+def asked(settings: Settings, api: FakeApi, tmp_path: Path) -> dict[str, Any]:
+    """What is asked for: the fake server's context."""
+    return {"cluster": "existing", "kubeconfig": api.kubeconfig(tmp_path / "theirs"), "context": "fake"}
+
+
+def existing(settings: Settings, asked: dict[str, Any], **changes: object) -> ExistingCluster:
+    """That cluster."""
+    return ExistingCluster(settings.model_copy(update=asked | changes))
+
+
+def releases(tools: Programs, *names: str) -> None:
+    """What helm lists."""
+    listed = [dict(zip(("namespace", "name"), n.split("/"), strict=True), chart="x", status="deployed") for n in names]
+    tools.answer("helm", "list", out=json.dumps(listed))
+
+
+def test_context_must_be_named(settings: Settings, asked: dict[str, Any]) -> None:
+    """The current context is never assumed."""
+    with pytest.raises(BadInput, match="chosen by its context's exact name") as caught:
+        existing(settings, asked, context="")
+
+    assert "CONTEXT=name" in caught.value.remedy
+
+
+def test_kubeconfig_must_be_there(settings: Settings, asked: dict[str, Any], tmp_path: Path) -> None:
+    """A missing file is named; without one the user's own is meant."""
+    with pytest.raises(BadInput, match=r"kubeconfig .*gone is not there"):
+        existing(settings, asked, kubeconfig=tmp_path / "gone")
+    with pytest.raises(BadInput, match=r"home/\.kube/config is not there"):
+        existing(settings, asked, kubeconfig=None)
+
+
+def test_cluster_is_looked_at_and_nothing_is_made(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
+    """Creating asks for the version, and changes nothing."""
+    cluster = existing(settings, asked)
+
+    cluster.create()
+
+    assert cluster.facts() == {"context": "fake", "kubernetes": "v1.34.4", "installs": "false"}
+    assert {seen.method for seen in api.requests} == {"GET"}
+    assert (cluster.kind, cluster.name, cluster.context) == ("existing", "fake", "fake")
+
+
+def test_unknown_context_is_bad_input(settings: Settings, asked: dict[str, Any]) -> None:
+    """A misspelt context is told, with how to list them; the current one is not taken instead."""
+    with pytest.raises(BadInput, match="context 'fakes'") as caught:
+        existing(settings, asked, context="fakes").create()
+
+    assert "get-contexts" in caught.value.remedy
+
+
+def test_unreachable_server_is_bad_input(
+    settings: Settings, asked: dict[str, Any], api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not answer is told before anything is made."""
+    monkeypatch.setattr(timeouts, "API", 0.02)
+    api.hang("GET", "", 1)
+
+    with pytest.raises(BadInput, match=r"context fake: .*did not answer") as caught:
+        existing(settings, asked).create()
+
+    assert caught.value.exit_code == 2
+    assert "reachable from here" in caught.value.remedy
+
+
+@pytest.mark.parametrize("code", [401, 403, 503])
+def test_server_that_refuses_us_is_bad_input(settings: Settings, asked: dict[str, Any], api: FakeApi, code: int) -> None:
+    """Credentials that ran out are the asker's to renew."""
+    api.refuse("GET", "", code, "Unauthorized")
+
+    with pytest.raises(BadInput, match=f"{code} Unauthorized"):
+        existing(settings, asked).create()
+
+
+def test_something_else_at_that_address_is_bad_input(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
+    """A server that is not Kubernetes is told."""
+    api.page = "<html>"
+
+    with pytest.raises(BadInput, match="no Kubernetes API at http://127"):
+        existing(settings, asked).create()
+
+
+@pytest.mark.parametrize(("install", "program"), [(False, "kubectl"), (True, "helm")])
+def test_missing_program_is_bad_input(
+    settings: Settings, asked: dict[str, Any], tools: Programs, install: bool, program: str
+) -> None:
+    """kubectl is needed in any case, helm only to install."""
+    tools.lose(program)
+
+    with pytest.raises(BadInput, match=f"`{program}`"):
+        existing(settings, asked, install=install).create()
+
+
+def test_helm_is_not_needed_to_look(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """Without INSTALL helm may be missing."""
+    tools.lose("helm")
+
+    existing(settings, asked).create()
+
+
+def test_nothing_is_installed_unless_told_to(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """Without INSTALL no release is touched."""
+    cluster = existing(settings, asked)
+
+    cluster.install(BASE)
+    cluster.uninstall(BASE)
+    cluster.delete()
+
+    assert tools.calls("helm") == []
+
+
+def test_told_to_it_installs(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """With INSTALL a release is put in, at the named context."""
+    existing(settings, asked, install=True).install(BASE)
+
+    made = tools.call("helm", "upgrade")
+    assert made.argv[2] == "base"
+    assert made.after("--kube-context") == "fake"
+    assert made.env["KUBECONFIG"] == str(asked["kubeconfig"])
+
+
+def test_release_that_is_not_ours_is_refused(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """A release that somebody installed is neither upgraded nor taken away."""
+    releases(tools, "istio-system/base")
+    cluster = existing(settings, asked, install=True)
+
+    with pytest.raises(BadInput, match="release istio-system/base is there, and not by us"):
+        cluster.install(BASE)
+    cluster.uninstall(BASE)
+
+    assert tools.calls("helm", "upgrade") == []
+    assert tools.calls("helm", "uninstall") == []
+
+
+def test_release_of_the_name_elsewhere_is_another(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """Names are whole: base in another namespace, or base-2 here, is no base."""
+    releases(tools, "other/base", "istio-system/base-2")
+
+    existing(settings, asked, install=True).install(BASE)
+
+    assert tools.calls("helm", "upgrade")
+
+
+def test_what_we_installed_is_ours_in_the_next_run(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """A release left by a killed run is upgraded, and taken away."""
+    existing(settings, asked, install=True).install(BASE)
+    releases(tools, "istio-system/base")
+    cluster = existing(settings, asked, install=True)
+
+    cluster.install(BASE)
+    cluster.uninstall(BASE)
+
+    assert len(tools.calls("helm", "upgrade")) == 2
+    assert tools.call("helm", "uninstall").argv[1:4] == ["base", "--namespace", "istio-system"]
+
+
+def test_release_is_uninstalled_once(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """What was taken away is no longer ours."""
+    cluster = existing(settings, asked, install=True)
+    cluster.install(BASE)
+
+    cluster.uninstall(BASE)
+    cluster.uninstall(BASE)
+
+    assert len(tools.calls("helm", "uninstall")) == 1
+
+
+def test_failed_install_is_ours_to_take_away(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """A release that helm left half made is uninstalled all the same."""
+    tools.answer("helm", "upgrade", code=1, err="Error: context deadline exceeded")
+    cluster = existing(settings, asked, install=True)
+
+    with pytest.raises(CommandFailed):
+        cluster.install(BASE)
+    cluster.uninstall(BASE)
+
+    assert tools.calls("helm", "uninstall")
+
+
+def test_failed_uninstall_stays_ours(settings: Settings, asked: dict[str, Any], tools: Programs) -> None:
+    """A release that could not be taken away is still known to be ours."""
+    cluster = existing(settings, asked, install=True)
+    cluster.install(BASE)
+    tools.answer("helm", "uninstall", code=1, err="Error: Kubernetes cluster unreachable")
+
+    with pytest.raises(CommandFailed):
+        cluster.uninstall(BASE)
+    releases(tools, "istio-system/base")
+
+    existing(settings, asked, install=True).install(BASE)
+    assert len(tools.calls("helm", "upgrade")) == 2
+
+
+def test_same_context_name_in_another_file_is_another_cluster(
+    settings: Settings, asked: dict[str, Any], tools: Programs, api: FakeApi, tmp_path: Path
+) -> None:
+    """Marks of releases are of one cluster: kubeadm calls every cluster's context the same."""
+    existing(settings, asked, install=True).install(BASE)
+    releases(tools, "istio-system/base")
+    other = existing(settings, asked, install=True, kubeconfig=api.kubeconfig(tmp_path / "other"))
+
+    with pytest.raises(BadInput, match="not by us"):
+        other.install(BASE)
+
+
+def test_contexts_that_look_alike_are_different(
+    settings: Settings, asked: dict[str, Any], tools: Programs, api: FakeApi, tmp_path: Path
+) -> None:
+    """a/b and a-b are two contexts, and names may be long."""
+    one = existing(settings, asked, install=True, context="arn:aws:eks/prod")
+    one.install(BASE)
+    releases(tools, "istio-system/base")
+
+    with pytest.raises(BadInput, match="not by us"):
+        existing(settings, asked, install=True, context="arn-aws-eks-prod").install(BASE)
+    existing(settings, asked, context="x" * 400)
+
+
+def test_nodes_are_not_ours(settings: Settings, asked: dict[str, Any], tools: Programs, tmp_path: Path) -> None:
+    """No image is loaded and no node's log taken; that is written down."""
+    cluster = existing(settings, asked)
+
+    cluster.load_images([tmp_path / "x.tar"])
+    cluster.gather(tmp_path)
+
+    assert tools.calls() == []
+    assert "context fake" in (tmp_path / "existing.txt").read_text()
+    assert cluster.cannot_judge == {}
+
+
+def test_choice_is_the_settings(settings: Settings, asked: dict[str, Any]) -> None:
+    """Each kind of cluster is had by its name; nothing is made by choosing."""
+    row = versions.load().pick()
+
+    assert isinstance(choose(settings.model_copy(update=asked), row), ExistingCluster)
+    assert isinstance(choose(settings, row), KindCluster)
+
+
+def test_extra_that_is_not_installed_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulated cluster without its packages is bad input with what to install."""
+    monkeypatch.setitem(__import__("sys").modules, "harness.cluster.emulated", None)
+
+    with pytest.raises(BadInput, match=r"emulated cluster lacks") as caught:
+        choose(settings.model_copy(update={"cluster": "emulated"}), versions.load().pick())
+
+    assert "mesh-e2e[emulated]" in caught.value.remedy
