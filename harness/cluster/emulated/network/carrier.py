@@ -1,0 +1,204 @@
+"""Carries one connection from a pod to a pod, as ztunnel or kube-proxy would, and reports each side of it.
+
+Between two enrolled pods the connection really goes through <destination pod IP>:15008, where either the
+destination's ztunnel answers, or whoever else holds that port (finding 1). What is said there stands for HBONE's
+CONNECT; there is no TLS, identities are known by address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.cluster.emulated.network import flow as lines
+from harness.cluster.emulated.network.addresses import hidden
+from harness.cluster.emulated.network.flow import Flow
+from harness.cluster.emulated.network.model import HBONE_PORT, Workload
+from harness.cluster.emulated.network.routing import NoRoute, Route, State
+from harness.cluster.emulated.network.splice import Conn, dial, splice
+
+_OWN_PORTS = range(19000, 19004)  # of Envoy Gateway's proxies: no PROXY header is read there
+_OK = b"200\n"
+
+
+class Observer(Protocol):
+    """Who hears of connections: ztunnel, which keeps books and writes lines."""
+
+    def opened(self, flow: Flow) -> None: ...
+
+    def closed(self, flow: Flow) -> None:
+        """Called once for each opened flow, with `error` set if it failed."""
+
+    def failed(self, workload: Workload, src: str, dst: str, error: str) -> None:
+        """ztunnel had nowhere to send a connection of this workload."""
+
+
+@dataclass(slots=True)
+class Carrier:
+    """`up(workload)` is whether that pod's ztunnel proxy runs; `plaintext` and `bypass` are faults (see routing)."""
+
+    state: State
+    observer: Observer
+    up: Callable[[Workload], bool]
+    plaintext: Callable[[], set[str]]
+    bypass: Callable[[], set[str]]
+
+    async def accept(self, client: Conn) -> None:
+        """A connection to a pod's, Service's or node's address, from whoever dialled it."""
+        src_ip = client.peer.rpartition(":")[0]
+        ip, port = client.writer.get_extra_info("sockname")[:2]
+        src = self.state.workloads.get(src_ip)
+        if src and src.enrolled and not self.up(src):
+            client.reset()  # redirected to a ztunnel that is not there
+            return
+        try:
+            if src and src.enrolled:
+                await self._outbound(client, src, ip, port)
+            else:
+                await self._plain(client, src, self.state.direct(ip, port), [])
+        except NoRoute as nowhere:
+            if src and src.enrolled:
+                self.observer.failed(src, client.peer, f"{ip}:{port}", str(nowhere))
+            client.reset()
+
+    async def _outbound(self, client: Conn, src: Workload, ip: str, port: int) -> None:
+        route = self.state.captured(ip, port, plaintext=self.plaintext(), bypass=self.bypass())
+        service = route.service.hostname if route.service else None
+        flow = Flow("outbound", src, client.peer, src, f"{route.to.ip}:{route.port}", route.to, service=service)
+        if route.hbone is None:
+            await self._plain(client, src, route, [flow])
+            return
+        flow.dst_addr, flow.hbone_addr, flow.mtls = f"{route.to.ip}:{HBONE_PORT}", route.hbone, True
+        self.observer.opened(flow)
+        try:
+            server = await self._connect(src, client.peer, route)
+        except OSError as error:
+            flow.error = _words(error)
+            client.reset()
+            self.observer.closed(flow)
+            return
+        await self._join(client, server, [flow])
+
+    async def _connect(self, src: Workload, src_addr: str, route: Route) -> Conn:
+        """HBONE: asks whoever holds the pod's port 15008 to be led on.
+
+        Raises:
+            OSError: nobody there, or not a ztunnel, or it says no.
+        """
+        server = await dial(src.ip, (route.to.ip, HBONE_PORT))
+        asked = {"to": route.hbone, "port": route.port, "client": src_addr}
+        asked["service"] = route.service.hostname if route.service else None
+        answer = b""
+        try:
+            server.writer.write(json.dumps(asked).encode() + b"\n")
+            answer = await server.reader.readline()
+            if answer == _OK:
+                return server
+        finally:
+            if answer != _OK:
+                server.reset()
+        raise OSError(f"http status: {answer.decode().strip()}" if answer else lines.TLS_EOF)
+
+    async def inbound(self, client: Conn, pod: Workload) -> None:
+        """A connection to an enrolled pod's port 15008, which its ztunnel holds."""
+        try:
+            asked = json.loads(await client.reader.readline())
+            target, port, src_addr = str(asked["to"]), int(asked["port"]), str(asked["client"])
+        except (ValueError, KeyError, OSError):
+            client.reset()  # not another ztunnel: its TLS handshake would fail
+            return
+        src = self.state.workloads.get(client.peer.rpartition(":")[0])
+        service = self.state.inbound_service(pod, port, asked.get("service"))
+        flow = Flow("inbound", pod, client.peer, src, f"{pod.ip}:{HBONE_PORT}", pod, target, service, mtls=True)
+        self.observer.opened(flow)
+        if not self.state.accepts(pod, target):
+            await self._refuse(client, flow, "400 Bad Request", f"ip mismatch: {target.rpartition(':')[0]} != {pod.ip}")
+            return
+        try:
+            server = await self._reach(pod, port, src_addr, client)
+        except OSError as error:
+            await self._refuse(client, flow, "503 Service Unavailable", f"connection failed: {_words(error)}")
+            return
+        client.writer.write(_OK)
+        await self._join(client, server, [flow])
+
+    async def _refuse(self, client: Conn, flow: Flow, status: str, error: str) -> None:
+        flow.error = error
+        with contextlib.suppress(OSError):
+            client.writer.write(f"{status}\n".encode())
+            await client.close()
+        self.observer.closed(flow)
+
+    async def _plain(self, client: Conn, src: Workload | None, route: Route, flows: list[Flow]) -> None:
+        """Without HBONE: by kube-proxy, or by the source's ztunnel to a pod that is not enrolled."""
+        if route.to.enrolled:
+            if not self.up(route.to):
+                client.reset()
+                return
+            called = route.service.hostname if route.service else None
+            service = self.state.inbound_service(route.to, route.port, called)
+            at = f"{route.to.ip}:{route.port}"
+            flows.append(Flow("inbound", route.to, client.peer, src, at, route.to, service=service))
+        for flow in flows:
+            self.observer.opened(flow)
+        try:
+            server = await self._reach(route.to, route.port, client.peer, client)
+        except OSError as error:
+            client.reset()
+            for flow in flows:
+                flow.error = f"connection failed: {_words(error)}"
+                self.observer.closed(flow)
+            return
+        await self._join(client, server, flows)
+
+    async def _reach(self, pod: Workload, port: int, src_addr: str, client: Conn) -> Conn:
+        """Opens the pod's app, from the caller's address; Envoy is told the address that was dialled (PROXY)."""
+        source_ip = client.peer.rpartition(":")[0]
+        server = await dial(source_ip, (hidden(pod.ip), port))
+        if is_proxy(pod) and port not in _OWN_PORTS:
+            src_ip, _, src_port = src_addr.rpartition(":")
+            server.writer.write(f"PROXY TCP4 {src_ip} {pod.ip} {src_port} {port}\r\n".encode())
+        return server
+
+    async def _join(self, client: Conn, server: Conn, flows: list[Flow]) -> None:
+        def count(up: int, down: int) -> None:
+            for flow in flows:
+                outbound = flow.direction == "outbound"
+                flow.sent += up if outbound else down
+                flow.received += down if outbound else up
+
+        try:
+            await splice(client, server, count)
+        except OSError as error:
+            for flow in flows:
+                flow.error = _words(error)
+        except asyncio.CancelledError:  # ztunnel was killed: it writes nothing any more
+            flows.clear()
+            raise
+        finally:
+            for flow in flows:
+                self.observer.closed(flow)
+
+
+def is_proxy(workload: Workload) -> bool:
+    """Whether the pod is one of Envoy Gateway's proxies (its labels say so)."""
+    labels = workload.labels
+    return (
+        labels.get("app.kubernetes.io/managed-by") == "envoy-gateway"
+        and labels.get("app.kubernetes.io/component") == "proxy"
+    )
+
+
+def _words(error: OSError) -> str:
+    """An error as ztunnel (Rust) words it."""
+    if error.errno is None:
+        return str(error)
+    if isinstance(error, ConnectionResetError):
+        return lines.RESET
+    if isinstance(error, ConnectionRefusedError):
+        return f"io error: Connection refused (os error {error.errno})"
+    return f"io error: {error.strerror} (os error {error.errno})"

@@ -1,0 +1,60 @@
+"""Tells the network what the objects say by now: ztunnel first, then the limiter, then the proxies."""
+
+from __future__ import annotations
+
+import logging
+
+from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
+from harness.cluster.emulated.dataplane import DataPlane
+from harness.cluster.emulated.network.model import ServiceEntry, Workload
+from harness.cluster.emulated.programs import Surroundings
+
+_log = logging.getLogger(__name__)
+
+
+class Telling:
+    """`pushes` counts how often the ztunnels were told something new."""
+
+    def __init__(self, dataplane: DataPlane, envoy_gateway: EnvoyGateway, around: Surroundings) -> None:
+        self._dataplane, self._envoy_gateway, self._around = dataplane, envoy_gateway, around
+        self._told: tuple[list[Workload], list[ServiceEntry]] | None = None
+        self.pushes = 0
+
+    async def tell(self, problems: dict[str, str]) -> bool:
+        """Tells all of them; what one could not take is written into `problems`. False: try again later."""
+        told = True
+        # Workloads first: who binds port 15008 first has it, and ztunnel has it in the real cluster (finding 1).
+        for who, act in (("ztunnel", self._ztunnel), ("limiter", self._limiters), ("proxies", self._proxies)):
+            try:
+                await act()
+            except Exception as error:  # noqa: BLE001  # told in /emulated/state and the log: one must not stop the others
+                if problems.get(who) != repr(error):
+                    _log.exception("%s", who)
+                problems[who] = repr(error)
+                told = False
+            else:
+                problems.pop(who, None)
+        return told
+
+    async def _ztunnel(self) -> None:
+        told = (self._dataplane.workloads(), self._dataplane.services())
+        if told == self._told:
+            return
+        await self._around.ztunnel.set_workloads(told[0])
+        await self._around.ztunnel.set_services(told[1])
+        self._told = told
+        self.pushes += 1
+
+    async def _limiters(self) -> None:
+        rules = self._dataplane.limits() if self._around.limiters else []
+        for one in self._around.limiters.values():
+            if one.limiter:
+                one.limiter.set_rules(rules)
+
+    async def _proxies(self) -> None:
+        if not self._envoy_gateway.active:
+            return  # proxies keep what they were told last
+        managed = self._envoy_gateway.managed()
+        for where, envoy in list(self._around.envoys.items()):
+            if where in managed:
+                await envoy.process.apply(self._dataplane.xds(managed[where]))

@@ -1,0 +1,72 @@
+"""The Bookinfo apps, called over the emulated network."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.cluster.emulated.network.bookinfo import App
+from harness.errors import BadInput
+from tests.cluster.emulated.network import mesh as m
+
+
+def test_productpage_asks_the_others_with_its_callers_headers(tmp_path: Path) -> None:
+    """x-request-id and user-agent go all the way to ratings."""
+
+    async def check() -> None:
+        async with m.mesh(tmp_path) as mesh:
+            for name in ("productpage", "details", "reviews", "ratings"):
+                mesh.pod(name)
+                mesh.service(name, name)
+            await mesh.sync()
+            await mesh.ztunnel.start("one")
+            for name in ("productpage", "details", "ratings"):
+                await mesh.app(f"{name}-v1", name)
+            await mesh.app("reviews-v3", "reviews")
+            url = f"http://{mesh.services['productpage'].vip}:9080/productpage"
+
+            async with mesh.get(None, url, x_request_id="r-1", user_agent="e2e/r-1") as answer:
+                assert answer.status == 200
+                assert 'color="red"' in await answer.text()
+            assert all(list(app.requests_seen) == ["r-1"] for app in mesh.apps.values())
+
+            await mesh.apps["ratings"].stop()
+            async with mesh.get(None, url) as answer:
+                assert answer.status == 200
+                assert "Ratings service is currently unavailable" in await answer.text()
+            await mesh.apps["reviews"].stop()
+            async with mesh.get(None, url) as answer:
+                assert answer.status == 200
+                assert "product reviews are currently unavailable" in await answer.text()
+
+    asyncio.run(check())
+
+
+def test_v_delayed_answers_half_of_its_calls_late(tmp_path: Path) -> None:
+    """cli/hey-baseline-v-delayed.txt: two groups, nothing in between, all 200."""
+
+    async def check() -> None:
+        async with m.mesh(tmp_path) as mesh:
+            mesh.pod("ratings")
+            mesh.service("ratings", "ratings")
+            await mesh.sync()
+            await mesh.ztunnel.start("one")
+            await mesh.app("ratings-v1", "ratings", env={"SERVICE_VERSION": "v-delayed"}, slow_seconds=0.6)
+
+            async def timed() -> float:
+                began = time.monotonic()
+                async with mesh.ratings(None) as answer:
+                    assert answer.status == 200
+                return time.monotonic() - began
+
+            took = await asyncio.gather(*(timed() for _ in range(60)))
+            slow = sum(one >= 0.6 for one in took)
+            assert 10 <= slow <= 50
+
+    asyncio.run(check())
+
+
+def test_service_version_that_is_not_played_is_refused() -> None:
+    with pytest.raises(BadInput, match="v-unhealthy"):
+        App("ratings-v1", "127.9.0.2", resolve=str, log=print, env={"SERVICE_VERSION": "v-unhealthy"})

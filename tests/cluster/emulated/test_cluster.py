@@ -1,0 +1,221 @@
+"""The whole emulated cluster, a process of its own with real Envoys, carries the article's flow and can be broken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import versions
+from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
+from harness.cluster.emulated import EmulatedCluster
+from harness.cluster.protocol import Release
+from harness.errors import SetupFailed
+from harness.kube import Kube, Missing, Refused
+from harness.objects.manifests import pinned, read
+from harness.settings import Settings
+from harness.stack import topology
+from harness.stack.install import install
+from harness.stack.releases import MANIFESTS
+from harness.traffic import get, unique
+from harness.wait import until
+
+RATINGS = get("http://ratings:9080/ratings/0")
+
+
+def settings(state: Path, name: str) -> Settings:
+    return Settings(cluster="emulated", cluster_name=name, state=state)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def emulated(state: Path) -> Iterator[EmulatedCluster]:
+    """The article's stack with ingress and waypoint, marked as the state that resets go back to."""
+    picked = versions.load().pick()
+    made = EmulatedCluster(settings(state, "emulated-test"), picked)
+    made.create()
+    try:
+        kube = Kube(made.kubeconfig, made.context)
+        install(made, kube, picked, None)
+        apply(kube, "ingress/gateway.yaml", "waypoint/gateway_binding.yaml", "waypoint/ratings.yaml")
+        topology.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
+        topology.gateway(kube, "waypoint", "ratings")
+        topology.bind(kube, "ratings", "waypoint")
+        made.mark()
+        yield made
+    finally:
+        made.delete()
+
+
+@pytest.fixture(autouse=True)
+def anew(emulated: EmulatedCluster) -> Iterator[None]:
+    yield
+    emulated.reset()
+
+
+@pytest.fixture(scope="module")
+def kube_api(emulated: EmulatedCluster) -> Kube:
+    return Kube(emulated.kubeconfig, emulated.context)
+
+
+@pytest.fixture(scope="module")
+def mesh(kube_api: Kube) -> MeshClient:
+    return MeshClient(kube_api)
+
+
+@pytest.fixture(scope="module")
+def ingress(kube_api: Kube) -> IngressClient:
+    """By node port, on the node of the proxy."""
+    port = kube_api.get("Service/default/bookinfo-ingress")["spec"]["ports"][0]["nodePort"]
+    (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=bookinfo-ingress")
+    client = IngressClient(f"http://{pod['status']['hostIP']}:{port}", "node port")
+    topology.serves(client, "/productpage")
+    return client
+
+
+def apply(kube: Kube, *files: str) -> None:
+    images = versions.load().pick().images.values()
+    for file in files:
+        kube.apply(pinned(read(MANIFESTS / file), images))
+
+
+def test_pages_come_through_the_ingress_and_calls_through_the_waypoint(
+    ingress: IngressClient, mesh: MeshClient
+) -> None:
+    page, call = ingress.get(get("/productpage")), mesh.get(RATINGS)
+
+    assert (page.status, page.header("server")) == (200, "gunicorn")
+    assert (call.status, call.local.partition(":")[0]) == (200, mesh.ip)
+
+
+def test_breaker_refuses_all_and_none_once_it_is_gone(kube_api: Kube, mesh: MeshClient) -> None:
+    apply(kube_api, "circuit_breaker/ratings.yaml")
+    burst = until(lambda: mesh.at_once(RATINGS, 20), lambda got: 503 in got.statuses, what="refusal", within=10)
+    kube_api.delete(["BackendTrafficPolicy/default/circuit-breaker-btp"])
+
+    assert burst.statuses == [503] * 20
+    until(lambda: mesh.at_once(RATINGS, 20).statuses, lambda got: got == [200] * 20, what="recovery", within=10)
+
+
+@pytest.mark.parametrize(
+    ("fault", "parameters", "statuses"),
+    [
+        ("", {}, [200, 200, 200, 429]),
+        ("limit_off_by", {"by": 1}, [200, 200, 200, 200]),
+        ("limit_off_by", {"by": -1}, [200, 200, 429, 429]),
+        ("limiter_down", {}, [200, 200, 200, 200]),
+        ("not_enforced", {"policy": "productpage-rate-limiting"}, [200, 200, 200, 200]),
+    ],
+)
+def test_limit_and_its_faults(
+    emulated: EmulatedCluster,
+    kube_api: Kube,
+    ingress: IngressClient,
+    fault: str,
+    parameters: dict[str, object],
+    statuses: list[int],
+) -> None:
+    """Accepted in each case: what the caller gets tells them apart."""
+    if fault:
+        emulated.fault(fault, **parameters)
+    apply(kube_api, "rate_limit/per_user.yaml")
+
+    def attempt() -> list[int | None]:
+        return ingress.in_turn(get("/productpage", x_user_id=unique("caller")), 4).statuses
+
+    assert until(attempt, lambda got: got == statuses, what=f"{fault or 'no fault'}: {statuses}", within=8) == statuses
+
+
+def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
+    emulated: EmulatedCluster, kube_api: Kube, mesh: MeshClient
+) -> None:
+    kube_api.delete(["Gateway/default/waypoint"])
+    apply(kube_api, "waypoint/gateway_listener.yaml")
+    topology.gateway(kube_api, "waypoint", "ratings")
+    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="the listener form works", within=8)
+
+    emulated.fault("port_15008")
+
+    assert mesh.get(RATINGS).status is None
+    conditions = kube_api.get("Gateway/default/waypoint")["status"]["conditions"]
+    assert {one["status"] for one in conditions} == {"True"}
+    ready = [pod["status"]["containerStatuses"][0]["ready"] for pod in kube_api.pods("istio-system", "app=ztunnel")]
+    assert sorted(ready) == [False, True]
+    (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
+    kube_api.delete([f"Pod/default/{pod['metadata']['name']}"])
+    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=10)
+
+
+def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: Kube) -> None:
+    emulated.fault("image_missing", workload="reviews-v1")
+
+    def reasons() -> list[str]:
+        pods = kube_api.pods("default", "app=reviews,version=v1")
+        return [pod["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason", "") for pod in pods]
+
+    until(reasons, lambda got: got == ["ImagePullBackOff"], what="ImagePullBackOff", within=5)
+
+
+def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: Kube, ingress: IngressClient) -> None:
+    apply(kube_api, "rate_limit/per_user.yaml")
+    kube_api.delete(["HTTPRoute/default/ingress-bookinfo"])
+    started = time.monotonic()
+    emulated.reset()
+
+    assert time.monotonic() - started < 1
+    with pytest.raises(Missing):
+        kube_api.get("BackendTrafficPolicy/default/productpage-rate-limiting")
+    until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=3)
+
+
+def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_api: Kube) -> None:
+    route = kube_api.get("HTTPRoute/default/ratings")
+    redirect = [{"filters": [{"type": "RequestRedirect"}]}]
+    changed = {key: route[key] for key in ("apiVersion", "kind")}
+    changed |= {"metadata": {"name": "redirect", "namespace": "default"}, "spec": {"rules": redirect}}
+
+    with pytest.raises(Refused, match=r"spec\.rules\[0\]\.filters"):
+        kube_api.apply([changed])
+    with pytest.raises(SetupFailed, match="not emulated"):
+        emulated.install(Release("kiali", "oci://example.com/kiali", "1.0.0", "kiali"))
+    with pytest.raises(SetupFailed, match="known"):
+        emulated.fault("no_such_switch")
+    (pod,) = kube_api.pods("default", "app=mesh-client")
+    ended = kube_api.run("default", pod["metadata"]["name"], "curl", ["rm", "-rf", "/"], within=5)
+    assert (ended.code, "not emulated" in ended.stderr) == (126, True)
+
+
+def test_second_cluster_stands_beside_the_first_and_leaves_nothing(state: Path, emulated: EmulatedCluster) -> None:
+    other = EmulatedCluster(settings(state, "emulated-other"), versions.load().pick())
+    started = time.monotonic()
+    other.create()
+    assert time.monotonic() - started < 5  # 1 to 2 s on an idle machine
+    again = EmulatedCluster(settings(state, "emulated-other"), versions.load().pick())
+    again.create()
+
+    pid = other._call("GET", "/emulated/state")["pid"]
+    assert again.reused
+    assert again._call("GET", "/emulated/state")["pid"] == pid
+    other.delete()
+    other.delete()
+    assert not psutil.pid_exists(pid)
+    assert emulated._call("GET", "/emulated/state")["problems"] == {}
+
+
+def test_emulator_ends_with_its_folder_and_its_children_with_it(state: Path) -> None:
+    made = EmulatedCluster(settings(state, "emulated-gone"), versions.load().pick())
+    made.create()
+    try:
+        process = psutil.Process(made._call("GET", "/emulated/state")["pid"])
+        (made._home / "run" / "ready.json").unlink()
+        process.wait(timeout=5)
+    finally:
+        made.delete()

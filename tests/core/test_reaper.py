@@ -1,0 +1,92 @@
+"""`make clean`: everything with a record and without a process goes; nothing else does."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import reaper, state, versions
+from harness.settings import Settings
+from harness.state import Record
+from tests.fakes.programs import Programs
+
+ROW = versions.load().pick()
+GONE = 2**22 + 1
+
+
+@pytest.fixture(autouse=True)
+def tools(programs: Programs) -> Programs:
+    """kind with four clusters."""
+    programs.have("kind", "docker")
+    programs.clusters = ["left", "kept", "used", "somebodys"]
+    return programs
+
+
+def outcomes(settings: Settings) -> dict[str, str]:
+    """What became of each record."""
+    return {one.record.name: one.outcome for one in reaper.reap(settings, ROW)}
+
+
+def test_only_what_is_left_goes(settings: Settings, tools: Programs) -> None:
+    """A killed run's cluster goes, and one that was kept; one in use stays, and so does everybody else's."""
+    state.write(settings.state, Record("kind", "left", GONE, time.time()))
+    state.write(settings.state, Record("kind", "kept", os.getppid(), time.time(), kept=True))
+    state.write(settings.state, Record("kind", "used", os.getpid(), time.time()))
+
+    assert outcomes(settings) == {
+        "left": "gone", "kept": "gone", "used": f"in use by process {os.getpid()}: left alone",
+    }  # fmt: skip
+    assert tools.clusters == ["used", "somebodys"]
+    assert [r.name for r in state.records(settings.state)] == ["used"]
+
+
+def test_nothing_is_left(settings: Settings, tools: Programs) -> None:
+    """Without records nothing is touched."""
+    assert outcomes(settings) == {}
+    assert tools.calls() == []
+
+
+def test_one_failure_does_not_keep_the_others(settings: Settings, tools: Programs) -> None:
+    """What cannot be taken away is told, and stays recorded; the others go."""
+    for name in ("left", "used"):
+        state.write(settings.state, Record("kind", name, GONE, time.time()))
+    tools.answer("kind", "delete", "left", code=1, err="docker: permission denied")
+
+    seen = outcomes(settings)
+
+    assert seen["used"] == "gone"
+    assert seen["left"].startswith("not taken away: ")
+    assert "permission denied" in seen["left"]
+    assert [r.name for r in state.records(settings.state)] == ["left"]
+
+
+def test_missing_tool_is_told(settings: Settings, tools: Programs) -> None:
+    """Without kind its clusters cannot be taken away: said, not raised."""
+    tools.lose("kind")
+    state.write(settings.state, Record("kind", "left", GONE, time.time()))
+
+    assert outcomes(settings)["left"].startswith("not taken away: `kind` is not on PATH")
+
+
+def test_unreadable_record_is_reaped_by_its_folder(settings: Settings, tools: Programs) -> None:
+    """A damaged record is of a cluster of ours still."""
+    state.write(settings.state, Record("kind", "left", os.getpid(), time.time()))
+    (settings.state / "kind-left" / "record.json").write_text("{")
+
+    assert outcomes(settings) == {"left": "gone"}
+    assert "left" not in tools.clusters
+
+
+@pytest.mark.parametrize("folder", ["minikube-x", "x", "existing-prod"])
+def test_record_of_an_unknown_kind_is_told(settings: Settings, folder: str) -> None:
+    """A record that is of no cluster we know is told of; it ends nothing."""
+    path: Path = settings.state / folder
+    path.mkdir(parents=True)
+    (path / "record.json").write_text("{")
+    state.write(settings.state, Record("kind", "left", GONE, time.time()))
+
+    seen = outcomes(settings)
+
+    assert seen.pop("left") == "gone"
+    assert [outcome[:14] for outcome in seen.values()] == ["not taken away"]
