@@ -70,7 +70,7 @@ def _results(file: Path, tail: Sequence[str]) -> dict[str, Any]:
 
 
 def _print(out: Console, versions: VersionSet, found: dict[str, Any]) -> None:
-    stages = Table("stage", "seconds", title=f"{found['cluster']}  {versions.summary}", box=None)
+    stages = Table("stage", "seconds", title=f"{found['cluster']['kind']}  {versions.summary}", box=None)
     for stage in found["stages"]:
         stages.add_row(stage["name"], f"{stage['seconds'] or 0:.1f}")
     areas: dict[str, list[float]] = defaultdict(list)

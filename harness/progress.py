@@ -30,8 +30,14 @@ class Progress:
 
     stages: list[Stage] = field(default_factory=list)
     listeners: list[Callable[[Stage, str], None]] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _local: threading.local = field(default_factory=threading.local)
+
+    @property
+    def seconds(self) -> float:
+        """Since this process began to work."""
+        return time.monotonic() - self.began
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:

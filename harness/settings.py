@@ -41,6 +41,9 @@ class Settings(BaseSettings):
         description="records of what was made, for `make clean`",
     )
     delay_factor: float = Field(30.0, ge=1, description="emulated: measured propagation delays are divided by this")
+    patience: float = Field(1.0, gt=0, le=10, description="the bound of every wait is multiplied by this")
+    gather: bool = Field(True, description="gather diagnostics when something fails")
+    fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
 
 
 def read(**overrides: object) -> Settings:

@@ -12,6 +12,19 @@ from harness import progress
 from harness.errors import NotReady, Terminal
 
 T = TypeVar("T")
+_patience = 1.0
+
+
+def be_patient(factor: float) -> None:
+    """Every bound of this process is multiplied by `factor` from now on: more for a slow machine, less where what is
+    awaited is known to come soon or never (the emulated cluster under a planted fault)."""
+    global _patience
+    _patience = factor
+
+
+def patient(seconds: float) -> float:
+    """A bound or a dwell of harness/timeouts.py as it holds in this process."""
+    return seconds * _patience
 
 
 def until(
@@ -28,14 +41,14 @@ def until(
 ) -> T:
     """Observes until `want` holds, and returns what was observed then.
 
-    `within` and `every` are seconds. `hopeless` returns why an observation cannot heal, or None. Only the
-    exceptions in `transient` are taken for "not yet" (each is reported); any other ends the wait at once.
+    `within` and `every` are seconds, the first before `patient`. `hopeless` returns why an observation cannot heal, or
+    None. Only the exceptions in `transient` are taken for "not yet" (each is reported); any other ends the wait at once.
 
     Raises:
         NotReady: `within` ran out. It says what was awaited, how long, how many tries, what was last seen.
         Terminal: an observation was hopeless.
     """
-    started = time.monotonic()
+    started, within = time.monotonic(), patient(within)
     seen = "nothing"
 
     def attempt() -> T:

@@ -34,16 +34,19 @@ def answers(output: str, ids: Sequence[str]) -> Answers:
     """What curl wrote, as answers in the order of `ids`.
 
     Raises:
-        Unjudged: an id has no object, or what was written is not what curl writes: the send itself broke.
+        Unjudged: an id has no object or two, or what was written is not what curl writes: the send itself broke.
     """
     decoder, position, found = json.JSONDecoder(), 0, dict[str, Answer]()
     text = output.strip()
     while position < len(text):
         try:
             one, position = decoder.raw_decode(text, position)
-            found[one["id"]] = _answer(one)
-        except (ValueError, KeyError, TypeError) as error:
+            answer = _answer(one)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Unjudged(f"curl wrote no JSON at {position}: {text[position : position + 120]!r}") from error
+        if answer.id in found:
+            raise Unjudged(f"curl wrote two answers to request {answer.id}")
+        found[answer.id] = answer
         while position < len(text) and text[position].isspace():
             position += 1
     missing = [id_ for id_ in ids if id_ not in found]
@@ -56,7 +59,7 @@ def _answer(one: dict[str, Any]) -> Answer:
     said = one["curl"]
     status = int(said["response_code"]) or None
     return Answer(
-        id=one["id"],
+        id=str(one["id"]),
         status=status,
         headers={name.lower(): ", ".join(values) for name, values in one["headers"].items()},
         ms=float(said["time_total"]) * 1000,

@@ -13,6 +13,7 @@ from harness.errors import Unjudged
 from harness.traffic import Answer, Answers, Request, unique
 
 BODY_LIMIT = 20_000
+NO_LIMITS = httpx.Limits(max_connections=None)  # by its default the 101st of a burst waits for a connection
 
 
 class IngressClient:
@@ -45,7 +46,7 @@ class IngressClient:
     def _client(self) -> httpx.Client:
         return httpx.Client(
             base_url=self.base_url,
-            transport=self._transport or httpx.HTTPTransport(retries=0),
+            transport=self._transport or httpx.HTTPTransport(retries=0, limits=NO_LIMITS),
             timeout=httpx.Timeout(timeouts.HTTP, connect=timeouts.HTTP_CONNECT),
             trust_env=False,
             follow_redirects=False,
@@ -61,7 +62,7 @@ class IngressClient:
             with client.stream("GET", request.url, headers=headers) as response:
                 local = _local(response)
                 body = response.read().decode(errors="replace")
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # transport errors, and a body that is not what its headers say
             return Answer(id_, None, {}, _ms_since(started), error=f"{type(error).__name__}: {error}")
         return Answer(
             id_, response.status_code, dict(response.headers), _ms_since(started), body=body[:BODY_LIMIT], local=local

@@ -23,7 +23,7 @@ from harness.proxy import clusters, prometheus, rlconfig, stats
 from harness.proxy.config_dump import error_states, thresholds
 from harness.proxy.mesh_view import MeshView, view
 from harness.traffic import Answers
-from harness.wait import until
+from harness.wait import patient, until
 
 Json = dict[str, Any]
 
@@ -247,14 +247,19 @@ class Istiod:
         Raises:
             Unjudged: istiod counts no pushes at all: an absent counter would then prove nothing.
         """
-        (pod,) = self._kube.pods(self.NAMESPACE, self.LABELS)
-        found = prometheus.samples(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15014, "/metrics"))
+        pods = [pod["metadata"]["name"] for pod in self._kube.pods(self.NAMESPACE, self.LABELS)]
+        texts = [self._admin.get(self.NAMESPACE, pod, 15014, "/metrics") for pod in pods]
+        found = [sample for text in texts for sample in prometheus.samples(text)]
         pushes = sum(s.value for s in found if s.name == "pilot_push_triggers")
         if not pushes:
             raise Unjudged("istiod counts no pushes (pilot_push_triggers): no rejection would be counted either")
         ledger.saw("istiod counters", f"{pushes:g} pushes triggered")
-        rejects = [s for s in found if "reject" in s.name and s.name.startswith("pilot_") and s.value]
-        return {f"{s.name}{dict(s.labels)}": s.value for s in rejects}
+        rejects: dict[str, float] = {}
+        for s in found:
+            if "reject" in s.name and s.name.startswith("pilot_") and s.value:
+                name = f"{s.name}{dict(s.labels)}"
+                rejects[name] = rejects.get(name, 0) + s.value
+        return rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,8 +301,8 @@ class Limiter:
     def counted(self, name: str) -> float:
         """The sum of a counter over all its rules: "over_limit", "total_hits", "within_limit"; 0 when none is yet."""
         text = self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 19001, "/metrics")
-        found = [s for s in prometheus.samples(text) if s.name.startswith(f"ratelimit_service_rate_limit_{name}")]
-        return sum(sample.value for sample in found)
+        wanted = f"ratelimit_service_rate_limit_{name}"
+        return sum(s.value for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted)
 
     def settled(self) -> Counters:
         """Its counters, once they stood still for LIMITER_SETTLED seconds: nothing sent before is still uncounted.
@@ -306,12 +311,13 @@ class Limiter:
             Unjudged: they never stood still.
         """
         readings: list[tuple[float, Counters]] = []
+        dwell = patient(timeouts.LIMITER_SETTLED)
 
         def still() -> bool:
             now = time.monotonic()
             readings.append((now, Counters(self.counted("total_hits"), self.counted("over_limit"))))
-            recent = {counters for at, counters in readings if now - at <= timeouts.LIMITER_SETTLED}
-            return now - readings[0][0] >= timeouts.LIMITER_SETTLED and len(recent) == 1
+            recent = {counters for at, counters in readings if now - at <= dwell}
+            return now - readings[0][0] >= dwell and len(recent) == 1
 
         try:
             until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)

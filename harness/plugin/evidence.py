@@ -85,6 +85,8 @@ class Evidence:
     def gather(self, into: Path, why: str, *, always: bool = False) -> str:
         """Calls the gatherer, unless enough was gathered in this run. Returns what there is to say of it."""
         gatherer = self._config.stash.get(GATHERER, None)
+        if not settings_of(self._config).gather:
+            return "no diagnostics: none are wanted (E2E_GATHER)"
         if gatherer is None:
             return "no diagnostics: there was no cluster to gather from yet"
         if self._gathered >= FULL and not always:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import diagnostics, progress, timeouts, versions
+from harness import diagnostics, ledger, progress, timeouts, versions
 from harness.bundle import Bundle, open_for
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
@@ -57,7 +57,8 @@ def cluster(
 ) -> Iterator[Cluster]:
     """The cluster, made or found; taken away at the end as `keep` says, after the evidence was gathered."""
     made = choose(settings, version_set)
-    pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(made, into, why)
+    if settings.gather:
+        pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(made, into, why)
     try:
         with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
             made.create()
@@ -71,6 +72,17 @@ def cluster(
         else:
             with progress.stage(f"taking away cluster {made.name}"):
                 made.delete()
+
+
+@pytest.fixture(autouse=True)
+def judged_here(request: pytest.FixtureRequest) -> None:
+    """Skips a test marked `needs("capability")` where the cluster cannot judge it, with the cluster's own reason."""
+    marker = request.node.get_closest_marker("needs")
+    if marker is not None:
+        lacking = request.getfixturevalue("cluster").cannot_judge
+        for capability in marker.args:
+            if capability in lacking:
+                pytest.skip(f"{capability}: {lacking[capability]}")
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +169,7 @@ def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[In
         client = IngressClient(found.url, found.via)
         with progress.stage(f"first 200 through the ingress, by {found.via}"):
             topology.serves(client, "/productpage")
+            ledger.measured("run started to first 200", progress.PROGRESS.seconds, of=found.via)
         yield client
 
 

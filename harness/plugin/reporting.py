@@ -37,6 +37,9 @@ NAME = "mesh_e2e_reporting"
 @pytest.hookimpl(tryfirst=True)  # before the JUnit and Allure plugins read where to write
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "extended(feature): a claim beyond the article, reported under its feature")
+    config.addinivalue_line(
+        "markers", "needs(capability): what a cluster must be able to judge; else a skip, with reason"
+    )
     config.stash[FAILED] = False
     if not is_run(config) or hasattr(config, "workerinput"):
         return

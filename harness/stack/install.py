@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from harness import ledger, progress, timeouts
@@ -123,7 +123,11 @@ def run_side_by_side(work: Sequence[Step]) -> None:
 def _timed(step: Step) -> None:
     with progress.stage(step.name):
         started = time.monotonic()
-        step.act()
+        try:
+            step.act()
+        except Exception as error:
+            error.add_note(f"while installing: {step.name}")
+            raise
         ledger.measured(f"stack: {step.name}", time.monotonic() - started)
 
 
@@ -142,11 +146,10 @@ def standing(
     if foreign and not installs:
         for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS):
             ready.workload(kube, name, within=timeouts.STATUS)
-    try:
+    with ExitStack() as undoing:
+        if foreign and installs:
+            for release in releases(versions, None).values():
+                undoing.callback(cluster.uninstall, release)  # the last first, and each though another fails
         if installs or not foreign:
             install(cluster, kube, versions, bundle)
         yield
-    finally:
-        if foreign and installs:
-            for release in reversed(releases(versions, None).values()):
-                cluster.uninstall(release)

@@ -10,7 +10,7 @@ from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects.manifests import Document
 from harness.objects.refs import ref
 from harness.objects.workloads import Trouble, rolled_out, trouble
-from harness.wait import until
+from harness.wait import patient, until
 
 
 def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None:
@@ -20,7 +20,7 @@ def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None
         Terminal: a pod of it is in trouble that stood for TROUBLE_GRACE seconds: pod, container, image, message.
         NotReady: it did not roll out in time.
     """
-    since: dict[str, float] = {}
+    since: dict[tuple[str, str], float] = {}
 
     def look() -> tuple[bool, str, list[Trouble]]:
         try:
@@ -36,11 +36,12 @@ def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None
 
     def hopeless(seen: tuple[bool, str, list[Trouble]]) -> str | None:
         now = time.monotonic()
-        standing = {t.text.partition('"')[0]: t for t in seen[2]}
+        # By container, not by reason: kubelet tells of one failing pull as ErrImagePull and ImagePullBackOff in turn.
+        standing = {(t.pod, t.container): t for t in seen[2]}
         for key in set(since) - set(standing):
             del since[key]
         for key, one in standing.items():
-            if now - since.setdefault(key, now) >= timeouts.TROUBLE_GRACE:
+            if now - since.setdefault(key, now) >= patient(timeouts.TROUBLE_GRACE):
                 return one.text
         return None
 

@@ -7,7 +7,7 @@ import time
 from harness import ledger, timeouts
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects.conditions import Condition, Judgement, judge
-from harness.wait import until
+from harness.wait import patient, until
 
 FLICKER = 3.0  # a terminal reason counts once it has stood that long: it flickers while manifests are applied
 
@@ -34,7 +34,7 @@ def condition(
             first_terminal.clear()
             return None
         first_terminal.append(time.monotonic())
-        return seen.text if first_terminal[-1] - first_terminal[0] >= FLICKER else None
+        return seen.text if first_terminal[-1] - first_terminal[0] >= patient(FLICKER) else None
 
     return until(
         lambda: judge(kube.get(name), type, status=status, about=about),

@@ -1,5 +1,7 @@
 """The fakes' fixtures; every test here has a world of its own."""
 
+import socket
+
 import pytest
 
 from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
@@ -16,3 +18,11 @@ from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
 
 @pytest.fixture(autouse=True)
 def _own_world(own_world: None) -> None: ...
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

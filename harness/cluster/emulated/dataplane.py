@@ -14,7 +14,7 @@ from harness.cluster.emulated.controllers.envoy_gateway import BACKEND_POLICIES,
 from harness.cluster.emulated.controllers.gateways import valid_listeners
 from harness.cluster.emulated.controllers.istiod import Istiod, binding_port
 from harness.cluster.emulated.controllers.services import target_port
-from harness.cluster.emulated.network import translate
+from harness.cluster.emulated.network import spoil, translate
 from harness.cluster.emulated.network.model import Json, Limit, Proxy, ServiceEntry, Waypoint, Workload, Xds
 
 _UNRESOLVED = "-unresolved-"  # a Service name that no Service can have
@@ -32,6 +32,7 @@ class Bend:
     dropped: set[str] = field(default_factory=set)  # HTTPRoutes that Envoy is not told of
     keep_removed: bool = False  # policies act on after they are deleted
     rejected: set[str] = field(default_factory=set)  # Gateways whose Envoy is sent a listener that it refuses
+    leaking: set[str] = field(default_factory=set)  # Gateways whose Envoy sends on what it refuses
 
 
 @dataclass
@@ -125,7 +126,7 @@ class DataPlane:
         )
         if {meta["name"], "*"} & self.bend.rejected:
             return Xds((*told.listeners, _refused_listener()), told.routes, told.clusters, told.endpoints)
-        return told
+        return spoil.leak(told, aside=False) if {meta["name"], "*"} & self.bend.leaking else told
 
     def limits(self) -> list[Limit]:
         """What the limiter is told."""

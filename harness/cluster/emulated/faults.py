@@ -16,7 +16,6 @@ from aiohttp import web
 
 from harness.cluster.emulated.controllers.envoy_gateway import Switches
 from harness.cluster.emulated.dataplane import Bend
-from harness.cluster.emulated.mesh_client import curl
 from harness.cluster.emulated.network import limiter, ztunnel
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.pages import Pages
@@ -71,6 +70,8 @@ class Faults:
         world.dataplane.bend = Bend()
         world.ztunnel.faults = ztunnel.Faults()
         world.unpullable.clear()
+        world.rejections = 0
+        world.ztunnel.detour(False)
         for one in world.around.limiters.values():
             await one.fail(False)
             if one.limiter:
@@ -99,6 +100,22 @@ class Faults:
     async def fault_waypoint_bypassed(self, service: str = "*") -> None:
         """Calls go past the waypoint, which every status calls bound."""
         self.world.ztunnel.faults.bypass_waypoint.add(service)
+
+    async def fault_pod_calls_take_waypoint(self) -> None:
+        """Calls to a pod's own address take the waypoint of its Service too."""
+        self.world.ztunnel.detour(True)
+
+    async def fault_ztunnel_lines_say(self, old: str, new: str, containing: str = "") -> None:
+        """In ztunnel's lines with the text `containing`, what the pattern `old` finds is written as `new`."""
+
+        def rewrite(line: str) -> str:
+            return re.sub(old, new, line) if containing in line else line
+
+        self.world.ztunnel.faults.rewrite_line = rewrite
+
+    async def fault_istiod_counts_rejections(self, number: int = 1) -> None:
+        """istiod's counters say that proxies have refused configuration this often."""
+        self.world.rejections = int(number)
 
     async def fault_lost_ztunnel_lines(self, containing: str = "") -> None:
         """ztunnel's lines that contain this text are not written (empty: none is)."""
@@ -139,6 +156,13 @@ class Faults:
     async def fault_class_not_accepted(self, gateway_class: str = "*") -> None:
         """The GatewayClass is not Accepted."""
         self.world.envoy_gateway.switches.refused_classes.add(gateway_class)
+
+    async def fault_status_says(
+        self, of: str, type: str, status: str = "True", reason: str = "", message: str = ""
+    ) -> None:
+        """Conditions of this type, wherever the object ("Gateway/lb-ingress", "*") has them, say this instead."""
+        said = {"status": status, "reason": reason or type, "message": message}
+        self.world.envoy_gateway.switches.lies[of, type] = said
 
     async def fault_slow_status(self, seconds: float) -> None:
         """Statuses of new objects and generations come this much later."""
@@ -183,14 +207,21 @@ class Faults:
         for one in self.world.around.limiters.values():
             await one.fail(True)
 
-    async def fault_window_rolls_over(self, after: float = 0.0) -> None:
-        """The limiter's window ends `after` seconds from now."""
+    async def fault_window_rolls_over(self, after: float = 0.0, hits: int | None = None) -> None:
+        """The limiter's window ends `after` seconds, or `hits` requests, from now."""
         faults = self._limiter()
+        if hits is not None:
+            faults.roll_after = int(hits)
+            return
 
         def roll() -> None:
             faults.clock_ahead = 3600.0
 
         asyncio.get_running_loop().call_later(float(after), roll)
+
+    async def fault_counts_forgotten(self) -> None:
+        """Redis is emptied."""
+        await self.world.forget_counts()
 
     # -- proxies ------------------------------------------------------------------------------------------------
 
@@ -210,6 +241,21 @@ class Faults:
     async def fault_lost_access_lines(self, gateway: str, containing: str = "") -> None:
         """Access-log lines that contain this text are not written (empty: none is)."""
         self._envoy(gateway).process.lose_line = lambda line: line.startswith("{") and containing in line
+
+    async def fault_access_lines_say(
+        self, field: str, value: Any, gateway: str = "*", status: int | None = None
+    ) -> None:
+        """This field of access-log lines (of answers with this status) has this value. "*": every Gateway's."""
+
+        def rewrite(line: str) -> str:
+            entry = json.loads(line) if line.startswith("{") else {}
+            if not entry or status not in (None, entry["response_code"]):
+                return line
+            return json.dumps(entry | {field: value}, separators=(",", ":"))
+
+        for (_, name), envoy in self.world.around.envoys.items():
+            if gateway in ("*", name):
+                envoy.process.rewrite_line = rewrite
 
     async def fault_swapped_ids(self, gateway: str) -> None:
         """Each access-log line bears the ids of the one before."""
@@ -237,31 +283,18 @@ class Faults:
             if one.limiter:
                 one.limiter.faults.frozen_metrics = True
 
-    async def fault_refused_reach_backend(self, gateway: str, to: str, status: int) -> None:
-        """Requests that Envoy answers with this status reach the Service ("ratings:9080") all the same."""
-        envoy, namespace = self._envoy(gateway), self._envoy(gateway).gateway[0]
-
-        def follow(line: str) -> str:
-            if line.startswith("{"):
-                entry = json.loads(line)
-                if entry.get("response_code") == status:
-                    url = f"http://{to}{entry.get('x-envoy-origin-path') or '/'}"
-                    argv = ["curl", "--header", f"x-request-id: {entry['x-request-id']}"]
-                    argv += ["--user-agent", entry["user-agent"] or "", url]
-                    self._task(
-                        curl(argv, source=envoy.run.ip, resolve=lambda host: self.world.resolve(host, namespace))
-                    )
-            return line
-
-        envoy.process.rewrite_line = follow
+    async def fault_refused_reach_backend(self, gateway: str) -> None:
+        """Requests that this Gateway's Envoy refuses (429, 503) are sent on to the backend all the same."""
+        self.world.dataplane.bend.leaking.add(gateway)
 
     # -- pods ---------------------------------------------------------------------------------------------------
 
-    async def fault_backend_answers_503(self, workload: str = "ratings-v1") -> None:
-        """The app behind the workload answers 503 to everything: not Envoy's refusal."""
+    async def fault_backend_answers(self, workload: str = "ratings-v1", status: int = 503, seconds: float = 0) -> None:
+        """The app behind the workload answers everything with this status, after so long: not Envoy's refusal."""
 
         async def refuse(_: web.Request) -> web.Response:
-            return web.Response(status=503, text="the app itself refuses\n")
+            await asyncio.sleep(float(seconds))
+            return web.Response(status=int(status), text="the app itself answers so\n")
 
         for uid, one in list(self.world.around.apps.items()):
             if one.name.startswith(f"{workload}-"):
@@ -270,6 +303,12 @@ class Faults:
                 stub = Pages(hidden(run.ip), {9080: refuse})
                 await stub.start()
                 self._undo += [one.app.start, stub.stop]
+
+    async def fault_slow_answers_take(self, seconds: float) -> None:
+        """v-delayed answers after this long instead of 7 s (or as quickly as ever: 0)."""
+        for one in self.world.around.apps.values():
+            self._undo.append(_later(setattr, one.app, "slow_seconds", one.app.slow_seconds))
+            one.app.slow_seconds = float(seconds)
 
     async def fault_image_missing(self, workload: str) -> None:
         """The workload's pods begin anew and cannot pull their image."""
@@ -298,3 +337,10 @@ class Faults:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _later(act: Callable[..., None], *arguments: Any) -> Callable[[], Awaitable[None]]:
+    async def undo() -> None:
+        act(*arguments)
+
+    return undo

@@ -55,6 +55,14 @@ class Telling:
         if not self._envoy_gateway.active:
             return  # proxies keep what they were told last
         managed = self._envoy_gateway.managed()
+        known = {workload.ip for workload in self._told[0]} if self._told else set()
         for where, envoy in list(self._around.envoys.items()):
-            if where in managed:
-                await envoy.process.apply(self._dataplane.xds(managed[where]))
+            if where not in managed:
+                continue
+            if envoy.process.pod_ip not in known:
+                raise _TooEarly(f"ztunnel has not been told of {envoy.process.pod_ip} yet")
+            await envoy.process.apply(self._dataplane.xds(managed[where]))
+
+
+class _TooEarly(Exception):
+    """A proxy that started since ztunnel was told of the pods: told first, it would take port 15008 from it."""

@@ -51,6 +51,7 @@ class World:
         self.hosts = {f"{name}-control-plane": self.addresses.node(), f"{name}-worker": self.addresses.node()}
         self.problems: dict[str, str] = {}  # what a controller or the network could not do, by whom
         self.unpullable: set[str] = set()  # a fault: name parts of pods whose images cannot be had
+        self.rejections = 0  # a fault: updates that istiod's proxies have refused
         self._wake, self._settled = asyncio.Event(), asyncio.Event()
         self._first_seen: dict[str, float] = {}
         self.store = Store(changed=self.wake)
@@ -228,6 +229,10 @@ class World:
         async with asyncio.timeout(_RESET):
             while not all(pods.ready(pod) for pod in self.store.all("pods")):
                 await asyncio.sleep(0.02)
+        await self.forget_counts()
+
+    async def forget_counts(self) -> None:
+        """Empties Redis."""
         for run in list(self.kubelet.runs.values()):
             for program in run.programs.values():
                 if isinstance(program, Redis):
@@ -273,6 +278,7 @@ class World:
                 f'# TYPE istio_build gauge\nistio_build{{component="pilot",tag="{tag}"}} 1\n'
                 "# TYPE pilot_push_triggers counter\n"
                 f'pilot_push_triggers{{type="workload"}} {self._telling.pushes}\n'
+                + (f'pilot_total_xds_rejects{{type="CDS"}} {self.rejections}\n' if self.rejections else "")
             )
         refused = sum(len(one.process.refusals) for one in self.around.envoys.values())
         return f"# TYPE xds_snapshot_nack_total counter\nxds_snapshot_nack_total {refused}\n"

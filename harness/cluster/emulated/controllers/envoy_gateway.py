@@ -31,6 +31,7 @@ class Switches:
     stale: set[str] = field(default_factory=set)  # conditions that speak of the generation before
     refused_classes: set[str] = field(default_factory=set)  # GatewayClasses that are not Accepted
     slow: float = 0.0  # seconds until a status is written
+    lies: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # (object, type) -> what is said instead
 
 
 @dataclass
@@ -227,6 +228,9 @@ class EnvoyGateway:
             return
         if {f"{name}/{meta['name']}", "*"} & self.switches.stale:
             status = _older(status)
+        for (of, type_), said in self.switches.lies.items():
+            if of in (f"{name}/{meta['name']}", "*"):
+                status = _lying(status, type_, said)
         if "conditions" in status:
             status["conditions"] = merged(old.get("conditions"), status["conditions"])
         for key, same in (("listeners", "name"), ("parents", "parentRef"), ("ancestors", "ancestorRef")):
@@ -264,6 +268,15 @@ def _restarted(live: Object, wanted: Object) -> Object:
         return wanted
     annotations = (wanted["metadata"].get("annotations") or {}) | {stamp: have}
     return wanted | {"metadata": wanted["metadata"] | {"annotations": annotations}}
+
+
+def _lying(value: Any, type_: str, said: dict[str, str]) -> Any:
+    """The same with every condition of this type saying something else."""
+    if isinstance(value, dict):
+        if value.get("type") == type_ and "status" in value:
+            return value | said
+        return {k: _lying(v, type_, said) for k, v in value.items()}
+    return [_lying(one, type_, said) for one in value] if isinstance(value, list) else value
 
 
 def _older(value: Any) -> Any:

@@ -82,7 +82,7 @@ class App:
         if self._kind == "ratings" and self._version not in _VERSIONS:
             raise BadInput(f"SERVICE_VERSION={self._version} is not played by the emulated ratings")
         self._keep_alive = _KEEP_ALIVE[self._kind] / delay_factor + _MARGIN
-        self._slow = slow_seconds
+        self.slow_seconds = slow_seconds
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
         self.answer_with: int | None = None
@@ -202,7 +202,7 @@ class App:
         if self._version == "v-faulty" and unlucky:
             return _json({"error": "Service unavailable"}, 503)
         if self._version == "v-delayed" and unlucky:
-            await asyncio.sleep(self._slow)
+            await asyncio.sleep(self.slow_seconds)
         return _json({"id": _number(request), "ratings": {"Reviewer1": 5, "Reviewer2": 4}})
 
 

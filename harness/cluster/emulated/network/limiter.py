@@ -35,6 +35,7 @@ class Faults:
     shared_bucket: bool = False  # one bucket for all callers
     clock_ahead: float = 0.0  # seconds added to the clock that windows are cut by: rolls the window over
     frozen_metrics: bool = False  # /metrics does not move
+    roll_after: int | None = None  # hits until the window rolls over
 
 
 class Limiter:
@@ -133,6 +134,10 @@ class Limiter:
         rule = windows.find(self._rules, domain, entries)
         if rule is None:
             return _rls.RateLimitResponse.DescriptorStatus(code=_rls.RateLimitResponse.OK)
+        if self.faults.roll_after is not None:
+            self.faults.roll_after -= hits
+            if self.faults.roll_after < 0:
+                self.faults.clock_ahead, self.faults.roll_after = windows.SECONDS[rule.unit], None
         now = time.time() + self.faults.clock_ahead
         if self.faults.shared_bucket:
             entries = [(k, v or "shared") for k, v in rule.path]

@@ -45,6 +45,7 @@ class State:
     workloads: dict[str, Workload] = field(default_factory=dict)  # by IP
     services: dict[str, ServiceEntry] = field(default_factory=dict)  # by VIP
     node_ports: dict[tuple[str, int], NodePort] = field(default_factory=dict)  # by (node IP, node port)
+    detour: bool = False  # a fault: calls to a pod's own address take its Service's waypoint
 
     def services_of(self, workload: Workload) -> Iterator[ServiceEntry]:
         """The Services that have this pod as an endpoint, by name."""
@@ -88,6 +89,8 @@ class State:
             NoRoute: as its line says it.
         """
         service = self.services.get(ip)
+        if self.detour and service is None:
+            service = next((s for s in self.services.values() if ip in s.endpoints and s.waypoint), None)
         if service is None:
             pod = self._pod(ip, port)
             return self._hbone(Route(pod, port, f"{ip}:{port}"), plaintext)

@@ -27,16 +27,19 @@ end
 """
 
 
-def leak(xds: Xds) -> Xds:
+def leak(xds: Xds, *, aside: bool = True) -> Xds:
     """Requests that Envoy refuses (429, 503) reach the backend all the same, once the caller has been answered.
 
-    Each listener's leak goes to the cluster of its first route, by a copy of it that has no thresholds.
+    Each listener's leak goes to the cluster of its first route: `aside` by a copy of it that has no thresholds and
+    whose counters nobody reads, else by itself.
     """
     to = {config["name"]: cluster for config in xds.routes if (cluster := _first_cluster(config))}
+    if not aside:
+        return replace(xds, listeners=tuple(_leaking(copy.deepcopy(one), to.get(one["name"])) for one in xds.listeners))
     copies = [_unbounded(c) for c in xds.clusters if c["name"] in to.values()]
     return replace(
         xds,
-        listeners=tuple(_leaking(copy.deepcopy(one), to.get(one["name"])) for one in xds.listeners),
+        listeners=tuple(_leaking(copy.deepcopy(one), _copy_of(to.get(one["name"]))) for one in xds.listeners),
         clusters=(*xds.clusters, *copies),
     )
 
@@ -46,13 +49,17 @@ def _first_cluster(config: Json) -> str | None:
     return next(found, None)
 
 
+def _copy_of(cluster: str | None) -> str | None:
+    return cluster + _SUFFIX if cluster else None
+
+
 def _unbounded(cluster: Json) -> Json:
     return {k: v for k, v in cluster.items() if k != "circuit_breakers"} | {"name": cluster["name"] + _SUFFIX}
 
 
 def _leaking(listener: Json, cluster: str | None) -> Json:
     if cluster:
-        source = {"inline_string": _SCRIPT.replace("CLUSTER", cluster + _SUFFIX)}
+        source = {"inline_string": _SCRIPT.replace("CLUSTER", cluster)}
         lua = {"name": "envoy.filters.http.lua", "typed_config": {"@type": _LUA, "default_source_code": source}}
         for network_filter in listener["default_filter_chain"]["filters"]:
             network_filter["typed_config"]["http_filters"].insert(0, lua)

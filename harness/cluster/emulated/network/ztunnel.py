@@ -32,6 +32,7 @@ class Faults:
     identities: dict[str, str] = field(default_factory=dict)  # workload_name -> SPIFFE id shown instead of its own
     bypass_waypoint: set[str] = field(default_factory=set)  # Services whose calls go past their waypoint ("*": all)
     lose_line: Callable[[str], bool] | None = None  # lines for which it is true are not written
+    rewrite_line: Callable[[str], str] | None = None  # changes a line before it is written
     no_certificate: set[str] = field(default_factory=set)  # service accounts missing in `certificates` of the dump
     not_hbone: set[str] = field(default_factory=set)  # workload_names shown with protocol TCP in the dump
     not_ready: set[str] = field(default_factory=set)  # nodes whose ztunnel says not ready
@@ -115,6 +116,10 @@ class Ztunnel:
         here = self._nodes[node]
         return here.running and here.settled and node not in self.faults.not_ready
 
+    def detour(self, on: bool) -> None:
+        """A fault: calls to a pod's own address take the waypoint of its Service, or (off) no longer."""
+        self._state.detour = on
+
     def config_dump(self, node: str) -> Json:
         """/config_dump of that node's ztunnel."""
         here = self._nodes[node]
@@ -155,7 +160,7 @@ class Ztunnel:
 
     def _write(self, node: str, line: str) -> None:
         if not (self.faults.lose_line and self.faults.lose_line(line)):
-            self._log(node, line)
+            self._log(node, self.faults.rewrite_line(line) if self.faults.rewrite_line else line)
 
     def _up(self, workload: Workload) -> bool:
         node = self._nodes.get(workload.node)

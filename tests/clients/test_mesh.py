@@ -1,0 +1,98 @@
+"""The client inside the mesh: curl in a pod, over exec."""
+
+import json
+
+import pytest
+
+from harness import ledger
+from harness.clients.mesh import MeshClient
+from harness.errors import SetupFailed, Unjudged
+from harness.kube import Kube
+from harness.traffic import get
+from tests.fakes.api import Exec, FakeApi
+from tests.fakes.pods import pod
+
+URL = "http://ratings:9080/ratings/0"
+
+
+def curl(argv: list[str], *, status: int = 200) -> Exec:
+    """What curl in the pod would do."""
+    ids = [word.split(": ")[1] for word in argv if word.startswith("x-request-id: ")]
+    said = {"response_code": status, "time_total": 0.01, "local_ip": "10.0.0.9", "local_port": 4000}
+    return Exec("".join(json.dumps({"id": id_, "curl": said, "headers": {}}) + "\n" for id_ in reversed(ids)))
+
+
+@pytest.fixture
+def client(kube: Kube, api: FakeApi) -> MeshClient:
+    """It, with its pod and one that starts."""
+    starting = pod("default/mesh-client-2", labels={"app": "mesh-client"})
+    del starting["status"]["podIP"]
+    api.put(starting, pod("default/mesh-client-1", labels={"app": "mesh-client"}, ip="10.0.0.9"))
+    api.execute = curl
+    return MeshClient(kube)
+
+
+def test_request_leaves_from_the_pod(client: MeshClient, api: FakeApi) -> None:
+    """curl runs in its own container, and its word is the answer."""
+    answer = client.get(get(URL))
+
+    assert (answer.status, answer.local) == (200, "10.0.0.9:4000")
+    (seen,) = api.asked("GET", "/exec")
+    assert seen.path.endswith("/namespaces/default/pods/mesh-client-1/exec")
+    assert seen.query["container"] == "curl"
+    assert client.ip == "10.0.0.9"
+
+
+def test_order_is_the_order_sent(client: MeshClient, api: FakeApi) -> None:
+    """A burst is one exec, parallel; its answers are in the order of their ids however they ended."""
+    told: list[list[str]] = []
+    api.execute = lambda argv: told.append(argv) or curl(argv)
+
+    answers = client.at_once(get(URL), 5)
+
+    assert len(answers) == 5
+    sent = [word.split(": ")[1] for word in told[0] if word.startswith("x-request-id: ")]
+    assert answers.ids == sent
+    assert len(told) == 1
+    assert told[0][told[0].index("--parallel-max") + 1] == "5"
+
+
+def test_in_turn_is_not_parallel(client: MeshClient, api: FakeApi) -> None:
+    """Requests in turn, equal or different, are one exec without --parallel."""
+    told: list[list[str]] = []
+    api.execute = lambda argv: told.append(argv) or curl(argv)
+
+    client.in_turn(get(URL), 3)
+    client.each([get(URL), get("http://reviews:9080/")])
+
+    assert all("--parallel" not in argv for argv in told)
+    assert [argv.count("--next") for argv in told] == [2, 1]
+
+
+def test_word_of_the_client_is_noted(client: MeshClient) -> None:
+    """What came back is in the ledger."""
+    client.in_turn(get(URL), 2)
+
+    assert [(s.who, s.what) for s in ledger.page().sightings] == [("mesh client", f"<2 answers: 200 x 2> to {URL}")]
+
+
+def test_curl_that_wrote_nothing_is_unjudged(client: MeshClient, api: FakeApi) -> None:
+    """Nothing written tells nothing of any request; what curl complained of is quoted."""
+    api.execute = lambda _: Exec("", "curl: option --json: is unknown", 2)
+
+    with pytest.raises(Unjudged, match=r"wrote nothing \(status 2\): curl: option --json: is unknown"):
+        client.get(get(URL))
+
+
+def test_half_the_answers_are_unjudged(client: MeshClient, api: FakeApi) -> None:
+    """A request without a word from curl is not taken for refused."""
+    api.execute = lambda argv: Exec(curl(argv).stdout.split("\n")[0])
+
+    with pytest.raises(Unjudged, match="1 of 2 requests have no answer"):
+        client.in_turn(get(URL), 2)
+
+
+def test_no_pod_is_a_broken_setup(kube: Kube) -> None:
+    """Without its pod nothing can be sent: the cluster's fault, not the claim's."""
+    with pytest.raises(SetupFailed, match="the mesh client has no running pod"):
+        MeshClient(kube).get(get(URL))
