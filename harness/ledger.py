@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -32,6 +33,14 @@ class Attachment:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table of the run's: `table` is its title, `cells` its texts by column."""
+
+    table: str
+    cells: Mapping[str, str]
+
+
 @dataclass
 class Ledger:
     """The record of one test (or of the session's setup, for `test` = "")."""
@@ -40,6 +49,7 @@ class Ledger:
     sightings: list[Sighting] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
     @property
     def witnesses(self) -> list[str]:
@@ -77,3 +87,15 @@ def measured(name: str, seconds: float, *, of: str = "") -> None:
 
 def attach(name: str, text: str) -> None:
     page(_current).attachments.append(Attachment(name, text))
+
+
+def tabulate(table: str, cells: Mapping[str, str]) -> None:
+    page(_current).rows.append(Row(table, cells))
+
+
+def tables() -> dict[str, list[Mapping[str, str]]]:
+    """All rows of all pages by table, in the order they came."""
+    found: dict[str, list[Mapping[str, str]]] = {}
+    for row in (row for one in pages() for row in one.rows):
+        found.setdefault(row.table, []).append(row.cells)
+    return found

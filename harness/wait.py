@@ -42,7 +42,7 @@ def until(
     """Observes until `want` holds, and returns what was observed then.
 
     `within` and `every` are seconds, the first before `patient`. `hopeless` returns why an observation cannot heal, or
-    None. Only the exceptions in `transient` are taken for "not yet" (each is reported); any other ends the wait at once.
+    None. Only the exceptions in `transient` are taken for "not yet" (each is reported); any other ends the wait.
 
     Raises:
         NotReady: `within` ran out. It says what was awaited, how long, how many tries, what was last seen.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -36,48 +38,57 @@ def gather(cluster: Cluster, into: Path, why: str) -> None:
     failures: list[str] = []
     try:
         into.mkdir(parents=True, exist_ok=True)
-        (into / "why.txt").write_text(f"{why}\n")
+        (into / "why.txt").write_text(redacted(f"{why}\n"))
         _gather(cluster, into, failures)
     except Exception as error:  # noqa: BLE001  # evidence is best effort: it must not hide what it is evidence of
         failures.append(f"gather itself: {type(error).__name__}: {error}")
     finally:
         if failures:
-            (into / "failures.txt").write_text("\n".join(failures) + "\n")
+            with suppress(OSError):  # where nothing can be written, nothing can be said either
+                (into / "failures.txt").write_text(redacted("\n".join(failures) + "\n"))
 
 
 def _gather(cluster: Cluster, into: Path, failures: list[str]) -> None:
     kube, admin = Kube(cluster.kubeconfig, cluster.context), Admin(cluster)
     lock = threading.Lock()
 
-    def probe(name: str, act: Callable[[], str]) -> None:
+    def attempt(name: str, act: Callable[[], object]) -> None:
         try:
-            file = into / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(redacted(act()))
+            act()
         except Exception as error:  # noqa: BLE001  # as above, for one probe
             with lock:
                 failures.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
 
+    def probe(name: str, act: Callable[[], str]) -> Future[None]:
+        return pool.submit(attempt, name, lambda: _write(into / name, act()))
+
+    ends = time.monotonic() + timeouts.GATHER
     pool = ThreadPoolExecutor(max_workers=4)
     try:
-        jobs = [pool.submit(probe, f"objects/{k}.yaml", lambda k=k: _objects(kube, k)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
-        pods = [pod for namespace in NAMESPACES for pod in _pods(kube, namespace, failures)]
+        jobs = [pool.submit(attempt, f"cluster {cluster.name}", lambda: cluster.gather(into))]
+        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in NAMESPACES]
+        jobs += [probe(f"objects/{k}.yaml", lambda k=k: _objects(kube, k)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
+        listed, unlisted = wait(listings, timeout=timeouts.GATHER)
+        pods = [pod for listing in listed for pod in listing.result()]
         for namespace, name, container, restarted in (c for pod in pods for c in _containers(pod)):
             where = f"logs/{namespace}/{name}/{container}"
-            jobs.append(pool.submit(probe, f"{where}.log", _log(kube, namespace, name, container, previous=False)))
+            jobs.append(probe(f"{where}.log", _log(kube, namespace, name, container, previous=False)))
             if restarted:
-                jobs.append(pool.submit(probe, f"{where}.previous.log", _log(kube, namespace, name, container, True)))
+                jobs.append(probe(f"{where}.previous.log", _log(kube, namespace, name, container, True)))
             port, paths = ADMIN.get(container, (0, ()))
             for path in paths:
-                ask = _ask(admin, namespace, name, port, path)
-                jobs.append(pool.submit(probe, f"admin/{namespace}/{name}{path}.txt", ask))
-        jobs.append(pool.submit(cluster.gather, into))
-        late = wait(jobs, timeout=timeouts.GATHER).not_done
+                jobs.append(probe(f"admin/{namespace}/{name}{path}.txt", _ask(admin, namespace, name, port, path)))
+        late = len(unlisted) + len(wait(jobs, timeout=max(0, ends - time.monotonic())).not_done)
         if late:
-            failures.append(f"{len(late)} probes did not end within {timeouts.GATHER:g}s")
+            failures.append(f"{late} probes did not end within {timeouts.GATHER:g}s")
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         admin.close()
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(redacted(text))
 
 
 def _objects(kube: Kube, kind: str) -> str:

@@ -4,12 +4,13 @@ Which line belongs to which, and how that was found out, is in harness.evidence.
 listed as missing and makes the verdict unknown, never held.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.evidence import verdict
-from harness.evidence.joins import distance, encloses, ip_of, mirror_distance, mirrors, overlaps
+from harness.evidence.joins import distance, encloses, ip_of, legs, mirror_distance, mirrors, overlaps
 from harness.evidence.verdict import Verdict
 from harness.logs.access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
@@ -104,7 +105,9 @@ def join(
     via says which proxies it must have passed: ("waypoint",) for a call inside the mesh, ("ingress",) for a page that
     needs no ratings (reviews-v1). ztunnel_lines are those of all nodes together. Never raises.
     """
-    trace, agent = _Trace(tuple(ztunnel_lines), pods_by_ip), f"e2e/{id}"
+    access_ingress, access_waypoint, agent = tuple(access_ingress), tuple(access_waypoint), f"e2e/{id}"
+    owned = {line.upstream_local_address for line in (*access_ingress, *access_waypoint)}
+    trace = _Trace(tuple(ztunnel_lines), pods_by_ip, frozenset(owned))
     entered = [line for line in access_ingress if line.user_agent == agent]
     ids = {line.request_id for line in entered if line.request_id}
     passed = [line for line in access_waypoint if line.user_agent == agent or line.request_id in ids]
@@ -118,6 +121,23 @@ def join(
     if len(entered) > 1:
         trace.ambiguous.append(f"{len(entered)} ingress access lines with user-agent {agent}")
     return Journey(id, tuple(trace.hops), tuple(trace.missing), tuple(trace.ambiguous), trace.nearby(entered or passed))
+
+
+def stations(journey: Journey) -> list[str]:
+    """Who the request passed, as workloads: ["bookinfo-ingress", "productpage-v1", "reviews-v3", "waypoint", ...].
+
+    The client before the ingress is left out; a pod that is first called and then calls is one station.
+    """
+    passed = [hop for hop in journey.hops if hop.kind not in ("ztunnel-out", "ztunnel-in")]
+    if len(passed) > 1 and (passed[0].kind, passed[1].kind) == ("client", "ingress"):
+        passed = passed[1:]
+    names = [_POD_SUFFIX.sub("", hop.who.rpartition("/")[2]) for hop in passed]
+    return [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
+
+
+def protocols(journey: Journey) -> set[Protocol]:
+    """How ztunnel carried it, over all its mesh legs; empty when no leg was seen."""
+    return {hop.protocol for hop in journey.hops if hop.kind in ("ztunnel-out", "ztunnel-in")}
 
 
 def render(journey: Journey) -> str:
@@ -134,6 +154,9 @@ def render(journey: Journey) -> str:
         lines += [f"  ? {title}: {note}" for note in notes]
     return "\n".join([*lines, f"  = {journey.verdict}"])
 
+
+# A Deployment's pod: its name, its ReplicaSet's hash, its own five letters.
+_POD_SUFFIX = re.compile(r"-[a-z0-9]{6,10}-[a-z0-9]{5}$")
 
 _LABEL: dict[Kind, str] = {
     "client": "client",
@@ -160,8 +183,8 @@ def own_ip(line: AccessLine) -> str:
 class _Trace:
     """The journey while it is being put together."""
 
-    def __init__(self, lines: Sequence[ZtunnelLine], pods: Mapping[str, Pod]) -> None:
-        self.lines, self.pods = lines, pods
+    def __init__(self, lines: Sequence[ZtunnelLine], pods: Mapping[str, Pod], owned: frozenset[str | None]) -> None:
+        self.lines, self.pods, self.owned = lines, pods, owned  # owned: Envoys' own ends of their connections
         self.used: list[ZtunnelLine] = []
         self.hops: list[Hop] = []
         self.missing: list[str] = []
@@ -191,20 +214,24 @@ class _Trace:
 
     def _enclosing(self, src: str, dst: str, line: AccessLine) -> None:
         where = f"{self._who(src)} -> {self._who(dst)}"
-        self._leg(where, line, lambda z: z.src.ip == src and z.dst.ip == dst and encloses(z, line))
+        found = [z for z in self.lines if z.src.ip == src and z.dst.ip == dst and encloses(z, line)]
+        self._leg(where, line, found)
 
     def _upstream(self, proxy: str, line: AccessLine) -> None:
         """Envoy's own connection to the backend; none when Envoy answered by itself."""
         if line.upstream_host is None or line.upstream_local_address is None:
             return
         where = f"{proxy} {line.upstream_local_address} -> {self._who(ip_of(line.upstream_host))}"
-        out = self._leg(where, line, lambda z: z.src.addr == line.upstream_local_address and overlaps(z, line))
+        source, reaches = line.upstream_local_address, ip_of(line.upstream_host)
+        found = legs(self.lines, source=source, around=line, reaches=reaches)
+        # Under another port (see `legs`) it may not be one that some Envoy calls its own: that is another connection.
+        out = self._leg(where, line, [z for z in found if z.src.addr == source or z.src.addr not in self.owned])
         identity = out.dst.identity if out is not None and out.dst.identity else ""
         self._station("backend", ip_of(line.upstream_host), line.upstream_host, identity)
 
-    def _leg(self, where: str, line: AccessLine, fits: Callable[[ZtunnelLine], bool]) -> ZtunnelLine | None:
+    def _leg(self, where: str, line: AccessLine, fitting: Sequence[ZtunnelLine]) -> ZtunnelLine | None:
         """Both sides of one connection become hops; the outbound line, when there is one."""
-        found = [z for z in self.lines if z.direction == "outbound" and fits(z)]
+        found = [z for z in fitting if z.direction == "outbound"]
         out = self._choose(where, "outbound", found, lambda z: distance(z, line))
         if out is None:
             self.missing.append(f"ztunnel outbound line of {where} (written when the connection closes)")

@@ -112,15 +112,15 @@ class Kube:
             ),
         )
 
-    def delete(self, names: Iterable[str | Ref | Document], *, gone: bool = True) -> None:
-        """Deletes in reverse order what is there; waits until each is gone unless told not to.
+    def delete(self, names: Iterable[str | Ref | Document], *, gone: bool = True, force: bool = False) -> None:
+        """Deletes in reverse order what is there; waits until each is gone unless told not to. `force` leaves no grace.
 
         A server that is away for a moment is asked again: deleting twice does no harm, leaving something behind does.
         """
         refs = [ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
         for named in reversed(refs):
             until(
-                lambda named=named: self._delete(named),  # type: ignore[misc]  # as above
+                lambda named=named: self._delete(named, force),  # type: ignore[misc]  # as above
                 bool,
                 what=f"the API server takes the deletion of {named}",
                 within=timeouts.DELETE,
@@ -138,9 +138,10 @@ class Kube:
                     show=lambda found: f"finalizers {found['metadata'].get('finalizers')}" if found else "gone",
                 )
 
-    def _delete(self, named: Ref) -> bool:
+    def _delete(self, named: Ref, force: bool) -> bool:
+        how = {"grace_period_seconds": 0} if force else {}
         try:
-            self._call(str(named), lambda: self._resource(named).delete(**_where(named)))
+            self._call(str(named), lambda: self._resource(named).delete(**_where(named), **how))
         except Missing:
             pass
         return True

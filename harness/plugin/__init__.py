@@ -6,10 +6,13 @@ import importlib
 
 import pytest
 
-from harness.plugin.options import reaches_suites
+from harness.plugin.options import is_run, reaches_suites, settings_of
+from harness.wait import be_patient
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
-FIXTURES = "harness.plugin.fixtures"
+FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
+FIXTURES_LOAD = "harness.plugin.fixtures_load"
+TRUTH = "harness.plugin.fixtures_truth"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -19,4 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     They bring all of the harness along, so other calls of pytest (its own tests) start without them.
     """
     if reaches_suites(config):
+        config.pluginmanager.register(importlib.import_module(FIXTURES_LOAD), FIXTURES_LOAD)
         config.pluginmanager.register(importlib.import_module(FIXTURES), FIXTURES)
+        config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
+    if is_run(config):
+        be_patient(settings_of(config).patience)
+        if settings_of(config).fault:
+            importlib.import_module(FAULT_HOOK).register(config)

@@ -18,7 +18,7 @@ from harness.report.redact import redacted
 from harness.report.run_folder import RunFolder
 
 Gatherer = Callable[[Path, str], None]
-GATHERER = pytest.StashKey[Gatherer]()
+GATHERER = pytest.StashKey[Gatherer | None]()
 FULL = 3  # failures of a run whose diagnostics are gathered; later ones rarely tell more, and each takes its time
 
 

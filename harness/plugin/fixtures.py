@@ -70,6 +70,7 @@ def cluster(
                 f"kept: cluster {made.kind} {made.name}, KUBECONFIG={made.kubeconfig} (make clean removes it)"
             )
         else:
+            pytestconfig.stash[GATHERER] = None  # from here on there is nothing left to gather from
             with progress.stage(f"taking away cluster {made.name}"):
                 made.delete()
 

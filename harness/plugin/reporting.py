@@ -286,6 +286,7 @@ class Reporting:
             exit=exit_status,
             why=self.why,
             notes=tuple(self.evidence.notes),
+            tables=ledger.tables(),
         )
 
     @property

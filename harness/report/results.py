@@ -58,6 +58,7 @@ class Run:
 
     `exit` is the status the process ends with; `why` explains one that no verdict explains (nothing ran, bad input,
     interrupted). `notes` are remarks about the record itself: a gather that failed, a file that could not be written.
+    `tables` are what tests tabulated: rows of texts by column, by the table's title.
     """
 
     cluster: ClusterKind
@@ -72,6 +73,7 @@ class Run:
     exit: int = 0
     why: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
+    tables: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
     @property
     def headline(self) -> str:
@@ -173,6 +175,7 @@ def as_json(run: Run) -> dict[str, Any]:
                     figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature}]
     counts        {outcome: how many}
     times         [{name, n, min, median, max, of}]
+    tables        {title: [{column: text}]}
     stages        [{name, seconds (null: it never ended), failed (first line of the error, or "")}]
     exit, why     the process's exit status, and a word where the tests do not explain it
     notes         [text]: trouble with the record itself
@@ -201,6 +204,7 @@ def as_json(run: Run) -> dict[str, Any]:
         ],
         "counts": dict(run.counts),
         "times": [t._asdict() for t in run.times],
+        "tables": {title: [dict(row) for row in rows] for title, rows in run.tables.items()},
         "stages": [{"name": s.name, "seconds": s.seconds, "failed": s.failed} for s in run.stages],
         "exit": int(run.exit),
         "why": run.why,

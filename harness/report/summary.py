@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -82,6 +82,8 @@ def _after(run: Run) -> list[str]:
         for t in run.times:
             of = f"  on {t.of}" if t.of else ""
             lines.append(f"  {t.name}: {t.min:.2f} / {t.median:.2f} / {t.max:.2f} of {t.n}{of}")
+    for title, rows in run.tables.items():
+        lines += ["", title, *_table(rows)]
     counts = run.counts
     told = [f"{word} {counts[outcome]}" for outcome, word in WORDS.items()]  # type: ignore[index]  # WORDS' keys are outcomes
     if counts["not run"]:
@@ -91,6 +93,15 @@ def _after(run: Run) -> list[str]:
     lines += [f"note: {note}" for note in run.notes]
     lines += [run.why] if run.why else []
     return lines
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """A table of texts; a row that lacks a column has "-" there."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [columns, *([row.get(column, "-") for column in columns] for row in rows)]
+    widths = _widths(cells)
+    ruled = [cells[0], ["-" * width for width in widths], *cells[1:]]
+    return ["  ".join(["", *(f"{text:<{width}}" for text, width in zip(row, widths, strict=True))]).rstrip() for row in ruled]
 
 
 def _row(verdict: Verdict) -> tuple[str, str, str, str]:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from harness import ledger
 from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy
+from harness.errors import Unjudged
 from harness.logs.access import AccessLine
-from harness.proxy.stats import delta
+from harness.proxy.stats import StatAbsent, delta
 from harness.traffic import Answers, Request
 
 
@@ -26,11 +27,16 @@ def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster
     """Sends a burst from inside the mesh, and gathers both witnesses of it.
 
     Raises:
-        Unjudged: a request has no access line: what the proxy did with it is not known.
+        Unjudged: a request has no access line, or the counter is missing or fell: what the proxy did is not known.
     """
     since, before = datetime.now(UTC), envoy.stats()
     answers = client.at_once(request, size)
     lines = envoy.lines_of(answers, since)
-    overflow = delta(before, envoy.stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
+    try:
+        overflow = delta(before, envoy.stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
+    except StatAbsent as error:
+        raise Unjudged(str(error)) from error
+    if overflow < 0:
+        raise Unjudged(f"upstream_rq_pending_overflow of {cluster} fell by {-overflow}: the proxy was restarted meanwhile")
     ledger.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}")
     return Arm(answers, tuple(lines), overflow)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from harness import ledger, progress, timeouts
 from harness.bundle import Bundle
 from harness.cluster.protocol import Cluster
+from harness.errors import SetupFailed
 from harness.kube import Kube
-from harness.objects.manifests import pinned, read
+from harness.objects.manifests import Document, pinned, read
 from harness.stack import ready
 from harness.stack.releases import MANIFESTS, releases
 from harness.versions import VersionSet
@@ -77,7 +78,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
                 ready.definition(kube, document["metadata"]["name"])
 
     bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
-    applications = [f"Deployment/default/{role.removeprefix('bookinfo-')}" for role in bookinfo]
+    applications = _applications(versions)
     istio = [Step(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()]
     return [
         Step("images: mesh", load("pilot", "install-cni", "ztunnel", "gateway")),
@@ -131,6 +132,38 @@ def _timed(step: Step) -> None:
         ledger.measured(f"stack: {step.name}", time.monotonic() - started)
 
 
+def look(kube: Kube, versions: VersionSet) -> None:
+    """Sees that all the suites need is there and ready, on a cluster that is not ours to fill.
+
+    Raises:
+        SetupFailed: something is missing or not ready; all that is missing is named.
+    """
+    classes = [f"GatewayClass/{document['metadata']['name']}" for document in _classes()]
+    workloads = [
+        *ISTIO_WORKLOADS.values(),
+        *GATEWAY_WORKLOADS,
+        *_applications(versions),
+        "Deployment/default/mesh-client",
+    ]
+    missing = [name for name in (*workloads, *classes) if kube.find(name) is None]
+    if missing:
+        raise SetupFailed(
+            f"this cluster lacks what the suites test: {', '.join(missing)}",
+            remedy="install it (manifests/ and versions.yaml say what), or let the harness do it: INSTALL=1",
+        )
+    for name in workloads:
+        ready.workload(kube, name, within=timeouts.STATUS)
+
+
+def _classes() -> list[Document]:
+    return [d for d in read(MANIFESTS / "install/envoy_gateway.yaml") if d["kind"] == "GatewayClass"]
+
+
+def _applications(versions: VersionSet) -> list[str]:
+    bookinfo = (role for role in versions.images if role.startswith("bookinfo-"))
+    return [f"Deployment/default/{role.removeprefix('bookinfo-')}" for role in bookinfo]
+
+
 @contextmanager
 def standing(
     cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool
@@ -144,8 +177,7 @@ def standing(
     foreign = cluster.kind == "existing"
     ready.nodes(kube)
     if foreign and not installs:
-        for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS):
-            ready.workload(kube, name, within=timeouts.STATUS)
+        look(kube, versions)
     with ExitStack() as undoing:
         if foreign and installs:
             for release in releases(versions, None).values():

@@ -7,7 +7,7 @@ import pytest
 
 from harness import progress
 from harness.errors import NotReady, SetupFailed, Terminal
-from harness.wait import pause, throughout, until
+from harness.wait import be_patient, patient, pause, throughout, until
 from tests.fakes.clock import Clock
 
 
@@ -155,6 +155,18 @@ def test_wait_tells_what_it_awaits(clock: Clock, notes: list[tuple[str, str]]) -
         until(sequence("a", "a", "b", "c"), lambda seen: seen == "c", what="c", within=9)
 
     assert [text for event, text in notes if event == "awaiting"] == ["c ('a')", "c ('b')"]
+
+
+@pytest.mark.parametrize(("factor", "bound"), [(0.5, 5), (3, 30)])
+def test_patience_stretches_every_bound(clock: Clock, factor: float, bound: float) -> None:
+    """A slow machine has more time, a planted fault less; the error tells the bound as it was."""
+    be_patient(factor)
+
+    with pytest.raises(NotReady, match=f"not within {bound:g}s"):
+        until(lambda: 0, bool, what="x", within=10)
+
+    assert bound <= clock.slept <= bound + 0.5
+    assert patient(2) == 2 * factor
 
 
 def test_throughout_looks_until_the_time_is_over(clock: Clock) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ledger, progress
+from harness import ledger, progress, wait
 from harness.kube import Kube
 from harness.settings import Settings
 from tests.fakes.api import FakeApi
@@ -20,7 +20,7 @@ from tests.fakes.programs import Programs
 
 @pytest.fixture
 def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home of its own, none of the user's variables, an empty ledger and no listeners."""
+    """A home of its own, none of the user's variables, an empty ledger, no listeners and the usual patience."""
     for name in [n for n in os.environ if n.startswith(("E2E_", "KUBE", "XDG_", "HELM_")) or n.lower().endswith("proxy")]:
         monkeypatch.delenv(name)
     (tmp_path / "home").mkdir()
@@ -29,6 +29,7 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "_current", "")
     monkeypatch.setattr(progress.PROGRESS, "listeners", [])
     monkeypatch.setattr(progress.PROGRESS, "stages", [])
+    monkeypatch.setattr(wait, "_patience", 1.0)
 
 
 @pytest.fixture

@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from harness import ledger, progress, timeouts, versions
-from harness.errors import SetupFailed
+from harness.errors import NotReady, SetupFailed
 from harness.kube import Kube
 from harness.stack import install
 from harness.stack.install import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, run_side_by_side, standing, steps
 from tests.fakes.api import FakeApi, Object, named
+from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import deployment
 
 ROW = versions.load().pick()
+CLASSES = ("eg-ingress", "eg-waypoint", "eg-waypoint-15008")
 
 
 class Record:
@@ -247,6 +249,7 @@ def test_somebodys_is_looked_at_only(kube: Kube, api: FakeApi, cluster: FakeClus
     """Without being told to install, every workload is looked for and nothing is changed."""
     cluster.kind = "existing"
     ready_stack(api)
+    api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
 
     with standing(cluster, kube, ROW, None, installs=False):
         pass
@@ -257,15 +260,34 @@ def test_somebodys_is_looked_at_only(kube: Kube, api: FakeApi, cluster: FakeClus
     assert {name.rsplit("/", 1)[-1] for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)} <= looked_at
 
 
-def test_somebodys_that_lacks_a_part(kube: Kube, api: FakeApi, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part that is not there is named."""
+def test_somebodys_that_lacks_something(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """All that is missing is named at once, with the way to have it."""
     cluster.kind = "existing"
     api.put(named("Node/n1", status={"conditions": [{"type": "Ready", "status": "True"}]}))
-    monkeypatch.setattr(install.ready, "workload", lambda kube, name, within: fail())
+    api.put(deployment("istio-system/istiod", ready=1))
 
-    with pytest.raises(SetupFailed), standing(cluster, kube, ROW, None, installs=False):
+    with pytest.raises(SetupFailed) as caught, standing(cluster, kube, ROW, None, installs=False):
         pass
-    assert timeouts.STATUS < timeouts.ROLLOUT
+
+    for part in ("DaemonSet/istio-system/ztunnel", "Deployment/default/ratings-v1", "GatewayClass/eg-ingress"):
+        assert part in str(caught.value)
+    assert "istiod" not in str(caught.value)
+    assert "INSTALL=1" in caught.value.remedy
+
+
+def test_somebodys_that_is_not_ready(kube: Kube, api: FakeApi, cluster: FakeCluster, clock: Clock) -> None:
+    """What is there must be ready, within the time of a status and not of a rollout."""
+    cluster.kind = "existing"
+    ready_stack(api)
+    healed = api.on_get
+    api.on_get = lambda key: api.put(deployment(f"default/{key.rsplit('/')[-1]}")) if "ratings" in key else healed(key)
+    api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
+
+    with pytest.raises(NotReady, match="Deployment/default/ratings-v1 is rolled out"):
+        with standing(cluster, kube, ROW, None, installs=False):
+            pass
+
+    assert clock.slept < timeouts.ROLLOUT
 
 
 @pytest.mark.parametrize("how", ["well", "block", "installation"])

@@ -6,6 +6,7 @@ from harness import timeouts
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube
 from harness.stack import ready
+from harness.wait import be_patient
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
 from tests.fakes.pods import PULL, deployment, pod, unschedulable, waiting
@@ -159,6 +160,7 @@ def test_server_away_for_a_moment_is_not_the_end(kube: Kube, api: FakeApi, clock
 
 def test_definition_is_established(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A definition is awaited until the server takes objects of it."""
+    be_patient(0.1)
     name = "gateways.gateway.networking.k8s.io"
     crd = named(f"CustomResourceDefinition/{name}", status={"conditions": [{"type": "Established", "status": "False"}]})
     api.put(crd)
@@ -172,6 +174,7 @@ def test_definition_is_established(kube: Kube, api: FakeApi, clock: Clock) -> No
 
 def test_nodes_are_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Every node; none at all is not every."""
+    be_patient(0.02)
     with pytest.raises(NotReady, match="not ready: no node"):
         ready.nodes(kube)
     for name, status in (("n1", "True"), ("n2", "False")):

@@ -67,6 +67,7 @@ class Faults:
         self._undo.clear()
         world.envoy_gateway.switches = Switches()
         world.istiod.unbound.clear()
+        world.istiod.elsewhere = ""
         world.dataplane.bend = Bend()
         world.ztunnel.faults = ztunnel.Faults()
         world.unpullable.clear()
@@ -96,6 +97,10 @@ class Faults:
     async def fault_waypoint_not_bound(self, service: str = "*") -> None:
         """istiod does not bind the Service to its waypoint, and says so."""
         self.world.istiod.unbound.add(service)
+
+    async def fault_bound_elsewhere(self, waypoint: str) -> None:
+        """istiod says of every bound Service that it is bound to this waypoint ("namespace/name")."""
+        self.world.istiod.elsewhere = waypoint
 
     async def fault_waypoint_bypassed(self, service: str = "*") -> None:
         """Calls go past the waypoint, which every status calls bound."""

@@ -203,7 +203,6 @@ class World:
                 kept = {"spec": live["spec"] | obj["spec"]} if "spec" in obj else {}
                 self.store.update(kind, live | obj | kept | {"metadata": live["metadata"] | obj["metadata"]})
         await self.settled()
-        self.snapshot = None  # what `reset` goes back to is the state after the last install
 
     async def uninstall(self, release: Mapping[str, Any]) -> None:
         """Takes a release's objects away."""

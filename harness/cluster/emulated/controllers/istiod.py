@@ -25,10 +25,12 @@ _CLASSES = {
 
 @dataclass
 class Istiod:
-    """`unbound` holds Services (by name) whose waypoint a fault keeps from being ready."""
+    """`unbound` holds Services (by name) whose waypoint a fault keeps from being ready; `elsewhere` is the waypoint
+    that a fault makes it speak of."""
 
     store: Store
     unbound: set[str] = field(default_factory=set)
+    elsewhere: str = ""
 
     @property
     def active(self) -> bool:
@@ -79,7 +81,7 @@ class Istiod:
             elif refused := _refusal(service, gateway):
                 said = [condition(_BOUND, False, *refused)]
             else:
-                message = f"Successfully attached to waypoint {name}"
+                message = f"Successfully attached to waypoint {self.elsewhere or name}"
                 said = [condition(_BOUND, True, "WaypointAccepted", message)]
         conditions = [*others, *merged(status.get("conditions"), said)]
         fresh = {k: v for k, v in status.items() if k != "conditions"}

@@ -1,0 +1,75 @@
+"""What is said to fortio, and the JSON it answers: an object for each request, then one for the whole run. Pure.
+
+Seen with fortio 1.68.2 (`load -access-log-format json -access-log-file /dev/stdout -json -`): a request's object has
+`timestamp` (its start, epoch nanoseconds), `latency` (seconds), `thread` and `details` (the status; "-1" for none).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from harness.errors import Unjudged
+from harness.load.timeline import Sample
+from harness.traffic import Request
+
+BINARY = "/usr/bin/fortio"
+ANSWER_SECONDS = 3.0  # a request without an answer for so long is lost
+
+
+def arguments(
+    request: Request, *, id: str, qps: float, connections: int, seconds: float, keep: bool
+) -> list[str]:
+    """One fortio command line. `keep` reuses a connection until it breaks; else each request has one of its own.
+
+    Paced evenly (`-uniform`), and what an outage delayed is not sent in a burst after it (`-nocatchup`). Every
+    request says `user-agent: e2e/<id>`, as do two that come before the run and are not in its record.
+    """
+    headers = {"user-agent": f"e2e/{id}", **request.headers}
+    if request.host:
+        headers["host"] = request.host
+    argv = [BINARY, "load", "-quiet", "-loglevel", "Critical", "-allow-initial-errors", "-uniform", "-nocatchup"]
+    argv += ["-qps", f"{qps:g}", "-c", str(connections), "-t", f"{seconds:g}s", "-timeout", f"{ANSWER_SECONDS:g}s"]
+    argv += [f"-keepalive={'true' if keep else 'false'}"]
+    for name, value in headers.items():
+        argv += ["-H", f"{name}: {value}"]
+    return [*argv, "-access-log-format", "json", "-access-log-file", "/dev/stdout", "-json", "-", request.url]
+
+
+def samples(output: str) -> tuple[Sample, ...]:
+    """The requests of one run, in the order written.
+
+    Raises:
+        Unjudged: what was written is no such JSON, the run's own object is missing (it did not end by itself), or
+            that counts other requests than were told of.
+    """
+    decoder, position, found, whole = json.JSONDecoder(), 0, list[Sample](), dict[str, Any]()
+    text = output.strip()
+    while position < len(text):
+        try:
+            one, position = decoder.raw_decode(text, position)
+            if "RunType" in one:
+                whole = one
+            else:
+                found.append(_sample(one))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Unjudged(f"fortio wrote no JSON at {position}: {text[position : position + 120]!r}") from error
+        while position < len(text) and text[position].isspace():
+            position += 1
+    try:
+        counted = int(whole["DurationHistogram"]["Count"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unjudged(f"fortio did not end its run: {len(found)} requests are told of, and no whole") from error
+    if counted != len(found):
+        raise Unjudged(f"fortio counts {counted} requests and tells of {len(found)}")
+    return tuple(found)
+
+
+def _sample(one: dict[str, Any]) -> Sample:
+    status = int(one["details"])
+    return Sample(
+        at=int(one["timestamp"]) / 1e9,
+        ms=float(one["latency"]) * 1000,
+        status=status if status > 0 else None,
+        connection=int(one["thread"]),
+    )

@@ -1,0 +1,187 @@
+"""A flow of requests as a timeline: who got what, when; which windows were outages, and what was done meanwhile. Pure.
+
+Times are epoch seconds of the machine that sent. A window's length is known to the flow's own interval only: between
+two requests nobody looked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from harness.errors import Unjudged
+from harness.logs.access import AccessLine
+
+NEAR = 1.0  # seconds around an event in which an outage still coincides with it: effects come after their cause
+APART = 0.1  # seconds that a proxy's line of a request may lie beside the client's: one machine, two programs
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request: begun `at`, over `ms` later. `status` is None when no HTTP answer came. `flags` are the proxy's
+    (Envoy's response flags, "-" for none) and empty where no line of its log was joined; `pod` is then the proxy's."""
+
+    at: float
+    ms: float
+    status: int | None
+    connection: int = 0
+    flags: str = ""
+    pod: str = ""
+
+    @property
+    def over(self) -> float:
+        return self.at + self.ms / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What was done from `began` to `ended`."""
+
+    what: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From the first lost request's start to the start of the next one that was served; `closed` is False when none
+    was served any more: it then lasts to the end of what was seen."""
+
+    began: float
+    ended: float
+    lost: int
+    closed: bool
+
+    @property
+    def ms(self) -> float:
+        return (self.ended - self.began) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """All requests of one client in the order begun. What counts as served is `served`: by default status 200."""
+
+    client: str
+    samples: tuple[Sample, ...]
+    events: tuple[Event, ...] = ()
+    wanted: frozenset[int] = frozenset({200})
+
+    @classmethod
+    def of(
+        cls, client: str, samples: Sequence[Sample], events: Sequence[Event] = (), wanted: Sequence[int] = (200,)
+    ) -> Timeline:
+        """Raises Unjudged without a sample: a flow of nothing lost nothing."""
+        if not samples:
+            raise Unjudged(f"{client} sent nothing: there is no timeline")
+        return cls(client, tuple(sorted(samples, key=lambda s: s.at)), tuple(events), frozenset(wanted))
+
+    def served(self, sample: Sample) -> bool:
+        return sample.status in self.wanted
+
+    @property
+    def sent(self) -> int:
+        return len(self.samples)
+
+    @property
+    def lost(self) -> tuple[Sample, ...]:
+        return tuple(s for s in self.samples if not self.served(s))
+
+    @property
+    def share(self) -> float:
+        """Of 1, how much was served; 1.0 only when nothing was lost."""
+        return 1.0 if not self.lost else min((self.sent - len(self.lost)) / self.sent, 0.9999)
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How often each status came; "none" is no answer."""
+        return dict(Counter("none" if s.status is None else str(s.status) for s in self.samples))
+
+    @property
+    def slowest_ms(self) -> float:
+        """Of those served."""
+        return max((s.ms for s in self.samples if self.served(s)), default=0.0)
+
+    @property
+    def outages(self) -> tuple[Outage, ...]:
+        """Every run of losses, in order."""
+        found, run = [], list[Sample]()
+        for sample in self.samples:
+            if not self.served(sample):
+                run.append(sample)
+            elif run:
+                found.append(Outage(run[0].at, sample.at, len(run), closed=True))
+                run = []
+        if run:
+            found.append(Outage(run[0].at, max(s.over for s in run), len(run), closed=False))
+        return tuple(found)
+
+    @property
+    def outage_ms(self) -> float:
+        """The longest outage; 0 when nothing was lost."""
+        return max((outage.ms for outage in self.outages), default=0.0)
+
+    @property
+    def trouble_ms(self) -> float:
+        """From the first outage's beginning to the last one's end; 0 when nothing was lost."""
+        return (self.outages[-1].ended - self.outages[0].began) * 1000 if self.outages else 0.0
+
+    def between(self, began: float, ended: float) -> Timeline:
+        """The requests begun in that time.
+
+        Raises:
+            Unjudged: there is none: nothing is known of that time.
+        """
+        kept = tuple(s for s in self.samples if began <= s.at < ended)
+        if not kept:
+            raise Unjudged(f"{self.client} sent nothing in the {ended - began:.1f} s asked for: nothing is known of it")
+        return replace(self, samples=kept)
+
+    def during(self, event: str) -> Timeline:
+        """The requests begun while that was done."""
+        found = self._event(event)
+        return self.between(found.began, found.ended)
+
+    def after(self, event: str, *, settle: float = 0.0) -> Timeline:
+        """The requests begun `settle` seconds after that was done, or later."""
+        return self.between(self._event(event).ended + settle, float("inf"))
+
+    def before(self) -> Timeline:
+        """The requests begun before anything was done."""
+        return self.between(float("-inf"), min(e.began for e in self.events))
+
+    def coincides(self, outage: Outage) -> str:
+        """What was being done when it began, or had been done just before; "nothing known" without such."""
+        near = [e.what for e in self.events if e.began - APART <= outage.began <= e.ended + NEAR]
+        return ", ".join(near) or "nothing known"
+
+    def _event(self, what: str) -> Event:
+        for event in self.events:
+            if event.what == what:
+                return event
+        raise Unjudged(f"nothing was done that is called {what!r}; known: {[e.what for e in self.events]}")
+
+
+def joined(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Timeline:
+    """The timeline with the proxy's flags, by time and status: each line is given to the earliest sample of its
+    status that was under way when the line began. A sample without a line never reached that proxy (or its log)."""
+    left = sorted(lines, key=lambda line: line.start_time)
+    told = []
+    for sample in timeline.samples:
+        match = next((line for line in left if _fits(sample, line)), None)
+        if match is not None:
+            left.remove(match)
+            sample = replace(sample, flags=match.flags, pod=pod)  # noqa: PLW2901  # the sample, told more of
+        told.append(sample)
+    return replace(timeline, samples=tuple(told))
+
+
+def _fits(sample: Sample, line: AccessLine) -> bool:
+    # A client that gave up has no status; the proxy then wrote one of its own, or 0.
+    same = sample.status == line.status if sample.status is not None else line.flags != "-"
+    return same and sample.at - APART <= line.start_time.timestamp() <= sample.over + APART
+
+
+def by(predicate: Callable[[Sample], bool], samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Those of the samples for which it holds."""
+    return tuple(s for s in samples if predicate(s))

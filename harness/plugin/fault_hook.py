@@ -1,0 +1,111 @@
+"""A run under a planted fault: the fault is planted when its fixture stands, and undone before that goes.
+
+What became of it is written to fault.json in the run folder: {planted: how often, undone: whether all was taken back,
+trouble: what went wrong with the planting itself, struck: [{id, file, line}]}, the last for each test that failed: the
+line of its own file. `harness.faults.running` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import BadInput, HarnessError
+from harness.faults import catalogue
+from harness.faults.catalogue import Fault
+from harness.faults.planting import Planter
+from harness.plugin.options import Refused, settings_of
+from harness.plugin.reporting import RUN
+
+FILE = "fault.json"
+
+
+class FaultHook:
+    """Hooks of one run, for one fault."""
+
+    def __init__(self, config: pytest.Config, fault: Fault) -> None:
+        self._config, self._fault = config, fault
+        self._planter: Planter | None = None
+        self._planted, self._undone, self._trouble = 0, True, ""
+        self._struck: list[dict[str, Any]] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        result = yield
+        if fixturedef.argname == "stack":
+            self._arm(request, fixturedef.addfinalizer)
+        if fixturedef.argname == self._fault.after:
+            fixturedef.addfinalizer(self._undo)
+            self._plant()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        if self._fault.after != "test":
+            return (yield)
+        self._plant()
+        try:
+            return (yield)
+        finally:
+            self._undo()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if call.excinfo is not None:
+            own = [entry for entry in call.excinfo.traceback if Path(str(entry.path)) == item.path]
+            if own:
+                file = item.path.relative_to(self._config.rootpath).as_posix()
+                self._struck.append({"id": item.nodeid, "file": file, "line": own[-1].lineno + 1})
+        return (yield)
+
+    def pytest_sessionfinish(self) -> None:
+        told = {"planted": self._planted, "undone": self._undone, "trouble": self._trouble, "struck": self._struck}
+        (self._config.stash[RUN].folder.path / FILE).write_text(json.dumps(told, indent=1))
+
+    def _arm(self, request: pytest.FixtureRequest, at_end: Callable[[Callable[[], None]], None]) -> None:
+        """Everything that planting needs stands with the stack; a fault planted after a manifest stays to the end."""
+        cluster, kube, manifests = (request.getfixturevalue(name) for name in ("cluster", "kube", "manifests"))
+        self._planter = Planter(self._fault, settings_of(self._config), cluster, kube, manifests)
+        if self._fault.after.endswith(".yaml"):
+            at_end(self._undo)
+            manifests.told.append(lambda name: self._plant() if name == self._fault.after else None)
+
+    def _plant(self) -> None:
+        try:
+            if self._planter is None:
+                raise HarnessError(f"fault {self._fault.name}: {self._fault.after} stands before the stack does")
+            self._planter.plant()
+            self._planted += 1
+        except Exception as error:
+            self._trouble = self._trouble or f"{type(error).__name__}: {error}"
+            raise
+
+    def _undo(self) -> None:
+        self._undone = False
+        try:
+            if self._planter:
+                self._planter.undo()
+        except Exception as error:
+            self._trouble = self._trouble or f"not undone: {type(error).__name__}: {error}"
+            raise
+        self._undone = True
+
+
+def register(config: pytest.Config) -> None:
+    """Where the settings name a fault."""
+    file = settings_of(config).fault
+    if file is None:
+        return
+    try:
+        fault = catalogue.load(config.invocation_params.dir / file)
+    except BadInput as error:
+        raise Refused(error) from None
+    config.pluginmanager.register(FaultHook(config, fault), "mesh_e2e_fault")

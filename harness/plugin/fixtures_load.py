@@ -1,0 +1,50 @@
+"""Fixtures of tests under load: steady traffic beside the test's act, and a stack that is whole again after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+
+import pytest
+
+from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
+from harness.clients.proxies import Envoy
+from harness.kube import Kube
+from harness.load.generator import Flow, Mesh, Outside, flowing
+from harness.stack import disturb
+from harness.traffic import Request
+
+RATINGS = "http://ratings:9080/ratings/0"
+
+
+@pytest.fixture(scope="session")
+def anew(stack: None, kube: Kube) -> Callable[..., Mesh]:
+    """`anew(get(url))`: load from inside the mesh, a connection for each request."""
+    return partial(Mesh, kube, keep=False)
+
+
+@pytest.fixture(scope="session")
+def kept(stack: None, kube: Kube) -> Callable[..., Mesh]:
+    """`kept(get(url))`: load from inside the mesh over connections that are reused until they break."""
+    return partial(Mesh, kube, keep=True)
+
+
+@pytest.fixture(scope="session")
+def outside(ingress: IngressClient) -> Callable[..., Outside]:
+    """`outside(get(path))`: load from outside through the ingress, a connection for each request."""
+    return partial(Outside, ingress)
+
+
+@pytest.fixture
+def load(whole_again: None) -> Callable[..., AbstractContextManager[Flow]]:
+    """`with load(anew(request), seconds=20, promise="…") as flow:` runs beside the block; `flow.timelines` after it."""
+    return flowing
+
+
+@pytest.fixture
+def whole_again(kube: Kube, mesh_client: MeshClient, waypoint: Envoy) -> Iterator[None]:
+    """After the test every part of the stack is ready, and a call passes the waypoint: awaited, also if it failed."""
+    yield
+    disturb.whole(kube, mesh_client, waypoint, RATINGS)

@@ -1,0 +1,82 @@
+"""A page is followed hop by hop: who carried it, as whom, over which protocol, with which outcome.
+
+Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic flows", drawn there, followed here
+"""
+
+import pytest
+
+from harness.evidence.journey import protocols, render, stations
+from harness.stack import topology
+from harness.stack.journeys import by_version
+from harness.traffic import get
+
+pytestmark = pytest.mark.extended("Journeys")
+IDENTITIES = ["bookinfo-ingress", "bookinfo-productpage", "bookinfo-reviews", "waypoint"]
+MANY = 1_000
+
+
+@pytest.fixture(scope="module")
+def page(applied, ingress):
+    """The page under the path of this file's route."""
+    topology.serves(ingress, "/journey")
+    return get("/journey")
+
+
+@pytest.fixture(scope="module")
+def followed(page, ingress, journeys, moment):
+    """A dozen pages, each followed: two in three of them come from reviews that call ratings."""
+    since = moment()
+    answers = ingress.in_turn(page, 12)
+    assert answers.statuses == [200] * 12
+    return [j for j in journeys.of(answers, since, via=by_version) if "waypoint" in stations(j)]
+
+
+def test_page_passes_every_station(followed):
+    """A page goes from the ingress to productpage, to reviews, to the waypoint, to ratings: nothing is left out."""
+    reviews = {tuple(stations(journey)) for journey in followed}
+
+    assert reviews
+    assert reviews <= {
+        ("bookinfo-ingress", "productpage-v1", version, "waypoint", "ratings-v1")
+        for version in ("reviews-v2", "reviews-v3")
+    }, render(followed[0])
+
+
+def test_every_mesh_leg_is_hbone(followed):
+    """Each of its four mesh legs was HBONE, seen on both sides, without an error: no plaintext anywhere."""
+    states = {journey.verdict.state: render(journey) for journey in followed}
+
+    assert list(states) == ["held"], states
+    assert {frozenset(protocols(journey)) for journey in followed} == {frozenset({"HBONE"})}
+    assert {sum("ztunnel" in hop.kind for hop in journey.hops) for journey in followed} == {8}
+
+
+def test_each_leg_bears_its_callers_identity(followed):
+    """On each leg the caller's identity is that of the pod that called: the same on both sides of the tunnel."""
+    legs = {
+        tuple(hop.identity.rpartition("/sa/")[2] for hop in journey.hops if "ztunnel" in hop.kind)
+        for journey in followed
+    }
+
+    assert legs == {tuple(identity for identity in IDENTITIES for _ in range(2))}, render(followed[0])
+
+
+def test_proxies_answered(followed):
+    """Both proxies answered 200 without a response flag."""
+    said = {(h.kind, h.status, h.flags) for journey in followed for h in journey.hops if h.kind in ("ingress", "waypoint")}
+
+    assert said == {("ingress", "200", "-"), ("waypoint", "200", "-")}, render(followed[0])
+
+
+@pytest.mark.needs("many")
+@pytest.mark.timeout(600)
+def test_a_thousand_journeys_are_complete(page, ingress, journeys, moment):
+    """Of a thousand pages in turn every journey is complete, and held: no hop is missing, none ambiguous."""
+    since = moment()
+    answers = ingress.in_turn(page, MANY)
+
+    found = journeys.of(answers, since, via=by_version, within=120)
+
+    assert answers.statuses == [200] * MANY
+    assert [render(journey) for journey in found if not journey.verdict.held] == []
+    assert len({journey.id for journey in found}) == MANY

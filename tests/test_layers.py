@@ -1,0 +1,133 @@
+"""Who may know whom, and where each concern has its one home."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).resolve().parent.parent
+HARNESS = ROOT / "harness"
+EMULATOR = "cluster/emulated/"  # a process of its own, with programs, time and an environment of its own
+
+# What, and the only places below harness/ where it may be. A name is an import or an attribute such as time.sleep.
+HOMES = {
+    "httpx": ("clients/http.py",),
+    "kubernetes": ("kube/",),
+    "pytest": ("plugin/",),
+    "_pytest": (),
+    "pytest_kind": ("plugin/kind_options.py",),
+    "subprocess": ("command.py", EMULATOR),
+    "os.system": (),
+    "os.popen": (),
+    "time.sleep": ("wait.py", EMULATOR),
+    "asyncio.sleep": (EMULATOR,),
+    "tenacity": ("wait.py",),
+    "os.environ": ("settings.py", "command.py", EMULATOR),
+    "os.getenv": (),
+    "yaml.load": ("cluster/emulated/",),
+    "aiohttp": (EMULATOR,),
+    "grpc": (EMULATOR,),
+}
+# The homes that a name has but does not use at present.
+UNUSED = {"yaml.load", "grpc"}
+
+
+def files(folder: Path = HARNESS) -> list[Path]:
+    return sorted(folder.rglob("*.py"))
+
+
+def names(source: str) -> Iterator[str]:
+    """Every module imported (and each of its parents), and every attribute of one, under the module's own name."""
+    aliases: dict[str, str] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                aliases[alias.asname or alias.name.partition(".")[0]] = alias.name if alias.asname else alias.name.partition(".")[0]
+                yield from parents(alias.name)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from parents(node.module)
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{aliases.get(node.value.id, '?')}.{node.attr}"
+
+
+def parents(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def test_layers_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every contract of .importlinter is kept: no layer knows one above it, and no module is without a layer."""
+    code = lint_imports(config_filename=str(ROOT / ".importlinter"), no_cache=True, no_logo=True)
+
+    assert code == 0, capsys.readouterr().out
+    assert "0 broken" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", HOMES)
+def test_each_concern_has_one_home(what: str) -> None:
+    """What waits, runs programs, reads the environment or speaks HTTP is in one place."""
+    users = {str(file.relative_to(HARNESS)) for file in files() if what in names(file.read_text())}
+
+    strays = {user for user in users if not user.startswith(HOMES[what])} if HOMES[what] else users
+    assert strays == set()
+    assert users or not HOMES[what] or what in UNUSED, f"nobody uses {what}: is its home still right?"
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("import httpx", "httpx"),
+        ("import httpx as h", "httpx"),
+        ("from httpx import get", "httpx"),
+        ("def f():\n    import subprocess", "subprocess"),
+        ("from subprocess import run", "subprocess"),
+        ("import time as t\nt.sleep(1)", "time.sleep"),
+        ("from time import sleep", "time.sleep"),
+        ("import os\nprint(os.environ['A'])", "os.environ"),
+        ("from os import environ", "os.environ"),
+        ("import kubernetes.stream", "kubernetes"),
+    ],
+)
+def test_no_spelling_escapes(source: str, what: str) -> None:
+    """However it is imported, it is found."""
+    assert what in set(names(source))
+
+
+def test_suites_take_fixtures_by_name() -> None:
+    """A suite imports what it says, never the plugin, a client or another suite."""
+    allowed = ("harness.evidence", "harness.logs", "harness.objects", "harness.proxy", "harness.stack", "harness.traffic")
+    for file in files(ROOT / "suites"):
+        used = {name for name in names(file.read_text()) if name.startswith(("harness.", "suites"))}
+        strays = {name for name in used if not name.startswith(allowed)}
+        assert strays == set(), file
+
+
+def test_modules_are_short() -> None:
+    """A module of more than 300 lines has a reason, which is written here."""
+    long = {str(file.relative_to(ROOT)) for file in files() if len(file.read_text().splitlines()) > 300}
+
+    assert long <= REASONS.keys(), {file: "say why, or divide it" for file in long - REASONS.keys()}
+    assert {file for file in REASONS if not (ROOT / file).exists()} == set()
+
+
+REASONS = {
+    "harness/plugin/reporting.py": "pytest's hooks of one run's record: each is short, and they share its state",
+    "harness/clients/proxies.py": "four witnesses alike, each short",
+}
+
+
+def test_every_exception_to_a_rule_has_its_reason() -> None:
+    """A noqa or a type-ignore is followed by why, on its line."""
+    bare = []
+    for file in [*files(), *files(ROOT / "suites")]:
+        for number, row in enumerate(file.read_text().splitlines(), start=1):
+            for mark in ("# noqa", "# type: ignore"):
+                if mark in row and "  #" not in row[row.index(mark) + len(mark) :]:
+                    bare.append(f"{file.relative_to(ROOT)}:{number}")
+
+    assert bare == []
