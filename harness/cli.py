@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import doctor, progress, reaper, settings, versions
+from harness.cluster import caches
 from harness.errors import HarnessError
 from harness.settings import Settings
 from harness.versions import VersionSet
@@ -86,7 +88,10 @@ def _clean(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     reaped = reaper.reap(chosen, row)
     for one in reaped:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
-    if not reaped:
+    removed = caches.remove() if shutil.which("docker") else []
+    for name in removed:
+        OUT.print(f"registry cache {name}: gone (its volume stays)")
+    if not reaped and not removed:
         OUT.print("nothing of ours was left")
     return 1 if any(one.outcome.startswith("not") for one in reaped) else 0
 

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=0, le=9, description="kind worker nodes beside the control plane")
     node_image: str = Field("", description="kind node image; empty is the version set's")
     bundle: Path | None = Field(None, description="folder of charts and images made by `make bundle`")
+    cache: bool = Field(False, description="kind: pull through caches of the registries, kept for the next run")
     kubeconfig: Path | None = Field(None, description="existing: the kubeconfig file")
     context: str = Field("", description="existing: the context, by its exact name")
     install: bool = Field(False, description="existing: install the stack (else test what is there)")
@@ -44,6 +45,8 @@ class Settings(BaseSettings):
     patience: float = Field(1.0, gt=0, le=10, description="the bound of every wait is multiplied by this")
     gather: bool = Field(True, description="gather diagnostics when something fails")
     fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
+    oracles: Literal["auto", "on", "off"] = Field("auto", description="oracles after each area; auto: off under a fault")
+    enforce_budget: bool = Field(False, description="an enforcement time over its budget fails, not only warns")
 
 
 def read(**overrides: object) -> Settings:

@@ -18,7 +18,7 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
     """
     match settings.cluster:
         case "kind":
-            return KindCluster(settings, settings.node_image or versions.node)
+            return KindCluster(settings, settings.node_image or versions.node, versions.images.values())
         case "existing":
             return ExistingCluster(settings)
         case "emulated":

@@ -35,7 +35,7 @@ class ExistingCluster:
         self.kubeconfig, self.context = file, settings.context
         self.name = settings.context
         self._installs, self._kubectl = settings.install, settings.kubectl_bin
-        # The marks of our releases lie there: contexts of one name in two files (kubeadm names all alike) are two clusters.
+        # Our releases' marks lie there: contexts of one name in two files (kubeadm names all alike) are two clusters.
         told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
         self._home = state.folder(settings.state, "existing", f"{readable}-{told}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -14,6 +14,7 @@ import yaml
 from filelock import FileLock
 
 from harness import progress, state, timeouts
+from harness.cluster import caches
 from harness.cluster.protocol import Release
 from harness.command import run, which
 from harness.errors import BadInput, HarnessError
@@ -31,9 +32,10 @@ class KindCluster:
 
     kind: ClusterKind = "kind"
 
-    def __init__(self, settings: Settings, node_image: str) -> None:
+    def __init__(self, settings: Settings, node_image: str, images: Iterable[str] = ()) -> None:
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
+        self._cached = list(images) if settings.cache else []
         self._state = settings.state
         self._home = state.folder(settings.state, "kind", self.name)
         self.kubeconfig = self._home / "kubeconfig"
@@ -58,6 +60,8 @@ class KindCluster:
                 _image_is_there(self._image)
                 self._record()  # before it is made: what a killed run leaves half made is found by its record
                 self._make()
+            if self._cached:
+                caches.attach(self._nodes(), self._cached)
 
     def _clusters(self) -> list[str]:
         return run([self._kind, "get", "clusters"], within=30).stdout.split()
@@ -95,8 +99,11 @@ class KindCluster:
     def _recorded(self) -> state.Record | None:
         return next((r for r in state.records(self._state) if (r.kind, r.name) == (self.kind, self.name)), None)
 
+    def _nodes(self) -> list[str]:
+        return run([self._kind, "get", "nodes", "--name", self.name], within=30).stdout.split()
+
     def load_images(self, archives: Sequence[Path]) -> None:
-        nodes = run([self._kind, "get", "nodes", "--name", self.name], within=30).stdout.split()
+        nodes = self._nodes()
         held = self._held(nodes)
         work = [(archive, node) for archive in archives for node in nodes if _wants(node, nodes, archive)]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]

@@ -96,7 +96,9 @@ def test_unreachable_server_is_bad_input(
 
 
 @pytest.mark.parametrize("code", [401, 403, 503])
-def test_server_that_refuses_us_is_bad_input(settings: Settings, asked: dict[str, Any], api: FakeApi, code: int) -> None:
+def test_server_that_refuses_us_is_bad_input(
+    settings: Settings, asked: dict[str, Any], api: FakeApi, code: int
+) -> None:
     """Credentials that ran out are the asker's to renew."""
     api.refuse("GET", "", code, "Unauthorized")
 

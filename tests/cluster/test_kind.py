@@ -147,7 +147,9 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
     assert state.records(settings.state) == []
 
 
-def test_cluster_of_exactly_this_name_is_reused(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
+def test_cluster_of_exactly_this_name_is_reused(
+    settings: Settings, tools: Programs, notes: list[tuple[str, str]]
+) -> None:
     """One of ours that is there is taken as it is, and that is said."""
     ours(settings)
     tools.clusters = ["foo-2", "foo"]
@@ -230,7 +232,9 @@ def test_node_image_that_cannot_be_had_is_bad_input(settings: Settings, tools: P
     tools.answer("docker", "inspect", code=1, err="No such image")
     tools.answer("docker", "pull", code=1, err="Error: dial tcp: lookup registry-1.docker.io: no such host")
 
-    with pytest.raises(BadInput, match=rf"node image {IMAGE} is neither in Docker nor to be pulled: .*no such host") as caught:
+    with pytest.raises(
+        BadInput, match=rf"node image {IMAGE} is neither in Docker nor to be pulled: .*no such host"
+    ) as caught:
         kind(settings).create()
 
     assert caught.value.exit_code == 2

@@ -54,6 +54,10 @@ class EmulatedCluster:
         return {
             "load": "the emulated cluster carries out curl alone: no fortio, and its times are divided",
             "upgrade": "the emulated cluster has no Helm: releases are installed as recorded",
+            "many": "the emulated cluster's proxies share two cores with the test: a thousand requests measure those",
+            "ztunnel death": "the emulated ztunnel is one process for all nodes: its pod can go, its listeners stay",
+            "authorization": "the emulated ztunnel enforces no AuthorizationPolicy and no PeerAuthentication",
+            "waypoint kinds": "the emulated cluster knows one namespace, port 9080 and endpoint routing at waypoints",
             "mtls": "the emulated cluster's ztunnel carries plain TCP: HBONE and identities are its word alone",
         }
 

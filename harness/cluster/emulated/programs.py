@@ -55,7 +55,8 @@ class Surroundings:
             name, image = container["name"], role(container["image"])
             log = run.logs[name].write
             if image.startswith(_BOOKINFO):
-                env = {one["name"]: one.get("value", "") for one in container.get("env") or ()}
+                given = {one["name"]: one.get("value", "") for one in container.get("env") or ()}
+                env = {"HOSTNAME": pod["metadata"]["name"]} | given
                 found[name] = Bookinfo(self, run, image.removeprefix(_BOOKINFO), env, log)
             elif image == "envoy":
                 gateway = (run.namespace, pod["metadata"]["labels"][OWNER])
