@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 from harness import state
@@ -30,7 +31,10 @@ def reap(settings: Settings, versions: VersionSet) -> list[Reaped]:
         if record.kind not in get_args(ClusterKind):
             found.append(Reaped(record, f"not taken away: {record.kind!r} is no kind of cluster"))
             continue
-        mine = settings.model_copy(update={"cluster": record.kind, "cluster_name": record.name})
+        where = {"kubeconfig": Path(record.details["kubeconfig"])} if "kubeconfig" in record.details else {}
+        context = {"context": record.details["context"]} if "context" in record.details else {}
+        named = {"cluster": record.kind, "cluster_name": record.name, **where, **context}
+        mine = settings.model_copy(update=named)
         try:
             choose(mine, versions).delete()
             found.append(Reaped(record, "gone"))

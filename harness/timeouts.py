@@ -21,5 +21,6 @@ API = 30.0  # one Kubernetes API request
 DELETE = 60.0  # an object is gone
 HOUR_MARGIN = 120.0  # what a rate-limit file needs of the hour: its windows end at each hour's turn
 GATHER = 90.0  # all of the diagnostics
+LOAD_BEGIN = 15.0  # fortio answers its first requests: 2 s seen, 8 s on a machine under load
 LOAD_END = 20.0  # a load says what became of its last requests
 DISTURBED = 90.0  # what was broken on purpose is whole again

@@ -145,7 +145,8 @@ class Versions(_Strict):
         chosen = self.sets.get(name or self.default)
         if chosen is None:
             known = ", ".join(self.sets)
-            raise BadInput(f"no version set is named {name or self.default!r}", remedy=f"use one of: {known} (versions.yaml)")
+            asked = name or self.default
+            raise BadInput(f"no version set is named {asked!r}", remedy=f"use one of: {known} (versions.yaml)")
         reasons = impossible(chosen, self.limits)
         if reasons:
             raise BadInput(

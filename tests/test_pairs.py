@@ -35,7 +35,11 @@ def shown(file: Path) -> str:
 
 def functions(file: Path) -> list[ast.FunctionDef]:
     """The test functions of a suite."""
-    return [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
+    return [
+        n
+        for n in ast.walk(ast.parse(file.read_text()))
+        if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")
+    ]
 
 
 CLAIMS = [pytest.param(f, id=f"{shown(file)}::{f.name}") for file in TESTS for f in functions(file)]
@@ -43,7 +47,9 @@ CLAIMS = [pytest.param(f, id=f"{shown(file)}::{f.name}") for file in TESTS for f
 
 def test_every_suite_has_its_manifest() -> None:
     """suites/<area>/test_<stem>.py stands beside manifests/<area>/<stem>.yaml."""
-    alone = [shown(f) for f in TESTS if not (MANIFESTS / f.parent.name / f"{f.stem.removeprefix('test_')}.yaml").exists()]
+    alone = [
+        shown(f) for f in TESTS if not (MANIFESTS / f.parent.name / f"{f.stem.removeprefix('test_')}.yaml").exists()
+    ]
 
     assert TESTS
     assert alone == []
@@ -105,8 +111,12 @@ def test_every_test_asserts(function: ast.FunctionDef) -> None:
 def constant(file: Path, name: str) -> Any:
     """A module's constant."""
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and [t.id for t in node.targets if isinstance(t, ast.Name)] == [name]:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
             return ast.literal_eval(node.value)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
+            names = [target.id for target in node.targets[0].elts if isinstance(target, ast.Name)]
+            if name in names:
+                return ast.literal_eval(node.value)[names.index(name)]
     raise LookupError(f"{file} has no {name}")
 
 
@@ -211,7 +221,9 @@ def test_help_lists_every_target() -> None:
         assert set(re.findall(r"^  make (\S+)", said, re.MULTILINE)) == DOCUMENTED
 
 
-@pytest.mark.parametrize("page", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name
+)
 def test_pages_name_targets_that_exist(page: Path) -> None:
     """Every `make x` of the pages is a target."""
     named = set(re.findall(r"(?:`|^\s*(?:\$ )?)make ([a-z][a-z0-9-]*)", page.read_text(), re.MULTILINE))
@@ -219,7 +231,9 @@ def test_pages_name_targets_that_exist(page: Path) -> None:
     assert named <= TARGETS
 
 
-@pytest.mark.parametrize("page", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")]), ids=lambda page: page.name
+)
 def test_pages_name_files_that_exist(page: Path) -> None:
     """Every path of the repository that a page names is there."""
     named = re.findall(r"`((?:harness|suites|manifests|tests|docs)/[\w./-]*\w)`", page.read_text())

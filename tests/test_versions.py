@@ -237,7 +237,9 @@ def test_summary_names_the_row() -> None:
     """One line holds every version that matters."""
     row: VersionSet = load().pick()
 
-    assert [v for v in (row.kubernetes, row.istio, row.envoy_gateway, row.gateway_api.bundle) if v not in row.summary] == []
+    assert [
+        v for v in (row.kubernetes, row.istio, row.envoy_gateway, row.gateway_api.bundle) if v not in row.summary
+    ] == []
 
 
 @fuzz

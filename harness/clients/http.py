@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import httpx
 
@@ -43,15 +45,17 @@ class IngressClient:
         """Sends it once."""
         return self.in_turn(request, 1)[0]
 
-    def unrecorded(self, request: Request) -> Answer:
-        """Sends it once, and leaves it to the caller to tell of it: one of the hundreds of a steady load."""
-        with self._client() as client:
-            return self._send(client, request)
+    @contextmanager
+    def steady(self) -> Iterator[Callable[[Request], Answer]]:
+        """Sends, as often as called, from any thread; a connection each. The caller tells of it: hundreds of sightings
+        would hide the others."""
+        with self._client(httpx.Limits(max_connections=None, max_keepalive_connections=0)) as client:
+            yield lambda request: self._send(client, request)
 
-    def _client(self) -> httpx.Client:
+    def _client(self, limits: httpx.Limits = NO_LIMITS) -> httpx.Client:
         return httpx.Client(
             base_url=self.base_url,
-            transport=self._transport or httpx.HTTPTransport(retries=0, limits=NO_LIMITS),
+            transport=self._transport or httpx.HTTPTransport(retries=0, limits=limits),
             timeout=httpx.Timeout(timeouts.HTTP, connect=timeouts.HTTP_CONNECT),
             trust_env=False,
             follow_redirects=False,

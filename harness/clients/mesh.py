@@ -15,10 +15,10 @@ NAMESPACE, LABELS, CONTAINER = "default", "app=mesh-client", "curl"
 
 
 class MeshClient:
-    """Sends from a pod of the mesh. Its identity is .../sa/mesh-client."""
+    """Sends from a pod of the mesh. Its identity is .../sa/mesh-client; another pod with curl in it may be named."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
+    def __init__(self, kube: Kube, labels: str = LABELS) -> None:
+        self._kube, self._labels = kube, labels
 
     def in_turn(self, request: Request, times: int = 1) -> Answers:
         """Sends the request that many times, each after the answer to the one before."""
@@ -49,11 +49,13 @@ class MeshClient:
         if not ended.stdout.strip():
             raise Unjudged(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
         answers = curl.answers(ended.stdout, ids)
-        ledger.saw("mesh client", f"{answers!r} to {requests[0].url}")
+        who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
+        ledger.saw(who, f"{answers!r} to {requests[0].url}")
         return answers
 
     def _pod(self) -> Document:
-        pods = [p for p in self._kube.pods(NAMESPACE, LABELS) if p["status"].get("podIP")]
+        pods = [p for p in self._kube.pods(NAMESPACE, self._labels) if p["status"].get("podIP")]
         if not pods:
-            raise SetupFailed("the mesh client has no running pod", remedy="is Deployment/default/mesh-client there?")
+            name = self._labels.removeprefix("app=")
+            raise SetupFailed(f"the {name} has no running pod", remedy=f"is Deployment/default/{name} there?")
         return pods[0]

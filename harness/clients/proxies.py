@@ -294,6 +294,13 @@ class Limiter:
             )
         return pods[0]
 
+    def complaint(self) -> str:
+        """What is known of why it does not answer: its Redis, or the last error of its own log; else nothing."""
+        if not any(pod_ready(pod) for pod in self._kube.pods("redis-system", "app=redis")):
+            return "its Redis (redis-system/redis) has no ready pod"
+        said = self._kube.logs(self.NAMESPACE, self.pod["metadata"]["name"], "envoy-ratelimit").splitlines()
+        return next((line for line in reversed(said) if "level=error" in line), "its pod is ready, its log has no error")
+
     def rules(self) -> Sequence[rlconfig.Limit]:
         """What it limits now."""
         return rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import threading
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from typing import Any
 
 from harness import state
+from harness.cluster.made import Made
 from harness.cluster.protocol import Release
 from harness.command import which
 from harness.errors import BadInput
@@ -39,16 +44,20 @@ class ExistingCluster:
         told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
         self._home = state.folder(settings.state, "existing", f"{readable}-{told}")
+        self._state, self._lock = settings.state, threading.Lock()
         self._version = ""
 
     @property
     def cannot_judge(self) -> Mapping[str, str]:
-        return {}
+        return {"nodes": "the nodes of a cluster that is not ours are not touched"}
 
     def create(self) -> None:
         which(self._kubectl)
         if self._installs:
             which("helm")
+            where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context}
+            name = self._home.name.partition("-")[2]
+            state.write(self._state, state.Record(self.kind, name, os.getpid(), time.time(), details=where))
         try:
             self._version = Kube(self.kubeconfig, self.context).version()
         except (ApiUnavailable, Missing, Refused) as error:
@@ -68,13 +77,19 @@ class ExistingCluster:
                 f"release {release.namespace}/{release.name} is there, and not by us",
                 remedy="leave out INSTALL=1 to test it as it is",
             )
-        self._ours(release).touch()
+        self.remember([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}}])
+        self.remember(self._helm.definitions(release))  # Istio's chart leaves its own behind, on purpose
+        self._ours(release).write_text(f"{release.name}\n{release.namespace}\n")
         self._helm.upgrade_install(release)
 
     def uninstall(self, release: Release) -> None:
         if self._ours(release).exists():
             self._helm.uninstall(release)
             self._ours(release).unlink()
+
+    def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        with self._lock:  # parts of the stack are installed side by side
+            Made(self._home / "made.json").remember(Kube(self.kubeconfig, self.context), documents)
 
     def _ours(self, release: Release) -> Path:
         return self._home / f"release-{release.namespace}-{release.name}"
@@ -96,4 +111,13 @@ class ExistingCluster:
         (into / "existing.txt").write_text(f"context {self.context}: node logs are not ours to collect\n")
 
     def delete(self) -> None:
-        """The cluster stays; what was installed is taken away by `uninstall`, release by release."""
+        """The cluster stays. What we installed and applied goes, also what a killed run left, by our own notes."""
+        Made(self._home / "made.json").undo(Kube(self.kubeconfig, self.context), self._uninstall_ours)
+        state.forget(self._state, self.kind, self._home.name.partition("-")[2])
+
+    def _uninstall_ours(self) -> None:
+        marks = sorted(self._home.glob("release-*"), key=lambda path: path.stat().st_mtime)
+        with ExitStack() as undoing:  # the last first, and each though another fails
+            for mark in marks:
+                name, namespace = mark.read_text().split()
+                undoing.callback(self.uninstall, Release(name, "", "", namespace))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 from filelock import FileLock
@@ -135,6 +136,9 @@ class KindCluster:
     @property
     def _helm(self) -> Helm:
         return Helm(self.kubeconfig, self.context, self._home / "helm")
+
+    def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """The whole cluster goes, and all that is in it."""
 
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
         return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port, kubectl=self._kubectl)

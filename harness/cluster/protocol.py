@@ -62,6 +62,9 @@ class Cluster(Protocol):
     def definitions(self, release: Release) -> list[dict[str, Any]]:
         """The custom resource definitions (and the policies that guard them) which this release's chart brings."""
 
+    def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """Told what is about to be applied, so that `delete` takes away that, and nothing that was there before."""
+
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
         """A base URL (http://host:port) that reaches a TCP port of that pod, loopback ones included, for the block."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -140,10 +141,8 @@ class Kube:
 
     def _delete(self, named: Ref, force: bool) -> bool:
         how = {"grace_period_seconds": 0} if force else {}
-        try:
+        with suppress(Missing):
             self._call(str(named), lambda: self._resource(named).delete(**_where(named), **how))
-        except Missing:
-            pass
         return True
 
     # -- pods ---------------------------------------------------------------------------------------------------
@@ -173,8 +172,17 @@ class Kube:
         )
         return str(response.data.decode(errors="replace"))
 
-    def run(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, within: float) -> Ended:
-        """Runs a program in a container (exec) for at most `within` seconds.
+    def run(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        within: float,
+        heard: Callable[[], None] = lambda: None,
+    ) -> Ended:
+        """Runs a program in a container (exec) for at most `within` seconds; `heard` is called when it first writes.
 
         Raises:
             ApiUnavailable: the stream could not be opened: nothing was run.
@@ -183,7 +191,7 @@ class Kube:
         # A stream patches the ApiClient that opens it, so each has a client of its own (kubernetes#1534).
         api = self._new_api_client()
         where = f"exec in {namespace}/{pod}/{container}"
-        return self._call(where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within))
+        return self._call(where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within, heard=heard))
 
     # -- server -------------------------------------------------------------------------------------------------
 

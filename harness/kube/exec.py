@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,17 @@ class Ended:
     stderr: str
 
 
-def run_in_pod(api: Any, namespace: str, pod: str, container: str, argv: Sequence[str], *, within: float) -> Ended:
-    """Runs `argv` there, without a shell, and waits for its end.
+def run_in_pod(
+    api: Any,
+    namespace: str,
+    pod: str,
+    container: str,
+    argv: Sequence[str],
+    *,
+    within: float,
+    heard: Callable[[], None] = lambda: None,
+) -> Ended:
+    """Runs `argv` there, without a shell, and waits for its end. `heard` is called once, when it first writes.
 
     Raises:
         Unjudged: it did not end `within` seconds; nothing is known of what it did.
@@ -49,13 +58,16 @@ def run_in_pod(api: Any, namespace: str, pod: str, container: str, argv: Sequenc
         if isinstance(error.__context__, KeyboardInterrupt | SystemExit):  # the client makes an ordinary failure of it
             raise error.__context__ from None
         raise
-    deadline = time.monotonic() + within
+    deadline, silent = time.monotonic() + within, True
     try:
         while socket.is_open():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container} did not end within {within:g}s")
             socket.update(timeout=min(left, 5))
+            if silent and socket.peek_stdout():
+                silent = False
+                heard()
         out, err = (read(timeout=0).decode(errors="replace") for read in (socket.read_stdout, socket.read_stderr))
         try:
             return Ended(int(socket.returncode), out, err)

@@ -17,9 +17,7 @@ BINARY = "/usr/bin/fortio"
 ANSWER_SECONDS = 3.0  # a request without an answer for so long is lost
 
 
-def arguments(
-    request: Request, *, id: str, qps: float, connections: int, seconds: float, keep: bool
-) -> list[str]:
+def arguments(request: Request, *, id: str, qps: float, connections: int, seconds: float, keep: bool) -> list[str]:
     """One fortio command line. `keep` reuses a connection until it breaks; else each request has one of its own.
 
     Paced evenly (`-uniform`), and what an outage delayed is not sent in a burst after it (`-nocatchup`). Every

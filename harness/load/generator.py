@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -25,12 +25,13 @@ from harness.kube import Kube
 from harness.load import fortio
 from harness.load.picture import headline, picture, row
 from harness.load.timeline import Event, Sample, Timeline, joined
-from harness.traffic import Request, unique
+from harness.traffic import Answer, Request, unique
 from harness.wait import pause
 
 TABLE = "outage windows"
+CROWD, SOON = 64, 0.5  # threads of the client outside; seconds after which it does not wait for an answer
 QPS, CONNECTIONS, LONGEST = 20.0, 2, 45.0  # a client's; two clients at once are what two cores bear without effect
-LEAD = 2.0  # seconds of undisturbed flow before the act, and after it
+LEAD, TAIL = 2.0, 2.0  # seconds of flow before the act, and after it
 
 
 class Source(Protocol):
@@ -43,8 +44,13 @@ class Source(Protocol):
     def wanted(self) -> Sequence[int]:
         """The statuses that count as served."""
 
-    def run(self, seconds: float, id: str) -> Sequence[Sample]:
-        """Sends for that long, every request with `user-agent: e2e/<id>`, and tells of each."""
+    @property
+    def through(self) -> Envoy | None:
+        """The proxy whose access log has a line of each request, if there is one that lives as long as the load."""
+
+    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
+        """Sends for that long, every request with `user-agent: e2e/<id>`, and tells of each; calls `begun` at the
+        first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Mesh:
     kube: Kube
     request: Request
     keep: bool
+    through: Envoy | None = None
     wanted: Sequence[int] = (200,)
     qps: float = QPS
 
@@ -61,7 +68,7 @@ class Mesh:
     def client(self) -> str:
         return f"mesh client, {'kept connections' if self.keep else 'a connection each'}"
 
-    def run(self, seconds: float, id: str) -> Sequence[Sample]:
+    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
         pods = [p for p in self.kube.pods(NAMESPACE, LABELS) if p["status"].get("podIP")]
         if not pods:
             raise SetupFailed("the mesh client has no running pod", remedy="is Deployment/default/mesh-client there?")
@@ -69,7 +76,7 @@ class Mesh:
             self.request, id=id, qps=self.qps, connections=CONNECTIONS, seconds=seconds, keep=self.keep
         )
         within = seconds + timeouts.LOAD_END
-        ended = self.kube.run(NAMESPACE, pods[0]["metadata"]["name"], "fortio", argv, within=within)
+        ended = self.kube.run(NAMESPACE, pods[0]["metadata"]["name"], "fortio", argv, within=within, heard=begun)
         if ended.code:
             raise Unjudged(f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}")
         return fortio.samples(ended.stdout)
@@ -77,10 +84,15 @@ class Mesh:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The ingress client, a request and a connection every tenth of a second. It needs no Kubernetes API."""
+    """The ingress client, a request and a connection every tenth of a second. It needs no Kubernetes API.
+
+    One at a time unless one takes long: productpage closes idle connections after 2 s, and of two that Envoy has to it
+    one is idle: a request in that moment gets 503 (UC), whatever a test does.
+    """
 
     ingress: IngressClient
     request: Request
+    through: Envoy | None = None
     wanted: Sequence[int] = (200,)
     qps: float = 10.0
 
@@ -88,19 +100,23 @@ class Outside:
     def client(self) -> str:
         return "ingress client, a connection each"
 
-    def run(self, seconds: float, id: str) -> Sequence[Sample]:
+    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
         asked = replace(self.request, headers={"user-agent": f"e2e/{id}", **self.request.headers})
         began, found = time.monotonic(), list[Future[Sample]]()
-        with ThreadPoolExecutor(max_workers=CONNECTIONS * 4) as pool:  # a slow answer must not delay the next request
+        # A slow answer must not delay the next request, so there are more threads than connections are needed.
+        with self.ingress.steady() as send, ThreadPoolExecutor(max_workers=CROWD) as pool:
             for n in range(int(seconds * self.qps)):
                 pause(max(0.0, began + n / self.qps - time.monotonic()), why="the flow's pace")
-                found.append(pool.submit(self._one, asked))
+                found.append(pool.submit(_one, send, asked))
+                begun()
+                wait(found[-1:], timeout=SOON)
         return [one.result() for one in found]
 
-    def _one(self, request: Request) -> Sample:
-        at = time.time()
-        answer = self.ingress.unrecorded(request)
-        return Sample(at, answer.ms, answer.status)
+
+def _one(send: Callable[[Request], Answer], request: Request) -> Sample:
+    at = time.time()
+    answer = send(request)
+    return Sample(at, answer.ms, answer.status)
 
 
 class Flow:
@@ -123,6 +139,11 @@ class Flow:
                 self.events.append(Event(what, began, time.time()))
 
     @property
+    def story(self) -> str:
+        """All timelines as pictures: what a broken promise looks like."""
+        return "\n".join(picture(one) for one in self.timelines)
+
+    @property
     def timeline(self) -> Timeline:
         """The only one."""
         (one,) = self.timelines
@@ -134,39 +155,48 @@ def flowing(
     *sources: Source,
     seconds: float,
     promise: str = "",
-    through: Envoy | None = None,
-    told: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Flow]:
-    """Runs all sources for `seconds` beside the block, which begins LEAD seconds later and should end LEAD sooner.
+    """Runs all sources for `seconds` beside the block, which begins LEAD seconds later and must end TAIL sooner.
 
-    With `through` the flags of that proxy's access log are joined to the requests. `promise` goes into the table.
+    Flags of the access log of a source's `through` are joined to its requests. `promise` goes into the table.
 
     Raises:
-        Unjudged: a source could not tell of its requests, or the load was over before the act was.
+        Unjudged: a source could not tell of its requests, or the load began after the act, or was over before it.
     """
     if seconds > LONGEST:
         raise ValueError(f"{seconds:g} s of load: at most {LONGEST:g}")
     flow, since = Flow(), datetime.now(UTC)
     with ThreadPoolExecutor(max_workers=len(sources)) as pool:
-        running = [pool.submit(source.run, seconds, flow.id) for source in sources]
+        begun = [threading.Event() for _ in sources]
+        running = [pool.submit(s.run, seconds, f"{flow.id}-{n}", begun[n].set) for n, s in enumerate(sources)]
+        if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
+            raise Unjudged(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
         pause(LEAD, why="load before the act")
         yield flow
         found = [one.result() for one in running]
     events = tuple(sorted(flow.events, key=lambda e: e.began))
     timelines = [
-        Timeline.of(source.client, samples, events, source.wanted)
-        for source, samples in zip(sources, found, strict=True)
+        _with_flags(Timeline.of(source.client, samples, events, source.wanted), source.through, f"{flow.id}-{n}", since)
+        for n, (source, samples) in enumerate(zip(sources, found, strict=True))
     ]
-    if through is not None:
-        timelines = [_with_flags(one, through, flow.id, since) for one in timelines]
     flow.timelines = tuple(timelines)
     _report(flow, promise)
-    late = [e.what for e in events for t in timelines if t.samples[-1].at < e.ended + LEAD / 2]
+    early = [e.what for e in events for t in timelines if t.samples[0].at >= e.began]
+    if early:
+        raise Unjudged(f"the load had not begun before this did: {', '.join(sorted(set(early)))}")
+    late = [e.what for e in events for t in timelines if t.samples[-1].at < e.ended + TAIL]
     if late:
         raise Unjudged(f"the load of {seconds:g} s was over before this was: {', '.join(sorted(set(late)))}")
 
 
-def _with_flags(timeline: Timeline, envoy: Envoy, id: str, since: datetime) -> Timeline:
+def _why(sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]]) -> str:
+    failed = [f"{s.client}: {f.exception()}" for s, f in zip(sources, running, strict=True) if f.done()]
+    return "; ".join(failed) or "nobody has sent yet"
+
+
+def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetime) -> Timeline:
+    if envoy is None:
+        return timeline
     lines = [line for line in envoy.access_log(since) if line.user_agent == f"e2e/{id}"]
     return joined(timeline, lines, envoy.name)
 
@@ -177,5 +207,7 @@ def _report(flow: Flow, promise: str) -> None:
         ledger.saw("load", headline(timeline))
         ledger.measured(f"longest outage: {event}", timeline.outage_ms / 1000, of=timeline.client)
         ledger.tabulate(TABLE, row(timeline, event, promise))
-    ledger.attach("timelines.txt", "\n".join(picture(one) for one in flow.timelines))
-    ledger.attach("timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.timelines]))
+    ledger.attach("timelines.txt", flow.story)
+    ledger.attach(
+        "timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.timelines])
+    )

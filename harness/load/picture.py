@@ -40,7 +40,7 @@ def headline(timeline: Timeline) -> str:
     statuses = ", ".join(f"{status} x {n}" for status, n in sorted(timeline.statuses.items()))
     return (
         f"{timeline.client}: {timeline.sent} sent ({statuses}), {len(timeline.lost)} lost, "
-        f"longest outage {timeline.outage_ms:.0f} ms, slowest served {timeline.slowest_ms:.0f} ms{told}"
+        f"longest outage {timeline.outage_ms:.0f} ms, slowest answer {timeline.slowest_ms:.0f} ms{told}"
     )
 
 

@@ -99,8 +99,8 @@ class Timeline:
 
     @property
     def slowest_ms(self) -> float:
-        """Of those served."""
-        return max((s.ms for s in self.samples if self.served(s)), default=0.0)
+        """Of all that were answered, however."""
+        return max((s.ms for s in self.samples if s.status is not None), default=0.0)
 
     @property
     def outages(self) -> tuple[Outage, ...]:
@@ -171,7 +171,7 @@ def joined(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Timelin
         match = next((line for line in left if _fits(sample, line)), None)
         if match is not None:
             left.remove(match)
-            sample = replace(sample, flags=match.flags, pod=pod)  # noqa: PLW2901  # the sample, told more of
+            sample = replace(sample, flags=match.flags, pod=pod)  # the sample, told more of
         told.append(sample)
     return replace(timeline, samples=tuple(told))
 

@@ -6,13 +6,14 @@ import importlib
 
 import pytest
 
+from harness.plugin.comparing import Comparing
 from harness.plugin.options import is_run, reaches_suites, settings_of
 from harness.wait import be_patient
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD = "harness.plugin.fixtures_load"
-TRUTH = "harness.plugin.fixtures_truth"
+TRUTH, ORACLES = "harness.plugin.fixtures_truth", "harness.plugin.oracles"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,5 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
     if is_run(config):
         be_patient(settings_of(config).patience)
+        config.pluginmanager.register(Comparing())
+        importlib.import_module(ORACLES).register(config)
         if settings_of(config).fault:
             importlib.import_module(FAULT_HOOK).register(config)

@@ -112,12 +112,10 @@ def stack(
     bundle: Bundle | None,
     settings: Settings,
     pytestconfig: pytest.Config,
-) -> Iterator[None]:
+) -> None:
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
-    with ExitStack() as standing:
-        with evidence_first(pytestconfig), progress.stage("stack"):
-            standing.enter_context(install.standing(cluster, kube, version_set, bundle, installs=settings.install))
-        yield
+    with evidence_first(pytestconfig), progress.stage("stack"):
+        install.stand(cluster, kube, version_set, bundle, installs=settings.install)
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,10 @@ import pytest
 
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.clients.proxies import Envoy
+from harness.clients.proxies import Envoy, Ztunnels
 from harness.kube import Kube
 from harness.load.generator import Flow, Mesh, Outside, flowing
 from harness.stack import disturb
-from harness.traffic import Request
 
 RATINGS = "http://ratings:9080/ratings/0"
 
@@ -44,7 +43,7 @@ def load(whole_again: None) -> Callable[..., AbstractContextManager[Flow]]:
 
 
 @pytest.fixture
-def whole_again(kube: Kube, mesh_client: MeshClient, waypoint: Envoy) -> Iterator[None]:
+def whole_again(kube: Kube, mesh_client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy) -> Iterator[None]:
     """After the test every part of the stack is ready, and a call passes the waypoint: awaited, also if it failed."""
     yield
-    disturb.whole(kube, mesh_client, waypoint, RATINGS)
+    disturb.whole(kube, mesh_client, ztunnel, waypoint, RATINGS)

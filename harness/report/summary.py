@@ -101,7 +101,10 @@ def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
     cells = [columns, *([row.get(column, "-") for column in columns] for row in rows)]
     widths = _widths(cells)
     ruled = [cells[0], ["-" * width for width in widths], *cells[1:]]
-    return ["  ".join(["", *(f"{text:<{width}}" for text, width in zip(row, widths, strict=True))]).rstrip() for row in ruled]
+    return [
+        "  ".join(["", *(f"{text:<{width}}" for text, width in zip(row, widths, strict=True))]).rstrip()
+        for row in ruled
+    ]
 
 
 def _row(verdict: Verdict) -> tuple[str, str, str, str]:

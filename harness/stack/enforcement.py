@@ -28,7 +28,8 @@ def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) ->
     Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
     """
     _enforced(
-        lambda: _pending(envoy, cluster) == pending,
+        lambda: _pending(envoy, cluster),
+        pending,
         what=f"Envoy {envoy.gateway} holds max_pending_requests {pending} for {cluster}",
         since=since,
         figure=f"circuit breaker {'applied' if pending is not None else 'deleted'} to enforced",
@@ -39,7 +40,8 @@ def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) ->
 def rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
     """Waits until the route in Envoy's active configuration has, or has no more, a rate limit."""
     _enforced(
-        lambda: any(route in found.name for found in rate_limited_routes(envoy.config_dump())) == there,
+        lambda: any(route in found.name for found in rate_limited_routes(envoy.config_dump())),
+        there,
         what=f"Envoy {envoy.gateway} {'limits' if there else 'no longer limits'} {route}",
         since=since,
         figure=f"rate limit {'applied' if there else 'deleted'} to enforced",
@@ -67,7 +69,7 @@ def limiter_answers(client: IngressClient, limiter: Limiter, path: str) -> None:
         )
     except NotReady as error:
         raise SetupFailed(
-            f"the limiter does not answer Envoy, which then lets every request pass: {error}",
+            f"the limiter does not answer Envoy, which then lets every request pass; {limiter.complaint()}: {error}",
             remedy="this is a limiter or Redis that is down, not a limit that is not enforced: "
             "see pods of envoy-gateway-system/envoy-ratelimit and redis-system/redis",
         ) from error
@@ -78,7 +80,14 @@ def _pending(envoy: Envoy, cluster: str) -> int | None:
     return found.max_pending_requests if found else None
 
 
-def _enforced(look: Callable[[], bool], *, what: str, since: float, figure: str, of: str) -> None:
-    until(look, bool, what=what, within=timeouts.XDS_PROPAGATION, every=0.25, transient=(Unjudged,))
+def _enforced(look: Callable[[], object], wanted: object, *, what: str, since: float, figure: str, of: str) -> None:
+    until(
+        look,
+        lambda found: found == wanted,
+        what=what,
+        within=timeouts.XDS_PROPAGATION,
+        every=0.25,
+        transient=(Unjudged,),
+    )
     ledger.measured(figure, time.monotonic() - since, of=of)
     ledger.saw(f"{of} config_dump", what)

@@ -37,6 +37,8 @@ def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster
     except StatAbsent as error:
         raise Unjudged(str(error)) from error
     if overflow < 0:
-        raise Unjudged(f"upstream_rq_pending_overflow of {cluster} fell by {-overflow}: the proxy was restarted meanwhile")
+        raise Unjudged(
+            f"upstream_rq_pending_overflow fell by {-overflow}: the proxy of {cluster} was restarted meanwhile"
+        )
     ledger.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}")
     return Arm(answers, tuple(lines), overflow)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from harness import ledger, progress, timeouts
@@ -64,7 +63,9 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
     def manifest(file: str, *workloads: str) -> Callable[[], None]:
         def act() -> None:
-            kube.apply(pinned(read(MANIFESTS / file), versions.images.values()))
+            documents = pinned(read(MANIFESTS / file), versions.images.values())
+            cluster.remember(documents)
+            kube.apply(documents)
             for name in workloads:
                 ready.workload(kube, name)
 
@@ -72,6 +73,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
     def definitions() -> None:
         documents = cluster.definitions(found["gateway-helm"])
+        cluster.remember(documents)
         kube.apply(documents, force=True)
         for document in documents:
             if document["kind"] == "CustomResourceDefinition":
@@ -164,24 +166,14 @@ def _applications(versions: VersionSet) -> list[str]:
     return [f"Deployment/default/{role.removeprefix('bookinfo-')}" for role in bookinfo]
 
 
-@contextmanager
-def standing(
-    cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool
-) -> Iterator[None]:
-    """The stack for the block. On somebody else's cluster it is installed only when asked for, else only looked at,
-    and what was installed is taken away again, release by release.
+def stand(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool) -> None:
+    """Makes sure of the stack: installs it, or on somebody else's cluster, unless asked to install, only looks at it.
 
     Raises:
         SetupFailed: a part is missing, or did not get ready.
     """
-    foreign = cluster.kind == "existing"
     ready.nodes(kube)
-    if foreign and not installs:
+    if cluster.kind == "existing" and not installs:
         look(kube, versions)
-    with ExitStack() as undoing:
-        if foreign and installs:
-            for release in releases(versions, None).values():
-                undoing.callback(cluster.uninstall, release)  # the last first, and each though another fails
-        if installs or not foreign:
-            install(cluster, kube, versions, bundle)
-        yield
+    else:
+        install(cluster, kube, versions, bundle)

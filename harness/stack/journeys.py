@@ -77,13 +77,14 @@ class Journeys:
                 every=0.5 if len(answers) < 50 else 3.0,
                 transient=(ApiUnavailable, Missing),
                 hopeless=lambda seen: seen[1] or None,
-                remedy=port_15008.REMEDY if self.scene(since).conflict else "",
+                remedy=port_15008.REMEDY,
                 show=lambda seen: f"{sum(j.verdict.state != 'unknown' for j in seen[0])} of them",
             )
         except NotReady as error:
             unclear = [j for j in (last[-1] if last else ()) if j.verdict.state == "unknown"]
             pictures = "\n".join(render(journey) for journey in unclear[:_SHOWN])
-            raise Unjudged(f"{len(unclear)} of {len(answers)} journeys are not complete: {error}\n{pictures}") from error
+            last_seen = f"{len(unclear)} of {len(answers)} journeys are not complete after {error.within:g}s"
+            raise Unjudged(f"{last_seen}\n{pictures}") from error
         finally:
             _kept(last[-1] if last else ())
         ledger.saw("journeys", f"{len(found)} complete, of {sum(len(j.hops) for j in found)} hops")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from harness import ledger, timeouts
 from harness.kube import ApiUnavailable, Kube, Missing
@@ -20,21 +21,26 @@ def condition(
     status: str = "True",
     about: str | None = None,
     within: float = timeouts.STATUS,
+    stuck: Callable[[], str] = str,
 ) -> Judgement:
-    """Waits until the object's condition has that status for its current generation.
+    """Waits until the object's condition has that status for its current generation. `stuck` says what else keeps it
+    from coming true for good, if anything (a pod's image that cannot be pulled).
 
     Raises:
         Terminal: the condition says something that does not heal by waiting.
         NotReady: it did not come in time; the last status is quoted.
     """
-    first_terminal: list[float] = []
+    since: list[float] = []  # when it was hopeless first, and ever since
 
     def hopeless(seen: Judgement) -> str | None:
-        if seen.state != "terminal":
-            first_terminal.clear()
+        terminal = seen.state == "terminal"
+        reason = seen.text if terminal else stuck()
+        if not reason:
+            since.clear()
             return None
-        first_terminal.append(time.monotonic())
-        return seen.text if first_terminal[-1] - first_terminal[0] >= patient(FLICKER) else None
+        since.append(time.monotonic())
+        grace = patient(FLICKER if terminal else timeouts.TROUBLE_GRACE)
+        return reason if since[-1] - since[0] >= grace else None
 
     return until(
         lambda: judge(kube.get(name), type, status=status, about=about),

@@ -10,9 +10,11 @@ from harness import timeouts
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy
+from harness.errors import Unjudged
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import pod_ready, trouble
+from harness.proxy.config_dump import routes
 from harness.stack import ready
 from harness.stack.status import condition
 from harness.traffic import Answer, Answers, get
@@ -27,10 +29,18 @@ def gateway(kube: Kube, name: str, route: str) -> None:
     Raises:
         Terminal, NotReady: with the status that says why not.
     """
-    condition(kube, f"Gateway/default/{name}", "Programmed", within=timeouts.ROLLOUT)
+    condition(
+        kube, f"Gateway/default/{name}", "Programmed", within=timeouts.ROLLOUT, stuck=lambda: _trouble(kube, name)
+    )
     condition(kube, f"HTTPRoute/default/{route}", "Accepted")
     condition(kube, f"HTTPRoute/default/{route}", "ResolvedRefs")
     proxy(kube, name)
+
+
+def _trouble(kube: Kube, gateway: str) -> str:
+    """What keeps a proxy pod of the Gateway from running, or nothing."""
+    pods = kube.pods("default", f"gateway.envoyproxy.io/owning-gateway-name={gateway}")
+    return next((one.text for pod in pods for one in trouble(pod)), "")
 
 
 def proxy(kube: Kube, gateway: str) -> None:
@@ -124,4 +134,17 @@ def follows(envoy: Envoy, kube: Kube, cluster: str, labels: str, port: int) -> N
         within=timeouts.XDS_PROPAGATION,
         transient=(ApiUnavailable,),
         show=lambda seen: f"calls {sorted(seen[0])}, pods are {sorted(seen[1])}",
+    )
+
+
+def routed(envoy: Envoy, route: str, *, there: bool = True) -> None:
+    """Waits until Envoy's active configuration has (or has no more) a route whose name begins so."""
+    until(
+        lambda: [found.name for found in routes(envoy.config_dump())],
+        lambda names: any(name.startswith(route) for name in names) == there,
+        what=f"Envoy {envoy.gateway} {'has' if there else 'no longer has'} route {route}",
+        within=timeouts.XDS_PROPAGATION,
+        every=0.25,
+        transient=(Unjudged, ApiUnavailable),
+        show=lambda names: f"{len(names)} routes",
     )

@@ -93,7 +93,8 @@ def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, sinc
 
     answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
 
-    assert ingress_gateway.stats()[CLUSTER] - before == QUOTA
+    sent = ingress_gateway.stats()[CLUSTER] - before
+    assert sent == QUOTA, f"Envoy sent productpage {sent} requests, of which the quota allows {QUOTA}"
     lines = ingress_gateway.lines_of(answers.having(429), since)
     assert [line.upstream_host for line in lines] == [None] * 3
 

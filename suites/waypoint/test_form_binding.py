@@ -51,4 +51,5 @@ def test_service_ports(envoy, kube):
 def test_what_envoy_was_refused(envoy, says):
     """Envoy takes all it is sent: no listener wants a port of ztunnel's."""
     assert envoy.refused() == []
-    assert says(f"Gateway/default/{NAME}", "Programmed").state == "met"
+    programmed = says(f"Gateway/default/{NAME}", "Programmed")
+    assert programmed.state == "met", programmed.text

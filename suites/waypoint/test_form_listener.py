@@ -51,4 +51,5 @@ def test_service_ports(envoy, kube):
 def test_what_envoy_was_refused(envoy, says):
     """Envoy is refused port 15008, which ztunnel holds, and no status of the Gateway says so."""
     assert envoy.refused() == ["default/waypoint-listener/fake-hbone"]
-    assert says(f"Gateway/default/{NAME}", "Programmed").state == "met"
+    programmed = says(f"Gateway/default/{NAME}", "Programmed")
+    assert programmed.state == "met", programmed.text

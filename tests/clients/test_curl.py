@@ -15,18 +15,28 @@ from harness.traffic import get
 from tests.recordings.shapes import fuzz, json_values, keyed
 
 IDS = st.lists(st.from_regex(r"rq-[0-9a-f]{10}", fullmatch=True), min_size=1, max_size=6, unique=True)
-HOSTILE = keyed("id", "curl", "headers", "response_code", "time_total", "errormsg", "exitcode", "local_ip", "local_port")
+HOSTILE = keyed(
+    "id", "curl", "headers", "response_code", "time_total", "errormsg", "exitcode", "local_ip", "local_port"
+)
 
 
 def written(id_: str, status: int = 200, **changes: Any) -> str:
     """What curl writes for one transfer."""
-    said = {"response_code": status, "time_total": 0.012, "local_ip": "10.244.0.9", "local_port": 40_001, "errormsg": None}
+    said = {
+        "response_code": status,
+        "time_total": 0.012,
+        "local_ip": "10.244.0.9",
+        "local_port": 40_001,
+        "errormsg": None,
+    }
     return json.dumps({"id": id_, "curl": said | changes, "headers": {"X-A": ["1", "2"], "server": ["envoy"]}}) + "\n"
 
 
 def test_one_group_for_each_request() -> None:
     """Each request has its id, time limit and output of its own, between --next."""
-    argv = curl.arguments([get("http://a:1/x", x_user_id="john"), get("http://b/", host="c")], ["i1", "i2"], at_once=1, max_time=30)
+    argv = curl.arguments(
+        [get("http://a:1/x", x_user_id="john"), get("http://b/", host="c")], ["i1", "i2"], at_once=1, max_time=30
+    )
 
     assert argv[0] == "curl"
     assert "--parallel" not in argv

@@ -125,7 +125,13 @@ def test_order_of_answers_is_the_order_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("cut"), httpx.ReadError("reset")]
+    "error",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("cut"),
+        httpx.ReadError("reset"),
+    ],
 )
 def test_transport_error_is_an_answer(error: httpx.TransportError) -> None:
     """A request without an HTTP answer has no status, and says why; it is not sent again."""
@@ -143,7 +149,9 @@ def test_transport_error_is_an_answer(error: httpx.TransportError) -> None:
 
 def test_undecodable_answer_is_an_answer() -> None:
     """A body that is not what its headers say is told, not raised."""
-    answer = client(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"no gzip")).get(get("/"))
+    answer = client(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"no gzip")).get(
+        get("/")
+    )
 
     assert answer.status is None
     assert answer.error.startswith("DecodingError")
@@ -272,7 +280,7 @@ def test_fetch_of_anything_but_200_is_unjudged(server: Server, status: int) -> N
 
 def test_fetch_from_nobody_is_unjudged() -> None:
     """No answer says nothing of what the answer would be."""
-    with pytest.raises(Unjudged, match="GET http://127.0.0.1:.*ConnectError"):
+    with pytest.raises(Unjudged, match=r"GET http://127.0.0.1:.*ConnectError"):
         fetch(f"http://127.0.0.1:{closed_port()}/stats")
 
 

@@ -120,7 +120,9 @@ def test_nothing_to_try_is_said(cluster: FakeCluster, kube: Kube, api: FakeApi, 
         pass
 
 
-def test_error_of_the_block_goes_on(cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]) -> None:
+def test_error_of_the_block_goes_on(
+    cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]
+) -> None:
     """What fails while reached is not taken for an address that does not work."""
     api.put(service(addresses=[{"ip": "10.0.0.4"}, {"ip": "10.0.0.5"}]), ready("p1"))
     open_to |= {("10.0.0.4", 80), ("10.0.0.5", 80)}

@@ -212,8 +212,8 @@ def test_folder_that_is_no_bundle(tmp_path: Path, what: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["a: [", "[]", "text", "", "{format: 2, set: x, charts: {}, images: {}}", "{format: 1, set: x, charts: {}}", "\udcff",
-     "{format: 1, set: x, charts: {}, images: {a: {file: x, digest: md5}}}"],
+    ["a: [", "[]", "text", "", "{format: 2, set: x, charts: {}, images: {}}", "\udcff",
+     "{format: 1, set: x, charts: {}}", "{format: 1, set: x, charts: {}, images: {a: {file: x, digest: md5}}}"],
 )  # fmt: skip
 def test_damaged_index(folder: Path, text: str) -> None:
     """An index that is not one of ours is bad input that names the file."""

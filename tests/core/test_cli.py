@@ -71,7 +71,9 @@ def test_doctor_finds_what_is_missing(capsys: pytest.CaptureFixture[str], progra
     assert "kind" in capsys.readouterr().out
 
 
-def test_doctor_is_content(capsys: pytest.CaptureFixture[str], programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_is_content(
+    capsys: pytest.CaptureFixture[str], programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Warnings alone are status 0."""
     monkeypatch.setenv("E2E_CLUSTER", "existing")
     monkeypatch.setattr("shutil.disk_usage", lambda _: (0, 0, 2**50), raising=True)

@@ -194,11 +194,15 @@ def test_running_program_ends_though_the_block_raises(tmp_path: Path) -> None:
     """A block that fails leaves nothing behind."""
     file = tmp_path / "pids"
 
-    with pytest.raises(ZeroDivisionError), running(["sh", "-c", FAMILY.format(file=file)]):
-        family = pids(file)
-        raise ZeroDivisionError
+    def fail() -> None:
+        with running(["sh", "-c", FAMILY.format(file=file)]):
+            pids(file)
+            raise ZeroDivisionError
 
-    gone(family)
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    gone(pids(file))
 
 
 @pytest.mark.parametrize("attempt", range(10))

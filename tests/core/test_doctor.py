@@ -123,7 +123,9 @@ def test_unsupported_helm(settings: Settings, tools: Programs) -> None:
     """Helm 2 is as good as none."""
     tools.answer("helm", "version", out="v2.17.0")
 
-    assert found(settings)["helm"] == doctor.Finding("helm", "missing", "helm v2.17.0 is not supported", "install Helm 3 or 4")
+    assert found(settings)["helm"] == doctor.Finding(
+        "helm", "missing", "helm v2.17.0 is not supported", "install Helm 3 or 4"
+    )
 
 
 def test_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,12 @@ from harness.errors import BadInput, CommandFailed
 from harness.helm import Helm
 from tests.fakes.programs import Programs
 
-REMOTE = Release("istiod", "oci://gcr.io/istio-release/charts/istiod", "1.29.1", "istio-system", {"global": {"tag": "x"}})
-LOCAL = Release("eg", "/b/charts/gateway-helm-v1.7.5.tgz", "v1.7.5", "envoy-gateway-system", {"crds": {"enabled": False}})
+REMOTE = Release(
+    "istiod", "oci://gcr.io/istio-release/charts/istiod", "1.29.1", "istio-system", {"global": {"tag": "x"}}
+)
+LOCAL = Release(
+    "eg", "/b/charts/gateway-helm-v1.7.5.tgz", "v1.7.5", "envoy-gateway-system", {"crds": {"enabled": False}}
+)
 CHART = """
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -184,7 +188,7 @@ def test_failure_is_in_helms_own_words(own: Helm, tools: Programs) -> None:
     "said",
     [
         'Error: failed to do request: Head "https://gcr.io/v2/": dial tcp: lookup gcr.io: no such host',
-        "Error: failed to perform \"FetchReference\" on source: Get \"https://gcr.io/v2/\": net/http: TLS handshake timeout",
+        'Error: failed to perform "FetchReference" on source: Get "https://gcr.io/v2/": TLS handshake timeout',
     ],
 )
 def test_no_network_has_a_remedy(own: Helm, tools: Programs, said: str) -> None:
@@ -201,7 +205,14 @@ def test_pull_takes_an_archive(own: Helm, tools: Programs, tmp_path: Path) -> No
     """A chart is fetched as an archive into the folder."""
     own.pull("oci://x/base", "1.29.1", tmp_path)
 
-    assert tools.call("helm", "pull").argv == ["pull", "oci://x/base", "--version", "1.29.1", "--destination", str(tmp_path)]
+    assert tools.call("helm", "pull").argv == [
+        "pull",
+        "oci://x/base",
+        "--version",
+        "1.29.1",
+        "--destination",
+        str(tmp_path),
+    ]
 
 
 @pytest.mark.parametrize(("said", "major"), [("v3.19.0", 3), ("v4.0.0-rc.1", 4), ("3.2.1+g1", 3)])

@@ -52,7 +52,10 @@ def test_kubectl_that_says_nothing(tools: Programs, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(timeouts, "PORT_FORWARD", 0.3)
     tools.answer("kubectl", "port-forward", hang=30)
 
-    with pytest.raises(NotReady, match="port-forward to default/pod/x:80"), port_forward(tmp_path, "", "default", "pod/x", 80):
+    with (
+        pytest.raises(NotReady, match="port-forward to default/pod/x:80"),
+        port_forward(tmp_path, "", "default", "pod/x", 80),
+    ):
         pass
 
     gone = tools.call("kubectl").pid

@@ -40,7 +40,8 @@ def test_different_protocols_are_all_told() -> None:
     """If one of several pods is not enrolled, it shows."""
     raw: dict[str, Any] = {
         "workloads": [
-            {"name": f"x-{n}", "namespace": "default", "protocol": protocol} for n, protocol in enumerate(("HBONE", "TCP"))
+            {"name": f"x-{n}", "namespace": "default", "protocol": protocol}
+            for n, protocol in enumerate(("HBONE", "TCP"))
         ],
         "services": [],
         "certificates": [],

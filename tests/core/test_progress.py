@@ -77,10 +77,15 @@ def test_plain_lines() -> None:
     """In a pipe each event is a line with its time; markup in a name is text."""
     written, console = lines(plain)
     PROGRESS.listeners = [plain(console)]
-    with pytest.raises(ValueError, match="broken"), progress.stage("load [red]images[/]"):
-        progress.awaiting("pods", "2/3 ready")
-        progress.note("reused")
-        raise ValueError("broken")
+
+    def load() -> None:
+        with progress.stage("load [red]images[/]"):
+            progress.awaiting("pods", "2/3 ready")
+            progress.note("reused")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        load()
 
     told = [line.split("] ", 1)[1] for line in written.getvalue().splitlines()]
     assert told == [

@@ -20,7 +20,13 @@ def test_defaults_need_no_environment() -> None:
 
 def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """E2E_<NAME> is read for each field."""
-    for name, value in {"CLUSTER": "existing", "CONTEXT": "prod", "INSTALL": "1", "BUNDLE": "/b", "WORKERS": "3"}.items():
+    for name, value in {
+        "CLUSTER": "existing",
+        "CONTEXT": "prod",
+        "INSTALL": "1",
+        "BUNDLE": "/b",
+        "WORKERS": "3",
+    }.items():
         monkeypatch.setenv(f"E2E_{name}", value)
 
     found = settings.read()
@@ -90,7 +96,9 @@ def test_settings_do_not_change() -> None:
         settings.read().keep = "always"  # type: ignore[misc]  # that is what is tested
 
 
-@pytest.mark.parametrize(("value", "expected"), [("", False), ("false", False), ("0", False), ("true", True), ("1", True)])
+@pytest.mark.parametrize(
+    ("value", "expected"), [("", False), ("false", False), ("0", False), ("true", True), ("1", True)]
+)
 def test_ci_is_known_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
     """CI says of itself that it is one."""
     monkeypatch.setenv("CI", value)

@@ -26,7 +26,11 @@ def full(api: FakeApi) -> FakeApi:
     tunnel["spec"]["containers"] = [{"name": "istio-proxy"}]
     restarted = pod("default/app-1", labels={}, containerStatuses=[{"name": "app", "restartCount": 2}])
     api.put(proxy, tunnel, restarted, named("Gateway/default/waypoint", status={"conditions": []}))
-    for where in (("default", "wp-1", "envoy"), ("default", "wp-1", "shutdown-manager"), ("istio-system", "zt-1", "istio-proxy")):
+    for where in (
+        ("default", "wp-1", "envoy"),
+        ("default", "wp-1", "shutdown-manager"),
+        ("istio-system", "zt-1", "istio-proxy"),
+    ):
         api.logs[where] = f"log of {where[2]}\n"
     api.logs["default", "app-1", "app"] = "now\n"
     api.logs["default", "app-1", "app", "previous"] = "the life before\n"
@@ -100,7 +104,9 @@ def test_one_failure_does_not_keep_the_others(
     assert "objects/Service.yaml: Refused: Service in all namespaces: 403 forbidden" in told
     assert "admin/istio-system/zt-1/config_dump.txt: SetupFailed: no way to istio-system/zt-1:15000" in told
     assert told.count("\n") == 3
-    assert {"logs/default/wp-1/shutdown-manager.log", "objects/Pod.yaml", "admin/default/wp-1/stats.txt"} <= files(tmp_path)
+    assert {"logs/default/wp-1/shutdown-manager.log", "objects/Pod.yaml", "admin/default/wp-1/stats.txt"} <= files(
+        tmp_path
+    )
     assert "not defined here" in (tmp_path / "objects/BackendTrafficPolicy.yaml").read_text()
 
 
@@ -181,9 +187,7 @@ def test_long_logs_are_cut_at_their_beginning(cluster: FakeCluster, full: FakeAp
     assert len(kept) == LOG_LIMIT
 
 
-def test_time_is_bounded(
-    cluster: FakeCluster, full: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_time_is_bounded(cluster: FakeCluster, full: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that hangs does not hold up the end of a run: what did not come is told."""
     monkeypatch.setattr(timeouts, "GATHER", 0.3)
     full.hang("GET", "/pods", 1.5)

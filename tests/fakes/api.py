@@ -226,7 +226,7 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
     """Every leaf below metadata.labels and the other top-level fields, by path; a list is one leaf."""
     found: dict[str, Any] = {}
     for key, inner in value.items() if isinstance(value, Mapping) else ():
-        if path == "" and key in ("apiVersion", "kind", "status") or path == ".metadata" and key != "labels":
+        if (path == "" and key in ("apiVersion", "kind", "status")) or (path == ".metadata" and key != "labels"):
             continue
         where = f"{path}.{key}"
         found |= leaves(inner, where) if isinstance(inner, Mapping) else {where: inner}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.protocol import Release
+from harness.objects.refs import ref_of
 from harness.errors import SetupFailed
 
 
@@ -34,6 +35,9 @@ class FakeCluster:
 
     def uninstall(self, release: Release) -> None:
         self.told.append(("uninstall", release.name))
+
+    def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        self.told += [("remember", str(ref_of(document))) for document in documents]
 
     def definitions(self, release: Release) -> list[dict[str, Any]]:
         return self.documents

@@ -21,7 +21,9 @@ from tests.fakes.programs import Programs
 @pytest.fixture
 def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home of its own, none of the user's variables, an empty ledger, no listeners and the usual patience."""
-    for name in [n for n in os.environ if n.startswith(("E2E_", "KUBE", "XDG_", "HELM_")) or n.lower().endswith("proxy")]:
+    for name in [
+        n for n in os.environ if n.startswith(("E2E_", "KUBE", "XDG_", "HELM_")) or n.lower().endswith("proxy")
+    ]:
         monkeypatch.delenv(name)
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -35,4 +35,6 @@ def deployment(name: str, *, ready: int = 0, wanted: int = 1, labels: dict[str, 
     labels = labels or {"app": name.partition("/")[2]}
     containers = [{"name": "app", "image": "docker.io/x/app:1"}]
     spec = {"replicas": wanted, "selector": {"matchLabels": labels}, "template": {"spec": {"containers": containers}}}
-    return named(f"Deployment/{name}", metadata={"generation": 1}, spec=spec, status={"observedGeneration": 1, **counts})
+    return named(
+        f"Deployment/{name}", metadata={"generation": 1}, spec=spec, status={"observedGeneration": 1, **counts}
+    )

@@ -4,6 +4,7 @@ import logging
 import socket
 import tempfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.pods import pod
 
 ROUTE = named("HTTPRoute/default/ratings", spec={"hostnames": ["ratings"], "rules": [{"backendRefs": []}]})
+HANG = 3.0  # seconds, far over what a bounded call takes even on a busy machine
 POLICY = named("BackendTrafficPolicy/default/limit", spec={"requests": 3})
 
 
@@ -77,7 +79,9 @@ def test_objects_of_one_namespace_or_all(kube: Kube, api: FakeApi) -> None:
 def test_objects_by_label(kube: Kube, api: FakeApi) -> None:
     """The selector is the server's to apply, all of it."""
     labels = {"app": "ratings", "version": "v1"}
-    api.put(named("Service/a/x", metadata={"labels": labels}), named("Service/a/y", metadata={"labels": {"app": "ratings"}}))
+    api.put(
+        named("Service/a/x", metadata={"labels": labels}), named("Service/a/y", metadata={"labels": {"app": "ratings"}})
+    )
 
     assert [s["metadata"]["name"] for s in kube.objects("Service", labels="app=ratings,version=v1")] == ["x"]
 
@@ -141,7 +145,9 @@ def test_invalid_object_is_refused_in_the_servers_words(kube: Kube, api: FakeApi
     """A 422 is quoted."""
     api.refuse("PATCH", "httproutes", 422, 'HTTPRoute "ratings" is invalid: spec.rules: Too many: 17')
 
-    with pytest.raises(Refused, match=r"HTTPRoute/default/ratings: 422 HTTPRoute \"ratings\" is invalid: spec\.rules: Too"):
+    with pytest.raises(
+        Refused, match=r"HTTPRoute/default/ratings: 422 HTTPRoute \"ratings\" is invalid: spec\.rules: Too"
+    ):
         kube.apply([ROUTE])
 
 
@@ -179,7 +185,9 @@ def test_delete_is_in_reverse_order_and_only_what_is_there(kube: Kube, api: Fake
     api.put(ROUTE, POLICY, named("Service/default/kept"))
     api.kinds -= {"SecurityPolicy"}
 
-    kube.delete([ROUTE, "Service/default/none", "SecurityPolicy/default/none", ref("BackendTrafficPolicy/default/limit")])
+    kube.delete(
+        [ROUTE, "Service/default/none", "SecurityPolicy/default/none", ref("BackendTrafficPolicy/default/limit")]
+    )
 
     assert list(api.objects) == ["Service/default/kept"]
     gone = [seen.path.rsplit("/", 1)[-1] for seen in api.asked("DELETE")]
@@ -292,19 +300,25 @@ def test_every_request_is_bounded(kube: Kube, api: FakeApi, monkeypatch: pytest.
     monkeypatch.setattr(timeouts, "API", 0.02)
     monkeypatch.setattr(timeouts, "DELETE", 0.1)
     for method in ("GET", "PATCH", "DELETE"):
-        api.hang(method, "", 1.5)
+        api.hang(method, "", HANG)
+    began = time.monotonic()
 
     with pytest.raises((ApiUnavailable, NotReady)):
         act(kube)
+
+    assert time.monotonic() - began < HANG
 
 
 def test_discovery_is_bounded(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """The very first request has its bound as well."""
     monkeypatch.setattr(timeouts, "API", 0.02)
-    api.hang("GET", "", 1.5)
+    api.hang("GET", "", HANG)
+    began = time.monotonic()
 
     with pytest.raises(ApiUnavailable):
         kube.get("Node/x")
+
+    assert time.monotonic() - began < HANG
 
 
 @pytest.mark.parametrize("page", ["<html>router login</html>", "null", "[]", '{"groups": 3}'])

@@ -63,7 +63,7 @@ def test_pod_that_is_not_there(kube: Kube, api: FakeApi) -> None:
     """A handshake that is refused is told, with the server's status."""
     api.refuse("GET", "/exec", 404, "pods not found")
 
-    with pytest.raises(ApiUnavailable, match="exec in default/client/curl: .*404"):
+    with pytest.raises(ApiUnavailable, match=r"exec in default/client/curl: .*404"):
         kube.run("default", "client", "curl", ["curl"], within=5)
 
 

@@ -15,4 +15,5 @@ from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
 
 
 @pytest.fixture(autouse=True)
-def _own_world(own_world: None) -> None: ...
+def _world(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue("own_world")

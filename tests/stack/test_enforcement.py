@@ -1,7 +1,6 @@
 """From the controller's word to the data plane's deed, with a limiter that may be down."""
 
 import copy
-
 from collections.abc import Callable
 from typing import Any
 
@@ -151,7 +150,11 @@ def test_limiter_answers_for_throwaway_callers(clock: Clock) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [httpx.Response(200), httpx.Response(503, headers={"x-ratelimit-limit": "3"}), httpx.Response(429, headers={"x-ratelimit-limit": "3"})],
+    [
+        httpx.Response(200),
+        httpx.Response(503, headers={"x-ratelimit-limit": "3"}),
+        httpx.Response(429, headers={"x-ratelimit-limit": "3"}),
+    ],
     ids=["200 without the header", "503", "429 to a fresh caller"],
 )
 def test_fail_open_is_a_broken_limiter(clock: Clock, answer: httpx.Response) -> None:

@@ -71,7 +71,7 @@ def test_counter_that_is_not_there_is_not_zero() -> None:
 
 def test_proxy_that_restarted_is_not_believed() -> None:
     """A counter that fell was started anew: its movement is not known."""
-    with pytest.raises(Unjudged, match="fell by 10: the proxy was restarted meanwhile"):
+    with pytest.raises(Unjudged, match=r"fell by 10: the proxy .* was restarted meanwhile"):
         run(Envoy(13, 3))
 
 

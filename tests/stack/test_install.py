@@ -12,7 +12,7 @@ from harness import ledger, progress, timeouts, versions
 from harness.errors import NotReady, SetupFailed
 from harness.kube import Kube
 from harness.stack import install
-from harness.stack.install import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, run_side_by_side, standing, steps
+from harness.stack.install import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, run_side_by_side, stand, steps
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -49,7 +49,13 @@ def fail() -> None:
 def test_steps_begin_after_what_they_need(record: Record) -> None:
     """However they are listed, each begins after the end of all it needs, and each runs once."""
     run_side_by_side(
-        [record.step("d", "b", "c"), record.step("b", "a"), record.step("c", "a"), record.step("a"), record.step("e", "d")]
+        [
+            record.step("d", "b", "c"),
+            record.step("b", "a"),
+            record.step("c", "a"),
+            record.step("a"),
+            record.step("e", "d"),
+        ]
     )
 
     at = {event: n for n, event in enumerate(record.events)}
@@ -103,7 +109,12 @@ def test_no_step_begins_after_a_failure(record: Record) -> None:
 
     with pytest.raises(SetupFailed):
         run_side_by_side(
-            [record.step("slow", act=slowly), record.step("bad", act=break_down), record.step("next", "slow"), record.step("more", "bad")]
+            [
+                record.step("slow", act=slowly),
+                record.step("bad", act=break_down),
+                record.step("next", "slow"),
+                record.step("more", "bad"),
+            ]
         )
 
     assert "end slow" in record.events
@@ -184,7 +195,13 @@ def test_stack_stands(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
 
     install.install(cluster, kube, ROW, None)
 
-    assert sorted(name for what, name in cluster.told if what == "install") == ["base", "cni", "eg", "istiod", "ztunnel"]
+    assert sorted(name for what, name in cluster.told if what == "install") == [
+        "base",
+        "cni",
+        "eg",
+        "istiod",
+        "ztunnel",
+    ]
     applied = [seen.path.rsplit("/", 1)[-1] for seen in api.asked("PATCH")]
     assert {"productpage-v1", "mesh-client", "redis", "eg-ingress", "gateways"} <= set(applied)
     assert api.asked("PATCH", "customresourcedefinitions")[0].query["force"].lower() == "true"
@@ -239,9 +256,9 @@ def test_ours_is_installed_and_left_to_the_clusters_end(cluster: FakeCluster, ku
     """A cluster of ours is filled, and nothing is uninstalled: it goes as a whole."""
     ready_stack(api)
 
-    with standing(cluster, kube, ROW, None, installs=False):
-        assert ("install", "eg") in cluster.told
+    stand(cluster, kube, ROW, None, installs=False)
 
+    assert ("install", "eg") in cluster.told
     assert [what for what, _ in cluster.told if what == "uninstall"] == []
 
 
@@ -251,8 +268,7 @@ def test_somebodys_is_looked_at_only(kube: Kube, api: FakeApi, cluster: FakeClus
     ready_stack(api)
     api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
 
-    with standing(cluster, kube, ROW, None, installs=False):
-        pass
+    stand(cluster, kube, ROW, None, installs=False)
 
     assert cluster.told == []
     assert api.asked("PATCH") == []
@@ -266,8 +282,8 @@ def test_somebodys_that_lacks_something(kube: Kube, api: FakeApi, cluster: FakeC
     api.put(named("Node/n1", status={"conditions": [{"type": "Ready", "status": "True"}]}))
     api.put(deployment("istio-system/istiod", ready=1))
 
-    with pytest.raises(SetupFailed) as caught, standing(cluster, kube, ROW, None, installs=False):
-        pass
+    with pytest.raises(SetupFailed) as caught:
+        stand(cluster, kube, ROW, None, installs=False)
 
     for part in ("DaemonSet/istio-system/ztunnel", "Deployment/default/ratings-v1", "GatewayClass/eg-ingress"):
         assert part in str(caught.value)
@@ -284,46 +300,17 @@ def test_somebodys_that_is_not_ready(kube: Kube, api: FakeApi, cluster: FakeClus
     api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
 
     with pytest.raises(NotReady, match="Deployment/default/ratings-v1 is rolled out"):
-        with standing(cluster, kube, ROW, None, installs=False):
-            pass
+        stand(cluster, kube, ROW, None, installs=False)
 
     assert clock.slept < timeouts.ROLLOUT
 
 
-@pytest.mark.parametrize("how", ["well", "block", "installation"])
-def test_what_was_installed_on_somebodys_is_taken_away(
-    kube: Kube, api: FakeApi, cluster: FakeCluster, how: str
-) -> None:
-    """Release by release, the last first, however the block ended, though the installation failed."""
+def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """Told to install on somebody's cluster, the stack tells it of every manifest before that is applied."""
     cluster.kind = "existing"
     ready_stack(api)
-    if how == "installation":
-        api.refuse("PATCH", "services/redis", 422, "no")
 
-    try:
-        with standing(cluster, kube, ROW, None, installs=True):
-            if how == "block":
-                raise ZeroDivisionError
-    except Exception as error:
-        assert how != "well", error
+    stand(cluster, kube, ROW, None, installs=True)
 
-    assert [name for what, name in cluster.told if what == "uninstall"] == ["eg", "ztunnel", "istiod", "cni", "base"]
-
-
-def test_one_release_that_stays_does_not_keep_the_others(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
-    """A release that cannot be taken away is told; the others go."""
-    cluster.kind = "existing"
-    ready_stack(api)
-    taken: list[str] = []
-
-    def uninstall(release: object) -> None:
-        taken.append(release.name)  # type: ignore[attr-defined]  # a Release
-        if release.name == "istiod":  # type: ignore[attr-defined]  # as above
-            raise SetupFailed("istiod stays")
-
-    cluster.uninstall = uninstall  # type: ignore[method-assign]  # for this test
-
-    with pytest.raises(SetupFailed, match="istiod stays"), standing(cluster, kube, ROW, None, installs=True):
-        pass
-
-    assert taken == ["eg", "ztunnel", "istiod", "cni", "base"]
+    remembered = {name for what, name in cluster.told if what == "remember"}
+    assert {"Deployment/default/ratings-v1", "Namespace/redis-system", "GatewayClass/eg-ingress"} <= remembered

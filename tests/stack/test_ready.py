@@ -70,7 +70,13 @@ def test_pull_that_fails_ends_the_wait_in_seconds(kube: Kube, api: FakeApi, cloc
         ready.workload(kube, NAME)
 
     said = str(caught.value)
-    for part in ("Deployment/default/x", "default/x-1 (app)", "docker.io/x/app:1", "ImagePullBackOff", "manifest unknown"):
+    for part in (
+        "Deployment/default/x",
+        "default/x-1 (app)",
+        "docker.io/x/app:1",
+        "ImagePullBackOff",
+        "manifest unknown",
+    ):
         assert part in said
     assert timeouts.TROUBLE_GRACE <= clock.slept <= 10
 
@@ -101,7 +107,8 @@ def test_trouble_that_comes_and_goes_does_not_end_the_wait(kube: Kube, api: Fake
 def test_each_pods_trouble_has_its_own_time(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Trouble that moves from pod to pod has stood nowhere."""
     states = [
-        (n * 5.0, [deployment("default/x"), waiting(f"default/x-{n}", "CrashLoopBackOff", labels=APP)]) for n in range(8)
+        (n * 5.0, [deployment("default/x"), waiting(f"default/x-{n}", "CrashLoopBackOff", labels=APP)])
+        for n in range(8)
     ]
     changing(api, clock, *states, (40.0, [deployment("default/x", ready=1)]))
 
@@ -122,9 +129,11 @@ def test_crash_loop_is_named(kube: Kube, api: FakeApi, clock: Clock) -> None:
 
 def test_pod_that_fits_nowhere_is_named(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A pod that cannot be scheduled ends the wait, with the scheduler's words."""
-    api.put(deployment("default/x"), unschedulable("default/x-1", "0/2 nodes are available: Insufficient cpu", labels=APP))
+    api.put(
+        deployment("default/x"), unschedulable("default/x-1", "0/2 nodes are available: Insufficient cpu", labels=APP)
+    )
 
-    with pytest.raises(Terminal, match="Unschedulable.*Insufficient cpu"):
+    with pytest.raises(Terminal, match=r"Unschedulable.*Insufficient cpu"):
         ready.workload(kube, NAME)
 
 
@@ -179,7 +188,7 @@ def test_nodes_are_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
         ready.nodes(kube)
     for name, status in (("n1", "True"), ("n2", "False")):
         api.put(named(f"Node/{name}", status={"conditions": [{"type": "Ready", "status": status}]}))
-    with pytest.raises(NotReady, match="not ready: n2$"):
+    with pytest.raises(NotReady, match=r"not ready: n2$"):
         ready.nodes(kube)
     api.objects["Node/n2"]["status"]["conditions"][0]["status"] = "True"
 

@@ -15,7 +15,13 @@ NAME = "GatewayClass/eg"
 
 def gateway_class(state: str, reason: str = "Accepted", message: str = "Valid", *, observed: int = 1) -> Object:
     """A class with that condition, in generation 1."""
-    condition = {"type": "Accepted", "status": state, "reason": reason, "message": message, "observedGeneration": observed}
+    condition = {
+        "type": "Accepted",
+        "status": state,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": observed,
+    }
     return named(NAME, metadata={"generation": 1}, spec={"controllerName": "eg"}, status={"conditions": [condition]})
 
 
@@ -48,7 +54,7 @@ def test_status_that_does_not_come_is_quoted(kube: Kube, api: FakeApi, clock: Cl
     """The last message of the status is in the error."""
     api.put(gateway_class("Unknown", "Pending", "Waiting for controller"))
 
-    with pytest.raises(NotReady, match="GatewayClass/eg is Accepted=True: .*Waiting for controller"):
+    with pytest.raises(NotReady, match=r"GatewayClass/eg is Accepted=True: .*Waiting for controller"):
         status.condition(kube, NAME, "Accepted")
 
     assert clock.slept >= timeouts.STATUS - 1

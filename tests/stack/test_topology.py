@@ -130,13 +130,21 @@ def test_gateway_without_its_backend_is_terminal_or_told(kube: Kube, api: FakeAp
 
 def test_service_is_bound_by_its_label(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """The label is set, istiod's word awaited; unbinding takes the label off and nothing else."""
-    bound = {"type": "istio.io/WaypointBound", "status": "True", "reason": "WaypointAccepted", "message": "default/waypoint"}
+    bound = {
+        "type": "istio.io/WaypointBound",
+        "status": "True",
+        "reason": "WaypointAccepted",
+        "message": "default/waypoint",
+    }
     service = named("Service/default/ratings", metadata={"labels": {"app": "ratings"}}, status={"conditions": [bound]})
     api.put(service)
 
     topology.bind(kube, "ratings", "waypoint")
 
-    assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {"app": "ratings", topology.USE_WAYPOINT: "waypoint"}
+    assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {
+        "app": "ratings",
+        topology.USE_WAYPOINT: "waypoint",
+    }
     topology.unbind(kube, "ratings")
     assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {"app": "ratings"}
 

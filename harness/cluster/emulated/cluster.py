@@ -53,9 +53,10 @@ class EmulatedCluster:
     def cannot_judge(self) -> Mapping[str, str]:
         return {
             "load": "the emulated cluster carries out curl alone: no fortio, and its times are divided",
+            "nodes": "the emulated cluster has no nodes to reach into",
             "upgrade": "the emulated cluster has no Helm: releases are installed as recorded",
+            "client headers": "the emulated Envoy Gateway translates no ClientTrafficPolicy headers",
             "many": "the emulated cluster's proxies share two cores with the test: a thousand requests measure those",
-            "ztunnel death": "the emulated ztunnel is one process for all nodes: its pod can go, its listeners stay",
             "authorization": "the emulated ztunnel enforces no AuthorizationPolicy and no PeerAuthentication",
             "waypoint kinds": "the emulated cluster knows one namespace, port 9080 and endpoint routing at waypoints",
             "mtls": "the emulated cluster's ztunnel carries plain TCP: HBONE and identities are its word alone",
@@ -85,6 +86,9 @@ class EmulatedCluster:
     def definitions(self, release: Release) -> list[Document]:
         bundle = self._versions.gateway_api
         return definitions(bundle.bundle, bundle.channel) if release.name == "eg" else []
+
+    def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """The whole cluster goes, and all that is in it."""
 
     @contextmanager
     def open(self, namespace: str, pod: str, port: int) -> Iterator[str]:

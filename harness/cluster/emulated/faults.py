@@ -138,6 +138,15 @@ class Faults:
         """ztunnel of the node (empty: the worker) is not ready."""
         self.world.ztunnel.faults.not_ready.add(node or list(self.world.hosts)[-1])
 
+    async def fault_ztunnel_gone(self) -> None:
+        """There is no ztunnel: its DaemonSet is deleted."""
+        kind = self.world.store.named("DaemonSet", "apps")
+        was = self.world.store.get(kind, "istio-system", "ztunnel")
+        self.world.store.delete(kind, "istio-system", "ztunnel")
+        meta = {key: was["metadata"][key] for key in ("name", "namespace", "labels")}
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": meta, "spec": was["spec"]}
+        self._undo.append(_later(self.world.store.create, kind, body))
+
     async def fault_port_15008(self, gateway: str = "waypoint") -> None:
         """Finding 1: ztunnel dies without grace, routes change before it is back, Envoy takes its port. Lasts until the
         waypoint's pod is deleted; needs the listener form of the waypoint."""
@@ -344,7 +353,7 @@ class Faults:
         return task
 
 
-def _later(act: Callable[..., None], *arguments: Any) -> Callable[[], Awaitable[None]]:
+def _later(act: Callable[..., object], *arguments: Any) -> Callable[[], Awaitable[None]]:
     async def undo() -> None:
         act(*arguments)
 

@@ -66,7 +66,7 @@ class Carrier:
             client.reset()
 
     async def _outbound(self, client: Conn, src: Workload, ip: str, port: int) -> None:
-        route = self.state.captured(ip, port, plaintext=self.plaintext(), bypass=self.bypass())
+        route = self.state.captured(ip, port, plaintext=self.plaintext(), bypass=self.bypass(), source=src)
         service = route.service.hostname if route.service else None
         flow = Flow("outbound", src, client.peer, src, f"{route.to.ip}:{route.port}", route.to, service=service)
         if route.hbone is None:

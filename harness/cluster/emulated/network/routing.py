@@ -80,7 +80,9 @@ class State:
         ready = [w for w in self._endpoints(service) if local in (None, w.node)]
         return Route(_one(ready, ip, port), service.ports[opened.port if opened else port], service=service)
 
-    def captured(self, ip: str, port: int, *, plaintext: set[str], bypass: set[str]) -> Route:
+    def captured(
+        self, ip: str, port: int, *, plaintext: set[str], bypass: set[str], source: Workload | None = None
+    ) -> Route:
         """Where ztunnel sends a connection of one of its pods: by the Service's waypoint if it has one.
 
         `plaintext` and `bypass` are the faults of that name (workloads or Services; "*" is all).
@@ -89,7 +91,7 @@ class State:
             NoRoute: as its line says it.
         """
         service = self.services.get(ip)
-        if self.detour and service is None:
+        if self.detour and service is None and source is not None and source.app_tunnel is None:
             service = next((s for s in self.services.values() if ip in s.endpoints and s.waypoint), None)
         if service is None:
             pod = self._pod(ip, port)

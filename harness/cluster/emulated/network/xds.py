@@ -94,6 +94,7 @@ class _Subscription:
 
     wildcard: bool = False
     unanswered: bool = False  # an update that Envoy has neither taken nor refused yet
+    answered: bool = False  # whether anything was sent yet: a wildcard is answered even if there is nothing
     names: set[str] = field(default_factory=set)
     sent: dict[str, str] = field(default_factory=dict)  # name -> version
 
@@ -202,9 +203,10 @@ class AdsServer:
             wanted = have.values() if mine.wildcard else [have[n] for n in sorted(mine.names & have.keys())]
             changed = [r for r in wanted if mine.sent.get(r.name) != r.version and (kind, r.name) not in held]
             gone = [name for name in mine.sent if name not in have]
-            if mine.unanswered or not (changed or gone):
+            first = mine.wildcard and not mine.answered and self._generation > 0
+            if mine.unanswered or not (changed or gone or first):
                 continue
-            mine.unanswered = True
+            mine.unanswered = mine.answered = True
             for resource in changed:
                 mine.sent[resource.name] = resource.version
             for name in gone:

@@ -1,0 +1,37 @@
+"""The assertions of the suites, and which of them a planted fault has made fail. Pure but for reading the files."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """One assert statement: its file as test ids name it, its lines (first to last), its condition as text."""
+
+    file: str
+    first: int
+    last: int
+    text: str
+
+
+def find(root: Path, folder: str = "suites") -> list[Assertion]:
+    """Every assert statement of the test files below root/folder, in order."""
+    found = []
+    for path in sorted((root / folder).rglob("test_*.py")):
+        source = path.read_text()
+        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+        for node in sorted(nodes, key=lambda one: one.lineno):
+            text = " ".join((ast.get_source_segment(source, node.test) or "").split())
+            name = path.relative_to(root).as_posix()
+            found.append(Assertion(name, node.lineno, node.end_lineno or node.lineno, text))
+    return found
+
+
+def unreached(assertions: Iterable[Assertion], struck: Iterable[tuple[str, int]]) -> list[Assertion]:
+    """Those at whose lines no test has failed. `struck` is (file, line) of each failure."""
+    lines = set(struck)
+    return [a for a in assertions if not any((a.file, line) in lines for line in range(a.first, a.last + 1))]

@@ -1,0 +1,192 @@
+"""The catalogue: faults/*.yaml, one planted fault each, read strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.errors import BadInput
+from harness.objects.manifests import Document
+
+FOLDER = Path(__file__).resolve().parents[2] / "faults"
+Where = Literal["emulated", "kind"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Patch(_Strict):
+    """A JSON merge patch of a live object ("Kind/namespace/name"); undone by patching back what was."""
+
+    object: str
+    with_: dict[str, Any] = Field(alias="with")
+
+
+class Named(_Strict):
+    """A live object."""
+
+    object: str
+
+
+class Scale(_Strict):
+    """Another number of replicas, awaited."""
+
+    object: str
+    replicas: int = Field(ge=0)
+
+
+class Manifest(_Strict):
+    """Another content of a manifest's document: a merge patch of it, or (null) no such document."""
+
+    file: str
+    object: str
+    with_: dict[str, Any] | None = Field(alias="with")
+
+
+class Kill(_Strict):
+    """Pods by label, ended without grace."""
+
+    namespace: str
+    labels: str
+
+
+class Await(_Strict):
+    """Until the object has rolled out or, with a type, until its condition has that status."""
+
+    object: str
+    type: str = ""
+    status: Literal["True", "False"] = "True"
+    about: str | None = None
+
+
+class Switch(BaseModel):
+    """A switch of harness/cluster/emulated/faults.py, with its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    switch: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Step(_Strict):
+    """One deed: exactly one of the verbs. `on` narrows it to some clusters."""
+
+    on: tuple[Where, ...] = get_args(Where)
+    patch: Patch | None = None
+    delete: Named | None = None
+    scale: Scale | None = None
+    apply: tuple[Document, ...] | None = None
+    manifest: Manifest | None = None
+    kill: Kill | None = None
+    await_: Await | None = Field(None, alias="await")
+    emulated: Switch | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_verb(self) -> Step:
+        if len(self._verbs) != 1:
+            raise ValueError(f"a step has exactly one verb, not {sorted(self._verbs) or 'none'}")
+        if self.emulated and "on" in self.model_fields_set and self.on != ("emulated",):
+            raise ValueError("a switch is of the emulated cluster alone")
+        return self
+
+    @property
+    def _verbs(self) -> set[str]:
+        return {n for n in type(self).model_fields if n != "on" and getattr(self, n) is not None}
+
+    def done_on(self, cluster: str) -> bool:
+        return cluster in (("emulated",) if self.emulated else self.on)
+
+
+class Fault(_Strict):
+    """One planted fault.
+
+    `after` is the fixture after whose set-up it is planted (and before whose teardown it is undone); or "test": right
+    before each listed test's own code; or a manifest ("area/stem.yaml"): once that was applied.
+    `settle` is how many seconds a real cluster takes to have it everywhere.
+    `says` must be in what at least one of the tests says: caught, and for that reason.
+    """
+
+    name: str
+    broken: str = Field(min_length=10)
+    field: str = Field(min_length=10)
+    caught_by: tuple[str, ...] = Field(min_length=1)
+    says: str = Field(min_length=1)
+    on: tuple[Where, ...] = ("emulated",)
+    after: str = "stack"
+    settle: float = Field(3.0, ge=0, le=60)
+    plant: tuple[Step, ...] = Field(min_length=1)
+
+    @pydantic.model_validator(mode="after")
+    def _something_to_do(self) -> Fault:
+        for cluster in self.on:
+            if not self.steps(cluster):
+                raise ValueError(f"nothing is planted on {cluster}")
+        return self
+
+    def steps(self, cluster: str) -> list[Step]:
+        """What is to be done on this kind of cluster, in order."""
+        return [step for step in self.plant if step.done_on(cluster)]
+
+
+def load(file: Path) -> Fault:
+    """One file of the catalogue.
+
+    Raises:
+        BadInput: it cannot be read or does not say what a fault must; the message names file and field.
+    """
+    try:
+        found = yaml.safe_load(file.read_text())
+        if not isinstance(found, dict):
+            raise BadInput(f"{file}: not a mapping")
+        # YAML 1.1 reads the key `on` as true.
+        return Fault(name=file.stem, **_named(found))
+    except (OSError, yaml.YAMLError) as error:
+        raise BadInput(f"{file}: {' '.join(str(error).split())}") from None
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{file}: {f'{where}: ' if where else ''}{first['msg']}") from None
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {"on" if k is True else k: _named(v) for k, v in value.items()}
+    return [_named(one) for one in value] if isinstance(value, list) else value
+
+
+def load_all(folder: Path = FOLDER) -> list[Fault]:
+    """The whole catalogue by name.
+
+    Raises:
+        BadInput: as `load`; or it is empty.
+    """
+    found = [load(file) for file in sorted(folder.glob("*.yaml"))]
+    if not found:
+        raise BadInput(f"{folder} holds no fault")
+    return found
+
+
+def choose(faults: Sequence[Fault], cluster: str, names: Sequence[str], third: int | None) -> list[Fault]:
+    """Those that can be planted on this kind of cluster: by name, or every third by name, or all.
+
+    Raises:
+        BadInput: a name is unknown, or cannot be planted here.
+    """
+    known = {fault.name: fault for fault in faults}
+    for name in names:
+        if name not in known:
+            raise BadInput(f"no fault is named {name}", remedy=f"use one of: {', '.join(known)}")
+        if cluster not in known[name].on:
+            raise BadInput(f"fault {name} cannot be planted on a {cluster} cluster, only on {known[name].on}")
+    here = [fault for fault in faults if cluster in fault.on]
+    chosen = [fault for fault in here if not names or fault.name in names]
+    return chosen if third is None else chosen[third - 1 :: 3]

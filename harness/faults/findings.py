@@ -1,0 +1,112 @@
+"""What a run under a fault came to, read from the files it left; and whether that is a catch. Pure but for reading."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.faults.catalogue import Fault
+
+FAILED = ("broken", "error", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One test's: `found` is what it said where it failed."""
+
+    id: str
+    outcome: str
+    found: str = ""
+
+    @property
+    def first_line(self) -> str:
+        return next((line.strip() for line in self.found.splitlines() if line.strip()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call of pytest: the verdicts, and what became of its fault if it had one (see harness/plugin/fault_hook)."""
+
+    verdicts: tuple[Verdict, ...]
+    tail: str = ""
+    planted: int = 0
+    undone: bool = True
+    trouble: str = ""
+    struck: tuple[tuple[str, int], ...] = ()
+
+    def of(self, listed: str) -> list[Verdict]:
+        """The verdicts of a listed id: that test, all its cases, or all of a file's."""
+        return [verdict for verdict in self.verdicts if names(listed, verdict.id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault and its run. `seconds` is the whole of it, the reset included."""
+
+    fault: Fault
+    run: Run
+    seconds: float
+
+    @property
+    def missed(self) -> str:
+        """Why the fault was not caught; empty when it was."""
+        run, fault = self.run, self.fault
+        if not run.verdicts:
+            return f"no test ran: {run.tail}"
+        if not run.planted:
+            return f"it could not be planted: {run.trouble}" if run.trouble else f"{fault.after} never stood"
+        if run.trouble:
+            return run.trouble
+        for listed in fault.caught_by:
+            found = run.of(listed)
+            if not found:
+                return f"no such test: {listed}"
+            for verdict in found:
+                if verdict.outcome not in FAILED:
+                    return f"{verdict.id} {verdict.outcome}"
+        if not any(fault.says in verdict.found for verdict in self.judged):
+            return f"no test says {fault.says!r}"
+        return ""
+
+    @property
+    def judged(self) -> list[Verdict]:
+        """The verdicts of the tests that are to catch it."""
+        return [verdict for listed in self.fault.caught_by for verdict in self.run.of(listed)]
+
+
+def names(listed: str, id: str) -> bool:
+    """Whether a listed id names this test."""
+    return id == listed or id.startswith((f"{listed}[", f"{listed}::"))
+
+
+def unnamed(ids: Sequence[str], faults: Sequence[Fault]) -> list[str]:
+    """The tests that no fault names."""
+    listed = [one for fault in faults for one in fault.caught_by]
+    return [id for id in ids if not any(names(one, id) for one in listed)]
+
+
+def read(folder: Path, tail: str) -> Run:
+    """What the newest run below `folder` left; without results only its last words."""
+    results, planted = _json(folder / "latest" / "results.json"), _json(folder / "latest" / "fault.json")
+    seen: dict[str, Verdict] = {}
+    for test in results.get("tests", ()):
+        seen.setdefault(test["id"], Verdict(test["id"], test["outcome"], test["reason"]))
+    return Run(
+        tuple(seen.values()),
+        tail=results.get("why") or tail,
+        planted=planted.get("planted", 0),
+        undone=planted.get("undone", False),
+        trouble=planted.get("trouble", ""),
+        struck=tuple((one["file"], one["line"]) for one in planted.get("struck", ())),
+    )
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,149 @@
+"""The catalogue, run: a control without any fault, then each fault in a run of its own on the same cluster."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, cast
+
+from rich.console import Console
+
+from harness.cluster.choose import choose as choose_cluster
+from harness.cluster.protocol import Cluster
+from harness.command import run as run_program
+from harness.errors import BadInput, CommandFailed, SetupFailed
+from harness.faults import asserts, catalogue, findings, report
+from harness.faults.catalogue import Fault
+from harness.faults.findings import Finding, Run
+from harness.settings import Settings
+from harness.versions import VersionSet
+
+ROOT = Path(__file__).resolve().parents[2]
+_LEFT_OUT = ("hypothesispytest", "valkey", "anyio", "allure_pytest", "cacheprovider")  # plugins: 1 s of each start
+_EMULATED_PATIENCE = 0.1  # delays are a 30th there; the control shows that this much is enough
+_WITHIN = {"emulated": 90.0, "kind": 1800.0}  # seconds of one run
+
+
+class Resettable(Protocol):
+    """What the emulated cluster can do beside the others."""
+
+    def mark(self) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+class Catalogue:
+    """Runs faults on the cluster that the settings ask for: an emulated one of its own, or the kind cluster as kept."""
+
+    def __init__(self, settings: Settings, versions: VersionSet, out: Console) -> None:
+        if settings.cluster not in _WITHIN:
+            raise BadInput(
+                f"faults are not planted in an {settings.cluster} cluster: they break it",
+                remedy="use CLUSTER=emulated or CLUSTER=kind",
+            )
+        self._emulated = settings.cluster == "emulated"
+        own = {"cluster_name": f"{settings.cluster_name[:34]}-faults"} if self._emulated else {}
+        self._settings, self._versions, self._out = settings.model_copy(update=own), versions, out
+        self._folder = ROOT / settings.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-faults-{settings.cluster}"
+
+    def run(self, names: Sequence[str], third: int | None) -> int:
+        """Exit code 0: all caught, all tests named, and without a fault nothing fails."""
+        everything = catalogue.load_all()
+        chosen = catalogue.choose(everything, self._settings.cluster, names, third)
+        whole = len(chosen) == sum(self._settings.cluster in fault.on for fault in everything)
+        started = time.monotonic()
+        with self._cluster() as cluster:
+            control = self._control(chosen, whole)
+            if spoiled := [verdict for verdict in control.verdicts if verdict.outcome in findings.FAILED]:
+                report.control_failed(self._out, spoiled)
+                return 1
+            if self._emulated:
+                cast(Resettable, cluster).mark()
+            found = list(self._each(chosen, cluster))
+        ids = [verdict.id for verdict in control.verdicts if verdict.outcome == "held"]
+        unnamed = findings.unnamed(ids, everything)
+        struck = [line for finding in found for line in finding.run.struck]
+        unreached = asserts.unreached(asserts.find(ROOT), struck) if whole else []
+        seconds = time.monotonic() - started
+        report.table(self._out, found)
+        report.summary(self._out, found, unnamed=unnamed, unreached=unreached, seconds=seconds)
+        report.keep(self._folder, found, unnamed=unnamed, unreached=unreached, seconds=seconds)
+        self._out.print(f"run folder: {self._folder}", soft_wrap=True)
+        return 1 if unnamed or any(finding.missed for finding in found) else 0
+
+    @contextmanager
+    def _cluster(self) -> Iterator[Cluster]:
+        cluster = choose_cluster(self._settings, self._versions)
+        if not self._emulated:
+            yield cluster
+            return
+        cluster.delete()  # what a killed catalogue left
+        try:
+            yield cluster
+        finally:
+            if self._settings.keep != "always":
+                cluster.delete()
+
+    def _control(self, chosen: Sequence[Fault], whole: bool) -> Run:
+        """The tests without any fault: what fails now proves nothing later."""
+        started = time.monotonic()
+        tests = ["suites"] if whole else list(dict.fromkeys(id for fault in chosen for id in fault.caught_by))
+        self._out.print(f"control: {len(chosen)} faults' tests without any fault ...")
+        run = self._pytest("control", tests, within=_WITHIN[self._settings.cluster] * 4)
+        if not run.verdicts:
+            raise SetupFailed(f"the control run did not work: {run.tail}", remedy=f"see {self._folder}/control")
+        held = sum(verdict.outcome == "held" for verdict in run.verdicts)
+        self._out.print(f"control: {held} of {len(run.verdicts)} tests hold, {time.monotonic() - started:.1f}s")
+        return run
+
+    def _each(self, chosen: Sequence[Fault], cluster: Cluster) -> Iterator[Finding]:
+        for number, fault in enumerate(chosen, start=1):
+            started = time.monotonic()
+            run = self._pytest(fault.name, fault.caught_by, fault=fault.name, within=_WITHIN[self._settings.cluster])
+            if self._emulated:
+                cast(Resettable, cluster).reset()
+            finding = Finding(fault, run, time.monotonic() - started)
+            report.line(self._out, finding, number, len(chosen))
+            yield finding
+            if not self._emulated and not run.undone:
+                raise SetupFailed(
+                    f"fault {fault.name} was not taken back: {run.trouble or run.tail}",
+                    remedy="the cluster is broken as faults/ says it: repair it, or `make clean` and begin anew",
+                )
+
+    def _pytest(self, name: str, tests: Sequence[str], *, within: float, fault: str = "") -> Run:
+        argv = [sys.executable, "-m", "pytest", "--rootdir", str(ROOT), "-q"]
+        argv += [part for plugin in _LEFT_OUT for part in ("-p", f"no:{plugin}")]
+        folder = self._folder / name
+        try:
+            ended = run_program(
+                [*argv, *(str(ROOT / test) for test in tests)],
+                within=within,
+                env=self._environment(folder, fault),
+                check=False,
+            )
+            tail = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-12:])
+        except CommandFailed as failed:
+            tail = str(failed)
+        return findings.read(folder, tail)
+
+    def _environment(self, folder: Path, fault: str) -> dict[str, str]:
+        impatient = self._emulated and self._settings.patience == 1
+        return {
+            "E2E_CLUSTER": self._settings.cluster,
+            "E2E_CLUSTER_NAME": self._settings.cluster_name,
+            "E2E_KEEP": "always",
+            "E2E_GATHER": "false",
+            "E2E_ORACLES": "off",  # they would report every trace of a fault, and the tests are what is asked
+            "E2E_PATIENCE": str(_EMULATED_PATIENCE if impatient else self._settings.patience),
+            "E2E_RUNS": str(folder),
+            "E2E_FAULT": str(catalogue.FOLDER / f"{fault}.yaml") if fault else "",
+            "GITHUB_STEP_SUMMARY": "",  # these runs fail on purpose: not for a build's page
+            # Modules are compiled once, also where the caller keeps Python from writing beside them: 1 s of each start.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self._settings.state / "pycache"),
+        }

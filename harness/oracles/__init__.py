@@ -1,0 +1,6 @@
+"""What must hold over every run, whatever it tested, and what no status shows.
+
+signs    one thing seen that should not be; pure readers from logs, statistics and pods to signs
+known    those that are expected, with reason and link, until they are no longer seen
+watch    the collector: what was written since it last looked
+"""

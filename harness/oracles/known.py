@@ -1,0 +1,86 @@
+"""Expected signs: listed once, with reason and link, and reported when they are no longer seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+from harness.errors import BadInput
+from harness.objects.tree import mapping, objects, strings, text
+from harness.oracles.signs import Sign
+
+FILE = Path(__file__).with_name("known.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One expected sign; see known.yaml for the fields."""
+
+    id: str
+    match: re.Pattern[str]
+    seen_by: tuple[str, ...]
+    until: date | None
+    reason: str
+    link: str
+
+    def covers(self, sign: Sign, files: Collection[str]) -> bool:
+        """Whether this sign is the expected one, and is expected now: one of its files ran, where it names any."""
+        return bool(self.match.search(str(sign))) and (not self.seen_by or any(f in files for f in self.seen_by))
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Signs that nobody expected, those that were (with the entry's id), and entries that have expired, in words."""
+
+    new: tuple[Sign, ...]
+    excused: tuple[tuple[str, Sign], ...]
+    expired: tuple[str, ...]
+
+
+def read(file: Path = FILE) -> tuple[Known, ...]:
+    """The list.
+
+    Raises:
+        BadInput: an entry lacks its reason, its link, or both seen_by and until; or a date or pattern is none.
+    """
+    found = []
+    for entry in objects(yaml.safe_load(file.read_text()) or {}, "known"):
+        name = text(entry, "id") or "?"
+        day = mapping(entry).get("until")
+        if not (text(entry, "match") and text(entry, "reason") and text(entry, "link")):
+            raise BadInput(f"{file.name}: {name} needs match, reason and link")
+        if not strings(entry, "seen_by") and not isinstance(day, date):
+            raise BadInput(f"{file.name}: {name} needs seen_by or until (a day): else it would stay for ever")
+        try:
+            pattern = re.compile(text(entry, "match"), re.DOTALL)
+        except re.error as error:
+            raise BadInput(f"{file.name}: {name}: match is no pattern: {error}") from None
+        until = day if isinstance(day, date) else None
+        found.append(Known(name, pattern, strings(entry, "seen_by"), until, text(entry, "reason"), text(entry, "link")))
+    return tuple(found)
+
+
+def sort(signs: Iterable[Sign], known: Sequence[Known], *, files: Collection[str], today: date) -> Sorted:
+    """Sorts the signs of one area. files are those whose tests ran in it ("suites/area/test_x.py")."""
+    new, excused = [], []
+    for sign in signs:
+        entry = next((k for k in known if k.covers(sign, files)), None)
+        if entry is None:
+            new.append(sign)
+        else:
+            excused.append((entry.id, sign))
+    seen = {id_ for id_, _ in excused}
+    expired = [
+        f"known sign {k.id} was not seen though {', '.join(f for f in k.seen_by if f in files)} ran: take it off the list"
+        for k in known
+        if k.id not in seen and any(f in files for f in k.seen_by)
+    ]
+    expired += [
+        f"known sign {k.id} was to be looked at again by {k.until}: {k.link}" for k in known if k.until and today > k.until
+    ]
+    return Sorted(tuple(new), tuple(excused), tuple(expired))

@@ -1,0 +1,34 @@
+"""What a failed comparison says first: both sides in full, a long list by its runs, so that one line names the cause.
+
+pytest cuts each side to some thirty characters there, and leaves of 200 statuses the first three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+LONG = 8  # items: a shorter list is shown as it is
+WIDTH = 240  # characters of each side
+
+
+class Comparing:
+    """Hooks of one run."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> Generator[None, Any, Any]:
+        said: list[list[str]] = yield  # one explanation from each plugin that has any; pytest shows the first
+        return [[f"{shown(left)} {op} {shown(right)}", *lines[1:]] for lines in said]
+
+
+def shown(value: object) -> str:
+    """The value as one line: `[200 x 9, 429 x 3]` for a long list of few runs."""
+    if isinstance(value, list) and len(value) > LONG:
+        runs = [(item, len(list(same))) for item, same in groupby(value)]
+        text = f"[{', '.join(f'{item!r} x {n}' if n > 1 else repr(item) for item, n in runs)}]"
+    else:
+        text = repr(value)
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"

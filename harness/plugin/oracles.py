@@ -1,0 +1,118 @@
+"""Oracles over every run: after each area one item more, which asks what no status shows and no test asked.
+
+The item is pytest's own kind, so it has its line, its place in the table and its evidence like any claim. It hangs on
+the area's folder, not on a file: the fixtures of the area's files are gone when it runs. Off under a planted fault,
+whose every trace it would report, unless E2E_ORACLES=on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import ledger
+from harness.clients.admin import Admin
+from harness.errors import Unjudged
+from harness.kube import Kube
+from harness.oracles import known
+from harness.oracles.watch import Watch
+from harness.plugin.options import settings_of
+
+NAME = "mesh_e2e_oracles"
+FIXTURE = "oracles"
+
+
+class Oracles:
+    """Hooks of one run."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._ran: dict[str, set[str]] = {}  # area -> files of it whose tests ran
+        self._watch: Watch | None = None
+        self._unjudged = ""
+        self._seconds = 0.0
+
+    @pytest.fixture(scope="session")
+    def oracles(self, stack: None, kube: Kube, admin: Admin) -> Oracles:
+        """Watches every component from now on."""
+        self._watch = Watch(kube, admin)
+        return self
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Adds each area's item behind its tests, and lets every test be watched from its set-up on."""
+        areas: dict[Path, int] = {}
+        for at, item in enumerate(items):
+            areas[item.path.parent] = at
+            if isinstance(item, pytest.Function) and FIXTURE not in item.fixturenames:
+                item.fixturenames.insert(0, FIXTURE)  # first: what the others bring about is watched too
+        for folder, at in sorted(areas.items(), key=lambda found: -found[1]):
+            parent = next((p for p in items[at].listchain() if p.path == folder), None)
+            if parent is not None:
+                items.insert(
+                    at + 1, pytest.Function.from_parent(parent, name="oracles", callobj=self._judge_of(folder))
+                )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        area = self._ran.setdefault(str(item.path.parent), set())
+        if item.path.suffix == ".py":
+            area.add(item.path.relative_to(self._root).as_posix())
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(
+        self, nextitem: pytest.Item | None, item: pytest.Item
+    ) -> Generator[None, object, object]:
+        """Before a file's own proxies go, their logs are read."""
+        if self._watch is not None and item.path.suffix == ".py" and (nextitem is None or nextitem.path != item.path):
+            started = time.monotonic()
+            try:
+                self._watch.harvest()
+            except Unjudged as error:
+                self._unjudged = str(error)  # the area's item says so: nothing may fail in a teardown for it
+            self._seconds += time.monotonic() - started
+        return (yield)
+
+    def _judge_of(self, folder: Path) -> Any:
+        def oracles_held(oracles: Oracles) -> None:
+            """No component refused, lost, restarted or repeated anything that no status shows."""
+            oracles.judge(folder)
+
+        return oracles_held
+
+    def judge(self, folder: Path) -> None:
+        """Fails with every sign of the area that nobody expected.
+
+        Raises:
+            Unjudged: a component could not be asked.
+        """
+        assert self._watch is not None  # the fixture made it
+        started, unjudged = time.monotonic(), self._unjudged
+        self._unjudged = ""
+        signs = self._watch.end()
+        files = self._ran.get(str(folder), set())
+        found = known.sort(signs, known.read(), files=files, today=datetime.now(UTC).date())
+        self._seconds += time.monotonic() - started
+        ledger.measured("oracles", self._seconds, of=folder.name)
+        self._seconds = 0.0
+        for id_, sign in found.excused:
+            ledger.saw(f"known: {id_}", str(sign))
+        ledger.attach("oracles.txt", "\n".join(map(str, signs)) + "\n")
+        wrong = [*map(str, found.new), *found.expired]
+        if wrong:
+            raise AssertionError(f"{len(wrong)} signs that nobody expected\n  " + "\n  ".join(wrong))
+        if unjudged:
+            raise Unjudged(unjudged)
+
+
+def register(config: pytest.Config) -> None:
+    """Watches this run, as the settings say."""
+    asked = settings_of(config).oracles
+    if asked == "on" or (asked == "auto" and settings_of(config).fault is None):
+        config.pluginmanager.register(Oracles(config.rootpath), NAME)

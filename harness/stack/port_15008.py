@@ -1,0 +1,92 @@
+"""Finding 1, brought about and put right: Envoy takes a waypoint's port 15008 while ztunnel is dead."""
+
+from __future__ import annotations
+
+import itertools
+
+from harness import ledger, progress, timeouts
+from harness.clients.proxies import Envoy, Ztunnels
+from harness.errors import NotReady, Unjudged
+from harness.kube import ApiUnavailable, Kube, Missing, Refused
+from harness.logs.ztunnel import bind_failures
+from harness.objects.manifests import Document
+from harness.objects.workloads import pod_ready
+from harness.proxy.config_dump import listeners
+from harness.stack import topology
+from harness.wait import until
+
+TRIES = 4
+
+
+def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
+    """Ends the node's ztunnel without grace, as an OOM or a crash does; its pod's name. A new one comes by itself."""
+    name = next(str(p["metadata"]["name"]) for p in ztunnels.pods() if p["spec"]["nodeName"] == node)
+    kube.delete([f"Pod/{ztunnels.NAMESPACE}/{name}"], gone=False, force=True)
+    ledger.saw("harness", f"ztunnel {name} of {node} was killed")
+    return name
+
+
+def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, route: str) -> None:
+    """Kills ztunnel beside the waypoint and changes its route until Envoy has port 15008. The Gateway must have a TCP
+    listener on it. Who is first is a race, so it is tried TRIES times.
+
+    Raises:
+        NotReady: ztunnel was first each time.
+    """
+    before: Document = kube.get(f"HTTPRoute/default/{route}")["spec"]
+    number = itertools.count()
+
+    def changed() -> bool:
+        hosts = [*before.get("hostnames", []), f"changed-{next(number)}.example"]
+        kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
+        return any(one.address.endswith(":15008") and one.state == "active" for one in listeners(envoy.config_dump()))
+
+    try:
+        for attempt in range(1, TRIES + 1):
+            kill_ztunnel(kube, ztunnels, str(envoy.pod["spec"]["nodeName"]))
+            try:
+                until(
+                    changed,
+                    bool,
+                    what=f"Envoy {envoy.gateway} takes port 15008",
+                    within=20,
+                    every=0.3,
+                    transient=(ApiUnavailable, Unjudged),
+                )
+            except NotReady:
+                if attempt == TRIES:
+                    raise
+                progress.note(f"ztunnel was first at port 15008, try {attempt} of {TRIES}")
+                ready(ztunnels)
+            else:
+                ledger.saw(f"{envoy.gateway} config_dump", f"listens on port 15008 (try {attempt})")
+                break
+    finally:
+        kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": before.get("hostnames")}})
+    until(
+        lambda: [failure for log in ztunnels.logs().values() for failure in bind_failures(log)],
+        lambda found: any(failure.uid == envoy.pod["metadata"]["uid"] for failure in found),
+        what=f"the new ztunnel has found port 15008 of {envoy.gateway} taken",
+        within=timeouts.STATUS,
+        transient=(ApiUnavailable, Missing, Refused),
+        show=lambda found: f"{len(found)} bind failures",
+    )
+
+
+def repair(kube: Kube, ztunnels: Ztunnels, envoy: Envoy) -> None:
+    """Deletes the waypoint's pod: in the new one ztunnel is first. Waits until both are ready."""
+    labels = f"gateway.envoyproxy.io/owning-gateway-name={envoy.gateway}"
+    kube.delete([f"Pod/{envoy.namespace}/{pod['metadata']['name']}" for pod in kube.pods(envoy.namespace, labels)])
+    topology.proxy(kube, envoy.gateway)
+    ready(ztunnels)
+
+
+def ready(ztunnels: Ztunnels) -> None:
+    """Waits until ztunnel is ready on every node that has a pod of it."""
+    until(
+        lambda: [(str(pod["spec"]["nodeName"]), pod_ready(pod)) for pod in ztunnels.pods()],
+        lambda seen: bool(seen) and all(is_ready for _, is_ready in seen),
+        what="ztunnel is ready on every node",
+        within=timeouts.ROLLOUT,
+        transient=(ApiUnavailable,),
+    )

@@ -1,0 +1,87 @@
+"""How long a policy takes, applied and removed, from our call to the controller's word and to the proxy's deed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from harness import ledger, progress, timeouts
+from harness.errors import Unjudged
+from harness.kube import ApiUnavailable, Kube
+from harness.stack.status import condition
+from harness.wait import until
+
+EVERY = 0.1  # seconds between two looks: how exact the figures are
+
+# Seconds each may take on two cores before somebody should look; seen values are in docs/enforcement.md.
+BUDGET: Mapping[str, float] = {
+    "Accepted": 3.0,
+    "rate limit applied": 5.0,
+    "rate limit removed": 5.0,
+    "circuit breaker applied": 20.0,  # Envoy's initial fetch timeout is 15 s of it
+    "circuit breaker removed": 20.0,
+    "client headers applied": 5.0,
+    "client headers removed": 5.0,
+    "route applied": 5.0,
+    "route removed": 5.0,
+}
+
+
+def once(
+    kube: Kube,
+    applying: Callable[[str], AbstractContextManager[Any]],
+    manifest: str,
+    policy: str,
+    enforced: Callable[[], bool],
+    *,
+    kind: str,
+    of: str,
+) -> dict[str, float]:
+    """Applies the manifest, awaits Accepted and `enforced`, takes it away, awaits its end. Seconds by what took them,
+    from the moment before the call; each becomes a figure of the report.
+
+    Raises:
+        Unjudged: it was in force before it was applied: nothing can be timed.
+        NotReady: it did not come, or did not go, in time.
+    """
+    if enforced():
+        raise Unjudged(f"{kind} is in force at {of} before {manifest} was applied")
+    found = {}
+    started = time.monotonic()
+    with applying(manifest):
+        condition(kube, policy, "Accepted")
+        found["Accepted"] = time.monotonic() - started
+        found[f"{kind} applied"] = _until(enforced, True, f"{kind} is in force at {of}", started)
+        removing = time.monotonic()
+    found[f"{kind} removed"] = _until(enforced, False, f"{kind} is no longer in force at {of}", removing)
+    ledger.measured(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
+    ledger.measured(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
+    ledger.measured(f"{kind}: removed to enforced", found[f"{kind} removed"], of=of)
+    return found
+
+
+def over(found: Mapping[str, float]) -> list[str]:
+    """What took longer than its budget, in words; each is told, whether or not it is to fail."""
+    late = [
+        f"{name} took {seconds:.2f}s, its budget is {BUDGET[name]:g}s"
+        for name, seconds in found.items()
+        if seconds > BUDGET[name]
+    ]
+    for one in late:
+        progress.note(f"over budget: {one}")
+        ledger.saw("budget", one)
+    return late
+
+
+def _until(enforced: Callable[[], bool], wanted: bool, what: str, since: float) -> float:
+    until(
+        enforced,
+        lambda now: now == wanted,
+        what=what,
+        within=timeouts.XDS_PROPAGATION,
+        every=EVERY,
+        transient=(Unjudged, ApiUnavailable),
+    )
+    return time.monotonic() - since

@@ -1,0 +1,29 @@
+"""How long a ClientTrafficPolicy takes: to Accepted, to the ingress's answers, and away again.
+
+Manifest: manifests/enforcement/client_headers.yaml    Article: none; finding 2, Accepted is not effective
+"""
+
+import pytest
+
+from harness.stack import timing
+from harness.traffic import get
+
+pytestmark = [pytest.mark.extended("Enforcement time"), pytest.mark.needs("client headers")]
+POLICY = "ClientTrafficPolicy/default/timed-headers"
+
+
+@pytest.mark.parametrize("repeat", [1, 2, 3])
+def test_time_to_enforced(applying, kube, ingress, over_budget, repeat):
+    """The header change is accepted, then seen by a client, and gone after its removal, each in its time."""
+    took = timing.once(
+        kube,
+        applying,
+        "enforcement/client_headers.yaml",
+        POLICY,
+        lambda: ingress.get(get("/productpage")).header("x-envoy-upstream-service-time") is not None,
+        kind="client headers",
+        of="bookinfo-ingress",
+    )
+
+    assert took["Accepted"] <= took["client headers applied"]
+    assert over_budget(took) == []

@@ -1,0 +1,29 @@
+"""How long a route takes: to Accepted, to the waypoint's answer for its host, and away again.
+
+Manifest: manifests/enforcement/route.yaml    Article: none; finding 2, Accepted is not effective
+"""
+
+import pytest
+
+from harness.stack import timing
+from harness.traffic import get
+
+pytestmark = pytest.mark.extended("Enforcement time")
+REQUEST = get("http://ratings:9080/ratings/0", host="timed.example")
+
+
+@pytest.mark.parametrize("repeat", [1, 2, 3])
+def test_time_to_enforced(applying, kube, waypoint, mesh_client, over_budget, repeat):
+    """A route of a new host is accepted, then served at the waypoint, and 404 again after its removal."""
+    took = timing.once(
+        kube,
+        applying,
+        "enforcement/route.yaml",
+        "HTTPRoute/default/timed",
+        lambda: mesh_client.get(REQUEST).status == 200,
+        kind="route",
+        of="waypoint",
+    )
+
+    assert took["Accepted"] <= took["route applied"]
+    assert over_budget(took) == []

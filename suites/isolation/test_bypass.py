@@ -1,0 +1,89 @@
+"""Ways past the waypoint: open by themselves, closed by an AuthorizationPolicy, open again without it.
+
+Manifest: manifests/isolation/bypass.yaml (callers.yaml: who tries)    Article: none; every policy at a waypoint needs it
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from harness.clients.mesh import MeshClient
+from harness.logs.ztunnel import ZtunnelLine
+from harness.stack import ready, status
+from harness.stack.probing import reached
+from harness.traffic import get
+
+pytestmark = [pytest.mark.extended("Bypass"), pytest.mark.needs("authorization")]
+POLICY = "AuthorizationPolicy/default/ratings-through-waypoint"
+WAYS = {
+    "through the waypoint": ("mesh-client", "ratings"),
+    "through the waypoint, another account": ("other-client", "ratings"),
+    "to the pod": ("mesh-client", "pod"),
+    "to the pod, another account": ("other-client", "pod"),
+    "to the pod, from outside the mesh": ("outsider", "pod"),
+    "by name, from outside the mesh": ("outsider", "ratings"),
+}
+PAST = [way for way in WAYS if not way.startswith("through")]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What each way answered before, with and after the policy; ztunnel's lines of the time with it."""
+
+    before: dict[str, int | None]
+    under: dict[str, int | None]
+    after: dict[str, int | None]
+    errors: dict[str, str]
+    lines: tuple[ZtunnelLine, ...]
+
+
+@pytest.fixture(scope="module")
+def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
+    """Every way three times: before the policy, under it, and after it was taken away."""
+    with applying("isolation/callers.yaml"):
+        ready.workload(kube, "Deployment/default/other-client")
+        ready.workload(kube, "Deployment/default/outsider")
+        callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
+        (pod,) = kube.pods("default", "app=ratings")
+        targets = {"ratings": "ratings", "pod": pod["status"]["podIP"]}
+        requests = {way: (callers[who], get(f"http://{targets[to]}:9080/ratings/0")) for way, (who, to) in WAYS.items()}
+
+        def all_ways():
+            return {way: client.get(request) for way, (client, request) in requests.items()}
+
+        reached(*requests["to the pod"], status=200)
+        before = all_ways()
+        with applying("isolation/bypass.yaml"):
+            status.condition(kube, POLICY, "ZtunnelAccepted")
+            reached(*requests["to the pod"], status=None)
+            since = moment()
+            under = all_ways()
+            lines = ztunnel.lines(since)
+        reached(*requests["to the pod"], status=200)
+        after = all_ways()
+    said = [{way: answer.status for way, answer in arm.items()} for arm in (before, under, after)]
+    return Tried(*said, {way: answer.error for way, answer in under.items()}, lines)
+
+
+@pytest.mark.parametrize("arm", ["before", "after"])
+def test_every_way_is_open_without_the_policy(tried, arm):
+    """Without the policy every way to ratings is open: past the waypoint, as anybody, even from outside the mesh."""
+    assert getattr(tried, arm) == dict.fromkeys(WAYS, 200)
+
+
+def test_policy_closes_every_way_past_the_waypoint(tried):
+    """With it only calls through the waypoint are answered: no other way gets any HTTP answer at all."""
+    assert tried.under == {way: None if way in PAST else 200 for way in WAYS}
+
+
+def test_refusal_is_a_connection_cut(tried):
+    """The refusal is ztunnel's, below HTTP: the client sees its connection end, not a status."""
+    assert all(tried.errors[way] for way in PAST), tried.errors
+
+
+def test_ztunnel_names_the_policys_refusal(tried):
+    """ztunnel of ratings' node says that no rule allowed it, that of the caller's that it was answered 401."""
+    errors = {(line.direction, line.error) for line in tried.lines if not line.ok}
+
+    assert any(side == "inbound" and "allow policies exist, but none allowed" in str(said) for side, said in errors), errors
+    assert ("outbound", "http status: 401 Unauthorized") in errors

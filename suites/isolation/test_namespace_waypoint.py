@@ -1,0 +1,45 @@
+"""A waypoint given to the whole namespace: what it has no route for is refused.
+
+Manifest: manifests/isolation/namespace_waypoint.yaml    Article: "or label the namespace", where it says the Service
+"""
+
+import pytest
+
+from harness.stack import topology
+from harness.stack.probing import reached
+from harness.traffic import get
+
+pytestmark = [pytest.mark.extended("Namespace-wide waypoint"), pytest.mark.needs("waypoint kinds")]
+DETAILS = get("http://details:9080/details/0")
+
+
+@pytest.fixture(scope="module")
+def labelled(waypoint, applied, kube, mesh_client):
+    """The namespace's label, until the file ends; details answers as ever afterwards."""
+    try:
+        reached(mesh_client, DETAILS, status=404)
+        yield
+    finally:
+        kube.patch("Namespace/default", {"metadata": {"labels": {topology.USE_WAYPOINT: None}}})
+        reached(mesh_client, DETAILS, status=200)
+
+
+def test_service_without_a_route_is_refused(labelled, waypoint, mesh_client, since):
+    """details, which the waypoint has no route for, is answered 404 by it, NR: no route."""
+    answers = mesh_client.in_turn(DETAILS, 3)
+
+    assert answers.statuses == [404] * 3
+    assert {(line.flags, line.upstream_host) for line in waypoint.lines_of(answers, since)} == {("NR", None)}
+
+
+def test_service_with_a_route_is_served(labelled, waypoint, mesh_client, since):
+    """ratings, which has its route, is served through the waypoint as before."""
+    answers = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
+
+    assert answers.statuses == [200] * 3
+    assert len(waypoint.lines_of(answers, since)) == 3
+
+
+def test_istiod_calls_it_bound(labelled, says):
+    """istiod's status of the refused Service is green: bound to the waypoint."""
+    assert says("Service/default/details", "istio.io/WaypointBound").state == "met"

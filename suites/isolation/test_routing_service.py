@@ -1,0 +1,31 @@
+"""A waypoint whose Envoy calls the Service instead of its pods: the call comes back to it.
+
+Manifest: manifests/isolation/routing_service.yaml    Article: none (stack-facts 0.9)
+"""
+
+import pytest
+
+from harness.stack import topology
+from harness.traffic import get
+
+pytestmark = [pytest.mark.extended("Routing loop"), pytest.mark.needs("waypoint kinds"), pytest.mark.timeout(300)]
+REQUEST = get("http://ratings-loop:9080/ratings/0")
+
+
+@pytest.fixture(scope="module")
+def looping(applied, kube, proxy_of):
+    """The waypoint with routingType: Service, bound."""
+    topology.gateway(kube, "waypoint-loop", "ratings-loop")
+    topology.bind(kube, "ratings-loop", "waypoint-loop")
+    return proxy_of("waypoint-loop")
+
+
+def test_one_call_passes_the_waypoint_many_times(looping, mesh_client, says, since):
+    """One call passes the same Envoy again and again and is never served, while every status is green."""
+    answers = mesh_client.in_turn(REQUEST, 1)
+
+    lines = looping.heard(answers, since)
+    assert answers.statuses != [200]
+    assert len(lines) > 1
+    assert says("Gateway/default/waypoint-loop", "Programmed").state == "met"
+    assert says("Service/default/ratings-loop", "istio.io/WaypointBound").state == "met"

@@ -1,0 +1,103 @@
+"""Statuses green, calls reset: the fault that no status shows, brought about, named, and put right.
+
+Manifest: manifests/journey/port_15008.yaml    Article: its TCP listener on 15008; docs/port-15008.md
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from harness.errors import Terminal
+from harness.oracles.signs import Sign
+from harness.oracles.watch import Watch
+from harness.stack import port_15008, topology
+from harness.stack.journeys import Journeys
+from harness.traffic import Answers, get
+
+pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600)]
+NAME, SERVICE = "waypoint-clash", "ratings-clash"
+REQUEST = get(f"http://{SERVICE}:9080/ratings/0")
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Calls before, during and after; what was said during: statuses, the journey's error, the oracles' signs."""
+
+    pod: str
+    before: Answers
+    during: Answers
+    after: Answers
+    statuses: dict[str, str]
+    ready_nodes: set[str]
+    nodes: set[str]
+    journey: pytest.ExceptionInfo[Terminal]
+    signs: tuple[Sign, ...]
+
+
+@pytest.fixture(scope="module")
+def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
+    """A waypoint of the article's form whose node loses its ztunnel while its route changes."""
+    topology.gateway(kube, NAME, SERVICE)
+    topology.bind(kube, SERVICE, NAME)
+    envoy = proxy_of(NAME)
+    topology.passes(mesh_client, envoy, REQUEST.url)
+    watch, before, pod = Watch(kube, admin), mesh_client.in_turn(REQUEST, 3), envoy.name
+    port_15008.plant(kube, ztunnel, envoy, SERVICE)
+    try:
+        since = moment()
+        during = mesh_client.in_turn(REQUEST, 3)
+        with pytest.raises(Terminal) as journey:
+            Journeys(kube, ztunnel, None, envoy).of(during, since, via=lambda _: ("waypoint",))
+        watch.harvest()
+        statuses = {
+            f"{name} {type}": says(name, type).state
+            for name, type in (
+                (f"Gateway/default/{NAME}", "Accepted"),
+                (f"Gateway/default/{NAME}", "Programmed"),
+                (f"HTTPRoute/default/{SERVICE}", "Accepted"),
+                (f"Service/default/{SERVICE}", "istio.io/WaypointBound"),
+            )
+        }
+        ready, nodes = ztunnel.ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}
+    finally:
+        port_15008.repair(kube, ztunnel, envoy)
+    topology.passes(mesh_client, envoy, REQUEST.url)
+    after = mesh_client.in_turn(REQUEST, 3)
+    return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)
+
+
+def test_every_status_stays_green(clash):
+    """While every call is reset, Gateway, route and Service statuses are all met."""
+    assert len(clash.statuses) == 4
+    assert set(clash.statuses.values()) == {"met"}, clash.statuses
+
+
+def test_every_call_is_reset(clash):
+    """Before it calls pass; under it each is reset without an answer, for good; once the pod was deleted they pass."""
+    assert clash.before.statuses == [200, 200, 200]
+    assert clash.during.statuses == [None, None, None]
+    assert clash.after.statuses == [200, 200, 200]
+
+
+def test_ztunnel_of_its_node_is_not_ready(clash):
+    """The one object that shows it is ztunnel's pod on that node: it stays unready."""
+    assert len(clash.nodes - clash.ready_nodes) == 1
+
+
+def test_journey_names_the_port_the_pod_and_the_remedy(clash):
+    """Following such a call ends early, and says: port 15008, this pod, delete it, leave the listener out."""
+    said = str(clash.journey.value)
+
+    assert f"port 15008 of default/{clash.pod}" in said
+    assert "delete the waypoint pod" in said
+    assert "WAYPOINT=binding, docs/port-15008.md" in said
+
+
+def test_oracle_names_the_port_the_pod_and_the_remedy(clash):
+    """The oracle over the same time says the same."""
+    said = [str(sign) for sign in clash.signs if sign.oracle == "port"]
+
+    assert said
+    assert f"port 15008 of default/{clash.pod}" in said[0]
+    assert "delete the waypoint pod" in said[0]
+    assert "WAYPOINT=binding, docs/port-15008.md" in said[0]

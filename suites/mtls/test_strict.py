@@ -1,0 +1,76 @@
+"""With mTLS STRICT plaintext is refused; without it, it is let in. Who calls is proven to the backend.
+
+Manifest: manifests/mtls/strict.yaml (callers.yaml: who speaks plaintext)    Article: none
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from harness.clients.mesh import MeshClient
+from harness.evidence.journey import Journey, render
+from harness.stack import ready
+from harness.stack.journeys import Journeys
+from harness.stack.probing import reached
+from harness.traffic import Answers, get
+
+pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls")]
+
+
+@dataclass(frozen=True)
+class Arms:
+    """A caller without a ztunnel, before, under and after STRICT; the mesh's own calls under it; ztunnel's errors."""
+
+    before: list[int | None]
+    under: list[int | None]
+    after: list[int | None]
+    mesh: Answers
+    journeys: tuple[Journey, ...]
+    errors: set[tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
+    """Plaintext to the pod before, under and after STRICT, and calls of the mesh under it."""
+    with applying("mtls/callers.yaml"):
+        ready.workload(kube, "Deployment/default/outsider")
+        (pod,) = kube.pods("default", "app=ratings")
+        outsider, plain = MeshClient(kube, "app=outsider"), get(f"http://{pod['status']['podIP']}:9080/ratings/0")
+        reached(outsider, plain, status=200)
+        before = outsider.in_turn(plain, 3).statuses
+        with applying("mtls/strict.yaml"):
+            reached(outsider, plain, status=None)
+            since = moment()
+            under = outsider.in_turn(plain, 3).statuses
+            mesh = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
+            found = Journeys(kube, ztunnel, None, waypoint).of(mesh, since, via=lambda _: ("waypoint",))
+            errors = {(line.direction, str(line.error)) for line in ztunnel.lines(since) if not line.ok}
+        reached(outsider, plain, status=200)
+        return Arms(before, under, outsider.in_turn(plain, 3).statuses, mesh, found, errors)
+
+
+def test_plaintext_is_let_in_without_it(arms):
+    """By default plaintext from outside the mesh is answered: mTLS is used, not required."""
+    assert (arms.before, arms.after) == ([200] * 3, [200] * 3)
+
+
+def test_plaintext_is_refused_under_it(arms):
+    """Under STRICT it gets no answer at all, and ztunnel says why: policy."""
+    assert arms.under == [None] * 3
+    assert any(side == "inbound" and "policy rejection" in error for side, error in arms.errors), arms.errors
+
+
+def test_mesh_is_served_under_it(arms):
+    """Calls of the mesh pass under STRICT as ever, HBONE on every leg."""
+    assert arms.mesh.statuses == [200] * 3
+    assert {journey.verdict.state for journey in arms.journeys} == {"held"}, render(arms.journeys[0])
+
+
+def test_backend_is_called_as_the_waypoint(arms):
+    """Who is proven to the waypoint is the client, and to ratings the waypoint: never the client itself."""
+    seen = {
+        tuple((h.who.split("/")[1].rsplit("-", 2)[0], h.identity.rpartition("/")[2]) for h in j.hops if h.kind == "ztunnel-in")
+        for j in arms.journeys
+    }
+
+    assert seen == {(("waypoint", "mesh-client"), ("ratings-v1", "waypoint"))}

@@ -1,0 +1,25 @@
+"""The Kubernetes API server is silent: connections stand, no answer comes.
+
+Promise: nothing is lost: what serves asks no API server. Eight seconds: from ten on, controllers lose their leases.
+"""
+
+import pytest
+
+from harness.stack import disturb
+from harness.traffic import get
+from harness.wait import pause
+
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load"), pytest.mark.needs("nodes")]
+
+
+def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, waypoint, ingress_gateway):
+    """While the API server is silent neither waypoint nor ingress loses a request."""
+    calls = anew(get("http://ratings:9080/ratings/0"), through=waypoint)
+    with (
+        load(calls, outside(get("/health"), through=ingress_gateway), seconds=20, promise="nothing is lost") as flow,
+        flow.event("API server frozen"),
+        disturb.frozen(cluster),
+    ):
+        pause(8, why="a cluster without its API server")
+
+    assert [timeline.lost for timeline in flow.timelines] == [(), ()], flow.story

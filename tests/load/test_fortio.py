@@ -1,0 +1,84 @@
+"""fortio's command line and what it writes. Recorded on a real cluster; planted: cut, doubled and foreign output."""
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from harness.errors import Unjudged
+from harness.load.fortio import arguments, samples
+from harness.traffic import get
+from tests import recordings
+
+RECORDED = (recordings.HERE / "load" / "fortio.jsonl").read_text()
+
+
+def test_recorded_run_is_read() -> None:
+    """10 requests of two connections, each answered 404."""
+    found = samples(RECORDED)
+
+    assert len(found) == 10
+    assert {sample.connection for sample in found} == {0, 1}
+    assert found[0].at == pytest.approx(1795252260.430137)
+    assert found[0].ms == pytest.approx(6.539)
+    assert [sample.status for sample in found].count(404) == 10
+
+
+def test_no_answer_is_none() -> None:
+    """fortio writes "-1" where no status came."""
+    assert samples(RECORDED.replace('"404"', '"-1"', 1))[0].status is None
+
+
+def test_run_that_was_cut_is_not_judged() -> None:
+    with pytest.raises(Unjudged, match="did not end its run"):
+        samples(RECORDED[: RECORDED.index('{\n  "RunType"')])
+
+
+def test_lost_line_is_noticed() -> None:
+    with pytest.raises(Unjudged, match="counts 10 requests and tells of 9"):
+        samples(RECORDED.split("\n", 1)[1])
+
+
+def test_half_a_line_is_noticed() -> None:
+    with pytest.raises(Unjudged, match="no JSON"):
+        samples(RECORDED[20:])
+
+
+def test_nothing_is_no_run() -> None:
+    with pytest.raises(Unjudged, match="did not end its run"):
+        samples("")
+
+
+@pytest.mark.parametrize("foreign", ['{"latency": 1}', "[1]", "Aborting because of lookup nohost", "7"])
+def test_foreign_output_is_not_judged(foreign: str) -> None:
+    with pytest.raises(Unjudged):
+        samples(foreign + "\n" + RECORDED)
+
+
+def test_status_that_is_no_number_is_not_judged() -> None:
+    with pytest.raises(Unjudged):
+        samples(RECORDED.replace('"404"', '"oops"', 1))
+
+
+def test_command_line_is_bounded_and_marked() -> None:
+    argv = arguments(get("http://x/", x_user_id="john"), id="load-1", qps=20, connections=2, seconds=10, keep=False)
+
+    assert argv[-1] == "http://x/"
+    assert ("-t", "10s") in list(pairwise(argv))
+    assert "-keepalive=false" in argv
+    assert "user-agent: e2e/load-1" in argv
+    assert "x-user-id: john" in argv
+
+
+def test_host_is_sent() -> None:
+    argv = arguments(get("http://x/", host="ratings"), id="l", qps=1, connections=1, seconds=1, keep=True)
+
+    assert "host: ratings" in argv
+    assert "-keepalive=true" in argv
+
+
+def test_recording_is_what_fortio_writes() -> None:
+    """The run's own object closes it and names its version."""
+    whole = json.loads(RECORDED[RECORDED.index('{\n  "RunType"') :])
+
+    assert whole["Version"] == "1.68.2"

@@ -1,0 +1,117 @@
+"""Load beside a test's act: bounded, told of, and never taken for proof when it ended too soon."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from harness import ledger
+from harness.errors import Unjudged
+from harness.load import generator
+from harness.load.generator import TABLE, Outside, flowing
+from harness.load.timeline import Sample
+from harness.traffic import Answer, Request, get
+from tests.fakes.clock import Clock
+
+
+@dataclass
+class Source:
+    """Tells of a request each tenth of a second, those from `broken` on lost."""
+
+    client: str = "a client"
+    through: None = None
+    wanted: Sequence[int] = (200,)
+    broken: int = 10**6
+    lasting: float = 60.0
+    late: float = 0.0
+
+    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
+        at = time.time()
+        begun()
+        return [
+            Sample(at + self.late + n / 10, 1, 200 if n < self.broken else None) for n in range(int(self.lasting * 10))
+        ]
+
+
+@pytest.fixture(autouse=True)
+def at_once(own_world: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generator, "pause", lambda seconds, why: None)
+
+
+def test_timelines_are_reported() -> None:
+    with flowing(Source(), Source(client="another", broken=20), seconds=40, promise="nothing") as flow:
+        time.sleep(0.01)
+        with flow.event("ztunnel killed"):
+            pass
+
+    assert [t.client for t in flow.timelines] == ["a client", "another"]
+    assert [r["lost of sent"] for r in ledger.tables()[TABLE]] == ["0 of 600", "580 of 600"]
+    assert {r["event"] for r in ledger.tables()[TABLE]} == {"ztunnel killed"}
+    assert {r["promise"] for r in ledger.tables()[TABLE]} == {"nothing"}
+    assert [f.of for f in ledger.page().figures] == ["a client", "another"]
+    assert {a.name for a in ledger.page().attachments} == {"timelines.txt", "timelines.json"}
+
+
+def test_load_that_ended_before_the_act_proves_nothing() -> None:
+    told = "was over before this was: ztunnel killed"
+    with (
+        pytest.raises(Unjudged, match=told),
+        flowing(Source(lasting=0.2), seconds=1) as flow,
+        flow.event("ztunnel killed"),
+    ):
+        pass
+
+
+def test_act_before_the_load_proves_nothing() -> None:
+    """Nobody knows then how the flow was when all was well."""
+    told = "had not begun before this did: ztunnel killed"
+    with (
+        pytest.raises(Unjudged, match=told),
+        flowing(Source(late=0.2), seconds=10) as flow,
+        flow.event("ztunnel killed"),
+    ):
+        pass
+
+
+def test_load_is_bounded() -> None:
+    with pytest.raises(ValueError, match="at most"), flowing(Source(), seconds=3600):
+        pass
+
+
+def test_source_that_cannot_tell_is_not_taken_for_a_quiet_one() -> None:
+    class Broken(Source):
+        def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
+            begun()
+            raise Unjudged("fortio did not end its run")
+
+    with pytest.raises(Unjudged, match="did not end"), flowing(Broken(), seconds=10):
+        pass
+
+
+def test_failing_act_is_what_is_raised() -> None:
+    """And the load is awaited: it does not run on into the next test."""
+    with pytest.raises(AssertionError, match="the act"), flowing(Source(), seconds=10):
+        raise AssertionError("the act")
+
+
+def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Ten requests a second, whatever each takes; a request without an answer is a loss."""
+    waited: list[float] = []
+    monkeypatch.setattr(generator, "pause", lambda seconds, why: (waited.append(seconds), clock.sleep(seconds)))
+
+    class Ingress:
+        @contextmanager
+        def steady(self) -> Iterator[Callable[[Request], Answer]]:
+            yield self.send
+
+        def send(self, request: Request) -> Answer:
+            assert request.headers["user-agent"] == "e2e/load-7"
+            return Answer("rq", None, {}, 3.0, error="ConnectError")
+
+    found = Outside(Ingress(), get("/productpage")).run(2.0, "load-7", lambda: None)  # type: ignore[arg-type]  # a stand-in
+
+    assert len(found) == 20
+    assert {sample.status for sample in found} == {None}
+    assert sum(waited) == pytest.approx(1.9)

@@ -1,0 +1,164 @@
+"""Timelines: what is an outage, what coincides with it, and how a proxy's lines are joined. Planted: all that lies."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.errors import Unjudged
+from harness.load.timeline import Event, Sample, Timeline, joined
+from harness.logs.access import AccessLine
+
+START = 1_795_251_600.0
+
+
+def flow(*statuses: int | None, events: tuple[Event, ...] = (), every: float = 0.05, ms: float = 2.0) -> Timeline:
+    """A request every `every` seconds."""
+    samples = [Sample(START + n * every, ms, status) for n, status in enumerate(statuses)]
+    return Timeline.of("a client", samples, events)
+
+
+def line(at: float, status: int = 200, flags: str = "-", ms: int = 1) -> AccessLine:
+    return AccessLine(
+        start_time=datetime.fromtimestamp(at, UTC),
+        method="GET",
+        path="/",
+        authority="ratings",
+        status=status,
+        flags=flags,
+        details=None,
+        duration_ms=ms,
+        request_id=None,
+        user_agent="e2e/load-1",
+        route_name=None,
+        upstream_cluster=None,
+        upstream_host=None,
+        upstream_local_address=None,
+        downstream_local_address="10.0.0.1:9080",
+        downstream_remote_address="10.0.0.2:1",
+        raw={},
+    )
+
+
+def test_flow_without_loss_has_no_outage() -> None:
+    timeline = flow(200, 200, 200)
+
+    assert (timeline.sent, timeline.lost, timeline.outages, timeline.outage_ms) == (3, (), (), 0)
+    assert timeline.share == 1.0
+
+
+def test_outage_lasts_until_the_next_served_request() -> None:
+    """Three losses at 50 ms each: from the first's start to the start of the next that was served."""
+    (outage,) = flow(200, None, 503, None, 200).outages
+
+    assert outage.ms == pytest.approx(150, abs=0.1)
+    assert (outage.lost, outage.closed) == (3, True)
+
+
+def test_outage_that_never_ends_is_not_closed() -> None:
+    """It lasts to the end of the last request, and says that it is not over."""
+    (outage,) = flow(200, None, None, ms=3000).outages
+
+    assert outage.ms == pytest.approx(3050, abs=0.1)
+    assert not outage.closed
+
+
+def test_two_outages_are_two() -> None:
+    timeline = flow(None, 200, None, None, 200)
+
+    assert [outage.lost for outage in timeline.outages] == [1, 2]
+    assert timeline.outage_ms == pytest.approx(100, abs=0.1)
+
+
+def test_order_is_that_of_time_not_of_writing() -> None:
+    """fortio's threads write in turn: a loss written late is not an outage that was later."""
+    samples = [Sample(START + 0.2, 1, 200), Sample(START, 1, None), Sample(START + 0.1, 1, 200)]
+
+    timeline = Timeline.of("a client", samples)
+
+    assert timeline.outages[0].ms == pytest.approx(100, abs=0.1)
+
+
+def test_one_loss_in_ten_thousand_is_not_all() -> None:
+    """A share is never rounded up to 1."""
+    samples = [Sample(START + n, 1, 200) for n in range(200_000)] + [Sample(START - 1, 1, 500)]
+
+    assert Timeline.of("a client", samples).share < 1.0
+
+
+def test_other_status_may_be_what_is_wanted() -> None:
+    """For a caller that must be refused, a 200 is the loss."""
+    samples = [Sample(START + n, 1, status) for n, status in enumerate((429, 200, 429))]
+
+    timeline = Timeline.of("a spent caller", samples, wanted=(429,))
+
+    assert [sample.status for sample in timeline.lost] == [200]
+
+
+def test_flow_of_nothing_is_no_proof() -> None:
+    with pytest.raises(Unjudged, match="sent nothing"):
+        Timeline.of("a client", [])
+
+
+def test_time_without_requests_is_not_known() -> None:
+    """After the load's end nothing was lost, because nothing was sent: that must not pass."""
+    timeline = flow(200, 200, events=(Event("killed", START, START + 60),))
+
+    with pytest.raises(Unjudged, match="nothing is known"):
+        timeline.after("killed")
+
+
+def test_event_must_have_been() -> None:
+    with pytest.raises(Unjudged, match="ztunnel killed"):
+        flow(200, events=(Event("ztunnel killed", START, START + 1),)).during("istiod killed")
+
+
+def test_before_during_after() -> None:
+    timeline = flow(200, 200, None, None, 200, 200, events=(Event("killed", START + 0.09, START + 0.19),))
+
+    assert [s.status for s in timeline.before().samples] == [200, 200]
+    assert [s.status for s in timeline.during("killed").samples] == [None, None]
+    assert [s.status for s in timeline.after("killed").samples] == [200, 200]
+    assert [s.status for s in timeline.after("killed", settle=0.03).samples] == [200]
+
+
+@pytest.mark.parametrize(("began", "named"), [(0.1, "killed"), (-5.0, "nothing known")])
+def test_outage_is_not_blamed_on_what_was_long_over(began: float, named: str) -> None:
+    timeline = flow(200, 200, None, 200, events=(Event("killed", START + began, START + began + 0.05),))
+
+    assert timeline.coincides(timeline.outages[0]) == named
+
+
+def test_lines_are_joined_by_time_and_status() -> None:
+    timeline = joined(flow(200, 503, None), [line(START + 0.001), line(START + 0.051, 503, "UF")], "waypoint-1")
+
+    assert [sample.flags for sample in timeline.samples] == ["-", "UF", ""]
+    assert [sample.pod for sample in timeline.samples] == ["waypoint-1", "waypoint-1", ""]
+
+
+def test_line_of_another_status_is_not_joined() -> None:
+    """A proxy that wrote 200 says nothing of a request that got 503: somebody else answered that."""
+    assert joined(flow(503), [line(START)], "w").samples[0].flags == ""
+
+
+def test_line_of_another_time_is_not_joined() -> None:
+    assert joined(flow(200), [line(START + 5)], "w").samples[0].flags == ""
+
+
+def test_a_line_speaks_of_one_request_only() -> None:
+    samples = [Sample(START, 50, 200), Sample(START + 0.01, 50, 200)]
+
+    timeline = joined(Timeline.of("a client", samples), [line(START + 0.02)], "w")
+
+    assert [sample.flags for sample in timeline.samples] == ["-", ""]
+
+
+def test_lost_request_takes_no_clean_line() -> None:
+    """A request without an answer whose line is clean is another's line."""
+    assert joined(flow(None), [line(START, 200, "-")], "w").samples[0].flags == ""
+    assert joined(flow(None), [line(START, 0, "DC")], "w").samples[0].flags == "DC"
+
+
+def test_values_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        flow(200).samples[0].status = 500  # type: ignore[misc]  # that is the point

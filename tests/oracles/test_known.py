@@ -1,0 +1,66 @@
+"""Known signs excuse what they name, nothing else, and expire."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from harness.errors import BadInput
+from harness.oracles import known
+from harness.oracles.signs import Sign
+
+TODAY = date(2026, 11, 21)
+FILE = "suites/waypoint/test_form_listener.py"
+FAKE = Sign("rejection", "Envoy default/w-1", "refused default/w/fake-hbone: cannot bind '0.0.0.0:15008': in use")
+OTHER = Sign("rejection", "Envoy default/w-1", "refused default/w/http: cannot bind '0.0.0.0:9080': in use")
+
+
+def listed(tmp_path: Path, entry: str) -> tuple[known.Known, ...]:
+    """One entry, read."""
+    file = tmp_path / "known.yaml"
+    file.write_text(f"known:\n  - {{{entry}}}\n")
+    return known.read(file)
+
+
+def test_the_list_can_be_read() -> None:
+    """Every entry has its reason and link, and ends."""
+    assert {entry.id for entry in known.read()}
+
+
+def test_known_sign_is_excused_and_no_other() -> None:
+    """Only the one it names, and only where its files ran."""
+    found = known.sort([FAKE, OTHER], known.read(), files={FILE}, today=TODAY)
+
+    assert found.new == (OTHER,)
+    assert [sign for _, sign in found.excused] == [FAKE]
+    assert found.expired == ()
+    assert known.sort([FAKE], known.read(), files={"suites/ingress/test_gateway.py"}, today=TODAY).new == (FAKE,)
+
+
+def test_entry_that_is_no_longer_seen_expires() -> None:
+    """Its file ran, the sign did not come: it must go. Where its file did not run nothing is said."""
+    assert "fake-hbone" in known.sort([], known.read(), files={FILE}, today=TODAY).expired[0]
+    assert known.sort([], known.read(), files=set(), today=TODAY).expired == ()
+
+
+def test_entry_with_a_day_expires_on_it(tmp_path: Path) -> None:
+    """Whether seen or not."""
+    entries = listed(tmp_path, "id: x, match: fake, until: 2026-11-20, reason: r, link: l")
+
+    assert known.sort([FAKE], entries, files=set(), today=date(2026, 11, 20)).expired == ()
+    assert known.sort([FAKE], entries, files=set(), today=TODAY).expired
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "id: x, match: a, seen_by: [f], link: l",
+        "id: x, match: a, seen_by: [f], reason: r",
+        "id: x, match: a, reason: r, link: l",
+        "id: x, match: '(', seen_by: [f], reason: r, link: l",
+    ],
+)
+def test_bad_entry_is_refused(tmp_path: Path, entry: str) -> None:
+    """No reason, no link, no end, no pattern."""
+    with pytest.raises(BadInput, match="x"):
+        listed(tmp_path, entry)
