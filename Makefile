@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-T ?= suites
+ARTICLE := $(addprefix suites/,install ingress rate_limit waypoint circuit_breaker)
+T ?= $(ARTICLE)
 
 export E2E_CLUSTER := $(CLUSTER)
 export E2E_CLUSTER_NAME := $(CLUSTER_NAME)
@@ -28,7 +29,7 @@ test: $(BIN)/.installed ## the harness's own tests: no cluster, no Docker
 	$(BIN)/pytest tests
 
 .PHONY: e2e
-e2e: $(BIN)/.installed ## the flow, end to end (CLUSTER=kind|existing|emulated, T=suites/ingress, KEEP=always)
+e2e: $(BIN)/.installed ## the article's flow, end to end (CLUSTER=kind|existing|emulated, T=suites for all, KEEP=always)
 	$(BIN)/pytest $(T)
 
 .PHONY: doctor
@@ -51,7 +52,7 @@ clean: $(BIN)/.installed ## take away what killed or kept runs left
 
 .PHONY: bench
 bench: $(BIN)/.installed ## seconds of each stage and suite, and what the harness itself costs
-	$(BIN)/mesh-e2e bench
+	$(BIN)/mesh-e2e bench $(T)
 
 .PHONY: faults
 faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them (CLUSTER=emulated|kind)

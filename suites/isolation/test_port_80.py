@@ -9,35 +9,48 @@ from harness.stack import topology
 from harness.traffic import get
 
 pytestmark = [pytest.mark.extended("Port 80"), pytest.mark.needs("waypoint kinds"), pytest.mark.timeout(300)]
+FORMS = ("shifted", "refused", "allowed", "told")
 
 
 @pytest.fixture(scope="module")
 def bound(applied, kube, proxy_of):
-    """Two waypoints of port 80, each with its Service: Envoy's listener shifted to 10080, and not."""
-    proxies = {}
-    for form in ("shifted", "unshifted"):
+    """Four waypoints of port 80, each with its Service: programmed and bound."""
+    for form in FORMS:
         topology.gateway(kube, f"waypoint-{form}", f"ratings-{form}")
         topology.bind(kube, f"ratings-{form}", f"waypoint-{form}")
-        proxies[form] = proxy_of(f"waypoint-{form}")
-    return proxies
+    return {form: proxy_of(f"waypoint-{form}") for form in FORMS}
 
 
-def test_container_port_lets_calls_pass(bound, mesh_client, since):
-    """With useListenerPortAsContainerPort Envoy listens on 80 itself, and calls pass the waypoint."""
-    topology.passes(mesh_client, bound["unshifted"], "http://ratings-unshifted/ratings/0")
-    answers = mesh_client.in_turn(get("http://ratings-unshifted/ratings/0"), 3)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_status_is_green(bound, says, form):
+    """Whatever becomes of calls: the Gateway is programmed, the Service bound."""
+    assert says(f"Gateway/default/waypoint-{form}", "Programmed").state == "met"
+    assert says(f"Service/default/ratings-{form}", "istio.io/WaypointBound").state == "met"
 
+
+@pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("told", "10080")])
+def test_calls_pass(bound, mesh_client, moment, form, port):
+    """Calls pass where Envoy may listen on 80 itself, and where istiod is told of 10080 (NONE/10080)."""
+    topology.passes(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
+    since = moment()
+    answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
+
+    lines = bound[form].lines_of(answers, since)
     assert answers.statuses == [200] * 3
-    assert {line.downstream_local_address.rpartition(":")[2] for line in bound["unshifted"].lines_of(answers, since)} == {
-        "80"
-    }
+    assert {line.downstream_local_address.rpartition(":")[2] for line in lines} == {port}
 
 
-def test_shifted_port_is_never_reached(bound, mesh_client, says, since):
-    """Without it every call ends unanswered though all is bound and programmed: nobody listens on port 80."""
-    answers = mesh_client.in_turn(get("http://ratings-shifted/ratings/0"), 3)
+@pytest.mark.parametrize("form", ["shifted", "refused"])
+def test_calls_go_unanswered(bound, mesh_client, since, form):
+    """Every call ends unanswered where Envoy listens on 10080 unasked, or was told to take 80 and may not."""
+    answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 
-    assert says("Service/default/ratings-shifted", "istio.io/WaypointBound").state == "met"
-    assert says("Gateway/default/waypoint-shifted", "Programmed").state == "met"
     assert answers.statuses == [None] * 3
-    assert bound["shifted"].silent_about(answers, since)
+    assert bound[form].silent_about(answers, since)
+
+
+@pytest.mark.parametrize(("form", "refused"), [("refused", ["default/waypoint-refused/http"]), ("allowed", [])])
+def test_port_80_is_refused_without_leave(bound, form, refused):
+    """useListenerPortAsContainerPort alone is not enough: Envoy runs as no one who may bind 80, and says so only in
+    its log."""
+    assert bound[form].refused() == refused

@@ -45,3 +45,13 @@ def test_sightings_bear_the_time() -> None:
     ledger.saw("client", "x")
 
     assert before <= ledger.page().sightings[0].at <= time.time()
+
+
+def test_rows_of_all_pages_make_one_table() -> None:
+    """In the order they came, whatever test they are of."""
+    ledger.turn_to("a")
+    ledger.tabulate("outage windows", {"event": "one"})
+    ledger.turn_to("b")
+    ledger.tabulate("outage windows", {"event": "two"})
+
+    assert ledger.tables() == {"outage windows": [{"event": "one"}, {"event": "two"}]}

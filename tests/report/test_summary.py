@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -70,3 +71,20 @@ def test_json_has_every_verdict():
     assert found["schema"] == "mesh-e2e/results/v1"
     assert [test["outcome"] for test in found["tests"]] == ["held", "broken", "skipped", "unknown"]
     assert found["tests"][1]["reason"] == "assert 1 == 2\nx"
+
+
+def test_tables_of_tests_are_shown():
+    """A row that lacks a column keeps its place, and the machine reads the same."""
+    rows = [{"event": "ztunnel killed", "outage ms": "1765"}, {"event": "istiod away"}]
+    run = replace(RUN, tables={"outage windows": rows})
+
+    lines = summary.plain(run).splitlines()
+
+    at = lines.index("outage windows")
+    assert lines[at + 1 : at + 5] == [
+        "  event           outage ms",
+        "  --------------  ---------",
+        "  ztunnel killed  1765",
+        "  istiod away     -",
+    ]
+    assert json.loads(summary.machine(run))["tables"] == {"outage windows": rows}

@@ -51,6 +51,9 @@ class Limiter:
             raise SetupFailed("the limiter is down")
         return {}
 
+    def complaint(self) -> str:
+        return "its Redis has no ready pod"
+
 
 def without(dump: Any, word: str) -> Any:
     """The dump with every object key of that name taken out."""
