@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     patience: float = Field(1.0, gt=0, le=10, description="the bound of every wait is multiplied by this")
     gather: bool = Field(True, description="gather diagnostics when something fails")
     fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
-    oracles: Literal["auto", "on", "off"] = Field("auto", description="oracles after each area; auto: off under a fault")
+    oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")
     enforce_budget: bool = Field(False, description="an enforcement time over its budget fails, not only warns")
 
 

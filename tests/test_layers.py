@@ -108,19 +108,10 @@ def test_no_spelling_escapes(source: str, what: str) -> None:
 
 
 def test_suites_take_fixtures_by_name() -> None:
-    """A suite imports what it says, never the plugin, a client or another suite."""
-    allowed = (
-        "harness.evidence",
-        "harness.logs",
-        "harness.objects",
-        "harness.proxy",
-        "harness.stack",
-        "harness.traffic",
-    )
+    """A suite imports what it says and judges with: never the plugin, a cluster, a tool, or another suite."""
+    forbidden = ("suites", *(f"harness.{name}" for name in ("plugin", "cluster", "helm", "kubectl", "command", "cli")))
     for file in files(ROOT / "suites"):
-        taken = {name for name in used(file) if name.startswith(("harness.", "suites"))}
-        strays = {name for name in taken if not name.startswith(allowed)}
-        assert strays == set(), file
+        assert {name for name in used(file) if name.startswith(forbidden)} == set(), file
 
 
 def test_modules_are_short() -> None:

@@ -111,12 +111,12 @@ class Envoy:
         """All counters and gauges by name."""
         return stats.parse(self._get("/stats"))
 
-    def heard(self, answers: Answers, since: datetime) -> list[AccessLine]:
+    def heard(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
         """The lines, however many, that speak of any of these requests (also as forwarded by an application)."""
         agents = {f"e2e/{id_}" for id_ in answers.ids}
         found = until(
             lambda: [line for line in self.access_log(since) if line.user_agent in agents],
-            bool,
+            lambda lines: len(lines) >= at_least,
             what=f"a line of Gateway {self.gateway} about any of {len(answers)} requests",
             within=timeouts.LOG_LINE,
             every=0.15,

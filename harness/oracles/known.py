@@ -76,11 +76,13 @@ def sort(signs: Iterable[Sign], known: Sequence[Known], *, files: Collection[str
             excused.append((entry.id, sign))
     seen = {id_ for id_, _ in excused}
     expired = [
-        f"known sign {k.id} was not seen though {', '.join(f for f in k.seen_by if f in files)} ran: take it off the list"
+        f"known sign {k.id} was not seen though {', '.join(f for f in k.seen_by if f in files)} ran: it has expired"
         for k in known
         if k.id not in seen and any(f in files for f in k.seen_by)
     ]
     expired += [
-        f"known sign {k.id} was to be looked at again by {k.until}: {k.link}" for k in known if k.until and today > k.until
+        f"known sign {k.id} was to be looked at again by {k.until}: {k.link}"
+        for k in known
+        if k.until and today > k.until
     ]
     return Sorted(tuple(new), tuple(excused), tuple(expired))

@@ -19,10 +19,13 @@ ORACLES: tuple[Oracle, ...] = ("rejection", "port", "warming", "restart", "ztunn
 THEIRS = frozenset({"kube-system", "istio-system", "envoy-gateway-system", "redis-system", "local-path-storage"})
 
 # Go's runtime, client-go's recovered ones ("Observed a panic"), Rust's threads (ztunnel).
-_PANIC = re.compile(r"^panic: |^fatal error: |Observed a panic|^goroutine \d+ \[running\]|thread '[^']*' panicked at", re.M)
+_PANIC = re.compile(
+    r"^panic: |^fatal error: |Observed a panic|^goroutine \d+ \[running\]|thread '[^']*' panicked at", re.M
+)
 # istiod's ADS, Envoy Gateway's xds server, ztunnel's client: each writes of a NACK in its own words.
 _NACK = re.compile(r"ADS:\w+: ACK ERROR|received a NACK|\bNACK\b|xds\S*\t.*\b(?:reject|nack)", re.I)
 _DIGITS = re.compile(r"\d+")
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\S+\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def nacks(who: str, log: str) -> Iterator[Sign]:
     kinds: dict[str, str] = {}
     for line in log.split("\n"):
         if _NACK.search(line):
-            kinds.setdefault(_DIGITS.sub("#", line), line)
+            kinds.setdefault(_DIGITS.sub("#", line), _TIME.sub("", line))
     for line in kinds.values():
         yield Sign("rejection", who, " ".join(line.split())[:400])
 

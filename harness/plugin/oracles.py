@@ -20,8 +20,8 @@ from harness.clients.admin import Admin
 from harness.errors import Unjudged
 from harness.kube import Kube
 from harness.oracles import known
-from harness.oracles.watch import Watch
 from harness.plugin.options import settings_of
+from harness.stack.watch import Watch
 
 NAME = "mesh_e2e_oracles"
 FIXTURE = "oracles"

@@ -67,13 +67,18 @@ def replaced(kube: Kube, workload: str, gone: set[str]) -> None:
 
 
 @contextmanager
-def away(kube: Kube, deployment: str) -> Iterator[None]:
-    """A Deployment without pods for the block, seen to be gone to the last; then as many as before, ready."""
+def away(kube: Kube, deployment: str, *, grace: bool = True) -> Iterator[None]:
+    """A Deployment without pods for the block, seen to be gone to the last; then as many as before, ready.
+
+    Without `grace` its pods are deleted by force: the limiter, asked to end, takes 10 s or five minutes.
+    """
     obj = kube.get(deployment)
     before = int(obj["spec"].get("replicas", 1)) or 1
     labels = ",".join(f"{k}={v}" for k, v in obj["spec"]["selector"]["matchLabels"].items())
     try:
         kube.patch(deployment, {"spec": {"replicas": 0}})
+        if not grace:
+            shot(kube, deployment)
         until(
             # Those on their way out count: they still answer.
             lambda: kube.objects("Pod", obj["metadata"]["namespace"], labels=labels),

@@ -1,6 +1,6 @@
 """Ways past the waypoint: open by themselves, closed by an AuthorizationPolicy, open again without it.
 
-Manifest: manifests/isolation/bypass.yaml (callers.yaml: who tries)    Article: none; every policy at a waypoint needs it
+Manifest: manifests/isolation/bypass.yaml (callers.yaml: who tries)    Article: none
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from harness.stack.probing import reached
 from harness.traffic import get
 
 pytestmark = [pytest.mark.extended("Bypass"), pytest.mark.needs("authorization")]
+REFUSED = "connection closed due to policy rejection"
 POLICY = "AuthorizationPolicy/default/ratings-through-waypoint"
 WAYS = {
     "through the waypoint": ("mesh-client", "ratings"),
@@ -85,5 +86,7 @@ def test_ztunnel_names_the_policys_refusal(tried):
     """ztunnel of ratings' node says that no rule allowed it, that of the caller's that it was answered 401."""
     errors = {(line.direction, line.error) for line in tried.lines if not line.ok}
 
-    assert any(side == "inbound" and "allow policies exist, but none allowed" in str(said) for side, said in errors), errors
+    assert any(side == "inbound" and "allow policies exist, but none allowed" in str(said) for side, said in errors), (
+        errors
+    )
     assert ("outbound", "http status: 401 Unauthorized") in errors

@@ -28,9 +28,7 @@ def arms(waypoint, applied, applying, kube, mesh_client, clock, moment):
             since = moment()
             found = {name: mesh_client.in_turn(r, 5) for name, r in (("ratings", RATINGS), ("details", DETAILS))}
             lines = {name: waypoint.lines_of(answers, since) for name, answers in found.items()}
-            return {
-                name: (answers.statuses, {line.flags for line in lines[name]}) for name, answers in found.items()
-            }
+            return {name: (answers.statuses, {line.flags for line in lines[name]}) for name, answers in found.items()}
 
         found = {"before": both()}
         with applying("isolation/ratings_breaker.yaml"):

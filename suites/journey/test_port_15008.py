@@ -9,9 +9,9 @@ import pytest
 
 from harness.errors import Terminal
 from harness.oracles.signs import Sign
-from harness.oracles.watch import Watch
 from harness.stack import port_15008, topology
 from harness.stack.journeys import Journeys
+from harness.stack.watch import Watch
 from harness.traffic import Answers, get
 
 pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600)]

@@ -69,7 +69,11 @@ def test_mesh_is_served_under_it(arms):
 def test_backend_is_called_as_the_waypoint(arms):
     """Who is proven to the waypoint is the client, and to ratings the waypoint: never the client itself."""
     seen = {
-        tuple((h.who.split("/")[1].rsplit("-", 2)[0], h.identity.rpartition("/")[2]) for h in j.hops if h.kind == "ztunnel-in")
+        tuple(
+            (h.who.split("/")[1].rsplit("-", 2)[0], h.identity.rpartition("/")[2])
+            for h in j.hops
+            if h.kind == "ztunnel-in"
+        )
         for j in arms.journeys
     }
 

@@ -32,7 +32,7 @@ def test_limit_fails_open(load, outside, spent, kube, ingress, ingress_gateway):
     with (
         load(source, seconds=40, promise="unlimited meanwhile (200, no header), limited again in 15 s") as flow,
         flow.event(AWAY),
-        disturb.away(kube, disturb.LIMITER),
+        disturb.away(kube, disturb.LIMITER, grace=False),
     ):
         passed = ingress.in_turn(spent, 3)
         pause(2, why="an ingress without its limiter")
@@ -50,7 +50,7 @@ def test_limit_fails_closed_when_asked(load, outside, spent, kube, ingress, ingr
         with (
             load(source, seconds=40, promise="500 meanwhile, limited again in 15 s") as flow,
             flow.event(f"{AWAY}, failClosed"),
-            disturb.away(kube, disturb.LIMITER),
+            disturb.away(kube, disturb.LIMITER, grace=False),
         ):
             refused = ingress.in_turn(spent, 3)
             nameless = ingress.in_turn(get("/health"), 1)

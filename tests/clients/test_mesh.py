@@ -94,5 +94,5 @@ def test_half_the_answers_are_unjudged(client: MeshClient, api: FakeApi) -> None
 
 def test_no_pod_is_a_broken_setup(kube: Kube) -> None:
     """Without its pod nothing can be sent: the cluster's fault, not the claim's."""
-    with pytest.raises(SetupFailed, match="the mesh client has no running pod"):
+    with pytest.raises(SetupFailed, match="mesh-client has no running pod"):
         MeshClient(kube).get(get(URL))

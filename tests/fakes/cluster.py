@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.cluster.protocol import Release
-from harness.objects.refs import ref_of
 from harness.errors import SetupFailed
+from harness.objects.refs import ref_of
 
 
 class FakeCluster:

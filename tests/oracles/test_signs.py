@@ -35,7 +35,13 @@ def test_old_rejection_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("before", "now", "signed"),
-    [({}, {"x": 1.0}, 1), ({"x": 1.0}, {"x": 1.0}, 0), ({"x": 5.0}, {"x": 2.0}, 1), ({"x": 5.0}, {"x": 0.0}, 0), ({}, {}, 0)],
+    [
+        ({}, {"x": 1.0}, 1),
+        ({"x": 1.0}, {"x": 1.0}, 0),
+        ({"x": 5.0}, {"x": 2.0}, 1),
+        ({"x": 5.0}, {"x": 0.0}, 0),
+        ({}, {}, 0),
+    ],
 )
 def test_counter_that_grew_is_a_sign(before: dict[str, float], now: dict[str, float], signed: int) -> None:
     """One that went back is of a process that began anew."""
@@ -45,8 +51,8 @@ def test_counter_that_grew_is_a_sign(before: dict[str, float], now: dict[str, fl
 def test_nack_of_envoy_gateways_log_is_a_sign_once() -> None:
     """Seen on the real cluster; its time differs each time, its kind does not."""
     line = (
-        "2026-11-21T09:21:{s}.109Z\tERROR\txds\tcache/snapshotcache.go:388\tEnvoy rejected the last update with code 13 and "
-        "message Error adding/updating listener(s) default/w/fake-hbone: cannot bind '0.0.0.0:15008': Address already in use"
+        "2026-11-21T09:21:{s}.109Z\tERROR\txds\tcache/snapshotcache.go:388\tEnvoy rejected the last update with code "
+        "13 and message Error adding/updating listener(s) default/w/fake-hbone: cannot bind '0.0.0.0:15008': Address in use"
     )
     log = "\n".join([line.format(s=20), line.format(s=21), "2026-11-21T09:21:22Z\tINFO\tprovider\treconciled"])
 
@@ -58,7 +64,7 @@ def test_nack_of_envoy_gateways_log_is_a_sign_once() -> None:
     "line",
     [
         "panic: runtime error: invalid memory address or nil pointer dereference",
-        "E1121 09:00:00 runtime.go:77] Observed a panic: \"x\"",
+        'E1121 09:00:00 runtime.go:77] Observed a panic: "x"',
         "goroutine 1 [running]:",
         "thread 'main' panicked at src/main.rs:1:1:",
     ],

@@ -53,6 +53,7 @@ class EmulatedCluster:
     def cannot_judge(self) -> Mapping[str, str]:
         return {
             "load": "the emulated cluster carries out curl alone: no fortio, and its times are divided",
+            "istio gateways": "the emulated istiod deploys no Gateway of class istio",
             "nodes": "the emulated cluster has no nodes to reach into",
             "upgrade": "the emulated cluster has no Helm: releases are installed as recorded",
             "client headers": "the emulated Envoy Gateway translates no ClientTrafficPolicy headers",

@@ -18,7 +18,7 @@ from harness.objects.workloads import pod_ready
 from harness.oracles import signs
 from harness.oracles.signs import Sign
 from harness.proxy import prometheus, stats
-from harness.wait import pause, patient, until
+from harness.wait import patient, pause, until
 
 OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 # Who else writes a log worth reading: namespace, label, container, metrics port (0: none is asked).

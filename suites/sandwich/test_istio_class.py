@@ -1,0 +1,94 @@
+"""The sandwich of the fourth article: a Gateway of Istio's own class as waypoint, beside Envoy Gateway's.
+
+Manifest: manifests/sandwich/istio_class.yaml    Article 4: "BYO Waypoint in Istio Ambient Mode"
+
+Its statuses are istiod's word and are judged wherever istiod runs. Its traffic needs Istio's proxy image: where that is
+not to be had those tests say that they are unproven.
+"""
+
+import pytest
+
+from harness.objects.workloads import pod_ready
+from harness.stack import sandwich
+from harness.stack.status import condition
+from harness.traffic import get
+
+pytestmark = [pytest.mark.extended("Sandwich"), pytest.mark.needs("istio gateways")]
+GATEWAY, SERVICE = "Gateway/default/byo-waypoint", "Service/default/ratings-sandwich"
+URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
+
+
+@pytest.fixture(scope="module")
+def bound(applied, kube):
+    """The Gateway as istiod programs it, and the Service bound to it."""
+    condition(kube, GATEWAY, "Programmed")
+    sandwich.bind(kube)
+
+
+@pytest.fixture
+def without_pod(bound, kube):
+    """The waypoint without a pod, as after a failed pull, a crash, or a node that is full."""
+    with sandwich.empty(kube):
+        yield
+
+
+@pytest.fixture(scope="module")
+def proxy(bound, kube):
+    """Istio's proxy, ready; where its image is not to be had what needs it is unproven, and says so."""
+    missing = sandwich.image_missing(kube)
+    if missing:
+        pytest.skip(f"unproven here: {missing}")
+
+
+def test_istiod_programs_the_gateway(bound, says):
+    """istiod accepts and programs the Gateway, and gives it its Service's name for an address."""
+    assert says(GATEWAY, "Accepted", about="").state == "met"
+    programmed = says(GATEWAY, "Programmed", about="")
+
+    assert programmed.state == "met", programmed.text
+    assert "byo-waypoint-istio.default.svc.cluster.local:15008" in programmed.condition.message
+
+
+def test_service_is_bound(bound, says):
+    """istiod says that the Service is bound to this waypoint."""
+    judgement = says(SERVICE, "istio.io/WaypointBound")
+
+    assert judgement.state == "met", judgement.text
+    assert "default/byo-waypoint" in judgement.condition.message
+
+
+def test_tcp_listener_is_refused_and_its_port_opened(bound, kube):
+    """istiod refuses the article's TCP listener on 15008, unsupported, and gives the Service that port all the same."""
+    listeners = {one["name"]: one["conditions"] for one in kube.get(GATEWAY)["status"]["listeners"]}
+    accepted = next(c for c in listeners["fake-hbone-port"] if c["type"] == "Accepted")
+    ports = {port["port"] for port in kube.get("Service/default/byo-waypoint-istio")["spec"]["ports"]}
+
+    assert (accepted["status"], accepted["reason"]) == ("False", "UnsupportedProtocol")
+    assert ports == {9080, 15008, 15021}
+
+
+def test_statuses_are_green_without_a_pod(without_pod, kube, says, mesh_client):
+    """Without a single pod the Gateway is Programmed and the Service bound, and every call to it is reset."""
+    answers = mesh_client.in_turn(get(URL), 5)
+
+    assert not any(pod_ready(pod) for pod in sandwich.pods(kube))
+    assert says(GATEWAY, "Programmed", about="").state == "met"
+    assert says(SERVICE, "istio.io/WaypointBound").state == "met"
+    assert answers.statuses == [None] * 5
+
+
+def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
+    """A call is answered 200 through this waypoint, by HBONE from the client to its pod."""
+    answers = mesh_client.in_turn(get(URL))
+
+    assert answers.statuses == [200]
+    leg = sandwich.leg(ztunnel, since, answers[0].local)
+    assert (leg.ok, leg.hbone) == (True, True), leg.raw
+    assert leg.dst.ip in {pod["status"]["podIP"] for pod in sandwich.pods(kube)}
+
+
+def test_host_outside_the_route_is_not_served(proxy, mesh_client):
+    """A call by the short name is none of the listener's: the waypoint answers 404."""
+    answers = mesh_client.in_turn(get("http://ratings-sandwich:9080/ratings/0"))
+
+    assert answers.statuses == [404]
