@@ -1,4 +1,4 @@
-"""The suites in the article's order, then what goes beyond it: how a reader, and the first failure, should meet them."""
+"""The suites in the article's order, then what goes beyond it: how a reader and a first failure should meet them."""
 
 from pathlib import Path
 

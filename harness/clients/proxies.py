@@ -12,6 +12,7 @@ from typing import Any
 from harness import ledger, timeouts
 from harness.clients.admin import Admin
 from harness.errors import NotReady, SetupFailed, Unjudged
+from harness.evidence import port_15008
 from harness.evidence.joins import legs, mirrors
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import access, envoy, ztunnel
@@ -217,6 +218,15 @@ class Ztunnels:
             lambda: [line for line in self.lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
         )
 
+    def hindrance(self) -> str:
+        """Why calls to a pod may be reset: who has its port 15008, and the remedy; "" when ztunnel has its ports."""
+        failures = [failure for text in self.logs().values() for failure in ztunnel.bind_failures(text)]
+        pods = {
+            pod["metadata"]["uid"]: f"default/{pod['metadata']['name']}" for pod in self._kube.objects("Pod", "default")
+        }
+        said = port_15008.conflict(failures, (), pods)
+        return f"{said}; remedy: {port_15008.REMEDY}" if said else ""
+
     def ready_nodes(self) -> set[str]:
         """The nodes whose ztunnel pod is ready."""
         return {str(pod["spec"]["nodeName"]) for pod in self.pods() if pod_ready(pod)}
@@ -299,7 +309,9 @@ class Limiter:
         if not any(pod_ready(pod) for pod in self._kube.pods("redis-system", "app=redis")):
             return "its Redis (redis-system/redis) has no ready pod"
         said = self._kube.logs(self.NAMESPACE, self.pod["metadata"]["name"], "envoy-ratelimit").splitlines()
-        return next((line for line in reversed(said) if "level=error" in line), "its pod is ready, its log has no error")
+        return next(
+            (line for line in reversed(said) if "level=error" in line), "its pod is ready, its log has no error"
+        )
 
     def rules(self) -> Sequence[rlconfig.Limit]:
         """What it limits now."""

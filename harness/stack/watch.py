@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from harness import ledger, timeouts
@@ -27,7 +28,7 @@ CONTROL = (
     ("Envoy Gateway", "envoy-gateway-system", "envoy-gateway", "envoy-gateway", 19001),
     ("limiter", "envoy-gateway-system", "envoy-ratelimit", "envoy-ratelimit", 0),
 )
-QUIET = 1.0  # seconds between two readings of push counters while nobody changes anything
+QUIET = 1.0  # seconds to a third reading of push counters, when the second had grown
 
 
 class Watch:
@@ -68,19 +69,22 @@ class Watch:
                 self._add(signs.panics(f"{kind} {_name(pod)}", text_))
         self._ports(bound, taken, pods)
         self._add(signs.restarted(self._pods, pods))
-        counts = self._rejections(pods)
-        for who, now in counts.items():
-            self._add(signs.rejected_by_counter(who, self._counts.get(who, {}), now))
-        self._counts, self._pods, self._since = counts, pods, began - timedelta(milliseconds=200)
+        self._pods, self._since = pods, began - timedelta(milliseconds=200)
 
     def end(self) -> tuple[Sign, ...]:
         """A last look with all that takes quiet: nothing warms any more, nobody is sent the same again. Then it begins
         anew."""
+        first = self._pushes()
         self.harvest()
+        counts = self._rejections(self._pods)
+        for who, now in counts.items():
+            self._add(signs.rejected_by_counter(who, self._counts.get(who, {}), now))
+        self._counts = counts
         self._warming()
-        first, second = self._pushes(), self._after_quiet()
+        second = self._pushes()  # nobody changed anything meanwhile: the tests of the area are over
         if any(second[who] > first.get(who, second[who]) for who in second):
-            self._add(signs.churned(first, second, self._after_quiet()))
+            pause(patient(QUIET), why="the control planes are left alone")
+            self._add(signs.churned(first, second, self._pushes()))
         found, self._found = tuple(self._found), {}
         ledger.saw("oracles", f"{len(found)} signs: {', '.join(sorted({s.oracle for s in found})) or 'none'}")
         return found
@@ -127,11 +131,19 @@ class Watch:
                 self._add([Sign("port", f"ztunnel for {pod}", text_, remedy)])
 
     def _envoys(self) -> list[Json]:
-        return [pod for pod in self._now() if _kind(pod)[0] == "envoy" and pod_ready(pod)]
+        """The ready ones of the last harvest."""
+        return [pod for pod in self._pods if _kind(pod)[0] == "envoy" and pod_ready(pod)]
 
     def _stats(self, pod: Json) -> dict[str, int]:
+        """All of its counters and gauges; none when it went since it was listed."""
         namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
-        return stats.parse(self._admin.get(namespace, name, 19000, "/stats"))
+        try:
+            return stats.parse(self._admin.get(namespace, name, 19000, "/stats"))
+        except HarnessError:
+            left = self._kube.find(f"Pod/{namespace}/{name}")
+            if left is not None and not left["metadata"].get("deletionTimestamp"):
+                raise
+            return {}
 
     def _warming(self) -> None:
         last: list[Sign] = []
@@ -154,38 +166,31 @@ class Watch:
                 raise Unjudged(str(error)) from error
             self._add(last)
 
-    def _after_quiet(self) -> dict[str, float]:
-        pause(patient(QUIET), why="the control planes are left alone")
-        return self._pushes()
-
     def _pushes(self) -> dict[str, float]:
         """Updates that each Envoy took, and that istiod sent to all."""
         found: dict[str, float] = {f"Envoy {_name(p)}": signs.pushes(self._stats(p)) for p in self._envoys()}
-        for who, samples in self._metrics("istiod").items():
-            found[who] = sum(s.value for s in samples if s.name == "pilot_xds_pushes")
+        for who, samples in self._metrics("istiod", self._pods, "pilot_xds_pushes").items():
+            found[who] = sum(s.value for s in samples)
         return found
 
     def _rejections(self, pods: list[Json]) -> dict[str, dict[str, float]]:
         """Counters of the control planes whose names speak of rejections or panics, by pod."""
         found: dict[str, dict[str, float]] = {}
         for kind in ("istiod", "Envoy Gateway"):
-            for who, samples in self._metrics(kind, pods).items():
-                found[who] = {
-                    f"{s.name}{dict(s.labels) or ''}": s.value
-                    for s in samples
-                    if ("reject" in s.name or "nack" in s.name or "panics" in s.name) and not s.name.startswith("go_")
-                }
+            for who, samples in self._metrics(kind, pods, r"(?!go_)\w*(?:reject|nack|panics)").items():
+                found[who] = {f"{s.name}{dict(s.labels) or ''}": s.value for s in samples}
         return found
 
-    def _metrics(self, kind: str, pods: list[Json] | None = None) -> dict[str, list[prometheus.Sample]]:
+    def _metrics(self, kind: str, pods: list[Json], wanted: str) -> dict[str, list[prometheus.Sample]]:
+        """The samples whose names begin so (a pattern), by pod: reading all of them took most of the oracles' time."""
         port = next(port for name, *_, port in CONTROL if name == kind)
-        return {
-            f"{kind} {_name(pod)}": prometheus.samples(
-                self._admin.get(text(pod, "metadata", "namespace"), text(pod, "metadata", "name"), port, "/metrics")
-            )
-            for pod in (self._now() if pods is None else pods)
-            if _kind(pod)[0] == kind and pod_ready(pod)
-        }
+        found = {}
+        for pod in pods:
+            if _kind(pod)[0] == kind and pod_ready(pod):
+                where = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
+                lines = re.findall(rf"^{wanted}.*$", self._admin.get(*where, port, "/metrics"), re.MULTILINE)
+                found[f"{kind} {_name(pod)}"] = prometheus.samples("\n".join(lines) + "\n")
+        return found
 
 
 def _kind(pod: Json) -> tuple[str, str]:

@@ -34,7 +34,7 @@ def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
     """A call is answered 200 through this waypoint, by HBONE from the client."""
     answers = mesh_client.in_turn(get(URL))
 
-    assert answers.statuses == [200]
+    assert answers.statuses == [200], ztunnel.hindrance()
     (line,) = envoy.lines_of(answers, since)
     assert line.route_name == f"httproute/default/{SERVICE}/rule/0/match/0/{SERVICE}"
     leg = ztunnel.leg(since, answers[0].local, line, envoy.ip)

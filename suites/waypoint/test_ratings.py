@@ -33,11 +33,11 @@ def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_host_of_the_route_passes(waypoint, mesh_client, since, host):
+def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host):
     """A call to a host of the route is answered 200 by the waypoint's route of that host."""
     answers = mesh_client.in_turn(get(f"http://{host}:9080/ratings/0"))
 
-    assert answers.statuses == [200]
+    assert answers.statuses == [200], ztunnel.hindrance()
     (line,) = waypoint.lines_of(answers, since)
     assert line.route_name == f"httproute/default/ratings/rule/0/match/0/{host.replace('.', '_')}"
 
