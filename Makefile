@@ -56,7 +56,7 @@ bench: $(BIN)/.installed ## seconds of each stage and suite, and what the harnes
 
 .PHONY: faults
 faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them (CLUSTER=emulated|kind)
-	$(BIN)/mesh-e2e faults
+	$(BIN)/mesh-e2e faults $(if $(THIRD),--third $(THIRD)) $(FAULTS)
 
 ##@ Develop
 
