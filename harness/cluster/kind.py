@@ -40,6 +40,7 @@ class KindCluster:
         self._state = settings.state
         self._home = state.folder(settings.state, "kind", self.name)
         self.kubeconfig = self._home / "kubeconfig"
+        self._unfinished = self._home / "unfinished"  # there from before `kind create` until it has succeeded
         self.context = f"kind-{self.name}"
         self.reused = False
 
@@ -54,6 +55,10 @@ class KindCluster:
         with FileLock(self._home / "lock"):
             there = self.name in self._clusters()
             self._refuse(there)
+            if there and self._unfinished.exists():
+                progress.note(f"kind cluster {self.name} was left half made by a killed run: made anew")
+                self._remove()
+                there = False
             if there:
                 self._record()
                 self._reuse()
@@ -72,7 +77,9 @@ class KindCluster:
         config.write_text(yaml.safe_dump(_config(self._workers)))
         argv = [self._kind, "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
         argv += ["--kubeconfig", str(self.kubeconfig), "--wait", "120s"]
+        self._unfinished.touch()
         run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
+        self._unfinished.unlink()
 
     def _reuse(self) -> None:
         self.reused = True
@@ -160,9 +167,13 @@ class KindCluster:
         recorded = self._recorded()
         if recorded is None or _anothers(recorded):
             return
+        self._remove()
+        state.forget(self._state, self.kind, self.name)
+
+    def _remove(self) -> None:
         run([self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=120)
         self.kubeconfig.unlink(missing_ok=True)
-        state.forget(self._state, self.kind, self.name)
+        self._unfinished.unlink(missing_ok=True)
 
 
 def _anothers(record: state.Record) -> bool:

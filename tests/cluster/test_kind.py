@@ -437,3 +437,19 @@ def test_gathering_never_raises(settings: Settings, tools: Programs, tmp_path: P
     kind(settings).gather(into)
 
     assert fault == "has no folder" or "kind" in (into / "kind-export-failed.txt").read_text()
+
+
+def test_half_made_cluster_is_made_anew(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
+    """What a run left that was killed inside `kind create` is taken away and made again, not reused."""
+    tools.answer("kind", "create", code=1, err="killed")
+    with pytest.raises(CommandFailed):
+        kind(settings).create()
+    tools.clusters = ["foo"]
+    tools.answer("kind", "create")
+    cluster = kind(settings)
+
+    cluster.create()
+
+    assert not cluster.reused
+    assert tools.call("kind", "delete").after("--name") == "foo"
+    assert any("half made" in text for _, text in notes)
