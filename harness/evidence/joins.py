@@ -73,7 +73,7 @@ def ip_of(address: str | None) -> str:
 def legs(lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reaches: str) -> tuple[ZtunnelLine, ...]:
     """The source's lines of the connection that was dialled from `source` ("ip:port") and carried this request.
 
-    reaches is where it went: an IP, or the address asked for inside the tunnel. Usually the source port says which one
+    reaches is where it went: an IP, or the address asked for inside the tunnel (dialled, in plain text). Usually the source port says which one
     it is. But the kernel redirects every connection of a pod to ztunnel's one port, and when another with the same port
     is still in its memory (a burst a minute ago) it gives this one another port, which ztunnel then logs
     (tests/recordings/source-port-remapped). Then source IP, destination and time must say it; more than one is returned
@@ -84,7 +84,7 @@ def legs(lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reach
         for z in lines
         if z.direction == "outbound"
         and z.src.ip == ip_of(source)
-        and reaches in (z.dst.ip, z.dst.hbone_addr)
+        and reaches in (z.dst.ip, z.dst.addr, z.dst.hbone_addr)
         and overlaps(z, around)
     ]
     exact = [z for z in fitting if z.src.addr == source]

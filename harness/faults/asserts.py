@@ -18,10 +18,10 @@ class Assertion:
     text: str
 
 
-def find(root: Path, folder: str = "suites") -> list[Assertion]:
-    """Every assert statement of the test files below root/folder, in order."""
+def find(root: Path, folders: Iterable[str]) -> list[Assertion]:
+    """Every assert statement of the test files below these folders of root, in order."""
     found = []
-    for path in sorted((root / folder).rglob("test_*.py")):
+    for path in [path for folder in folders for path in sorted((root / folder).rglob("test_*.py"))]:
         source = path.read_text()
         nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
         for node in sorted(nodes, key=lambda one: one.lineno):

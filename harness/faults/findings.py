@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.faults.asserts import Assertion
 from harness.faults.catalogue import Fault
 
 FAILED = ("broken", "error", "unknown")
+_CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tells nothing that the outcome does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class Verdict:
 
     @property
     def first_line(self) -> str:
-        return next((line.strip() for line in self.found.splitlines() if line.strip()), "")
+        lines = (_CLASS.sub("", line).strip() for line in self.found.splitlines())
+        return next((line for line in lines if line), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +81,29 @@ class Finding:
         return [verdict for listed in self.fault.caught_by for verdict in self.run.of(listed)]
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The whole catalogue's, or a part's.
+
+    `unnamed` are tests that no fault names, `unreached` assertions that no fault made fail (of a whole catalogue), both
+    of the areas that the catalogue is about; `beyond` are the other areas.
+    """
+
+    found: tuple[Finding, ...]
+    unnamed: tuple[str, ...]
+    unreached: tuple[Assertion, ...]
+    beyond: tuple[str, ...]
+    seconds: float
+
+
 def names(listed: str, id: str) -> bool:
     """Whether a listed id names this test."""
     return id == listed or id.startswith((f"{listed}[", f"{listed}::"))
+
+
+def areas(faults: Sequence[Fault]) -> list[str]:
+    """The folders ("suites/ingress") whose tests the faults name."""
+    return sorted({"/".join(one.split("/")[:2]) for fault in faults for one in fault.caught_by})
 
 
 def unnamed(ids: Sequence[str], faults: Sequence[Fault]) -> list[str]:

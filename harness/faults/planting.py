@@ -133,7 +133,14 @@ class Planter:
 
     def _await(self, awaited: Await) -> None:
         if awaited.type:
-            condition(self._kube, awaited.object, awaited.type, status=awaited.status, about=awaited.about, within=timeouts.ROLLOUT)
+            condition(
+                self._kube,
+                awaited.object,
+                awaited.type,
+                status=awaited.status,
+                about=awaited.about,
+                within=timeouts.ROLLOUT,
+            )
         else:
             ready.workload(self._kube, awaited.object)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.faults.asserts import Assertion
-from harness.faults.findings import Finding, Verdict
+from harness.faults.findings import Finding, Result, Verdict
 
 _WIDE = 220  # columns, where no terminal says how many
 
@@ -45,38 +45,32 @@ def table(out: Console, found: Sequence[Finding]) -> None:
     (out if out.is_terminal else Console(file=out.file, width=_WIDE)).print(shown)
 
 
-def summary(
-    out: Console,
-    found: Sequence[Finding],
-    *,
-    unnamed: Sequence[str],
-    unreached: Sequence[Assertion],
-    seconds: float,
-) -> None:
+def summary(out: Console, result: Result) -> None:
     """How many, how long, and what is left to be shown."""
-    for id in unnamed:
+    for id in result.unnamed:
         out.print(Text(f"no fault makes it fail: {id}", "bold red"), soft_wrap=True)
-    for one in unreached:
-        out.print(Text(f"no fault reaches this assertion: {one.file}:{one.first}: {one.text}"), soft_wrap=True)
-    caught, of_faults = sum(not finding.missed for finding in found), sum(finding.seconds for finding in found)
+    for one in result.unreached:
+        out.print(Text(f"no fault reaches this assertion: {_place(one)}"), soft_wrap=True)
+    if result.beyond:
+        out.print(Text(f"without faults of their own: {', '.join(result.beyond)}"), soft_wrap=True)
+    found, caught = result.found, sum(not finding.missed for finding in result.found)
+    seconds = sum(finding.seconds for finding in found)
     out.print(
-        f"{caught} of {len(found)} faults caught, {of_faults:.0f}s, {of_faults / max(1, len(found)):.1f}s each; "
-        f"control included {seconds:.0f}s",
+        f"{caught} of {len(found)} faults caught, {seconds:.0f}s, {seconds / max(1, len(found)):.1f}s each; "
+        f"control included {result.seconds:.0f}s",
         soft_wrap=True,
     )
 
 
-def keep(
-    folder: Path, found: Sequence[Finding], *, unnamed: Sequence[str], unreached: Sequence[Assertion], seconds: float
-) -> None:
+def keep(folder: Path, result: Result) -> None:
     """faults.txt and faults.json in the folder."""
     with (folder / "faults.txt").open("w") as file:
         console = Console(file=file, width=_WIDE)
-        table(console, found)
-        summary(console, found, unnamed=unnamed, unreached=unreached, seconds=seconds)
+        table(console, result.found)
+        summary(console, result)
     told = {
         "schema": "mesh-e2e/faults/v1",
-        "seconds": round(seconds, 1),
+        "seconds": round(result.seconds, 1),
         "faults": [
             {
                 "name": finding.fault.name,
@@ -86,9 +80,14 @@ def keep(
                 "seconds": round(finding.seconds, 2),
                 "tests": [{"id": v.id, "outcome": v.outcome, "found": v.found} for v in finding.judged],
             }
-            for finding in found
+            for finding in result.found
         ],
-        "unnamed": list(unnamed),
-        "unreached": [f"{one.file}:{one.first}: {one.text}" for one in unreached],
+        "unnamed": list(result.unnamed),
+        "unreached": [_place(one) for one in result.unreached],
+        "beyond": list(result.beyond),
     }
     (folder / "faults.json").write_text(json.dumps(told, indent=1))
+
+
+def _place(one: Assertion) -> str:
+    return f"{one.file}:{one.first}: {one.text}"

@@ -18,7 +18,7 @@ from harness.command import run as run_program
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.faults import asserts, catalogue, findings, report
 from harness.faults.catalogue import Fault
-from harness.faults.findings import Finding, Run
+from harness.faults.findings import Finding, Result, Run
 from harness.settings import Settings
 from harness.versions import VersionSet
 
@@ -57,23 +57,38 @@ class Catalogue:
         whole = len(chosen) == sum(self._settings.cluster in fault.on for fault in everything)
         started = time.monotonic()
         with self._cluster() as cluster:
-            control = self._control(chosen, whole)
-            if spoiled := [verdict for verdict in control.verdicts if verdict.outcome in findings.FAILED]:
+            listed = dict.fromkeys(id for fault in chosen for id in fault.caught_by)
+            control = self._control(findings.areas(everything) if whole else list(listed), len(chosen))
+            judged = dict.fromkeys(verdict for id in listed for verdict in control.of(id))
+            if spoiled := [verdict for verdict in judged if verdict.outcome in findings.FAILED]:
                 report.control_failed(self._out, spoiled)
                 return 1
             if self._emulated:
                 cast(Resettable, cluster).mark()
             found = list(self._each(chosen, cluster))
-        ids = [verdict.id for verdict in control.verdicts if verdict.outcome == "held"]
-        unnamed = findings.unnamed(ids, everything)
-        struck = [line for finding in found for line in finding.run.struck]
-        unreached = asserts.unreached(asserts.find(ROOT), struck) if whole else []
-        seconds = time.monotonic() - started
+        result = self._result(everything, found, control, whole=whole, seconds=time.monotonic() - started)
         report.table(self._out, found)
-        report.summary(self._out, found, unnamed=unnamed, unreached=unreached, seconds=seconds)
-        report.keep(self._folder, found, unnamed=unnamed, unreached=unreached, seconds=seconds)
+        report.summary(self._out, result)
+        report.keep(self._folder, result)
         self._out.print(f"run folder: {self._folder}", soft_wrap=True)
-        return 1 if unnamed or any(finding.missed for finding in found) else 0
+        return 1 if result.unnamed or any(finding.missed for finding in found) else 0
+
+    def _result(
+        self, everything: Sequence[Fault], found: Sequence[Finding], control: Run, *, whole: bool, seconds: float
+    ) -> Result:
+        """What one run of the catalogue came to; of a part of it nothing is said about what no fault reaches."""
+        areas = findings.areas(everything)
+        ids = [verdict.id for verdict in control.verdicts if verdict.outcome != "skipped"]
+        struck = [line for finding in found for line in finding.run.struck]
+        unreached = asserts.unreached(asserts.find(ROOT, areas), struck) if whole else []
+        folders = sorted(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("suites/*/test_*.py"))
+        return Result(
+            found=tuple(found),
+            unnamed=tuple(findings.unnamed(ids, everything)),
+            unreached=tuple(unreached),
+            beyond=tuple(dict.fromkeys(folder for folder in folders if folder not in areas)),
+            seconds=seconds,
+        )
 
     @contextmanager
     def _cluster(self) -> Iterator[Cluster]:
@@ -88,11 +103,10 @@ class Catalogue:
             if self._settings.keep != "always":
                 cluster.delete()
 
-    def _control(self, chosen: Sequence[Fault], whole: bool) -> Run:
+    def _control(self, tests: Sequence[str], faults: int) -> Run:
         """The tests without any fault: what fails now proves nothing later."""
         started = time.monotonic()
-        tests = ["suites"] if whole else list(dict.fromkeys(id for fault in chosen for id in fault.caught_by))
-        self._out.print(f"control: {len(chosen)} faults' tests without any fault ...")
+        self._out.print(f"control: the tests of {faults} faults, without any ...")
         run = self._pytest("control", tests, within=_WITHIN[self._settings.cluster] * 4)
         if not run.verdicts:
             raise SetupFailed(f"the control run did not work: {run.tail}", remedy=f"see {self._folder}/control")

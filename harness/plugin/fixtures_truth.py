@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from harness.clients.admin import Admin
 from harness.clients.proxies import Envoy, Ztunnels
 from harness.kube import Kube
 from harness.objects.conditions import Condition
+from harness.plugin.oracles import NAME, Oracles
 from harness.settings import Settings
 from harness.stack import status, timing
 from harness.stack.journeys import Journeys
@@ -42,3 +44,22 @@ def over_budget(settings: Settings) -> Callable[[Mapping[str, float]], list[str]
 def refusal_of(kube: Kube) -> Callable[[str, str], Condition]:
     """As `refusal`, for fixtures of a whole file."""
     return lambda name, type: status.refused(kube, name, type)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def file_judged_here(request: pytest.FixtureRequest) -> None:
+    """Skips a whole file marked `needs("capability")` before its own fixtures stand anything up."""
+    for marker in request.node.iter_markers("needs"):
+        lacking = request.getfixturevalue("cluster").cannot_judge
+        for capability in marker.args:
+            if capability in lacking:
+                pytest.skip(f"{capability}: {lacking[capability]}")
+
+
+@pytest.fixture(scope="session")
+def oracles(stack: None, kube: Kube, admin: Admin, pytestconfig: pytest.Config) -> Oracles:
+    """The oracles of this run, watching every component from now on. Asked for by the plugin, for every test."""
+    found = pytestconfig.pluginmanager.get_plugin(NAME)
+    assert isinstance(found, Oracles)  # without it nobody asks
+    found.begin(kube, admin)
+    return found

@@ -37,26 +37,30 @@ class Oracles:
         self._unjudged = ""
         self._seconds = 0.0
 
-    @pytest.fixture(scope="session")
-    def oracles(self, stack: None, kube: Kube, admin: Admin) -> Oracles:
+    def begin(self, kube: Kube, admin: Admin) -> None:
         """Watches every component from now on."""
         self._watch = Watch(kube, admin)
-        return self
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Adds each area's item behind its tests, and lets every test be watched from its set-up on."""
+        """Adds an item behind the tests of each area that needs the stack, and has every such test watched."""
         areas: dict[Path, int] = {}
+        watched: set[Path] = set()
         for at, item in enumerate(items):
             areas[item.path.parent] = at
-            if isinstance(item, pytest.Function) and FIXTURE not in item.fixturenames:
-                item.fixturenames.insert(0, FIXTURE)  # first: what the others bring about is watched too
+            if isinstance(item, pytest.Function) and {"stack", "kube"} <= set(item.fixturenames):
+                watched.add(item.path.parent)
+                if FIXTURE not in item.fixturenames:
+                    item.fixturenames.insert(0, FIXTURE)  # first: what the others bring about is watched too
         for folder, at in sorted(areas.items(), key=lambda found: -found[1]):
+            if folder not in watched:
+                continue
             parent = next((p for p in items[at].listchain() if p.path == folder), None)
             if parent is not None:
-                items.insert(
-                    at + 1, pytest.Function.from_parent(parent, name="oracles", callobj=self._judge_of(folder))
-                )
+                oracles = pytest.Function.from_parent(parent, name="oracles", callobj=self._judge_of(folder))
+                # It is of no file: what is done for each file of suites cannot be done for it.
+                oracles.fixturenames[:] = [name for name in oracles.fixturenames if name == FIXTURE]
+                items.insert(at + 1, oracles)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -12,7 +12,7 @@ from harness.errors import NotReady, SetupFailed, Unjudged
 from harness.kube import Kube
 from harness.proxy.config_dump import rate_limited_routes, thresholds
 from harness.stack.status import condition
-from harness.traffic import get, unique
+from harness.traffic import Answers, get, unique
 from harness.wait import until
 
 
@@ -73,6 +73,14 @@ def limiter_answers(client: IngressClient, limiter: Limiter, path: str) -> None:
             remedy="this is a limiter or Redis that is down, not a limit that is not enforced: "
             "see pods of envoy-gateway-system/envoy-ratelimit and redis-system/redis",
         ) from error
+
+
+def heard(answers: Answers) -> str:
+    """Whose doing the answers' statuses are, for a message: a limiter that fails open looks just like no limit."""
+    silent = sum(header is None for header in answers.header("x-ratelimit-limit"))
+    if silent:
+        return f"{silent} of {len(answers)} answers lack x-ratelimit-limit: the limiter was not asked, or did not answer"
+    return "each answer has the limiter's own header: it was the limiter that decided so"
 
 
 def _pending(envoy: Envoy, cluster: str) -> int | None:

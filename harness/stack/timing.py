@@ -15,7 +15,7 @@ from harness.wait import until
 
 EVERY = 0.1  # seconds between two looks: how exact the figures are
 
-# Seconds each may take on two cores before somebody should look; seen values are in docs/enforcement.md.
+# Seconds each may take on two cores before somebody should look; what was seen is in each report's table of times.
 BUDGET: Mapping[str, float] = {
     "Accepted": 3.0,
     "rate limit applied": 5.0,

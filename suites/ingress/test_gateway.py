@@ -40,7 +40,7 @@ def test_proxy_is_enrolled(ingress_gateway, ztunnel):
     """Every node's ztunnel knows the ingress proxy's pod as HBONE."""
     protocols = {node: view.protocols(ingress_gateway.name) for node, view in ztunnel.views().items()}
 
-    assert protocols
+    assert protocols, "no ztunnel is there to ask"
     assert set(protocols.values()) == {("HBONE",)}, protocols
 
 
@@ -60,9 +60,9 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
 
     (line,) = ingress_gateway.lines_of(answers, since)
     leg = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
-    assert leg.ok, leg.raw
+    assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (INGRESS, PRODUCTPAGE)
-    assert leg.dst.addr.endswith(":15008")
+    assert leg.dst.addr.endswith(":15008"), leg.dst
     assert leg.dst.hbone_addr == line.upstream_host
 
 

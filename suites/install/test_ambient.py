@@ -31,7 +31,7 @@ def test_ztunnel_takes_the_application_in(views, app):
     """Every node's ztunnel knows the application's pod as HBONE: enrolled, not passed through."""
     protocols = {node: view.protocols(app) for node, view in views.items()}
 
-    assert protocols
+    assert protocols, "no ztunnel is there to ask"
     assert set(protocols.values()) == {("HBONE",)}, protocols
 
 
@@ -45,7 +45,7 @@ def test_identities_have_valid_certificates(kube, views):
         if not views[pod["spec"]["nodeName"]].certified(pod["spec"]["serviceAccountName"], datetime.now(UTC))
     ]
 
-    assert len(pods) == len(APPS)
+    assert len(pods) == len(APPS), [pod["metadata"]["name"] for pod in pods]
     assert lacking == []
 
 

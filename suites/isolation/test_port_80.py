@@ -51,6 +51,5 @@ def test_calls_go_unanswered(bound, mesh_client, since, form):
 
 @pytest.mark.parametrize(("form", "refused"), [("refused", ["default/waypoint-refused/http"]), ("allowed", [])])
 def test_port_80_is_refused_without_leave(bound, form, refused):
-    """useListenerPortAsContainerPort alone is not enough: Envoy runs as no one who may bind 80, and says so only in
-    its log."""
+    """useListenerPortAsContainerPort alone is not enough: Envoy may not bind 80, and only its log says so."""
     assert bound[form].refused() == refused

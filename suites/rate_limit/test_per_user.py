@@ -65,7 +65,7 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
 
     answers = ingress.in_turn(request, QUOTA + 3)
 
-    assert answers.statuses == expected(QUOTA, QUOTA + 3)
+    assert answers.statuses == expected(QUOTA, QUOTA + 3), enforcement.heard(answers)
     lines = ingress_gateway.lines_of(answers, since)
     assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * 3
     assert {line.details for line in lines[QUOTA:]} == {"request_rate_limited"}

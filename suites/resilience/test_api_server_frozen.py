@@ -9,7 +9,7 @@ from harness.stack import disturb
 from harness.traffic import get
 from harness.wait import pause
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load"), pytest.mark.needs("nodes")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes")]
 
 
 def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, waypoint, ingress_gateway):

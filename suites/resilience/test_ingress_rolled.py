@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
 
 def test_rolling_ingress_loses_nothing(load, outside, kube):
     """A rollout restart of the ingress proxy drops no request from outside."""
-    with load(outside(get("/health")), seconds=35, promise="nothing is lost") as flow, flow.event("ingress rolled"):
+    with load(outside(get("/health")), seconds=30, promise="nothing is lost") as flow, flow.event("ingress rolled"):
         disturb.rolled(kube, disturb.INGRESS)
 
     assert flow.timeline.lost == (), flow.story

@@ -17,7 +17,7 @@ def test_mesh_serves_without_istiod(load, anew, kept, kube, waypoint):
     """Without istiod, and while it comes back, no request through the waypoint is lost."""
     with (
         load(
-            anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint), seconds=40, promise="nothing is lost"
+            anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint), seconds=30, promise="nothing is lost"
         ) as flow,
         flow.event("istiod away"),
         disturb.away(kube, disturb.ISTIOD),

@@ -18,7 +18,7 @@ DELETED = "waypoint's pod deleted"
 def test_rolling_waypoint_loses_nothing(load, anew, kept, kube, waypoint):
     """A rollout restart of the waypoint drops no request of new and of kept connections."""
     with (
-        load(anew(REQUEST), kept(REQUEST), seconds=35, promise="nothing is lost") as flow,
+        load(anew(REQUEST), kept(REQUEST), seconds=30, promise="nothing is lost") as flow,
         flow.event("waypoint rolled"),
     ):
         disturb.rolled(kube, disturb.WAYPOINT)
@@ -28,7 +28,7 @@ def test_rolling_waypoint_loses_nothing(load, anew, kept, kube, waypoint):
 
 def test_deleted_waypoint_is_replaced(load, anew, kube, waypoint):
     """A deleted waypoint pod costs every call until another is ready: none goes past the waypoint meanwhile."""
-    with load(anew(REQUEST), seconds=40, promise="at most 30 s") as flow, flow.event(DELETED):
+    with load(anew(REQUEST), seconds=35, promise="at most 30 s") as flow, flow.event(DELETED):
         kube.delete([f"Pod/default/{waypoint.name}"])
         topology.proxy(kube, "waypoint")
 

@@ -38,7 +38,7 @@ def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
     (line,) = envoy.lines_of(answers, since)
     assert line.route_name == f"httproute/default/{SERVICE}/rule/0/match/0/{SERVICE}"
     leg = ztunnel.leg(since, answers[0].local, line, envoy.ip)
-    assert (leg.ok, leg.dst.addr) == (True, f"{envoy.ip}:15008"), leg.raw
+    assert (leg.ok, leg.dst.addr) == (True, f"{envoy.ip}:15008")
 
 
 def test_service_ports(envoy, kube):

@@ -28,7 +28,7 @@ def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
 
     destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.views().items()}
 
-    assert destinations
+    assert destinations, "no ztunnel is there to ask"
     assert set(destinations.values()) == {address}, destinations
 
 
@@ -57,7 +57,7 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
 
     (line,) = waypoint.lines_of(answers, since)
     leg = ztunnel.leg(since, answers[0].local, line, waypoint.ip)
-    assert leg.ok, leg.raw
+    assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (CLIENT, WAYPOINT)
     assert leg.dst.addr == f"{waypoint.ip}:15008"
     assert leg.dst.service == "ratings.default.svc.cluster.local"
@@ -71,7 +71,7 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
 
     (line,) = waypoint.lines_of(answers, since)
     leg = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
-    assert leg.ok, leg.raw
+    assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (WAYPOINT, RATINGS)
     assert leg.dst.addr == f"{pod['status']['podIP']}:15008"
     assert leg.dst.hbone_addr == line.upstream_host
@@ -86,7 +86,7 @@ def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
 
     assert answers.statuses == [200]
     assert len(waypoint.lines_of(marker, since)) == 1
-    assert waypoint.silent_about(answers, since)
+    assert waypoint.silent_about(answers, since), "the waypoint has a line of the call to the pod's own address"
 
 
 def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, since):

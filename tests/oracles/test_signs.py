@@ -52,7 +52,7 @@ def test_nack_of_envoy_gateways_log_is_a_sign_once() -> None:
     """Seen on the real cluster; its time differs each time, its kind does not."""
     line = (
         "2026-11-21T09:21:{s}.109Z\tERROR\txds\tcache/snapshotcache.go:388\tEnvoy rejected the last update with code "
-        "13 and message Error adding/updating listener(s) default/w/fake-hbone: cannot bind '0.0.0.0:15008': Address in use"
+        "13 and message Error adding/updating listener(s) default/w/fake-hbone: cannot bind '0.0.0.0:15008': in use"
     )
     log = "\n".join([line.format(s=20), line.format(s=21), "2026-11-21T09:21:22Z\tINFO\tprovider\treconciled"])
 
