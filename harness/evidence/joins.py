@@ -73,9 +73,10 @@ def ip_of(address: str | None) -> str:
 def legs(lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reaches: str) -> tuple[ZtunnelLine, ...]:
     """The source's lines of the connection that was dialled from `source` ("ip:port") and carried this request.
 
-    reaches is where it went: an IP, or the address asked for inside the tunnel (dialled, in plain text). Usually the source port says which one
-    it is. But the kernel redirects every connection of a pod to ztunnel's one port, and when another with the same port
-    is still in its memory (a burst a minute ago) it gives this one another port, which ztunnel then logs
+    reaches is where it went: an IP, or the address asked for inside the tunnel (dialled, in plain text). Usually the
+    source port says which one it is. But the kernel redirects every connection of a pod to ztunnel's one port, and when
+    another with the same port is still in its memory (a burst a minute ago) it gives this one another port, which
+    ztunnel then logs
     (tests/recordings/source-port-remapped). Then source IP, destination and time must say it; more than one is returned
     when they cannot.
     """

@@ -79,7 +79,7 @@ def heard(answers: Answers) -> str:
     """Whose doing the answers' statuses are, for a message: a limiter that fails open looks just like no limit."""
     silent = sum(header is None for header in answers.header("x-ratelimit-limit"))
     if silent:
-        return f"{silent} of {len(answers)} answers lack x-ratelimit-limit: the limiter was not asked, or did not answer"
+        return f"{silent} of {len(answers)} answers lack x-ratelimit-limit: the limiter was not asked or did not answer"
     return "each answer has the limiter's own header: it was the limiter that decided so"
 
 
