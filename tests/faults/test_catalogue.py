@@ -1,0 +1,181 @@
+"""A fault's file is read strictly; the repository's own are whole."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.errors import BadInput
+from harness.faults import catalogue, findings
+from harness.objects.manifests import read
+from harness.objects.refs import ref, ref_of
+from harness.stack.releases import MANIFESTS
+
+ROOT = Path(__file__).resolve().parents[2]
+FAULTS = catalogue.load_all()
+LEAST = {
+    "broken": "Something is broken.",
+    "field": "Somebody broke it.",
+    "caught_by": ["suites/a/test_b.py::test_c"],
+    "says": "TCP",
+    "plant": [{"delete": {"object": "Service/default/ratings"}}],
+}
+
+
+def write(folder: Path, text: Any, name: str = "one") -> Path:
+    file = folder / f"{name}.yaml"
+    file.write_text(text if isinstance(text, str) else yaml.safe_dump(text))
+    return file
+
+
+def test_least_that_a_fault_says(tmp_path: Path) -> None:
+    """Its name is the file's; it is planted after the stack, on the emulated cluster, unless it says otherwise."""
+    found = catalogue.load(write(tmp_path, LEAST))
+
+    assert (found.name, found.on, found.after, found.settle) == ("one", ("emulated",), "stack", 3.0)
+    assert found.steps("emulated")[0].delete is not None
+
+
+def test_on_is_no_truth_value(tmp_path: Path) -> None:
+    """YAML 1.1 reads the bare key `on` as true; here it is where a fault or a step can be planted."""
+    text = "\n".join(line for key in LEAST if key != "plant" for line in [yaml.safe_dump({key: LEAST[key]})])
+    text += "on: [emulated, kind]\nplant:\n  - on: [kind]\n    delete: { object: Node/a }\n"
+    text += "  - emulated: { switch: down }\n"
+
+    found = catalogue.load(write(tmp_path, text))
+
+    assert found.on == ("emulated", "kind")
+    assert [step.delete is not None for step in found.steps("kind")] == [True]
+    assert [step.emulated is not None for step in found.steps("emulated")] == [True]
+
+
+def test_switch_takes_its_parameters(tmp_path: Path) -> None:
+    """What stands beside the switch's name is passed on."""
+    step = {"emulated": {"switch": "wrong_identity", "workload": "a", "identity": "b"}}
+
+    (found,) = catalogue.load(write(tmp_path, LEAST | {"plant": [step]})).steps("emulated")
+
+    assert found.emulated is not None
+    assert (found.emulated.switch, found.emulated.parameters) == ("wrong_identity", {"workload": "a", "identity": "b"})
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"broken": None}, "broken"),
+        ({"says": ""}, "says"),
+        ({"caught_by": []}, "caught_by"),
+        ({"plant": []}, "plant"),
+        ({"colour": "red"}, "colour"),
+        ({"on": ["existing"]}, "on"),
+        ({"plant": [{}]}, "exactly one verb"),
+        ({"plant": [{"delete": {"object": "Node/a"}, "kill": {"namespace": "a", "labels": "b"}}]}, "exactly one verb"),
+        ({"plant": [{"scale": {"object": "Deployment/a/b", "replicas": -1}}]}, "replicas"),
+        ({"plant": [{"on": ["kind"], "emulated": {"switch": "a"}}]}, "emulated cluster alone"),
+        ({"on": ["kind"], "plant": [{"emulated": {"switch": "a"}}]}, "nothing is planted on kind"),
+        ({"plant": [{"manifest": {"file": "a.yaml", "object": "Node/a"}}]}, "with"),
+    ],
+)
+def test_wrong_file_is_named_with_the_reason(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    """The message names the file and what is wrong in it."""
+    file = write(tmp_path, LEAST | change)
+
+    with pytest.raises(BadInput, match=rf"one\.yaml.*{told}"):
+        catalogue.load(file)
+
+
+@pytest.mark.parametrize("text", ["[", "- a", ""])
+def test_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    """Not YAML, not a mapping, or nothing at all."""
+    file = write(tmp_path, text)
+
+    with pytest.raises(BadInput, match=r"one\.yaml"):
+        catalogue.load(file)
+
+
+def test_empty_folder_is_no_catalogue(tmp_path: Path) -> None:
+    """A catalogue without a fault would be fully caught."""
+    with pytest.raises(BadInput, match="holds no fault"):
+        catalogue.load_all(tmp_path)
+
+
+def test_thirds_are_the_whole() -> None:
+    """The three thirds share nothing and leave nothing out."""
+    thirds = [catalogue.choose(FAULTS, "emulated", (), number) for number in (1, 2, 3)]
+
+    names = [fault.name for third in thirds for fault in third]
+    assert sorted(names) == sorted(fault.name for fault in FAULTS if "emulated" in fault.on)
+
+
+def test_only_the_named() -> None:
+    """Names choose; an unknown one, or one that cannot be planted there, is refused."""
+    here = next(fault.name for fault in FAULTS if fault.on == ("emulated",))
+
+    assert [fault.name for fault in catalogue.choose(FAULTS, "emulated", [here], None)] == [here]
+    with pytest.raises(BadInput, match="no fault is named nobody"):
+        catalogue.choose(FAULTS, "emulated", ["nobody"], None)
+    with pytest.raises(BadInput, match="cannot be planted on a kind cluster"):
+        catalogue.choose(FAULTS, "kind", [here], None)
+
+
+# The repository's own catalogue
+
+
+def test_catalogue_is_large_enough() -> None:
+    """At least thirty faults, and some of them on a real cluster."""
+    assert len(FAULTS) >= 32
+    assert len([fault for fault in FAULTS if "kind" in fault.on]) >= 15
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_named_tests_exist(fault: catalogue.Fault) -> None:
+    """Each listed id is of a file and a function of suites/."""
+    for listed in fault.caught_by:
+        file, _, rest = listed.partition("::")
+        functions = {n.name for n in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(n, ast.FunctionDef)}
+        assert not rest or rest.partition("[")[0] in functions, listed
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_objects_of_steps_can_be_named(fault: catalogue.Fault) -> None:
+    """Kinds are known; a manifest step's file holds its object."""
+    for step in fault.plant:
+        for named in (step.patch, step.delete, step.scale, step.await_, step.manifest):
+            if named is not None:
+                assert ref(named.object).kind
+        if step.manifest:
+            held = {str(ref_of(document)) for document in read(MANIFESTS / step.manifest.file)}
+            assert step.manifest.object in held
+
+
+def test_switches_exist() -> None:
+    """Every switch is one of the emulator's, with parameters that it takes."""
+    switches = pytest.importorskip("harness.cluster.emulated.faults").Faults
+
+    import inspect
+
+    for fault in FAULTS:
+        for step in fault.plant:
+            if step.emulated:
+                function = getattr(switches, f"fault_{step.emulated.switch}", None)
+                assert function is not None, f"{fault.name}: {step.emulated.switch}"
+                inspect.signature(function).bind(None, **step.emulated.parameters)
+
+
+def test_every_test_of_the_areas_is_named() -> None:
+    """No test function of an area that the catalogue is about is left out."""
+    ids = [
+        f"{path.relative_to(ROOT).as_posix()}::{node.name}"
+        for area in findings.areas(FAULTS)
+        for path in sorted((ROOT / area).rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    listed = {one.partition("[")[0] for fault in FAULTS for one in fault.caught_by}
+
+    left_out = [id for id in ids if not any(findings.names(one, id) for one in listed)]
+
+    assert ids
+    assert left_out == []

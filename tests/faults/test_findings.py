@@ -1,0 +1,111 @@
+"""When a fault is caught, and what is said when it is not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.faults import findings
+from harness.faults.catalogue import Fault
+from harness.faults.findings import Finding, Run, Verdict
+
+A, B = "suites/a/test_b.py::test_c", "suites/a/test_b.py::test_d"
+
+
+def fault(*caught_by: str, says: str = "TCP") -> Fault:
+    return Fault.model_validate(
+        {
+            "name": "one",
+            "broken": "Something is broken.",
+            "field": "Somebody broke it.",
+            "caught_by": caught_by or (A,),
+            "says": says,
+            "plant": [{"delete": {"object": "Service/default/ratings"}}],
+        }
+    )
+
+
+def run(*verdicts: Verdict, **more: Any) -> Run:
+    return Run(verdicts, **({"planted": 1} | more))
+
+
+@pytest.mark.parametrize("outcome", ["broken", "error", "unknown"])
+def test_failed_for_the_reason_is_caught(outcome: str) -> None:
+    """Every way to fail counts, if the reason is the fault's."""
+    assert Finding(fault(), run(Verdict(A, outcome, "it is TCP")), 1.0).missed == ""
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (run(Verdict(A, "held")), f"{A} held"),
+        (run(Verdict(A, "skipped", "TCP")), f"{A} skipped"),
+        (run(Verdict(A, "broken", "the machine is")), "no test says 'TCP'"),
+        (run(Verdict(B, "broken", "TCP")), f"no such test: {A}"),
+        (run(Verdict(A, "broken", "TCP"), planted=0), "stack never stood"),
+        (run(Verdict(A, "error", "TCP"), planted=0, trouble="Missing: a"), "it could not be planted: Missing: a"),
+        (run(Verdict(A, "broken", "TCP"), trouble="not undone: Missing: a"), "not undone: Missing: a"),
+        (Run((), tail="Segmentation fault"), "no test ran: Segmentation fault"),
+    ],
+)
+def test_anything_else_is_missed(made: Run, told: str) -> None:
+    """A test that held, another reason, a fault that was never planted: none of it is a catch."""
+    assert Finding(fault(), made, 1.0).missed == told
+
+
+def test_all_listed_must_catch() -> None:
+    """One that fails does not stand in for one that holds; the reason may be any one's."""
+    caught, held = Verdict(A, "broken", "TCP"), Verdict(B, "held")
+
+    assert Finding(fault(A, B), run(caught, held), 1.0).missed == f"{B} held"
+    assert Finding(fault(A, B), run(caught, Verdict(B, "error", "else")), 1.0).missed == ""
+
+
+def test_id_without_its_case_names_them_all() -> None:
+    """A function's id stands for its cases, a file's for its tests; a longer name is another's."""
+    cases = [Verdict(f"{A}[x]", "broken", "TCP"), Verdict(f"{A}[y]", "held")]
+
+    assert Finding(fault(A), run(*cases), 1.0).missed == f"{A}[y] held"
+    assert findings.names("suites/a/test_b.py", A)
+    assert not findings.names(A, f"{A}_too")
+
+
+def test_unnamed_tests_are_found() -> None:
+    """Tests that no fault names; of the areas that faults name."""
+    assert findings.unnamed([A, B, "suites/c/test_d.py::test_e"], [fault(B)]) == [A, "suites/c/test_d.py::test_e"]
+    assert findings.areas([fault(A, B)]) == ["suites/a"]
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        ("AssertionError: \nassert [404] == [200]\n  At index 0", "assert [404] == [200]"),
+        ("AssertionError: Gateway default/x: Accepted=False\nassert", "Gateway default/x: Accepted=False"),
+        ("harness.errors.NotReady: x is y: not within 3s", "NotReady: x is y: not within 3s"),
+        ("harness.kube.client.Missing: x", "Missing: x"),
+        ("", ""),
+    ],
+)
+def test_first_line_tells_something(found: str, line: str) -> None:
+    """The class of an assertion, and where an error's class lives, are left out; an empty line is no first line."""
+    assert Verdict(A, "broken", found).first_line == line
+
+
+def test_run_is_read_from_its_files(tmp_path: Path) -> None:
+    """Verdicts from results.json (the first of each id), the fault from fault.json."""
+    folder = tmp_path / "latest"
+    folder.mkdir()
+    tests = [{"id": A, "outcome": "broken", "reason": "why"}, {"id": A, "outcome": "error", "reason": "teardown"}]
+    (folder / "results.json").write_text(json.dumps({"tests": tests, "why": ""}))
+    told = {"planted": 2, "undone": True, "trouble": "", "struck": [{"id": A, "file": "a.py", "line": 7}]}
+    (folder / "fault.json").write_text(json.dumps(told))
+
+    found = findings.read(tmp_path, "tail")
+
+    assert found == Run((Verdict(A, "broken", "why"),), "tail", 2, True, "", (("a.py", 7),))
+
+
+def test_run_without_results_keeps_its_last_words(tmp_path: Path) -> None:
+    """A process that died says so by its last lines, and its fault was not taken back."""
+    assert findings.read(tmp_path, "Killed") == Run((), "Killed", undone=False)
