@@ -25,7 +25,7 @@ export E2E_DELAY_FACTOR := $(DELAY_FACTOR)
 ##@ Use
 
 .PHONY: test
-test: $(BIN)/.installed ## the harness's own tests: no cluster, no Docker
+test: $(BIN)/.installed-dev ## the harness's own tests: no cluster, no Docker
 	$(BIN)/pytest tests
 
 .PHONY: e2e
@@ -83,11 +83,16 @@ help: ## this
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install \
+  --quiet --disable-pip-version-check)
+
+# Whichever comes first; the development lock holds the other whole.
 $(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) --require-hashes --requirement requirements.lock
+	$(INSTALL) --no-deps --editable .
 	@touch $@
 
-$(BIN)/.installed-dev: requirements-dev.lock $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
-	@touch $@
+$(BIN)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	$(INSTALL) --no-deps --editable .
+	@touch $@ $(BIN)/.installed

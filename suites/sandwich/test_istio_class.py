@@ -1,6 +1,6 @@
 """The sandwich of the fourth article: a Gateway of Istio's own class as waypoint, beside Envoy Gateway's.
 
-Manifest: manifests/sandwich/istio_class.yaml    Article: the fourth, "Implementation Details"    Article 4: "BYO Waypoint in Istio Ambient Mode"
+Manifest: manifests/sandwich/istio_class.yaml    Article: the fourth, "BYO Waypoint in Istio Ambient Mode"
 
 Its statuses are istiod's word and are judged wherever istiod runs. Its traffic needs Istio's proxy image: where that is
 not to be had those tests say that they are unproven.

@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.faults import asserts
 from harness.faults.asserts import Assertion
 
-SUITE = '''
+SUITE = """
 def test_a(x):
     assert x.ok, "why"
     for y in x:
@@ -13,7 +13,7 @@ def test_a(x):
             y ==
             1
         )
-'''
+"""
 
 
 def test_assertions_are_found_with_their_lines(tmp_path: Path) -> None:

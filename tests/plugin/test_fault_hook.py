@@ -1,0 +1,173 @@
+"""A fault in a run: planted when its fixture stands, undone before that goes, and told of in fault.json."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.faults.catalogue import Fault
+from harness.plugin import fault_hook
+from tests.plugin.conftest import Mini
+
+STACK = """
+class Manifests:
+    def __init__(self):
+        self.told = []
+    def apply(self, name):
+        order(f"{name} applied")
+        for tell in self.told:
+            tell(name)
+
+@pytest.fixture(scope="session")
+def kube(cluster):
+    return "kube"
+
+@pytest.fixture(scope="session")
+def manifests(kube):
+    return Manifests()
+
+@pytest.fixture(scope="session")
+def stack(cluster):
+    order("stack up")
+    yield
+    order("stack down")
+
+@pytest.fixture(scope="module")
+def proxy(stack):
+    order("proxy up")
+    yield
+    order("proxy down")
+"""
+TESTS = '''
+def test_one(proxy, manifests):
+    """A claim."""
+    manifests.apply("a/b.yaml")
+    assert 1 == 2
+
+def test_two(proxy):
+    """Another."""
+'''
+LEAST = {
+    "broken": "It is broken.",
+    "field": "By somebody.",
+    "caught_by": ["a"],
+    "says": "b",
+    "plant": [{"delete": {"object": "Node/a"}}],
+}
+
+
+class Planter:
+    """Only says what it is told to do."""
+
+    fails = ""
+
+    def __init__(self, fault: Fault, _settings: Any, cluster: Any, kube: Any, manifests: Any) -> None:
+        assert (cluster, kube, type(manifests).__name__) == ("cluster", "kube", "Manifests")
+
+    def plant(self) -> None:
+        self._do("planted")
+
+    def undo(self) -> None:
+        self._do("undone")
+
+    def _do(self, what: str) -> None:
+        with open("order.txt", "a") as file:  # noqa: PTH123  # where the small suite writes, too
+            file.write(f"{what}\n")
+        if self.fails == what:
+            raise RuntimeError(f"not {what}")
+
+
+@pytest.fixture
+def run(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`run(after=...)`: the small suite under a fault; what happened in order, and what fault.json says."""
+    monkeypatch.setattr(fault_hook, "Planter", Planter)
+    monkeypatch.setattr(Planter, "fails", "")
+    (mini.root / "suites" / "conftest.py").open("a").write(STACK)
+    mini.write(a__one=TESTS)
+
+    def go(**fault: Any) -> tuple[list[str], dict[str, Any]]:
+        file = mini.root / "one.yaml"
+        file.write_text(yaml.safe_dump(LEAST | fault))
+        monkeypatch.setenv("E2E_FAULT", str(file))
+        mini.run()
+        return [line for line in mini.order if "gathered" not in line], json.loads(
+            (mini.folder / "fault.json").read_text()
+        )
+
+    return go
+
+
+def test_planted_while_its_fixture_stands(run: Any) -> None:
+    """After the fixture's set-up, and undone before its teardown."""
+    order, told = run(after="proxy")
+
+    assert order[:3] == ["stack up", "proxy up", "planted"]
+    assert order[-4:-1] == ["undone", "proxy down", "stack down"]
+    assert (told["planted"], told["undone"], told["trouble"]) == (1, True, "")
+
+
+def test_stack_is_the_usual_one(run: Any) -> None:
+    """Without a word, the fault is planted as soon as the stack stands."""
+    order, _ = run()
+
+    assert order[:3] == ["stack up", "planted", "proxy up"]
+    assert order[-3:-1] == ["undone", "stack down"]
+
+
+def test_planted_around_each_test(run: Any) -> None:
+    """With `after: test` each test's own code is met by it, and nothing else is."""
+    order, told = run(after="test")
+
+    assert order[:4] == ["stack up", "proxy up", "planted", "a/b.yaml applied"]
+    assert order[4:7] == ["undone", "planted", "undone"]
+    assert told["planted"] == 2
+
+
+def test_planted_once_a_manifest_is_applied(run: Any) -> None:
+    """It stays to the end of the stack: what it breaks may be the taking away."""
+    order, _ = run(after="a/b.yaml")
+
+    assert order[2:4] == ["a/b.yaml applied", "planted"]
+    assert order[-4:-1] == ["proxy down", "undone", "stack down"]
+
+
+def test_struck_lines_are_told(run: Any) -> None:
+    """Where each test failed, by the line of its own file."""
+    _, told = run()
+
+    (struck,) = told["struck"]
+    assert (struck["id"], struck["file"]) == ("suites/a/test_one.py::test_one", "suites/a/test_one.py")
+    assert struck["line"] == TESTS.splitlines().index("    assert 1 == 2") + 1 + 3
+
+
+@pytest.mark.parametrize(("fails", "trouble"), [("planted", "not planted"), ("undone", "not undone: ")])
+def test_trouble_with_the_planting_is_told_apart(
+    run: Any, monkeypatch: pytest.MonkeyPatch, fails: str, trouble: str
+) -> None:
+    """A fault that could not be planted, or not be taken back, is no catch: it is said what went wrong."""
+    monkeypatch.setattr(Planter, "fails", fails)
+
+    _, told = run()
+
+    assert trouble in told["trouble"]
+    assert told["planted"] == (fails == "undone")
+    assert told["undone"] is (fails == "planted")
+
+
+def test_fixture_that_never_stood_plants_nothing(run: Any) -> None:
+    """Its name may be wrong: nothing was planted, and that is what is told."""
+    _, told = run(after="nobody")
+
+    assert told["planted"] == 0
+
+
+def test_wrong_file_ends_the_run(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is run under a fault that cannot be read."""
+    monkeypatch.setenv("E2E_FAULT", str(mini.root / "nowhere.yaml"))
+
+    refused = mini.refused()
+
+    assert "nowhere.yaml" in str(refused)
