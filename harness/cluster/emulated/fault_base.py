@@ -1,0 +1,48 @@
+"""What every group of faults works on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from harness.cluster.emulated.network import limiter
+from harness.cluster.emulated.programs import Envoy
+from harness.cluster.emulated.world import World
+
+
+class Base:
+    """The world, what is on (switch to parameters), and what puts it right again."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.on: dict[str, dict[str, Any]] = {}
+        self._undo: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _envoy(self, gateway: str) -> Envoy:
+        for (_, name), envoy in self.world.around.envoys.items():
+            if name == gateway:
+                return envoy
+        raise ValueError(f"Gateway {gateway} has no running proxy")
+
+    def _limiter(self) -> limiter.Faults:
+        for one in self.world.around.limiters.values():
+            if one.limiter:
+                return one.limiter.faults
+        raise ValueError("the limiter does not run")
+
+    def _task(self, work: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def later(act: Callable[..., object], *arguments: Any) -> Callable[[], Awaitable[None]]:
+    """The call, to be made when everything is put right."""
+
+    async def undo() -> None:
+        act(*arguments)
+
+    return undo

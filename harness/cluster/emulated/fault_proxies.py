@@ -1,0 +1,114 @@
+"""What can be broken of Envoys and of pods."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+from aiohttp import web
+
+from harness.cluster.emulated.fault_base import Base, later
+from harness.cluster.emulated.network.addresses import hidden
+from harness.cluster.emulated.pages import Pages
+
+_ID = re.compile(r'"x-request-id":"([^"]*)"')
+_AGENT = re.compile(r'"user-agent":"([^"]*)"')
+
+
+class ProxyFaults(Base):
+    """Switches of Envoys, and of the apps' pods."""
+
+    async def fault_proxy_restarts(self, gateway: str, after: float = 0.0) -> None:
+        """The Gateway's Envoy is killed and begins again, `after` seconds from now."""
+        envoy = self._envoy(gateway)
+
+        async def restart() -> None:
+            await asyncio.sleep(float(after))
+            await envoy.restart()
+            self.world.kubelet.restarted(envoy.run.uid, "envoy")
+
+        task = self._task(restart())
+        if not after:
+            await task
+
+    async def fault_lost_access_lines(self, gateway: str, containing: str = "") -> None:
+        """Access-log lines that contain this text are not written (empty: none is)."""
+        self._envoy(gateway).process.lose_line = lambda line: line.startswith("{") and containing in line
+
+    async def fault_access_lines_say(
+        self, field: str, value: Any, gateway: str = "*", status: int | None = None
+    ) -> None:
+        """This field of access-log lines (of answers with this status) has this value. "*": every Gateway's."""
+
+        def rewrite(line: str) -> str:
+            entry = json.loads(line) if line.startswith("{") else {}
+            if not entry or status not in (None, entry["response_code"]):
+                return line
+            return json.dumps(entry | {field: value}, separators=(",", ":"))
+
+        for (_, name), envoy in self.world.around.envoys.items():
+            if gateway in ("*", name):
+                envoy.process.rewrite_line = rewrite
+
+    async def fault_swapped_ids(self, gateway: str) -> None:
+        """Each access-log line bears the ids of the one before."""
+        last: dict[str, str] = {}
+
+        def rewrite(line: str) -> str:
+            if not line.startswith("{"):
+                return line
+            for key, pattern in (("id", _ID), ("agent", _AGENT)):
+                found = pattern.search(line)
+                if found:
+                    before, last[key] = last.get(key, found[1]), found[1]
+                    line = line[: found.start(1)] + before + line[found.end(1) :]
+            return line
+
+        self._envoy(gateway).process.rewrite_line = rewrite
+
+    async def fault_counters_stand(self, gateway: str = "") -> None:
+        """Counters do not move: those of the Gateway's Envoy, or (empty) of all and of the limiter."""
+        for where, envoy in self.world.around.envoys.items():
+            if gateway in ("", where[1]):
+                for front in envoy.fronts.values():
+                    front.freeze(True)
+        for one in self.world.around.limiters.values() if not gateway else ():
+            if one.limiter:
+                one.limiter.faults.frozen_metrics = True
+
+    async def fault_refused_reach_backend(self, gateway: str) -> None:
+        """Requests that this Gateway's Envoy refuses (429, 503) are sent on to the backend all the same."""
+        self.world.dataplane.bend.leaking.add(gateway)
+
+    # -- pods ---------------------------------------------------------------------------------------------------
+
+    async def fault_backend_answers(self, workload: str = "ratings-v1", status: int = 503, seconds: float = 0) -> None:
+        """The app behind the workload answers everything with this status, after so long: not Envoy's refusal."""
+
+        async def refuse(_: web.Request) -> web.Response:
+            await asyncio.sleep(float(seconds))
+            return web.Response(status=int(status), text="the app itself answers so\n")
+
+        for uid, one in list(self.world.around.apps.items()):
+            if one.name.startswith(f"{workload}-"):
+                run = self.world.kubelet.runs[uid]
+                await one.app.stop()
+                stub = Pages(hidden(run.ip), {9080: refuse})
+                await stub.start()
+                self._undo += [one.app.start, stub.stop]
+
+    async def fault_slow_answers_take(self, seconds: float) -> None:
+        """v-delayed answers after this long instead of 7 s (or as quickly as ever: 0)."""
+        for one in self.world.around.apps.values():
+            self._undo.append(later(setattr, one.app, "slow_seconds", one.app.slow_seconds))
+            one.app.slow_seconds = float(seconds)
+
+    async def fault_image_missing(self, workload: str) -> None:
+        """The workload's pods begin anew and cannot pull their image."""
+        self.world.unpullable.add(workload)
+        kind = self.world.store.named("Pod")
+        for pod in self.world.store.all("pods"):
+            if workload in pod["metadata"]["name"]:
+                self.world.store.delete(kind, pod["metadata"]["namespace"], pod["metadata"]["name"])
