@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITES, MANIFESTS = ROOT / "suites", ROOT / "manifests"
 # Manifests without a suite of their own, and why.
 UNPAIRED = {
+    "resilience/idle_connections": "applied once a session, under every load",
     "base": "applied once a session, before any suite",
     "values": "values of charts",
     "waypoint/gateway_binding": "the waypoint in its form of that name: the fixture `waypoint` picks one",

@@ -15,7 +15,7 @@ from rich.console import Console
 from harness.cluster.choose import choose as choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.command import run as run_program
-from harness.errors import BadInput, CommandFailed, SetupFailed
+from harness.errors import BadInput, CommandFailed, HarnessError, SetupFailed
 from harness.faults import asserts, catalogue, findings, report
 from harness.faults.catalogue import Fault
 from harness.faults.findings import Finding, Result, Run
@@ -114,12 +114,20 @@ class Catalogue:
         self._out.print(f"control: {held} of {len(run.verdicts)} tests hold, {time.monotonic() - started:.1f}s")
         return run
 
+    def _reset(self, cluster: Cluster) -> None:
+        """Puts the emulated cluster back; one that cannot be put back is taken away, and the next run makes it anew."""
+        try:
+            cast(Resettable, cluster).reset()
+        except HarnessError as error:
+            self._out.print(f"  the emulated cluster is made anew: {error}".partition("\n")[0], markup=False)
+            cluster.delete()
+
     def _each(self, chosen: Sequence[Fault], cluster: Cluster) -> Iterator[Finding]:
         for number, fault in enumerate(chosen, start=1):
             started = time.monotonic()
             run = self._pytest(fault.name, fault.caught_by, fault=fault.name, within=_WITHIN[self._settings.cluster])
             if self._emulated:
-                cast(Resettable, cluster).reset()
+                self._reset(cluster)
             finding = Finding(fault, run, time.monotonic() - started)
             report.line(self._out, finding, number, len(chosen))
             yield finding

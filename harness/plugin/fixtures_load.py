@@ -14,6 +14,7 @@ from harness.clients.proxies import Envoy, Ztunnels
 from harness.kube import Kube
 from harness.load.generator import Flow, Mesh, Outside, flowing
 from harness.stack import disturb
+from harness.stack.applied import Manifests
 
 RATINGS = "http://ratings:9080/ratings/0"
 
@@ -37,9 +38,18 @@ def outside(ingress: IngressClient) -> Callable[..., Outside]:
 
 
 @pytest.fixture
-def load(whole_again: None) -> Callable[..., AbstractContextManager[Flow]]:
+def load(idle_connections: None, whole_again: None) -> Callable[..., AbstractContextManager[Flow]]:
     """`with load(anew(request), seconds=20, promise="…") as flow:` runs beside the block; `flow.timelines` after it."""
     return flowing
+
+
+@pytest.fixture(scope="session")
+def idle_connections(waypoint: Envoy, ingress_gateway: Envoy, manifests: Manifests) -> Iterator[None]:
+    """Both proxies let go of idle connections before their backends do, seen to be in force."""
+    with manifests.applied("resilience/idle_connections.yaml"):
+        disturb.lets_go(waypoint, "httproute/default/ratings/rule/0")
+        disturb.lets_go(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
+        yield
 
 
 @pytest.fixture

@@ -152,6 +152,18 @@ def _configured(kube: Kube, text: str) -> None:
     rolled(kube, CONTROLLER)  # by itself it hears of the change 75 s later: kubelet's sync
 
 
+def lets_go(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
+    """Waits until Envoy's active cluster gives up connections that were idle so long."""
+    until(
+        lambda: [one for one in _active(envoy.config_dump()) if one.get("name") == cluster],
+        lambda found: any(_has(one, "idle_timeout", after) for one in found),
+        what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after {after}",
+        within=timeouts.XDS_PROPAGATION,
+        transient=(Unjudged, ApiUnavailable),
+        show=lambda found: f"{len(found)} such clusters",
+    )
+
+
 def _denies(envoy: Envoy, *, there: bool) -> None:
     until(
         lambda: _has(envoy.config_dump(), "failure_mode_deny", True),
@@ -160,6 +172,11 @@ def _denies(envoy: Envoy, *, there: bool) -> None:
         within=timeouts.DISTURBED,
         transient=(Unjudged, ApiUnavailable),
     )
+
+
+def _active(dump: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    sections = dump.get("configs", [])
+    return [entry["cluster"] for section in sections for entry in section.get("dynamic_active_clusters", [])]
 
 
 def _has(tree: Any, key: str, value: Any) -> bool:

@@ -114,3 +114,34 @@ def test_no_port_taken_is_a_plain_no() -> None:
     told = disturb.port_taken(Ztunnels("2026-11-21T09:22:20Z\tinfo\tproxy\tlistening on [::]:15008"))  # type: ignore[arg-type]  # a stand-in
 
     assert told == "ztunnel has every port it wants"
+
+
+class Envoy:
+    """Its configuration, with a cluster active, warming, or neither."""
+
+    gateway = "waypoint"
+
+    def __init__(self, **lists: str) -> None:
+        self._lists = lists
+
+    def config_dump(self) -> dict[str, Any]:
+        made = {name: [{"cluster": {"name": "c", "common": {"idle_timeout": s}}}] for name, s in self._lists.items()}
+        return {"configs": [{"other": 1}, made]}
+
+
+def test_active_cluster_lets_go() -> None:
+    disturb.lets_go(Envoy(dynamic_active_clusters="1s"), "c")  # type: ignore[arg-type]  # a stand-in
+
+
+@pytest.mark.parametrize(
+    "envoy", [Envoy(dynamic_warming_clusters="1s", dynamic_active_clusters="3600s"), Envoy(), Envoy(static="1s")]
+)
+def test_warming_cluster_does_not_let_go_yet(envoy: Envoy, clock: Clock) -> None:
+    """Planted: what Envoy was told and does not do yet, for 15 s; a cluster that is not there."""
+    with pytest.raises(NotReady, match="lets go of idle connections"):
+        disturb.lets_go(envoy, "c")  # type: ignore[arg-type]  # a stand-in
+
+
+def test_idle_connections_of_another_cluster_do_not_count(clock: Clock) -> None:
+    with pytest.raises(NotReady):
+        disturb.lets_go(Envoy(dynamic_active_clusters="1s"), "another")  # type: ignore[arg-type]  # a stand-in
