@@ -10,4 +10,4 @@ pytest_plugins = ["pytester"]
 
 def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.has_plugin("mesh_e2e"):
-        raise pytest.UsageError("the harness is not installed here: run `make setup` (pip install -e .)")
+        raise pytest.UsageError("the harness is not installed here: run `make test`, or `pip install -e .`")

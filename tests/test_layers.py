@@ -124,7 +124,6 @@ def test_modules_are_short() -> None:
 
 REASONS = {
     "harness/plugin/reporting.py": "pytest's hooks of one run's record: each is short, and they share its state",
-    "harness/clients/proxies.py": "four witnesses alike, each short",
     "harness/cluster/emulated/world.py": "owed: to be divided",
     "harness/cluster/emulated/faults.py": "owed: to be divided",
 }

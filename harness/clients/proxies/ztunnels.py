@@ -1,0 +1,117 @@
+"""ztunnel on every node: its access lines, its view of the mesh, the ports it could not have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from harness import ledger, timeouts
+from harness.clients.admin import Admin
+from harness.errors import NotReady, Unjudged
+from harness.evidence import port_15008
+from harness.evidence.joins import legs, mirrors
+from harness.kube import ApiUnavailable, Kube
+from harness.logs import ztunnel
+from harness.logs.access import AccessLine
+from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.manifests import Document
+from harness.objects.workloads import pod_ready
+from harness.proxy.mesh_view import MeshView, view
+from harness.wait import until
+
+
+class Ztunnels:
+    """ztunnel on every node, taken together."""
+
+    NAMESPACE, LABELS = "istio-system", "app=ztunnel"
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+
+    def pods(self) -> list[Document]:
+        return self._kube.pods(self.NAMESPACE, self.LABELS)
+
+    def logs(self, since: datetime | None = None) -> dict[str, str]:
+        """Each node's log text, by node name."""
+        return {
+            str(pod["spec"]["nodeName"]): self._kube.logs(
+                self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since
+            )
+            for pod in self.pods()
+        }
+
+    def lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
+        """Access lines of all nodes, oldest first."""
+        found = [line for text in self.logs(since).values() for line in ztunnel.parse(text).lines]
+        return tuple(sorted(found, key=lambda line: line.time))
+
+    def _one(self, look: Callable[[], Sequence[ZtunnelLine]], what: str) -> ZtunnelLine:
+        """The one line that `look` finds, awaited until its connection closes."""
+        try:
+            found = until(
+                look,
+                bool,
+                what=f"ztunnel's line of {what}",
+                within=timeouts.LOG_LINE,
+                every=0.15,
+                transient=(ApiUnavailable,),
+                show=lambda lines: f"{len(lines)} such lines",
+            )
+        except NotReady as error:
+            raise Unjudged(f"ztunnel says nothing of it: {error}") from error
+        if len(found) > 1:
+            raise Unjudged(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
+        ledger.saw("ztunnel log", found[0].raw)
+        return found[0]
+
+    def leg(self, since: datetime, source: str | None, around: AccessLine, reaches: str | None) -> ZtunnelLine:
+        """The source's line of the connection from this "ip:port" that carried the request of an access line;
+        `reaches` is where it went: an IP, or the address asked for inside the tunnel.
+
+        Raises:
+            Unjudged: there is none in time, more than one, or an address is not known.
+        """
+        if not source or not reaches:
+            raise Unjudged(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
+        line = self._one(
+            lambda: legs(self.lines(since), source=source, around=around, reaches=reaches),
+            f"the connection from {source} to {reaches}",
+        )
+        if line.src.addr != source:
+            ledger.saw("ztunnel log", f"the kernel had given {source} another port: {line.src.addr}")
+        return line
+
+    def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
+        """The destination's line of the connection whose source's line is `out`.
+
+        Raises:
+            Unjudged: there is none in time, or more than one.
+        """
+        return self._one(
+            lambda: [line for line in self.lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
+        )
+
+    def hindrance(self) -> str:
+        """Why calls to a pod may be reset: who has its port 15008, and the remedy; "" when ztunnel has its ports."""
+        failures = [failure for text in self.logs().values() for failure in ztunnel.bind_failures(text)]
+        pods = {
+            pod["metadata"]["uid"]: f"default/{pod['metadata']['name']}" for pod in self._kube.objects("Pod", "default")
+        }
+        said = port_15008.conflict(failures, (), pods)
+        return f"{said}; remedy: {port_15008.REMEDY}" if said else ""
+
+    def ready_nodes(self) -> set[str]:
+        """The nodes whose ztunnel pod is ready."""
+        return {str(pod["spec"]["nodeName"]) for pod in self.pods() if pod_ready(pod)}
+
+    def views(self) -> dict[str, MeshView]:
+        """What each node's ztunnel says of the mesh, by node name."""
+        found = {
+            str(pod["spec"]["nodeName"]): view(
+                json.loads(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15000, "/config_dump"))
+            )
+            for pod in self.pods()
+        }
+        ledger.saw("ztunnel config_dump", f"of {len(found)} nodes")
+        return found
