@@ -132,11 +132,18 @@ def spec(name: str) -> Any:
     return manifests.read(MANIFESTS / name)[0]["spec"]
 
 
-def test_quota_is_the_manifests() -> None:
+@pytest.mark.parametrize(
+    ("suite", "manifest"),
+    [
+        ("rate_limit/test_per_user.py", "rate_limit/per_user.yaml"),
+        ("isolation/test_neighbours.py", "isolation/ratings_limit.yaml"),
+    ],
+)
+def test_quota_is_the_manifests(suite: str, manifest: str) -> None:
     """QUOTA is the number of requests an hour that the manifest allows."""
-    (rule,) = spec("rate_limit/per_user.yaml")["rateLimit"]["global"]["rules"]
+    (rule,) = spec(manifest)["rateLimit"]["global"]["rules"]
 
-    assert rule["limit"] == {"requests": constant(SUITES / "rate_limit/test_per_user.py", "QUOTA"), "unit": "Hour"}
+    assert rule["limit"] == {"requests": constant(SUITES / suite, "QUOTA"), "unit": "Hour"}
 
 
 @pytest.mark.parametrize(

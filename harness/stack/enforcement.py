@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from harness import ledger, timeouts
 from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy, Limiter
 from harness.errors import NotReady, SetupFailed, Unjudged
 from harness.kube import Kube
@@ -49,7 +50,7 @@ def rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
     )
 
 
-def limiter_answers(client: IngressClient, limiter: Limiter, path: str) -> None:
+def limiter_answers(client: IngressClient | MeshClient, limiter: Limiter, path: str) -> None:
     """Waits until the limiter itself answers for a throwaway caller: its x-ratelimit-limit header is on a 200.
 
     Envoy lets requests pass when it cannot ask the limiter, which looks just like no limit.

@@ -1,26 +1,76 @@
-"""A Service of another namespace is denied the waypoint.
+"""Services of another namespace: denied the waypoint whose listener does not take them, given one that does.
 
 Manifest: manifests/isolation/cross_namespace.yaml    Article: none (stack-facts 0.4)
 """
 
 import pytest
 
+from harness.stack import ready, status, topology
+from harness.stack.probing import reached
+from harness.traffic import get
+
 pytestmark = [pytest.mark.extended("Cross-namespace attachment"), pytest.mark.needs("waypoint kinds")]
+BOUND = "istio.io/WaypointBound"
+GUEST, WELCOME = get("http://guest.elsewhere:9080/ratings/0"), get("http://welcome.elsewhere:9080/ratings/0")
 
 
-def test_attachment_is_denied(waypoint, applied, refusal):
+@pytest.fixture(scope="module")
+def denied(waypoint, applied, kube, refusal_of, mesh_client):
+    """The Service that asks for the waypoint of ratings: istiod's refusal, once its pods answer calls."""
+    ready.workload(kube, "Deployment/elsewhere/ratings-v1")
+    refused = refusal_of("Service/elsewhere/guest", BOUND)
+    reached(mesh_client, GUEST, status=200)
+    return refused
+
+
+@pytest.fixture(scope="module")
+def permitted(denied, kube, proxy_of, mesh_client):
+    """The Service given the waypoint that takes any namespace: its proxy, once it is seen to carry a call."""
+    status.condition(kube, "Gateway/default/waypoint-open", "Programmed")
+    status.condition(kube, "HTTPRoute/elsewhere/welcome", "Accepted")
+    labels = {topology.USE_WAYPOINT: "waypoint-open", f"{topology.USE_WAYPOINT}-namespace": "default"}
+    kube.patch("Service/elsewhere/welcome", {"metadata": {"labels": labels}})
+    status.condition(kube, "Service/elsewhere/welcome", BOUND)
+    envoy = proxy_of("waypoint-open")
+    topology.passes(mesh_client, envoy, WELCOME.url)
+    return envoy
+
+
+def test_attachment_is_denied(denied):
     """istiod refuses to bind it, and says why: the waypoint's listeners do not allow its namespace."""
-    condition = refusal("Service/elsewhere/guest", "istio.io/WaypointBound")
-
-    assert condition.reason == "AttachmentDenied"
-    assert "default/waypoint" in condition.message
+    assert denied.reason == "AttachmentDenied"
+    assert "default/waypoint" in denied.message
 
 
-def test_ztunnel_has_no_waypoint_for_it(waypoint, applied, refusal, ztunnel):
+def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel):
     """No node's ztunnel sends its calls to the waypoint."""
-    refusal("Service/elsewhere/guest", "istio.io/WaypointBound")
-
     destinations = {node: view.waypoint_of("guest", "elsewhere") for node, view in ztunnel.views().items()}
 
     assert destinations
     assert set(destinations.values()) == {""}
+
+
+def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client, since):
+    """Denied is not closed: its calls are answered, straight by its pods, with none of the waypoint's policies."""
+    answers = mesh_client.in_turn(GUEST, 3)
+
+    assert answers.statuses == [200] * 3
+    assert waypoint.silent_about(answers, since)
+
+
+def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, since):
+    """Where the listener takes any namespace, each call passes the waypoint, to a pod of the other namespace."""
+    (pod,) = kube.pods("elsewhere", "app=ratings")
+
+    answers = mesh_client.in_turn(WELCOME, 3)
+
+    assert answers.statuses == [200] * 3
+    assert {line.upstream_host for line in permitted.lines_of(answers, since)} == {f"{pod['status']['podIP']}:9080"}
+
+
+def test_ztunnel_sends_the_permitted_to_the_waypoint(permitted, ztunnel):
+    """Every node's ztunnel has a waypoint for it."""
+    destinations = {node: view.waypoint_of("welcome", "elsewhere") for node, view in ztunnel.views().items()}
+
+    assert destinations
+    assert "" not in destinations.values()

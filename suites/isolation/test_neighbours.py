@@ -1,58 +1,72 @@
-"""Two Services behind one waypoint: the breaker of one does not touch the other.
+"""Two Services behind one waypoint: neither the limit nor the breaker of one touches the other.
 
-Manifest: manifests/isolation/neighbours.yaml (ratings_breaker.yaml: the policy)    Article: none
+Manifest: manifests/isolation/neighbours.yaml (ratings_limit.yaml, ratings_breaker.yaml: the policies)    Article: none
 """
 
 import pytest
 
+from harness.evidence.window import expected
 from harness.stack import enforcement, status, topology
 from harness.stack.probing import reached
-from harness.traffic import get
+from harness.traffic import get, unique
 
 pytestmark = [pytest.mark.extended("Neighbours"), pytest.mark.timeout(300)]
-RATINGS, DETAILS = get("http://ratings:9080/ratings/0"), get("http://details:9080/details/0")
+RATINGS, DETAILS = "http://ratings:9080/ratings/0", "http://details:9080/details/0"
 CLUSTER = "httproute/default/ratings/rule/0"
+QUOTA = 2  # tests/test_pairs.py holds it to the manifest
 
 
 @pytest.fixture(scope="module")
-def arms(waypoint, applied, applying, kube, mesh_client, clock, moment):
-    """Both Services before, under and after a breaker that refuses every call of ratings."""
+def arms(hour_left, waypoint, applied, applying, kube, mesh_client, limiter, clock, moment):
+    """One caller's five calls of each Service: before, under a limit and under a breaker of ratings, after."""
     status.condition(kube, "HTTPRoute/default/details", "Accepted")
     topology.routed(waypoint, "httproute/default/details/")
     topology.bind(kube, "details", "waypoint")
     try:
-        topology.passes(mesh_client, waypoint, DETAILS.url)
+        topology.passes(mesh_client, waypoint, DETAILS)
         pending = waypoint.breaker(CLUSTER)
 
         def both():
-            since = moment()
-            found = {name: mesh_client.in_turn(r, 5) for name, r in (("ratings", RATINGS), ("details", DETAILS))}
+            since, caller = moment(), unique("caller")
+            sent = {name: get(url, x_user_id=caller) for name, url in (("ratings", RATINGS), ("details", DETAILS))}
+            found = {name: mesh_client.in_turn(request, 5) for name, request in sent.items()}
             lines = {name: waypoint.lines_of(answers, since) for name, answers in found.items()}
             return {name: (answers.statuses, {line.flags for line in lines[name]}) for name, answers in found.items()}
 
         found = {"before": both()}
+        with applying("isolation/ratings_limit.yaml"):
+            enforcement.rate_limit(waypoint, CLUSTER, there=True, since=clock())
+            enforcement.limiter_answers(mesh_client, limiter, RATINGS)
+            found["limit"] = both()
+        enforcement.rate_limit(waypoint, CLUSTER, there=False, since=clock())
         with applying("isolation/ratings_breaker.yaml"):
             enforcement.breaker(waypoint, CLUSTER, pending=0, since=clock())
-            found["under"] = both()
+            found["breaker"] = both()
         enforcement.breaker(waypoint, CLUSTER, pending=pending, since=clock())
         found["after"] = both()
         return found
     finally:
         topology.unbind(kube, "details")
-        reached(mesh_client, DETAILS, status=200)
+        reached(mesh_client, get(DETAILS), status=200)
 
 
 @pytest.mark.parametrize("arm", ["before", "after"])
-def test_both_are_served_without_the_policy(arms, arm):
-    """Without the breaker both Services are served through the waypoint."""
+def test_both_are_served_without_a_policy(arms, arm):
+    """Without a policy both Services are served through the waypoint."""
     assert arms[arm] == {"ratings": ([200] * 5, {"-"}), "details": ([200] * 5, {"-"})}
+
+
+def test_limit_refuses_its_own_service(arms):
+    """Under the limit of ratings its calls beyond the quota are refused, for the limit."""
+    assert arms["limit"]["ratings"] == (expected(QUOTA, 5), {"-", "RL"})
 
 
 def test_breaker_refuses_its_own_service(arms):
     """Under the breaker of ratings every call of ratings is refused, for overflow."""
-    assert arms["under"]["ratings"] == ([503] * 5, {"UO"})
+    assert arms["breaker"]["ratings"] == ([503] * 5, {"UO"})
 
 
-def test_breaker_leaves_its_neighbour_alone(arms):
-    """Meanwhile details, behind the same Envoy, is served as ever."""
-    assert arms["under"]["details"] == ([200] * 5, {"-"})
+@pytest.mark.parametrize("policy", ["limit", "breaker"])
+def test_neighbour_is_left_alone(arms, policy):
+    """Meanwhile details, behind the same Envoy and asked by the same caller, is served as ever."""
+    assert arms[policy]["details"] == ([200] * 5, {"-"})
