@@ -12,19 +12,26 @@ from harness import progress
 from harness.errors import NotReady, Terminal
 
 T = TypeVar("T")
-_patience = 1.0
+EAGER = 8  # the second look comes after an eighth of `every`: most of what is awaited is nearly there
+_patience, _delays = 1.0, 1.0
 
 
-def be_patient(factor: float) -> None:
+def be_patient(factor: float, *, delays: float = 1.0) -> None:
     """Every bound of this process is multiplied by `factor` from now on: more for a slow machine, less where what is
-    awaited is known to come soon or never (the emulated cluster under a planted fault)."""
-    global _patience
-    _patience = factor
+    awaited is known to come soon or never (the emulated cluster under a planted fault). `delays` is what the cluster's
+    own delays are divided by (the emulated one's)."""
+    global _patience, _delays
+    _patience, _delays = factor, delays
 
 
 def patient(seconds: float) -> float:
-    """A bound or a dwell of harness/timeouts.py as it holds in this process."""
+    """A bound of harness/timeouts.py as it holds in this process."""
     return seconds * _patience
+
+
+def dwell(seconds: float) -> float:
+    """How long something must stay as it is before that says anything: the longer, the later the cluster tells."""
+    return seconds * max(1.0, _patience) / _delays
 
 
 def until(
@@ -41,7 +48,7 @@ def until(
 ) -> T:
     """Observes until `want` holds, and returns what was observed then.
 
-    `within` and `every` are seconds, the first before `patient`. `hopeless` returns why an observation cannot heal, or
+    `within` and `every` are seconds, the first before `patient`; the first looks follow each other sooner. `hopeless` returns why an observation cannot heal, or
     None. Only the exceptions in `transient` are taken for "not yet" (each is reported); any other ends the wait.
 
     Raises:
@@ -71,7 +78,7 @@ def until(
     retrying = tenacity.Retrying(
         # One observation that takes the whole bound (a starved machine) is no reason to give up: a second one follows.
         stop=tenacity.stop_all(tenacity.stop_after_delay(within), tenacity.stop_after_attempt(2)),
-        wait=tenacity.wait_fixed(every),
+        wait=tenacity.wait_exponential(multiplier=every / EAGER, max=every),
         retry=tenacity.retry_if_exception_type(_NotYet),
     )
     try:

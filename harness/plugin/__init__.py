@@ -27,8 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(importlib.import_module(FIXTURES), FIXTURES)
         config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
     if is_run(config):
-        be_patient(settings_of(config).patience)
+        settings = settings_of(config)
+        be_patient(settings.patience, delays=settings.delay_factor if settings.cluster == "emulated" else 1.0)
         config.pluginmanager.register(Comparing())
         importlib.import_module(ORACLES).register(config)
-        if settings_of(config).fault:
+        if settings.fault:
             importlib.import_module(FAULT_HOOK).register(config)

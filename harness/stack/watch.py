@@ -19,7 +19,7 @@ from harness.objects.workloads import pod_ready
 from harness.oracles import signs
 from harness.oracles.signs import Sign
 from harness.proxy import prometheus, stats
-from harness.wait import patient, pause, until
+from harness.wait import dwell, pause, until
 
 OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 # Who else writes a log worth reading: namespace, label, container, metrics port (0: none is asked).
@@ -83,7 +83,7 @@ class Watch:
         self._warming()
         second = self._pushes()  # nobody changed anything meanwhile: the tests of the area are over
         if any(second[who] > first.get(who, second[who]) for who in second):
-            pause(patient(QUIET), why="the control planes are left alone")
+            pause(dwell(QUIET), why="the control planes are left alone")
             self._add(signs.churned(first, second, self._pushes()))
         found, self._found = tuple(self._found), {}
         ledger.saw("oracles", f"{len(found)} signs: {', '.join(sorted({s.oracle for s in found})) or 'none'}")

@@ -32,6 +32,7 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.PROGRESS, "listeners", [])
     monkeypatch.setattr(progress.PROGRESS, "stages", [])
     monkeypatch.setattr(wait, "_patience", 1.0)
+    monkeypatch.setattr(wait, "_delays", 1.0)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ready
 from harness.proxy import prometheus, rlconfig
-from harness.wait import patient, until
+from harness.wait import dwell, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,18 @@ class Limiter:
         Raises:
             Unjudged: they never stood still.
         """
-        readings: list[tuple[float, Counters]] = []
-        dwell = patient(timeouts.LIMITER_SETTLED)
+        last: list[tuple[float, Counters]] = []  # when the present reading was first seen, and it
 
         def still() -> bool:
-            now = time.monotonic()
-            readings.append((now, Counters(self.counted("total_hits"), self.counted("over_limit"))))
-            recent = {counters for at, counters in readings if now - at <= dwell}
-            return now - readings[0][0] >= dwell and len(recent) == 1
+            now, counters = time.monotonic(), Counters(self.counted("total_hits"), self.counted("over_limit"))
+            if not last or last[0][1] != counters:
+                last[:] = [(now, counters)]
+                return False
+            return now - last[0][0] >= dwell(timeouts.LIMITER_SETTLED)
 
         try:
             until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)
         except NotReady as error:
             raise Unjudged(str(error)) from error
-        ledger.saw("limiter counters", f"{readings[-1][1]}")
-        return readings[-1][1]
+        ledger.saw("limiter counters", f"{last[0][1]}")
+        return last[0][1]
