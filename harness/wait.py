@@ -48,8 +48,9 @@ def until(
 ) -> T:
     """Observes until `want` holds, and returns what was observed then.
 
-    `within` and `every` are seconds, the first before `patient`; the first looks follow each other sooner. `hopeless` returns why an observation cannot heal, or
-    None. Only the exceptions in `transient` are taken for "not yet" (each is reported); any other ends the wait.
+    `within` and `every` are seconds, the first before `patient`; the first looks follow each other sooner. `hopeless`
+    returns why an observation cannot heal, or None. Only the exceptions in `transient` are taken for "not yet" (each is
+    reported); any other ends the wait.
 
     Raises:
         NotReady: `within` ran out. It says what was awaited, how long, how many tries, what was last seen.
