@@ -25,7 +25,7 @@ def reap(settings: Settings, versions: VersionSet) -> list[Reaped]:
     """Deletes every recorded cluster whose process is gone. Tells of each; raises for none."""
     found = []
     for record in state.records(settings.state):
-        if record.alive and not record.kept:
+        if record.alive:
             found.append(Reaped(record, f"in use by process {record.pid}: left alone"))
             continue
         if record.kind not in get_args(ClusterKind):

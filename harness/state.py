@@ -19,7 +19,6 @@ class Record:
     name: str
     pid: int
     made: float
-    kept: bool = False
     details: dict[str, str] = field(default_factory=dict)
 
     @property

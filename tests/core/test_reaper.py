@@ -17,9 +17,9 @@ GONE = 2**22 + 1
 
 @pytest.fixture(autouse=True)
 def tools(programs: Programs) -> Programs:
-    """kind with four clusters."""
+    """kind with three clusters."""
     programs.have("kind", "docker")
-    programs.clusters = ["left", "kept", "used", "somebodys"]
+    programs.clusters = ["left", "used", "somebodys"]
     return programs
 
 
@@ -29,14 +29,11 @@ def outcomes(settings: Settings) -> dict[str, str]:
 
 
 def test_only_what_is_left_goes(settings: Settings, tools: Programs) -> None:
-    """A killed run's cluster goes, and one that was kept; one in use stays, and so does everybody else's."""
+    """The cluster of a run that is over goes, whether killed or kept; one in use stays, and so does everybody else's."""
     state.write(settings.state, Record("kind", "left", GONE, time.time()))
-    state.write(settings.state, Record("kind", "kept", os.getppid(), time.time(), kept=True))
     state.write(settings.state, Record("kind", "used", os.getpid(), time.time()))
 
-    assert outcomes(settings) == {
-        "left": "gone", "kept": "gone", "used": f"in use by process {os.getpid()}: left alone",
-    }  # fmt: skip
+    assert outcomes(settings) == {"left": "gone", "used": f"in use by process {os.getpid()}: left alone"}
     assert tools.clusters == ["used", "somebodys"]
     assert [r.name for r in state.records(settings.state)] == ["used"]
 
