@@ -110,10 +110,10 @@ class KindCluster:
     def _nodes(self) -> list[str]:
         return run([self._kind, "get", "nodes", "--name", self.name], within=30).stdout.split()
 
-    def load_images(self, archives: Sequence[Path]) -> None:
+    def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         nodes = self._nodes()
         held = self._held(nodes)
-        work = [(archive, node) for archive in archives for node in nodes if _wants(node, nodes, archive)]
+        work = [(archive, node) for archive in archives for node in nodes if everywhere or _wants(node, nodes, archive)]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
         with ThreadPoolExecutor(max_workers=2) as pool:  # containerd unpacks: more than the cores does not help
             list(pool.map(lambda pair: self._load(*pair), missing))
@@ -177,8 +177,8 @@ class KindCluster:
 
 
 def _anothers(record: state.Record) -> bool:
-    """Whether another process that still runs made it, and has not left it to `make clean`."""
-    return record.alive and not record.kept and record.pid != os.getpid()
+    """Whether another process that still runs made it."""
+    return record.alive and record.pid != os.getpid()
 
 
 def _wants(node: str, nodes: Sequence[str], archive: Path) -> bool:

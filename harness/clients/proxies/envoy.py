@@ -106,17 +106,24 @@ class Envoy:
         return stats.parse(self._get("/stats"))
 
     def heard(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
-        """The lines, however many, that speak of any of these requests (also as forwarded by an application)."""
+        """The lines, however many, that speak of any of these requests (also as forwarded by an application).
+
+        Raises:
+            Unjudged: there are fewer than `at_least`.
+        """
         agents = {f"e2e/{id_}" for id_ in answers.ids}
-        found = until(
-            lambda: [line for line in self.access_log(since) if line.user_agent in agents],
-            lambda lines: len(lines) >= at_least,
-            what=f"a line of Gateway {self.gateway} about any of {len(answers)} requests",
-            within=timeouts.LOG_LINE,
-            every=0.15,
-            transient=(ApiUnavailable,),
-            show=lambda lines: f"{len(lines)} lines",
-        )
+        try:
+            found = until(
+                lambda: [line for line in self.access_log(since) if line.user_agent in agents],
+                lambda lines: len(lines) >= at_least,
+                what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
+                within=timeouts.LOG_LINE,
+                every=0.15,
+                transient=(ApiUnavailable,),
+                show=lambda lines: f"{len(lines)} lines",
+            )
+        except NotReady as error:
+            raise Unjudged(f"the proxy's log does not tell of the requests: {error}") from error
         ledger.saw(f"{self.gateway} access log", f"{len(found)} lines about {len(answers)} requests")
         return found
 
