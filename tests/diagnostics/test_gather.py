@@ -16,6 +16,8 @@ from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
 
+HANG = 6.0  # seconds, far over what bounded gathering takes even on a busy machine
+
 
 @pytest.fixture
 def full(api: FakeApi) -> FakeApi:
@@ -190,13 +192,13 @@ def test_long_logs_are_cut_at_their_beginning(cluster: FakeCluster, full: FakeAp
 def test_time_is_bounded(cluster: FakeCluster, full: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that hangs does not hold up the end of a run: what did not come is told."""
     monkeypatch.setattr(timeouts, "GATHER", 0.3)
-    full.hang("GET", "/pods", 1.5)
-    full.hang("GET", "/services", 1.5)
+    full.hang("GET", "/pods", HANG)
+    full.hang("GET", "/services", HANG)
     began = time.monotonic()
 
     gather(cluster, tmp_path, "x")
 
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < HANG
     assert "probes did not end within 0.3s" in failures(tmp_path)
     assert (tmp_path / "nodes.txt").exists()
     full.done.set()

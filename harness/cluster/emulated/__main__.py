@@ -20,6 +20,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from harness.cluster.emulated import open_files
 from harness.cluster.emulated.api.server import Api
 from harness.cluster.emulated.control import Control
 from harness.cluster.emulated.faults import Faults
@@ -109,6 +110,7 @@ def main() -> None:
     parser.add_argument("--delay-factor", type=float, default=30.0, help="recorded delays are divided by it")
     parser.add_argument("--detach", action="store_true", help="go on in the background once the API answers")
     arguments = parser.parse_args()
+    open_files.take()
     told = detach(arguments.dir / "emulator.log") if arguments.detach else lambda: None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     asyncio.run(serve(arguments, told))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from harness.cluster.emulated.api.errors import ApiError
 from harness.cluster.emulated.api.streams import Ended
+from harness.cluster.emulated.network.addresses import door, meant
 
 _FLAGS = frozenset({"--silent"})
 _VALUES = frozenset({"--max-time", "--output", "--user-agent", "--header", "--write-out"})
@@ -144,8 +145,8 @@ class _Pool:
             found = idle.pop()
             if found.usable:
                 return found, False
-        address = self._resolve(host)
-        made = _Connection(*await asyncio.open_connection(address, port, local_addr=(self._source, 0), limit=1 << 20))
+        address, source = self._resolve(host), (self._source, 0)
+        made = _Connection(*await asyncio.open_connection(address, door(port), local_addr=source, limit=1 << 20))
         self._all.append(made)
         return made, True
 
@@ -204,7 +205,7 @@ async def _exchange(transfer: Transfer, pool: _Pool, told: _Told, started: float
 async def _over(connection: _Connection, transfer: Transfer, told: _Told, started: float, *, fresh: bool) -> None:
     parts, facts = urlsplit(transfer.url), told.facts
     local, remote = connection.writer.get_extra_info("sockname"), connection.writer.get_extra_info("peername")
-    facts |= {"local_ip": local[0], "local_port": local[1], "remote_ip": remote[0], "remote_port": remote[1]}
+    facts |= {"local_ip": local[0], "local_port": local[1], "remote_ip": remote[0], "remote_port": meant(remote[1])}
     facts |= {"num_connects": int(fresh), "time_connect": round(time.monotonic() - started, 6)}
     headers = {"host": parts.netloc, "accept": "*/*"} | dict(transfer.headers)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -9,6 +9,7 @@ from harness.errors import BadInput
 
 _PODS, _SERVICES, _NODES = range(0, 64), range(96, 128), range(250, 251)
 _HIDDEN = 128  # added to a pod's third octet
+_PRIVILEGED, _MOVED = 1024, 60_000  # ports that an ordinary user may not listen on; where they lie instead
 
 
 class Addresses:
@@ -65,3 +66,13 @@ def hidden(ip: str) -> str:
         raise ValueError(f"{ip} is not a pod address")
     packed[2] += _HIDDEN
     return str(ipaddress.IPv4Address(bytes(packed)))
+
+
+def door(port: int) -> int:
+    """The port that is really listened on and dialled for a Service's port: those below 1024 are root's. Pure."""
+    return port + _MOVED if port < _PRIVILEGED else port
+
+
+def meant(port: int) -> int:
+    """The port that was meant by whoever came through that door. Pure."""
+    return port - _MOVED if _MOVED <= port < _MOVED + _PRIVILEGED else port

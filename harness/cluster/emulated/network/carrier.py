@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.cluster.emulated.network import flow as lines
-from harness.cluster.emulated.network.addresses import hidden
+from harness.cluster.emulated.network.addresses import hidden, meant
 from harness.cluster.emulated.network.flow import Flow
 from harness.cluster.emulated.network.model import HBONE_PORT, Workload
 from harness.cluster.emulated.network.routing import NoRoute, Route, State
@@ -51,6 +51,7 @@ class Carrier:
         """A connection to a pod's, Service's or node's address, from whoever dialled it."""
         src_ip = client.peer.rpartition(":")[0]
         ip, port = client.writer.get_extra_info("sockname")[:2]
+        port = meant(port)
         src = self.state.workloads.get(src_ip)
         if src and src.enrolled and not self.up(src):
             client.reset()  # redirected to a ztunnel that is not there
@@ -118,6 +119,9 @@ class Carrier:
         if not self.state.accepts(pod, target):
             await self._refuse(client, flow, "400 Bad Request", f"ip mismatch: {target.rpartition(':')[0]} != {pod.ip}")
             return
+        if not self.state.allows(pod, src):
+            await self._refuse(client, flow, "401 Unauthorized", lines.NOT_ALLOWED)
+            return
         try:
             server = await self._reach(pod, port, src_addr, client)
         except OSError as error:
@@ -145,15 +149,18 @@ class Carrier:
             flows.append(Flow("inbound", route.to, client.peer, src, at, route.to, service=service))
         for flow in flows:
             self.observer.opened(flow)
+        error = lines.NOT_ALLOWED if route.to.enrolled and not self.state.allows(route.to, None) else ""
         try:
-            server = await self._reach(route.to, route.port, client.peer, client)
-        except OSError as error:
-            client.reset()
-            for flow in flows:
-                flow.error = f"connection failed: {_words(error)}"
-                self.observer.closed(flow)
+            server = None if error else await self._reach(route.to, route.port, client.peer, client)
+        except OSError as failed:
+            server, error = None, f"connection failed: {_words(failed)}"
+        if server:
+            await self._join(client, server, flows)
             return
-        await self._join(client, server, flows)
+        client.reset()
+        for flow in flows:
+            flow.error = error
+            self.observer.closed(flow)
 
     async def _reach(self, pod: Workload, port: int, src_addr: str, client: Conn) -> Conn:
         """Opens the pod's app, from the caller's address; Envoy is told the address that was dialled (PROXY)."""

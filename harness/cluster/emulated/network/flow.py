@@ -12,6 +12,7 @@ from harness.cluster.emulated.network.model import Workload
 
 RESET = "io error: Connection reset by peer (os error 104)"
 TLS_EOF = "io error: tls handshake eof"
+NOT_ALLOWED = "connection closed due to policy rejection: allow policies exist, but none allowed"
 
 
 @dataclass(slots=True)

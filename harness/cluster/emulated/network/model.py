@@ -45,6 +45,21 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Allow:
+    """An AuthorizationPolicy of action ALLOW: who alone may call the pods of a namespace that bear these labels.
+
+    `principals` are SPIFFE identities without their scheme, as policies name them.
+    """
+
+    namespace: str
+    labels: Mapping[str, str]
+    principals: tuple[str, ...]
+
+    def covers(self, workload: Workload) -> bool:
+        return self.namespace == workload.namespace and self.labels.items() <= workload.labels.items()
+
+
+@dataclass(frozen=True, slots=True)
 class Waypoint:
     """Where a Service's calls are sent first: the waypoint's Service VIP, as istiod tells it (stack-facts 0.2)."""
 

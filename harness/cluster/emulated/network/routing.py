@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from harness.cluster.emulated.network.model import HBONE_PORT, ServiceEntry, Workload
+from harness.cluster.emulated.network.model import HBONE_PORT, Allow, ServiceEntry, Workload
 
 
 class NoRoute(Exception):
@@ -45,7 +45,14 @@ class State:
     workloads: dict[str, Workload] = field(default_factory=dict)  # by IP
     services: dict[str, ServiceEntry] = field(default_factory=dict)  # by VIP
     node_ports: dict[tuple[str, int], NodePort] = field(default_factory=dict)  # by (node IP, node port)
+    policies: tuple[Allow, ...] = ()
     detour: bool = False  # a fault: calls to a pod's own address take its Service's waypoint
+
+    def allows(self, to: Workload, source: Workload | None) -> bool:
+        """Whether ztunnel lets this caller, proven by HBONE (None: not proven), reach the pod."""
+        covering = [policy for policy in self.policies if policy.covers(to)]
+        caller = source.identity.removeprefix("spiffe://") if source else None
+        return not covering or any(caller in policy.principals for policy in covering)
 
     def services_of(self, workload: Workload) -> Iterator[ServiceEntry]:
         """The Services that have this pod as an endpoint, by name."""

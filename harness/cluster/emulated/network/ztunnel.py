@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 from harness.cluster.emulated.network import flow as lines
 from harness.cluster.emulated.network import ztunnel_pages as pages
+from harness.cluster.emulated.network.addresses import door
 from harness.cluster.emulated.network.carrier import Carrier
 from harness.cluster.emulated.network.flow import Flow
-from harness.cluster.emulated.network.model import HBONE_PORT, Json, ServiceEntry, Workload
+from harness.cluster.emulated.network.model import HBONE_PORT, Allow, Json, ServiceEntry, Workload
 from harness.cluster.emulated.network.routing import State, node_port_table
 from harness.cluster.emulated.network.splice import Conn
 from harness.errors import SetupFailed
@@ -85,6 +86,10 @@ class Ztunnel:
             self._state.services = {s.vip: s for s in entries}
             self._state.node_ports = node_port_table(entries, self._node_ips)
             await self._follow()
+
+    def set_policies(self, policies: Iterable[Allow]) -> None:
+        """All policies that there are. They meet connections from now on; those that are open stay."""
+        self._state.policies = tuple(policies)
 
     async def start(self, node: str) -> None:
         """ztunnel's pod on this node begins: captures that node's enrolled pods (15008 of each)."""
@@ -172,7 +177,7 @@ class Ztunnel:
             self._listeners.pop(address).close()
         for ip, port in sorted(wanted - self._listeners.keys()):
             try:
-                server = await asyncio.start_server(self._accepted, ip, port, backlog=_BACKLOG)
+                server = await asyncio.start_server(self._accepted, ip, door(port), backlog=_BACKLOG)
             except OSError as error:
                 raise SetupFailed(f"the emulated network cannot listen on {ip}:{port}: {error}") from error
             self._listeners[ip, port] = server

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.cluster.emulated.network import windows
-from harness.cluster.emulated.network.addresses import Addresses, hidden
+from harness.cluster.emulated.network.addresses import Addresses, door, hidden, meant
 from harness.cluster.emulated.network.model import ServiceEntry, Waypoint, Workload
 from harness.cluster.emulated.network.routing import NoRoute, State
 from harness.errors import BadInput
@@ -91,3 +91,10 @@ def test_octet_out_of_range_is_refused(octet: int) -> None:
 def test_only_pods_have_a_twin() -> None:
     with pytest.raises(ValueError, match="not a pod"):
         hidden("127.9.250.2")
+
+
+@pytest.mark.parametrize(("port", "lies_at"), [(80, 60080), (443, 60443), (1023, 61023), (1024, 1024), (9080, 9080)])
+def test_no_port_is_roots(port: int, lies_at: int) -> None:
+    """An ordinary user can listen on every Service's port: those below 1024 lie elsewhere, and are known again."""
+    assert (door(port), meant(lies_at)) == (lies_at, port)
+    assert lies_at >= 1024
