@@ -29,7 +29,7 @@ def outcomes(settings: Settings) -> dict[str, str]:
 
 
 def test_only_what_is_left_goes(settings: Settings, tools: Programs) -> None:
-    """The cluster of a run that is over goes, whether killed or kept; one in use stays, and so does everybody else's."""
+    """The cluster of a run that is over goes, killed or kept; one in use stays, and so does everybody else's."""
     state.write(settings.state, Record("kind", "left", GONE, time.time()))
     state.write(settings.state, Record("kind", "used", os.getpid(), time.time()))
 

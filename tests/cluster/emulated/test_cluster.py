@@ -233,6 +233,15 @@ def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_a
     assert (ended.code, "not emulated" in ended.stderr) == (126, True)
 
 
+def test_nothing_listens_where_only_root_may(emulated: EmulatedCluster) -> None:
+    """An ordinary user can run it: the port 80 of a Service lies elsewhere."""
+    process = psutil.Process(emulated._call("GET", "/emulated/state")["pid"])
+    ports = {c.laddr.port for one in (process, *process.children(True)) for c in one.net_connections() if not c.raddr}
+
+    assert 60080 in ports
+    assert [port for port in sorted(ports) if port < 1024] == []
+
+
 def test_second_cluster_stands_beside_the_first_and_leaves_nothing(state: Path, emulated: EmulatedCluster) -> None:
     other = EmulatedCluster(settings(state, "emulated-other"), versions.load().pick())
     other.create()
