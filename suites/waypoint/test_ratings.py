@@ -93,8 +93,8 @@ def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, since):
     """A page asked for at the ingress calls ratings through the waypoint: reviews forwards the caller's name."""
     answers = ingress.in_turn(get("/productpage"), 12)  # one in three pages is of reviews v1, which calls nobody
 
-    lines = waypoint.heard(answers, since)
     assert answers.statuses == [200] * 12
+    lines = waypoint.heard(answers, since)
     assert {(line.status, line.authority) for line in lines} == {(200, "ratings:9080")}
 
 
