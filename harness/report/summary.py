@@ -23,10 +23,10 @@ def plain(run: Run) -> str:
     widths = _widths([COLUMNS, *(row for found in rows.values() for row in found)])
     for area, found in rows.items():
         lines += ["", area, _aligned(COLUMNS, widths), _aligned(tuple("-" * w for w in widths), widths)]
-        for row, verdict in zip(found, run.areas[area], strict=True):
+        for row, reason in zip(found, _reasons(run.areas[area]), strict=True):
             lines.append(_aligned(row, widths))
-            if verdict.reason and verdict.outcome not in ("held", "skipped"):
-                lines.append(f"    {_first_line(verdict.reason)}")
+            if reason:
+                lines.append(f"    {reason}")
     return "\n".join([*lines, *_after(run)]) + "\n"
 
 
@@ -41,11 +41,11 @@ def show(run: Run, console: Console) -> None:
         table.add_column("outcome", no_wrap=True)
         table.add_column("witnesses")
         table.add_column("seconds", justify="right", no_wrap=True)
-        for verdict in verdicts:
+        for verdict, reason in zip(verdicts, _reasons(verdicts), strict=True):
             claim, outcome, seen, seconds = _row(verdict)
             told = Text(claim)
-            if verdict.reason and verdict.outcome not in ("held", "skipped"):
-                told.append(f"\n{_first_line(verdict.reason)}", style="dim")
+            if reason:
+                told.append(f"\n{reason}", style="dim")
             table.add_row(told, Text(outcome, style=COLOURS.get(outcome, "")), Text(seen), seconds)
         console.print(table)
     for line in _after(run):
@@ -57,10 +57,10 @@ def markdown(run: Run) -> str:
     lines = [f"### {run.headline}", "", " · ".join(f"{n} {v}" for n, v in run.versions.items()), ""]
     for area, verdicts in run.areas.items():
         lines += [f"#### {area}", "", f"| {' | '.join(COLUMNS)} |", "|---|---|---|---:|"]
-        for verdict in verdicts:
+        for verdict, reason in zip(verdicts, _reasons(verdicts), strict=True):
             claim, outcome, seen, seconds = (_cell(text) for text in _row(verdict))
-            if verdict.reason and verdict.outcome not in ("held", "skipped"):
-                claim += f"<br>{_cell(_first_line(verdict.reason))}"
+            if reason:
+                claim += f"<br>{_cell(reason)}"
             lines.append(f"| {claim} | {outcome} | {seen} | {seconds} |")
         lines.append("")
     return "\n".join([*lines, "```", *(line for line in _after(run) if line), "```"]) + "\n"
@@ -111,6 +111,15 @@ def _row(verdict: Verdict) -> tuple[str, str, str, str]:
     return verdict.claim, verdict.outcome, ", ".join(verdict.witnesses) or "-", f"{verdict.seconds:.1f}"
 
 
+def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
+    """What stands below each claim: why it does not hold; a failed fixture's error is said once, not for each test."""
+    said = [
+        v.reason.strip().partition("\n")[0] if v.reason and v.outcome not in ("held", "skipped") else ""
+        for v in verdicts
+    ]
+    return ["as above" if one and one == before else one for before, one in zip(["", *said], said, strict=False)]
+
+
 def _widths(rows: Iterable[Sequence[str]]) -> list[int]:
     return [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
 
@@ -123,7 +132,3 @@ def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
-
-
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0]

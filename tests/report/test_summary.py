@@ -88,3 +88,16 @@ def test_tables_of_tests_are_shown():
         "  istiod away     -",
     ]
     assert json.loads(summary.machine(run))["tables"] == {"outage windows": rows}
+
+
+def test_one_error_of_many_tests_is_said_once():
+    """A fixture that fails takes all its tests along; another area says it anew."""
+    places = (("a", "ingress"), ("b", "ingress"), ("c", "waypoint"))
+    failed = [Verdict(id_, area, id_, "error", reason="SetupFailed: no ready pod") for id_, area in places]
+    run = replace(RUN, verdicts=failed)
+
+    lines = [line.strip() for line in summary.plain(run).splitlines()]
+
+    assert lines.count("SetupFailed: no ready pod") == 2
+    assert lines.count("as above") == 1
+    assert summary.markdown(run).count("<br>as above") == 1
