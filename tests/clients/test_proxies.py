@@ -121,7 +121,7 @@ def test_missing_line_is_unjudged(envoy: Envoy, api: FakeApi, clock: Clock) -> N
     """A request without a line was refused, lost or never sent: nobody knows."""
     api.logs[LOG] = line("a")
 
-    with pytest.raises(Unjudged, match=r"does not tell of all requests: .*2 requests .*lines of 1 of them"):
+    with pytest.raises(Unjudged, match=r"does not tell of all requests: .*2 requests .*last seen: lines of 1"):
         envoy.lines_of(answers("a", "b"), SINCE)
 
     assert clock.slept <= timeouts.LOG_LINE + 1

@@ -6,10 +6,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from harness import ledger, timeouts
+from harness import ledger
 from harness.clients.admin import Admin
-from harness.errors import NotReady, SetupFailed, Unjudged
-from harness.kube import ApiUnavailable, Kube
+from harness.clients.proxies.logged import logged
+from harness.errors import SetupFailed, Unjudged
+from harness.kube import Kube
 from harness.logs import access, envoy
 from harness.logs.access import AccessLine
 from harness.objects.manifests import Document
@@ -17,7 +18,6 @@ from harness.objects.workloads import pod_ready
 from harness.proxy import clusters, stats
 from harness.proxy.config_dump import error_states, thresholds
 from harness.traffic import Answers
-from harness.wait import until
 
 Json = dict[str, Any]
 
@@ -73,18 +73,12 @@ class Envoy:
                     found.setdefault(str(line.user_agent), []).append(line)
             return found
 
-        try:
-            found = until(
-                look,
-                lambda lines: wanted <= set(lines),
-                what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
-                within=timeouts.LOG_LINE,
-                every=0.15,
-                transient=(ApiUnavailable,),
-                show=lambda lines: f"lines of {len(lines)} of them",
-            )
-        except NotReady as error:
-            raise Unjudged(f"the proxy's log does not tell of all requests: {error}") from error
+        found = logged(
+            look,
+            lambda lines: wanted <= set(lines),
+            what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
+            silence="the proxy's log does not tell of all requests",
+        )
         double = [agent for agent, lines in found.items() if len(lines) > 1]
         if double:
             raise Unjudged(f"{len(double)} requests have more than one access line, first {double[0]}")
@@ -112,18 +106,12 @@ class Envoy:
             Unjudged: there are fewer than `at_least`.
         """
         agents = {f"e2e/{id_}" for id_ in answers.ids}
-        try:
-            found = until(
-                lambda: [line for line in self.access_log(since) if line.user_agent in agents],
-                lambda lines: len(lines) >= at_least,
-                what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
-                within=timeouts.LOG_LINE,
-                every=0.15,
-                transient=(ApiUnavailable,),
-                show=lambda lines: f"{len(lines)} lines",
-            )
-        except NotReady as error:
-            raise Unjudged(f"the proxy's log does not tell of the requests: {error}") from error
+        found = logged(
+            lambda: [line for line in self.access_log(since) if line.user_agent in agents],
+            lambda lines: len(lines) >= at_least,
+            what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
+            silence="the proxy's log does not tell of the requests",
+        )
         ledger.saw(f"{self.gateway} access log", f"{len(found)} lines about {len(answers)} requests")
         return found
 

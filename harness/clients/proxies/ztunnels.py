@@ -6,19 +6,19 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from harness import ledger, timeouts
+from harness import ledger
 from harness.clients.admin import Admin
-from harness.errors import NotReady, Unjudged
+from harness.clients.proxies.logged import logged
+from harness.errors import Unjudged
 from harness.evidence import port_15008
 from harness.evidence.joins import legs, mirrors
-from harness.kube import ApiUnavailable, Kube
+from harness.kube import Kube
 from harness.logs import ztunnel
 from harness.logs.access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ready
 from harness.proxy.mesh_view import MeshView, view
-from harness.wait import until
 
 
 class Ztunnels:
@@ -48,18 +48,7 @@ class Ztunnels:
 
     def _one(self, look: Callable[[], Sequence[ZtunnelLine]], what: str) -> ZtunnelLine:
         """The one line that `look` finds, awaited until its connection closes."""
-        try:
-            found = until(
-                look,
-                bool,
-                what=f"ztunnel's line of {what}",
-                within=timeouts.LOG_LINE,
-                every=0.15,
-                transient=(ApiUnavailable,),
-                show=lambda lines: f"{len(lines)} such lines",
-            )
-        except NotReady as error:
-            raise Unjudged(f"ztunnel says nothing of it: {error}") from error
+        found = logged(look, bool, what=f"ztunnel's line of {what}", silence="ztunnel says nothing of it")
         if len(found) > 1:
             raise Unjudged(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
         ledger.saw("ztunnel log", found[0].raw)
