@@ -10,12 +10,19 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """One assert statement: its file as test ids name it, its lines (first to last), its condition as text."""
+    """One assert statement: its file as test ids name it, its lines (first to last), its condition as text, and the
+    function of the file that it is in."""
 
     file: str
     first: int
     last: int
     text: str
+    function: str = ""
+
+    @property
+    def test(self) -> str:
+        """Of a test, its id without a case."""
+        return f"{self.file}::{self.function}"
 
 
 def find(root: Path, folders: Iterable[str]) -> list[Assertion]:
@@ -23,11 +30,13 @@ def find(root: Path, folders: Iterable[str]) -> list[Assertion]:
     found = []
     for path in [path for folder in folders for path in sorted((root / folder).rglob("test_*.py"))]:
         source = path.read_text()
-        nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
-        for node in sorted(nodes, key=lambda one: one.lineno):
-            text = " ".join((ast.get_source_segment(source, node.test) or "").split())
-            name = path.relative_to(root).as_posix()
-            found.append(Assertion(name, node.lineno, node.end_lineno or node.lineno, text))
+        name = path.relative_to(root).as_posix()
+        for top in ast.parse(source).body:
+            nodes = [node for node in ast.walk(top) if isinstance(node, ast.Assert)]
+            for node in sorted(nodes, key=lambda one: one.lineno):
+                text = " ".join((ast.get_source_segment(source, node.test) or "").split())
+                within = top.name if isinstance(top, ast.FunctionDef) else ""
+                found.append(Assertion(name, node.lineno, node.end_lineno or node.lineno, text, within))
     return found
 
 

@@ -110,7 +110,9 @@ class Fault(_Strict):
     """One planted fault.
 
     `after` is the fixture after whose set-up it is planted (and before whose teardown it is undone); or "test": right
-    before each listed test's own code; or a manifest ("area/stem.yaml"): once that was applied.
+    before each listed test's own code; or a manifest ("area/stem.yaml"): once that was applied; or a call of a function
+    of the harness ("harness.stack.enforcement.breaker", "...breaker#2"): once that has ended.
+    `until` is a call before which it is undone already.
     `settle` is how many seconds a real cluster takes to have it everywhere.
     `says` must be in what at least one of the tests says: caught, and for that reason.
     """
@@ -122,6 +124,7 @@ class Fault(_Strict):
     says: str = Field(min_length=1)
     on: tuple[Where, ...] = ("emulated",)
     after: str = "stack"
+    until: str = ""
     settle: float = Field(3.0, ge=0, le=60)
     plant: tuple[Step, ...] = Field(min_length=1)
 

@@ -86,7 +86,7 @@ class Result:
     """The whole catalogue's, or a part's.
 
     `unnamed` are tests that no fault names, `unreached` assertions that no fault made fail (of a whole catalogue), both
-    of the areas that the catalogue is about; `beyond` are the other areas.
+    of the areas that the catalogue is about, and of tests that the cluster can judge; `beyond` are the other areas.
     """
 
     found: tuple[Finding, ...]

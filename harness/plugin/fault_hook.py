@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput, HarnessError
-from harness.faults import catalogue
+from harness.faults import catalogue, moments
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter
 from harness.plugin.options import Refused, settings_of
@@ -71,12 +71,17 @@ class FaultHook:
         (self._config.stash[RUN].folder.path / FILE).write_text(json.dumps(told, indent=1))
 
     def _arm(self, request: pytest.FixtureRequest, at_end: Callable[[Callable[[], None]], None]) -> None:
-        """Everything that planting needs stands with the stack; a fault planted after a manifest stays to the end."""
+        """All that planting needs stands with the stack; planted after a manifest or a call, it stays to the end."""
         cluster, kube, manifests = (request.getfixturevalue(name) for name in ("cluster", "kube", "manifests"))
         self._planter = Planter(self._fault, settings_of(self._config), cluster, kube, manifests)
         if self._fault.after.endswith(".yaml"):
             at_end(self._undo)
             manifests.told.append(lambda name: self._plant() if name == self._fault.after else None)
+        elif moments.is_call(self._fault.after):
+            at_end(self._undo)
+            at_end(moments.at_call(self._fault.after, after=self._plant))
+        if self._fault.until:
+            at_end(moments.at_call(self._fault.until, before=self._undo))
 
     def _plant(self) -> None:
         try:

@@ -9,7 +9,7 @@ from harness.stack import topology
 from harness.stack.probing import reached
 from harness.traffic import get
 
-pytestmark = [pytest.mark.extended("Waypoint deleted"), pytest.mark.needs("waypoint kinds")]
+pytestmark = pytest.mark.extended("Waypoint deleted")
 REQUEST = get("http://ratings-orphan:9080/ratings/0")
 
 

@@ -9,7 +9,7 @@ from harness.stack import topology
 from harness.stack.probing import reached
 from harness.traffic import get
 
-pytestmark = [pytest.mark.extended("Namespace-wide waypoint"), pytest.mark.needs("waypoint kinds")]
+pytestmark = pytest.mark.extended("Namespace-wide waypoint")
 DETAILS = get("http://details:9080/details/0")
 
 

@@ -259,7 +259,12 @@ def test_nodes_are_not_ours(settings: Settings, asked: dict[str, Any], tools: Pr
 
     assert tools.calls() == []
     assert "context fake" in (tmp_path / "existing.txt").read_text()
-    assert set(cluster.cannot_judge) == {"nodes"}
+    assert set(cluster.cannot_judge) == {"nodes", "upgrade"}
+
+
+def test_releases_of_ours_are_ours_to_upgrade(settings: Settings, asked: dict[str, Any]) -> None:
+    """What somebody else installed is not."""
+    assert set(existing(settings, asked, install=True).cannot_judge) == {"nodes"}
 
 
 def test_choice_is_the_settings(settings: Settings, asked: dict[str, Any]) -> None:

@@ -344,6 +344,16 @@ def test_images_go_to_the_nodes_that_run_them(settings: Settings, tools: Program
     }  # fmt: skip
 
 
+def test_images_go_everywhere_when_asked(settings: Settings, tools: Programs, tmp_path: Path) -> None:
+    """The control plane takes them as well: something of theirs is about to be put there."""
+    tools.nodes = ["foo-control-plane", "foo-worker"]
+    tools.answer("docker", "exec", "ls", code=2)
+
+    kind(settings).load_images(archives(tmp_path, "envoy.tar"), everywhere=True)
+
+    assert {c.after("--nodes") for c in tools.calls("kind", "load")} == {"foo-control-plane", "foo-worker"}
+
+
 def test_single_node_takes_every_image(settings: Settings, tools: Programs, tmp_path: Path) -> None:
     """A control plane alone runs everything."""
     tools.nodes = ["foo-control-plane"]

@@ -26,9 +26,10 @@ def test_assertions_are_found_with_their_lines(tmp_path: Path) -> None:
     found = asserts.find(tmp_path, ["suites/a"])
 
     assert found == [
-        Assertion("suites/a/test_a.py", 3, 3, "x.ok"),
-        Assertion("suites/a/test_a.py", 5, 8, "y == 1"),
+        Assertion("suites/a/test_a.py", 3, 3, "x.ok", "test_a"),
+        Assertion("suites/a/test_a.py", 5, 8, "y == 1", "test_a"),
     ]
+    assert found[0].test == "suites/a/test_a.py::test_a"
 
 
 def test_struck_on_any_of_its_lines_is_reached() -> None:

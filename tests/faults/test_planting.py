@@ -1,8 +1,11 @@
 """What a step does to a cluster, and that all of it is taken back."""
 
+import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness import versions
 from harness.errors import BadInput, NotReady
@@ -189,6 +192,37 @@ def test_document_that_is_not_there_is_told() -> None:
     with pytest.raises(BadInput, match=r"manifests/a\.yaml holds no Node/b"):
         altered([named("Node/a")], step)
     assert altered([named("Node/a"), named("Node/b")], step) == [named("Node/a")]
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
+KEYS = st.sampled_from("abc")
+# As live objects are: nothing in them is null, which a merge patch could not say.
+VALUES = st.recursive(
+    SCALARS.filter(lambda one: one is not None),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(KEYS, VALUES, max_size=3)
+PATCHES = st.recursive(SCALARS, lambda inner: st.lists(SCALARS, max_size=2) | st.dictionaries(KEYS, inner, max_size=3))
+
+
+@given(value=OBJECTS, patch=st.dictionaries(KEYS, PATCHES, max_size=3))
+def test_inverse_takes_what_is_patched_back(value: dict[str, Any], patch: dict[str, Any]) -> None:
+    """Whatever the object and the patch."""
+    back = merged(merged(value, patch), inverse(value, patch))
+
+    assert back == value
+
+
+@given(value=OBJECTS, patch=st.dictionaries(KEYS, PATCHES, max_size=3))
+def test_patch_twice_is_once(value: dict[str, Any], patch: dict[str, Any]) -> None:
+    """RFC 7386 patches are idempotent; and what was patched is left as it was."""
+    before = copy.deepcopy(value)
+
+    once = merged(value, patch)
+
+    assert merged(once, patch) == once
+    assert value == before
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import yaml
 
 from harness.faults.catalogue import Fault
 from harness.plugin import fault_hook
+from harness.stack import probing
 from tests.plugin.conftest import Mini
 
 STACK = """
@@ -86,9 +87,9 @@ def run(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(fault_hook, "Planter", Planter)
     monkeypatch.setattr(Planter, "fails", "")
     (mini.root / "suites" / "conftest.py").open("a").write(STACK)
-    mini.write(a__one=TESTS)
 
-    def go(**fault: Any) -> tuple[list[str], dict[str, Any]]:
+    def go(tests: str = TESTS, **fault: Any) -> tuple[list[str], dict[str, Any]]:
+        mini.write(a__one=tests)
         file = mini.root / "one.yaml"
         file.write_text(yaml.safe_dump(LEAST | fault))
         monkeypatch.setenv("E2E_FAULT", str(file))
@@ -132,6 +133,36 @@ def test_planted_once_a_manifest_is_applied(run: Any) -> None:
 
     assert order[2:4] == ["a/b.yaml applied", "planted"]
     assert order[-4:-1] == ["proxy down", "undone", "stack down"]
+
+
+@pytest.mark.parametrize(
+    ("when", "around"),
+    [
+        ({"after": "harness.stack.probing.reached"}, ["reached", "planted", "reached"]),
+        ({"after": "harness.stack.probing.reached#2"}, ["reached", "reached", "planted"]),
+        ({"until": "harness.stack.probing.reached#2"}, ["reached", "undone", "reached"]),
+    ],
+)
+def test_planted_around_calls_of_the_harness(
+    run: Any, monkeypatch: pytest.MonkeyPatch, when: dict[str, str], around: list[str]
+) -> None:
+    """After a call, or until one: within a fixture that makes a whole experiment. At the end it is undone anyway."""
+    original = probing.reached
+
+    def reached() -> None:
+        with open("order.txt", "a") as file:  # noqa: PTH123  # where the small suite writes, too
+            file.write("reached\n")
+
+    monkeypatch.setattr(probing, "reached", reached)
+    calls = "from harness.stack import probing\ndef test_calls(proxy):\n    probing.reached()\n    probing.reached()\n"
+
+    order, told = run(tests=calls, **when)
+
+    first = order.index("reached")
+    assert order[first : first + 3] == around
+    assert order[-3:-1] == ["undone", "stack down"]
+    assert (told["planted"], told["trouble"]) == (1, "")
+    assert probing.reached is reached is not original
 
 
 def test_struck_lines_are_told(run: Any) -> None:

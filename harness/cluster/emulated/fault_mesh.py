@@ -19,9 +19,13 @@ class MeshFaults(Base):
         """ztunnel's lines name this SPIFFE identity for the workload."""
         self.world.ztunnel.faults.identities[workload] = identity
 
-    async def fault_waypoint_not_bound(self, service: str = "*") -> None:
+    async def fault_waypoint_not_bound(self, service: str = "*", reason: str = "WaypointIsNotReady") -> None:
         """istiod does not bind the Service to its waypoint, and says so."""
-        self.world.istiod.unbound.add(service)
+        self.world.istiod.unbound[service] = reason
+
+    async def fault_refused_waypoint_told(self, service: str) -> None:
+        """ztunnel is told of the waypoint that istiod refuses the Service."""
+        self.world.istiod.heedless.add(service)
 
     async def fault_bound_elsewhere(self, waypoint: str) -> None:
         """istiod says of every bound Service that it is bound to this waypoint ("namespace/name")."""
@@ -60,8 +64,8 @@ class MeshFaults(Base):
         self.world.ztunnel.faults.not_hbone.add(workload)
 
     async def fault_ztunnel_not_ready(self, node: str = "") -> None:
-        """ztunnel of the node (empty: the worker) is not ready."""
-        self.world.ztunnel.faults.not_ready.add(node or list(self.world.hosts)[-1])
+        """ztunnel of the node whose name ends so (empty: the worker) is not ready."""
+        self.world.ztunnel.faults.not_ready.add([name for name in self.world.hosts if name.endswith(node)][-1])
 
     async def fault_ztunnel_gone(self) -> None:
         """There is no ztunnel: its DaemonSet is deleted."""

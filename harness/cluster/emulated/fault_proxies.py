@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import json
 import re
 from typing import Any
@@ -12,6 +14,7 @@ from aiohttp import web
 from harness.cluster.emulated.fault_base import Base, later
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.pages import Pages
+from harness.cluster.emulated.programs import Bookinfo
 
 _ID = re.compile(r'"x-request-id":"([^"]*)"')
 _AGENT = re.compile(r'"user-agent":"([^"]*)"')
@@ -38,15 +41,17 @@ class ProxyFaults(Base):
         self._envoy(gateway).process.lose_line = lambda line: line.startswith("{") and containing in line
 
     async def fault_access_lines_say(
-        self, field: str, value: Any, gateway: str = "*", status: int | None = None
+        self, field: str, value: Any, gateway: str = "*", status: int | None = None, old: str = ""
     ) -> None:
-        """This field of access-log lines (of answers with this status) has this value. "*": every Gateway's."""
+        """This field of access-log lines (of answers with this status) has this value, or where `old` is given, what
+        that pattern finds in it is written so. "*": every Gateway's."""
 
         def rewrite(line: str) -> str:
             entry = json.loads(line) if line.startswith("{") else {}
             if not entry or status not in (None, entry["response_code"]):
                 return line
-            return json.dumps(entry | {field: value}, separators=(",", ":"))
+            said = re.sub(old, value, entry[field] or "") if old else value
+            return json.dumps(entry | {field: said}, separators=(",", ":"))
 
         for (_, name), envoy in self.world.around.envoys.items():
             if gateway in ("*", name):
@@ -84,26 +89,50 @@ class ProxyFaults(Base):
 
     # -- pods ---------------------------------------------------------------------------------------------------
 
-    async def fault_backend_answers(self, workload: str = "ratings-v1", status: int = 503, seconds: float = 0) -> None:
-        """The app behind the workload answers everything with this status, after so long: not Envoy's refusal."""
+    async def fault_backend_answers(
+        self,
+        workload: str = "ratings-v1",
+        status: int = 503,
+        seconds: float = 0,
+        headers: dict[str, str] | None = None,
+        every: int = 1,
+    ) -> None:
+        """The app behind the workload answers everything with this status and these headers, after so long: not Envoy's
+        refusal. `every` 2: every other request, the first one with 200."""
+        asked = itertools.count(1)
 
         async def refuse(_: web.Request) -> web.Response:
             await asyncio.sleep(float(seconds))
-            return web.Response(status=int(status), text="the app itself answers so\n")
+            said = 200 if next(asked) % int(every) else int(status)
+            return web.Response(status=said, headers=headers, text="the app itself answers so\n")
 
+        if "backend_answers" in self.on:
+            raise ValueError("an app answers so already")
         for uid, one in list(self.world.around.apps.items()):
             if one.name.startswith(f"{workload}-"):
                 run = self.world.kubelet.runs[uid]
                 await one.app.stop()
                 stub = Pages(hidden(run.ip), {9080: refuse})
                 await stub.start()
-                self._undo += [one.app.start, stub.stop]
+                self._undo.append(functools.partial(self._back, uid, one, stub))
+
+    async def _back(self, uid: str, one: Bookinfo, stub: Pages) -> None:
+        """The app serves again, if its pod is still there."""
+        await stub.stop()
+        if self.world.around.apps.get(uid) is one:
+            await one.app.start()
 
     async def fault_slow_answers_take(self, seconds: float) -> None:
         """v-delayed answers after this long instead of 7 s (or as quickly as ever: 0)."""
         for one in self.world.around.apps.values():
             self._undo.append(later(setattr, one.app, "slow_seconds", one.app.slow_seconds))
             one.app.slow_seconds = float(seconds)
+
+    async def fault_logs_forgotten(self, workload: str) -> None:
+        """What the workload's pods have written so far is gone."""
+        for run in self.world.kubelet.runs.values():
+            for log in run.logs.values() if run.name.startswith(f"{workload}-") else ():
+                log.lines.clear()
 
     async def fault_image_missing(self, workload: str) -> None:
         """The workload's pods begin anew and cannot pull their image."""

@@ -46,18 +46,19 @@ class Faults(MeshFaults, ProxyFaults):
         """Puts everything right again."""
         world = self.world
         self.on.clear()
-        for undo in reversed(self._undo):
-            await undo()
-        self._undo.clear()
+        await self._cancel()
+        while self._undo:
+            await self._undo.pop()()  # taken out first: one that fails must not fail every later call
         world.envoy_gateway.switches = Switches()
         world.istiod.unbound.clear()
+        world.istiod.heedless.clear()
         world.istiod.elsewhere = ""
         world.dataplane.bend = Bend()
         world.ztunnel.faults = ztunnel.Faults()
         world.unpullable.clear()
         world.rejections = 0
         world.ztunnel.detour(False)
-        for one in world.around.limiters.values():
+        for one in list(world.around.limiters.values()):
             await one.fail(False)
             if one.limiter:
                 one.limiter.faults = limiter.Faults()
@@ -125,7 +126,7 @@ class Faults(MeshFaults, ProxyFaults):
 
     async def fault_limiter_down(self) -> None:
         """The limiter does not answer, and its pod is Ready: Envoy lets everything pass."""
-        for one in self.world.around.limiters.values():
+        for one in list(self.world.around.limiters.values()):
             await one.fail(True)
 
     async def fault_window_rolls_over(self, after: float = 0.0, hits: int | None = None) -> None:
@@ -142,4 +143,4 @@ class Faults(MeshFaults, ProxyFaults):
 
     async def fault_counts_forgotten(self) -> None:
         """Redis is emptied."""
-        await self.world.forget_counts()
+        await self.world.marked.forget_counts()

@@ -135,6 +135,16 @@ class Kubelet:
             raise bad(f'previous terminated container "{container}" in pod "{name}" not found')
         return log.previous or () if previous else log.lines
 
+    def moving(self) -> list[str]:
+        """The pods ("namespace/name") that do not run as the store has them yet: beginning, ending, or not ready."""
+        pods_ = self.store.all("pods")
+        uids = {pod["metadata"]["uid"] for pod in pods_ if pods.ready(pod)}
+        found = {f"{one.namespace}/{one.name}" for uid, one in self.runs.items() if one.ending or uid not in uids}
+        for pod in pods_:
+            if pod["metadata"]["uid"] not in self.runs:
+                found.add(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
+        return sorted(found)
+
     async def close(self) -> None:
         """Ends everything."""
         for run in list(self.runs.values()):

@@ -37,6 +37,7 @@ class Telling:
         return told
 
     async def _ztunnel(self) -> None:
+        self._around.ztunnel.set_policies(self._dataplane.policies())
         told = (self._dataplane.workloads(), self._dataplane.services())
         if told == self._told:
             return
@@ -57,12 +58,7 @@ class Telling:
         managed = self._envoy_gateway.managed()
         known = {workload.ip for workload in self._told[0]} if self._told else set()
         for where, envoy in list(self._around.envoys.items()):
-            if where not in managed:
-                continue
-            if envoy.process.pod_ip not in known:
-                raise _TooEarly(f"ztunnel has not been told of {envoy.process.pod_ip} yet")
-            await envoy.process.apply(self._dataplane.xds(managed[where]))
-
-
-class _TooEarly(Exception):
-    """A proxy that started since ztunnel was told of the pods: told first, it would take port 15008 from it."""
+            # One that began since ztunnel was told of the pods has its turn in the next round, which it has asked for:
+            # told before ztunnel, it would take port 15008 from it.
+            if where in managed and envoy.process.pod_ip in known:
+                await envoy.process.apply(self._dataplane.xds(managed[where]))

@@ -13,9 +13,8 @@ from harness.cluster.emulated import install
 from harness.cluster.emulated.api.admission import Admission
 from harness.cluster.emulated.api.errors import ApiError, bad
 from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Kind, Object
-from harness.cluster.emulated.api.store import Snapshot, Store
+from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.api.streams import Ended, Line
-from harness.cluster.emulated.controllers import pods
 from harness.cluster.emulated.controllers.conditions import at
 from harness.cluster.emulated.controllers.enrolment import Enrolment
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
@@ -25,16 +24,16 @@ from harness.cluster.emulated.controllers.workloads import Workloads
 from harness.cluster.emulated.dataplane import DataPlane, seconds
 from harness.cluster.emulated.furnish import furnish
 from harness.cluster.emulated.kubelet import Kubelet
+from harness.cluster.emulated.marked import Marked
 from harness.cluster.emulated.mesh_client import curl
 from harness.cluster.emulated.network import translate
 from harness.cluster.emulated.network.addresses import Addresses, hidden
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT
 from harness.cluster.emulated.network.ztunnel import Ztunnel
-from harness.cluster.emulated.programs import Redis, Surroundings, role
+from harness.cluster.emulated.programs import Surroundings, role
 from harness.cluster.emulated.telling import Telling
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug
-_RESET = 10.0  # seconds until what was taken away runs again
 _RETRY = 0.5  # seconds until the network is told again what it could not take
 _TRANSLATED = {"Gateway", "HTTPRoute", "BackendTrafficPolicy", "ClientTrafficPolicy", "EnvoyProxy"}
 _log = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ class World:
             self.kubelet,
         )
         self._eg_version = role_version(self.images["gateway"])
-        self.snapshot: Snapshot | None = None
+        self.marked = Marked(self.store, self.kubelet, self.wake, self.settled)
         furnish(self.store, self.hosts, kubernetes)
 
     # -- the loop -----------------------------------------------------------------------------------------------
@@ -210,32 +209,6 @@ class World:
             kind = self.store.named(obj["kind"], obj["apiVersion"].rpartition("/")[0])
             if self.store.find(kind.storage, obj["metadata"]["namespace"], obj["metadata"]["name"]):
                 self.store.delete(kind, obj["metadata"]["namespace"], obj["metadata"]["name"])
-
-    async def reset(self) -> None:
-        """Back to the marked state: objects, programs, logs and counted requests. Pods that stayed are left running.
-
-        Raises:
-            ValueError: no state was marked.
-        """
-        if self.snapshot is None:
-            raise ValueError("no state was marked")
-        self.store.restore(self.snapshot)
-        self.wake()
-        await self.settled()
-        for run in list(self.kubelet.runs.values()):
-            for log in run.logs.values():
-                log.lines.clear()
-        async with asyncio.timeout(_RESET):
-            while not all(pods.ready(pod) for pod in self.store.all("pods")):
-                await asyncio.sleep(0.02)
-        await self.forget_counts()
-
-    async def forget_counts(self) -> None:
-        """Empties Redis."""
-        for run in list(self.kubelet.runs.values()):
-            for program in run.programs.values():
-                if isinstance(program, Redis):
-                    await program.flush()
 
     # -- parts --------------------------------------------------------------------------------------------------
 

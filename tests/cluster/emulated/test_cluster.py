@@ -226,6 +226,14 @@ def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_a
         kube_api.apply([changed])
     with pytest.raises(SetupFailed, match="not emulated"):
         emulated.install(Release("kiali", "oci://example.com/kiali", "1.0.0", "kiali"))
+    denying = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "denying", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": "ratings"}}, "action": "DENY", "rules": []},
+    }
+    with pytest.raises(Refused, match=r"spec\.action.*only 'ALLOW'"):
+        kube_api.apply([denying])
     with pytest.raises(SetupFailed, match="known"):
         emulated.fault("no_such_switch")
     (pod,) = kube_api.pods("default", "app=mesh-client")

@@ -9,6 +9,7 @@ Object = dict[str, Any]
 
 GATEWAY = "gateway.networking.k8s.io"
 ENVOY_GATEWAY = "gateway.envoyproxy.io"
+ISTIO_SECURITY = "security.istio.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,10 @@ BUILT_IN = (
         False,
         ("status",),
         generations=True,
+    ),
+    # Of Istio's base chart, whose other definitions nothing here acts on.
+    Kind(
+        ISTIO_SECURITY, "v1", "AuthorizationPolicy", "authorizationpolicies", subresources=("status",), generations=True
     ),
     # Brought along by the CRD charts of Envoy Gateway 1.8 and later; they guard upgrades, which are not emulated.
     Kind(

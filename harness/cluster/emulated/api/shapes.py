@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Kind, Object
+from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, ISTIO_SECURITY, Kind, Object
 
 Check = Callable[[Any], str]  # what is wrong with a value, or an empty string
 Shape = Mapping[str, Any] | list[Any] | Check
@@ -242,6 +242,11 @@ SPECS: dict[str, Shape] = {
     f"clienttrafficpolicies.{ENVOY_GATEWAY}": {
         "targetRefs": [_TARGET],
         "headers": {"enableEnvoyHeaders": flag, "disableRateLimitHeaders": flag},
+    },
+    f"authorizationpolicies.{ISTIO_SECURITY}": {
+        "selector!": {"matchLabels!": anything},
+        "action!": one_of("ALLOW"),
+        "rules!": [{"from!": [{"source!": {"principals!": [text]}}]}],
     },
     f"envoyproxies.{ENVOY_GATEWAY}": {
         "provider": {

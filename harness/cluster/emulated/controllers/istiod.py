@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from harness.cluster.emulated.api.kinds import GATEWAY, Object
+from harness.cluster.emulated.api.kinds import GATEWAY, ISTIO_SECURITY, Object
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.controllers.conditions import at, condition, merged
 
 NAMESPACE = "istio-system"
+AUTHORIZATION_POLICIES = f"authorizationpolicies.{ISTIO_SECURITY}"
 BINDING = "ambient.istio.io/waypoint-inbound-binding"
 _USE, _USE_NAMESPACE, _FOR = "istio.io/use-waypoint", "istio.io/use-waypoint-namespace", "istio.io/waypoint-for"
 _MANAGED = "gateway.istio.io/managed"
-_BOUND = "istio.io/WaypointBound"
+_BOUND, _NOT_READY = "istio.io/WaypointBound", "WaypointIsNotReady"
 _CLASSES = {
     "istio": ("istio.io/gateway-controller", "The default Istio GatewayClass"),
     "istio-remote": (
@@ -25,11 +26,13 @@ _CLASSES = {
 
 @dataclass
 class Istiod:
-    """`unbound` holds Services (by name) whose waypoint a fault keeps from being ready; `elsewhere` is the waypoint
-    that a fault makes it speak of."""
+    """Faults: `unbound` are the Services (by name, "*": all) that it does not bind, with the reason that it gives;
+    `heedless` those whose waypoint ztunnel is told of although it is refused; `elsewhere` is the waypoint that it
+    speaks of."""
 
     store: Store
-    unbound: set[str] = field(default_factory=set)
+    unbound: dict[str, str] = field(default_factory=dict)
+    heedless: set[str] = field(default_factory=set)
     elsewhere: str = ""
 
     @property
@@ -44,12 +47,15 @@ class Istiod:
             self._classes()
         for service in self.store.all("services"):
             self._bind(service)
+        for policy in self.store.all(AUTHORIZATION_POLICIES):
+            self._attach(policy)
 
     def waypoint(self, service: Object) -> Object | None:
         """The Gateway that is this Service's waypoint: asked for, ready, and of a fitting traffic type."""
         asked = self._asked(service)
         gateway = asked and self._ready(service, asked)
-        return gateway if gateway and not _refusal(service, gateway) else None
+        heedless = service["metadata"]["name"] in self.heedless
+        return gateway if gateway and (heedless or not _refusal(service, gateway)) else None
 
     def _asked(self, service: Object) -> tuple[str, str] | None:
         """Namespace and name of the waypoint that a Service, or its namespace, asks for."""
@@ -65,9 +71,13 @@ class Istiod:
 
     def _ready(self, service: Object, asked: tuple[str, str]) -> Object | None:
         gateway = self.store.find(f"gateways.{GATEWAY}", *asked)
-        if {service["metadata"]["name"], "*"} & self.unbound:
+        if self._kept_from(service):
             return None
         return gateway if at(gateway, "status", "addresses") else None
+
+    def _kept_from(self, service: Object) -> str:
+        """Why a fault keeps the Service from its waypoint, if one does."""
+        return self.unbound.get(service["metadata"]["name"], "") or self.unbound.get("*", "")
 
     def _bind(self, service: Object) -> None:
         status = service.get("status") or {}
@@ -76,7 +86,7 @@ class Istiod:
         if asked:
             gateway, name = self._ready(service, asked), "/".join(asked)
             if gateway is None:
-                why = ("WaypointIsNotReady", f'waypoint "{name}" is not ready')
+                why = (self._kept_from(service) or _NOT_READY, f'waypoint "{name}" is not ready')
                 said = [condition(_BOUND, False, *why)]
             elif refused := _refusal(service, gateway):
                 said = [condition(_BOUND, False, *refused)]
@@ -87,6 +97,14 @@ class Istiod:
         fresh = {k: v for k, v in status.items() if k != "conditions"}
         fresh |= {"conditions": conditions} if conditions else {}
         self.store.update(self.store.named("Service"), service | {"status": fresh}, status=True)
+
+    def _attach(self, policy: Object) -> None:
+        """In istiod's words (pilot/pkg/serviceregistry/ambient/policies.go)."""
+        seen = policy["metadata"]["generation"]
+        said = condition("ZtunnelAccepted", True, "Accepted", "attached to ztunnel", generation=seen)
+        conditions = merged(at(policy, "status", "conditions"), [said])
+        kind = self.store.named("AuthorizationPolicy", ISTIO_SECURITY)
+        self.store.update(kind, policy | {"status": {"conditions": conditions}}, status=True)
 
     def _classes(self) -> None:
         kind = self.store.named("GatewayClass", GATEWAY)

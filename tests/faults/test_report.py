@@ -1,0 +1,110 @@
+"""What the catalogue came to, as shown and as kept."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.faults import report
+from harness.faults.asserts import Assertion
+from harness.faults.catalogue import Fault
+from harness.faults.findings import Finding, Result, Run, Verdict
+
+A = "suites/a/test_b.py::test_c[x]"
+LONG = "Unjudged: " + "the proxy's log does not tell of all requests " * 12
+
+
+def finding(outcome: str = "broken", found: str = "AssertionError: it is TCP", name: str = "one") -> Finding:
+    told = {
+        "name": name,
+        "broken": "Something is broken.",
+        "field": "Somebody broke it.",
+        "caught_by": (A.partition("[")[0],),
+        "says": "TCP",
+        "plant": [{"delete": {"object": "Service/default/ratings"}}],
+    }
+    return Finding(Fault.model_validate(told), Run((Verdict(A, outcome, found),), planted=1), 2.25)
+
+
+@pytest.fixture
+def out() -> Console:
+    return Console(file=StringIO(), width=200, color_system=None)
+
+
+def said(out: Console) -> str:
+    assert isinstance(out.file, StringIO)
+    return out.file.getvalue()
+
+
+def result(*found: Finding) -> Result:
+    unreached = (Assertion("suites/a/test_b.py", 7, 8, "x == 1"),)
+    return Result(found, ("suites/a/test_b.py::test_d",), unreached, ("suites/z",), 9.0)
+
+
+def test_line_as_each_is_done(out: Console) -> None:
+    """Its number, seconds, name, and what came of it; square brackets of ids are no markup."""
+    report.line(out, finding(), 3, 98)
+    report.line(out, finding("held"), 4, 98)
+
+    first, second = said(out).splitlines()
+    assert first == "  3/98   2.2s  one: caught by 1"
+    assert second == f"  4/98   2.2s  one: MISSED: {A} held"
+
+
+def test_table_has_the_first_line_of_each_failure(out: Console) -> None:
+    """Fault, test and outcome, what it said first; a missed fault has a row of its own above its tests."""
+    report.table(out, [finding(), finding("held", "", name="two")])
+
+    rows = [" ".join(line.split()) for line in said(out).splitlines()]
+    assert rows == [
+        "fault caught by first line",
+        "one a/test_b.py::test_c[x] (broken) it is TCP",
+        f"two MISSED {A} held",
+        "a/test_b.py::test_c[x] (held)",
+    ]
+
+
+def test_summary_counts_and_names_what_is_left(out: Console) -> None:
+    """Tests without a fault, assertions that none reached, areas beyond, and the seconds: each, and all."""
+    report.summary(out, result(finding(), finding("held")))
+
+    assert said(out).splitlines() == [
+        "no fault makes it fail: suites/a/test_b.py::test_d",
+        "no fault reaches this assertion: suites/a/test_b.py:7: x == 1",
+        "without faults of their own: suites/z",
+        "1 of 2 faults caught, 4s, 2.2s each; control included 9s",
+    ]
+
+
+def test_nothing_planted_divides_by_nothing(out: Console) -> None:
+    """An empty part of a catalogue has a summary, too."""
+    report.summary(out, Result((), (), (), (), 1.0))
+
+    assert "0 of 0 faults caught" in said(out)
+
+
+def test_files_are_kept(tmp_path: Path) -> None:
+    """The table and summary as text, everything as JSON, long lines whole."""
+    report.keep(tmp_path, result(finding(found=f"TCP {LONG}")))
+
+    told = json.loads((tmp_path / "faults.json").read_text())
+    (one,) = told["faults"]
+    assert (one["name"], one["caught"], one["missed"], one["seconds"]) == ("one", True, "", 2.25)
+    assert one["tests"] == [{"id": A, "outcome": "broken", "found": f"TCP {LONG}"}]
+    assert told["unnamed"] == ["suites/a/test_b.py::test_d"]
+    assert told["unreached"] == ["suites/a/test_b.py:7: x == 1"]
+    assert "1 of 1 faults caught" in (tmp_path / "faults.txt").read_text()
+
+
+def test_control_that_failed_is_shown(out: Console) -> None:
+    """Which tests fail without any fault, and how."""
+    report.control_failed(out, [Verdict(A, "error", "harness.errors.NotReady: x: not within 3s")])
+
+    assert said(out).splitlines() == [
+        "1 tests fail without any fault: no fault was planted",
+        f"  error {A}: NotReady: x: not within 3s",
+    ]

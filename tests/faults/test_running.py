@@ -1,0 +1,308 @@
+"""The catalogue from its control to its exit code, with runs of pytest that are only played."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from harness import versions
+from harness.command import Output
+from harness.errors import BadInput, CommandFailed, SetupFailed
+from harness.faults import catalogue, running
+from harness.settings import Settings
+
+TEST = "suites/a/test_b.py::test_c"
+SUITE = "def test_c(x):\n    assert x\n    assert not x\n"
+Played = dict[str, Any]  # of one run: outcome, found, planted, undone, trouble, line
+
+
+class Cluster:
+    """What the catalogue does with its cluster, in order."""
+
+    def __init__(self, told: list[str]) -> None:
+        self.told, self.unwilling = told, False
+
+    def mark(self) -> None:
+        self.told.append("mark")
+
+    def reset(self) -> None:
+        self.told.append("reset")
+        if self.unwilling:
+            raise SetupFailed("emulated cluster x: POST /emulated/reset: 500 it will not\nbecause")
+
+    def delete(self) -> None:
+        self.told.append("delete")
+
+
+class World:
+    """A repository of one suite in a folder; `faults` and what each run is to come to are the test's to say."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.told, self.runs = root, list[str](), dict[str, Played]()
+        self.cluster = Cluster(self.told)
+        self.environments: dict[str, Mapping[str, str]] = {}
+        self.text, self.within = StringIO(), 0.0
+        (root / "suites" / "a").mkdir(parents=True)
+        (root / "suites" / "a" / "test_b.py").write_text(SUITE)
+        (root / "faults").mkdir()
+
+    def fault(self, name: str, **more: Any) -> None:
+        least = {
+            "broken": "Something is broken.",
+            "field": "Somebody broke it.",
+            "caught_by": [TEST],
+            "says": "TCP",
+            "plant": [{"delete": {"object": "Service/default/ratings"}}],
+        }
+        (self.root / "faults" / f"{name}.yaml").write_text(yaml.safe_dump(least | more))
+
+    def play(self, env: Mapping[str, str], folder: Path) -> None:
+        """Writes what a run would leave."""
+        name = Path(env["E2E_FAULT"]).stem or "control"
+        self.told.append(f"run {name}")
+        self.environments[name] = env
+        usual = {"outcome": "held"} if name == "control" else {"outcome": "broken", "found": "it is TCP"}
+        run = usual | self.runs.get(name, {})
+        if run["outcome"] == "dies":
+            return
+        latest = folder / "latest"
+        latest.mkdir(parents=True)
+        tests = [{"id": TEST, "outcome": run["outcome"], "reason": run.get("found", "")}, *run.get("more", ())]
+        (latest / "results.json").write_text(json.dumps({"tests": tests, "why": ""}))
+        struck = [{"id": TEST, "file": TEST.partition("::")[0], "line": run.get("line", 2)}]
+        told = {"planted": 1, "undone": True, "trouble": "", "struck": struck if name != "control" else []}
+        (latest / "fault.json").write_text(json.dumps(told | {k: v for k, v in run.items() if k in told}))
+
+    def go(self, *names: str, cluster: str = "emulated", third: int | None = None, **more: Any) -> int:
+        settings = Settings(cluster=cluster, cluster_name="x", state=self.root, runs=Path("runs"), **more)  # type: ignore[arg-type]  # a word of the literal
+        out = Console(file=self.text, width=200, color_system=None)
+        return running.Catalogue(settings, versions.load().pick(), out).run(names, third)
+
+    @property
+    def said(self) -> str:
+        return self.text.getvalue()
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        (file,) = self.root.glob("runs/*/faults.json")
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(tmp_path)
+
+    def run_program(
+        argv: Sequence[str], *, within: float, env: Mapping[str, str], check: bool, stdin: str | None = None
+    ) -> Output:
+        made.play(env, Path(env["E2E_RUNS"]))
+        if made.runs.get(Path(env["E2E_FAULT"]).stem or "control", {}).get("outcome") == "dies":
+            raise CommandFailed(list(argv), None, "Segmentation fault")
+        return Output(1, "1 failed", "")
+
+    class Forks:
+        def pytest(self, _arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, within: float) -> str:
+            made.within = within
+            made.play(env, folder)
+            return "1 failed"
+
+    monkeypatch.setattr(running, "ROOT", tmp_path)
+    monkeypatch.setattr(running, "run_program", run_program)
+    monkeypatch.setattr(running, "Forks", Forks)
+    monkeypatch.setattr(running, "choose_cluster", lambda *_: made.cluster)
+    load: Callable[[Path], list[catalogue.Fault]] = catalogue.load_all
+    monkeypatch.setattr(catalogue, "load_all", lambda: load(tmp_path / "faults"))
+    return made
+
+
+def test_each_is_planted_on_a_cluster_put_back(world: World) -> None:
+    """Control, mark, then run and reset in turn; the cluster is a fresh one, and goes at the end."""
+    world.fault("one")
+    world.fault("two")
+
+    assert world.go() == 0
+
+    assert world.told == ["delete", "run control", "mark", "run one", "reset", "run two", "reset", "delete"]
+    assert "2 of 2 faults caught" in world.said
+    assert [one["caught"] for one in world.kept["faults"]] == [True, True]
+
+
+def test_kept_cluster_is_kept(world: World) -> None:
+    """For somebody who wants to look around."""
+    world.fault("one")
+
+    world.go(keep="always")
+
+    assert world.told[-1] == "reset"
+
+
+def test_missed_fault_fails_the_command(world: World) -> None:
+    """The others are planted all the same."""
+    world.fault("one")
+    world.fault("two")
+    world.runs["one"] = {"outcome": "held"}
+
+    assert world.go() == 1
+
+    assert f"MISSED: {TEST} held" in world.said
+    assert "1 of 2 faults caught" in world.said
+
+
+def test_control_that_fails_ends_it(world: World) -> None:
+    """What fails without any fault proves nothing with one."""
+    world.fault("one")
+    world.runs["control"] = {"outcome": "unknown", "found": "no line"}
+
+    assert world.go() == 1
+
+    assert "run one" not in world.told
+    assert "1 tests fail without any fault" in world.said
+
+
+def test_control_that_does_not_run_is_an_error(world: World) -> None:
+    """Its last words are told."""
+    world.fault("one")
+    world.runs["control"] = {"outcome": "dies"}
+
+    with pytest.raises(SetupFailed, match="Segmentation fault"):
+        world.go()
+
+
+def test_test_that_no_fault_names_fails_the_command(world: World) -> None:
+    """Every test of the areas must be shown to fail; one that is skipped there need not."""
+    world.fault("one")
+    more = [
+        {"id": f"{TEST}_too", "outcome": "held", "reason": ""},
+        {"id": f"{TEST}_elsewhere", "outcome": "skipped", "reason": ""},
+    ]
+    world.runs["control"] = {"outcome": "held", "more": more}
+
+    assert world.go() == 1
+
+    assert world.kept["unnamed"] == [f"{TEST}_too"]
+
+
+def test_assertions_that_nothing_reached_are_listed(world: World) -> None:
+    """Of the whole catalogue; a part of it says nothing of what others reach. They fail nothing."""
+    world.fault("one")
+
+    assert world.go() == 0
+    assert world.kept["unreached"] == ["suites/a/test_b.py:3: not x"]
+
+
+def test_assertions_of_what_cannot_be_judged_there_are_not_listed(world: World) -> None:
+    """A test that the cluster skips reaches none of its own."""
+    (world.root / "suites" / "a" / "test_b.py").write_text(SUITE + "\n\ndef test_skipped(x):\n    assert x\n")
+    world.fault("one")
+    skipped = {"id": "suites/a/test_b.py::test_skipped[x]", "outcome": "skipped", "reason": ""}
+    world.runs["control"] = {"outcome": "held", "more": [skipped]}
+
+    assert world.go() == 0
+    assert world.kept["unreached"] == ["suites/a/test_b.py:3: not x"]
+
+
+def test_part_says_nothing_of_assertions(world: World) -> None:
+    """By name or by third."""
+    world.fault("one")
+    world.fault("two")
+
+    assert world.go("two") == 0
+
+    assert [one for one in world.told if one.startswith("run")] == ["run control", "run two"]
+    assert world.kept["unreached"] == []
+
+
+def test_cluster_that_cannot_be_reset_is_made_anew(world: World) -> None:
+    """It is said in one line, and the next run makes a new one."""
+    world.fault("one")
+    world.cluster.unwilling = True
+
+    assert world.go() == 0
+
+    assert world.told[-3:] == ["reset", "delete", "delete"]
+    assert "made anew: emulated cluster x: POST /emulated/reset: 500 it will not\n" in world.said
+
+
+def test_runs_are_told_what_they_need(world: World) -> None:
+    """Their own cluster, kept; little patience; no oracles; the fault's file, or none for the control."""
+    world.fault("one")
+
+    world.go()
+
+    env, control = world.environments["one"], world.environments["control"]
+    assert env["E2E_FAULT"].endswith("faults/one.yaml")
+    assert control["E2E_FAULT"] == ""
+    for one in (env, control):
+        assert (one["E2E_CLUSTER_NAME"], one["E2E_KEEP"], one["E2E_ORACLES"]) == ("x-faults", "always", "off")
+        assert float(one["E2E_PATIENCE"]) < 1
+
+
+def test_patience_asked_for_is_kept(world: World) -> None:
+    """On a slow machine."""
+    world.fault("one")
+
+    world.go(patience=3)
+
+    assert float(world.environments["one"]["E2E_PATIENCE"]) == 3
+
+
+@pytest.mark.parametrize(("left", "more"), [(3000.0, 0.0), (100.0, 100.0)])
+def test_turn_of_the_hour_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, left: float, more: float
+) -> None:
+    """Tests of limits begin after it when it is near: a run is given that time, too."""
+    monkeypatch.setattr(running, "seconds_left", lambda *_: left)
+    world.fault("one")
+
+    world.go()
+
+    assert world.within == running._WITHIN["emulated"] + more
+
+
+def test_kind_cluster_is_neither_made_nor_reset(world: World) -> None:
+    """Each run takes its fault back itself."""
+    world.fault("one", on=["emulated", "kind"])
+    world.fault("two")
+
+    assert world.go(cluster="kind") == 0
+
+    assert world.told == ["run control", "run one"]
+    assert world.environments["one"]["E2E_CLUSTER_NAME"] == "x"
+    assert float(world.environments["one"]["E2E_PATIENCE"]) == 1
+
+
+def test_fault_that_stays_in_a_kind_cluster_ends_it(world: World) -> None:
+    """The next one would be planted in a broken cluster."""
+    for name in ("one", "two"):
+        world.fault(name, on=["emulated", "kind"])
+    world.runs["one"] = {"outcome": "broken", "found": "TCP", "undone": False, "trouble": "not undone: it hangs"}
+
+    with pytest.raises(SetupFailed, match="fault one was not taken back: not undone: it hangs"):
+        world.go(cluster="kind")
+
+    assert "run two" not in world.told
+
+
+def test_run_that_dies_is_missed(world: World) -> None:
+    """With its last words."""
+    world.fault("one", on=["emulated", "kind"])
+    world.runs["one"] = {"outcome": "dies"}
+
+    with pytest.raises(SetupFailed, match=r"not taken back: .*Segmentation fault"):
+        world.go(cluster="kind")
+
+    assert "MISSED: no test ran" in world.said
+
+
+def test_existing_cluster_is_left_alone(world: World) -> None:
+    """Faults break things."""
+    with pytest.raises(BadInput, match="faults are not planted in an existing cluster"):
+        world.go(cluster="existing", context="x")
