@@ -22,5 +22,7 @@ DELETE = 60.0  # an object is gone
 HOUR_MARGIN = 120.0  # what a rate-limit file needs of the hour: its windows end at each hour's turn
 GATHER = 90.0  # all of the diagnostics
 LOAD_BEGIN = 15.0  # fortio answers its first requests: 2 s seen, 8 s on a machine under load
+LOAD_LINES = 6.0  # a proxy's log has a line of each answer of a load: 0.2 s seen
 LOAD_END = 20.0  # a load says what became of its last requests
+CERTIFICATES = 60.0  # certificates made to be turned every 10 s are turned
 DISTURBED = 90.0  # what was broken on purpose is whole again

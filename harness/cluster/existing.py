@@ -49,7 +49,10 @@ class ExistingCluster:
 
     @property
     def cannot_judge(self) -> Mapping[str, str]:
-        return {"nodes": "the nodes of a cluster that is not ours are not touched"}
+        lacking = {"nodes": "the nodes of a cluster that is not ours are not touched"}
+        if not self._installs:
+            lacking["upgrade"] = "releases that somebody else installed are not upgraded"
+        return lacking
 
     def create(self) -> None:
         which(self._kubectl)
@@ -65,7 +68,7 @@ class ExistingCluster:
                 f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
             ) from error
 
-    def load_images(self, archives: Sequence[Path]) -> None:
+    def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         """Its nodes are not ours to fill: images come from its registries."""
 
     def install(self, release: Release) -> None:

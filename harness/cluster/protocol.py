@@ -51,8 +51,9 @@ class Cluster(Protocol):
             SetupFailed: it was tried and did not work.
         """
 
-    def load_images(self, archives: Sequence[Path]) -> None:
-        """Puts image archives (docker save, OCI) on every node; does nothing where there are no nodes of ours."""
+    def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
+        """Puts image archives (docker save, OCI) on every node that will run them, or on all; does nothing where there
+        are no nodes of ours."""
 
     def install(self, release: Release) -> None:
         """Puts one release in. Returns when the objects are there: readiness is awaited by the stack."""

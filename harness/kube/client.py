@@ -181,8 +181,10 @@ class Kube:
         *,
         within: float,
         heard: Callable[[], None] = lambda: None,
+        stop: threading.Event | None = None,
     ) -> Ended:
         """Runs a program in a container (exec) for at most `within` seconds; `heard` is called when it first writes.
+        With `stop` it has a terminal, and gets Ctrl-C once that is set.
 
         Raises:
             ApiUnavailable: the stream could not be opened: nothing was run.
@@ -191,7 +193,20 @@ class Kube:
         # A stream patches the ApiClient that opens it, so each has a client of its own (kubernetes#1534).
         api = self._new_api_client()
         where = f"exec in {namespace}/{pod}/{container}"
-        return self._call(where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within, heard=heard))
+        return self._call(
+            where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within, heard=heard, stop=stop)
+        )
+
+    def evict(self, namespace: str, pod: str) -> None:
+        """Asks for the pod to leave its node, as a drain does; one that is gone is fine.
+
+        Raises:
+            ApiUnavailable: not now (429): its PodDisruptionBudget has nothing to spare.
+        """
+        core: Any = kubernetes.client.CoreV1Api(self._client().client)
+        body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
+        with suppress(Missing):
+            self._call(f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=timeouts.API))
 
     # -- server -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ import kubernetes.stream
 from kubernetes.client.exceptions import ApiException
 
 from harness.errors import Unjudged
+
+CTRL_C, ECHO = "\x03", "^C"  # what a terminal takes for an interrupt, and what it shows of it
+OFTEN = 0.25  # seconds between two looks whether to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,11 @@ def run_in_pod(
     *,
     within: float,
     heard: Callable[[], None] = lambda: None,
+    stop: threading.Event | None = None,
 ) -> Ended:
     """Runs `argv` there, without a shell, and waits for its end. `heard` is called once, when it first writes.
+
+    With `stop` it has a terminal (its errors are then in stdout as well), and is sent Ctrl-C once that is set.
 
     Raises:
         Unjudged: it did not end `within` seconds; nothing is known of what it did.
@@ -46,10 +53,10 @@ def run_in_pod(
             namespace=namespace,
             container=container,
             command=list(argv),
-            stdin=False,
+            stdin=stop is not None,
             stdout=True,
-            stderr=True,
-            tty=False,
+            stderr=stop is None,
+            tty=stop is not None,  # no other way leads from here to a signal: closing the stream ends nothing
             binary=True,  # decoded as text, a character that two frames share would be lost
             _preload_content=False,
             _request_timeout=within,
@@ -58,19 +65,22 @@ def run_in_pod(
         if isinstance(error.__context__, KeyboardInterrupt | SystemExit):  # the client makes an ordinary failure of it
             raise error.__context__ from None
         raise
-    deadline, silent = time.monotonic() + within, True
+    deadline, silent, told = time.monotonic() + within, True, stop is None
     try:
         while socket.is_open():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container} did not end within {within:g}s")
-            socket.update(timeout=min(left, 5))
+            if stop is not None and stop.is_set() and not told:
+                socket.write_stdin(CTRL_C)
+                told = True
+            socket.update(timeout=min(left, 5 if told else OFTEN))
             if silent and socket.peek_stdout():
                 silent = False
                 heard()
         out, err = (read(timeout=0).decode(errors="replace") for read in (socket.read_stdout, socket.read_stderr))
         try:
-            return Ended(int(socket.returncode), out, err)
+            return Ended(int(socket.returncode), out.replace(ECHO, "", 1) if stop is not None else out, err)
         except (TypeError, LookupError, ValueError) as error:  # the stream closed without a word on the program's end
             raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container}: the stream broke before its end") from error
     finally:

@@ -2,11 +2,14 @@
 
 Seen with fortio 1.68.2 (`load -access-log-format json -access-log-file /dev/stdout -json -`): a request's object has
 `timestamp` (its start, epoch nanoseconds), `latency` (seconds), `thread` and `details` (the status; "-1" for none).
+It has a terminal, so that Ctrl-C can end it, and says things to a human there, in colours: these, and lines that begin
+no object, are left out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from harness.errors import Unjudged
@@ -14,6 +17,7 @@ from harness.load.timeline import Sample
 from harness.traffic import Request
 
 BINARY = "/usr/bin/fortio"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # its end stands at the next line's beginning
 ANSWER_SECONDS = 3.0  # a request without an answer for so long is lost
 
 
@@ -42,8 +46,11 @@ def samples(output: str) -> tuple[Sample, ...]:
             that counts other requests than were told of.
     """
     decoder, position, found, whole = json.JSONDecoder(), 0, list[Sample](), dict[str, Any]()
-    text = output.strip()
+    text = COLOUR.sub("", output).strip()
     while position < len(text):
+        if text[position] != "{":
+            position = (text.find("\n", position) + 1) or len(text)
+            continue
         try:
             one, position = decoder.raw_decode(text, position)
             if "RunType" in one:

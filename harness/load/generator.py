@@ -1,7 +1,9 @@
-"""Steady load beside a test's act: fortio inside the mesh, a paced client outside; each leaves its timeline.
+"""Steady load beside a test's act: each source leaves its timeline.
 
-Bounded in count and time. What is done meanwhile is told by `with flow.event("…")`, and every timeline is reported:
-its longest outage as a figure, its row in the table of outage windows, its picture and its requests as attachments.
+It begins before the act and ends after it, however long that takes, bounded in count and time. What is done meanwhile
+is told by `with flow.event("…")`, and every timeline is reported: its longest outage as a figure, a row for each event
+in the table of outage windows, its picture and its requests as attachments. What was lost before anything was done was
+lost by something else: nothing is judged then.
 """
 
 from __future__ import annotations
@@ -9,139 +11,58 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from harness import ledger, timeouts
-from harness.clients.http import IngressClient
-from harness.clients.mesh import LABELS, NAMESPACE
 from harness.clients.proxies import Envoy
-from harness.errors import SetupFailed, Unjudged
-from harness.kube import Kube
-from harness.load import fortio
-from harness.load.picture import headline, picture, row
+from harness.errors import NotReady, Unjudged
+from harness.kube import ApiUnavailable
+from harness.load.picture import flags, headline, picture, rows
+from harness.load.sources import Source
 from harness.load.timeline import Event, Sample, Timeline, joined
-from harness.traffic import Answer, Request, unique
-from harness.wait import pause
+from harness.traffic import unique
+from harness.wait import pause, until
 
 TABLE = "outage windows"
-CROWD, SOON = 64, 0.5  # threads of the client outside; seconds after which it does not wait for an answer
-QPS, CONNECTIONS, LONGEST = 20.0, 2, 45.0  # a client's; two clients at once are what two cores bear without effect
-LEAD, TAIL = 2.0, 2.0  # seconds of flow before the act, and after it
-
-
-class Source(Protocol):
-    """Who sends: a client with a name."""
-
-    @property
-    def client(self) -> str: ...
-
-    @property
-    def wanted(self) -> Sequence[int]:
-        """The statuses that count as served."""
-
-    @property
-    def through(self) -> Envoy | None:
-        """The proxy whose access log has a line of each request, if there is one that lives as long as the load."""
-
-    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
-        """Sends for that long, every request with `user-agent: e2e/<id>`, and tells of each; calls `begun` at the
-        first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mesh:
-    """fortio in the mesh client pod. `keep` reuses its connections; else each request has one of its own."""
-
-    kube: Kube
-    request: Request
-    keep: bool
-    through: Envoy | None = None
-    wanted: Sequence[int] = (200,)
-    qps: float = QPS
-
-    @property
-    def client(self) -> str:
-        return f"mesh client, {'kept connections' if self.keep else 'a connection each'}"
-
-    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
-        pods = [p for p in self.kube.pods(NAMESPACE, LABELS) if p["status"].get("podIP")]
-        if not pods:
-            raise SetupFailed("the mesh client has no running pod", remedy="is Deployment/default/mesh-client there?")
-        argv = fortio.arguments(
-            self.request, id=id, qps=self.qps, connections=CONNECTIONS, seconds=seconds, keep=self.keep
-        )
-        within = seconds + timeouts.LOAD_END
-        ended = self.kube.run(NAMESPACE, pods[0]["metadata"]["name"], "fortio", argv, within=within, heard=begun)
-        if ended.code:
-            raise Unjudged(f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}")
-        return fortio.samples(ended.stdout)
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """The ingress client, a request and a connection every tenth of a second. It needs no Kubernetes API.
-
-    One at a time unless one takes long: productpage closes idle connections after 2 s, and of two that Envoy has to it
-    one is idle: a request in that moment gets 503 (UC), whatever a test does.
-    """
-
-    ingress: IngressClient
-    request: Request
-    through: Envoy | None = None
-    wanted: Sequence[int] = (200,)
-    qps: float = 10.0
-
-    @property
-    def client(self) -> str:
-        return "ingress client, a connection each"
-
-    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
-        asked = replace(self.request, headers={"user-agent": f"e2e/{id}", **self.request.headers})
-        began, found = time.monotonic(), list[Future[Sample]]()
-        # A slow answer must not delay the next request, so there are more threads than connections are needed.
-        with self.ingress.steady() as send, ThreadPoolExecutor(max_workers=CROWD) as pool:
-            for n in range(int(seconds * self.qps)):
-                pause(max(0.0, began + n / self.qps - time.monotonic()), why="the flow's pace")
-                found.append(pool.submit(_one, send, asked))
-                begun()
-                wait(found[-1:], timeout=SOON)
-        return [one.result() for one in found]
-
-
-def _one(send: Callable[[Request], Answer], request: Request) -> Sample:
-    at = time.time()
-    answer = send(request)
-    return Sample(at, answer.ms, answer.status)
+LEAD, TAIL = 1.5, 2.0  # seconds of flow before the act, and after it
 
 
 class Flow:
     """Load that runs. `timelines` are there, in the order of the sources, once it has ended."""
 
     def __init__(self) -> None:
-        self.timelines: tuple[Timeline, ...] = ()
+        self.told: tuple[Timeline, ...] = ()
         self.id = unique("load")
         self.events: list[Event] = []
         self._lock = threading.Lock()
 
     @contextmanager
-    def event(self, what: str) -> Iterator[None]:
-        """What the block does, under that name; also when it fails."""
+    def event(self, what: str, promise: str = "") -> Iterator[None]:
+        """What the block does, under that name, and what is promised of it; also when it fails."""
         began = time.time()
         try:
             yield
         finally:
             with self._lock:
-                self.events.append(Event(what, began, time.time()))
+                self.events.append(Event(what, began, time.time(), promise))
+
+    @property
+    def timelines(self) -> tuple[Timeline, ...]:
+        """All of them. Who asks has them for a witness: several tests may judge one event."""
+        for timeline in self.told:
+            ledger.saw(timeline.client, headline(timeline))
+            if timeline.proxy:
+                ledger.saw(f"{timeline.proxy} access log", flags(timeline))
+        return self.told
 
     @property
     def story(self) -> str:
         """All timelines as pictures: what a broken promise looks like."""
-        return "\n".join(picture(one) for one in self.timelines)
+        return "\n".join(picture(one) for one in self.told)
 
     @property
     def timeline(self) -> Timeline:
@@ -151,42 +72,48 @@ class Flow:
 
 
 @contextmanager
-def flowing(
-    *sources: Source,
-    seconds: float,
-    promise: str = "",
-) -> Iterator[Flow]:
-    """Runs all sources for `seconds` beside the block, which begins LEAD seconds later and must end TAIL sooner.
+def flowing(*sources: Source) -> Iterator[Flow]:
+    """Runs all sources beside the block, from LEAD seconds before it to TAIL seconds after it.
 
-    Flags of the access log of a source's `through` are joined to its requests. `promise` goes into the table.
+    Flags of the access log of a source's `through` are joined to its requests.
 
     Raises:
-        Unjudged: a source could not tell of its requests, or the load began after the act, or was over before it.
+        Unjudged: a source could not tell of its requests, the load was not there before the act or after it, or
+            something was lost before anything was done.
     """
-    if seconds > LONGEST:
-        raise ValueError(f"{seconds:g} s of load: at most {LONGEST:g}")
-    flow, since = Flow(), datetime.now(UTC)
+    flow, since, stop = Flow(), datetime.now(UTC), threading.Event()
     with ThreadPoolExecutor(max_workers=len(sources)) as pool:
         begun = [threading.Event() for _ in sources]
-        running = [pool.submit(s.run, seconds, f"{flow.id}-{n}", begun[n].set) for n, s in enumerate(sources)]
-        if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
-            raise Unjudged(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
-        pause(LEAD, why="load before the act")
-        yield flow
+        running = [pool.submit(s.run, f"{flow.id}-{n}", begun[n].set, stop) for n, s in enumerate(sources)]
+        try:
+            if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
+                raise Unjudged(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
+            pause(LEAD, why="load before the act")
+            yield flow
+            pause(TAIL, why="load after the act")
+        finally:
+            stop.set()
         found = [one.result() for one in running]
     events = tuple(sorted(flow.events, key=lambda e: e.began))
-    timelines = [
+    flow.told = tuple(
         _with_flags(Timeline.of(source.client, samples, events, source.wanted), source.through, f"{flow.id}-{n}", since)
         for n, (source, samples) in enumerate(zip(sources, found, strict=True))
-    ]
-    flow.timelines = tuple(timelines)
-    _report(flow, promise)
-    early = [e.what for e in events for t in timelines if t.samples[0].at >= e.began]
-    if early:
-        raise Unjudged(f"the load had not begun before this did: {', '.join(sorted(set(early)))}")
-    late = [e.what for e in events for t in timelines if t.samples[-1].at < e.ended + TAIL]
-    if late:
-        raise Unjudged(f"the load of {seconds:g} s was over before this was: {', '.join(sorted(set(late)))}")
+    )
+    _report(flow)
+    _fit_to_judge(flow.told)
+
+
+def _fit_to_judge(timelines: Sequence[Timeline]) -> None:
+    for timeline in timelines:
+        events = timeline.events
+        early = [e.what for e in events if timeline.samples[0].at >= e.began]
+        if early:
+            raise Unjudged(f"the load had not begun before this did: {', '.join(early)}")
+        late = [e.what for e in events if timeline.samples[-1].at < e.ended + TAIL / 2]
+        if late:
+            raise Unjudged(f"the load was over before this was: {', '.join(late)}")
+        if events and timeline.before().lost:
+            raise Unjudged(f"requests were lost before anything was done: {headline(timeline)}")
 
 
 def _why(sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]]) -> str:
@@ -195,19 +122,35 @@ def _why(sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]])
 
 
 def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetime) -> Timeline:
+    """The timeline with the flags of Envoy's log, which is written a moment later: each answer's line is awaited, and
+    where one never comes, what has come is told."""
     if envoy is None:
         return timeline
-    lines = [line for line in envoy.access_log(since) if line.user_agent == f"e2e/{id}"]
-    return joined(timeline, lines, envoy.name)
+    told = timeline
+
+    def look() -> int:
+        nonlocal told
+        lines = [line for line in envoy.access_log(since) if line.user_agent == f"e2e/{id}"]
+        told = joined(timeline, lines, envoy.name)
+        return sum(sample.status is not None and not sample.flags for sample in told.samples)
+
+    with suppress(NotReady):
+        until(
+            look,
+            lambda lacking: lacking == 0,
+            what=f"access lines of the load at Gateway {envoy.gateway}",
+            within=timeouts.LOAD_LINES,
+            transient=(ApiUnavailable,),
+            show=lambda lacking: f"{lacking} answers without one",
+        )
+    return replace(told, proxy=envoy.gateway)
 
 
-def _report(flow: Flow, promise: str) -> None:
-    event = "; ".join(dict.fromkeys(e.what for e in flow.events)) or "nothing"
-    for timeline in flow.timelines:
-        ledger.saw("load", headline(timeline))
-        ledger.measured(f"longest outage: {event}", timeline.outage_ms / 1000, of=timeline.client)
-        ledger.tabulate(TABLE, row(timeline, event, promise))
+def _report(flow: Flow) -> None:
+    for timeline in flow.told:
+        for event in timeline.events:
+            ledger.measured(f"longest outage: {event.what}", timeline.about(event).outage_ms / 1000, of=timeline.client)
+        for cells in rows(timeline):
+            ledger.tabulate(TABLE, cells)
     ledger.attach("timelines.txt", flow.story)
-    ledger.attach(
-        "timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.timelines])
-    )
+    ledger.attach("timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.told]))

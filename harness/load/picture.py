@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from harness.load.timeline import Sample, Timeline
@@ -32,11 +33,7 @@ def picture(timeline: Timeline) -> str:
 
 def headline(timeline: Timeline) -> str:
     """One line: who, how many, what was lost, and the proxy's flags where they are known."""
-    flags: dict[str, int] = {}
-    for sample in timeline.lost:
-        flags[sample.flags or "no line"] = flags.get(sample.flags or "no line", 0) + 1
-    joined = any(sample.flags for sample in timeline.samples)
-    told = f", flags of the lost: {flags}" if joined and flags else ""
+    told = f", flags of the lost: {_flagged(timeline.lost)}" if timeline.proxy and timeline.lost else ""
     statuses = ", ".join(f"{status} x {n}" for status, n in sorted(timeline.statuses.items()))
     return (
         f"{timeline.client}: {timeline.sent} sent ({statuses}), {len(timeline.lost)} lost, "
@@ -44,8 +41,18 @@ def headline(timeline: Timeline) -> str:
     )
 
 
-def row(timeline: Timeline, event: str, promise: str) -> dict[str, str]:
-    """The table's row: event, client, outage ms, lost of sent, slowest ms, what the proxy said of the lost, promise."""
+def flags(timeline: Timeline) -> str:
+    """One line: what the proxy's own log says of them."""
+    return f"of {timeline.sent} requests of {timeline.client}: {_flagged(timeline.samples)}"
+
+
+def rows(timeline: Timeline) -> list[dict[str, str]]:
+    """The table's rows, one for each event: event, client, outage ms, lost of sent, slowest ms, what the proxy said
+    of the lost, promise. Requests are those from the event to the next one."""
+    return [_row(timeline.about(event), event.what, event.promise) for event in timeline.events]
+
+
+def _row(timeline: Timeline, event: str, promise: str) -> dict[str, str]:
     over = all(outage.closed for outage in timeline.outages)
     flags = sorted({sample.flags for sample in timeline.lost if sample.flags})
     return {
@@ -57,6 +64,10 @@ def row(timeline: Timeline, event: str, promise: str) -> dict[str, str]:
         "flags": " ".join(flags) or "-",
         "promise": promise,
     }
+
+
+def _flagged(samples: Sequence[Sample]) -> dict[str, int]:
+    return dict(Counter(sample.flags or "no line" for sample in samples))
 
 
 def _mark(timeline: Timeline, samples: Sequence[Sample]) -> str:

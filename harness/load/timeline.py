@@ -6,6 +6,7 @@ two requests nobody looked.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from harness.errors import Unjudged
 from harness.logs.access import AccessLine
 
 NEAR = 1.0  # seconds around an event in which an outage still coincides with it: effects come after their cause
+INF = math.inf
 APART = 0.1  # seconds that a proxy's line of a request may lie beside the client's: one machine, two programs
 
 
@@ -36,11 +38,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What was done from `began` to `ended`."""
+    """What was done from `began` to `ended`, and what is promised of it."""
 
     what: str
     began: float
     ended: float
+    promise: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,14 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All requests of one client in the order begun. What counts as served is `served`: by default status 200."""
+    """All requests of one client in the order begun. What counts as served is `served`: by default status 200.
+    `proxy` is the Gateway whose access log was joined, if one was."""
 
     client: str
     samples: tuple[Sample, ...]
     events: tuple[Event, ...] = ()
     wanted: frozenset[int] = frozenset({200})
+    proxy: str = ""
 
     @classmethod
     def of(
@@ -142,13 +147,26 @@ class Timeline:
         found = self._event(event)
         return self.between(found.began, found.ended)
 
+    def about(self, event: Event) -> Timeline:
+        """The requests begun from its beginning to the beginning of whatever was done after it."""
+        return self.between(event.began, min((e.began for e in self.events if e.began >= event.ended), default=INF))
+
+    def recovered(self, event: str) -> float:
+        """Seconds from that event's end until the last outage that began before or after it was over; 0 when all was
+        served by then; without end when it is not over."""
+        done = self._event(event)
+        late = [outage for outage in self.outages if outage.ended > done.ended or not outage.closed]
+        if any(not outage.closed for outage in late):
+            return INF
+        return max((outage.ended - done.ended for outage in late), default=0.0)
+
     def after(self, event: str, *, settle: float = 0.0) -> Timeline:
         """The requests begun `settle` seconds after that was done, or later."""
-        return self.between(self._event(event).ended + settle, float("inf"))
+        return self.between(self._event(event).ended + settle, INF)
 
     def before(self) -> Timeline:
         """The requests begun before anything was done."""
-        return self.between(float("-inf"), min(e.began for e in self.events))
+        return self.between(-INF, min(e.began for e in self.events))
 
     def coincides(self, outage: Outage) -> str:
         """What was being done when it began, or had been done just before; "nothing known" without such."""

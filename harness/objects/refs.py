@@ -17,6 +17,7 @@ KINDS: Mapping[str, tuple[str, bool]] = {
     "Event": ("v1", True),
     "Deployment": ("apps/v1", True),
     "DaemonSet": ("apps/v1", True),
+    "PodDisruptionBudget": ("policy/v1", True),
     "EndpointSlice": ("discovery.k8s.io/v1", True),
     "CustomResourceDefinition": ("apiextensions.k8s.io/v1", False),
     "ValidatingAdmissionPolicy": ("admissionregistration.k8s.io/v1", False),

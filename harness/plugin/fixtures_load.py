@@ -1,4 +1,4 @@
-"""Fixtures of tests under load: steady traffic beside the test's act, and a stack that is whole again after it."""
+"""Fixtures of tests under load: steady traffic beside an act, and a stack that is whole again after it."""
 
 from __future__ import annotations
 
@@ -8,52 +8,73 @@ from functools import partial
 
 import pytest
 
+from harness.bundle import Bundle
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy, Ztunnels
+from harness.cluster.protocol import Cluster, Release
 from harness.kube import Kube
-from harness.load.generator import Flow, Mesh, Outside, flowing
-from harness.stack import disturb
+from harness.load.generator import Flow, flowing
+from harness.load.sources import Mesh, Outside
+from harness.stack import edits, recovery
 from harness.stack.applied import Manifests
+from harness.stack.releases import releases
+from harness.versions import VersionSet
 
 RATINGS = "http://ratings:9080/ratings/0"
 
 
 @pytest.fixture(scope="session")
-def anew(stack: None, kube: Kube) -> Callable[..., Mesh]:
+def anew(early_policy: None, kube: Kube) -> Callable[..., Mesh]:
     """`anew(get(url))`: load from inside the mesh, a connection for each request."""
     return partial(Mesh, kube, keep=False)
 
 
 @pytest.fixture(scope="session")
-def kept(stack: None, kube: Kube) -> Callable[..., Mesh]:
+def kept(early_policy: None, kube: Kube) -> Callable[..., Mesh]:
     """`kept(get(url))`: load from inside the mesh over connections that are reused until they break."""
     return partial(Mesh, kube, keep=True)
 
 
 @pytest.fixture(scope="session")
-def outside(ingress: IngressClient) -> Callable[..., Outside]:
-    """`outside(get(path))`: load from outside through the ingress, a connection for each request."""
-    return partial(Outside, ingress)
+def outside(early_policy: None, ingress: IngressClient) -> Callable[..., Outside]:
+    """`outside(get(path))`: load from outside through the ingress (`ingress=`: another), a connection each."""
+    return lambda request, *, ingress=ingress, **more: Outside(ingress, request, **more)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def load(idle_connections: None, whole_again: None) -> Callable[..., AbstractContextManager[Flow]]:
-    """`with load(anew(request), seconds=20, promise="…") as flow:` runs beside the block; `flow.timelines` after it."""
+    """`with load(anew(request)) as flow:` runs beside the block; `flow.timelines` after it."""
     return flowing
 
 
 @pytest.fixture(scope="session")
-def idle_connections(waypoint: Envoy, ingress_gateway: Envoy, manifests: Manifests) -> Iterator[None]:
-    """Both proxies let go of idle connections before their backends do, seen to be in force."""
+def early_policy(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]:
+    """The policy of `idle_connections`; applied before its Gateways are made it is in their first configuration, else
+    Envoy takes 15 s to it. So early that a cluster without load is asked here, before a test's mark is."""
+    if "load" in cluster.cannot_judge:
+        pytest.skip(f"load: {cluster.cannot_judge['load']}")
+    request.getfixturevalue("stack")
+    manifests: Manifests = request.getfixturevalue("manifests")
     with manifests.applied("resilience/idle_connections.yaml"):
-        disturb.lets_go(waypoint, "httproute/default/ratings/rule/0")
-        disturb.lets_go(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def idle_connections(early_policy: None, waypoint: Envoy, ingress_gateway: Envoy) -> None:
+    """Both proxies let go of idle connections before their backends do, seen to be in force."""
+    edits.lets_go(waypoint, "httproute/default/ratings/rule/0")
+    edits.lets_go(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
+
+
+@pytest.fixture(scope="module")
 def whole_again(kube: Kube, mesh_client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy) -> Iterator[None]:
-    """After the test every part of the stack is ready, and a call passes the waypoint: awaited, also if it failed."""
+    """After the file every part of the stack is ready, and a call passes the waypoint: awaited, whatever failed."""
     yield
-    disturb.whole(kube, mesh_client, ztunnel, waypoint, RATINGS)
+    recovery.whole(kube, mesh_client, ztunnel, waypoint, RATINGS)
+
+
+@pytest.fixture(scope="session")
+def charts(stack: None, version_set: VersionSet, bundle: Bundle | None) -> dict[str, Release]:
+    """The releases that the stack was installed with, by chart."""
+    return releases(version_set, bundle.charts if bundle else None)

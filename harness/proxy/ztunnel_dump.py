@@ -57,12 +57,14 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A workload identity's certificate; state "Available" when there is one. Times are None until then."""
+    """A workload identity's certificate; state "Available" when there is one. Times are None and serial is "" until
+    then."""
 
     identity: str
     state: str
     valid_from: datetime | None
     expires: datetime | None
+    serial: str = ""
 
     def valid(self, now: datetime) -> bool:
         """Whether ztunnel can use it at this (aware) time."""
@@ -122,7 +124,7 @@ def certificates(dump: Dump) -> tuple[Certificate, ...]:
     for held in _part(dump, "certificates"):
         leaf = next(objects(held, "certChain"), {})
         times = _time(text(leaf, "validFrom")), _time(text(leaf, "expirationTime"))
-        found.append(Certificate(text(held, "identity"), text(held, "state"), *times))
+        found.append(Certificate(text(held, "identity"), text(held, "state"), *times, text(leaf, "serialNumber")))
     return tuple(found)
 
 

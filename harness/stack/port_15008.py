@@ -10,9 +10,8 @@ from harness.errors import NotReady, Unjudged
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.logs.ztunnel import bind_failures
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready
 from harness.proxy.config_dump import listeners
-from harness.stack import topology
+from harness.stack import disturb, ready, topology
 from harness.wait import until
 
 TRIES = 4
@@ -26,19 +25,20 @@ def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
     return name
 
 
-def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, route: str) -> None:
-    """Kills ztunnel beside the waypoint and changes its route until Envoy has port 15008. The Gateway must have a TCP
-    listener on it. Who is first is a race, so it is tried TRIES times.
+def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
+    """Kills ztunnel beside the waypoint and changes these routes, the first its own, until Envoy has port 15008. The
+    Gateway must have a TCP listener on it. Who is first is a race, so it is tried TRIES times.
 
     Raises:
         NotReady: ztunnel was first each time.
     """
-    before: Document = kube.get(f"HTTPRoute/default/{route}")["spec"]
+    before: dict[str, Document] = {route: kube.get(f"HTTPRoute/default/{route}")["spec"] for route in routes}
     number = itertools.count()
 
     def changed() -> bool:
-        hosts = [*before.get("hostnames", []), f"changed-{next(number)}.example"]
-        kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
+        for route, spec in before.items():
+            hosts = [*spec.get("hostnames", []), f"changed-{next(number)}.example"]
+            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
         return any(one.address.endswith(":15008") and one.state == "active" for one in listeners(envoy.config_dump()))
 
     try:
@@ -57,12 +57,13 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, route: str) -> None:
                 if attempt == TRIES:
                     raise
                 progress.note(f"ztunnel was first at port 15008, try {attempt} of {TRIES}")
-                ready(ztunnels)
+                ready.workload(kube, disturb.ZTUNNEL)
             else:
                 ledger.saw(f"{envoy.gateway} config_dump", f"listens on port 15008 (try {attempt})")
                 break
     finally:
-        kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": before.get("hostnames")}})
+        for route, spec in before.items():
+            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": spec.get("hostnames")}})
     until(
         lambda: [failure for log in ztunnels.logs().values() for failure in bind_failures(log)],
         lambda found: any(failure.uid == envoy.pod["metadata"]["uid"] for failure in found),
@@ -73,20 +74,20 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, route: str) -> None:
     )
 
 
-def repair(kube: Kube, ztunnels: Ztunnels, envoy: Envoy) -> None:
+def culprits(kube: Kube, ztunnels: Ztunnels) -> list[str]:
+    """The pods, still there, of whose ports ztunnel could not have one: "Pod/namespace/name"."""
+    uids = {failure.uid for text in ztunnels.logs().values() for failure in bind_failures(text)}
+    pods: list[Document] = kube.objects("Pod")
+    return [
+        f"Pod/{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        for pod in pods
+        if pod["metadata"]["uid"] in uids
+    ]
+
+
+def repair(kube: Kube, envoy: Envoy) -> None:
     """Deletes the waypoint's pod: in the new one ztunnel is first. Waits until both are ready."""
     labels = f"gateway.envoyproxy.io/owning-gateway-name={envoy.gateway}"
     kube.delete([f"Pod/{envoy.namespace}/{pod['metadata']['name']}" for pod in kube.pods(envoy.namespace, labels)])
     topology.proxy(kube, envoy.gateway)
-    ready(ztunnels)
-
-
-def ready(ztunnels: Ztunnels) -> None:
-    """Waits until ztunnel is ready on every node that has a pod of it."""
-    until(
-        lambda: [(str(pod["spec"]["nodeName"]), pod_ready(pod)) for pod in ztunnels.pods()],
-        lambda seen: bool(seen) and all(is_ready for _, is_ready in seen),
-        what="ztunnel is ready on every node",
-        within=timeouts.ROLLOUT,
-        transient=(ApiUnavailable,),
-    )
+    ready.workload(kube, disturb.ZTUNNEL)

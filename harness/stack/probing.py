@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from harness import timeouts
+from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.kube import ApiUnavailable
 from harness.traffic import Answer, Request
 from harness.wait import until
 
 
-def reached(client: MeshClient, request: Request, *, status: int | None) -> Answer:
+def reached(client: MeshClient | IngressClient, request: Request, *, status: int | None) -> Answer:
     """Waits until the request is answered with this status; None: until it gets no HTTP answer at all."""
     return until(
         lambda: client.get(request),

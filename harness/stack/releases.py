@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ def releases(versions: VersionSet, charts: Path | None) -> dict[str, Release]:
         values = _merged(values, _istio(versions) if istio else _envoy_gateway(versions))
         made[name] = Release(name if istio else "eg", reference, chart.version, ISTIO if istio else GATEWAY, values)
     return made
+
+
+def changed(release: Release, values: dict[str, Any]) -> Release:
+    """The release with some of its values changed, or more."""
+    return replace(release, values=_merged(dict(release.values), values))
 
 
 def _istio(versions: VersionSet) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
         }
         ready, nodes = ztunnel.ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}
     finally:
-        port_15008.repair(kube, ztunnel, envoy)
+        port_15008.repair(kube, envoy)
     topology.passes(mesh_client, envoy, REQUEST.url)
     after = mesh_client.in_turn(REQUEST, 3)
     return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)

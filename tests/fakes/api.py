@@ -58,12 +58,14 @@ class Fault:
 
 @dataclass
 class Exec:
-    """What a program in a pod does: `code` None closes the stream without a word on its end; `hang` never ends."""
+    """What a program in a pod does: `code` None closes the stream without a word on its end; `hang` never ends, and
+    `until_told` not before something is written to it."""
 
     stdout: str = ""
     stderr: str = ""
     code: int | None = 0
     hang: bool = False
+    until_told: bool = False
 
 
 @dataclass
@@ -155,6 +157,8 @@ class FakeApi:
                 return status(404, f'pods "{rest[0]}" not found')
             return 200, self.logs[where]
         key = str(Ref(kind, rest[0], namespace))
+        if rest[1:] == ["eviction"]:
+            return status(201 if self.objects.pop(key, None) else 404, "")
         if seen.method == "PATCH":
             return self._patch(seen, key)
         if seen.method == "GET":
@@ -327,6 +331,8 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             if said.hang:
                 self.rfile.read(1)  # until the client closes
                 return
+            if said.until_told:
+                self.rfile.read(1)
             if said.code is not None:
                 cause = {"details": {"causes": [{"reason": "ExitCode", "message": str(said.code)}]}}
                 ended = {"status": "Success"} if said.code == 0 else {"status": "Failure", **cause}

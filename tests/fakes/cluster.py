@@ -27,7 +27,7 @@ class FakeCluster:
     def create(self) -> None:
         self.told.append(("create", None))
 
-    def load_images(self, archives: Sequence[Path]) -> None:
+    def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         self.told.append(("load", list(archives)))
 
     def install(self, release: Release) -> None:

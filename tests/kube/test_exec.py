@@ -1,5 +1,7 @@
 """Programs run in pods over a websocket, as the API server speaks it."""
 
+import threading
+
 import pytest
 
 import harness.kube.exec
@@ -87,3 +89,30 @@ def test_exec_does_not_spoil_other_calls(kube: Kube, api: FakeApi) -> None:
 
     assert kube.objects("Pod") == []
     assert harness.kube.exec.Ended(0, "", "").code == 0
+
+
+def test_program_is_interrupted_through_its_terminal(kube: Kube, api: FakeApi) -> None:
+    """It goes on until told to stop; what the terminal shows of that is not its output."""
+    api.execute = lambda _: Exec('{"sent": 1}\r\n^C{"sent": 2}\r\n', until_told=True)
+    stop = threading.Event()
+
+    ended = kube.run("default", "client", "fortio", ["fortio"], within=5, heard=stop.set, stop=stop)
+
+    assert (ended.code, ended.stdout) == (0, '{"sent": 1}\r\n{"sent": 2}\r\n')
+    assert {"tty": "true", "stdin": "true"}.items() <= api.asked("GET", "exec")[0].query.items()
+
+
+def test_program_that_is_not_told_to_stop_goes_on(kube: Kube, api: FakeApi) -> None:
+    """Planted: nobody sets the event."""
+    api.execute = lambda _: Exec("out", until_told=True)
+
+    with pytest.raises(Unjudged, match="did not end within 0"):
+        kube.run("default", "client", "fortio", ["fortio"], within=0.5, stop=threading.Event())
+
+
+def test_program_without_a_stop_has_no_terminal(kube: Kube, api: FakeApi) -> None:
+    """A terminal changes what is written."""
+    api.execute = lambda _: Exec("a ^C b")
+
+    assert kube.run("default", "client", "curl", ["curl"], within=5).stdout == "a ^C b"
+    assert api.asked("GET", "exec")[0].query["tty"] == "false"

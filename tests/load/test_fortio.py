@@ -40,8 +40,11 @@ def test_lost_line_is_noticed() -> None:
 
 
 def test_half_a_line_is_noticed() -> None:
-    with pytest.raises(Unjudged, match="no JSON"):
+    """A line that begins no object is talk, and a request less than the run counts."""
+    with pytest.raises(Unjudged, match="counts 10 requests and tells of 9"):
         samples(RECORDED[20:])
+    with pytest.raises(Unjudged, match="no JSON"):
+        samples(RECORDED[:20] + "\n" + RECORDED)
 
 
 def test_nothing_is_no_run() -> None:
@@ -49,7 +52,15 @@ def test_nothing_is_no_run() -> None:
         samples("")
 
 
-@pytest.mark.parametrize("foreign", ['{"latency": 1}', "[1]", "Aborting because of lookup nohost", "7"])
+@pytest.mark.parametrize(
+    "talk", ["\x1b[91mLog level is now 5\r", "Fortio 1.68.2 running at 20 queries", "# target 50%"]
+)
+def test_talk_to_a_terminal_is_left_out(talk: str) -> None:
+    """Also where a colour's end stands before an object, or an error's words have braces of their own."""
+    assert samples(f"{talk}\n\x1b[0m{RECORDED}\n{talk}") == samples(RECORDED)
+
+
+@pytest.mark.parametrize("foreign", ['{"latency": 1}', "{}", "{7"])
 def test_foreign_output_is_not_judged(foreign: str) -> None:
     with pytest.raises(Unjudged):
         samples(foreign + "\n" + RECORDED)

@@ -1,5 +1,7 @@
 """Load beside a test's act: bounded, told of, and never taken for proof when it ended too soon."""
 
+import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,8 +11,9 @@ import pytest
 
 from harness import ledger
 from harness.errors import Unjudged
-from harness.load import generator
-from harness.load.generator import TABLE, Outside, flowing
+from harness.load import generator, sources
+from harness.load.generator import TABLE, flowing
+from harness.load.sources import Outside
 from harness.load.timeline import Sample
 from harness.traffic import Answer, Request, get
 from tests.fakes.clock import Clock
@@ -27,9 +30,10 @@ class Source:
     lasting: float = 60.0
     late: float = 0.0
 
-    def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
+    def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
         at = time.time()
         begun()
+        assert stop.wait(20)
         return [
             Sample(at + self.late + n / 10, 1, 200 if n < self.broken else None) for n in range(int(self.lasting * 10))
         ]
@@ -41,13 +45,13 @@ def at_once(own_world: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_timelines_are_reported() -> None:
-    with flowing(Source(), Source(client="another", broken=20), seconds=40, promise="nothing") as flow:
+    with flowing(Source(), Source(client="another", broken=20)) as flow:
         time.sleep(0.01)
-        with flow.event("ztunnel killed"):
+        with flow.event("ztunnel killed", "nothing"):
             pass
 
     assert [t.client for t in flow.timelines] == ["a client", "another"]
-    assert [r["lost of sent"] for r in ledger.tables()[TABLE]] == ["0 of 600", "580 of 600"]
+    assert [r["lost of sent"] for r in ledger.tables()[TABLE]] == ["0 of 599", "580 of 599"]
     assert {r["event"] for r in ledger.tables()[TABLE]} == {"ztunnel killed"}
     assert {r["promise"] for r in ledger.tables()[TABLE]} == {"nothing"}
     assert [f.of for f in ledger.page().figures] == ["a client", "another"]
@@ -58,7 +62,7 @@ def test_load_that_ended_before_the_act_proves_nothing() -> None:
     told = "was over before this was: ztunnel killed"
     with (
         pytest.raises(Unjudged, match=told),
-        flowing(Source(lasting=0.2), seconds=1) as flow,
+        flowing(Source(lasting=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
         pass
@@ -69,37 +73,49 @@ def test_act_before_the_load_proves_nothing() -> None:
     told = "had not begun before this did: ztunnel killed"
     with (
         pytest.raises(Unjudged, match=told),
-        flowing(Source(late=0.2), seconds=10) as flow,
+        flowing(Source(late=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
         pass
 
 
-def test_load_is_bounded() -> None:
-    with pytest.raises(ValueError, match="at most"), flowing(Source(), seconds=3600):
+def test_loss_before_the_act_is_not_its_doing() -> None:
+    """Planted: the first request is lost, before anything is done."""
+    told = "before anything was done"
+    with pytest.raises(Unjudged, match=told), flowing(Source(broken=0)) as flow, flow.event("killed"):
         pass
+
+
+def test_who_asks_for_a_timeline_has_a_witness() -> None:
+    """Two tests of one event: each has seen it."""
+    with flowing(Source()) as flow:
+        pass
+
+    assert ledger.page().witnesses == []
+    assert flow.timelines[0].sent == 600
+    assert ledger.page().witnesses == ["a client"]
 
 
 def test_source_that_cannot_tell_is_not_taken_for_a_quiet_one() -> None:
     class Broken(Source):
-        def run(self, seconds: float, id: str, begun: Callable[[], None]) -> Sequence[Sample]:
+        def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
             begun()
             raise Unjudged("fortio did not end its run")
 
-    with pytest.raises(Unjudged, match="did not end"), flowing(Broken(), seconds=10):
+    with pytest.raises(Unjudged, match="did not end"), flowing(Broken()):
         pass
 
 
 def test_failing_act_is_what_is_raised() -> None:
     """And the load is awaited: it does not run on into the next test."""
-    with pytest.raises(AssertionError, match="the act"), flowing(Source(), seconds=10):
+    with pytest.raises(AssertionError, match="the act"), flowing(Source()):
         raise AssertionError("the act")
 
 
 def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """Ten requests a second, whatever each takes; a request without an answer is a loss."""
     waited: list[float] = []
-    monkeypatch.setattr(generator, "pause", lambda seconds, why: (waited.append(seconds), clock.sleep(seconds)))
+    monkeypatch.setattr(sources, "pause", lambda seconds, why: (waited.append(seconds), clock.sleep(seconds)))
 
     class Ingress:
         @contextmanager
@@ -110,7 +126,10 @@ def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -
             assert request.headers["user-agent"] == "e2e/load-7"
             return Answer("rq", None, {}, 3.0, error="ConnectError")
 
-    found = Outside(Ingress(), get("/productpage")).run(2.0, "load-7", lambda: None)  # type: ignore[arg-type]  # a stand-in
+    stop, heard = threading.Event(), itertools.count(1)
+    found = Outside(Ingress(), get("/productpage")).run(  # type: ignore[arg-type]  # a stand-in
+        "load-7", lambda: stop.set() if next(heard) == 20 else None, stop
+    )
 
     assert len(found) == 20
     assert {sample.status for sample in found} == {None}

@@ -1,6 +1,8 @@
 """The picture and the row: what a reader sees of a timeline."""
 
-from harness.load.picture import headline, picture, row
+from dataclasses import replace
+
+from harness.load.picture import flags, headline, picture, rows
 from harness.load.timeline import Event, Sample, Timeline
 
 START = 1_795_251_600.0
@@ -13,7 +15,8 @@ def killed(*, recovers: bool = True) -> Timeline:
         Sample(START + n / 20, 2.0, None if 2.0 <= n / 20 < ends else 200, flags="" if 2.0 <= n / 20 < ends else "-")
         for n in range(160)
     ]
-    return Timeline.of("mesh client", samples, [Event("ztunnel killed", START + 1.95, START + 3.5)])
+    event = Event("ztunnel killed", START + 1.95, START + 3.5, "at most 10 s")
+    return replace(Timeline.of("mesh client", samples, [event]), proxy="waypoint")
 
 
 def test_picture_shows_the_outage_where_it_was() -> None:
@@ -44,21 +47,37 @@ def test_slow_and_partly_lost_have_marks_of_their_own() -> None:
 
 
 def test_row_has_the_figures() -> None:
-    found = row(killed(), "ztunnel killed", "at most 10 s")
+    """Of the requests from the event on: what was before it is not its doing."""
+    assert rows(killed()) == [
+        {
+            "event": "ztunnel killed",
+            "client": "mesh client",
+            "outage ms": "1000",
+            "lost of sent": "20 of 121",
+            "slowest ms": "2",
+            "flags": "-",
+            "promise": "at most 10 s",
+        }
+    ]
 
-    assert found == {
-        "event": "ztunnel killed",
-        "client": "mesh client",
-        "outage ms": "1000",
-        "lost of sent": "20 of 160",
-        "slowest ms": "2",
-        "flags": "-",
-        "promise": "at most 10 s",
-    }
+
+def test_each_event_has_its_row() -> None:
+    """An outage is told with the event that it began in, and with no later one that it was over by."""
+    timeline = killed()
+    later = replace(timeline, events=(*timeline.events, Event("ztunnel rolled", START + 5, START + 6)))
+
+    assert [(row["event"], row["lost of sent"]) for row in rows(later)] == [
+        ("ztunnel killed", "20 of 61"),
+        ("ztunnel rolled", "0 of 60"),
+    ]
 
 
 def test_row_says_when_it_is_not_over() -> None:
-    assert row(killed(recovers=False), "e", "p")["outage ms"].endswith("not over")
+    assert rows(killed(recovers=False))[0]["outage ms"].endswith("not over")
+
+
+def test_flags_say_how_many_left_no_line() -> None:
+    assert flags(killed()) == "of 160 requests of mesh client: {'-': 140, 'no line': 20}"
 
 
 def test_headline_says_that_the_lost_left_no_line() -> None:

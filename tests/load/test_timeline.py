@@ -162,3 +162,35 @@ def test_lost_request_takes_no_clean_line() -> None:
 def test_values_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         flow(200).samples[0].status = 500  # type: ignore[misc]  # that is the point
+
+
+def test_recovery_is_counted_from_the_events_end() -> None:
+    """Lost from 0.1 s to 0.4 s; what was done was over at 0.15 s, or later."""
+    statuses = (200, 200, None, None, None, None, None, None, 200, 200)
+    early, late = Event("early", START + 0.08, START + 0.15), Event("late", START + 0.08, START + 0.42)
+    timeline = flow(*statuses, events=(early, late))
+
+    assert timeline.recovered("early") == pytest.approx(0.25)
+    assert timeline.recovered("late") == 0
+
+
+def test_what_is_not_over_is_never_recovered() -> None:
+    """Planted: the last request is lost, during the event or long after it."""
+    event = Event("killed", START + 0.04, START + 0.06)
+
+    assert flow(200, None, None, events=(event,)).recovered("killed") == float("inf")
+    assert flow(200, 200, 200, 200, None, events=(event,)).recovered("killed") == float("inf")
+
+
+def test_second_outage_delays_recovery() -> None:
+    """Planted: served once, then lost again."""
+    event = Event("killed", START + 0.04, START + 0.06)
+
+    assert flow(200, None, 200, None, None, 200, events=(event,)).recovered("killed") == pytest.approx(0.19)
+
+
+def test_requests_about_an_event_end_where_the_next_begins() -> None:
+    first, second = Event("first", START + 0.05, START + 0.1), Event("second", START + 0.2, START + 0.25)
+    timeline = flow(*[200] * 8, events=(first, second))
+
+    assert (timeline.about(first).sent, timeline.about(second).sent) == (3, 4)

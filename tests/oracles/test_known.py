@@ -9,6 +9,7 @@ from harness.errors import BadInput
 from harness.oracles import known
 from harness.oracles.signs import Sign
 
+RECORDINGS = Path(__file__).parents[1] / "recordings"
 TODAY = date(2026, 11, 21)
 FILE = "suites/waypoint/test_form_listener.py"
 FAKE = Sign("rejection", "Envoy default/w-1", "refused default/w/fake-hbone: cannot bind '0.0.0.0:15008': in use")
@@ -35,6 +36,25 @@ def test_known_sign_is_excused_and_no_other() -> None:
     assert [sign for _, sign in found.excused] == [FAKE]
     assert found.expired == ()
     assert known.sort([FAKE], known.read(), files={"suites/ingress/test_gateway.py"}, today=TODAY).new == (FAKE,)
+
+
+@pytest.mark.parametrize(
+    ("area", "files"),
+    [
+        ("journey", {"suites/journey/test_port_15008.py"}),
+        (
+            "isolation",
+            {f"suites/isolation/test_{stem}.py" for stem in ("bypass", "deleted", "port_80", "routing_service")},
+        ),
+    ],
+)
+def test_signs_of_envoy_gateway_1_9_are_known(area: str, files: set[str]) -> None:
+    """As recorded on kind: 1.9 counts refused configuration by proxy, under another name than 1.7."""
+    recorded = (RECORDINGS / f"eg-1.9.0/oracles/{area}.txt").read_text().splitlines()
+    signs = [Sign(*line.split(": ", 2)) for line in recorded if not line.startswith(" ")]
+
+    assert len(signs) > 5
+    assert known.sort(signs, known.read(), files=files, today=TODAY).new == ()
 
 
 def test_entry_that_is_no_longer_seen_expires() -> None:

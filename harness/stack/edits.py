@@ -1,0 +1,70 @@
+"""Configuration changed on purpose, and what Envoy's active configuration makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness import timeouts
+from harness.clients.proxies import Envoy
+from harness.errors import Unjudged
+from harness.kube import ApiUnavailable, Kube
+from harness.objects.manifests import Document
+from harness.wait import pause, until
+
+
+def route(kube: Kube, name: str, *, times: int, every: float = 0.4) -> None:
+    """Changes an HTTPRoute of `default` that many times (a response header's value), then gives it its rules back."""
+    found = kube.get(f"HTTPRoute/default/{name}")
+    spec, named = found["spec"], {"name": name, "namespace": "default"}
+
+    def write(rules: list[Document]) -> None:
+        # Applied, not patched: a later apply of the manifest would else meet another owner of the rules.
+        head = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": named}
+        kube.apply([head | {"spec": spec | {"rules": rules}}])
+
+    try:
+        for n in range(times):
+            write([rule | _marking(n) for rule in spec["rules"]])
+            pause(every, why="edits of a route")
+    finally:
+        write(spec["rules"])
+
+
+def _marking(n: int) -> Mapping[str, Any]:
+    header = {"name": "x-edit", "value": str(n)}
+    return {"filters": [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [header]}}]}
+
+
+def lets_go(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
+    """Waits until Envoy's active cluster gives up connections that were idle so long."""
+    until(
+        lambda: [one for one in _active(envoy.config_dump()) if one.get("name") == cluster],
+        lambda found: any(_has(one, "idle_timeout", after) for one in found),
+        what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after {after}",
+        within=timeouts.XDS_PROPAGATION,
+        transient=(Unjudged, ApiUnavailable),
+        show=lambda found: f"{len(found)} such clusters",
+    )
+
+
+def denies(envoy: Envoy) -> None:
+    """Waits until Envoy, which has a limit, refuses what the limiter does not answer: `rateLimit.failClosed`."""
+    until(
+        lambda: _has(envoy.config_dump(), "failure_mode_deny", True),
+        bool,
+        what=f"Envoy {envoy.gateway} refuses what the limiter does not answer",
+        within=timeouts.DISTURBED,
+        transient=(Unjudged, ApiUnavailable),
+    )
+
+
+def _active(dump: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    sections = dump.get("configs", [])
+    return [entry["cluster"] for section in sections for entry in section.get("dynamic_active_clusters", [])]
+
+
+def _has(tree: Any, key: str, value: Any) -> bool:
+    if isinstance(tree, Mapping):
+        return tree.get(key) == value or any(_has(one, key, value) for one in tree.values())
+    return isinstance(tree, list) and any(_has(one, key, value) for one in tree)

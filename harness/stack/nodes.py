@@ -1,0 +1,109 @@
+"""Nodes disturbed on purpose: an API server that is silent, a node that is drained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from harness import ledger, timeouts
+from harness.bundle import Bundle
+from harness.cluster.protocol import Cluster
+from harness.command import run
+from harness.kube import ApiUnavailable, Kube
+from harness.logs import access
+from harness.objects.manifests import Document
+from harness.versions import VersionSet
+from harness.wait import until
+
+MIRROR = "kubernetes.io/config.mirror"  # a static pod's image in the API: no eviction ends it
+
+
+@contextmanager
+def frozen(cluster: Cluster) -> Iterator[None]:
+    """The API server of a kind cluster stopped for the block (SIGSTOP): connected to, and silent.
+
+    Longer than 10 s, and controllers that lead by a lease end and start again: Envoy Gateway too.
+    """
+    node = f"{cluster.name}-control-plane"
+    run(["docker", "exec", node, "pkill", "-STOP", "-x", "kube-apiserver"], within=20)
+    try:
+        yield
+    finally:
+        run(["docker", "exec", node, "pkill", "-CONT", "-x", "kube-apiserver"], within=20)
+
+
+@contextmanager
+def drained(kube: Kube, node: str) -> Iterator[None]:
+    """A node cordoned and emptied as `kubectl drain` does it, by evictions that heed PodDisruptionBudgets; uncordoned
+    after the block. Pods of DaemonSets and static ones stay.
+
+    Raises:
+        NotReady: a pod did not leave, or its budget had nothing to spare.
+    """
+    try:
+        kube.patch(f"Node/{node}", {"spec": {"unschedulable": True}})
+        until(
+            lambda: _evict(kube, node),
+            lambda left: not left,
+            what=f"node {node} is drained",
+            within=timeouts.DISTURBED,
+            every=0.5,
+            transient=(ApiUnavailable,),  # 429: the budget has nothing to spare yet
+            show=lambda left: ", ".join(left),
+        )
+        ledger.saw("Kubernetes API", f"node {node} is cordoned, and every pod that can leave it has left")
+        yield
+    finally:
+        kube.patch(f"Node/{node}", {"spec": {"unschedulable": None}})
+
+
+def _evict(kube: Kube, node: str) -> list[str]:
+    """The pods that are still to leave, each asked to."""
+    left = [pod for pod in on(kube, node) if _can_leave(pod)]
+    for pod in left:
+        if not pod["metadata"].get("deletionTimestamp"):
+            kube.evict(pod["metadata"]["namespace"], pod["metadata"]["name"])
+    return [str(pod["metadata"]["name"]) for pod in left]
+
+
+def on(kube: Kube, node: str, namespace: str = "") -> list[Document]:
+    """The pods of a node, of one namespace or of all, those on their way out among them."""
+    return [pod for pod in kube.objects("Pod", namespace) if pod["spec"].get("nodeName") == node]
+
+
+def workloads(kube: Kube, node: str, namespace: str = "default") -> set[str]:
+    """The Deployments that have a pod there: "Deployment/default/ratings-v1"."""
+    owners = [owner for pod in on(kube, node, namespace) for owner in pod["metadata"].get("ownerReferences", [])]
+    sets = (str(owner["name"]) for owner in owners if owner["kind"] == "ReplicaSet")
+    return {f"Deployment/{namespace}/{name.rpartition('-')[0]}" for name in sets}
+
+
+def hold(cluster: Cluster, bundle: Bundle | None, versions: VersionSet, *roles: str) -> None:
+    """Puts images on every node, the control plane's as well: without a bundle its nodes pull what they need."""
+    if bundle:
+        cluster.load_images([bundle.archive(versions.images[role]) for role in roles], everywhere=True)
+
+
+def beside(kube: Kube, labels: str) -> str:
+    """A node on which no pod with these labels runs; by name the first."""
+    taken = {pod["spec"].get("nodeName") for pod in kube.pods("default", labels)}
+    return min(str(n["metadata"]["name"]) for n in kube.objects("Node") if n["metadata"]["name"] not in taken)
+
+
+def carried(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]:
+    """How many requests of a load (its id) each Gateway's proxy on that node has a line of, by Gateway."""
+    owner, found = "gateway.envoyproxy.io/owning-gateway-name", dict[str, int]()
+    for pod in on(kube, node, "default"):
+        gateway = pod["metadata"].get("labels", {}).get(owner)
+        if gateway:
+            lines = access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since))
+            found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)
+    ledger.saw("access logs", f"requests of {load} carried on node {node}: {found}")
+    return found
+
+
+def _can_leave(pod: Document) -> bool:
+    meta = pod["metadata"]
+    owners = {owner["kind"] for owner in meta.get("ownerReferences", [])}
+    return "DaemonSet" not in owners and MIRROR not in (meta.get("annotations") or {})

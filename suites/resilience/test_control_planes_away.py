@@ -1,0 +1,41 @@
+"""istiod and Envoy Gateway are away together, scaled to 0, and come back.
+
+Promise: nothing is lost: ztunnel and the proxies keep what they were told, and certificates outlive the outage.
+"""
+
+import pytest
+
+from harness.load.picture import picture
+from harness.stack import disturb
+from harness.traffic import get
+from harness.wait import pause
+
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
+REQUEST = get("http://ratings:9080/ratings/0")
+
+
+@pytest.fixture(scope="module")
+def flow(load, anew, kept, outside, kube, waypoint, ingress_gateway):
+    """Requests through the waypoint, of both kinds of client, and through the ingress, while both are away."""
+    within = anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)
+    with (
+        load(*within, outside(get("/health"), through=ingress_gateway)) as flow,
+        flow.event("istiod and Envoy Gateway away", "nothing is lost"),
+        disturb.away(kube, disturb.ISTIOD, disturb.CONTROLLER),
+    ):
+        pause(5, why="a mesh without control planes")
+    return flow
+
+
+def test_mesh_serves_without_control_planes(flow):
+    """Without istiod and Envoy Gateway, and while they come back, no request through the waypoint is lost."""
+    anew, kept, _ = flow.timelines
+
+    assert (anew.lost, kept.lost) == ((), ()), flow.story
+
+
+def test_ingress_serves_without_control_planes(flow):
+    """Meanwhile no request through the ingress is lost either."""
+    *_, outside = flow.timelines
+
+    assert outside.lost == (), picture(outside)

@@ -1,0 +1,98 @@
+"""ztunnel is killed, routes change before it is back, then waypoints' pods are deleted, in two forms of the waypoint.
+
+Manifests: manifests/waypoint/form_binding.yaml, form_listener.yaml    See docs/port-15008.md
+Promise: with the annotation (`binding`) calls are lost until ztunnel runs again, at most 10 s, and then all are served.
+In the article's form (`listener`) none is ever again: Envoy then holds port 15008, which ztunnel needs, until the
+waypoint's pod is deleted; no status says so. A deleted pod of one replica takes its traffic with it, at most 30 s.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from harness.load.generator import Flow
+from harness.load.picture import picture
+from harness.stack import port_15008, topology
+from harness.traffic import get
+from harness.wait import pause
+
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
+KILLED, DELETED = "ztunnel killed, routes edited", "waypoints' pods deleted"
+KILLED_MS, DELETED_MS = 10_000, 30_000  # 1 s to 6 s seen, and 10 s to 12 s
+FORMS = ("binding", "listener")
+
+
+@dataclass(frozen=True)
+class Killed:
+    """The load, and what was said while every call of the form `listener` was lost: by ztunnel, by the Gateway."""
+
+    flow: Flow
+    told: str
+    green: str
+
+
+@pytest.fixture(scope="module")
+def bound(whole_again, applying, kube, proxy_of, mesh_client):
+    """Both forms' waypoints, each bound to a Service of its own and seen to carry a call."""
+    with applying("waypoint/form_binding.yaml", "waypoint/form_listener.yaml"):
+        for name in FORMS:
+            topology.gateway(kube, f"waypoint-{name}", f"ratings-{name}")
+            topology.bind(kube, f"ratings-{name}", f"waypoint-{name}")
+            topology.passes(mesh_client, proxy_of(f"waypoint-{name}"), f"http://ratings-{name}:9080/ratings/0")
+        yield [proxy_of(f"waypoint-{name}") for name in FORMS]
+
+
+@pytest.fixture(scope="module")
+def killed(bound, load, anew, kept, kube, ztunnel, says):
+    """Requests through both while ztunnel is killed, its port taken in one, and the pods of both deleted at last."""
+    request = get("http://ratings-binding:9080/ratings/0")
+    sources = (
+        anew(request, who="mesh client to form binding"),
+        kept(request, who="mesh client to form binding"),
+        anew(get("http://ratings-listener:9080/ratings/0"), qps=10, who="mesh client to form listener"),
+    )
+    with load(*sources) as flow:
+        with flow.event(KILLED, "binding: at most 10 s; listener: lost until its pod is deleted"):
+            port_15008.plant(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
+        pause(6, why="ztunnel tries again every 5 s")
+        told, green = ztunnel.hindrance(), says("Gateway/default/waypoint-listener", "Programmed")
+        with flow.event(DELETED, "at most 30 s"):
+            kube.delete([f"Pod/default/{envoy.name}" for envoy in bound])
+            topology.proxy(kube, "waypoint-binding")
+            topology.proxy(kube, "waypoint-listener")
+    return Killed(flow, told, green.state)
+
+
+def test_new_connections_are_served_again(killed):
+    """In the form without port 15008 new connections are served again once ztunnel is back, whatever changed."""
+    anew = killed.flow.timelines[0].about(killed.flow.events[0])
+
+    assert anew.lost, "nobody noticed: what was killed did not carry this"
+    assert anew.outage_ms <= KILLED_MS, picture(anew)
+    assert anew.recovered(KILLED) <= 2, picture(anew)
+
+
+def test_kept_connections_are_served_again(killed):
+    """Kept connections are too, after at most as long."""
+    kept = killed.flow.timelines[1].about(killed.flow.events[0])
+
+    assert kept.outage_ms <= KILLED_MS, picture(kept)
+    assert kept.recovered(KILLED) <= 2, picture(kept)
+
+
+def test_no_call_is_served_until_the_pod_is_deleted(killed):
+    """In the article's form every call is lost for good, its Gateway green, until the waypoint's pod is deleted."""
+    (first, deleted), (_, _, listener) = killed.flow.events, killed.flow.timelines
+    between = listener.between(first.ended, deleted.began)
+
+    assert len(between.lost) == between.sent, picture(listener)
+    assert ("[::]:15008" in killed.told, killed.green) == (True, "met"), killed.told
+    assert listener.recovered(DELETED) <= 2, picture(listener)
+
+
+def test_deleted_waypoint_is_replaced(killed):
+    """A deleted waypoint pod costs every call until another is ready: none goes past the waypoint meanwhile."""
+    anew = killed.flow.timelines[0].about(killed.flow.events[1])
+
+    assert 0 < anew.outage_ms <= DELETED_MS, picture(anew)
+    assert anew.recovered(DELETED) <= 2, picture(anew)

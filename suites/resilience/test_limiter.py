@@ -1,0 +1,62 @@
+"""The limiter is away, and Redis is killed: whoever has spent a quota goes on asking.
+
+Manifest: manifests/resilience/limiter.yaml
+Promise: by default Envoy lets pass what it cannot ask about (fail open), and says so by no x-ratelimit header; it
+limits again within 15 s of the limiter's return. Redis keeps nothing on a disk here: killed, it forgets who has spent
+what, and until it answers again each request waits for the limiter's time-out (2 s here) and then passes.
+"""
+
+import pytest
+
+from harness.stack import disturb, enforcement, probing
+from harness.traffic import get, unique
+
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
+AWAY, KILLED = "limiter away", "Redis killed"
+
+
+@pytest.fixture(scope="module")
+def limited(whole_again, hour_left, applied, clock, ingress, ingress_gateway, limiter):
+    """The limit of this file's manifest, seen to be in force."""
+    enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
+    enforcement.limiter_answers(ingress, limiter, "/health")
+
+
+@pytest.fixture
+def spent(limited, ingress):
+    """A request of a caller whose quota is spent, seen to be refused: 429 for the rest of the hour."""
+    request = get("/health", x_user_id=unique("spent"))
+    assert ingress.in_turn(request, 2).statuses == [200, 429]
+    return request
+
+
+def test_limit_fails_open(load, outside, spent, kube, ingress, ingress_gateway):
+    """Without its limiter Envoy serves a caller whose quota is spent, without any x-ratelimit header."""
+    with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
+        with (
+            flow.event(AWAY, "unlimited meanwhile (200, no header), limited again in 15 s"),
+            disturb.away(kube, disturb.LIMITER, grace=False),
+        ):
+            passed = ingress.in_turn(spent, 3)
+        probing.reached(ingress, spent, status=429)
+
+    assert passed.statuses == [200, 200, 200]
+    assert set(passed.header("x-ratelimit-limit")) == {None}
+    assert set(flow.timeline.statuses) == {"200", "429"}
+    assert flow.timeline.recovered(AWAY) <= 15, flow.story
+
+
+def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingress_gateway):
+    """After a restart of Redis a caller whose quota was spent is served it anew, then refused again."""
+    watched = get("/health", x_user_id=unique("watched"))
+    _ = ingress.get(watched)
+
+    with load(outside(watched, through=ingress_gateway, wanted=(429,))) as flow:
+        with flow.event(KILLED, "a quota anew; limited again in 15 s"):
+            disturb.killed(kube, disturb.REDIS)
+        probing.reached(ingress, watched, status=429)
+    after = ingress.in_turn(spent, 2)
+
+    assert after.statuses == [200, 429]
+    assert flow.timeline.lost, flow.story
+    assert flow.timeline.recovered(KILLED) <= 15, flow.story

@@ -1,0 +1,69 @@
+"""A node of two is drained, with a second replica of what serves on it and a budget for each.
+
+Manifest: manifests/resilience/node_drained.yaml
+Promise: nothing is lost: an eviction takes a replica only while the other serves, and each drains before it ends.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from harness.load.generator import Flow
+from harness.stack import nodes, probing, ready, topology
+from harness.stack.status import condition
+from harness.traffic import get
+
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes")]
+WORKLOADS = {f"Deployment/default/{name}" for name in ("waypoint-spread", "ingress-spread", "ratings-spread")}
+REQUEST = get("http://ratings-spread:9080/ratings/0")
+DRAINED = "node of two drained"
+
+
+@dataclass(frozen=True)
+class Drained:
+    """The load; requests that the node's proxies carried before; the Deployments of its pods before and after."""
+
+    flow: Flow
+    carried: dict[str, int]
+    before: set[str]
+    after: set[str]
+
+
+@pytest.fixture(scope="module")
+def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client):
+    """Waypoint, ingress and backend, two replicas of each, one on each node."""
+    nodes.hold(cluster, bundle, version_set, "envoy", "gateway", "bookinfo-ratings-v1")
+    condition(kube, "Gateway/default/waypoint-spread", "Programmed")
+    condition(kube, "Gateway/default/ingress-spread", "Programmed")
+    for workload in WORKLOADS:
+        ready.workload(kube, workload)
+    topology.bind(kube, "ratings-spread", "waypoint-spread")
+    probing.reached(mesh_client, REQUEST, status=200)
+
+
+@pytest.fixture(scope="module")
+def drained(spread, load, anew, kept, outside, client_of, kube, moment):
+    """Requests through all of them while the node without the client is drained, and after it."""
+    node, since = nodes.beside(kube, "app=mesh-client"), moment()
+    with client_of("ingress-spread", 80) as client:
+        within = anew(REQUEST), kept(REQUEST)
+        with load(*within, outside(get("/ratings/0"), ingress=client)) as flow:
+            carried, before = nodes.carried(kube, node, flow.id, since), nodes.workloads(kube, node)
+            with flow.event(DRAINED, "nothing is lost"), nodes.drained(kube, node):
+                after = nodes.workloads(kube, node)
+            for workload in WORKLOADS:
+                ready.workload(kube, workload)
+    return Drained(flow, carried, before, after)
+
+
+def test_drained_node_carried_its_share(drained):
+    """Before it is drained the node has a replica of each, and its proxies carry requests of this load."""
+    assert drained.before >= WORKLOADS
+    assert drained.carried.keys() == {"waypoint-spread", "ingress-spread"}
+    assert min(drained.carried.values()) > 0
+
+
+def test_draining_a_node_loses_nothing(drained):
+    """Draining it moves every pod that can move, and drops no request, within or from outside."""
+    assert not drained.after & drained.before
+    assert [timeline.lost for timeline in drained.flow.timelines] == [(), (), ()], drained.flow.story

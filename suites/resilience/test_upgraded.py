@@ -1,0 +1,128 @@
+"""`helm upgrade` of ztunnel and Envoy Gateway under load, what it asks for seen to hold, and back again.
+
+Promise: nothing is lost, but now and then a new connection that finds ztunnel's old pod handing over to the new one
+(tests/recordings/ztunnel-handover). Pods are replaced node by node, as by `kubectl rollout restart`. Certificates, made
+to live shortly, are turned under load, and nothing is lost by that: connections that stand keep what they were made
+with, and new ones are made with the new. With `failClosed` Envoy refuses with
+500 what it cannot ask the limiter about, and limits again within 15 s of the limiter's return.
+"""
+
+from dataclasses import dataclass
+
+import pytest
+
+from harness.load.generator import Flow
+from harness.load.picture import picture
+from harness.stack import certificates, disturb, edits, enforcement, probing, upgrade
+from harness.stack.releases import changed
+from harness.traffic import Answers, get, unique
+
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "upgrade")]
+REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
+UNKNOWN = get("http://details:9080/details/0")  # ztunnel has no connection to it from this client yet
+HANDOVER = 1  # new connections lost: none in eight rolls of ztunnel, one in the ninth
+UPGRADED, TURNED, BACK = "helm upgrade: ztunnel, Envoy Gateway", "certificates turned", "helm upgrade back"
+AWAY = "limiter away, failClosed"
+# istiod dates a certificate two minutes back, and ztunnel turns it at half its life: after 10 s here.
+SHORT_LIVED = {"env": {"SECRET_TTL": "140s"}}
+# A chart's pods are not replaced when its configuration changes: the annotation does that.
+FAIL_CLOSED = {
+    "config": {"envoyGateway": {"rateLimit": {"failClosed": True}}},
+    "deployment": {"pod": {"annotations": {"mesh-e2e/upgraded": "yes"}}},
+}
+IN_USE = {"mesh-client", "waypoint", "bookinfo-ratings", "bookinfo-ingress", "bookinfo-productpage"}
+
+
+@dataclass(frozen=True)
+class Upgraded:
+    """The load; ztunnel's certificates before and after they were turned; answers of one nobody had called before."""
+
+    flow: Flow
+    turn: certificates.Turn
+    fresh: Answers
+
+
+@pytest.fixture(scope="module")
+def sources(anew, kept, outside, waypoint, ingress_gateway):
+    """Both kinds of client through the waypoint, and one through the ingress."""
+    return (
+        anew(REQUEST, through=waypoint),
+        kept(REQUEST, through=waypoint),
+        outside(HEALTH, through=ingress_gateway),
+    )
+
+
+@pytest.fixture(scope="module")
+def before(charts):
+    """The two releases as installed."""
+    return {name: charts[name] for name in ("ztunnel", "gateway-helm")}
+
+
+@pytest.fixture(scope="module")
+def upgraded(load, sources, cluster, kube, before, ztunnel, mesh_client):
+    """Both upgraded under load, and ztunnel's certificates turned."""
+    ztunnel_, gateway = changed(before["ztunnel"], SHORT_LIVED), changed(before["gateway-helm"], FAIL_CLOSED)
+    with upgrade.as_before(cluster, kube, before):
+        with load(*sources) as flow:
+            with flow.event(UPGRADED, "at most one new connection"):
+                upgrade.upgraded(cluster, kube, ztunnel_, gateway)
+            with flow.event(TURNED, "nothing is lost"):
+                turn = certificates.turned(ztunnel, certificates.held(ztunnel))
+                fresh = mesh_client.in_turn(UNKNOWN, 3)
+        yield Upgraded(flow, turn, fresh)
+
+
+@pytest.fixture
+def spent(upgraded, hour_left, applying, clock, ingress, ingress_gateway, limiter):
+    """A request of a caller whose quota is spent, seen to be refused: 429 for the rest of the hour."""
+    with applying("resilience/limiter.yaml"):
+        enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
+        edits.denies(ingress_gateway)
+        enforcement.limiter_answers(ingress, limiter, "/health")
+        request = get("/health", x_user_id=unique("spent"))
+        assert ingress.in_turn(request, 2).statuses == [200, 429]
+        yield request
+
+
+def test_upgrade_loses_nothing_that_stands(upgraded):
+    """An upgrade of ztunnel and Envoy Gateway costs one new connection at most, no kept one, none outside."""
+    anew, kept, outside = (timeline.about(upgraded.flow.events[0]) for timeline in upgraded.flow.timelines)
+
+    assert len(anew.lost) <= HANDOVER, picture(anew)
+    assert (kept.lost, outside.lost) == ((), ()), upgraded.flow.story
+
+
+def test_turning_certificates_loses_nothing(upgraded):
+    """While every certificate in use gets another serial no request is lost, and who then meets first is served."""
+    assert upgraded.turn.accounts >= IN_USE
+    assert upgraded.fresh.statuses == [200, 200, 200]
+    assert [timeline.about(upgraded.flow.events[1]).lost for timeline in upgraded.flow.timelines] == [(), (), ()], (
+        upgraded.flow.story
+    )
+
+
+def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, kube, ingress, ingress_gateway):
+    """With failClosed Envoy refuses with 500, while its limiter is away, each caller that it limits."""
+    with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
+        with (
+            flow.event(AWAY, "500 meanwhile, limited again in 15 s"),
+            disturb.away(kube, disturb.LIMITER, grace=False),
+        ):
+            refused = ingress.in_turn(spent, 3)
+            nameless = ingress.in_turn(HEALTH, 1)
+        probing.reached(ingress, spent, status=429)
+
+    assert (refused.statuses, nameless.statuses) == ([500, 500, 500], [200])
+    assert set(flow.timeline.statuses) == {"429", "500"}
+    assert flow.timeline.recovered(AWAY) <= 15, flow.story
+
+
+def test_upgrade_back_loses_nothing_that_stands(upgraded, load, sources, before, cluster, kube, ztunnel):
+    """Nor does the upgrade back to what was installed, after which certificates live for hours again."""
+    with load(*sources) as flow, flow.event(BACK, "at most one new connection"):
+        upgrade.upgraded(cluster, kube, *before.values())
+    anew, kept, outside = flow.timelines
+
+    assert len(anew.lost) <= HANDOVER, picture(anew)
+    assert (kept.lost, outside.lost) == ((), ()), flow.story
+    assert certificates.hours_left(ztunnel) > 1
