@@ -46,7 +46,7 @@ def test_error_says_what_how_long_how_often_and_what_was_last_seen(clock: Clock)
         until(lambda: [200, 404], lambda _: False, what="page is up", within=3, every=1)
 
     assert str(caught.value) == "page is up: not within 3s (7 tries); last seen: [200, 404]"
-    assert (caught.value.what, caught.value.within, caught.value.tries) == ("page is up", 3, 4)
+    assert (caught.value.what, caught.value.within, caught.value.tries) == ("page is up", 3, 7)
 
 
 def test_remedy_is_in_the_error(clock: Clock) -> None:
@@ -89,7 +89,7 @@ def test_hopeless_ends_the_wait_at_once(clock: Clock) -> None:
         )
 
     assert clock.slept < 2
-    assert str(caught.value) == "pod runs: cannot become true (seen after 2.0s): no such image"
+    assert str(caught.value) == "pod runs: cannot become true (seen after 0.4s): no such image"
 
 
 def test_wanted_comes_before_hopeless(clock: Clock) -> None:
