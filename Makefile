@@ -6,19 +6,19 @@ BIN := $(VENV)/bin
 ARTICLE := $(addprefix suites/,install ingress rate_limit waypoint circuit_breaker)
 T ?= $(ARTICLE)
 
-export E2E_CLUSTER := $(CLUSTER)
-export E2E_CLUSTER_NAME := $(CLUSTER_NAME)
-export E2E_VERSIONS := $(VERSIONS)
-export E2E_KEEP := $(KEEP)
-export E2E_BUNDLE := $(BUNDLE)
-export E2E_NODE_IMAGE := $(NODE_IMAGE)
-export E2E_CACHE := $(CACHE)
-export E2E_WORKERS := $(WORKERS)
-export E2E_WAYPOINT := $(WAYPOINT)
-export E2E_KUBECONFIG := $(KUBECONFIG_FILE)
-export E2E_CONTEXT := $(CONTEXT)
-export E2E_INSTALL := $(INSTALL)
-export E2E_DELAY_FACTOR := $(DELAY_FACTOR)
+export E2E_CLUSTER := $(or $(CLUSTER),$(E2E_CLUSTER))
+export E2E_CLUSTER_NAME := $(or $(CLUSTER_NAME),$(E2E_CLUSTER_NAME))
+export E2E_VERSIONS := $(or $(VERSIONS),$(E2E_VERSIONS))
+export E2E_KEEP := $(or $(KEEP),$(E2E_KEEP))
+export E2E_BUNDLE := $(or $(BUNDLE),$(E2E_BUNDLE))
+export E2E_NODE_IMAGE := $(or $(NODE_IMAGE),$(E2E_NODE_IMAGE))
+export E2E_CACHE := $(or $(CACHE),$(E2E_CACHE))
+export E2E_WORKERS := $(or $(WORKERS),$(E2E_WORKERS))
+export E2E_WAYPOINT := $(or $(WAYPOINT),$(E2E_WAYPOINT))
+export E2E_KUBECONFIG := $(or $(KUBECONFIG_FILE),$(E2E_KUBECONFIG))
+export E2E_CONTEXT := $(or $(CONTEXT),$(E2E_CONTEXT))
+export E2E_INSTALL := $(or $(INSTALL),$(E2E_INSTALL))
+export E2E_DELAY_FACTOR := $(or $(DELAY_FACTOR),$(E2E_DELAY_FACTOR))
 
 .DEFAULT_GOAL := help
 
@@ -83,16 +83,16 @@ help: ## this
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-INSTALL := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install \
+PIP := $(if $(shell command -v uv),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install \
   --quiet --disable-pip-version-check)
 
 # Whichever comes first; the development lock holds the other whole.
 $(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python
-	$(INSTALL) --require-hashes --requirement requirements.lock
-	$(INSTALL) --no-deps --editable .
+	$(PIP) --require-hashes --requirement requirements.lock
+	$(PIP) --no-deps --editable .
 	@touch $@
 
 $(BIN)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(INSTALL) --require-hashes --requirement requirements-dev.lock
-	$(INSTALL) --no-deps --editable .
+	$(PIP) --require-hashes --requirement requirements-dev.lock
+	$(PIP) --no-deps --editable .
 	@touch $@ $(BIN)/.installed

@@ -1,6 +1,7 @@
 """Suites and manifests go in pairs, tests read as facts, and what is told is there."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -234,6 +235,24 @@ def test_help_lists_every_target() -> None:
     for argv in (["make", "help"], ["make"]):
         said = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True).stdout
         assert set(re.findall(r"^  make (\S+)", said, re.MULTILINE)) == DOCUMENTED
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_variables_reach_the_harness_and_nothing_else(tmp_path: Path) -> None:
+    """What a user sets on the command line, or as E2E_ in the environment, is the harness's: no step of make's own."""
+    probe = tmp_path / "probe.mk"
+    probe.write_text("include Makefile\nprobe:\n\t@env\n")
+    argv = ["make", "-f", str(probe), "probe", "-s", "INSTALL=1", "KEEP=never", f"VENV={tmp_path}/none"]
+    own = {"PATH": os.environ["PATH"], "E2E_CLUSTER": "emulated", "E2E_KEEP": "always"}
+
+    def told(argv: list[str]) -> list[str]:
+        done = subprocess.run(argv, cwd=ROOT, env=own, capture_output=True, text=True, timeout=20, check=True)
+        return done.stdout.splitlines()
+
+    assert {"E2E_INSTALL=1", "E2E_KEEP=never", "E2E_CLUSTER=emulated"} <= set(told(argv))
+    steps = [line for line in told([*argv[:3], "e2e", "-n", *argv[4:]]) if "requirements.lock" in line]
+    assert len(steps) == 1
+    assert "pip install" in steps[0]
 
 
 @pytest.mark.parametrize(

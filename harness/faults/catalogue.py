@@ -189,7 +189,10 @@ def choose(faults: Sequence[Fault], cluster: str, names: Sequence[str], third: i
         if name not in known:
             raise BadInput(f"no fault is named {name}", remedy=f"use one of: {', '.join(known)}")
         if cluster not in known[name].on:
-            raise BadInput(f"fault {name} cannot be planted on a {cluster} cluster, only on {known[name].on}")
+            raise BadInput(
+                f"fault {name} cannot be planted on a {cluster} cluster",
+                remedy=f"use CLUSTER={' or CLUSTER='.join(known[name].on)}",
+            )
     here = [fault for fault in faults if cluster in fault.on]
     chosen = [fault for fault in here if not names or fault.name in names]
     return chosen if third is None else chosen[third - 1 :: 3]

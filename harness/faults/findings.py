@@ -48,11 +48,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault and its run. `seconds` is the whole of it, the reset included."""
+    """One fault and its run.
+
+    `seconds` is the whole of it, the reset included. `unjudged` are the tests that this cluster skips without any
+    fault, too: they are not asked.
+    """
 
     fault: Fault
     run: Run
     seconds: float
+    unjudged: frozenset[str] = frozenset()
 
     @property
     def missed(self) -> str:
@@ -69,7 +74,7 @@ class Finding:
             if not found:
                 return f"no such test: {listed}"
             for verdict in found:
-                if verdict.outcome not in FAILED:
+                if verdict.outcome not in FAILED and not (verdict.outcome == "skipped" and verdict.id in self.unjudged):
                     return f"{verdict.id} {verdict.outcome}"
         if not any(fault.says in verdict.found for verdict in self.judged):
             return f"no test says {fault.says!r}"
@@ -77,8 +82,9 @@ class Finding:
 
     @property
     def judged(self) -> list[Verdict]:
-        """The verdicts of the tests that are to catch it."""
-        return [verdict for listed in self.fault.caught_by for verdict in self.run.of(listed)]
+        """The verdicts of the tests that are to catch it, and can."""
+        found = [verdict for listed in self.fault.caught_by for verdict in self.run.of(listed)]
+        return [verdict for verdict in found if verdict.outcome != "skipped" or verdict.id not in self.unjudged]
 
 
 @dataclass(frozen=True, slots=True)

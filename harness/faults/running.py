@@ -55,7 +55,7 @@ class Catalogue:
         self._folder = ROOT / settings.runs / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-faults-{settings.cluster}"
 
     def run(self, names: Sequence[str], third: int | None) -> int:
-        """Exit code 0: all caught, all tests named, and without a fault nothing fails."""
+        """Exit code 0: all caught, all tests named, and without a fault nothing fails; 5: none can be judged here."""
         everything = catalogue.load_all()
         chosen = catalogue.choose(everything, self._settings.cluster, names, third)
         whole = len(chosen) == sum(self._settings.cluster in fault.on for fault in everything)
@@ -63,13 +63,17 @@ class Catalogue:
         with self._cluster() as cluster:
             listed = dict.fromkeys(id for fault in chosen for id in fault.caught_by)
             control = self._control(findings.areas(everything) if whole else list(listed), len(chosen))
-            judged = dict.fromkeys(verdict for id in listed for verdict in control.of(id))
-            if spoiled := [verdict for verdict in judged if verdict.outcome in findings.FAILED]:
+            asked = dict.fromkeys(verdict for id in listed for verdict in control.of(id))
+            if spoiled := [verdict for verdict in asked if verdict.outcome in findings.FAILED]:
                 report.control_failed(self._out, spoiled)
                 return 1
             if self._emulated:
                 cast(Resettable, cluster).mark()
-            found = list(self._each(chosen, cluster))
+            judged = [fault for fault in chosen if self._judged(fault, control)]
+            if not judged:
+                return 5
+            skipped = frozenset(verdict.id for verdict in control.verdicts if verdict.outcome == "skipped")
+            found = list(self._each(judged, cluster, skipped))
         result = self._result(everything, found, control, whole=whole, seconds=time.monotonic() - started)
         report.table(self._out, found)
         report.summary(self._out, result)
@@ -134,13 +138,21 @@ class Catalogue:
             self._out.print(f"  the emulated cluster is made anew: {error}".partition("\n")[0], markup=False)
             cluster.delete()
 
-    def _each(self, chosen: Sequence[Fault], cluster: Cluster) -> Iterator[Finding]:
+    def _judged(self, fault: Fault, control: Run) -> bool:
+        """Whether any of its tests is judged here; where none is, that is said, and the fault is not planted."""
+        found = [verdict for listed in fault.caught_by for verdict in control.of(listed)]
+        if found and all(verdict.outcome == "skipped" for verdict in found):
+            self._out.print(f"not judged here: {fault.name}: {found[0].first_line}", markup=False, soft_wrap=True)
+            return False
+        return True
+
+    def _each(self, chosen: Sequence[Fault], cluster: Cluster, skipped: frozenset[str]) -> Iterator[Finding]:
         for number, fault in enumerate(chosen, start=1):
             started = time.monotonic()
             run = self._pytest(fault.name, fault.caught_by, fault=fault.name, within=self._within())
             if self._emulated:
                 self._reset(cluster)
-            finding = Finding(fault, run, time.monotonic() - started)
+            finding = Finding(fault, run, time.monotonic() - started, skipped)
             report.line(self._out, finding, number, len(chosen))
             yield finding
             if not self._emulated and not run.undone:

@@ -9,9 +9,8 @@ import pytest
 
 from harness.clients.mesh import MeshClient
 from harness.evidence.journey import Journey, render
-from harness.stack import ready
+from harness.stack import probing, ready
 from harness.stack.journeys import Journeys
-from harness.stack.probing import reached
 from harness.traffic import Answers, get
 
 pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls")]
@@ -36,16 +35,16 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
         ready.workload(kube, "Deployment/default/outsider")
         (pod,) = kube.pods("default", "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(f"http://{pod['status']['podIP']}:9080/ratings/0")
-        reached(outsider, plain, status=200)
+        probing.reached(outsider, plain, status=200)
         before = outsider.in_turn(plain, 3).statuses
         with applying("mtls/strict.yaml"):
-            reached(outsider, plain, status=None)
+            probing.reached(outsider, plain, status=None)
             since = moment()
             under = outsider.in_turn(plain, 3).statuses
             mesh = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
             found = Journeys(kube, ztunnel, None, waypoint).of(mesh, since, via=lambda _: ("waypoint",))
             errors = {(line.direction, str(line.error)) for line in ztunnel.lines(since) if not line.ok}
-        reached(outsider, plain, status=200)
+        probing.reached(outsider, plain, status=200)
         return Arms(before, under, outsider.in_turn(plain, 3).statuses, mesh, found, errors)
 
 

@@ -62,6 +62,15 @@ def test_all_listed_must_catch() -> None:
     assert Finding(fault(A, B), run(caught, Verdict(B, "error", "else")), 1.0).missed == ""
 
 
+def test_skipped_there_without_a_fault_too_is_not_asked() -> None:
+    """A test that the cluster cannot judge does not count, and is no catch either."""
+    caught, skipped = Verdict(A, "broken", "TCP"), Verdict(B, "skipped", "TCP")
+
+    assert Finding(fault(A, B), run(caught, skipped), 1.0, frozenset({B})).missed == ""
+    assert Finding(fault(A, B), run(caught, skipped), 1.0).missed == f"{B} skipped"
+    assert Finding(fault(B), run(skipped), 1.0, frozenset({B})).missed == "no test says 'TCP'"
+
+
 def test_id_without_its_case_names_them_all() -> None:
     """A function's id stands for its cases, a file's for its tests; a longer name is another's."""
     cases = [Verdict(f"{A}[x]", "broken", "TCP"), Verdict(f"{A}[y]", "held")]

@@ -190,6 +190,24 @@ def test_test_that_no_fault_names_fails_the_command(world: World) -> None:
     assert world.kept["unnamed"] == [f"{TEST}_too"]
 
 
+@pytest.mark.parametrize(
+    ("names", "code", "run"), [((), 0, ["run control", "run one"]), (("two",), 5, ["run control"])]
+)
+def test_fault_that_nothing_there_can_judge_is_not_planted(
+    world: World, names: tuple[str, ...], code: int, run: list[str]
+) -> None:
+    """Its tests are skipped without it, too: that is said. Where no other is left nothing was judged."""
+    world.fault("one")
+    world.fault("two", caught_by=[f"{TEST}_elsewhere"])
+    skipped = {"id": f"{TEST}_elsewhere", "outcome": "skipped", "reason": "unproven here: no image"}
+    world.runs["control"] = {"outcome": "held", "more": [skipped]}
+
+    assert world.go(*names) == code
+
+    assert [one for one in world.told if one.startswith("run")] == run
+    assert "not judged here: two: unproven here: no image\n" in world.said
+
+
 def test_assertions_that_nothing_reached_are_listed(world: World) -> None:
     """Of the whole catalogue; a part of it says nothing of what others reach. They fail nothing."""
     world.fault("one")
