@@ -17,7 +17,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from harness.command import running
+from harness import timeouts
+from harness.command import Lines, running
 from harness.errors import SetupFailed
 from harness.settings import Settings
 from harness.versions import VersionSet
@@ -31,6 +32,8 @@ FLOOR = {
     "v-delayed x 2": 14.0,
 }
 
+ROOT = Path(__file__).resolve().parent.parent  # the root folder of pytest, to which the plugin takes runs/ as relative
+_LAST = 40  # lines of the run's output
 _MARK = "E2E_BENCH"  # in the environment of all that one bench starts, however detached
 
 
@@ -39,16 +42,24 @@ def bench(settings: Settings, versions: VersionSet, tests: Sequence[str], out: C
     started, began = time.monotonic(), time.time()
     mark = uuid.uuid4().hex
     peak, all_peak = 0, 0
-    with running([sys.executable, "-m", "pytest", *tests], env={_MARK: mark}) as suites:
-        while suites.alive:
-            peak = max(peak, _resident([suites.pid]))
-            all_peak = max(all_peak, _resident(_marked(mark, began)))
-            pause(0.5, why="the suites run")
-        code = suites.code
-        tail = suites.lines[-40:]
+    runs = ROOT / settings.runs  # told to the run, so that both mean the same folder
+    before = (runs / "latest").resolve()
+    call = [sys.executable, "-m", "pytest", *tests]
+    suites: Lines | None = None
+    try:
+        with running(call, env={_MARK: mark, "E2E_RUNS": str(runs)}, grace=timeouts.INNER_END) as suites:
+            while suites.alive:
+                peak = max(peak, _resident([suites.pid]))
+                all_peak = max(all_peak, _resident(_marked(mark, began)))
+                pause(0.5, why="the suites run")
+            code = suites.code
+    except KeyboardInterrupt:
+        if suites:  # its last words: where its evidence is
+            out.print("\n".join(suites.lines[-_LAST:]), markup=False, soft_wrap=True)
+        raise
     wall = time.monotonic() - started
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = _results(settings.runs / "latest" / "results.json", tail)
+    found = _results((runs / "latest").resolve(), before, suites.lines[-_LAST:])
     _print(out, versions, found)
     out.print(
         f"whole run {wall:.1f} s, exit {code}; harness process peak {peak / 2**20:.0f} MB, with all it started "
@@ -76,9 +87,12 @@ def _resident(pids: Iterable[int]) -> int:
     return size
 
 
-def _results(file: Path, tail: Sequence[str]) -> dict[str, Any]:
+def _results(folder: Path, before: Path, tail: Sequence[str]) -> dict[str, Any]:
+    """What the run left; `before` is what was the latest folder before it."""
     try:
-        found: dict[str, Any] = json.loads(file.read_text())
+        if folder == before:
+            raise FileNotFoundError
+        found: dict[str, Any] = json.loads((folder / "results.json").read_text())
     except (OSError, ValueError):
         raise SetupFailed("the run left no results; its last lines:\n" + "\n".join(tail)) from None
     return found

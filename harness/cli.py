@@ -1,4 +1,8 @@
-"""`mesh-e2e`: what is done outside a test run. Exit codes: 0 fine, 1 found wrong, 2 asked wrong."""
+"""`mesh-e2e`: what is done outside a test run. Exit codes: 0 fine, 1 found wrong, 2 asked wrong.
+
+130 is Ctrl-C, 143 SIGTERM: both end what was begun, also a run inside, which gathers its evidence and takes down what
+it made before.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from rich.table import Table
 from harness import doctor, progress, reaper, settings, versions
 from harness.cluster import caches
 from harness.errors import HarnessError
+from harness.interruption import exit_code, sigterm_heard
 from harness.settings import Settings
 from harness.versions import VersionSet
 
@@ -25,13 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     progress.show()
     try:
-        chosen = settings.read()
-        return int(asked.act(asked, chosen, versions.load().pick(chosen.versions)))
+        with sigterm_heard():
+            chosen = settings.read()
+            return int(asked.act(asked, chosen, versions.load().pick(chosen.versions)))
     except HarnessError as error:
         ERR.print(f"mesh-e2e {asked.command}: {error}", markup=False, soft_wrap=True)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as interrupt:
+        return exit_code(interrupt)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,13 +7,17 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import progress, timeouts
 from harness.errors import BadInput, CommandFailed
+from harness.interruption import heed
 
+_live: dict[subprocess.Popen[str], int] = {}  # the programs that run now, and the threads that wait for them
 REMEDIES = {
     "kind": "install kind (https://kind.sigs.k8s.io), or use CLUSTER=emulated, which needs none",
     "helm": "install Helm 3 or 4 (https://helm.sh)",
@@ -46,17 +50,21 @@ def which(program: str) -> str:
 def run(
     argv: Sequence[str],
     *,
-    within: float,
+    within: float = timeouts.PROGRAM,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     check: bool = True,
+    grace: float = 0.0,
 ) -> Output:
     """Runs a program for at most `within` seconds, in a process group of its own, which ends with it.
+
+    One that is to end before its time is told so, and given `grace` seconds to clean up.
 
     Raises:
         BadInput: the program is not there.
         CommandFailed: it ended with a status other than 0 (unless `check` is false), or ran out of time.
     """
+    heed()
     command = [which(argv[0]), *argv[1:]]
     with subprocess.Popen(
         command,
@@ -69,15 +77,16 @@ def run(
         start_new_session=True,
     ) as process:
         try:
-            stdout, stderr = process.communicate(stdin, timeout=within)
+            with _known(process):
+                stdout, stderr = process.communicate(stdin, timeout=within)
         except subprocess.TimeoutExpired:
-            _end(process)
+            _end(process, grace, lambda seconds: process.communicate(timeout=seconds))
             stdout, stderr = "", ""
             with suppress(subprocess.TimeoutExpired):  # a daemon that left the group may hold the pipes open
-                stdout, stderr = process.communicate(timeout=1)
+                stdout, stderr = process.communicate(timeout=timeouts.PIPE_END)
             raise CommandFailed(list(argv), None, stdout + stderr) from None
         except BaseException:  # Ctrl-C, SIGTERM: the program must not outlive us
-            _end(process)
+            _end(process, grace, lambda seconds: process.communicate(timeout=seconds))
             raise
     if check and process.returncode != 0:
         raise CommandFailed(list(argv), process.returncode, stderr or stdout)
@@ -85,8 +94,9 @@ def run(
 
 
 @contextmanager
-def running(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[Lines]:
-    """Keeps a program running for the block; its combined output can be read line by line meanwhile."""
+def running(argv: Sequence[str], *, env: Mapping[str, str] | None = None, grace: float = 0.0) -> Iterator[Lines]:
+    """Keeps a program running for the block; its combined output can be read line by line meanwhile. At the block's end
+    it has `grace` seconds to clean up."""
     process = subprocess.Popen(
         [which(argv[0]), *argv[1:]],
         stdin=subprocess.DEVNULL,
@@ -98,10 +108,18 @@ def running(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Ite
         start_new_session=True,
     )
     try:
-        yield Lines(process)
+        with _known(process):
+            yield Lines(process)
     finally:
-        _end(process)
+        _end(process, grace, process.wait)
         process.wait()
+
+
+def end_others() -> None:
+    """Ends the programs that other threads than this and the main one run; beside `interruption.others_give_up`, which
+    lets them begin no more."""
+    stay = (threading.get_ident(), threading.main_thread().ident)
+    _end_all([process for process, thread in list(_live.items()) if thread not in stay])
 
 
 class Lines:
@@ -126,7 +144,7 @@ class Lines:
         """Whether it runs; once it does not, `lines` are all that it said."""
         if self._process.poll() is None:
             return True
-        self._drainer.join(timeout=1)  # bounded: a child of its may hold the pipe open
+        self._drainer.join(timeout=timeouts.PIPE_END)  # bounded: a child of its may hold the pipe open
         return False
 
     @property
@@ -139,12 +157,43 @@ class Lines:
         return self._process.wait()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Asks the whole group to end, then makes it: a child that does not hear outlives its parent otherwise."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, sign)
-        except (ProcessLookupError, PermissionError):  # nobody is left (macOS: only the dead, which it will not signal)
-            return
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=5)
+@contextmanager
+def _known(process: subprocess.Popen[str]) -> Iterator[None]:
+    """For the block, `end_others` finds it; one that begins too late for that is not waited for."""
+    _live[process] = threading.get_ident()
+    try:
+        heed()
+        yield
+    finally:
+        del _live[process]
+
+
+def _end(process: subprocess.Popen[str], grace: float, wait: Callable[[float], object]) -> None:
+    """Lets the program clean up, if it is to have time for that, then ends its group. `wait` is told the seconds."""
+    try:
+        if grace and process.poll() is None:
+            progress.note(f"a program has {grace:.0f}s to clean up; Ctrl-C again ends it at once: {process.args!r:.80}")
+            _signal([process], signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                wait(grace)
+    finally:
+        _end_all([process])
+
+
+def _end_all(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Asks whole groups to end, then makes them: a child that does not hear outlives its parent otherwise."""
+    try:
+        _signal(processes, signal.SIGTERM)
+        ends = time.monotonic() + timeouts.PROGRAM_END
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.0, ends - time.monotonic()))
+    finally:
+        _signal(processes, signal.SIGKILL)
+
+
+def _signal(processes: Sequence[subprocess.Popen[str]], number: signal.Signals) -> None:
+    for process in processes:
+        # Nobody is left there (macOS: only the dead, which it will not signal).
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)

@@ -106,7 +106,7 @@ def version() -> tuple[int, str]:
     Raises:
         BadInput: helm is missing, or of a major version that is not supported.
     """
-    said = run(["helm", "version", "--template", "{{.Version}}"], within=20).stdout.strip()
+    said = run(["helm", "version", "--template", "{{.Version}}"]).stdout.strip()
     found = re.match(r"v?(\d+)\.", said)
     if not found or int(found[1]) not in SUPPORTED:
         raise BadInput(f"helm {said or '(unknown)'} is not supported", remedy="install Helm 3 or 4")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -56,6 +56,10 @@ class Ledger:
         """Who saw anything, each once, in order."""
         return list(dict.fromkeys(s.who for s in self.sightings))
 
+    def share(self, seen: Iterable[Sighting]) -> None:
+        """Takes in what was seen for several tests at once, in the order of time; what is here already stays once."""
+        self.sightings[:] = sorted(dict.fromkeys([*seen, *self.sightings]), key=lambda sighting: sighting.at)
+
 
 _book: dict[str, Ledger] = {"": Ledger()}
 _current = ""
@@ -73,24 +77,29 @@ def page(test: str = "") -> Ledger:
     return _book.setdefault(test, Ledger(test))
 
 
+def current() -> Ledger:
+    """The page that is written to now."""
+    return page(_current)
+
+
 def pages() -> list[Ledger]:
     return list(_book.values())
 
 
 def saw(who: str, what: str) -> None:
-    page(_current).sightings.append(Sighting(who, what, time.time()))
+    current().sightings.append(Sighting(who, what, time.time()))
 
 
 def measured(name: str, seconds: float, *, of: str = "") -> None:
-    page(_current).figures.append(Figure(name, seconds, of))
+    current().figures.append(Figure(name, seconds, of))
 
 
 def attach(name: str, text: str) -> None:
-    page(_current).attachments.append(Attachment(name, text))
+    current().attachments.append(Attachment(name, text))
 
 
 def tabulate(table: str, cells: Mapping[str, str]) -> None:
-    page(_current).rows.append(Row(table, cells))
+    current().rows.append(Row(table, cells))
 
 
 def tables() -> dict[str, list[Mapping[str, str]]]:

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
         description="records of what was made, for `make clean`",
     )
     delay_factor: float = Field(30.0, ge=1, description="emulated: measured propagation delays are divided by this")
-    patience: float = Field(1.0, gt=0, le=10, description="the bound of every wait is multiplied by this")
+    patience: float = Field(1.0, gt=0, le=10, description="what is awaited by looking has this many times its bound")
     gather: bool = Field(True, description="gather diagnostics when something fails")
     fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
 
 from harness.errors import BadInput
+
+APPLIED = "applied.json"  # in a cluster's folder: what a run's tests have applied and not yet taken away
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Record:
         except psutil.Error:
             return False
 
+    @property
+    def anothers(self) -> bool:
+        """Whether another process that still runs made it."""
+        return self.alive and self.pid != os.getpid()
+
 
 def folder(state: Path, kind: str, name: str) -> Path:
     """Where a cluster's own files lie: kubeconfig, helm caches, record."""
@@ -43,14 +51,25 @@ def folder(state: Path, kind: str, name: str) -> Path:
 
 def write(state: Path, record: Record) -> None:
     """Keeps the record, whole or not at all."""
-    home = folder(state, record.kind, record.name)
-    partial = home / "record.json.partial"
-    partial.write_text(json.dumps(asdict(record), indent=1))
-    partial.replace(home / "record.json")
+    keep(folder(state, record.kind, record.name) / "record.json", json.dumps(asdict(record), indent=1))
+
+
+def keep(file: Path, text: str) -> None:
+    """Writes a file whole or not at all: a process killed meanwhile leaves the one of before."""
+    partial = file.with_name(f"partial-{file.name}")
+    partial.write_text(text)
+    partial.replace(file)
 
 
 def forget(state: Path, kind: str, name: str) -> None:
-    (folder(state, kind, name) / "record.json").unlink(missing_ok=True)
+    """The cluster is gone, and with it what its tests had applied."""
+    for file in ("record.json", APPLIED):
+        (folder(state, kind, name) / file).unlink(missing_ok=True)
+
+
+def find(state: Path, kind: str, name: str) -> Record | None:
+    """The record of that cluster, if there is one."""
+    return next((record for record in records(state) if (record.kind, record.name) == (kind, name)), None)
 
 
 def records(state: Path) -> list[Record]:

@@ -1,13 +1,22 @@
-"""Every bound of every wait, in seconds, once. A bound is a budget, not an expectation."""
+"""Every bound of every wait, in seconds, once; the emulated cluster's own processes keep theirs. A bound is a budget,
+not an expectation.
+
+What is looked at until it is so (`wait.until`) is given E2E_PATIENCE times its bound. One answer is not: of a program,
+an API or HTTP request, a load, the diagnostics.
+"""
 
 CLUSTER_CREATE = 300.0  # `kind create cluster`: 27 s seen on 2 cores
+CLUSTER_DELETE = 120.0  # `kind delete cluster`
 IMAGE_LOAD = 300.0  # all archives of a bundle into all nodes: 41 s seen
+PROGRAM = 30.0  # one word of docker, kind or helm about what is there
+PROGRAM_END = 5.0  # a program that was told to end has ended
+INNER_END = 240.0  # a run inside another has gathered its evidence, and taken its cluster away
+PIPE_END = 1.0  # what an ended program wrote has been read
 HELM = 180.0  # one helm command; readiness is awaited by us, not by helm
 ROLLOUT = 240.0  # a workload's pods, scheduled, pulled and ready
 TROUBLE_GRACE = 8.0  # how long a pull or crash reason must stand before it is final
 STATUS = 60.0  # a controller writes a condition: 0.1 s seen, 17 s after a leader change
 XDS_PROPAGATION = 45.0  # Accepted to enforced: 15.0 s seen for cluster changes, 0.1 s for routes
-POLICY_REMOVAL = 45.0  # deleted to no longer enforced: 15.0 s seen
 LOG_LINE = 20.0  # ztunnel logs a connection when it closes: 2 s productpage, 5 s ratings
 JOURNEY = 45.0  # every connection of a request has closed: 30 s behind a waypoint that nobody calls any more
 LIMITER_READY = 60.0  # the limiter has its rules and Envoy has reconnected to it
@@ -19,10 +28,11 @@ HTTP = 30.0  # one answer; v-delayed takes 7 s, and Envoy's own route time-out i
 HTTP_CONNECT = 5.0
 API = 30.0  # one Kubernetes API request
 DELETE = 60.0  # an object is gone
-HOUR_MARGIN = 120.0  # what a rate-limit file needs of the hour: its windows end at each hour's turn
+HOUR_MARGIN = 120.0  # what a rate-limit file needs of the hour, whose turn ends its windows; with patience more
 GATHER = 90.0  # all of the diagnostics
 LOAD_BEGIN = 15.0  # fortio answers its first requests: 2 s seen, 8 s on a machine under load
 LOAD_LINES = 6.0  # a proxy's log has a line of each answer of a load: 0.2 s seen
 LOAD_END = 20.0  # a load says what became of its last requests
 CERTIFICATES = 60.0  # certificates made to be turned every 10 s are turned
+PORT_TAKEN = 20.0  # Envoy takes port 15008 before a restarted ztunnel does, or never
 DISTURBED = 90.0  # what was broken on purpose is whole again

@@ -80,6 +80,10 @@ class Answers(Sequence[Answer]):
     def having(self, status: int | None) -> Answers:
         return Answers(tuple(answer for answer in self.items if answer.status == status))
 
+    def without(self, text: str) -> Answers:
+        """Those whose body does not have this text."""
+        return Answers(tuple(answer for answer in self.items if text not in answer.body))
+
     def header(self, name: str) -> list[str | None]:
         return [answer.header(name) for answer in self.items]
 

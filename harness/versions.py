@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import BadInput
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
+UNKNOWN = "unknown"  # what stands for a version that nobody observed
+ASKED = "(asked for)"  # behind one that was asked for and not observed yet
 
 # YAML reads 1.30 as a number and loses its zero; a version that is not text is therefore refused, by pydantic.
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$")]

@@ -10,6 +10,7 @@ import tenacity
 
 from harness import progress
 from harness.errors import NotReady, Terminal
+from harness.interruption import heed
 
 T = TypeVar("T")
 EAGER = 8  # the second look comes after an eighth of `every`: most of what is awaited is nearly there
@@ -17,9 +18,9 @@ _patience, _delays = 1.0, 1.0
 
 
 def be_patient(factor: float, *, delays: float = 1.0) -> None:
-    """Every bound of this process is multiplied by `factor` from now on: more for a slow machine, less where what is
-    awaited is known to come soon or never (the emulated cluster under a planted fault). `delays` is what the cluster's
-    own delays are divided by (the emulated one's)."""
+    """Every bound of `until` in this process is multiplied by `factor` from now on: more for a slow machine, less where
+    what is awaited is known to come soon or never (the emulated cluster under a planted fault). `delays` is what the
+    cluster's own delays are divided by (the emulated one's)."""
     global _patience, _delays
     _patience, _delays = factor, delays
 
@@ -61,6 +62,7 @@ def until(
 
     def attempt() -> T:
         nonlocal seen
+        heed()
         try:
             observed = observe()
         except transient as error:
@@ -89,30 +91,11 @@ def until(
         raise NotReady(what, within=within, tries=tries, last_seen=seen, remedy=remedy) from error
 
 
-def throughout(
-    observe: Callable[[], T], want: Callable[[T], bool], *, what: str, lasting: float, every: float = 0.5
-) -> T:
-    """Observes for `lasting` seconds; every observation must be wanted, and there is at least one.
-
-    Raises:
-        NotReady: an observation was not wanted.
-    """
-    started, tries = time.monotonic(), 0
-    while True:
-        observed = observe()
-        tries += 1
-        if not want(observed):
-            after = time.monotonic() - started
-            raise NotReady(f"{what} (held {after:.1f}s only)", within=lasting, tries=tries, last_seen=repr(observed))
-        if time.monotonic() - started >= lasting:
-            return observed
-        pause(every, why=what)
-
-
 def pause(seconds: float, *, why: str) -> None:
     """Lets time pass where time itself is the subject (a window's end, a dwell); `why` is shown."""
     if seconds > 1:
         progress.awaiting(why, f"{seconds:.0f}s")
+    heed()
     time.sleep(seconds)
 
 

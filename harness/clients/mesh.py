@@ -39,12 +39,12 @@ class MeshClient:
     @property
     def ip(self) -> str:
         """The address of its pod."""
-        return str(self._pod()["status"]["podIP"])
+        return str(pod(self._kube, self._labels)["status"]["podIP"])
 
     def _send(self, requests: Sequence[Request], *, at_once: int) -> Answers:
         ids = [unique("rq") for _ in requests]
         argv = curl.arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
-        name = self._pod()["metadata"]["name"]
+        name = pod(self._kube, self._labels)["metadata"]["name"]
         ended = self._kube.run(NAMESPACE, name, CONTAINER, argv, within=timeouts.EXEC)
         if not ended.stdout.strip():
             raise Unjudged(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
@@ -53,9 +53,15 @@ class MeshClient:
         ledger.saw(who, f"{answers!r} to {requests[0].url}")
         return answers
 
-    def _pod(self) -> Document:
-        pods = [p for p in self._kube.pods(NAMESPACE, self._labels) if p["status"].get("podIP")]
-        if not pods:
-            name = self._labels.removeprefix("app=")
-            raise SetupFailed(f"the {name} has no running pod", remedy=f"is Deployment/default/{name} there?")
-        return pods[0]
+
+def pod(kube: Kube, labels: str = LABELS) -> Document:
+    """The client's pod: the first that has an address.
+
+    Raises:
+        SetupFailed: there is none.
+    """
+    pods = [p for p in kube.pods(NAMESPACE, labels) if p["status"].get("podIP")]
+    if not pods:
+        name = labels.removeprefix("app=")
+        raise SetupFailed(f"the {name} has no running pod", remedy=f"is Deployment/default/{name} there?")
+    return pods[0]

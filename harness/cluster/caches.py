@@ -39,7 +39,7 @@ def attach(nodes: Iterable[str], images: Iterable[str]) -> list[str]:
 
 
 def remove() -> list[str]:
-    """Takes every cache of ours away; their volumes stay. Returns their names; () where Docker does not answer."""
+    """Takes every cache of ours away; their volumes stay. Returns their names; [] where Docker does not answer."""
     try:
         found = DockerClient().client.containers.list(all=True, filters={"label": "mesh-e2e=cache"})
         for one in found:
@@ -75,5 +75,5 @@ def _container(registry: str, name: str) -> DockerContainer:
 def _point(node: str, registry: str, cache: str) -> None:
     folder = f"/etc/containerd/certs.d/{registry}"
     hosts = f'[host."http://{cache}:5000"]\n  capabilities = ["pull", "resolve"]\n'
-    run(["docker", "exec", node, "mkdir", "-p", folder], within=30)
-    run(["docker", "exec", "-i", node, "cp", "/dev/stdin", f"{folder}/hosts.toml"], within=30, stdin=hosts)
+    run(["docker", "exec", node, "mkdir", "-p", folder])
+    run(["docker", "exec", "-i", node, "cp", "/dev/stdin", f"{folder}/hosts.toml"], stdin=hosts)

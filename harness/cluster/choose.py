@@ -18,7 +18,8 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
     """
     match settings.cluster:
         case "kind":
-            return KindCluster(settings, settings.node_image or versions.node, versions.images.values())
+            asked = "" if settings.node_image else versions.kubernetes  # a node image of one's own may hold any
+            return KindCluster(settings, settings.node_image or versions.node, versions.images.values(), asked)
         case "existing":
             return ExistingCluster(settings)
         case "emulated":

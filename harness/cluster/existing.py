@@ -11,20 +11,26 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from harness import state
 from harness.cluster.made import Made
-from harness.cluster.protocol import Release
+from harness.cluster.protocol import Capability, Release
 from harness.command import which
 from harness.errors import BadInput
 from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.kubectl import port_forward
 from harness.objects.manifests import Document
+from harness.objects.refs import ref_of
 from harness.settings import ClusterKind, Settings
+
+MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in state.APPLIED
+BUNDLE = ("gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel")
 
 
 class ExistingCluster:
-    """Somebody's cluster. Releases are installed only when told to, and only those we installed are removed."""
+    """Somebody's cluster. Releases are installed only when told to, and only what is ours is removed."""
 
     kind: ClusterKind = "existing"
 
@@ -43,30 +49,37 @@ class ExistingCluster:
         # Our releases' marks lie there: contexts of one name in two files (kubeadm names all alike) are two clusters.
         told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
-        self._home = state.folder(settings.state, "existing", f"{readable}-{told}")
+        self._recorded = f"{readable}-{told}"
+        self.home = state.folder(settings.state, "existing", self._recorded)
         self._state, self._lock = settings.state, threading.Lock()
         self._version = ""
 
     @property
-    def cannot_judge(self) -> Mapping[str, str]:
-        lacking = {"nodes": "the nodes of a cluster that is not ours are not touched"}
+    def cannot_judge(self) -> Mapping[Capability, str]:
+        lacking: dict[Capability, str] = {"nodes": "the nodes of a cluster that is not ours are not touched"}
         if not self._installs:
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
         return lacking
 
     def create(self) -> None:
-        which(self._kubectl)
-        if self._installs:
-            which("helm")
+        for program in (self._kubectl, *(["helm"] if self._installs else [])):
+            which(program)
+        with FileLock(self.home / "lock"):
+            old = state.find(self._state, self.kind, self._recorded)
+            if old and old.anothers:
+                raise BadInput(
+                    f"context {self.context} is in use by process {old.pid}",
+                    remedy="wait for that run: two in one cluster would undo each other",
+                )
+            try:
+                self._version = self._kube.version().removeprefix("v")
+            except (ApiUnavailable, Missing, Refused) as error:
+                raise BadInput(
+                    f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
+                ) from error
+            # Before anything is applied, be it only by tests: what a killed run leaves is found by its record.
             where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context}
-            name = self._home.name.partition("-")[2]
-            state.write(self._state, state.Record(self.kind, name, os.getpid(), time.time(), details=where))
-        try:
-            self._version = Kube(self.kubeconfig, self.context).version()
-        except (ApiUnavailable, Missing, Refused) as error:
-            raise BadInput(
-                f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
-            ) from error
+            state.write(self._state, state.Record(self.kind, self._recorded, os.getpid(), time.time(), details=where))
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         """Its nodes are not ours to fill: images come from its registries."""
@@ -82,7 +95,7 @@ class ExistingCluster:
             )
         self.remember([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}}])
         self.remember(self._helm.definitions(release))  # Istio's chart leaves its own behind, on purpose
-        self._ours(release).write_text(f"{release.name}\n{release.namespace}\n")
+        state.keep(self._ours(release), f"{release.name}\n{release.namespace}\n")
         self._helm.upgrade_install(release)
 
     def uninstall(self, release: Release) -> None:
@@ -92,17 +105,34 @@ class ExistingCluster:
 
     def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
         with self._lock:  # parts of the stack are installed side by side
-            Made(self._home / "made.json").remember(Kube(self.kubeconfig, self.context), documents)
+            made = Made(self.home / MADE)
+            self._refuse_others([document for document in documents if ref_of(document) not in made])
+            made.remember(self._kube, documents)
+
+    def _refuse_others(self, documents: Sequence[Mapping[str, Any]]) -> None:
+        """A Gateway API of another version or channel, not by us, is not written over: it serves others too."""
+        for document in documents:
+            ours, named = _bundle(document), ref_of(document)
+            there = self._kube.find(named) if ours else None
+            if there and _bundle(there) != ours:
+                raise BadInput(
+                    f"{named} of Gateway API {_bundle(there) or '(unknown)'} is there, this set's is of {ours}",
+                    remedy="choose a version set of that Gateway API (VERSIONS=…), or leave out INSTALL=1",
+                )
 
     def _ours(self, release: Release) -> Path:
-        return self._home / f"release-{release.namespace}-{release.name}"
+        return self.home / f"release-{release.namespace}-{release.name}"
 
     def definitions(self, release: Release) -> list[Document]:
         return self._helm.definitions(release)
 
     @property
+    def _kube(self) -> Kube:
+        return Kube(self.kubeconfig, self.context)
+
+    @property
     def _helm(self) -> Helm:
-        return Helm(self.kubeconfig, self.context, self._home / "helm")
+        return Helm(self.kubeconfig, self.context, self.home / "helm")
 
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
         return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port, kubectl=self._kubectl)
@@ -115,12 +145,23 @@ class ExistingCluster:
 
     def delete(self) -> None:
         """The cluster stays. What we installed and applied goes, also what a killed run left, by our own notes."""
-        Made(self._home / "made.json").undo(Kube(self.kubeconfig, self.context), self._uninstall_ours)
-        state.forget(self._state, self.kind, self._home.name.partition("-")[2])
+        # Whoever called `create` calls this too, also after a refusal: what another run made is not ours to undo.
+        old = state.find(self._state, self.kind, self._recorded)
+        if old and old.anothers:
+            return
+        Made(self.home / state.APPLIED).undo(self._kube)
+        Made(self.home / MADE).undo(self._kube, between=self._uninstall_ours)
+        state.forget(self._state, self.kind, self._recorded)
 
     def _uninstall_ours(self) -> None:
-        marks = sorted(self._home.glob("release-*"), key=lambda path: path.stat().st_mtime)
+        marks = sorted(self.home.glob("release-*"), key=lambda path: path.stat().st_mtime)
         with ExitStack() as undoing:  # the last first, and each though another fails
             for mark in marks:
                 name, namespace = mark.read_text().split()
                 undoing.callback(self.uninstall, Release(name, "", "", namespace))
+
+
+def _bundle(document: Mapping[str, Any]) -> str:
+    """Of which Gateway API it is: "v1.4.1 experimental", or empty."""
+    said = document["metadata"].get("annotations") or {}
+    return " ".join(said[key] for key in BUNDLE if key in said)

@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,14 @@ from filelock import FileLock
 
 from harness import progress, state, timeouts
 from harness.cluster import caches
-from harness.cluster.protocol import Release
+from harness.cluster.protocol import Capability, Release
 from harness.command import run, which
 from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
 from harness.kubectl import port_forward
 from harness.objects.manifests import Document
 from harness.settings import ClusterKind, Settings
+from harness.threads import side_by_side
 
 MARKS = "/var/lib/mesh-e2e/archives"
 CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
@@ -33,26 +33,29 @@ class KindCluster:
 
     kind: ClusterKind = "kind"
 
-    def __init__(self, settings: Settings, node_image: str, images: Iterable[str] = ()) -> None:
+    def __init__(self, settings: Settings, node_image: str, images: Iterable[str] = (), kubernetes: str = "") -> None:
+        """`kubernetes` is the version that a cluster must have to be reused; empty: any."""
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
-        self._cached = list(images) if settings.cache else []
+        self._cached, self._kubernetes = list(images) if settings.cache else [], kubernetes
         self._state = settings.state
-        self._home = state.folder(settings.state, "kind", self.name)
-        self.kubeconfig = self._home / "kubeconfig"
-        self._unfinished = self._home / "unfinished"  # there from before `kind create` until it has succeeded
+        self.home = state.folder(settings.state, "kind", self.name)
+        self.kubeconfig = self.home / "kubeconfig"
+        self._unfinished = self.home / "unfinished"  # there from before `kind create` until it has succeeded
         self.context = f"kind-{self.name}"
-        self.reused = False
+        self.reused = self._refused = False
 
     @property
-    def cannot_judge(self) -> Mapping[str, str]:
-        return {}
+    def cannot_judge(self) -> Mapping[Capability, str]:
+        if self._workers == 1:
+            return {}
+        return {"two nodes": f"{self._workers} workers: what moves from node to node takes the ingress's door along"}
 
     def create(self) -> None:
         for program in ("docker", self._kind, "helm", self._kubectl):
             which(program)
         _docker_answers()
-        with FileLock(self._home / "lock"):
+        with FileLock(self.home / "lock"):
             there = self.name in self._clusters()
             self._refuse(there)
             if there and self._unfinished.exists():
@@ -60,20 +63,22 @@ class KindCluster:
                 self._remove()
                 there = False
             if there:
+                self._refuse_another_kubernetes()
                 self._record()
                 self._reuse()
             else:
                 _image_is_there(self._image)
                 self._record()  # before it is made: what a killed run leaves half made is found by its record
                 self._make()
+                self._record()  # now with its container
             if self._cached:
                 caches.attach(self._nodes(), self._cached)
 
     def _clusters(self) -> list[str]:
-        return run([self._kind, "get", "clusters"], within=30).stdout.split()
+        return run([self._kind, "get", "clusters"]).stdout.split()
 
     def _make(self) -> None:
-        config = self._home / "kind.yaml"
+        config = self.home / "kind.yaml"
         config.write_text(yaml.safe_dump(_config(self._workers)))
         argv = [self._kind, "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
         argv += ["--kubeconfig", str(self.kubeconfig), "--wait", "120s"]
@@ -84,52 +89,75 @@ class KindCluster:
     def _reuse(self) -> None:
         self.reused = True
         progress.note(f"kind cluster {self.name} is there already: reused")
-        run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=30)
+        run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)])
 
     def _refuse(self, there: bool) -> None:
         old = self._recorded()
-        if there and not old:
+        if there and (not old or self._replaced(old)):
             raise BadInput(
                 f"a kind cluster named {self.name} is there, but this harness did not make it",
                 remedy="choose another name (CLUSTER_NAME=…), or CLUSTER=existing to test it as it is",
             )
-        if old and _anothers(old):
+        if old and old.anothers:
             raise BadInput(
                 f"kind cluster {self.name} is in use by process {old.pid}",
                 remedy="wait for that run, or choose another name (CLUSTER_NAME=…)",
             )
 
+    def _refuse_another_kubernetes(self) -> None:
+        """One that was kept from another set: all that a report says of its Kubernetes would be wrong."""
+        nodes = self._nodes()
+        said = run(["docker", "exec", nodes[0], "cat", "/kind/version"], check=False) if nodes else None
+        found = said.stdout.strip().removeprefix("v").partition("+")[0] if said and said.code == 0 else ""
+        if found and self._kubernetes and found != self._kubernetes:
+            self._refused = True
+            raise BadInput(
+                f"kind cluster {self.name} was kept with Kubernetes {found}, the version set says {self._kubernetes}",
+                remedy="`make clean` takes it away; or choose another name (CLUSTER_NAME=…), or name its NODE_IMAGE=…",
+            )
+
     def _record(self) -> None:
-        old = self._recorded()
+        old, container = self._recorded(), self._container()
         made = old.made if old and old.alive else time.time()
-        state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made))
+        details = {"container": container} if container else {}
+        state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made, details))
 
     def _recorded(self) -> state.Record | None:
-        return next((r for r in state.records(self._state) if (r.kind, r.name) == (self.kind, self.name)), None)
+        return state.find(self._state, self.kind, self.name)
+
+    def _container(self) -> str:
+        """The id of its control plane's container; empty while there is none."""
+        argv = ["docker", "container", "inspect", "--format", "{{.Id}}", f"{self.name}-control-plane"]
+        return run(argv, check=False).stdout.strip()
+
+    def _replaced(self, record: state.Record) -> bool:
+        """Whether somebody deleted what was recorded and made another of its name. Old records name no container."""
+        recorded = record.details.get("container")
+        return recorded is not None and self._container() not in ("", recorded)
 
     def _nodes(self) -> list[str]:
-        return run([self._kind, "get", "nodes", "--name", self.name], within=30).stdout.split()
+        return run([self._kind, "get", "nodes", "--name", self.name]).stdout.split()
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         nodes = self._nodes()
         held = self._held(nodes)
         work = [(archive, node) for archive in archives for node in nodes if everywhere or _wants(node, nodes, archive)]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
-        with ThreadPoolExecutor(max_workers=2) as pool:  # containerd unpacks: more than the cores does not help
+        with side_by_side(2) as pool:  # containerd unpacks: more than the cores does not help
             list(pool.map(lambda pair: self._load(*pair), missing))
 
     def _held(self, nodes: Sequence[str]) -> dict[str, set[str]]:
         """The archives that each node has taken already, by our own marks in the node: they go when it goes."""
         found = {}
         for node in nodes:
-            said = run(["docker", "exec", node, "ls", MARKS], within=30, check=False)
+            said = run(["docker", "exec", node, "ls", MARKS], check=False)
             found[node] = set(said.stdout.split()) if said.code == 0 else set()
         return found
 
     def _load(self, archive: Path, node: str) -> None:
         argv = [self._kind, "load", "image-archive", str(archive), "--name", self.name, "--nodes", node]
         run(argv, within=timeouts.IMAGE_LOAD)
-        run(["docker", "exec", node, "mkdir", "-p", f"{MARKS}/{_mark(archive)}"], within=30)
+        run(["docker", "exec", node, "mkdir", "-p", f"{MARKS}/{_mark(archive)}"])
 
     def install(self, release: Release) -> None:
         self._helm.upgrade_install(release)
@@ -142,7 +170,7 @@ class KindCluster:
 
     @property
     def _helm(self) -> Helm:
-        return Helm(self.kubeconfig, self.context, self._home / "helm")
+        return Helm(self.kubeconfig, self.context, self.home / "helm")
 
     def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """The whole cluster goes, and all that is in it."""
@@ -151,8 +179,8 @@ class KindCluster:
         return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port, kubectl=self._kubectl)
 
     def facts(self) -> Mapping[str, str]:
-        kind = run([self._kind, "version"], within=20, check=False).stdout.strip()
-        docker = run(["docker", "version", "--format", "{{.Server.Version}}"], within=20, check=False).stdout.strip()
+        kind = run([self._kind, "version"], check=False).stdout.strip()
+        docker = run(["docker", "version", "--format", "{{.Server.Version}}"], check=False).stdout.strip()
         return {"kind": kind, "docker": docker, "node image": self._image, "nodes": str(1 + self._workers)}
 
     def gather(self, into: Path) -> None:
@@ -165,20 +193,17 @@ class KindCluster:
     def delete(self) -> None:
         # Whoever called `create` calls this too, also after a refusal: what was refused is not ours to delete.
         recorded = self._recorded()
-        if recorded is None or _anothers(recorded):
+        if recorded is None or recorded.anothers or self._refused:
             return
-        self._remove()
+        if not self._replaced(recorded):
+            self._remove()
         state.forget(self._state, self.kind, self.name)
 
     def _remove(self) -> None:
-        run([self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)], within=120)
+        argv = [self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)]
+        run(argv, within=timeouts.CLUSTER_DELETE)
         self.kubeconfig.unlink(missing_ok=True)
         self._unfinished.unlink(missing_ok=True)
-
-
-def _anothers(record: state.Record) -> bool:
-    """Whether another process that still runs made it."""
-    return record.alive and record.pid != os.getpid()
 
 
 def _wants(node: str, nodes: Sequence[str], archive: Path) -> bool:
@@ -202,13 +227,13 @@ def _config(workers: int) -> dict[str, object]:
 
 
 def _docker_answers() -> None:
-    if run(["docker", "info", "--format", "{{.ServerVersion}}"], within=30, check=False).code != 0:
+    if run(["docker", "info", "--format", "{{.ServerVersion}}"], check=False).code != 0:
         raise BadInput("Docker does not answer", remedy="start it (and be allowed to use it), or use CLUSTER=emulated")
 
 
 def _image_is_there(image: str) -> None:
     """Docker pulls what it lacks; without a network that fails late and badly, so a look comes first."""
-    if run(["docker", "image", "inspect", "--format", "{{.Id}}", image], within=30, check=False).code == 0:
+    if run(["docker", "image", "inspect", "--format", "{{.Id}}", image], check=False).code == 0:
         return
     progress.note(f"node image {image} is not in Docker yet: pulling it")
     pulled = run(["docker", "pull", "--quiet", image], within=timeouts.CLUSTER_CREATE, check=False)

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from harness.settings import ClusterKind
+
+Capability = Literal["load", "nodes", "two nodes", "upgrade", "many", "waypoint kinds", "istio gateways", "mtls"]
+CAPABILITIES: tuple[Capability, ...] = get_args(Capability)  # what a test can ask for by the mark `needs`
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class Cluster(Protocol):
     def name(self) -> str: ...
 
     @property
+    def home(self) -> Path:
+        """Our own folder about it, on this machine: what is noted there outlives the process."""
+
+    @property
     def kubeconfig(self) -> Path:
         """A kubeconfig file that reaches it. kind and emulated write one of their own, never the user's."""
 
@@ -40,7 +47,7 @@ class Cluster(Protocol):
     def context(self) -> str: ...
 
     @property
-    def cannot_judge(self) -> Mapping[str, str]:
+    def cannot_judge(self) -> Mapping[Capability, str]:
         """Capabilities that this cluster lacks, each with the reason shown where a claim is skipped."""
 
     def create(self) -> None:
@@ -64,7 +71,12 @@ class Cluster(Protocol):
         """The custom resource definitions (and the policies that guard them) which this release's chart brings."""
 
     def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        """Told what is about to be applied, so that `delete` takes away that, and nothing that was there before."""
+        """Told what of the stack is about to be applied, so that `delete` takes away that, and nothing that was there
+        before.
+
+        Raises:
+            BadInput: something is there, not by us, that others need as it is.
+        """
 
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
         """A base URL (http://host:port) that reaches a TCP port of that pod, loopback ones included, for the block."""

@@ -1,4 +1,7 @@
-"""Collects the state of a cluster into a folder: every probe runs, each failure is recorded, none is raised."""
+"""Collects the state of a cluster into a folder: every probe runs, each failure is recorded, none is raised.
+
+Of what lives in namespaces only ours are looked into: a cluster may be others' as well, and theirs is not evidence.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -14,20 +18,34 @@ import yaml
 from harness import timeouts
 from harness.clients.admin import Admin
 from harness.cluster.protocol import Cluster
-from harness.kube import Kube, Missing
-from harness.objects.manifests import Document
+from harness.errors import HarnessError
+from harness.kube import ApiUnavailable, Kube, Missing
+from harness.objects import refs
+from harness.objects.manifests import Document, documents
 from harness.report.redact import redacted
+from harness.stack.releases import MANIFESTS
 
-NAMESPACES = ("default", "istio-system", "envoy-gateway-system", "redis-system")
-KINDS = (
-    *("Node", "Event", "Pod", "Service", "Deployment", "DaemonSet", "EndpointSlice", "Namespace"),
-    *("GatewayClass", "Gateway", "HTTPRoute", "EnvoyProxy", "BackendTrafficPolicy", "ClientTrafficPolicy"),
-)
+STACK = ("default", "istio-system", "envoy-gateway-system", "redis-system")
+_CHARTS = ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")  # megabytes
+KINDS = tuple(kind for kind in refs.KINDS if kind not in _CHARTS)
 LOG_LIMIT = 2_000_000  # characters of one container's log: its end
 ADMIN = {  # what to ask of which container, by port
     "envoy": (19000, ("/config_dump", "/stats", "/clusters", "/server_info")),
     "istio-proxy": (15000, ("/config_dump",)),
 }
+
+
+@cache
+def namespaces() -> tuple[str, ...]:
+    """Ours: the stack's, and those that a manifest names."""
+    found = dict.fromkeys(STACK)
+    for file in sorted(MANIFESTS.rglob("*.yaml")):
+        with suppress(yaml.YAMLError, OSError, ValueError):  # a broken manifest is not for the evidence to tell of
+            for document in documents(file.read_text()):
+                if "kind" in document and "metadata" in document:
+                    metadata = document["metadata"]
+                    found[metadata["name"] if document["kind"] == "Namespace" else metadata.get("namespace", "")] = None
+    return tuple(name for name in found if name)
 
 
 def gather(cluster: Cluster, into: Path, why: str) -> None:
@@ -66,8 +84,8 @@ def _gather(cluster: Cluster, into: Path, failures: list[str]) -> None:
     pool = ThreadPoolExecutor(max_workers=4)
     try:
         jobs = [pool.submit(attempt, f"cluster {cluster.name}", lambda: cluster.gather(into))]
-        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in NAMESPACES]
-        jobs += [probe(f"objects/{k}.yaml", lambda k=k: _objects(kube, k)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
+        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in namespaces()]
+        jobs += [probe(f"objects/{k}.yaml", lambda k=k: _objects(kube, k, failures)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
         listed, unlisted = wait(listings, timeout=timeouts.GATHER)
         pods = [pod for listing in listed for pod in listing.result()]
         for namespace, name, container, restarted in (c for pod in pods for c in _containers(pod)):
@@ -91,11 +109,27 @@ def _write(file: Path, text: str) -> None:
     file.write_text(redacted(text))
 
 
-def _objects(kube: Kube, kind: str) -> str:
-    try:
-        return yaml.safe_dump_all(kube.objects(kind), sort_keys=False)
-    except Missing:
-        return "# this kind is not defined here\n"
+def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
+    """The objects of a kind as YAML: those in our namespaces, or of what lives in none, all. What only some namespaces
+    do not tell is a failure, and the others' objects are there."""
+    found: list[Document] = []
+    untold: list[HarnessError] = []
+    for namespace in namespaces() if refs.KINDS[kind][1] else ("",):
+        try:
+            found += kube.objects(kind, namespace)
+        except Missing:
+            return "# this kind is not defined here\n"
+        except HarnessError as error:
+            untold.append(error)
+            if isinstance(error, ApiUnavailable):  # it does not answer for the next one either, and each may take long
+                break
+    if untold and not found:
+        raise untold[0]
+    failures += [f"objects/{kind}.yaml: {type(error).__name__}: {str(error)[:300]}" for error in untold]
+    if kind == "Namespace":
+        found = [one for one in found if one["metadata"]["name"] in namespaces()]
+    # Lines are not broken: a secret that is cut in two is not recognized.
+    return yaml.dump_all(found, Dumper=yaml.CSafeDumper, sort_keys=False, width=10**6)
 
 
 def _pods(kube: Kube, namespace: str, failures: list[str]) -> list[Document]:

@@ -23,11 +23,6 @@ def seconds_left(now: datetime, unit: str) -> float:
     return length - now.timestamp() % length
 
 
-def safe(now: datetime, unit: str, need_s: float) -> bool:
-    """Whether what takes need_s seconds from now on ends inside the present window. Errors as seconds_left."""
-    return need_s < seconds_left(now, unit)
-
-
 def expected(quota: int, sent: int, already: int = 0) -> list[int]:
     """The statuses of `sent` requests in turn in one window of which `already` is spent: 200s, then 429s.
 

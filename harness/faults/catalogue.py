@@ -15,6 +15,7 @@ from harness.objects.manifests import Document
 
 FOLDER = Path(__file__).resolve().parents[2] / "faults"
 Where = Literal["emulated", "kind"]
+ORACLES = "::oracles"  # how the ids end of the items that harness/plugin/oracles.py adds, one after each area
 
 
 class _Strict(BaseModel):
@@ -114,6 +115,8 @@ class Fault(_Strict):
     of the harness ("harness.stack.enforcement.breaker", "...breaker#2"): once that has ended.
     `until` is a call before which it is undone already.
     `settle` is how many seconds a real cluster takes to have it everywhere.
+    `oracles` has the oracles judge in its run, and is said where one of them ("suites/area::oracles") is to catch it.
+    `beside` are tests that run as well, whatever becomes of them: an oracle judges only where some test ran.
     `says` must be in what at least one of the tests says: caught, and for that reason.
     """
 
@@ -126,6 +129,8 @@ class Fault(_Strict):
     after: str = "stack"
     until: str = ""
     settle: float = Field(3.0, ge=0, le=60)
+    oracles: bool = False
+    beside: tuple[str, ...] = ()
     plant: tuple[Step, ...] = Field(min_length=1)
 
     @pydantic.model_validator(mode="after")
@@ -135,9 +140,34 @@ class Fault(_Strict):
                 raise ValueError(f"nothing is planted on {cluster}")
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _oracles_that_judge(self) -> Fault:
+        listed = [one for one in self.caught_by if is_oracle(one)]
+        if bool(listed) != self.oracles:
+            raise ValueError(f"oracles is {str(self.oracles).lower()}, and caught_by names {listed or 'none of them'}")
+        for one in listed:
+            if not any(area(test) == area(one) for test in self.tests):
+                raise ValueError(f"no test of {area(one)} runs: its oracle would not judge")
+        return self
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The ids that pytest is asked to run; oracles come by themselves."""
+        return (*(one for one in self.caught_by if not is_oracle(one)), *self.beside)
+
     def steps(self, cluster: str) -> list[Step]:
         """What is to be done on this kind of cluster, in order."""
         return [step for step in self.plant if step.done_on(cluster)]
+
+
+def is_oracle(listed: str) -> bool:
+    """Whether a listed id is of an area's oracle, not of a test."""
+    return listed.endswith(ORACLES)
+
+
+def area(listed: str) -> str:
+    """The folder of a listed id: "suites/ingress"."""
+    return "/".join(listed.partition("::")[0].split("/")[:2])
 
 
 def load(file: Path) -> Fault:

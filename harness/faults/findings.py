@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.asserts import Assertion
-from harness.faults.catalogue import Fault
+from harness.faults.catalogue import Fault, area, is_oracle
 
 FAILED = ("broken", "error", "unknown")
 _CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tells nothing that the outcome does not
@@ -109,13 +109,13 @@ def names(listed: str, id: str) -> bool:
 
 def areas(faults: Sequence[Fault]) -> list[str]:
     """The folders ("suites/ingress") whose tests the faults name."""
-    return sorted({"/".join(one.split("/")[:2]) for fault in faults for one in fault.caught_by})
+    return sorted({area(one) for fault in faults for one in fault.caught_by})
 
 
 def unnamed(ids: Sequence[str], faults: Sequence[Fault]) -> list[str]:
-    """The tests that no fault names."""
+    """The tests that no fault names. Oracles are one and the same after each area: their faults go by kind of sign."""
     listed = [one for fault in faults for one in fault.caught_by]
-    return [id for id in ids if not any(names(one, id) for one in listed)]
+    return [id for id in ids if not is_oracle(id) and not any(names(one, id) for one in listed)]
 
 
 def read(folder: Path, tail: str) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from harness.errors import BadInput
 from harness.faults.catalogue import Await, Fault, Kill, Manifest, Patch, Scale, Step, Switch
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
+from harness.objects.patches import inverse, merged
 from harness.objects.refs import ref_of
 from harness.settings import Settings
 from harness.stack import ready
@@ -160,29 +160,6 @@ def altered(documents: list[Document], manifest: Manifest) -> list[Document]:
         elif manifest.with_ is not None:
             found.append(merged(document, manifest.with_))
     return found
-
-
-def merged(value: Any, patch: Any) -> Any:
-    """RFC 7386: the value with a merge patch applied."""
-    if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    found = dict(value) if isinstance(value, Mapping) else {}
-    for key, one in patch.items():
-        if one is None:
-            found.pop(key, None)
-        else:
-            found[key] = merged(found.get(key), one)
-    return found
-
-
-def inverse(value: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """The merge patch that makes of the patched value what it was."""
-    back: dict[str, Any] = {}
-    for key, one in patch.items():
-        old = value.get(key) if isinstance(value, Mapping) else None
-        both = isinstance(one, Mapping) and isinstance(old, Mapping)
-        back[key] = inverse(old, one) if both else copy.deepcopy(old)
-    return back
 
 
 def bare(obj: Document) -> Document:

@@ -62,7 +62,7 @@ class Catalogue:
         started = time.monotonic()
         with self._cluster() as cluster:
             listed = dict.fromkeys(id for fault in chosen for id in fault.caught_by)
-            control = self._control(findings.areas(everything) if whole else list(listed), len(chosen))
+            control = self._control(chosen, findings.areas(everything) if whole else [])
             asked = dict.fromkeys(verdict for id in listed for verdict in control.of(id))
             if spoiled := [verdict for verdict in asked if verdict.outcome in findings.FAILED]:
                 report.control_failed(self._out, spoiled)
@@ -114,11 +114,13 @@ class Catalogue:
             if self._settings.keep != "always":
                 cluster.delete()
 
-    def _control(self, tests: Sequence[str], faults: int) -> Run:
-        """The tests without any fault: what fails now proves nothing later."""
+    def _control(self, chosen: Sequence[Fault], areas: Sequence[str]) -> Run:
+        """Their tests (or all of these areas) without any fault: what fails now proves nothing later."""
         started = time.monotonic()
-        self._out.print(f"control: the tests of {faults} faults, without any ...")
-        run = self._pytest("control", tests, within=_WITHIN[self._settings.cluster] * 4)
+        self._out.print(f"control: the tests of {len(chosen)} faults, without any ...")
+        tests = areas or list(dict.fromkeys(test for fault in chosen for test in fault.tests))
+        oracles = any(fault.oracles for fault in chosen)
+        run = self._pytest("control", tests, within=_WITHIN[self._settings.cluster] * 4, oracles=oracles)
         if not run.verdicts:
             raise SetupFailed(f"the control run did not work: {run.tail}", remedy=f"see {self._folder}/control")
         held = sum(verdict.outcome == "held" for verdict in run.verdicts)
@@ -126,9 +128,17 @@ class Catalogue:
         return run
 
     def _within(self) -> float:
-        """Seconds of one run. Tests of limits wait for the turn of the hour when it is near."""
-        left = seconds_left(datetime.now(UTC), "Hour")
-        return _WITHIN[self._settings.cluster] + (left if left < timeouts.HOUR_MARGIN else 0.0)
+        """Seconds of one run. Tests of limits wait for the turn of the hour where it is near once they begin: the run
+        has that time on top."""
+        left, own = seconds_left(datetime.now(UTC), "Hour"), _WITHIN[self._settings.cluster]
+        margin = timeouts.HOUR_MARGIN * self._patience
+        return own + (min(left, margin) if left < margin + own else 0.0)
+
+    @property
+    def _patience(self) -> float:
+        """That of each run: where nobody asked for one, little on the emulated cluster."""
+        asked = self._settings.patience
+        return _EMULATED_PATIENCE if self._emulated and asked == 1 else asked
 
     def _reset(self, cluster: Cluster) -> None:
         """Puts the emulated cluster back; one that cannot be put back is taken away, and the next run makes it anew."""
@@ -149,7 +159,12 @@ class Catalogue:
     def _each(self, chosen: Sequence[Fault], cluster: Cluster, skipped: frozenset[str]) -> Iterator[Finding]:
         for number, fault in enumerate(chosen, start=1):
             started = time.monotonic()
-            run = self._pytest(fault.name, fault.caught_by, fault=fault.name, within=self._within())
+            within = self._within()
+            try:
+                run = self._pytest(fault.name, fault.tests, fault=fault.name, within=within, oracles=fault.oracles)
+            except KeyboardInterrupt:
+                self._tell_of(fault)
+                raise
             if self._emulated:
                 self._reset(cluster)
             finding = Finding(fault, run, time.monotonic() - started, skipped)
@@ -161,31 +176,41 @@ class Catalogue:
                     remedy="the cluster is broken as faults/ says it: repair it, or `make clean` and begin anew",
                 )
 
-    def _pytest(self, name: str, tests: Sequence[str], *, within: float, fault: str = "") -> Run:
+    def _tell_of(self, fault: Fault) -> None:
+        """What an interruption under a fault leaves, by the run's own last word: the kind cluster stays."""
+        if self._emulated or findings.read(self._folder / fault.name, "").undone:
+            return
+        self._out.print(
+            f"interrupted under fault {fault.name}, which may still be planted: the cluster is broken as faults/ says "
+            "it.\n  remedy: repair it, or `make clean` and begin anew",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+    def _pytest(self, name: str, tests: Sequence[str], *, within: float, oracles: bool, fault: str = "") -> Run:
         folder = self._folder / name
         arguments = ["--rootdir", str(ROOT), "-q"]
         arguments += [part for plugin in _LEFT_OUT for part in ("-p", f"no:{plugin}")]
         arguments += [str(ROOT / test) for test in tests]
-        env = self._environment(folder, fault)
+        env = self._environment(folder, fault, oracles=oracles)
         if fault and self._emulated:
             return findings.read(folder, self._forks.pytest(arguments, env=env, folder=folder, within=within))
         try:
-            ended = run_program([sys.executable, "-m", "pytest", *arguments], within=within, env=env, check=False)
+            call = [sys.executable, "-m", "pytest", *arguments]
+            ended = run_program(call, within=within, env=env, check=False, grace=timeouts.INNER_END)
             tail = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-12:])
         except CommandFailed as failed:
             tail = str(failed)
         return findings.read(folder, tail)
 
-    def _environment(self, folder: Path, fault: str) -> dict[str, str]:
-        impatient = self._emulated and self._settings.patience == 1
+    def _environment(self, folder: Path, fault: str, *, oracles: bool) -> dict[str, str]:
         return {
             "E2E_CLUSTER": self._settings.cluster,
             "E2E_CLUSTER_NAME": self._settings.cluster_name,
             "E2E_KEEP": "always",
             "E2E_GATHER": "false",
             "E2E_ENFORCE_BUDGET": "true",
-            "E2E_ORACLES": "off",  # they would report every trace of a fault, and the tests are what is asked
-            "E2E_PATIENCE": str(_EMULATED_PATIENCE if impatient else self._settings.patience),
+            "E2E_ORACLES": "on" if oracles else "off",  # where nobody asks them they would report a fault's every trace
+            "E2E_PATIENCE": str(self._patience),
             "E2E_RUNS": str(folder),
             "E2E_FAULT": str(catalogue.FOLDER / f"{fault}.yaml") if fault else "",
             "GITHUB_STEP_SUMMARY": "",  # these runs fail on purpose: not for a build's page

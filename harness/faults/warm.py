@@ -22,6 +22,7 @@ _IMPORTED = [
     "harness.plugin.fixtures",
     "harness.plugin.fixtures_load",
     "harness.plugin.fixtures_truth",
+    "harness.plugin.needs",
     "harness.plugin.oracles",
     "harness.plugin.reporting",
 ]

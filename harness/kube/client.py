@@ -18,7 +18,8 @@ from kubernetes.dynamic import DynamicClient, LazyDiscoverer
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 
 from harness import timeouts
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput
+from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused, message, translated
 from harness.kube.exec import Ended, run_in_pod
 from harness.objects.manifests import Document
 from harness.objects.refs import KINDS, Ref, ref, ref_of
@@ -28,22 +29,6 @@ FIELD_MANAGER = "mesh-e2e"
 MERGE = "application/merge-patch+json"
 
 T = TypeVar("T")
-
-
-class ApiUnavailable(HarnessError):
-    """The API server did not answer, or not in a way that speaks of our request (429, 5xx)."""
-
-
-class Missing(HarnessError):
-    """The object, or its kind, is not there."""
-
-
-class Conflict(HarnessError):
-    """Another field manager owns what was to be changed."""
-
-
-class Refused(HarnessError):
-    """The API server said no: invalid, forbidden, denied by a webhook. Its own message is quoted."""
 
 
 class Kube:
@@ -117,33 +102,46 @@ class Kube:
         """Deletes in reverse order what is there; waits until each is gone unless told not to. `force` leaves no grace.
 
         A server that is away for a moment is asked again: deleting twice does no harm, leaving something behind does.
+
+        Raises:
+            Refused: the server keeps some of it; all of that is named, and all else was deleted.
         """
         refs = [ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
+        refused: dict[Ref, str] = {}
         for named in reversed(refs):
-            until(
-                lambda named=named: self._delete(named, force),  # type: ignore[misc]  # as above
-                bool,
-                what=f"the API server takes the deletion of {named}",
-                within=timeouts.DELETE,
-                transient=(ApiUnavailable,),
-            )
-        if gone:
+            try:
+                self._delete(named, force)
+            except (Refused, Conflict) as error:
+                refused[named] = error.args[0]
+        try:
             for named in refs:
-                until(
-                    lambda named=named: self.find(named),  # type: ignore[misc]  # as above
-                    lambda found: found is None,
-                    what=f"{named} is gone",
-                    within=timeouts.DELETE,
-                    every=0.2,
-                    transient=(ApiUnavailable,),
-                    show=lambda found: f"finalizers {found['metadata'].get('finalizers')}" if found else "gone",
-                )
+                if gone and named not in refused:
+                    self._await_gone(named)
+        finally:
+            if refused:
+                raise Refused("; ".join(refused.values()))
 
-    def _delete(self, named: Ref, force: bool) -> bool:
+    def _delete(self, named: Ref, force: bool) -> None:
         how = {"grace_period_seconds": 0} if force else {}
-        with suppress(Missing):
-            self._call(str(named), lambda: self._resource(named).delete(**_where(named), **how))
-        return True
+
+        def taken() -> bool:
+            with suppress(Missing):
+                self._call(str(named), lambda: self._resource(named).delete(**_where(named), **how))
+            return True
+
+        what = f"the API server takes the deletion of {named}"
+        until(taken, bool, what=what, within=timeouts.DELETE, transient=(ApiUnavailable,))
+
+    def _await_gone(self, named: Ref) -> None:
+        until(
+            lambda: self.find(named),
+            lambda found: found is None,
+            what=f"{named} is gone",
+            within=timeouts.DELETE,
+            every=0.2,
+            transient=(ApiUnavailable,),
+            show=lambda found: f"finalizers {found['metadata'].get('finalizers')}" if found else "gone",
+        )
 
     # -- pods ---------------------------------------------------------------------------------------------------
 
@@ -245,9 +243,9 @@ class Kube:
         try:
             return act()
         except (NotFoundError, ResourceNotFoundError) as error:
-            raise Missing(f"{what} is not there: {_message(error)}") from error
+            raise Missing(f"{what} is not there: {message(error)}") from error
         except (DynamicApiError, ApiException) as error:
-            raise _translated(what, error) from error
+            raise translated(what, error) from error
         except urllib3.exceptions.HTTPError as error:
             raise ApiUnavailable(f"{what}: the API server did not answer: {error}") from error
 
@@ -268,30 +266,6 @@ class _Discoverer(LazyDiscoverer):
         super().__init__(client, f"{os.devnull}/no-cache")  # type: ignore[no-untyped-call]  # not annotated
 
     def _write_cache(self) -> None: ...
-
-
-def _translated(what: str, error: Any) -> HarnessError:
-    said = _message(error)
-    match int(error.status or 0):
-        case 404:
-            return Missing(f"{what} is not there: {said}")
-        case 409:
-            return Conflict(f"{what}: {said}", remedy="another manager owns this field: change its values instead")
-        case 0 | 429 | 500 | 502 | 503 | 504:
-            return ApiUnavailable(f"{what}: {error.status} {said}")
-        case status:
-            return Refused(f"{what}: {status} {said}")
-
-
-def _message(error: Any) -> str:
-    if isinstance(error, ResourceNotFoundError):
-        return "no such kind"
-    try:
-        body = yaml.safe_load(error.body) if error.body else {}
-        text = body.get("message", "") if isinstance(body, dict) else str(body)
-    except yaml.YAMLError:
-        text = str(error.body)
-    return " ".join(str(text or error.reason).split())[:500]
 
 
 def _where(named: Ref) -> dict[str, str]:

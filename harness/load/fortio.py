@@ -18,6 +18,8 @@ from harness.traffic import Request
 
 BINARY = "/usr/bin/fortio"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # its end stands at the next line's beginning
+# After talk the next object stands on the next line, or right behind it: the terminal echoes ^C wherever it is.
+_BEGINS = re.compile(r'\n|(?=\{"latency":)')
 ANSWER_SECONDS = 3.0  # a request without an answer for so long is lost
 
 
@@ -49,7 +51,8 @@ def samples(output: str) -> tuple[Sample, ...]:
     text = COLOUR.sub("", output).strip()
     while position < len(text):
         if text[position] != "{":
-            position = (text.find("\n", position) + 1) or len(text)
+            begins = _BEGINS.search(text, position)
+            position = begins.end() if begins else len(text)
             continue
         try:
             one, position = decoder.raw_decode(text, position)

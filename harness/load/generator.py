@@ -1,9 +1,10 @@
 """Steady load beside a test's act: each source leaves its timeline.
 
 It begins before the act and ends after it, however long that takes, bounded in count and time. What is done meanwhile
-is told by `with flow.event("…")`, and every timeline is reported: its longest outage as a figure, a row for each event
-in the table of outage windows, its picture and its requests as attachments. What was lost before anything was done was
-lost by something else: nothing is judged then.
+is told by `with flow.event("…")`. Every timeline is attached, its picture and its requests, also when the act failed or
+nothing can be judged: then they are wanted most. Judged ones are reported: the longest outage as a figure, a row for
+each event in the table of outage windows. What was lost before anything was done was lost by something else: nothing
+is judged then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 
 from harness import ledger, timeouts
 from harness.clients.proxies import Envoy
-from harness.errors import NotReady, Unjudged
+from harness.errors import NotReady, SetupFailed, Unjudged
 from harness.kube import ApiUnavailable
 from harness.load.picture import flags, headline, picture, rows
 from harness.load.sources import Source
@@ -82,25 +83,49 @@ def flowing(*sources: Source) -> Iterator[Flow]:
             something was lost before anything was done.
     """
     flow, since, stop = Flow(), datetime.now(UTC), threading.Event()
-    with ThreadPoolExecutor(max_workers=len(sources)) as pool:
-        begun = [threading.Event() for _ in sources]
-        running = [pool.submit(s.run, f"{flow.id}-{n}", begun[n].set, stop) for n, s in enumerate(sources)]
-        try:
-            if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
-                raise Unjudged(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
-            pause(LEAD, why="load before the act")
-            yield flow
-            pause(TAIL, why="load after the act")
-        finally:
-            stop.set()
-        found = [one.result() for one in running]
-    events = tuple(sorted(flow.events, key=lambda e: e.began))
-    flow.told = tuple(
-        _with_flags(Timeline.of(source.client, samples, events, source.wanted), source.through, f"{flow.id}-{n}", since)
-        for n, (source, samples) in enumerate(zip(sources, found, strict=True))
-    )
-    _report(flow)
+    running: list[Future[Sequence[Sample]]] = []
+    try:
+        with ThreadPoolExecutor(max_workers=len(sources)) as pool:
+            begun = [threading.Event() for _ in sources]
+            running += [pool.submit(s.run, f"{flow.id}-{n}", begun[n].set, stop) for n, s in enumerate(sources)]
+            try:
+                if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
+                    raise Unjudged(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
+                pause(LEAD, why="load before the act")
+                yield flow
+                pause(TAIL, why="load after the act")
+            finally:
+                stop.set()
+        flow.told = tuple(
+            _with_flags(_timeline(flow, source, ran), source.through, f"{flow.id}-{n}", since)
+            for n, (source, ran) in enumerate(zip(sources, running, strict=True))
+        )
+    except BaseException as error:
+        _save(flow, sources, running, since if isinstance(error, Exception) else None)
+        raise
+    _attach(flow)
     _fit_to_judge(flow.told)
+    _report(flow)
+
+
+def _timeline(flow: Flow, source: Source, ran: Future[Sequence[Sample]]) -> Timeline:
+    return Timeline.of(source.client, ran.result(), sorted(flow.events, key=lambda e: e.began), source.wanted)
+
+
+def _save(
+    flow: Flow, sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]], since: datetime | None
+) -> None:
+    """Attaches what there is: what the load saw of an act that failed is evidence. No error here hides that failure.
+    `since` is None when there is no time to wait for proxies' logs."""
+    flow.told = ()
+    for n, (source, ran) in enumerate(zip(sources, running, strict=False)):
+        with suppress(Exception):
+            bare = _timeline(flow, source, ran)
+            flow.told += (bare,)
+            if since:
+                flow.told = (*flow.told[:-1], _with_flags(bare, source.through, f"{flow.id}-{n}", since))
+    with suppress(Exception):
+        _attach(flow)
 
 
 def _fit_to_judge(timelines: Sequence[Timeline]) -> None:
@@ -134,7 +159,9 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
         told = joined(timeline, lines, envoy.name)
         return sum(sample.status is not None and not sample.flags for sample in told.samples)
 
-    with suppress(NotReady):
+    # A proxy that is gone when the load ends has no log to read: what was lost tells all the same.
+    gone = (SetupFailed, Unjudged) if timeline.lost else ()
+    with suppress(NotReady, *gone):
         until(
             look,
             lambda lacking: lacking == 0,
@@ -152,5 +179,10 @@ def _report(flow: Flow) -> None:
             ledger.measured(f"longest outage: {event.what}", timeline.about(event).outage_ms / 1000, of=timeline.client)
         for cells in rows(timeline):
             ledger.tabulate(TABLE, cells)
+
+
+def _attach(flow: Flow) -> None:
+    if not flow.told:
+        return
     ledger.attach("timelines.txt", flow.story)
     ledger.attach("timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.told]))

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from harness import timeouts
+from harness.clients import mesh
 from harness.clients.http import IngressClient
-from harness.clients.mesh import LABELS, NAMESPACE
 from harness.clients.proxies import Envoy
-from harness.errors import SetupFailed, Unjudged
+from harness.errors import Unjudged
 from harness.kube import Kube
 from harness.load import fortio
 from harness.load.timeline import Sample
@@ -61,14 +61,11 @@ class Mesh:
         return f"{self.who}, {'kept connections' if self.keep else 'a connection each'}"
 
     def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
-        pods = [p for p in self.kube.pods(NAMESPACE, LABELS) if p["status"].get("podIP")]
-        if not pods:
-            raise SetupFailed("the mesh client has no running pod", remedy="is Deployment/default/mesh-client there?")
         argv = fortio.arguments(
             self.request, id=id, qps=self.qps, connections=CONNECTIONS, seconds=LONGEST, keep=self.keep
         )
-        within, pod = LONGEST + timeouts.LOAD_END, pods[0]["metadata"]["name"]
-        ended = self.kube.run(NAMESPACE, pod, "fortio", argv, within=within, heard=begun, stop=stop)
+        within, name = LONGEST + timeouts.LOAD_END, mesh.pod(self.kube)["metadata"]["name"]
+        ended = self.kube.run(mesh.NAMESPACE, name, "fortio", argv, within=within, heard=begun, stop=stop)
         if ended.code:
             raise Unjudged(f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}")
         return fortio.samples(ended.stdout)

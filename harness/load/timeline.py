@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import Unjudged
@@ -93,9 +93,9 @@ class Timeline:
         return tuple(s for s in self.samples if not self.served(s))
 
     @property
-    def share(self) -> float:
-        """Of 1, how much was served; 1.0 only when nothing was lost."""
-        return 1.0 if not self.lost else min((self.sent - len(self.lost)) / self.sent, 0.9999)
+    def flags(self) -> set[str]:
+        """What the proxy's log says of those that were served; "" stands for one that it has no line of."""
+        return {s.flags for s in self.samples if self.served(s)}
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -125,11 +125,6 @@ class Timeline:
     def outage_ms(self) -> float:
         """The longest outage; 0 when nothing was lost."""
         return max((outage.ms for outage in self.outages), default=0.0)
-
-    @property
-    def trouble_ms(self) -> float:
-        """From the first outage's beginning to the last one's end; 0 when nothing was lost."""
-        return (self.outages[-1].ended - self.outages[0].began) * 1000 if self.outages else 0.0
 
     def between(self, began: float, ended: float) -> Timeline:
         """The requests begun in that time.
@@ -198,8 +193,3 @@ def _fits(sample: Sample, line: AccessLine) -> bool:
     # A client that gave up has no status; the proxy then wrote one of its own, or 0.
     same = sample.status == line.status if sample.status is not None else line.flags != "-"
     return same and sample.at - APART <= line.start_time.timestamp() <= sample.over + APART
-
-
-def by(predicate: Callable[[Sample], bool], samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """Those of the samples for which it holds."""
-    return tuple(s for s in samples if predicate(s))

@@ -2,7 +2,8 @@
 
 tree        safe steps into JSON values of unknown shape
 conditions  status conditions of every shape, and one judgement about one of them
-workloads   Pods, Deployments and DaemonSets: ready, rolled out, in trouble, restarted
+workloads   Pods, Deployments and DaemonSets: ready, rolled out, in trouble
 refs        names of objects, and where each kind lives
 manifests   manifest documents, checked before anything is applied
+patches     merge patches, and what takes one back
 """

@@ -62,7 +62,6 @@ class Condition:
     message: str
     observed_generation: int | None
     about: str
-    controller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +88,10 @@ class Judgement:
 
 def conditions(obj: Json) -> tuple[Condition, ...]:
     """Every condition in the object's status, in the order of the object; () when there is none."""
-    return tuple(condition for _, _, found in _entries(obj) for condition in found)
+    return tuple(condition for _, found in _entries(obj) for condition in found)
 
 
-def judge(
-    obj: Json, type: str, *, status: str = "True", about: str | None = None, controller: str | None = None
-) -> Judgement:
+def judge(obj: Json, type: str, *, status: str = "True", about: str | None = None) -> Judgement:
     """Whether the condition of this type has this status, for the current generation.
 
     With about=None everything that should carry the condition is asked (each parentRef and each listener of the
@@ -103,19 +100,18 @@ def judge(
     While manifests are being applied a terminal state can flicker: look twice, seconds apart, before giving up.
     """
     entries = [
-        (place, theirs, found)
-        for place, theirs, found in _entries(obj)
-        if (about is None or place == about or (about and place.startswith(about + "/")))
-        and (controller is None or theirs == controller)
+        (place, found)
+        for place, found in _entries(obj)
+        if about is None or place == about or (about and place.startswith(about + "/"))
     ]
-    listed = {place for place, _, _ in entries}
+    listed = {place for place, _ in entries}
     judged: list[Judgement] = []
-    for place, _, found in entries:
+    for place, found in entries:
         matching = [c for c in found if c.type == type]
         judged += [_judge_one(obj, condition, status) for condition in matching]
         if not matching and _must_carry(place, type, alone=len(entries) == 1 or about is not None):
             judged.append(_missing(obj, type, place, found))
-    if about is None and controller is None:
+    if about is None:
         judged += [_missing(obj, type, place, ()) for place in _wanted(obj, type) if place not in listed]
     if not judged:
         return _missing(obj, type, about or "", ())
@@ -127,22 +123,22 @@ def judge(
 _ORDER: tuple[State, ...] = ("terminal", "unmet", "stale", "absent", "met")
 
 
-def _entries(obj: Json) -> Iterator[tuple[str, str, tuple[Condition, ...]]]:
-    """(about, controller, conditions) for each part of the status that can hold conditions."""
+def _entries(obj: Json) -> Iterator[tuple[str, tuple[Condition, ...]]]:
+    """(about, conditions) for each part of the status that can hold conditions."""
     status = mapping(obj, "status")
     if isinstance(status.get("conditions"), list):
         # Deployments keep the observed generation once for all their conditions.
-        yield "", "", _read(status, "", "", maybe_number(status, "observedGeneration"))
+        yield "", _read(status, "", maybe_number(status, "observedGeneration"))
     for listener in objects(status, "listeners"):
         place = f"listener/{text(listener, 'name')}"
-        yield place, "", _read(listener, place, "", None)
+        yield place, _read(listener, place, None)
     for shape, ref in (("parents", "parentRef"), ("ancestors", "ancestorRef")):
         for entry in objects(status, shape):
-            place, controller = _place(mapping(entry, ref), obj), text(entry, "controllerName")
-            yield place, controller, _read(entry, place, controller, None)
+            place = _place(mapping(entry, ref), obj)
+            yield place, _read(entry, place, None)
 
 
-def _read(holder: Json, about: str, controller: str, observed: int | None) -> tuple[Condition, ...]:
+def _read(holder: Json, about: str, observed: int | None) -> tuple[Condition, ...]:
     return tuple(
         Condition(
             type=text(raw, "type"),
@@ -152,7 +148,6 @@ def _read(holder: Json, about: str, controller: str, observed: int | None) -> tu
             # A 0 is an answer (nothing seen yet), only silence takes the status's own number.
             observed_generation=observed if own is None else own,
             about=about,
-            controller=controller,
         )
         for raw in objects(holder, "conditions")
         for own in (maybe_number(raw, "observedGeneration"),)

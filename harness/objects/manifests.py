@@ -81,11 +81,6 @@ def pinned(manifest: Iterable[Document], images: Iterable[str]) -> list[Document
     return copies
 
 
-def images(manifest: Iterable[Document]) -> list[str]:
-    """Every container image, each once, in order."""
-    return list(dict.fromkeys(c["image"] for document in manifest for c in _containers(document)))
-
-
 def _containers(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if document["kind"] in ("Deployment", "DaemonSet", "StatefulSet", "Job"):
         spec = document["spec"]["template"]["spec"]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from harness.objects.tree import Json, mapping, maybe_number, name_of, number, objects, one_line, text
 
+OWNING_GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"  # Envoy Gateway's label on a proxy's pod
+
 # What kubelet writes as a waiting reason when a container cannot come up as it is described.
 # ContainerCreating and PodInitializing are the only others in ground-truth, and are no trouble.
 WAITING = frozenset(
@@ -51,16 +53,6 @@ class Progress:
 
     done: bool
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """A container that was started again: how often, and how its last life ended (None while unknown)."""
-
-    container: str
-    count: int
-    reason: str
-    exit_code: int | None
 
 
 def trouble(pod: Json) -> tuple[Trouble, ...]:
@@ -111,16 +103,6 @@ def rolled_out(workload: Json) -> Progress:
     return Progress(settled and updated == ready == available == wanted, line)
 
 
-def restarts(pod: Json) -> tuple[Restart, ...]:
-    """The containers of the pod that were restarted, init containers first; () when none was."""
-    found = []
-    for status in _containers(pod):
-        count, last = number(status, "restartCount"), mapping(status, "lastState", "terminated")
-        if count > 0:
-            found.append(Restart(text(status, "name"), count, text(last, "reason"), maybe_number(last, "exitCode")))
-    return tuple(found)
-
-
 def _containers(pod: Json) -> Iterator[Json]:
     for shape in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
         yield from objects(pod, "status", shape)
@@ -130,17 +112,18 @@ def _conditions(pod: Json) -> Iterator[Json]:
     return objects(pod, "status", "conditions")
 
 
-def _whose(pod: Json) -> str:
+def pod_name(pod: Json) -> str:
+    """ "namespace/name"."""
     return f"{text(pod, 'metadata', 'namespace')}/{text(pod, 'metadata', 'name')}"
 
 
 def _pod_trouble(pod: Json) -> Iterator[Trouble]:
     for condition in _conditions(pod):
         if text(condition, "type") == "PodScheduled" and text(condition, "reason") == "Unschedulable":
-            yield Trouble(_whose(pod), "", "", "Unschedulable", text(condition, "message"))
+            yield Trouble(pod_name(pod), "", "", "Unschedulable", text(condition, "message"))
     if text(pod, "status", "phase") == "Failed":
         reason = text(pod, "status", "reason") or "Failed"
-        yield Trouble(_whose(pod), "", "", reason, text(pod, "status", "message"))
+        yield Trouble(pod_name(pod), "", "", reason, text(pod, "status", "message"))
 
 
 def _container_trouble(pod: Json, status: Json) -> Iterator[Trouble]:
@@ -157,4 +140,4 @@ def _container_trouble(pod: Json, status: Json) -> Iterator[Trouble]:
         reason, message = text(last, "reason"), text(last, "message")
     else:
         return
-    yield Trouble(_whose(pod), text(status, "name"), text(status, "image"), reason, message)
+    yield Trouble(pod_name(pod), text(status, "name"), text(status, "image"), reason, message)

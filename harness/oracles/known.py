@@ -24,29 +24,34 @@ class Known:
     id: str
     match: re.Pattern[str]
     seen_by: tuple[str, ...]
+    may_be_seen_by: tuple[str, ...]
     until: date | None
     reason: str
     link: str
 
     def covers(self, sign: Sign, files: Collection[str]) -> bool:
-        """Whether this sign is the expected one, and is expected now: one of its files ran, where it names any."""
-        return bool(self.match.search(str(sign))) and (not self.seen_by or any(f in files for f in self.seen_by))
+        """Whether this sign is the expected one, and is expected now: one of the files that bring it about ran."""
+        ran = any(f in files for f in (*self.seen_by, *self.may_be_seen_by))
+        return ran and bool(self.match.search(str(sign)))
 
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Signs that nobody expected, those that were (with the entry's id), and entries that have expired, in words."""
+    """Signs that nobody expected, those that were (with the entry's id), and in words: entries that have expired in
+    this area, and entries whose day has come, in whatever area."""
 
     new: tuple[Sign, ...]
     excused: tuple[tuple[str, Sign], ...]
     expired: tuple[str, ...]
+    due: tuple[str, ...]
 
 
 def read(file: Path = FILE) -> tuple[Known, ...]:
     """The list.
 
     Raises:
-        BadInput: an entry lacks its reason, its link, or both seen_by and until; or a date or pattern is none.
+        BadInput: an entry lacks its reason, its link, the files that bring it about, or an end (until, where nothing
+            must be seen); or a date or pattern is none.
     """
     found = []
     for entry in objects(yaml.safe_load(file.read_text()) or {}, "known"):
@@ -54,14 +59,17 @@ def read(file: Path = FILE) -> tuple[Known, ...]:
         day = mapping(entry).get("until")
         if not (text(entry, "match") and text(entry, "reason") and text(entry, "link")):
             raise BadInput(f"{file.name}: {name} needs match, reason and link")
-        if not strings(entry, "seen_by") and not isinstance(day, date):
+        seen_by, may_be_seen_by = strings(entry, "seen_by"), strings(entry, "may_be_seen_by")
+        if not (seen_by or may_be_seen_by):
+            raise BadInput(f"{file.name}: {name} needs seen_by or may_be_seen_by: else it would excuse every area")
+        if not seen_by and not isinstance(day, date):
             raise BadInput(f"{file.name}: {name} needs seen_by or until (a day): else it would stay for ever")
         try:
             pattern = re.compile(text(entry, "match"), re.DOTALL)
         except re.error as error:
             raise BadInput(f"{file.name}: {name}: match is no pattern: {error}") from None
         until = day if isinstance(day, date) else None
-        found.append(Known(name, pattern, strings(entry, "seen_by"), until, text(entry, "reason"), text(entry, "link")))
+        found.append(Known(name, pattern, seen_by, may_be_seen_by, until, text(entry, "reason"), text(entry, "link")))
     return tuple(found)
 
 
@@ -80,9 +88,9 @@ def sort(signs: Iterable[Sign], known: Sequence[Known], *, files: Collection[str
         for k in known
         if k.id not in seen and any(f in files for f in k.seen_by)
     ]
-    expired += [
+    due = [
         f"known sign {k.id} was to be looked at again by {k.until}: {k.link}"
         for k in known
         if k.until and today > k.until
     ]
-    return Sorted(tuple(new), tuple(excused), tuple(expired))
+    return Sorted(tuple(new), tuple(excused), tuple(expired), tuple(due))

@@ -8,12 +8,14 @@ import pytest
 
 from harness.plugin.comparing import Comparing
 from harness.plugin.options import is_run, reaches_suites, settings_of
+from harness.plugin.shared import Shared
 from harness.wait import be_patient
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD = "harness.plugin.fixtures_load"
 TRUTH, ORACLES = "harness.plugin.fixtures_truth", "harness.plugin.oracles"
+NEEDS = "harness.plugin.needs"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,10 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(importlib.import_module(FIXTURES_LOAD), FIXTURES_LOAD)
         config.pluginmanager.register(importlib.import_module(FIXTURES), FIXTURES)
         config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
+        config.pluginmanager.register(importlib.import_module(NEEDS), NEEDS)
     if is_run(config):
         settings = settings_of(config)
         be_patient(settings.patience, delays=settings.delay_factor if settings.cluster == "emulated" else 1.0)
         config.pluginmanager.register(Comparing())
+        config.pluginmanager.register(Shared())
         importlib.import_module(ORACLES).register(config)
         if settings.fault:
             importlib.import_module(FAULT_HOOK).register(config)

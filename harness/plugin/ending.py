@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import settings
-from harness.errors import BadInput
 from harness.report import outputs, summary
 from harness.report.results import Run, why_empty
 
@@ -41,6 +40,7 @@ class Ending:
         return {"cluster": self._run.cluster, "set": self._run.set.name, **self._run.versions, **facts}
 
     def _finish(self, session: pytest.Session) -> None:
+        session.exitstatus = self._run.interrupted or session.exitstatus
         empty = why_empty(self._run.book.verdicts, self._run.deselected)
         if empty and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
@@ -59,7 +59,7 @@ class Ending:
         for text in failed:
             self._run.evidence.note(text)
         if failed and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = BadInput.exit_code
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._result = self._run.result(int(session.exitstatus))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

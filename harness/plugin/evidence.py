@@ -107,6 +107,13 @@ class Evidence:
         self._struck_setup = error
         self.gather(self._folder.setup / "diagnostics", f"setup failed: {_first_line(error)}", always=True)
 
+    def gathered_setup(self, error: BaseException) -> bool:
+        """Whether that was done for this error, or one (a second Ctrl-C) that came meanwhile."""
+        found: BaseException | None = error
+        while found is not None and found is not self._struck_setup:
+            found = found.__context__
+        return found is not None
+
     def keep(self, item: pytest.Item) -> str:
         """Writes the test's attachments and witnesses; its folder as reports name it, or nothing if there is none."""
         folder = self._keep(self._of(item), ledger.page(item.nodeid))

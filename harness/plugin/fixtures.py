@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import diagnostics, ledger, progress, timeouts, versions
+from harness import diagnostics, ledger, progress, state, timeouts, versions
 from harness.bundle import Bundle, open_for
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
@@ -18,19 +18,21 @@ from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy, Istiod, Limiter, Ztunnels
 from harness.clients.reach import reach
 from harness.cluster.choose import choose
+from harness.cluster.made import Made
 from harness.cluster.protocol import Cluster
 from harness.evidence.window import seconds_left
 from harness.kube import Kube
 from harness.objects.conditions import Condition, Judgement
-from harness.objects.refs import Ref
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import FAILED, GATHERER, RUN
+from harness.report.results import versions_of
 from harness.settings import Settings
-from harness.stack import install, status, topology
+from harness.stack import install, observed, status, topology
 from harness.stack.applied import Manifests
-from harness.wait import pause
+from harness.wait import patient, pause
 
-Applying = Callable[..., AbstractContextManager[list[Ref]]]
+Applying = Callable[..., AbstractContextManager[None]]
+Binding = Callable[[str, str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -75,17 +77,6 @@ def cluster(
                 made.delete()
 
 
-@pytest.fixture(autouse=True)
-def judged_here(request: pytest.FixtureRequest) -> None:
-    """Skips a test marked `needs("capability")` where the cluster cannot judge it, with the cluster's own reason."""
-    marker = request.node.get_closest_marker("needs")
-    if marker is not None:
-        lacking = request.getfixturevalue("cluster").cannot_judge
-        for capability in marker.args:
-            if capability in lacking:
-                pytest.skip(f"{capability}: {lacking[capability]}")
-
-
 @pytest.fixture(scope="session")
 def kind_cluster(cluster: Cluster) -> Cluster:
     """pytest-kind's fixture of this name, ours: users of it feel at home."""
@@ -99,15 +90,18 @@ def kube(cluster: Cluster) -> Kube:
 
 
 @pytest.fixture(scope="session")
-def manifests(kube: Kube, version_set: versions.VersionSet) -> Manifests:
-    """This repository's manifests, pinned to the version set."""
-    return Manifests(kube, version_set)
+def manifests(cluster: Cluster, kube: Kube, version_set: versions.VersionSet) -> Manifests:
+    """This repository's manifests, pinned to the version set; none of them is applied yet."""
+    found = Manifests(kube, version_set, Made(cluster.home / state.APPLIED))
+    found.tidy()
+    return found
 
 
 @pytest.fixture(scope="session")
 def stack(
     cluster: Cluster,
     kube: Kube,
+    manifests: Manifests,  # first: what a killed run left applied is no part of the stack
     version_set: versions.VersionSet,
     bundle: Bundle | None,
     settings: Settings,
@@ -116,6 +110,9 @@ def stack(
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
     with evidence_first(pytestconfig), progress.stage("stack"):
         install.stand(cluster, kube, version_set, bundle, installs=settings.install)
+        seen = pytestconfig.stash[RUN].observed = observed.versions(kube)
+        if cluster.kind != "existing":
+            observed.as_asked(seen, versions_of(version_set))
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +155,9 @@ def ingress_gateway(
     with manifests.applied("ingress/gateway.yaml"):
         with evidence_first(pytestconfig), progress.stage("ingress gateway"):
             topology.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
-        yield Envoy(kube, admin, "default", "bookinfo-ingress")
+        envoy = Envoy(kube, admin, "default", "bookinfo-ingress")
+        pytestconfig.stash[RUN].observed["envoy"] = observed.told(lambda: envoy.version)
+        yield envoy
 
 
 @pytest.fixture(scope="session")
@@ -186,24 +185,30 @@ def waypoint(
     with manifests.applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"), ExitStack() as undo:
         with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
             topology.gateway(kube, "waypoint", "ratings")
-            undo.callback(topology.unbind, kube, "ratings")
-            topology.bind(kube, "ratings", "waypoint")
+            undo.enter_context(topology.bound(manifests, "ratings", "waypoint"))
             envoy = Envoy(kube, admin, "default", "waypoint")
             topology.passes(mesh_client, envoy, "http://ratings:9080/ratings/0")
+        pytestconfig.stash[RUN].observed["envoy"] = observed.told(lambda: envoy.version)
         yield envoy
 
 
 @pytest.fixture(scope="module")
-def applied(request: pytest.FixtureRequest, stack: None, manifests: Manifests) -> Iterator[list[Ref]]:
+def applied(request: pytest.FixtureRequest, stack: None, manifests: Manifests) -> Iterator[None]:
     """This file's own manifest (manifests/<area>/<stem>.yaml), applied while its tests run."""
-    with manifests.applied(paired(request.path)) as made:
-        yield made
+    with manifests.applied(paired(request.path)):
+        yield
 
 
 @pytest.fixture(scope="session")
 def applying(stack: None, manifests: Manifests) -> Applying:
     """`with applying("area/stem.yaml"):` applies a manifest for a block of a test."""
     return manifests.applied
+
+
+@pytest.fixture(scope="session")
+def binding(stack: None, manifests: Manifests) -> Binding:
+    """`with binding("details", "waypoint"):` binds a Service of the stack to a waypoint for a block of a test."""
+    return lambda service, waypoint: topology.bound(manifests, service, waypoint)
 
 
 @pytest.fixture
@@ -253,17 +258,17 @@ def settled(kube: Kube) -> Callable[[str, str], Condition]:
     return lambda name, type: status.spoken(kube, name, type)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def refusal(kube: Kube) -> Callable[[str, str], Condition]:
     """The condition of an object, once it is False for the current generation."""
     return lambda name, type: status.refused(kube, name, type)
 
 
 @pytest.fixture(scope="module")
-def delayed_ratings(waypoint: Envoy, kube: Kube) -> Iterator[None]:
+def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterator[None]:
     """ratings in its delayed mode, where half of its answers take 7 s, and the waypoint calling that pod."""
     route = ("httproute/default/ratings/rule/0", "app=ratings", 9080)
-    with topology.environment(kube, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+    with topology.environment(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
         topology.follows(waypoint, kube, *route)
         yield
     topology.follows(waypoint, kube, *route)
@@ -273,7 +278,7 @@ def delayed_ratings(waypoint: Envoy, kube: Kube) -> Iterator[None]:
 def hour_left() -> None:
     """Enough of this hour is left: a quota's window ends at its turn, and a new one would begin in the middle."""
     left = seconds_left(datetime.now(UTC), "Hour")
-    if left < timeouts.HOUR_MARGIN:
+    if left < patient(timeouts.HOUR_MARGIN):
         pause(left + 1, why="the turn of the hour: rate-limit windows end there")
 
 

@@ -10,10 +10,9 @@ import pytest
 from harness.clients.admin import Admin
 from harness.clients.proxies import Envoy, Ztunnels
 from harness.kube import Kube
-from harness.objects.conditions import Condition
 from harness.plugin.oracles import NAME, Oracles
 from harness.settings import Settings
-from harness.stack import status, timing
+from harness.stack import timing
 from harness.stack.journeys import Journeys
 
 
@@ -38,22 +37,6 @@ def over_budget(settings: Settings) -> Callable[[Mapping[str, float]], list[str]
         return late if settings.enforce_budget else []
 
     return judge
-
-
-@pytest.fixture(scope="session")
-def refusal_of(kube: Kube) -> Callable[[str, str], Condition]:
-    """As `refusal`, for fixtures of a whole file."""
-    return lambda name, type: status.refused(kube, name, type)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def file_judged_here(request: pytest.FixtureRequest) -> None:
-    """Skips a whole file marked `needs("capability")` before its own fixtures stand anything up."""
-    for marker in request.node.iter_markers("needs"):
-        lacking = request.getfixturevalue("cluster").cannot_judge
-        for capability in marker.args:
-            if capability in lacking:
-                pytest.skip(f"{capability}: {lacking[capability]}")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 The item is pytest's own kind, so it has its line, its place in the table and its evidence like any claim. It hangs on
 the area's folder, not on a file: the fixtures of the area's files are gone when it runs. Off under a planted fault,
-whose every trace it would report, unless E2E_ORACLES=on.
+whose every trace it would report, unless the fault is there for it (E2E_ORACLES=on).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from harness.errors import Unjudged
 from harness.kube import Kube
 from harness.oracles import known
 from harness.plugin.options import settings_of
+from harness.plugin.reporting import RUN
 from harness.stack.watch import Watch
 
 NAME = "mesh_e2e_oracles"
@@ -30,8 +31,8 @@ FIXTURE = "oracles"
 class Oracles:
     """Hooks of one run."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._ran: dict[str, set[str]] = {}  # area -> files of it whose tests ran
         self._watch: Watch | None = None
         self._unjudged = ""
@@ -66,7 +67,7 @@ class Oracles:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         area = self._ran.setdefault(str(item.path.parent), set())
         if item.path.suffix == ".py":
-            area.add(item.path.relative_to(self._root).as_posix())
+            area.add(item.path.relative_to(self._config.rootpath).as_posix())
         return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -108,9 +109,11 @@ class Oracles:
         for id_, sign in found.excused:
             ledger.saw(f"known: {id_}", str(sign))
         ledger.attach("oracles.txt", "\n".join(map(str, signs)) + "\n")
+        for text in found.due:
+            self._config.stash[RUN].evidence.note(text)  # once a run, whichever area comes first
         wrong = [*map(str, found.new), *found.expired]
         if wrong:
-            raise AssertionError(f"{len(wrong)} signs that nobody expected\n  " + "\n  ".join(wrong))
+            raise AssertionError(f"{len(wrong)} not expected: " + "\n  ".join(wrong))
         if unjudged:
             raise Unjudged(unjudged)
 
@@ -119,4 +122,4 @@ def register(config: pytest.Config) -> None:
     """Watches this run, as the settings say."""
     asked = settings_of(config).oracles
     if asked == "on" or (asked == "auto" and settings_of(config).fault is None):
-        config.pluginmanager.register(Oracles(config.rootpath), NAME)
+        config.pluginmanager.register(Oracles(config), NAME)

@@ -2,7 +2,7 @@
 
 Works only in a run (`options.is_run`). The fixtures and this module meet in `config.stash`:
 
-    RUN         this run's Reporting: `.facts` (to be filled), `.folder`, `.gather(error)`
+    RUN         this run's Reporting: `.facts` and `.observed` (to be filled), `.folder`, `.gather(error)`
     FAILED      whether anything has failed so far, for --keep on-failure
     GATHERER    set by the fixtures: Callable[[Path, str], None], writes diagnostics below a folder, told why
 """
@@ -18,6 +18,7 @@ import pytest
 
 from harness import ledger, progress, settings, versions
 from harness.errors import BadInput
+from harness.interruption import exit_code
 from harness.plugin import evidence, failures
 from harness.plugin.ending import Ending
 from harness.plugin.options import Refused, is_run, runs_folder, settings_of
@@ -25,7 +26,7 @@ from harness.report import allure, conformance, reading
 from harness.report.book import Book, claim_of
 from harness.report.live import Live, own_stdout
 from harness.report.redact import redacted
-from harness.report.results import Run, properties, versions_line, versions_of
+from harness.report.results import Run, properties, versions_known, versions_line
 from harness.report.run_folder import RunFolder
 
 GATHERER = evidence.GATHERER
@@ -77,10 +78,12 @@ class Reporting:
             runs_folder(config), cluster=self.settings.cluster, set_name=self.set.name, now=self.started
         )
         self.facts: dict[str, str] = {}
+        self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()
         self.book = Book()
         self.evidence = evidence.Evidence(config, self.folder)
         self.why = ""
+        self.interrupted = 0  # the exit status, once that is why the run ends
         self._item: pytest.Item | None = None
         self._depth, self._shared_seconds = 0, 0.0  # session fixtures being set up; their seconds in this test
         self._quiet = False
@@ -107,13 +110,14 @@ class Reporting:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The set's, overruled by what the cluster told."""
-        return {name: self.facts.get(name, version) for name, version in versions_of(self.set).items()}
+        return versions_known(self.set, self.observed | self.facts, ours=self.settings.cluster != "existing")
 
     def gather(self, error: BaseException) -> None:
-        """For a session fixture that fails and will undo what it made before pytest can tell us: gathers at once."""
+        """For a session fixture that fails and will undo what it made before pytest can tell us: gathers at once. Not
+        for bad input: then nothing was made, and what is there may be another run's."""
         self.config.stash[FAILED] = True
-        self.evidence.gather_setup(error)
+        if not isinstance(error, BadInput):
+            self.evidence.gather_setup(error)
 
     # What is said at the start
 
@@ -264,10 +268,12 @@ class Reporting:
             by = str(error) or "Ctrl-C"
             during = f" in {item.nodeid}" if item else ""
             self.why = f"interrupted by {by}{during}"
+            self.interrupted = exit_code(error)
             if item is not None:
                 self.book.entry(item.nodeid).reason = self.why
                 self.evidence.keep(item)
-            self.evidence.gather(self.folder.artifacts / "interrupted", self.why, always=True)
+            if not self.evidence.gathered_setup(error):
+                self.evidence.gather(self.folder.artifacts / "interrupted", self.why, always=True)
         else:
             self.why = str(error)
 

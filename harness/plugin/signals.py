@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType
 
 import pytest
 
+from harness.interruption import once
 from harness.plugin.options import is_run
 
 PREVIOUS = pytest.StashKey[signal.Handlers | int | object]()
@@ -27,9 +27,3 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if previous is not None:
         signal.signal(signal.SIGTERM, previous)  # type: ignore[arg-type]  # it is what signal.signal returned
         del config.stash[PREVIOUS]
-
-
-def once(_number: int, _frame: FrameType | None) -> None:
-    """The handler of the first SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise KeyboardInterrupt("SIGTERM")

@@ -4,5 +4,5 @@ config_dump   Envoy: listeners, clusters and routes that are active, warming or 
 stats         Envoy: counters and gauges of /stats
 prometheus    any /metrics text
 rlconfig      the rate-limit service's /rlconfig
-ztunnel_dump  ztunnel: workloads, services, certificates and connections it knows
+ztunnel_dump  ztunnel: workloads, services and certificates it knows
 """

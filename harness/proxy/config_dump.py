@@ -5,7 +5,7 @@ A changed cluster waits in `dynamic_warming_clusters` for up to 15 s while its p
 Dumps are those of ground-truth/admin/*-config_dump.json: the whole dump, asked for without mask or resource.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -115,12 +115,6 @@ def thresholds(dump: Json, cluster_name: str) -> CircuitBreaker | None:
 def rate_limited_routes(dump: Json) -> tuple[Route, ...]:
     """The routes on which Envoy asks the limiter or counts by itself; () when no route is limited."""
     return tuple(route for route in routes(dump) if route.rate_limits)
-
-
-def warming(dump: Json) -> tuple[str, ...]:
-    """The names of clusters and listeners that wait for something before they serve; () when none does."""
-    held: Iterable[Listener | Cluster] = (*clusters(dump), *listeners(dump))
-    return tuple(resource.name for resource in held if resource.state == "warming")
 
 
 def error_states(dump: Json) -> tuple[ErrorState, ...]:

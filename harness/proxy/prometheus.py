@@ -6,7 +6,7 @@ Who looks for a name must find what curl shows, so the added ending is taken off
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,10 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 class Unreadable(ValueError):
     """The text is no Prometheus exposition: most often the answer of another port, or half an answer."""
-
-
-class NoSample(LookupError):
-    """No sample has this name and these labels. A counter that is not there is not a counter at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +37,6 @@ def samples(text: str) -> list[Sample]:
     except (ValueError, TypeError, LookupError, AttributeError) as why:
         # The parser documents no errors; on damaged texts it raised each of these.
         raise Unreadable(f"no Prometheus text: {why}; it begins {text[:80]!r}") from why
-
-
-def total(samples: Iterable[Sample], name: str, **labels: str) -> float:
-    """The sum of the samples of this name that carry these labels (and any others). Raises NoSample."""
-    held = list(samples)
-    named = [sample for sample in held if sample.name == name]
-    found = [s.value for s in named if all(s.labels.get(key) == value for key, value in labels.items())]
-    if not found:
-        has = f"{len(named)} with other labels" if named else f"none of this name among {len(held)} samples"
-        raise NoSample(f"no sample {name}{labels or ''}: {has}")
-    return sum(found)
 
 
 def _as_written(name: str, written: set[str]) -> str:

@@ -1,7 +1,7 @@
-"""ztunnel's /config_dump: what one node's ztunnel knows of workloads, services, certificates and connections.
+"""ztunnel's /config_dump: what one node's ztunnel knows of workloads, services and certificates.
 
-Workloads and services are those of the whole cluster, and the same on every node; certificates and connections are
-the node's own. Each function also takes the list that `istioctl ztunnel-config <what> -o json` prints.
+Workloads and services are those of the whole cluster, and the same on every node; certificates are the node's own. Each
+function also takes the list that `istioctl ztunnel-config <what> -o json` prints.
 Shapes from ground-truth/admin/ztunnel-config_dump.json, ground-truth/cli and ground-truth/variants.
 """
 
@@ -72,18 +72,6 @@ class Certificate:
         return self.state == "Available" and began and self.expires is not None and now < self.expires
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """An open connection of a pod ("namespace/name"); original_dst was asked for, actual_dst is where it goes."""
-
-    pod: str
-    direction: str
-    src: str
-    original_dst: str
-    actual_dst: str
-    protocol: str
-
-
 def workloads(dump: Dump) -> tuple[Workload, ...]:
     """Every workload. Raises SectionAbsent when the dump has no such part."""
     return tuple(
@@ -126,26 +114,6 @@ def certificates(dump: Dump) -> tuple[Certificate, ...]:
         times = _time(text(leaf, "validFrom")), _time(text(leaf, "expirationTime"))
         found.append(Certificate(text(held, "identity"), text(held, "state"), *times, text(leaf, "serialNumber")))
     return tuple(found)
-
-
-def connections(dump: Dump) -> tuple[Connection, ...]:
-    """The connections open at the time of the dump; () is common. Raises SectionAbsent for a dump without them."""
-    state = dump.get("workloadState") if isinstance(dump, Mapping) else dump
-    if isinstance(state, Mapping):
-        state = list(state.values())
-    return tuple(
-        Connection(
-            pod=f"{text(held, 'info', 'namespace')}/{text(held, 'info', 'name')}",
-            direction=direction,
-            src=text(one, "src"),
-            original_dst=text(one, "originalDst"),
-            actual_dst=text(one, "actualDst"),
-            protocol=text(one, "protocol"),
-        )
-        for held in _part({"workloadState": state}, "workloadState")
-        for direction in ("inbound", "outbound")
-        for one in objects(held, "connections", direction)
-    )
 
 
 def _part(dump: Dump, name: str) -> Iterator[Json]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from harness.ledger import Attachment
@@ -79,16 +78,6 @@ def attach(attachments: Sequence[Attachment]) -> None:
     for one in attachments:
         kind = kinds.get(one.name.rpartition(".")[2], allure.attachment_type.TEXT)
         allure.attach(redacted(one.text), name=one.name, attachment_type=kind)
-
-
-@contextmanager
-def step(title: str) -> Iterator[None]:
-    """A step of the running test."""
-    if allure is None:
-        yield
-        return
-    with allure.step(title):
-        yield
 
 
 def steps() -> Callable[[Stage, str], None]:

@@ -6,13 +6,18 @@ are ours (E2E-<AREA>), none of upstream's is claimed, and the `pair` section say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from harness.errors import BadInput
 from harness.report.results import Run, Verdict
+from harness.versions import ASKED, UNKNOWN
+
+NEEDED = ("kubernetes", "istio", "envoy-gateway", "gateway-api")  # what a report must know it speaks of
+_NUMBER = re.compile(r"\d+\.\d+")
 
 
 def refuse_emulated(cluster: str) -> None:
@@ -27,26 +32,39 @@ def refuse_emulated(cluster: str) -> None:
         )
 
 
+def refuse_unobserved(versions: Mapping[str, str]) -> None:
+    """
+    Raises:
+        BadInput: a version that it would speak of was not observed, or says nothing ("latest").
+    """
+    seen = {name: versions.get(name, UNKNOWN) for name in NEEDED}
+    vague = [f"{name} {version}" for name, version in seen.items() if not _NUMBER.match(version) or ASKED in version]
+    if vague:
+        told = ", ".join(vague)
+        raise BadInput(f"no conformance report: nobody saw which version runs of: {told}")
+
+
 def document(run: Run) -> dict[str, Any]:
     """The report as a mapping. Core: the article's claims. Extended: those marked with a feature beyond it.
 
     Raises:
-        BadInput: the cluster was emulated.
+        BadInput: the cluster was emulated, or it is not known what was tested.
     """
     refuse_emulated(run.cluster)
-    bundle, _, channel = run.versions.get("gateway-api", "").partition(" ")
+    refuse_unobserved(run.versions)
+    bundle, _, channel = run.versions["gateway-api"].partition(" ")
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "ConformanceReport",
         "date": run.started,
-        "gatewayAPIVersion": f"v{bundle}" if bundle else "",
+        "gatewayAPIVersion": f"v{bundle}",
         "gatewayAPIChannel": channel,
         "mode": "istio-ambient",
         "implementation": {
             "organization": "envoyproxy",
             "project": "gateway",
             "url": "https://github.com/envoyproxy/gateway",
-            "version": f"v{run.versions.get('envoy-gateway', '')}",
+            "version": f"v{run.versions['envoy-gateway']}",
             "contact": ["https://github.com/envoyproxy/gateway/issues"],
         },
         "profiles": [_profile(area, verdicts) for area, verdicts in run.areas.items()],
@@ -65,7 +83,7 @@ def text(run: Run) -> str:
     """The report as YAML.
 
     Raises:
-        BadInput: the cluster was emulated.
+        BadInput: as `document`.
     """
     return yaml.safe_dump(document(run), sort_keys=False, allow_unicode=True)
 

@@ -21,14 +21,15 @@ def write(
     build: CiBuild | None = None,
 ) -> list[str]:
     """Writes results.json, summary.txt, and where asked conformance.yaml, Allure's files beside its results, and the
-    Markdown page of a CI system (appended: other steps write there too). Returns what could not be written.
-
-    Raises:
-        BadInput: a conformance report was asked of an emulated cluster.
+    Markdown page of a CI system (appended: other steps write there too). Returns what could not be written, and why.
     """
     texts = {folder.results: summary.machine(run), folder.summary: summary.plain(run)}
+    failed = []
     if conformant:
-        texts[folder.conformance] = conformance.text(run)
+        try:
+            texts[folder.conformance] = conformance.text(run)
+        except BadInput as error:
+            failed.append(str(error))
     if allure_results is not None:
         known = {"cluster": run.cluster, "set_name": run.set_name}
         told = allure.environment(**known, versions=run.versions, facts=run.facts)
@@ -36,7 +37,6 @@ def write(
         texts[allure_results / "categories.json"] = allure.categories()
         if build is not None:
             texts[allure_results / "executor.json"] = allure.executor(build)
-    failed = []
     for path, text in texts.items():
         try:
             folder.write(path, text)

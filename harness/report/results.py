@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from harness.ledger import Figure
 from harness.progress import Stage
 from harness.settings import ClusterKind
-from harness.versions import VersionSet
+from harness.versions import ASKED, UNKNOWN, VersionSet
 
 Outcome = Literal["held", "broken", "error", "unknown", "skipped", "not run"]
 OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "unknown", "skipped", "not run")
@@ -25,7 +25,8 @@ class Verdict:
 
     `outcome`: held; broken (the claim is false); error (the cluster, the stack or the harness failed, so nothing is
     said of the claim); unknown (a witness is missing or ambiguous); skipped (`reason` says why); not run.
-    `seconds` is the test's own time, without session fixtures. `evidence` is a path inside the run folder or empty.
+    `seconds` is the test's own time, without session fixtures. `witnesses` saw something in the test, or in the set-up
+    of an experiment (a fixture) that it shares with others. `evidence` is a path inside the run folder or empty.
     `feature` is set for claims beyond the article (marker `extended`).
     """
 
@@ -54,7 +55,8 @@ class Times(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `versions` are those of the set, overruled by what was observed; `facts` is all the cluster told.
+    """One run. `versions` are those observed; what was only asked for says so, and what nobody knows is UNKNOWN.
+    `facts` is all the cluster told.
 
     `exit` is the status the process ends with; `why` explains one that no verdict explains (nothing ran, bad input,
     interrupted). `notes` are remarks about the record itself: a gather that failed, a file that could not be written.
@@ -136,10 +138,17 @@ def versions_of(row: VersionSet) -> dict[str, str]:
         "envoy-gateway": row.envoy_gateway,
         "gateway-api": f"{row.gateway_api.bundle} {row.gateway_api.channel}",
         "envoy": row.envoy,
+        "ztunnel": row.istio,
         "ratelimit": row.ratelimit,
         "redis": row.redis,
         "bookinfo": row.bookinfo,
     }
+
+
+def versions_known(row: VersionSet, known: Mapping[str, str], *, ours: bool) -> dict[str, str]:
+    """As the cluster told, or as they were observed. Before that a cluster of ours is to get those of the set."""
+    asked = {name: f"{version} {ASKED}" if ours else UNKNOWN for name, version in versions_of(row).items()}
+    return {name: known.get(name, version) for name, version in asked.items()}
 
 
 def versions_line(cluster: str, versions: Mapping[str, str]) -> str:
@@ -168,7 +177,7 @@ def as_json(run: Run) -> dict[str, Any]:
     schema        "mesh-e2e/results/v1"
     cluster       {kind: kind|existing|emulated, name, conformance: false exactly when emulated}
     set           the version set's name
-    versions      {component: version}
+    versions      {component: version as observed; "… (asked for)" or "unknown" where it was not}
     facts         {fact: text}, as the cluster told them
     started       UTC, ISO 8601
     tests         [{id, area, claim, outcome: held|broken|error|unknown|skipped|not run, seconds, witnesses: [who],

@@ -10,11 +10,18 @@ from harness.clients.proxies import Envoy
 from harness.errors import Unjudged
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
-from harness.wait import pause, until
+from harness.wait import until
+
+_HEADER = "x-edit"
 
 
-def route(kube: Kube, name: str, *, times: int, every: float = 0.4) -> None:
-    """Changes an HTTPRoute of `default` that many times (a response header's value), then gives it its rules back."""
+def route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
+    """Changes an HTTPRoute of `default` that many times (a response header's value), each time until Envoy's active
+    routes have it, then gives it its rules back.
+
+    Raises:
+        NotReady: an edit did not reach Envoy.
+    """
     found = kube.get(f"HTTPRoute/default/{name}")
     spec, named = found["spec"], {"name": name, "namespace": "default"}
 
@@ -26,14 +33,34 @@ def route(kube: Kube, name: str, *, times: int, every: float = 0.4) -> None:
     try:
         for n in range(times):
             write([rule | _marking(n) for rule in spec["rules"]])
-            pause(every, why="edits of a route")
+            _arrived(envoy, str(n), what=f"Envoy {envoy.gateway} has edit {n + 1} of HTTPRoute {name}")
     finally:
         write(spec["rules"])
 
 
+def _arrived(envoy: Envoy, value: str, *, what: str) -> None:
+    until(
+        lambda: _values(envoy.config_dump(), _HEADER),
+        lambda found: value in found,
+        what=what,
+        within=timeouts.XDS_PROPAGATION,
+        every=0.2,
+        transient=(Unjudged, ApiUnavailable),
+        show=lambda found: f"{_HEADER}: {sorted(found)}",
+    )
+
+
 def _marking(n: int) -> Mapping[str, Any]:
-    header = {"name": "x-edit", "value": str(n)}
+    header = {"name": _HEADER, "value": str(n)}
     return {"filters": [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [header]}}]}
+
+
+def _values(tree: Any, header: str) -> set[str]:
+    """What Envoy's configuration sets that header to, anywhere."""
+    if isinstance(tree, Mapping):
+        own = {str(tree.get("value"))} if tree.get("key") == header else set()
+        return own.union(*(_values(one, header) for one in tree.values()))
+    return set[str]().union(*(_values(one, header) for one in tree)) if isinstance(tree, list) else set()
 
 
 def lets_go(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:

@@ -11,7 +11,7 @@ from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy, Limiter
 from harness.errors import NotReady, SetupFailed, Unjudged
 from harness.kube import Kube
-from harness.proxy.config_dump import rate_limited_routes, thresholds
+from harness.proxy.config_dump import rate_limited_routes, routes
 from harness.stack.status import condition
 from harness.traffic import Answers, get, unique
 from harness.wait import until
@@ -29,7 +29,7 @@ def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) ->
     Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
     """
     _enforced(
-        lambda: _pending(envoy, cluster),
+        lambda: envoy.breaker(cluster),
         pending,
         what=f"Envoy {envoy.gateway} holds max_pending_requests {pending} for {cluster}",
         since=since,
@@ -41,13 +41,25 @@ def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) ->
 def rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
     """Waits until the route in Envoy's active configuration has, or has no more, a rate limit."""
     _enforced(
-        lambda: any(route in found.name for found in rate_limited_routes(envoy.config_dump())),
+        lambda: limited(envoy, route),
         there,
         what=f"Envoy {envoy.gateway} {'limits' if there else 'no longer limits'} {route}",
         since=since,
         figure=f"rate limit {'applied' if there else 'deleted'} to enforced",
         of=envoy.gateway,
     )
+
+
+def limited(envoy: Envoy, route: str) -> bool:
+    """Whether a route of this name in Envoy's active configuration has a rate limit now.
+
+    Raises:
+        Unjudged: there is no such route: one that is gone is not one without a limit.
+    """
+    dump = envoy.config_dump()
+    if not any(route in one.name for one in routes(dump)):
+        raise Unjudged(f"Envoy {envoy.gateway} has no route {route}")
+    return any(route in one.name for one in rate_limited_routes(dump))
 
 
 def limiter_answers(client: IngressClient | MeshClient, limiter: Limiter, path: str) -> None:
@@ -82,11 +94,6 @@ def heard(answers: Answers) -> str:
     if silent:
         return f"{silent} of {len(answers)} answers lack x-ratelimit-limit: the limiter was not asked or did not answer"
     return "each answer has the limiter's own header: it was the limiter that decided so"
-
-
-def _pending(envoy: Envoy, cluster: str) -> int | None:
-    found = thresholds(envoy.config_dump(), cluster)
-    return found.max_pending_requests if found else None
 
 
 def _enforced(look: Callable[[], object], wanted: object, *, what: str, since: float, figure: str, of: str) -> None:

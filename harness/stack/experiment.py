@@ -1,4 +1,5 @@
-"""One arm of an experiment: what was sent, what came back, and what the proxy wrote and counted meanwhile."""
+"""One arm of an experiment: what was sent, what came back, and what the proxy wrote and counted meanwhile. Or past it:
+what came back, and that the proxy wrote nothing."""
 
 from __future__ import annotations
 
@@ -23,6 +24,15 @@ class Arm:
     overflow: int
 
 
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """A call past a proxy and one through it: their answers, and whether the proxy's log is silent about the first."""
+
+    past: Answers
+    through: Answers
+    unseen: bool
+
+
 def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster: str) -> Arm:
     """Sends a burst from inside the mesh, and gathers both witnesses of it.
 
@@ -42,3 +52,17 @@ def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster
         )
     ledger.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}")
     return Arm(answers, tuple(lines), overflow)
+
+
+def bypass(client: MeshClient, envoy: Envoy, past: Request, through: Request) -> Bypass:
+    """Sends one request past the proxy, then one through it.
+
+    Raises:
+        Unjudged: the second has no access line, so that the silence about the first says nothing.
+    """
+    since = datetime.now(UTC)
+    straight, marker = client.in_turn(past), client.in_turn(through)
+    envoy.lines_of(marker, since)  # the log is written in order: with this line, the other's would be there
+    unseen = envoy.silent_about(straight, since)
+    ledger.saw(f"{envoy.gateway} access log", f"{'no' if unseen else 'a'} line of the call past it")
+    return Bypass(straight, marker, unseen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 
 from harness import ledger, progress, timeouts
@@ -15,6 +15,7 @@ from harness.kube import Kube
 from harness.objects.manifests import Document, pinned, read
 from harness.stack import ready
 from harness.stack.releases import MANIFESTS, releases
+from harness.threads import side_by_side
 from harness.versions import VersionSet
 
 ISTIO_WORKLOADS = {
@@ -107,11 +108,12 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
 
 def run_side_by_side(work: Sequence[Step]) -> None:
-    """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins."""
+    """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins. Ctrl-C
+    ends those under way as well."""
     waiting = {step.name: step for step in work}
     done: set[str] = set()
     under_way: dict[Future[None], str] = {}
-    with ThreadPoolExecutor(max_workers=len(work)) as pool:
+    with side_by_side(len(work)) as pool:
         while waiting or under_way:
             for name in [n for n, step in waiting.items() if done.issuperset(step.after)]:
                 under_way[pool.submit(_timed, waiting.pop(name))] = name

@@ -17,6 +17,7 @@ from harness.logs import access, ztunnel
 from harness.logs.access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.tree import Json, text
+from harness.objects.workloads import pod_name
 from harness.traffic import Answer, Answers
 from harness.wait import until
 
@@ -98,7 +99,7 @@ class Journeys:
         ingress = self._ingress.access_log(since) if self._ingress else ()
         waypoint = access.parse(self._waypoint.log(since)) if self._waypoint else ()
         failures = [failure for one in logs.values() for failure in ztunnel.bind_failures(one)]
-        by_uid = {text(p, "metadata", "uid"): _name(p) for p in pods}
+        by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
         conflict = port_15008.conflict(
             [f for f in failures if f.time >= since - timedelta(seconds=10)],
             [a for a in waypoint if a.start_time >= since],
@@ -139,10 +140,6 @@ def _by_agent(lines: Sequence[AccessLine]) -> dict[str, list[AccessLine]]:
     for line in lines:
         found.setdefault(line.user_agent or "", []).append(line)
     return found
-
-
-def _name(pod: Json) -> str:
-    return f"{text(pod, 'metadata', 'namespace')}/{text(pod, 'metadata', 'name')}"
 
 
 def _kept(journeys: Sequence[Journey]) -> None:

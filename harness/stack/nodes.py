@@ -13,6 +13,7 @@ from harness.command import run
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import access
 from harness.objects.manifests import Document
+from harness.objects.workloads import OWNING_GATEWAY
 from harness.versions import VersionSet
 from harness.wait import until
 
@@ -26,11 +27,11 @@ def frozen(cluster: Cluster) -> Iterator[None]:
     Longer than 10 s, and controllers that lead by a lease end and start again: Envoy Gateway too.
     """
     node = f"{cluster.name}-control-plane"
-    run(["docker", "exec", node, "pkill", "-STOP", "-x", "kube-apiserver"], within=20)
+    run(["docker", "exec", node, "pkill", "-STOP", "-x", "kube-apiserver"])
     try:
         yield
     finally:
-        run(["docker", "exec", node, "pkill", "-CONT", "-x", "kube-apiserver"], within=20)
+        run(["docker", "exec", node, "pkill", "-CONT", "-x", "kube-apiserver"])
 
 
 @contextmanager
@@ -93,9 +94,9 @@ def beside(kube: Kube, labels: str) -> str:
 
 def carried(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]:
     """How many requests of a load (its id) each Gateway's proxy on that node has a line of, by Gateway."""
-    owner, found = "gateway.envoyproxy.io/owning-gateway-name", dict[str, int]()
+    found: dict[str, int] = {}
     for pod in on(kube, node, "default"):
-        gateway = pod["metadata"].get("labels", {}).get(owner)
+        gateway = pod["metadata"].get("labels", {}).get(OWNING_GATEWAY)
         if gateway:
             lines = access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since))
             found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)

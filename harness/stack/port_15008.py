@@ -10,6 +10,7 @@ from harness.errors import NotReady, Unjudged
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.logs.ztunnel import bind_failures
 from harness.objects.manifests import Document
+from harness.objects.workloads import OWNING_GATEWAY
 from harness.proxy.config_dump import listeners
 from harness.stack import disturb, ready, topology
 from harness.wait import until
@@ -49,7 +50,7 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
                     changed,
                     bool,
                     what=f"Envoy {envoy.gateway} takes port 15008",
-                    within=20,
+                    within=timeouts.PORT_TAKEN,
                     every=0.3,
                     transient=(ApiUnavailable, Unjudged),
                 )
@@ -87,7 +88,7 @@ def culprits(kube: Kube, ztunnels: Ztunnels) -> list[str]:
 
 def repair(kube: Kube, envoy: Envoy) -> None:
     """Deletes the waypoint's pod: in the new one ztunnel is first. Waits until both are ready."""
-    labels = f"gateway.envoyproxy.io/owning-gateway-name={envoy.gateway}"
+    labels = f"{OWNING_GATEWAY}={envoy.gateway}"
     kube.delete([f"Pod/{envoy.namespace}/{pod['metadata']['name']}" for pod in kube.pods(envoy.namespace, labels)])
     topology.proxy(kube, envoy.gateway)
     ready.workload(kube, disturb.ZTUNNEL)

@@ -35,12 +35,15 @@ def once(
     manifest: str,
     policy: str,
     enforced: Callable[[], bool],
+    removed: Callable[[], bool],
     *,
     kind: str,
     of: str,
 ) -> dict[str, float]:
-    """Applies the manifest, awaits Accepted and `enforced`, takes it away, awaits its end. Seconds by what took them,
+    """Applies the manifest, awaits Accepted and `enforced`, takes it away, awaits `removed`. Seconds by what took them,
     from the moment before the call; each becomes a figure of the report.
+
+    `removed` is what is to be seen then, not that `enforced` is not: one 503 on the way is neither.
 
     Raises:
         Unjudged: it was in force before it was applied: nothing can be timed.
@@ -53,9 +56,9 @@ def once(
     with applying(manifest):
         condition(kube, policy, "Accepted")
         found["Accepted"] = time.monotonic() - started
-        found[f"{kind} applied"] = _until(enforced, True, f"{kind} is in force at {of}", started)
+        found[f"{kind} applied"] = _until(enforced, f"{kind} is in force at {of}", started)
         removing = time.monotonic()
-    found[f"{kind} removed"] = _until(enforced, False, f"{kind} is no longer in force at {of}", removing)
+    found[f"{kind} removed"] = _until(removed, f"{kind} is no longer in force at {of}", removing)
     ledger.measured(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
     ledger.measured(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
     ledger.measured(f"{kind}: removed to enforced", found[f"{kind} removed"], of=of)
@@ -75,10 +78,10 @@ def over(found: Mapping[str, float]) -> list[str]:
     return late
 
 
-def _until(enforced: Callable[[], bool], wanted: bool, what: str, since: float) -> float:
+def _until(seen: Callable[[], bool], what: str, since: float) -> float:
     until(
-        enforced,
-        lambda now: now == wanted,
+        seen,
+        bool,
         what=what,
         within=timeouts.XDS_PROPAGATION,
         every=EVERY,

@@ -13,9 +13,10 @@ from harness.clients.proxies import Envoy
 from harness.errors import Unjudged
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready, trouble
+from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
 from harness.proxy.config_dump import routes
 from harness.stack import ready
+from harness.stack.applied import Manifests
 from harness.stack.status import condition
 from harness.traffic import Answer, Answers, get
 from harness.wait import until
@@ -39,16 +40,14 @@ def gateway(kube: Kube, name: str, route: str) -> None:
 
 def _trouble(kube: Kube, gateway: str) -> str:
     """What keeps a proxy pod of the Gateway from running, or nothing."""
-    pods = kube.pods("default", f"gateway.envoyproxy.io/owning-gateway-name={gateway}")
+    pods = kube.pods("default", f"{OWNING_GATEWAY}={gateway}")
     return next((one.text for pod in pods for one in trouble(pod)), "")
 
 
 def proxy(kube: Kube, gateway: str) -> None:
     """Waits until the Gateway has exactly one proxy pod and that is ready."""
     until(
-        lambda: [
-            pod_ready(pod) for pod in kube.pods("default", f"gateway.envoyproxy.io/owning-gateway-name={gateway}")
-        ],
+        lambda: [pod_ready(pod) for pod in kube.pods("default", f"{OWNING_GATEWAY}={gateway}")],
         lambda ready: ready == [True],
         what=f"Gateway {gateway} has one ready proxy pod",
         within=timeouts.ROLLOUT,
@@ -68,15 +67,19 @@ def serves(client: IngressClient, path: str) -> Answer:
 
 
 def bind(kube: Kube, service: str, waypoint: str) -> None:
-    """Labels a Service with its waypoint and waits for istiod's word. The Gateway must be programmed before:
-    bound to one that is not ready, calls go straight to the pods (stack-facts 8.10)."""
+    """Labels a Service that the caller made with its waypoint and waits for istiod's word. The Gateway must be
+    programmed before: bound to one that is not ready, calls go straight to the pods (stack-facts 8.10)."""
     kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
     condition(kube, f"Service/default/{service}", "istio.io/WaypointBound")
 
 
-def unbind(kube: Kube, service: str) -> None:
-    """Takes the waypoint label off."""
-    kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: None}}})
+@contextmanager
+def bound(manifests: Manifests, service: str, waypoint: str) -> Iterator[None]:
+    """A Service of the stack bound likewise for the block; afterwards it has the waypoint, or none, that it had before:
+    in somebody's cluster it may be theirs."""
+    with manifests.patched(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
+        condition(manifests.kube, f"Service/default/{service}", "istio.io/WaypointBound")
+        yield
 
 
 def passes(client: MeshClient, envoy: Envoy, url: str) -> Answer:
@@ -102,23 +105,19 @@ def passes(client: MeshClient, envoy: Envoy, url: str) -> Answer:
 
 
 @contextmanager
-def environment(kube: Kube, deployment: str, container: str, **variables: str) -> Iterator[None]:
+def environment(manifests: Manifests, deployment: str, container: str, **variables: str) -> Iterator[None]:
     """Gives a Deployment's container environment variables for the block, and what it had before afterwards; rolled
     out both times."""
     name = f"Deployment/default/{deployment}"
-    before = kube.get(name)["spec"]["template"]["spec"]["containers"]
+    before: list[Document] = manifests.kube.get(name)["spec"]["template"]["spec"]["containers"]
     added = [{"name": key, "value": value} for key, value in variables.items()]
     changed = [c | {"env": [*c.get("env", []), *added]} if c["name"] == container else c for c in before]
     try:
-        _containers(kube, name, changed)
-        yield
+        with manifests.patched(name, {"spec": {"template": {"spec": {"containers": changed}}}}):
+            ready.workload(manifests.kube, name)
+            yield
     finally:
-        _containers(kube, name, before)
-
-
-def _containers(kube: Kube, name: str, containers: list[Document]) -> None:
-    kube.patch(name, {"spec": {"template": {"spec": {"containers": containers}}}})
-    ready.workload(kube, name)
+        ready.workload(manifests.kube, name)
 
 
 def follows(envoy: Envoy, kube: Kube, cluster: str, labels: str, port: int) -> None:

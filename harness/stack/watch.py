@@ -15,13 +15,12 @@ from harness.logs import access, ztunnel
 from harness.logs.access import AccessLine
 from harness.logs.ztunnel import BindFailure
 from harness.objects.tree import Json, text
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
 from harness.oracles import signs
 from harness.oracles.signs import Sign
 from harness.proxy import prometheus, stats
 from harness.wait import dwell, pause, until
 
-OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 # Who else writes a log worth reading: namespace, label, container, metrics port (0: none is asked).
 CONTROL = (
     ("istiod", "istio-system", "istiod", "discovery", 15014),
@@ -56,17 +55,17 @@ class Watch:
                 continue
             kind, text_ = log
             if kind == "envoy":
-                self._add(signs.rejected_by_envoy(_name(pod), text_, self._since))
+                self._add(signs.rejected_by_envoy(pod_name(pod), text_, self._since))
                 taken += [line for line in access.parse(text_) if line.start_time >= self._since]
             elif kind == "ztunnel":
                 lines = ztunnel.parse(text_).lines
                 self._add(signs.failed_connections(lines, self._since))
-                self._add(signs.nacks(f"ztunnel {_name(pod)}", text_))
-                self._add(signs.panics(f"ztunnel {_name(pod)}", text_))
+                self._add(signs.nacks(f"ztunnel {pod_name(pod)}", text_))
+                self._add(signs.panics(f"ztunnel {pod_name(pod)}", text_))
                 bound += [f for f in ztunnel.bind_failures(text_) if f.time >= self._since]
             else:
-                self._add(signs.nacks(f"{kind} {_name(pod)}", text_))
-                self._add(signs.panics(f"{kind} {_name(pod)}", text_))
+                self._add(signs.nacks(f"{kind} {pod_name(pod)}", text_))
+                self._add(signs.panics(f"{kind} {pod_name(pod)}", text_))
         self._ports(bound, taken, pods)
         self._add(signs.restarted(self._pods, pods))
         self._pods, self._since = pods, began - timedelta(milliseconds=200)
@@ -117,7 +116,7 @@ class Watch:
             return None  # A container that has not begun has no log: its trouble is others' to tell.
 
     def _ports(self, bound: list[BindFailure], taken: list[AccessLine], pods: list[Json]) -> None:
-        by_uid = {text(p, "metadata", "uid"): _name(p) for p in pods}
+        by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
         by_ip = {ip: pod.name for ip, pod in pods_by_ip(pods).items()}
         said = port_15008.conflict(bound, taken, by_uid, by_ip)
         if said:
@@ -149,7 +148,7 @@ class Watch:
         last: list[Sign] = []
 
         def look() -> list[Sign]:
-            last[:] = [sign for pod in self._envoys() for sign in signs.warming(_name(pod), self._stats(pod))]
+            last[:] = [sign for pod in self._envoys() for sign in signs.warming(pod_name(pod), self._stats(pod))]
             return last
 
         try:
@@ -168,7 +167,7 @@ class Watch:
 
     def _pushes(self) -> dict[str, float]:
         """Updates that each Envoy took, and that istiod sent to all."""
-        found: dict[str, float] = {f"Envoy {_name(p)}": signs.pushes(self._stats(p)) for p in self._envoys()}
+        found: dict[str, float] = {f"Envoy {pod_name(p)}": signs.pushes(self._stats(p)) for p in self._envoys()}
         for who, samples in self._metrics("istiod", self._pods, "pilot_xds_pushes").items():
             found[who] = sum(s.value for s in samples)
         return found
@@ -189,7 +188,7 @@ class Watch:
             if _kind(pod)[0] == kind and pod_ready(pod):
                 where = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
                 lines = re.findall(rf"^{wanted}.*$", self._admin.get(*where, port, "/metrics"), re.MULTILINE)
-                found[f"{kind} {_name(pod)}"] = prometheus.samples("\n".join(lines) + "\n")
+                found[f"{kind} {pod_name(pod)}"] = prometheus.samples("\n".join(lines) + "\n")
         return found
 
 
@@ -197,7 +196,7 @@ def _kind(pod: Json) -> tuple[str, str]:
     """Which component the pod is of, and its container; ("", "") for all others."""
     labels = pod["metadata"].get("labels") or {}
     namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
-    if OWNER in labels:
+    if OWNING_GATEWAY in labels:
         return "envoy", "envoy"
     if labels.get("app") == "ztunnel":
         return "ztunnel", "istio-proxy"
@@ -205,7 +204,3 @@ def _kind(pod: Json) -> tuple[str, str]:
         if namespace == where and name.startswith(f"{prefix}-") and "certgen" not in name:
             return kind, container
     return "", ""
-
-
-def _name(pod: Json) -> str:
-    return f"{text(pod, 'metadata', 'namespace')}/{text(pod, 'metadata', 'name')}"

@@ -9,29 +9,39 @@ Never through productpage: reviews swallows the error, so the counts would not b
 import pytest
 
 from harness.stack import enforcement
-from harness.stack.experiment import Arm, burst
+from harness.stack.experiment import Arm, Bypass, burst, bypass
 from harness.traffic import get
 
 BURST = 200
 SLOW_MS = 6_500  # v-delayed answers half its requests after 7 s
+FAST_MS = 2_000  # a burst refused on two cores takes 0.4 s
 REQUEST = get("http://ratings:9080/ratings/0")
+HEALTH = get("http://ratings:9080/health")  # of the same route, and v-delayed answers it at once
 POLICY = "BackendTrafficPolicy/default/circuit-breaker-btp"
 CLUSTER = "httproute/default/ratings/rule/0"
 
 
 @pytest.fixture(scope="module")
-def arms(waypoint, delayed_ratings, mesh_client, applying, kube, clock) -> dict[str, Arm]:
-    """The same burst three times: before the policy, under it, and after it was taken away."""
+def experiment(waypoint, delayed_ratings, mesh_client, applying, kube, clock) -> tuple[dict[str, Arm], Bypass]:
+    """The same burst three times: before the policy, under it (and then past it), and after it was taken away."""
     before = waypoint.breaker(CLUSTER)
+    (pod,) = kube.pods("default", "app=ratings")
     arms = {"control": burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)}
     with applying("circuit_breaker/ratings.yaml"):
         started = clock()
         enforcement.accepted(kube, POLICY, since=started)
         enforcement.breaker(waypoint, CLUSTER, pending=0, since=started)
         arms["treatment"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
+        passed = bypass(mesh_client, waypoint, get(f"http://{pod['status']['podIP']}:9080/health"), HEALTH)
     enforcement.breaker(waypoint, CLUSTER, pending=before, since=clock())
     arms["recovery"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
-    return arms
+    return arms, passed
+
+
+@pytest.fixture(scope="module")
+def arms(experiment):
+    """The three bursts by name."""
+    return experiment[0]
 
 
 @pytest.mark.parametrize("arm", ["control", "recovery"])
@@ -48,7 +58,7 @@ def test_burst_is_refused_fast_with_the_policy(arms):
     answers = arms["treatment"].answers
 
     assert answers.statuses == [503] * BURST
-    assert answers.slowest_ms < SLOW_MS, f"the slowest of {answers!r} took {answers.slowest_ms:.0f} ms"
+    assert answers.slowest_ms < FAST_MS, f"the slowest of {answers!r} took {answers.slowest_ms:.0f} ms"
 
 
 def test_refusals_are_the_breakers_own(arms):
@@ -59,6 +69,15 @@ def test_refusals_are_the_breakers_own(arms):
     assert {line.flags for line in lines} == {"UO"}
     assert {line.details for line in lines} == {"upstream_reset_before_response_started{overflow}"}
     assert {line.upstream_local_address for line in lines} == {None}
+
+
+def test_pod_address_goes_past_the_breaker(experiment):
+    """The bypass is open: while the breaker refuses, a call to the pod's own address is answered past the waypoint."""
+    _, passed = experiment
+
+    assert passed.through.statuses == [503]
+    assert passed.unseen, "the waypoint has a line of the call to the pod's own address"
+    assert passed.past.statuses == [200]
 
 
 @pytest.mark.parametrize(("arm", "refused"), [("control", 0), ("treatment", BURST), ("recovery", 0)])

@@ -15,12 +15,15 @@ CLUSTER = "httproute/default/ratings/rule/0"
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, over_budget, repeat):
     """A breaker is accepted, then in force at the waypoint, and gone after its removal, each in its time."""
+    before = waypoint.breaker(CLUSTER)
+
     took = timing.once(
         kube,
         applying,
         "enforcement/circuit_breaker.yaml",
         POLICY,
         lambda: waypoint.breaker(CLUSTER) == 77,
+        lambda: waypoint.breaker(CLUSTER) == before,
         kind="circuit breaker",
         of="waypoint",
     )

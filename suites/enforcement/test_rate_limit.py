@@ -5,8 +5,7 @@ Manifest: manifests/enforcement/rate_limit.yaml    Article: none; finding 2, Acc
 
 import pytest
 
-from harness.proxy.config_dump import rate_limited_routes
-from harness.stack import timing
+from harness.stack import enforcement, timing
 
 pytestmark = pytest.mark.extended("Enforcement time")
 POLICY = "BackendTrafficPolicy/default/timed-rate-limit"
@@ -17,10 +16,17 @@ def test_time_to_enforced(applying, kube, ingress_gateway, limiter, over_budget,
     """A rate limit is accepted, then in force at the ingress, and gone after its removal, each in its time."""
 
     def limited():
-        return any("ingress-bookinfo" in route.name for route in rate_limited_routes(ingress_gateway.config_dump()))
+        return enforcement.limited(ingress_gateway, "ingress-bookinfo")
 
     took = timing.once(
-        kube, applying, "enforcement/rate_limit.yaml", POLICY, limited, kind="rate limit", of="bookinfo-ingress"
+        kube,
+        applying,
+        "enforcement/rate_limit.yaml",
+        POLICY,
+        limited,
+        lambda: not limited(),
+        kind="rate limit",
+        of="bookinfo-ingress",
     )
 
     assert took["Accepted"] <= took["rate limit applied"]

@@ -21,6 +21,7 @@ def test_time_to_enforced(applying, kube, waypoint, mesh_client, over_budget, re
         "enforcement/route.yaml",
         "HTTPRoute/default/timed",
         lambda: mesh_client.get(REQUEST).status == 200,
+        lambda: mesh_client.get(REQUEST).status == 404,
         kind="route",
         of="waypoint",
     )

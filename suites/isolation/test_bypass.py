@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pytest
 
 from harness.clients.mesh import MeshClient
-from harness.logs.ztunnel import ZtunnelLine
 from harness.stack import ready, status
 from harness.stack.probing import reached
 from harness.traffic import get
 
-pytestmark = [pytest.mark.extended("Bypass"), pytest.mark.needs("authorization")]
-REFUSED = "connection closed due to policy rejection"
+pytestmark = pytest.mark.extended("Bypass")
+REFUSED = "connection closed due to policy rejection: allow policies exist, but none allowed"
+ANSWERED = "http status: 401 Unauthorized"
 POLICY = "AuthorizationPolicy/default/ratings-through-waypoint"
 WAYS = {
     "through the waypoint": ("mesh-client", "ratings"),
@@ -25,17 +25,19 @@ WAYS = {
     "by name, from outside the mesh": ("outsider", "ratings"),
 }
 PAST = [way for way in WAYS if not way.startswith("through")]
+MESH = {"mesh-client", "other-client"}  # whose calls a ztunnel takes in
 
 
 @dataclass(frozen=True)
 class Tried:
-    """What each way answered before, with and after the policy; ztunnel's lines of the time with it."""
+    """What each way answered before, with and after the policy. With it: the client's error of each way, and ztunnel's
+    of calls to the pod of ratings, each caller's, by the side that says so."""
 
     before: dict[str, int | None]
     under: dict[str, int | None]
     after: dict[str, int | None]
     errors: dict[str, str]
-    lines: tuple[ZtunnelLine, ...]
+    refusals: dict[str, set[tuple[str, str | None]]]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,7 @@ def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
         ready.workload(kube, "Deployment/default/other-client")
         ready.workload(kube, "Deployment/default/outsider")
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
+        names = {client.ip: name for name, client in callers.items()}
         (pod,) = kube.pods("default", "app=ratings")
         targets = {"ratings": "ratings", "pod": pod["status"]["podIP"]}
         requests = {way: (callers[who], get(f"http://{targets[to]}:9080/ratings/0")) for way, (who, to) in WAYS.items()}
@@ -59,11 +62,15 @@ def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
             reached(*requests["to the pod"], status=None)
             since = moment()
             under = all_ways()
-            lines = ztunnel.lines(since)
+            lines = [line for line in ztunnel.lines(since) if line.dst.ip == targets["pod"] and not line.ok]
         reached(*requests["to the pod"], status=200)
         after = all_ways()
     said = [{way: answer.status for way, answer in arm.items()} for arm in (before, under, after)]
-    return Tried(*said, {way: answer.error for way, answer in under.items()}, lines)
+    refusals = {
+        side: {(names.get(line.src.ip, line.src.ip), line.error) for line in lines if line.direction == side}
+        for side in ("inbound", "outbound")
+    }
+    return Tried(*said, {way: answer.error for way, answer in under.items()}, refusals)
 
 
 @pytest.mark.parametrize("arm", ["before", "after"])
@@ -83,8 +90,8 @@ def test_refusal_is_a_connection_cut(tried):
 
 
 def test_ztunnel_names_the_policys_refusal(tried):
-    """ztunnel of ratings' node says that no rule allowed it, that of the caller's that it was answered 401."""
-    errors = {(line.direction, line.error) for line in tried.lines if not line.ok}
+    """ztunnel names exactly the callers past the waypoint: that no rule allowed them, and the mesh's were told 401."""
+    callers = {WAYS[way][0] for way in PAST}
 
-    assert ("inbound", f"{REFUSED}: allow policies exist, but none allowed") in errors
-    assert ("outbound", "http status: 401 Unauthorized") in errors
+    assert tried.refusals["inbound"] == {(who, REFUSED) for who in callers}
+    assert tried.refusals["outbound"] == {(who, ANSWERED) for who in callers & MESH}

@@ -15,10 +15,10 @@ GUEST, WELCOME = get("http://guest.elsewhere:9080/ratings/0"), get("http://welco
 
 
 @pytest.fixture(scope="module")
-def denied(waypoint, applied, kube, refusal_of, mesh_client):
+def denied(waypoint, applied, kube, refusal, mesh_client):
     """The Service that asks for the waypoint of ratings: istiod's refusal, once its pods answer calls."""
     ready.workload(kube, "Deployment/elsewhere/ratings-v1")
-    refused = refusal_of("Service/elsewhere/guest", BOUND)
+    refused = refusal("Service/elsewhere/guest", BOUND)
     reached(mesh_client, GUEST, status=200)
     return refused
 

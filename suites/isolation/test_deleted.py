@@ -3,35 +3,63 @@
 Manifest: manifests/isolation/deleted.yaml    Article: none (stack-facts 8, 10)
 """
 
+from dataclasses import dataclass
+
 import pytest
 
+from harness.objects.conditions import Condition
 from harness.stack import topology
 from harness.stack.probing import reached
 from harness.traffic import get
 
 pytestmark = pytest.mark.extended("Waypoint deleted")
 REQUEST = get("http://ratings-orphan:9080/ratings/0")
+UNROUTED = get("http://ratings-orphan.default:9080/ratings/0")  # a name of the Service that the route leaves out
+
+
+@dataclass(frozen=True)
+class Orphaned:
+    """istiod's word once the Gateway was deleted; what the waypoint said to the name left out while it was there."""
+
+    refused: Condition
+    before: set[tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
-def orphaned(applied, kube, proxy_of, mesh_client, refusal_of):
-    """The Service bound and called through its waypoint, then the Gateway deleted."""
+def orphaned(applied, kube, proxy_of, mesh_client, refusal, moment):
+    """The Service bound and called through its waypoint, by both names; then the Gateway deleted, until that shows."""
     topology.gateway(kube, "waypoint-orphan", "ratings-orphan")
     topology.bind(kube, "ratings-orphan", "waypoint-orphan")
-    topology.passes(mesh_client, proxy_of("waypoint-orphan"), REQUEST.url)
+    envoy = proxy_of("waypoint-orphan")
+    topology.passes(mesh_client, envoy, REQUEST.url)
+    since = moment()
+    before = {(line.status, line.flags) for line in envoy.lines_of(mesh_client.in_turn(UNROUTED, 3), since)}
     kube.delete(["Gateway/default/waypoint-orphan"])
-    return refusal_of("Service/default/ratings-orphan", "istio.io/WaypointBound")
+    refused = refusal("Service/default/ratings-orphan", "istio.io/WaypointBound")
+    reached(mesh_client, UNROUTED, status=200)
+    return Orphaned(refused, before)
 
 
 def test_istiod_says_that_it_is_not_ready(orphaned):
     """istiod takes its word back: the waypoint is not ready."""
-    assert orphaned.reason == "WaypointIsNotReady"
+    assert orphaned.refused.reason == "WaypointIsNotReady"
 
 
-def test_calls_go_past_where_it_was(orphaned, mesh_client):
-    """Calls are answered all the same, straight by the pods: every policy of the waypoint is gone with it."""
-    reached(mesh_client, REQUEST, status=200)
+def test_calls_go_past_where_it_was(orphaned, mesh_client, ztunnel, kube, since):
+    """Calls are answered all the same, and ztunnel carries them straight to the pod of ratings, over HBONE."""
+    (pod,) = kube.pods("default", "app=ratings")
+    ip = pod["status"]["podIP"]
 
     answers = mesh_client.in_turn(REQUEST, 5)
 
+    assert answers.statuses == [200] * 5
+    legs = ztunnel.dialled(answers, since)
+    assert {(leg.dst.addr, leg.dst.hbone_addr) for leg in legs} == {(f"{ip}:15008", f"{ip}:9080")}
+
+
+def test_what_it_kept_out_comes_in(orphaned, mesh_client):
+    """A name that the route leaves out was refused by the waypoint, 404, NR, and is answered since it is gone."""
+    answers = mesh_client.in_turn(UNROUTED, 5)
+
+    assert orphaned.before == {(404, "NR")}
     assert answers.statuses == [200] * 5

@@ -17,37 +17,40 @@ QUOTA = 2  # tests/test_pairs.py holds it to the manifest
 
 
 @pytest.fixture(scope="module")
-def arms(hour_left, waypoint, applied, applying, kube, mesh_client, limiter, clock, moment):
-    """One caller's five calls of each Service: before, under a limit and under a breaker of ratings, after."""
+def bound(waypoint, applied, binding, kube, mesh_client):
+    """details behind the waypoint of ratings too, until the file ends; it answers as ever afterwards."""
     status.condition(kube, "HTTPRoute/default/details", "Accepted")
     topology.routed(waypoint, "httproute/default/details/")
-    topology.bind(kube, "details", "waypoint")
-    try:
+    with binding("details", "waypoint"):
         topology.passes(mesh_client, waypoint, DETAILS)
-        pending = waypoint.breaker(CLUSTER)
+        yield
+    reached(mesh_client, get(DETAILS), status=200)
 
-        def both():
-            since, caller = moment(), unique("caller")
-            sent = {name: get(url, x_user_id=caller) for name, url in (("ratings", RATINGS), ("details", DETAILS))}
-            found = {name: mesh_client.in_turn(request, 5) for name, request in sent.items()}
-            lines = {name: waypoint.lines_of(answers, since) for name, answers in found.items()}
-            return {name: (answers.statuses, {line.flags for line in lines[name]}) for name, answers in found.items()}
 
-        found = {"before": both()}
-        with applying("isolation/ratings_limit.yaml"):
-            enforcement.rate_limit(waypoint, CLUSTER, there=True, since=clock())
-            enforcement.limiter_answers(mesh_client, limiter, RATINGS)
-            found["limit"] = both()
-        enforcement.rate_limit(waypoint, CLUSTER, there=False, since=clock())
-        with applying("isolation/ratings_breaker.yaml"):
-            enforcement.breaker(waypoint, CLUSTER, pending=0, since=clock())
-            found["breaker"] = both()
-        enforcement.breaker(waypoint, CLUSTER, pending=pending, since=clock())
-        found["after"] = both()
-        return found
-    finally:
-        topology.unbind(kube, "details")
-        reached(mesh_client, get(DETAILS), status=200)
+@pytest.fixture(scope="module")
+def arms(hour_left, bound, waypoint, applying, mesh_client, limiter, clock, moment):
+    """One caller's five calls of each Service: before, under a limit and under a breaker of ratings, after."""
+    pending = waypoint.breaker(CLUSTER)
+
+    def both():
+        since, caller = moment(), unique("caller")
+        sent = {name: get(url, x_user_id=caller) for name, url in (("ratings", RATINGS), ("details", DETAILS))}
+        found = {name: mesh_client.in_turn(request, 5) for name, request in sent.items()}
+        lines = {name: waypoint.lines_of(answers, since) for name, answers in found.items()}
+        return {name: (answers.statuses, {line.flags for line in lines[name]}) for name, answers in found.items()}
+
+    found = {"before": both()}
+    with applying("isolation/ratings_limit.yaml"):
+        enforcement.rate_limit(waypoint, CLUSTER, there=True, since=clock())
+        enforcement.limiter_answers(mesh_client, limiter, RATINGS)
+        found["limit"] = both()
+    enforcement.rate_limit(waypoint, CLUSTER, there=False, since=clock())
+    with applying("isolation/ratings_breaker.yaml"):
+        enforcement.breaker(waypoint, CLUSTER, pending=0, since=clock())
+        found["breaker"] = both()
+    enforcement.breaker(waypoint, CLUSTER, pending=pending, since=clock())
+    found["after"] = both()
+    return found
 
 
 @pytest.mark.parametrize("arm", ["before", "after"])

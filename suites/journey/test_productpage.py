@@ -7,7 +7,7 @@ import pytest
 
 from harness.evidence.journey import protocols, render, stations
 from harness.stack import topology
-from harness.stack.journeys import by_version
+from harness.stack.journeys import REVIEWS_V1, by_version
 from harness.traffic import get
 
 pytestmark = pytest.mark.extended("Journeys")
@@ -76,12 +76,14 @@ def test_proxies_answered(followed):
 @pytest.mark.needs("many")
 @pytest.mark.timeout(600)
 def test_a_thousand_journeys_are_complete(page, ingress, journeys, moment):
-    """Of a thousand pages in turn every journey is complete, and held: no hop is missing, none ambiguous."""
+    """Of a thousand pages each journey is held: one of reviews v1 ends at productpage, all others pass the waypoint."""
     since = moment()
     answers = ingress.in_turn(page, MANY)
 
     found = journeys.of(answers, since, via=by_version, within=120)
+    passed = [journey.id for journey in found if "waypoint" in stations(journey)]
 
     assert answers.statuses == [200] * MANY
     assert [render(journey) for journey in found if not journey.verdict.held] == []
-    assert len({journey.id for journey in found}) == MANY
+    assert passed == answers.without(REVIEWS_V1).ids
+    assert len(passed) > MANY / 2, "two in three pages are of v2 and v3"

@@ -108,6 +108,20 @@ def test_callers_have_quotas_of_their_own(ingress):
     assert other.statuses == [200] * QUOTA
 
 
+def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_client, since):
+    """The bypass is open: productpage serves a caller whose quota is spent, and that calls it past the ingress."""
+    caller = unique("caller")
+
+    spent = ingress.in_turn(get("/productpage", x_user_id=caller), QUOTA + 1)
+    inside = mesh_client.in_turn(get("http://productpage:9080/productpage", x_user_id=caller))
+    marker = ingress.in_turn(get("/productpage", x_user_id=caller))
+
+    assert spent.statuses == expected(QUOTA, QUOTA + 1)
+    ingress_gateway.lines_of(marker, since)  # in batches: with this line, the other would be there
+    assert ingress_gateway.silent_about(inside, since), "the ingress has a line of the call from inside the mesh"
+    assert inside.statuses == [200]
+
+
 def test_admin_is_exempt(counted):
     """admin passes beyond any quota, and is not counted: only the named caller's requests were."""
     assert counted.admin.statuses == [200] * (QUOTA + 3)

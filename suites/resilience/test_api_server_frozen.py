@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nod
 
 
 def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, waypoint, ingress_gateway):
-    """While the API server is silent neither waypoint nor ingress loses a request."""
+    """While the API server is silent neither waypoint nor ingress loses a request, and each serves its own."""
     calls = anew(get("http://ratings:9080/ratings/0"), through=waypoint)
     with (
         load(calls, outside(get("/health"), through=ingress_gateway)) as flow,
@@ -23,3 +23,4 @@ def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, wayp
         pause(8, why="a cluster without its API server")
 
     assert [timeline.lost for timeline in flow.timelines] == [(), ()], flow.story
+    assert [timeline.flags for timeline in flow.timelines] == [{"-"}, {"-"}], flow.story

@@ -28,10 +28,11 @@ def flow(load, anew, kept, outside, kube, waypoint, ingress_gateway):
 
 
 def test_mesh_serves_without_control_planes(flow):
-    """Without istiod and Envoy Gateway, and while they come back, no request through the waypoint is lost."""
+    """Without istiod and Envoy Gateway, and while they come back, no request is lost, and the waypoint serves each."""
     anew, kept, _ = flow.timelines
 
     assert (anew.lost, kept.lost) == ((), ()), flow.story
+    assert (anew.flags, kept.flags) == ({"-"}, {"-"}), flow.story
 
 
 def test_ingress_serves_without_control_planes(flow):
@@ -39,3 +40,4 @@ def test_ingress_serves_without_control_planes(flow):
     *_, outside = flow.timelines
 
     assert outside.lost == (), picture(outside)
+    assert outside.flags == {"-"}, picture(outside)

@@ -24,11 +24,13 @@ FORMS = ("binding", "listener")
 
 @dataclass(frozen=True)
 class Killed:
-    """The load, and what was said while every call of the form `listener` was lost: by ztunnel, by the Gateway."""
+    """The load; what was said while every call of the form `listener` was lost, by ztunnel and by the Gateway; and
+    to whom ztunnel carried callers of the other form's Service from then on."""
 
     flow: Flow
     told: str
     green: str
+    ways: set[str]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def bound(whole_again, applying, kube, proxy_of, mesh_client):
 
 
 @pytest.fixture(scope="module")
-def killed(bound, load, anew, kept, kube, ztunnel, says):
+def killed(bound, load, anew, kept, kube, ztunnel, says, moment):
     """Requests through both while ztunnel is killed, its port taken in one, and the pods of both deleted at last."""
     request = get("http://ratings-binding:9080/ratings/0")
     sources = (
@@ -56,11 +58,12 @@ def killed(bound, load, anew, kept, kube, ztunnel, says):
             port_15008.plant(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
         pause(6, why="ztunnel tries again every 5 s")
         told, green = ztunnel.hindrance(), says("Gateway/default/waypoint-listener", "Programmed")
+        since = moment()
         with flow.event(DELETED, "at most 30 s"):
             kube.delete([f"Pod/default/{envoy.name}" for envoy in bound])
             topology.proxy(kube, "waypoint-binding")
             topology.proxy(kube, "waypoint-listener")
-    return Killed(flow, told, green.state)
+    return Killed(flow, told, green.state, ztunnel.ways(since, "ratings-binding"))
 
 
 def test_new_connections_are_served_again(killed):
@@ -94,5 +97,6 @@ def test_deleted_waypoint_is_replaced(killed):
     """A deleted waypoint pod costs every call until another is ready: none goes past the waypoint meanwhile."""
     anew = killed.flow.timelines[0].about(killed.flow.events[1])
 
+    assert killed.ways == {"waypoint-binding"}
     assert 0 < anew.outage_ms <= DELETED_MS, picture(anew)
     assert anew.recovered(DELETED) <= 2, picture(anew)

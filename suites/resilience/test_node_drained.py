@@ -13,7 +13,7 @@ from harness.stack import nodes, probing, ready, topology
 from harness.stack.status import condition
 from harness.traffic import get
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "two nodes")]
 WORKLOADS = {f"Deployment/default/{name}" for name in ("waypoint-spread", "ingress-spread", "ratings-spread")}
 REQUEST = get("http://ratings-spread:9080/ratings/0")
 DRAINED = "node of two drained"
@@ -21,9 +21,11 @@ DRAINED = "node of two drained"
 
 @dataclass(frozen=True)
 class Drained:
-    """The load; requests that the node's proxies carried before; the Deployments of its pods before and after."""
+    """The load; to whom ztunnel carried its callers in the mesh; requests that the node's proxies carried before; the
+    Deployments of its pods before and after."""
 
     flow: Flow
+    ways: set[str]
     carried: dict[str, int]
     before: set[str]
     after: set[str]
@@ -42,7 +44,7 @@ def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client
 
 
 @pytest.fixture(scope="module")
-def drained(spread, load, anew, kept, outside, client_of, kube, moment):
+def drained(spread, load, anew, kept, outside, client_of, kube, ztunnel, moment):
     """Requests through all of them while the node without the client is drained, and after it."""
     node, since = nodes.beside(kube, "app=mesh-client"), moment()
     with client_of("ingress-spread", 80) as client:
@@ -53,7 +55,7 @@ def drained(spread, load, anew, kept, outside, client_of, kube, moment):
                 after = nodes.workloads(kube, node)
             for workload in WORKLOADS:
                 ready.workload(kube, workload)
-    return Drained(flow, carried, before, after)
+    return Drained(flow, ztunnel.ways(since, "ratings-spread"), carried, before, after)
 
 
 def test_drained_node_carried_its_share(drained):
@@ -64,6 +66,7 @@ def test_drained_node_carried_its_share(drained):
 
 
 def test_draining_a_node_loses_nothing(drained):
-    """Draining it moves every pod that can move, and drops no request, within or from outside."""
+    """Draining it moves every pod that can move; no request is lost, and none goes past the waypoint."""
     assert not drained.after & drained.before
     assert [timeline.lost for timeline in drained.flow.timelines] == [(), (), ()], drained.flow.story
+    assert drained.ways == {"waypoint-spread"}

@@ -85,11 +85,12 @@ def spent(upgraded, hour_left, applying, clock, ingress, ingress_gateway, limite
 
 
 def test_upgrade_loses_nothing_that_stands(upgraded):
-    """An upgrade of ztunnel and Envoy Gateway costs one new connection at most, no kept one, none outside."""
+    """An upgrade of ztunnel and Envoy Gateway costs one new connection at most; the proxies serve all others."""
     anew, kept, outside = (timeline.about(upgraded.flow.events[0]) for timeline in upgraded.flow.timelines)
 
     assert len(anew.lost) <= HANDOVER, picture(anew)
     assert (kept.lost, outside.lost) == ((), ()), upgraded.flow.story
+    assert (anew.flags, kept.flags, outside.flags) == ({"-"}, {"-"}, {"-"}), upgraded.flow.story
 
 
 def test_turning_certificates_loses_nothing(upgraded):
@@ -125,4 +126,5 @@ def test_upgrade_back_loses_nothing_that_stands(upgraded, load, sources, before,
 
     assert len(anew.lost) <= HANDOVER, picture(anew)
     assert (kept.lost, outside.lost) == ((), ()), flow.story
+    assert (anew.flags, kept.flags, outside.flags) == ({"-"}, {"-"}, {"-"}), flow.story
     assert certificates.hours_left(ztunnel) > 1

@@ -56,6 +56,13 @@ def envoy(kube: Kube, api: FakeApi, pages: Pages) -> Envoy:
     return Envoy(kube, pages, "default", "waypoint")  # type: ignore[arg-type]  # Pages stands in for Admin
 
 
+def test_version_is_envoys_own_word(envoy: Envoy, pages: Pages) -> None:
+    """Not its image's tag, which says what somebody called it."""
+    pages.pages["/server_info"] = {"version": "dc2d3098/1.37.0/Clean/RELEASE/BoringSSL", "state": "LIVE"}
+
+    assert envoy.version == "1.37.0"
+
+
 def answers(*ids: str) -> Answers:
     """Answers of these ids."""
     return Answers(tuple(Answer(id_, 200, {}, 1.0) for id_ in ids))
@@ -200,6 +207,8 @@ def test_stats_and_breaker_are_read(envoy: Envoy, pages: Pages) -> None:
 
     assert len(envoy.stats()) > 10
     assert envoy.breaker("httproute/default/ratings/rule/0") == 0
+    with pytest.raises(Unjudged, match="Envoy waypoint has no active cluster other"):
+        envoy.breaker("other")
     assert pages.asked[0] == ("default", "wp-1", 19000)
 
 
@@ -254,6 +263,19 @@ def test_lines_of_all_nodes_oldest_first(ztunnels: Ztunnels, api: FakeApi) -> No
 
     assert len(found) == len(rows)
     assert [one.time for one in found] == sorted(one.time for one in found)
+
+
+def test_ways_to_a_service_are_the_workloads_that_took_its_callers(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """The waypoint's alone, of the callers' side only; one that went past it shows."""
+    rows = [row for row in MESH.split("\n") if "\taccess\t" in row]
+    to_waypoint = next(row for row in rows if 'dst.workload="waypoint' in row and 'direction="outbound"' in row)
+    past = to_waypoint.replace('dst.workload="waypoint-', 'dst.workload="ratings-v1-')
+    z(api, "n1", "\n".join(rows))
+    assert ztunnels.ways(SINCE, "ratings") == {"waypoint"}
+
+    z(api, "n2", past)
+    assert ztunnels.ways(SINCE, "ratings") == {"waypoint", "ratings-v1"}
+    assert ztunnels.ways(SINCE, "ratings-binding") == set()
 
 
 def test_leg_is_the_line_of_the_source(ztunnels: Ztunnels, api: FakeApi) -> None:
@@ -447,6 +469,7 @@ def test_rules_are_read(limiter: Limiter, pages: Pages) -> None:
 
     assert (rule.requests, rule.unit, rule.of("default/bookinfo-ingress/ingress")) == (3, "HOUR", True)
     assert pages.asked == [("envoy-gateway-system", "rl-1", 6070)]
+    assert ledger.page().sightings[-1].who == "limiter rules"
 
 
 def test_recorded_counters(limiter: Limiter, pages: Pages) -> None:

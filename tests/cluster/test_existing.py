@@ -1,19 +1,25 @@
 """Somebody's cluster: by its context's exact name, looked at before anything else, little touched."""
 
 import json
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import timeouts, versions
+from harness import reaper, state, timeouts, versions
 from harness.cluster.choose import choose
 from harness.cluster.existing import ExistingCluster
 from harness.cluster.kind import KindCluster
+from harness.cluster.made import Made
 from harness.cluster.protocol import Release
 from harness.errors import BadInput, CommandFailed
+from harness.kube import Kube
+from harness.objects.refs import ref_of
 from harness.settings import Settings
-from tests.fakes.api import FakeApi
+from tests.fakes.api import FakeApi, named
 from tests.fakes.programs import Programs
 
 BASE = Release("base", "oci://x/base", "1.29.1", "istio-system", {"a": 1})
@@ -33,6 +39,9 @@ def tools(programs: Programs) -> Programs:
 def asked(settings: Settings, api: FakeApi, tmp_path: Path) -> dict[str, Any]:
     """What is asked for: the fake server's context."""
     return {"cluster": "existing", "kubeconfig": api.kubeconfig(tmp_path / "theirs"), "context": "fake"}
+
+
+GUEST = named("Service/default/guest")
 
 
 def existing(settings: Settings, asked: dict[str, Any], **changes: object) -> ExistingCluster:
@@ -68,9 +77,86 @@ def test_cluster_is_looked_at_and_nothing_is_made(settings: Settings, asked: dic
 
     cluster.create()
 
-    assert cluster.facts() == {"context": "fake", "kubernetes": "v1.34.4", "installs": "false"}
+    assert cluster.facts() == {"context": "fake", "kubernetes": "1.34.4", "installs": "false"}
     assert {seen.method for seen in api.requests} == {"GET"}
     assert (cluster.kind, cluster.name, cluster.context) == ("existing", "fake", "fake")
+
+
+def test_run_is_recorded_though_it_installs_nothing(settings: Settings, asked: dict[str, Any]) -> None:
+    """Its tests apply things: `make clean` finds what a killed one left by its record."""
+    existing(settings, asked).create()
+
+    (record,) = state.records(settings.state)
+    assert (record.kind, record.pid, record.details["context"]) == ("existing", os.getpid(), "fake")
+
+
+def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], api: FakeApi, other_process: int) -> None:
+    """Two runs would undo each other: the second is told, and takes nothing away when it ends."""
+    existing(settings, asked).create()
+    (record,) = state.records(settings.state)
+    theirs = replace(record, pid=other_process, made=time.time())
+    state.write(settings.state, theirs)
+    cluster = existing(settings, asked, install=True)
+    cluster.remember([GUEST])
+    api.put(GUEST)
+
+    with pytest.raises(BadInput, match=f"context fake is in use by process {other_process}"):
+        cluster.create()
+    cluster.delete()
+
+    assert "Service/default/guest" in api.objects
+    assert state.records(settings.state) == [theirs]
+
+
+def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
+    """Also of a run that installed nothing: what its tests had applied goes, what was there before stays."""
+    api.put(named("Service/default/theirs"))
+    cluster = existing(settings, asked)
+    cluster.create()
+    kube = Kube(cluster.kubeconfig, cluster.context)
+    Made(cluster.home / state.APPLIED).remember(kube, [GUEST, named("Service/default/theirs")])
+    api.put(GUEST)
+    (record,) = state.records(settings.state)
+    state.write(settings.state, replace(record, pid=2**22 + 1))
+
+    reaped = reaper.reap(settings, versions.load().pick())
+
+    assert [one.outcome for one in reaped] == ["gone"]
+    assert set(api.objects) == {"Service/default/theirs"}
+    assert reaper.reap(settings, versions.load().pick()) == []
+
+
+def definition(version: str, channel: str = "experimental") -> dict[str, Any]:
+    """A definition of the Gateway API."""
+    said = {"gateway.networking.k8s.io/bundle-version": version, "gateway.networking.k8s.io/channel": channel}
+    name = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
+    return named(name, metadata={"annotations": {key: value for key, value in said.items() if value}})
+
+
+@pytest.mark.parametrize("there", [("v1.3.0", "experimental"), ("v1.4.1", "standard"), ("", "")])
+def test_another_gateway_api_is_not_written_over(
+    settings: Settings, asked: dict[str, Any], api: FakeApi, there: tuple[str, str]
+) -> None:
+    """Somebody's definitions of another version or channel serve others too: told, and left."""
+    api.put(definition(*there))
+
+    with pytest.raises(BadInput, match=r"is there, this set's is of v1\.4\.1 experimental") as caught:
+        existing(settings, asked, install=True).remember([definition("v1.4.1")])
+
+    assert "VERSIONS=" in caught.value.remedy
+    assert {seen.method for seen in api.requests} == {"GET"}
+
+
+def test_the_same_gateway_api_or_our_own_is(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
+    """The same one is as it was; one that we brought may be brought in another version."""
+    api.put(definition("v1.4.1"))
+    cluster = existing(settings, asked, install=True)
+    cluster.remember([definition("v1.4.1")])
+    del api.objects[str(ref_of(definition("v1.4.1")))]
+
+    cluster.remember([definition("v1.4.1")])
+    api.put(definition("v1.4.1"))
+    cluster.remember([definition("v1.6.1")])
 
 
 def test_unknown_context_is_bad_input(settings: Settings, asked: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,14 +31,6 @@ def tools(programs: Programs) -> Programs:
     programs.have("docker", "kind", "helm", "kubectl")
     programs.answer("docker", "info", out="28.0.1\n")
     return programs
-
-
-@pytest.fixture
-def other_process() -> Iterator[int]:
-    """A process that runs as long as the test."""
-    with subprocess.Popen(["/bin/sh", "-c", "read _"], stdin=subprocess.PIPE) as process:
-        yield process.pid
-        process.kill()
 
 
 def kind(settings: Settings, name: str = "foo", **changes: object) -> KindCluster:
@@ -199,6 +190,38 @@ def test_refused_cluster_survives_the_undoing(settings: Settings, tools: Program
 
     assert tools.clusters == ["foo"]
     assert tools.calls("kind", "delete") == []
+
+
+def test_users_own_of_the_same_name_is_refused(settings: Settings, tools: Programs) -> None:
+    """Ours was deleted and another made of its name by hand: that one is neither used nor taken away."""
+    control_plane = ("docker", "container", "inspect", "foo-control-plane")
+    tools.answer(*control_plane, out="0a1b\n")
+    kind(settings).create()
+    (record,) = state.records(settings.state)
+    assert record.details == {"container": "0a1b"}
+    state.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), record.details))
+    tools.answer(*control_plane, out="2c3d\n")
+    cluster = kind(settings)
+
+    with pytest.raises(BadInput, match="a kind cluster named foo is there, but this harness did not make it"):
+        cluster.create()
+    cluster.delete()
+
+    assert tools.clusters == ["foo"]
+    assert tools.calls("kind", "delete") == []
+    assert state.records(settings.state) == []
+
+
+@pytest.mark.parametrize("now", ["0a1b\n", ""], ids=["the same", "half gone"])
+def test_ours_is_known_by_its_container(settings: Settings, tools: Programs, now: str) -> None:
+    """The one that was recorded goes, also where its control plane's container went before."""
+    state.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), {"container": "0a1b"}))
+    tools.clusters = ["foo"]
+    tools.answer("docker", "container", "inspect", out=now, code=0 if now else 1)
+
+    kind(settings).delete()
+
+    assert tools.clusters == []
 
 
 def test_cluster_in_use_is_refused(settings: Settings, tools: Programs, other_process: int) -> None:
@@ -449,6 +472,41 @@ def test_gathering_never_raises(settings: Settings, tools: Programs, tmp_path: P
     assert fault == "has no folder" or "kind" in (into / "kind-export-failed.txt").read_text()
 
 
+@pytest.mark.parametrize("found", ["v1.33.1\n", "v1.34.40"])
+def test_kept_cluster_of_another_kubernetes_is_refused(settings: Settings, tools: Programs, found: str) -> None:
+    """A report would state a version that does not run. It stays, also when the refused run ends."""
+    tools.clusters, tools.nodes = ["foo"], ["foo-control-plane", "foo-worker"]
+    ours(settings)
+    tools.answer("docker", "exec", "foo-control-plane", "/kind/version", out=found)
+    cluster = KindCluster(settings.model_copy(update={"cluster_name": "foo"}), IMAGE, kubernetes="1.34.4")
+
+    with pytest.raises(BadInput, match=f"kept with Kubernetes {found.strip()[1:]}, the version set says 1.34.4") as no:
+        cluster.create()
+    cluster.delete()
+
+    assert "make clean" in no.value.remedy
+    assert tools.clusters == ["foo"]
+
+
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [("v1.34.4\n", "1.34.4"), ("v1.34.4+own", "1.34.4"), ("v1.33.1", ""), ("", "1.34.4")],
+    ids=["the same", "built by oneself", "any is right with a node image of one's own", "cannot be told"],
+)
+def test_kept_cluster_of_the_sets_kubernetes_is_reused(
+    settings: Settings, tools: Programs, found: str, asked: str
+) -> None:
+    tools.clusters, tools.nodes = ["foo"], ["foo-control-plane"]
+    ours(settings)
+    tools.answer("docker", "exec", "/kind/version", out=found, code=0 if found else 1)
+    cluster = KindCluster(settings.model_copy(update={"cluster_name": "foo"}), IMAGE, kubernetes=asked)
+
+    cluster.create()
+
+    assert cluster.reused
+    assert not tools.calls("kind", "create")
+
+
 def test_half_made_cluster_is_made_anew(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
     """What a run left that was killed inside `kind create` is taken away and made again, not reused."""
     tools.answer("kind", "create", code=1, err="killed")
@@ -463,3 +521,9 @@ def test_half_made_cluster_is_made_anew(settings: Settings, tools: Programs, not
     assert not cluster.reused
     assert tools.call("kind", "delete").after("--name") == "foo"
     assert any("half made" in text for _, text in notes)
+
+
+@pytest.mark.parametrize(("workers", "cannot"), [(1, []), (0, ["two nodes"]), (2, ["two nodes"])])
+def test_what_needs_two_nodes_is_judged_on_two(settings: Settings, workers: int, cannot: list[str]) -> None:
+    """Elsewhere a proxy that is replaced may come up on a node that the client outside does not ask."""
+    assert list(kind(settings, workers=workers).cannot_judge) == cannot

@@ -23,6 +23,18 @@ RESULTS = {
         {"area": "ingress", "seconds": 1.0, "figures": [{"name": "policy applied to Accepted", "seconds": 0.75}]},
     ],
 }
+# What the plugin would leave of a run.
+LEAVES = """
+import json, os, pathlib, time
+
+def test_leaves_a_folder():
+    runs = pathlib.Path(os.environ["E2E_RUNS"])
+    folder = runs / f"run-{time.time_ns()}"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(RESULTS))
+    (runs / "latest").unlink(missing_ok=True)
+    (runs / "latest").symlink_to(folder.name)
+"""
 # A program of 100 MB that leaves its parent's session and outlives it for a second, as the emulated cluster does.
 DETACHED = """
 import os, subprocess, sys, time
@@ -45,10 +57,8 @@ def told() -> Console:
 
 def test_all_that_it_started_is_counted(settings: Settings, told: Console, tmp_path: Path) -> None:
     """A process that left the run's tree is in the sum and not in the harness's own figure."""
-    (settings.runs / "latest").mkdir(parents=True)
-    (settings.runs / "latest" / "results.json").write_text(json.dumps(RESULTS))
     test = tmp_path / "test_detached.py"
-    test.write_text(DETACHED)
+    test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES + DETACHED)
 
     code = bench(settings, ROW, [str(test), *QUIET], told)
 
@@ -59,6 +69,32 @@ def test_all_that_it_started_is_counted(settings: Settings, told: Console, tmp_p
     assert re.search(r"bookinfo +1\.2", said)
     assert re.search(r"ingress +2 +3\.0", said)
     assert re.search(r"policy applied to Accepted +2 +0\.25 +0\.75", said)
+
+
+def test_another_runs_figures_are_not_shown(settings: Settings, told: Console, tmp_path: Path) -> None:
+    """A run that made no folder (a typo in T=) is a failure that quotes pytest, whatever the last run left."""
+    old = settings.runs / "run-1"
+    old.mkdir(parents=True)
+    (old / "results.json").write_text(json.dumps(RESULTS))
+    (settings.runs / "latest").symlink_to(old.name)
+
+    with pytest.raises(SetupFailed, match=r"left no results; its last lines:\n(.*\n)*.*no_such_test.py"):
+        bench(settings, ROW, [str(tmp_path / "no_such_test.py")], told)
+
+    assert told.export_text() == ""
+
+
+def test_runs_folder_is_the_one_the_run_takes(told: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative one is the root folder's, wherever the command is given."""
+    monkeypatch.setattr("harness.bench.ROOT", tmp_path / "repository")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    test = tmp_path / "test_leaves.py"
+    test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES)
+
+    assert bench(Settings(runs=Path("runs")), ROW, [str(test), *QUIET], told) == 0
+    assert (tmp_path / "repository/runs/latest/results.json").exists()
 
 
 def test_run_without_results_shows_its_last_lines(settings: Settings, told: Console, tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """The command line: exit codes, and one sentence for each failure."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -8,8 +12,10 @@ import pytest
 from harness import cli, state, versions
 from harness.settings import Settings
 from harness.state import Record
+from harness.wait import until
 from tests.fakes.programs import Programs
 
+ROOT = str(Path(__file__).resolve().parents[2])
 ROW = versions.load().pick()
 
 
@@ -105,12 +111,48 @@ def test_index_of_a_folder_with_nothing(capsys: pytest.CaptureFixture[str], tmp_
     assert "has 0 charts and 0 images" in capsys.readouterr().err
 
 
-def test_interrupt_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends it as a shell expects."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_ends_it_as_a_shell_expects(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    """Ctrl-C and SIGTERM; the handler from before is back afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(versions, "load", lambda: signal.raise_signal(number))
 
-    def interrupted() -> None:
+    assert cli.main(["images"]) == code
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+# A run that gathers for a while when it is told to end, and says more than a pipe holds meanwhile.
+GATHERS = """
+import pathlib, signal, sys, time
+import pytest
+
+@pytest.fixture
+def made(request):
+    def told(*_):
         raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, told)
+    yield
+    time.sleep(0.5)
+    print("x" * 200_000)
+    pathlib.Path({here!r}, "gathered").touch()
 
-    monkeypatch.setattr(versions, "load", interrupted)
+def test_a(made):
+    pathlib.Path({here!r}, "begun").touch()
+    time.sleep(60)
+"""
 
-    assert cli.main(["images"]) == 130
+
+def test_interrupted_bench_lets_its_run_gather_and_undo(tmp_path: Path) -> None:
+    """The run inside is told once, and awaited; the command says what the run said last."""
+    (tmp_path / "test_gathers.py").write_text(GATHERS.format(here=str(tmp_path)))
+    call = [sys.executable, "-m", "harness.cli", "bench", str(tmp_path / "test_gathers.py")]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": ROOT}) as process:
+        until((tmp_path / "begun").exists, bool, what="the run inside has begun", within=30, every=0.05)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 143
+    assert (tmp_path / "gathered").exists()
+    assert "KeyboardInterrupt" in out

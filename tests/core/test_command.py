@@ -160,6 +160,7 @@ def test_interrupt_ends_the_program(tmp_path: Path) -> None:
 
     def interrupt() -> None:
         pids(file)
+        time.sleep(0.1)  # on a busy machine our side is not out of the fork yet
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
@@ -218,3 +219,63 @@ def test_missing_program_cannot_be_kept_running(programs: Programs) -> None:
     """As for any other run."""
     with pytest.raises(BadInput, match="kubectl"), running(["kubectl"]):
         pass
+
+
+# Told to end, it says more than a pipe holds and then that it is done; told again, it ends at once.
+TIDY = """
+import pathlib, signal, sys, time
+def tidy(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep({seconds})
+    sys.stdout.write("o" * 300_000)
+    sys.stdout.flush()
+    pathlib.Path({file!r}).write_text("tidy")
+    sys.exit(3)
+signal.signal(signal.SIGTERM, tidy)
+pathlib.Path({file!r} + ".begun").touch()
+time.sleep(60)
+"""
+
+
+def tidy(file: Path, seconds: float) -> list[str]:
+    return [sys.executable, "-S", "-c", TIDY.format(file=str(file), seconds=seconds)]
+
+
+def test_program_with_grace_cleans_up(tmp_path: Path) -> None:
+    """At its time limit as well as at the end of a block; what it says meanwhile does not stop it."""
+    with pytest.raises(CommandFailed, match="stopped at its time limit"):
+        run(tidy(tmp_path / "limit", 0.2), within=2, grace=30)
+    with running(tidy(tmp_path / "block", 0.2), grace=30) as program:
+        until((tmp_path / "block.begun").exists, bool, what="it runs", within=10, every=0.01)
+
+    assert (tmp_path / "limit").read_text() == (tmp_path / "block").read_text() == "tidy"
+    assert program.code == 3
+
+
+def test_grace_ends_with_the_second_interruption(tmp_path: Path) -> None:
+    """Who presses Ctrl-C again does not wait for what the program would still do."""
+    begun, file = time.monotonic(), tmp_path / "file"
+
+    def interrupt() -> None:
+        until((tmp_path / "file.begun").exists, bool, what="it runs", within=10, every=0.01)
+        for _ in range(2):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(1)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(tidy(file, 60), within=60, grace=60)
+    thread.join()
+
+    assert time.monotonic() - begun < 20
+    assert not file.exists()
+
+
+def test_program_without_grace_has_none(tmp_path: Path) -> None:
+    """A tunnel has nothing to clean up."""
+    begun = time.monotonic()
+    with running(["sh", "-c", "exec sleep 60"]):
+        pass
+
+    assert time.monotonic() - begun < 5

@@ -101,7 +101,7 @@ def test_docker_engine(settings: Settings, tools: Programs, answer: dict[str, ob
 def test_docker_that_hangs(settings: Settings, tools: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that never answers is a finding, not a traceback."""
     real = doctor.run
-    monkeypatch.setattr(doctor, "run", lambda argv, within, check: real(argv, within=0.2, check=check))
+    monkeypatch.setattr(doctor, "run", lambda argv, check: real(argv, within=0.2, check=check))
     tools.answer("docker", "info", hang=30)
     tools.answer("docker", "inspect", hang=30)
 

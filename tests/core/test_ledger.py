@@ -55,3 +55,18 @@ def test_rows_of_all_pages_make_one_table() -> None:
     ledger.tabulate("outage windows", {"event": "two"})
 
     assert ledger.tables() == {"outage windows": [{"event": "one"}, {"event": "two"}]}
+
+
+def test_what_several_saw_stands_once_in_the_order_of_time() -> None:
+    """Shared again, it is not told twice; what was seen later comes after it."""
+    ledger.turn_to("a")
+    ledger.saw("client", "shared")
+    shared = list(ledger.current().sightings)
+    ledger.turn_to("b")
+    ledger.saw("log", "own")
+
+    for _ in range(2):
+        ledger.current().share(shared)
+
+    assert [s.what for s in ledger.page("b").sightings] == ["shared", "own"]
+    assert [s.what for s in ledger.page("a").sightings] == ["shared"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
-from harness.objects.manifests import images, parse, pinned, read
+from harness.objects.manifests import parse, pinned, read
 from tests.recordings.shapes import fuzz, json_values
 
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "b"}}
@@ -22,6 +22,12 @@ def workload(kind: str = "Deployment", image: str = "docker.io/istio/app:1", ini
         spec["initContainers"] = [{"name": "init", "image": init}]
     metadata = {"name": "x", "namespace": "default"}
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {"template": {"spec": spec}}}
+
+
+def images(document: dict[str, Any]) -> list[str]:
+    """Those of its containers, the initial ones first."""
+    spec = document["spec"]["template"]["spec"]
+    return [container["image"] for container in (*spec.get("initContainers", []), *spec["containers"])]
 
 
 def test_documents_come_in_order() -> None:
@@ -94,14 +100,16 @@ def test_images_are_pinned_by_their_name() -> None:
 
     (found,) = pinned([original], ["registry.istio.io/release/app:2", "localhost:5000/busybox@sha256:00"])
 
-    assert images([found]) == ["localhost:5000/busybox@sha256:00", "registry.istio.io/release/app:2"]
-    assert images([original]) == ["busybox:1", "docker.io/istio/app:1"]
+    assert images(found) == ["localhost:5000/busybox@sha256:00", "registry.istio.io/release/app:2"]
+    assert images(original) == ["busybox:1", "docker.io/istio/app:1"]
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet", "Job"])
 def test_every_kind_of_workload_is_pinned(kind: str) -> None:
     """No kind that runs containers slips through."""
-    assert images(pinned([workload(kind)], ["r/app:2"])) == ["r/app:2"]
+    (found,) = pinned([workload(kind)], ["r/app:2"])
+
+    assert images(found) == ["r/app:2"]
 
 
 def test_unknown_image_is_refused() -> None:
@@ -113,8 +121,3 @@ def test_unknown_image_is_refused() -> None:
 def test_what_runs_nothing_is_left_alone() -> None:
     """A Service has no images to pin."""
     assert pinned([SERVICE], []) == [SERVICE]
-
-
-def test_images_come_once() -> None:
-    """Two containers of one image need it once."""
-    assert images([workload(), workload()]) == ["docker.io/istio/app:1"]

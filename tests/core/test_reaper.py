@@ -2,13 +2,16 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import reaper, state, versions
+from harness.cluster.choose import choose
 from harness.settings import Settings
 from harness.state import Record
+from tests.fakes.api import FakeApi
 from tests.fakes.programs import Programs
 
 ROW = versions.load().pick()
@@ -18,7 +21,7 @@ GONE = 2**22 + 1
 @pytest.fixture(autouse=True)
 def tools(programs: Programs) -> Programs:
     """kind with three clusters."""
-    programs.have("kind", "docker")
+    programs.have("kind", "docker", "kubectl")
     programs.clusters = ["left", "used", "somebodys"]
     return programs
 
@@ -56,6 +59,26 @@ def test_one_failure_does_not_keep_the_others(settings: Settings, tools: Program
     assert seen["left"].startswith("not taken away: ")
     assert "permission denied" in seen["left"]
     assert [r.name for r in state.records(settings.state)] == ["left"]
+
+
+def test_unreadable_notes_do_not_keep_the_others(
+    settings: Settings, tools: Programs, api: FakeApi, tmp_path: Path
+) -> None:
+    """Notes of another run that cannot be read are told of, with what to do; the other records are gone through."""
+    where = {"kubeconfig": str(api.kubeconfig(tmp_path / "theirs")), "context": "fake"}
+    mine = settings.model_copy(update={"cluster": "existing"} | where | {"kubeconfig": Path(where["kubeconfig"])})
+    cluster = choose(mine, ROW)
+    cluster.create()
+    (record,) = state.records(settings.state)
+    state.write(settings.state, replace(record, pid=GONE))
+    (cluster.home / "made.json").write_text('{"objects": [["Ser')
+    state.write(settings.state, Record("kind", "left", GONE, time.time()))
+
+    seen = outcomes(settings)
+
+    assert seen.pop("left") == "gone"
+    (told,) = seen.values()
+    assert told.startswith(f"not taken away: {cluster.home / 'made.json'}, the notes of what we made")
 
 
 def test_missing_tool_is_told(settings: Settings, tools: Programs) -> None:

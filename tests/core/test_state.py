@@ -64,7 +64,7 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
 def test_half_written_record_is_no_record(tmp_path: Path) -> None:
     """A process killed while writing leaves the record of before."""
     state.write(tmp_path, record("a"))
-    (tmp_path / "kind-a" / "record.json.partial").write_text("{")
+    (tmp_path / "kind-a" / "partial-record.json").write_text("{")
 
     assert state.records(tmp_path) == [record("a")]
 

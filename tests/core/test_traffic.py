@@ -61,6 +61,15 @@ def test_answers_fall_apart_by_status(statuses: list[int | None]) -> None:
     assert len(found.having(999)) == 0
 
 
+def test_answers_without_a_text() -> None:
+    """Those whose body has it are left out, the order stays."""
+    bodies = ["of reviews-v1", "of reviews-v2", "", "of reviews-v1"]
+    found = Answers(tuple(Answer(str(n), 200, {}, 1, body=body) for n, body in enumerate(bodies)))
+
+    assert found.without("reviews-v1").ids == ["1", "2"]
+    assert found.without("of nobody").ids == found.ids
+
+
 def test_slowest_of_none_is_nothing() -> None:
     """No answers took no time; else the slowest counts."""
     assert answers([]).slowest_ms == 0

@@ -7,7 +7,7 @@ import pytest
 
 from harness import progress
 from harness.errors import NotReady, SetupFailed, Terminal
-from harness.wait import be_patient, dwell, patient, pause, throughout, until
+from harness.wait import be_patient, dwell, patient, pause, until
 from tests.fakes.clock import Clock
 
 
@@ -179,30 +179,6 @@ def test_dwell_is_as_long_as_the_cluster_takes_to_tell(
     be_patient(patience, delays=delays)
 
     assert dwell(2) == pytest.approx(seconds)
-
-
-def test_throughout_looks_until_the_time_is_over(clock: Clock) -> None:
-    """It holds the whole time: looked at from the first moment to the last."""
-    looks: list[float] = []
-
-    throughout(lambda: looks.append(clock.now) or True, bool, what="up", lasting=2, every=0.5)
-
-    assert looks == [1000, 1000.5, 1001, 1001.5, 1002]
-
-
-def test_throughout_looks_at_least_once(clock: Clock) -> None:
-    """Lasting no time at all it is still seen once."""
-    with pytest.raises(NotReady, match=r"up \(held 0.0s only\)"):
-        throughout(lambda: False, bool, what="up", lasting=0)
-
-
-def test_throughout_says_how_long_it_held(clock: Clock) -> None:
-    """The first unwanted observation ends it, with the time it had held."""
-    with pytest.raises(NotReady) as caught:
-        throughout(sequence(1, 1, 0), bool, what="up", lasting=60, every=2)
-
-    assert "up (held 4.0s only)" in str(caught.value)
-    assert caught.value.tries == 3
 
 
 def test_pause_passes_the_time(clock: Clock) -> None:

@@ -1,5 +1,6 @@
 """Diagnostics: everything that can be had, whatever cannot, and never an error."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import yaml
 
 from harness import timeouts
 from harness.diagnostics import gather
-from harness.diagnostics.gather import KINDS, LOG_LIMIT
+from harness.diagnostics.gather import KINDS, LOG_LIMIT, namespaces
 from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
@@ -96,20 +97,53 @@ def test_one_failure_does_not_keep_the_others(
     """Each probe that fails is told with its reason; every other one is there."""
     del full.logs["default", "wp-1", "envoy"]
     full.kinds -= {"BackendTrafficPolicy"}
-    full.refuse("GET", "/services", 403, "forbidden")
+    full.refuse("GET", "/namespaces/default/services", 403, "forbidden")
+    full.put(named("Service/redis-system/redis"))
     del cluster.urls["istio-system", "zt-1", 15000]
 
     gather(cluster, tmp_path, "x")
 
     told = failures(tmp_path)
     assert "logs/default/wp-1/envoy.log: Missing" in told
-    assert "objects/Service.yaml: Refused: Service in all namespaces: 403 forbidden" in told
+    assert "objects/Service.yaml: Refused: Service in default: 403 forbidden" in told
     assert "admin/istio-system/zt-1/config_dump.txt: SetupFailed: no way to istio-system/zt-1:15000" in told
     assert told.count("\n") == 3
     assert {"logs/default/wp-1/shutdown-manager.log", "objects/Pod.yaml", "admin/default/wp-1/stats.txt"} <= files(
         tmp_path
     )
     assert "not defined here" in (tmp_path / "objects/BackendTrafficPolicy.yaml").read_text()
+    assert "name: redis" in (tmp_path / "objects/Service.yaml").read_text()
+
+
+def test_objects_under_test_are_among_the_evidence() -> None:
+    """Whatever a suite applies or edits; of definitions, which are the charts', nobody needs megabytes."""
+    suites = {"AuthorizationPolicy", "PeerAuthentication", "SecurityPolicy", "ReferenceGrant", "PodDisruptionBudget"}
+
+    assert suites | {"ConfigMap", "ServiceAccount", "Event", "HTTPRoute"} <= set(KINDS)
+    assert {"Secret", "CustomResourceDefinition"}.isdisjoint(KINDS)
+
+
+def test_namespaces_are_ours() -> None:
+    """The stack's, and those that manifests make or use."""
+    assert set(namespaces()) == {"default", "istio-system", "envoy-gateway-system", "redis-system", "elsewhere"}
+
+
+def test_other_teams_things_are_left(cluster: FakeCluster, full: FakeApi, tmp_path: Path) -> None:
+    """Objects, logs and namespaces of others are not even asked for, ours beyond the stack are taken."""
+    theirs, ours = pod("payments/app-1", labels={}), pod("elsewhere/caller-1", labels={})
+    full.put(theirs, ours, named("ConfigMap/payments/card-numbers"), named("ConfigMap/default/envoy-waypoint"))
+    full.put(named("Namespace/payments"), named("Namespace/elsewhere"), named("Service/payments/app"))
+    full.logs["payments", "app-1", "app"] = "a card number\n"
+    full.logs["elsewhere", "caller-1", "app"] = "a caller\n"
+
+    gather(cluster, tmp_path, "x")
+
+    everything = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert [path for path, text in everything.items() if "payments" in text or "payments" in str(path)] == []
+    assert full.asked("GET", "payments") == []
+    assert everything[tmp_path / "logs/elsewhere/caller-1/app.log"] == "a caller\n"
+    assert "name: envoy-waypoint" in everything[tmp_path / "objects/ConfigMap.yaml"]
+    assert "name: elsewhere" in everything[tmp_path / "objects/Namespace.yaml"]
 
 
 def test_api_that_is_down(cluster: FakeCluster, tmp_path: Path) -> None:
@@ -167,14 +201,18 @@ def test_nowhere_to_write(cluster: FakeCluster, full: FakeApi, tmp_path: Path, o
 def test_secrets_are_taken_out(cluster: FakeCluster, full: FakeApi, tmp_path: Path) -> None:
     """Tokens and keys do not lie in artifacts: not in objects, logs, reasons or failures."""
     full.logs["default", "app-1", "app"] = "authorization: Bearer abc.secret.def\npassword: hunter2\n"
-    full.put(named("ConfigMap/default/x"), named("Service/default/x", metadata={"annotations": {"token": "t0ps3cret"}}))
+    full.put(named("ConfigMap/default/x", data={"settings": "url: redis://:c0nfig@redis:6379\nx: y\n"}))
+    full.put(named("Service/default/x", metadata={"annotations": {"token": "t0ps3cret"}}))
+    variable = {"name": "app", "env": [{"name": "DB_PASSWORD", "value": "v4riable"}], "args": ["--token=4rgument"]}
+    applied = {"metadata": {"annotations": {"last-applied": json.dumps(variable)}}}
+    full.put(named("Deployment/default/x", spec={"template": {"spec": {"containers": [variable]}}}, **applied))
     full.refuse("GET", "/nodes", 403, "token: fa1led")
 
     gather(cluster, tmp_path, "failed with password: wh1")
 
     everything = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     assert "[redacted]" in everything
-    for secret in ("abc.secret.def", "hunter2", "t0ps3cret", "fa1led", "wh1"):
+    for secret in ("abc.secret.def", "hunter2", "t0ps3cret", "fa1led", "wh1", "c0nfig", "v4riable", "4rgument"):
         assert secret not in everything
 
 

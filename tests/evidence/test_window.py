@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evidence.window import UNIT_SECONDS, expected, safe, seconds_left
+from harness.evidence.window import UNIT_SECONDS, expected, seconds_left
 from tests.recordings.shapes import fuzz
 
 moments = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -27,14 +27,6 @@ moments = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.
 def test_windows_turn_with_the_utc_clock(at: str, unit: str, left: float) -> None:
     """A window ends at the full hour, however late it was begun."""
     assert seconds_left(datetime.fromisoformat(at), unit) == pytest.approx(left)
-
-
-def test_safe_wants_the_end_inside() -> None:
-    """Thirty seconds of requests do not fit into the last thirty."""
-    now = datetime(2026, 11, 21, 0, 59, 30, tzinfo=UTC)
-
-    assert safe(now, "Hour", 29)
-    assert not safe(now, "Hour", 30)
 
 
 def test_unknown_unit_and_naive_time_are_refused() -> None:

@@ -17,6 +17,7 @@ class FakeCluster:
 
     def __init__(self, kubeconfig: Path, kind: str = "kind") -> None:
         self.kind, self.name, self.kubeconfig, self.context = kind, "fake", kubeconfig, "fake"
+        self.home = kubeconfig.parent
         self.cannot_judge: Mapping[str, str] = {}
         self.urls: dict[tuple[str, str, int], str] = {}
         self.told: list[tuple[str, Any]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,14 @@ def kube(api: FakeApi, tmp_path: Path) -> Kube:
 def cluster(api: FakeApi, tmp_path: Path) -> FakeCluster:
     """A cluster whose API that is."""
     return FakeCluster(api.kubeconfig(tmp_path / "kubeconfig"))
+
+
+@pytest.fixture
+def other_process() -> Iterator[int]:
+    """A process that runs as long as the test."""
+    with subprocess.Popen(["/bin/sh", "-c", "read _"], stdin=subprocess.PIPE) as process:
+        yield process.pid
+        process.kill()
 
 
 @pytest.fixture

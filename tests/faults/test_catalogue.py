@@ -13,6 +13,7 @@ from harness.errors import BadInput
 from harness.faults import catalogue, findings
 from harness.objects.manifests import read
 from harness.objects.refs import ref, ref_of
+from harness.oracles import signs
 from harness.stack.releases import MANIFESTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +64,17 @@ def test_switch_takes_its_parameters(tmp_path: Path) -> None:
     assert (found.emulated.switch, found.emulated.parameters) == ("wrong_identity", {"workload": "a", "identity": "b"})
 
 
+def test_oracles_judge_beside_tests(tmp_path: Path) -> None:
+    """An oracle's id is caught by, and nothing that pytest could be asked to run: tests of its area are."""
+    asked = {"caught_by": ["suites/a/test_b.py::test_c", "suites/a::oracles"], "beside": ["suites/a/test_d.py"]}
+
+    found = catalogue.load(write(tmp_path, LEAST | asked | {"oracles": True}))
+
+    assert found.tests == ("suites/a/test_b.py::test_c", "suites/a/test_d.py")
+    assert findings.areas([found]) == ["suites/a"]
+    assert catalogue.load(write(tmp_path, LEAST)).tests == tuple(LEAST["caught_by"])
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -78,6 +90,13 @@ def test_switch_takes_its_parameters(tmp_path: Path) -> None:
         ({"plant": [{"on": ["kind"], "emulated": {"switch": "a"}}]}, "emulated cluster alone"),
         ({"on": ["kind"], "plant": [{"emulated": {"switch": "a"}}]}, "nothing is planted on kind"),
         ({"plant": [{"manifest": {"file": "a.yaml", "object": "Node/a"}}]}, "with"),
+        ({"oracles": True}, "oracles is true, and caught_by names none of them"),
+        ({"caught_by": ["suites/a::oracles"], "beside": ["suites/a/test_b.py"]}, "oracles is false, and caught_by"),
+        ({"caught_by": ["suites/a::oracles"], "oracles": True}, "no test of suites/a runs"),
+        (
+            {"caught_by": ["suites/a::oracles"], "oracles": True, "beside": ["suites/b/test_b.py"]},
+            "no test of suites/a runs",
+        ),
     ],
 )
 def test_wrong_file_is_named_with_the_reason(tmp_path: Path, change: dict[str, Any], told: str) -> None:
@@ -133,8 +152,10 @@ def test_catalogue_is_large_enough() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_named_tests_exist(fault: catalogue.Fault) -> None:
-    """Each listed id is of a file and a function of suites/."""
+    """Each listed id is of a file and a function of suites/, or of the oracle of an area."""
     for listed in fault.caught_by:
+        assert not catalogue.is_oracle(listed) or list((ROOT / catalogue.area(listed)).glob("test_*.py")), listed
+    for listed in fault.tests:
         file, _, rest = listed.partition("::")
         functions = {n.name for n in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(n, ast.FunctionDef)}
         assert not rest or rest.partition("[")[0] in functions, listed
@@ -164,6 +185,12 @@ def test_switches_exist() -> None:
                 function = getattr(switches, f"fault_{step.emulated.switch}", None)
                 assert function is not None, f"{fault.name}: {step.emulated.switch}"
                 inspect.signature(function).bind(None, **step.emulated.parameters)
+
+
+@pytest.mark.parametrize("oracle", signs.ORACLES)
+def test_every_kind_of_sign_is_shown(oracle: str) -> None:
+    """An oracle that cannot fail proves nothing: some fault makes it say a sign of this kind."""
+    assert [fault.name for fault in FAULTS if fault.oracles and fault.says.startswith(f"{oracle}: ")]
 
 
 def test_every_test_of_the_areas_is_named() -> None:

@@ -86,6 +86,11 @@ def test_unnamed_tests_are_found() -> None:
     assert findings.areas([fault(A, B)]) == ["suites/a"]
 
 
+def test_oracles_need_not_be_named() -> None:
+    """They are the same after each area: what must make them fail goes by kind of sign."""
+    assert findings.unnamed([A, "suites/a::oracles"], [fault(A)]) == []
+
+
 @pytest.mark.parametrize(
     ("found", "line"),
     [

@@ -1,16 +1,14 @@
 """What a step does to a cluster, and that all of it is taken back."""
 
-import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from harness import versions
+from harness import state, versions
+from harness.cluster.made import Made
 from harness.errors import BadInput, NotReady
 from harness.faults.catalogue import Fault
-from harness.faults.planting import Planter, altered, bare, inverse, merged
+from harness.faults.planting import Planter, altered, bare
 from harness.kube import Kube, Missing
 from harness.settings import Settings
 from harness.stack.applied import Manifests
@@ -43,7 +41,13 @@ def planter(kube: Kube, cluster: FakeCluster, settings: Settings, clock: Clock) 
 
     def make(one: Fault, kind: str = "emulated") -> Planter:
         target = Emulated(cluster.kubeconfig, kind)
-        made = Planter(one, settings.model_copy(update={"cluster": kind}), target, kube, Manifests(kube, ROW))
+        made = Planter(
+            one,
+            settings.model_copy(update={"cluster": kind}),
+            target,
+            kube,
+            Manifests(kube, ROW, Made(target.home / state.APPLIED)),
+        )
         made.target = target  # type: ignore[attr-defined]  # for the test to look at
         return made
 
@@ -192,54 +196,6 @@ def test_document_that_is_not_there_is_told() -> None:
     with pytest.raises(BadInput, match=r"manifests/a\.yaml holds no Node/b"):
         altered([named("Node/a")], step)
     assert altered([named("Node/a"), named("Node/b")], step) == [named("Node/a")]
-
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
-KEYS = st.sampled_from("abc")
-# As live objects are: nothing in them is null, which a merge patch could not say.
-VALUES = st.recursive(
-    SCALARS.filter(lambda one: one is not None),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
-    max_leaves=8,
-)
-OBJECTS = st.dictionaries(KEYS, VALUES, max_size=3)
-PATCHES = st.recursive(SCALARS, lambda inner: st.lists(SCALARS, max_size=2) | st.dictionaries(KEYS, inner, max_size=3))
-
-
-@given(value=OBJECTS, patch=st.dictionaries(KEYS, PATCHES, max_size=3))
-def test_inverse_takes_what_is_patched_back(value: dict[str, Any], patch: dict[str, Any]) -> None:
-    """Whatever the object and the patch."""
-    back = merged(merged(value, patch), inverse(value, patch))
-
-    assert back == value
-
-
-@given(value=OBJECTS, patch=st.dictionaries(KEYS, PATCHES, max_size=3))
-def test_patch_twice_is_once(value: dict[str, Any], patch: dict[str, Any]) -> None:
-    """RFC 7386 patches are idempotent; and what was patched is left as it was."""
-    before = copy.deepcopy(value)
-
-    once = merged(value, patch)
-
-    assert merged(once, patch) == once
-    assert value == before
-
-
-@pytest.mark.parametrize(
-    ("value", "patch"),
-    [
-        ({"a": 1}, {"a": 2}),
-        ({"a": 1}, {"a": None}),
-        ({"a": 1}, {"b": {"c": 1}}),
-        ({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}),
-        ({"a": [1, 2]}, {"a": [3]}),
-        ({"a": {"b": 1}}, {"a": None}),
-        ({"a": 1}, {"a": {"b": 1}}),
-    ],
-)
-def test_inverse_takes_any_merge_patch_back(value: dict[str, Any], patch: dict[str, Any]) -> None:
-    """A value patched, then patched with the inverse, is the value."""
-    assert merged(merged(value, patch), inverse(value, patch)) == value
 
 
 def test_bare_is_what_somebody_would_write() -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from harness import versions
+from harness import timeouts, versions
 from harness.command import Output
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.faults import catalogue, running
@@ -48,6 +48,7 @@ class World:
         self.root, self.told, self.runs = root, list[str](), dict[str, Played]()
         self.cluster = Cluster(self.told)
         self.environments: dict[str, Mapping[str, str]] = {}
+        self.asked: dict[str, list[str]] = {}  # by run, the ids that pytest was asked for
         self.text, self.within = StringIO(), 0.0
         (root / "suites" / "a").mkdir(parents=True)
         (root / "suites" / "a" / "test_b.py").write_text(SUITE)
@@ -63,9 +64,11 @@ class World:
         }
         (self.root / "faults" / f"{name}.yaml").write_text(yaml.safe_dump(least | more))
 
-    def play(self, env: Mapping[str, str], folder: Path) -> None:
+    def play(self, env: Mapping[str, str], folder: Path, arguments: Sequence[str]) -> None:
         """Writes what a run would leave."""
         name = Path(env["E2E_FAULT"]).stem or "control"
+        suites = f"{self.root}/suites"
+        self.asked[name] = [one.removeprefix(f"{self.root}/") for one in arguments if one.startswith(suites)]
         self.told.append(f"run {name}")
         self.environments[name] = env
         usual = {"outcome": "held"} if name == "control" else {"outcome": "broken", "found": "it is TCP"}
@@ -100,18 +103,19 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path)
 
-    def run_program(
-        argv: Sequence[str], *, within: float, env: Mapping[str, str], check: bool, stdin: str | None = None
-    ) -> Output:
-        made.play(env, Path(env["E2E_RUNS"]))
+    def run_program(argv: Sequence[str], *, within: float, env: Mapping[str, str], check: bool, grace: float) -> Output:
+        assert grace >= timeouts.GATHER + timeouts.CLUSTER_DELETE
+        made.play(env, Path(env["E2E_RUNS"]), argv)
+        if made.runs.get(Path(env["E2E_FAULT"]).stem, {}).get("interrupted"):
+            raise KeyboardInterrupt
         if made.runs.get(Path(env["E2E_FAULT"]).stem or "control", {}).get("outcome") == "dies":
             raise CommandFailed(list(argv), None, "Segmentation fault")
         return Output(1, "1 failed", "")
 
     class Forks:
-        def pytest(self, _arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, within: float) -> str:
+        def pytest(self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, within: float) -> str:
             made.within = within
-            made.play(env, folder)
+            made.play(env, folder, arguments)
             return "1 failed"
 
     monkeypatch.setattr(running, "ROOT", tmp_path)
@@ -250,7 +254,7 @@ def test_cluster_that_cannot_be_reset_is_made_anew(world: World) -> None:
 
 
 def test_runs_are_told_what_they_need(world: World) -> None:
-    """Their own cluster, kept; little patience; no oracles; the fault's file, or none for the control."""
+    """Their own cluster, kept; little patience; no oracles unasked; the fault's file, or none for the control."""
     world.fault("one")
 
     world.go()
@@ -263,6 +267,48 @@ def test_runs_are_told_what_they_need(world: World) -> None:
         assert float(one["E2E_PATIENCE"]) < 1
 
 
+def test_oracles_judge_where_a_fault_is_theirs(world: World) -> None:
+    """In its run and in the control, which shows one that is red already; elsewhere they are off."""
+    world.fault("one", caught_by=["suites/a::oracles"], beside=[TEST], oracles=True)
+    world.fault("two")
+    oracle = {"id": "suites/a::oracles", "outcome": "broken", "reason": "a panic: it is TCP"}
+    world.runs["control"] = {"outcome": "held", "more": [oracle | {"outcome": "held"}]}
+    world.runs["one"] = {"outcome": "held", "more": [oracle]}
+
+    assert world.go() == 0
+
+    assert {name: env["E2E_ORACLES"] for name, env in world.environments.items()} == {
+        "control": "on",
+        "one": "on",
+        "two": "off",
+    }
+    assert world.asked == {"control": ["suites/a"], "one": [TEST], "two": [TEST]}
+    assert world.kept["unnamed"] == []
+
+
+def test_oracle_that_is_red_already_ends_it(world: World) -> None:
+    """Like any test that fails without a fault; asked for by name, the control runs the fault's tests alone."""
+    world.fault("one", caught_by=["suites/a::oracles"], beside=[TEST], oracles=True)
+    world.fault("two")
+    red = {"id": "suites/a::oracles", "outcome": "broken", "reason": "a panic"}
+    world.runs["control"] = {"outcome": "held", "more": [red]}
+
+    assert world.go("one") == 1
+
+    assert world.asked == {"control": [TEST]}
+    assert "broken suites/a::oracles: a panic" in world.said
+
+
+def test_no_oracle_judges_unasked(world: World) -> None:
+    """Of the faults that were chosen none is an oracle's."""
+    world.fault("one", caught_by=["suites/a::oracles"], beside=[TEST], oracles=True)
+    world.fault("two")
+
+    assert world.go("two") == 0
+
+    assert {env["E2E_ORACLES"] for env in world.environments.values()} == {"off"}
+
+
 def test_patience_asked_for_is_kept(world: World) -> None:
     """On a slow machine."""
     world.fault("one")
@@ -272,15 +318,18 @@ def test_patience_asked_for_is_kept(world: World) -> None:
     assert float(world.environments["one"]["E2E_PATIENCE"]) == 3
 
 
-@pytest.mark.parametrize(("left", "more"), [(3000.0, 0.0), (100.0, 100.0)])
+@pytest.mark.parametrize(
+    ("left", "patience", "more"),
+    [(3000.0, 1, 0.0), (110.0, 1, 0.0), (100.0, 1, 12.0), (5.0, 1, 5.0), (3000.0, 2, 0.0), (300.0, 2, 240.0)],
+)
 def test_turn_of_the_hour_is_waited_for(
-    world: World, monkeypatch: pytest.MonkeyPatch, left: float, more: float
+    world: World, monkeypatch: pytest.MonkeyPatch, left: float, patience: float, more: float
 ) -> None:
-    """Tests of limits begin after it when it is near: a run is given that time, too."""
+    """Tests of limits begin after it when it is near: a run is given what they wait at most, by the run's patience."""
     monkeypatch.setattr(running, "seconds_left", lambda *_: left)
     world.fault("one")
 
-    world.go()
+    world.go(patience=patience)
 
     assert world.within == running._WITHIN["emulated"] + more
 
@@ -324,3 +373,20 @@ def test_existing_cluster_is_left_alone(world: World) -> None:
     """Faults break things."""
     with pytest.raises(BadInput, match="faults are not planted in an existing cluster"):
         world.go(cluster="existing", context="x")
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [({"undone": False}, True), ({"outcome": "dies"}, True), ({"undone": True}, False)],
+    ids=["not taken back", "nothing is known", "taken back"],
+)
+def test_interruption_on_kind_says_what_may_still_be_planted(world: World, left: Played, said: bool) -> None:
+    """The cluster stays, and whoever uses it next must know."""
+    world.fault("one", on=["emulated", "kind"])
+    world.runs["one"] = {"interrupted": True, **left}
+
+    with pytest.raises(KeyboardInterrupt):
+        world.go(cluster="kind")
+
+    assert ("interrupted under fault one, which may still be planted" in world.said) == said
+    assert ("make clean" in world.said) == said

@@ -222,6 +222,23 @@ def test_delete_that_does_not_end_names_the_finalizers(kube: Kube, api: FakeApi,
     assert clock.slept >= timeouts.DELETE - 1
 
 
+@pytest.mark.parametrize("stuck", [False, True])
+def test_one_that_is_refused_keeps_no_other(kube: Kube, api: FakeApi, clock: Clock, stuck: bool) -> None:
+    """All that are refused are named at the end, all others go; also where one of those does not end."""
+    services = [named(f"Service/default/{name}") for name in ("one", "two", "three")]
+    api.put(ROUTE | {"metadata": ROUTE["metadata"] | {"finalizers": ["a/b"] if stuck else []}}, *services)
+    api.refuse("DELETE", "services/three", 403, "not yours")
+    api.refuse("DELETE", "services/one", 422, "denied by a webhook")
+
+    with pytest.raises(Refused) as caught:
+        kube.delete([*services, ROUTE])
+
+    assert str(caught.value) == "Service/default/three: 403 not yours; Service/default/one: 422 denied by a webhook"
+    assert isinstance(caught.value.__context__, NotReady) == stuck
+    left = {"HTTPRoute/default/ratings"} if stuck else set()
+    assert set(api.objects) == {"Service/default/one", "Service/default/three"} | left
+
+
 def test_delete_need_not_wait(kube: Kube, api: FakeApi) -> None:
     """Told so, it asks for the deletion and goes on."""
     api.put(ROUTE | {"metadata": {**ROUTE["metadata"], "finalizers": ["held"]}})

@@ -60,6 +60,14 @@ def test_talk_to_a_terminal_is_left_out(talk: str) -> None:
     assert samples(f"{talk}\n\x1b[0m{RECORDED}\n{talk}") == samples(RECORDED)
 
 
+def test_echo_of_ctrl_c_hides_no_request() -> None:
+    """The terminal writes it wherever the output is; a request was missing once, on a busy machine."""
+    lines = RECORDED.split("\n")
+
+    assert samples("\n".join([*lines[:4], f"^C{lines[4]}", *lines[5:]])) == samples(RECORDED)
+    assert samples("\n".join([*lines[:4], "^C", *lines[4:]])) == samples(RECORDED)
+
+
 @pytest.mark.parametrize("foreign", ['{"latency": 1}', "{}", "{7"])
 def test_foreign_output_is_not_judged(foreign: str) -> None:
     with pytest.raises(Unjudged):

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import pytest
 
 from harness import ledger
-from harness.errors import Unjudged
+from harness.errors import SetupFailed, Unjudged
 from harness.load import generator, sources
 from harness.load.generator import TABLE, flowing
 from harness.load.sources import Outside
@@ -24,7 +26,7 @@ class Source:
     """Tells of a request each tenth of a second, those from `broken` on lost."""
 
     client: str = "a client"
-    through: None = None
+    through: Any = None
     wanted: Sequence[int] = (200,)
     broken: int = 10**6
     lasting: float = 60.0
@@ -37,6 +39,19 @@ class Source:
         return [
             Sample(at + self.late + n / 10, 1, 200 if n < self.broken else None) for n in range(int(self.lasting * 10))
         ]
+
+
+class Away:
+    """A proxy that nobody reaches."""
+
+    gateway = "waypoint"
+
+    def access_log(self, since: datetime) -> None:
+        raise SetupFailed("no ready proxy pod")
+
+
+def attached() -> set[str]:
+    return {one.name for one in ledger.page().attachments}
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +81,21 @@ def test_load_that_ended_before_the_act_proves_nothing() -> None:
         flow.event("ztunnel killed"),
     ):
         pass
+    assert attached() == {"timelines.txt", "timelines.json"}
+
+
+def test_load_that_was_over_before_the_last_event_began() -> None:
+    """Nothing was sent since that event: what is said is why nothing is judged, and what the load saw is there."""
+    with (  # noqa: PT012  # the act is what counts
+        pytest.raises(Unjudged, match=r"was over before this was: .*helm upgrade back"),
+        flowing(Source(lasting=0.2)) as flow,
+    ):
+        time.sleep(0.3)
+        with flow.event("helm upgrade"), flow.event("helm upgrade back"):
+            pass
+
+    assert attached() == {"timelines.txt", "timelines.json"}
+    assert TABLE not in ledger.tables()
 
 
 def test_act_before_the_load_proves_nothing() -> None:
@@ -106,10 +136,48 @@ def test_source_that_cannot_tell_is_not_taken_for_a_quiet_one() -> None:
         pass
 
 
-def test_failing_act_is_what_is_raised() -> None:
-    """And the load is awaited: it does not run on into the next test."""
-    with pytest.raises(AssertionError, match="the act"), flowing(Source()):
-        raise AssertionError("the act")
+@pytest.mark.parametrize("error", [AssertionError("the act"), KeyboardInterrupt("the act")])
+def test_failing_act_is_what_is_raised(error: BaseException) -> None:
+    """And what the load saw of it is kept, by all that can tell of it."""
+
+    class Mute(Source):
+        def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
+            super().run(id, begun, stop)
+            raise Unjudged("fortio did not end its run")
+
+    sources = Mute(client="mute"), Source(broken=20), Source(client="another", through=Away())
+    with pytest.raises(type(error), match="the act"), flowing(*sources) as flow, flow.event("ztunnel killed"):
+        raise error
+
+    assert [one.client for one in flow.told] == ["a client", "another"]
+    assert attached() == {"timelines.txt", "timelines.json"}
+    assert "ztunnel killed" in ledger.page().attachments[0].text
+
+
+def test_proxy_that_is_gone_hides_no_loss() -> None:
+    """What was lost tells, without the log of whoever lost it. Where nothing was lost nobody knows who served it."""
+    with flowing(Source(broken=20, through=Away())) as flow:
+        time.sleep(0.01)
+        with flow.event("killed"):
+            pass
+    assert len(flow.timeline.lost) == 580
+
+    with pytest.raises(SetupFailed, match="no ready proxy pod"), flowing(Source(through=Away())):
+        pass
+
+
+def test_source_that_fails_does_not_take_the_others_along() -> None:
+    """Nothing is judged; what the others saw is kept."""
+
+    class Broken(Source):
+        def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
+            begun()
+            raise Unjudged("fortio did not end its run")
+
+    with pytest.raises(Unjudged, match="did not end"), flowing(Source(), Broken()):
+        pass
+
+    assert attached() == {"timelines.txt", "timelines.json"}
 
 
 def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:

@@ -44,7 +44,6 @@ def test_flow_without_loss_has_no_outage() -> None:
     timeline = flow(200, 200, 200)
 
     assert (timeline.sent, timeline.lost, timeline.outages, timeline.outage_ms) == (3, (), (), 0)
-    assert timeline.share == 1.0
 
 
 def test_outage_lasts_until_the_next_served_request() -> None:
@@ -79,11 +78,12 @@ def test_order_is_that_of_time_not_of_writing() -> None:
     assert timeline.outages[0].ms == pytest.approx(100, abs=0.1)
 
 
-def test_one_loss_in_ten_thousand_is_not_all() -> None:
-    """A share is never rounded up to 1."""
-    samples = [Sample(START + n, 1, 200) for n in range(200_000)] + [Sample(START - 1, 1, 500)]
+def test_flags_are_of_those_served() -> None:
+    """One that the proxy has no line of shows as an empty flag; a lost one shows in `lost` alone."""
+    samples = [Sample(START, 1, 200, flags="-"), Sample(START + 1, 1, None), Sample(START + 2, 1, 200)]
 
-    assert Timeline.of("a client", samples).share < 1.0
+    assert Timeline.of("a client", samples[:2]).flags == {"-"}
+    assert Timeline.of("a client", samples).flags == {"-", ""}
 
 
 def test_other_status_may_be_what_is_wanted() -> None:

@@ -10,7 +10,6 @@ from harness.objects.conditions import Judgement, conditions, judge
 from tests.recordings import obj, objects
 from tests.recordings.shapes import fuzz, json_values, keyed
 
-EG = "gateway.envoyproxy.io/gatewayclass-controller"
 HOSTILE = keyed(
     *("kind", "metadata", "generation", "namespace", "name", "spec", "status", "conditions", "parents", "listeners"),
     *("ancestors", "parentRefs", "parentRef", "ancestorRef", "type", "reason", "message", "observedGeneration"),
@@ -25,12 +24,12 @@ def test_conditions_of_a_gateway_are_its_own_and_its_listeners() -> None:
     assert accepted[0].observed_generation == 2
 
 
-def test_conditions_of_a_route_and_a_policy_name_the_gateway_and_the_controller() -> None:
+def test_conditions_of_a_route_and_a_policy_name_the_gateway() -> None:
     """A parentRef without a namespace is in the route's own."""
     route = conditions(objects("objects/httproute.yaml")["ratings"])
     policy = conditions(objects("objects/btp.yaml")["circuit-breaker-btp"])
 
-    assert {(c.about, c.controller) for c in (*route, *policy)} == {("Gateway/default/waypoint", EG)}
+    assert {c.about for c in (*route, *policy)} == {"Gateway/default/waypoint"}
 
 
 @pytest.mark.parametrize(
@@ -148,7 +147,6 @@ def test_a_refusal_outweighs_what_is_met() -> None:
     assert judge(policy, "Accepted").state == "terminal"
     assert "[Gateway/default/waypoint]" in judge(policy, "Accepted").text
     assert judge(policy, "Accepted", about="Gateway/default/bookinfo-ingress").met
-    assert judge(policy, "Accepted", controller="somebody/else").state == "absent"
 
 
 def test_a_wanted_false_can_be_met() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from harness.objects.workloads import Progress, Restart, pod_ready, restarts, rolled_out, trouble
+from harness.objects.workloads import Progress, pod_ready, rolled_out, trouble
 from tests.recordings import obj, objects
 from tests.recordings.shapes import fuzz, keyed
 
@@ -39,13 +39,12 @@ def test_pod_without_a_node_is_trouble() -> None:
     assert "Insufficient cpu" in found.text
 
 
-def test_healthy_pod_has_no_trouble_and_no_restarts() -> None:
+def test_healthy_pod_has_no_trouble() -> None:
     """A running pod says nothing."""
     pod = waypoint_pod()
 
     assert pod_ready(pod)
     assert trouble(pod) == ()
-    assert restarts(pod) == ()
 
 
 @pytest.mark.parametrize("empty", [{}, {"status": {}}, {"status": None}])
@@ -53,7 +52,6 @@ def test_pod_without_status_is_not_ready(empty: dict[str, Any]) -> None:
     """Nothing seen is not ready, and not trouble either."""
     assert not pod_ready(empty)
     assert trouble(empty) == ()
-    assert restarts(empty) == ()
 
 
 def test_ztunnel_that_cannot_bind_is_running_but_not_ready() -> None:
@@ -62,7 +60,6 @@ def test_ztunnel_that_cannot_bind_is_running_but_not_ready() -> None:
 
     assert not pod_ready(pod)
     assert trouble(pod) == ()
-    assert restarts(pod) == ()
 
 
 def test_pod_that_is_being_deleted_is_not_ready() -> None:
@@ -73,7 +70,7 @@ def test_pod_that_is_being_deleted_is_not_ready() -> None:
     assert not pod_ready(pod)
 
 
-def test_crash_loop_is_trouble_and_a_restart() -> None:
+def test_crash_loop_is_trouble_until_it_is_over() -> None:
     """The crash loop names the last exit, since kubelet's message does not."""
     pod = waypoint_pod()
     died = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
@@ -86,14 +83,12 @@ def test_crash_loop_is_trouble_and_a_restart() -> None:
     }
 
     assert [(t.reason, t.message) for t in trouble(pod)] == [("CrashLoopBackOff", " (last exit 137 OOMKilled)")]
-    assert restarts(pod) == (Restart("envoy", 3, "OOMKilled", 137),)
 
     envoy |= {"state": {"running": {}}}
     assert [t.reason for t in trouble(pod)] == ["OOMKilled"]
 
     envoy |= {"ready": True}
     assert trouble(pod) == ()
-    assert len(restarts(pod)) == 1
 
 
 def test_evicted_pod_is_trouble() -> None:
@@ -157,5 +152,4 @@ def test_any_json_object_can_be_read(value: object) -> None:
 
     assert isinstance(pod_ready(pod), bool)
     assert all(t.text for t in trouble(pod))
-    assert all(r.count > 0 for r in restarts(pod))
     rolled_out({**pod, "kind": "Deployment"})

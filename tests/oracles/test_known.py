@@ -9,7 +9,8 @@ from harness.errors import BadInput
 from harness.oracles import known
 from harness.oracles.signs import Sign
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
+ROOT = Path(__file__).parents[2]
+RECORDINGS = ROOT / "tests" / "recordings"
 TODAY = date(2026, 11, 21)
 FILE = "suites/waypoint/test_form_listener.py"
 FAKE = Sign("rejection", "Envoy default/w-1", "refused default/w/fake-hbone: cannot bind '0.0.0.0:15008': in use")
@@ -24,8 +25,11 @@ def listed(tmp_path: Path, entry: str) -> tuple[known.Known, ...]:
 
 
 def test_the_list_can_be_read() -> None:
-    """Every entry has its reason and link, and ends."""
-    assert {entry.id for entry in known.read()}
+    """Every entry has its reason and link, and ends; the files that it names are there."""
+    entries = known.read()
+
+    assert entries
+    assert [f for entry in entries for f in (*entry.seen_by, *entry.may_be_seen_by) if not (ROOT / f).is_file()] == []
 
 
 def test_known_sign_is_excused_and_no_other() -> None:
@@ -63,12 +67,34 @@ def test_entry_that_is_no_longer_seen_expires() -> None:
     assert known.sort([], known.read(), files=set(), today=TODAY).expired == ()
 
 
-def test_entry_with_a_day_expires_on_it(tmp_path: Path) -> None:
-    """Whether seen or not."""
-    entries = listed(tmp_path, "id: x, match: fake, until: 2026-11-20, reason: r, link: l")
+def test_entry_whose_day_has_come_is_due(tmp_path: Path) -> None:
+    """Whether seen or not, in every area; it fails none, and excuses all the same: it is told once, by the run."""
+    entries = listed(tmp_path, "id: x, match: fake, may_be_seen_by: [f], until: 2026-11-20, reason: r, link: l")
 
-    assert known.sort([FAKE], entries, files=set(), today=date(2026, 11, 20)).expired == ()
-    assert known.sort([FAKE], entries, files=set(), today=TODAY).expired
+    assert known.sort([FAKE], entries, files={"f"}, today=date(2026, 11, 20)).due == ()
+    for files in ({"f"}, set()):
+        found = known.sort([], entries, files=files, today=TODAY)
+        assert found.due == ("known sign x was to be looked at again by 2026-11-20: l",)
+        assert found.expired == ()
+    assert known.sort([FAKE], entries, files={"f"}, today=TODAY).new == ()
+
+
+def test_entry_that_comes_and_goes_excuses_where_its_files_ran(tmp_path: Path) -> None:
+    """Nobody misses it there; elsewhere it is a sign like any other."""
+    entries = listed(tmp_path, "id: x, match: fake, may_be_seen_by: [f, g], until: 2026-11-22, reason: r, link: l")
+
+    assert known.sort([FAKE], entries, files={"g", "h"}, today=TODAY).new == ()
+    assert known.sort([FAKE], entries, files={"h"}, today=TODAY).new == (FAKE,)
+    assert known.sort([], entries, files={"f", "g"}, today=TODAY).expired == ()
+
+
+def test_entry_may_be_seen_elsewhere_too(tmp_path: Path) -> None:
+    """Where it must be seen it expires, and where it may it does not."""
+    entries = listed(tmp_path, "id: x, match: fake, seen_by: [f], may_be_seen_by: [g], reason: r, link: l")
+
+    assert known.sort([FAKE], entries, files={"g"}, today=TODAY).new == ()
+    assert known.sort([], entries, files={"g"}, today=TODAY).expired == ()
+    assert known.sort([], entries, files={"f", "g"}, today=TODAY).expired
 
 
 @pytest.mark.parametrize(
@@ -77,10 +103,12 @@ def test_entry_with_a_day_expires_on_it(tmp_path: Path) -> None:
         "id: x, match: a, seen_by: [f], link: l",
         "id: x, match: a, seen_by: [f], reason: r",
         "id: x, match: a, reason: r, link: l",
+        "id: x, match: a, until: 2026-11-20, reason: r, link: l",
+        "id: x, match: a, may_be_seen_by: [f], reason: r, link: l",
         "id: x, match: '(', seen_by: [f], reason: r, link: l",
     ],
 )
 def test_bad_entry_is_refused(tmp_path: Path, entry: str) -> None:
-    """No reason, no link, no end, no pattern."""
+    """No reason, no link, no files, no end, no pattern."""
     with pytest.raises(BadInput, match="x"):
         listed(tmp_path, entry)

@@ -14,6 +14,7 @@ import pytest
 import harness.plugin
 from harness import ledger, progress
 from harness.plugin.options import Refused
+from tests.fakes.fixtures import api, clock, kube, own_world  # noqa: F401  # fixtures are found by name
 
 FIXTURES = """
 import pathlib

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+import yaml
 
 EACH = '''
 def test_held(cluster):
@@ -324,6 +325,45 @@ def test_steps(cluster):
     assert len(json.loads((where / "categories.json").read_text())) == 6
 
 
+OBSERVES = """
+def test_a(cluster, pytestconfig):
+    from harness.plugin.reporting import RUN
+    pytestconfig.stash[RUN].observed.update({observed!r})
+"""
+ALL_SEEN = {"kubernetes": "1.33.1", "istio": "1.28.3", "envoy-gateway": "1.9.0", "gateway-api": "1.6.1 experimental"}
+
+
+@pytest.mark.parametrize(("cluster", "said"), [("kind", "1.20.3 (asked for)"), ("existing", "unknown")])
+def test_versions_are_those_observed(mini, monkeypatch, cluster, said):
+    """Not those of the set: they are told as what they are, and of somebody's cluster nothing."""
+    monkeypatch.setenv("E2E_CONTEXT", "theirs")
+    mini.write(ingress__one=OBSERVES.format(observed=ALL_SEEN)).run("suites", cluster=cluster)
+
+    assert mini.results["versions"] | ALL_SEEN | {"istio": "1.29.99"} == mini.results["versions"]
+    assert mini.results["versions"]["bookinfo"] == said
+
+
+def test_conformance_speaks_of_what_was_observed(mini):
+    """Whatever the set says."""
+    mini.write(ingress__one=OBSERVES.format(observed=ALL_SEEN))
+    result = mini.run("suites", "--conformance", cluster="kind")
+
+    assert result.ret == 0
+    found = yaml.safe_load((mini.folder / "conformance.yaml").read_text())
+    assert found["implementation"]["version"] == "v1.9.0"
+    assert found["gatewayAPIVersion"] == "v1.6.1"
+
+
+def test_conformance_of_what_nobody_observed_is_not_written(mini):
+    """That is said, and the run does not end green: a file that was asked for is not there."""
+    mini.write(ingress__one=OBSERVES.format(observed=ALL_SEEN | {"envoy-gateway": "unknown"}))
+    result = mini.run("suites", "--conformance", cluster="existing")
+
+    assert result.ret != 0
+    assert not (mini.folder / "conformance.yaml").exists()
+    result.stdout.fnmatch_lines(["note: no conformance report: *which version runs of: envoy-gateway unknown"])
+
+
 def test_works_without_allure_and_without_pytest_kind(mini):
     """Both can be blocked; nothing else changes."""
     mini.write(ingress__one="def test_a(cluster):\n    pass\n")
@@ -411,8 +451,69 @@ def test_a(cluster, pytestconfig):
 """
     result = mini.write(ingress__one=text).run()
 
-    assert result.ret == 2
+    assert result.ret == 1
     result.stdout.fnmatch_lines(["note: cannot write *results.json: Is a directory"])
+
+
+def test_a_file_that_cannot_be_read_ends_the_run_as_asked_wrong(mini):
+    """Nothing was made for it."""
+    result = mini.write(ingress__typo="import nothing_of_this_name\n").run()
+
+    assert result.ret == 2
+    assert mini.order == []
+
+
+INTERRUPTED = """
+from harness.plugin.reporting import RUN
+
+@pytest.fixture(scope="session")
+def stack(cluster, pytestconfig):
+    try:
+        raise {error}
+    except BaseException as error:
+        pytestconfig.stash[RUN].gather(error)
+        raise
+
+def test_a(stack):
+    pass
+"""
+
+
+def test_an_interruption_in_a_session_fixture_is_gathered_once(mini):
+    """Before that fixture undoes anything; pytest's own word of it, which comes later, adds nothing."""
+    result = mini.write(install__stack=INTERRUPTED.format(error="KeyboardInterrupt")).run()
+
+    assert result.ret == 130
+    gathered = [line for line in mini.order if line.startswith("gathered")]
+    assert gathered == ["gathered setup/diagnostics: setup failed: "]
+    assert mini.results["why"] == "interrupted by Ctrl-C in suites/install/test_stack.py::test_a"
+
+
+def test_a_second_interruption_ends_the_gathering_for_good(mini):
+    """Whoever presses Ctrl-C while evidence is gathered does not want it gathered elsewhere."""
+    text = """
+from harness.plugin.reporting import GATHERER
+
+@pytest.fixture(scope="session", autouse=True)
+def impatient(cluster, pytestconfig):
+    def gather(into, why):
+        open("order.txt", "a").write(f"gathered {into.name}\\n")
+        raise KeyboardInterrupt
+    pytestconfig.stash[GATHERER] = gather
+"""
+    mini.write(install__stack=text + INTERRUPTED.format(error="KeyboardInterrupt")).run()
+
+    assert [line for line in mini.order if line.startswith("gathered")] == ["gathered diagnostics"]
+
+
+def test_bad_input_gathers_nothing(mini):
+    """Nothing was made yet: what is there, under that very name, is another run's."""
+    error = 'BadInput("cluster is in use by process 7", remedy="wait")'
+    result = mini.write(install__stack=INTERRUPTED.format(error=error)).run()
+
+    assert result.ret == 2
+    assert [line for line in mini.order if line.startswith("gathered")] == []
+    assert not (mini.folder / "setup" / "diagnostics").exists()
 
 
 def test_two_runs_have_two_folders_and_latest_is_the_newer(mini):

@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of a run."""
+"""SIGTERM and Ctrl-C in the middle of a run."""
 
 from __future__ import annotations
 
@@ -66,17 +66,19 @@ def appears(path: Path, process: subprocess.Popen[str]) -> None:
     )
 
 
-def test_sigterm_gathers_then_undoes_and_leaves_the_record(stuck):
-    """As Ctrl-C does: exit status 2, evidence before teardown, results and witnesses in the folder."""
+@pytest.mark.parametrize(("number", "by", "status"), [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130)])
+def test_a_signal_gathers_then_undoes_and_leaves_the_record(stuck, number, by, status):
+    """As Ctrl-C does: evidence before teardown, results and witnesses in the folder; the exit status is a shell's."""
     process, root = stuck
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     out, _ = process.communicate(timeout=20)
 
-    assert process.returncode == 2, out
-    why = "interrupted by SIGTERM in suites/test_stuck.py::test_stuck"
+    assert process.returncode == status, out
+    why = f"interrupted by {by} in suites/test_stuck.py::test_stuck"
     assert (root / "order.txt").read_text().splitlines() == [f"gathered interrupted: {why}", "undone"]
     results = json.loads((root / "runs/latest/results.json").read_text())
     assert results["why"] == why
+    assert results["exit"] == status
     assert results["tests"][0]["outcome"] == "not run"
     assert "half of it" in (root / "runs/latest/artifacts/stuck/test_stuck/witnesses.txt").read_text()
     assert (root / "runs/latest/junit.xml").exists()

@@ -16,7 +16,6 @@ from harness.proxy.config_dump import (
     rate_limited_routes,
     routes,
     thresholds,
-    warming,
 )
 from tests.recordings import dump
 from tests.recordings.shapes import fuzz, keyed
@@ -68,7 +67,6 @@ def test_warming_cluster_does_not_count() -> None:
     part["dynamic_warming_clusters"] = copy.deepcopy(part["dynamic_active_clusters"])
     part["dynamic_active_clusters"][0]["cluster"]["circuit_breakers"]["thresholds"] = [{"max_retries": 1024}]
 
-    assert warming(changed) == (RATINGS,)
     assert thresholds(changed, RATINGS) == CircuitBreaker(None, None, None, 1024)
     assert [c.state for c in clusters(changed) if c.name == RATINGS] == ["active", "warming"]
 
@@ -85,10 +83,9 @@ def test_limits_of_the_high_priority_are_not_ours() -> None:
     assert thresholds(changed, RATINGS) == CircuitBreaker(None, None, None, None)
 
 
-def test_nothing_warms_and_nothing_is_refused_at_rest() -> None:
+def test_nothing_is_refused_at_rest() -> None:
     """The recorded dumps are those of a settled cluster."""
     for settled in (waypoint(), ingress()):
-        assert warming(settled) == ()
         assert error_states(settled) == ()
 
 
@@ -169,7 +166,7 @@ def test_refused_cluster_is_named_by_its_configuration() -> None:
     assert error_states(changed) == (ErrorState(RATINGS, "a"), ErrorState("n", "b"))
 
 
-@pytest.mark.parametrize("read", [listeners, clusters, routes, warming, rate_limited_routes, error_states])
+@pytest.mark.parametrize("read", [listeners, clusters, routes, rate_limited_routes, error_states])
 @pytest.mark.parametrize("partial", [{}, {"configs": []}, {"configs": None}])
 def test_partial_dump_says_nothing(read: Any, partial: Any) -> None:
     """A dump without the section is not a proxy without listeners."""
@@ -185,6 +182,6 @@ def test_any_section_can_be_read(value: object) -> None:
     body = value if isinstance(value, dict) else {"static_listeners": value}
     hostile = {"configs": [{**body, "@type": f"type.googleapis.com/envoy.admin.v3.{kind}"} for kind in kinds]}
 
-    for read in (listeners, clusters, routes, warming, rate_limited_routes, error_states):
+    for read in (listeners, clusters, routes, rate_limited_routes, error_states):
         assert isinstance(read(hostile), tuple)
     thresholds(hostile, "x")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from harness.proxy.config_dump import SectionAbsent
-from harness.proxy.ztunnel_dump import Connection, certificates, connections, services, workloads
+from harness.proxy.ztunnel_dump import certificates, services, workloads
 from tests.recordings import dump
 from tests.recordings.shapes import fuzz, keyed
 
@@ -80,19 +80,7 @@ def test_certificate_that_is_not_there_yet_is_not_valid() -> None:
     assert not found.valid(datetime.now(UTC))
 
 
-@pytest.mark.parametrize("name", ["admin/ztunnel-config_dump.json", "cli/ztunnel-config-connections.json"])
-def test_open_connections_name_their_pod(name: str) -> None:
-    """Each proxy holds one connection to Envoy Gateway, past the mesh."""
-    found = connections(dump(name))
-
-    assert Connection(
-        "default/bookinfo-ingress-54fb7fc49b-8ndcc", "outbound", "10.244.0.20:44842", "10.96.224.118:18000",
-        "10.244.0.19:18000", "TCP",
-    ) in found  # fmt: skip
-    assert len(found) == 2
-
-
-@pytest.mark.parametrize("read", [workloads, services, certificates, connections])
+@pytest.mark.parametrize("read", [workloads, services, certificates])
 def test_partial_dump_says_nothing(read: Any) -> None:
     """A dump without the part is not a node without workloads; an empty part is."""
     with pytest.raises(SectionAbsent):
@@ -105,6 +93,6 @@ def test_partial_dump_says_nothing(read: Any) -> None:
 def test_any_part_can_be_read(value: object) -> None:
     """Parts of any shape are read without an error, or refused as absent."""
     body = value if isinstance(value, dict | list) else {"services": value}
-    for read in (workloads, services, certificates, connections):
+    for read in (workloads, services, certificates):
         with suppress(SectionAbsent):
             assert isinstance(read(body), tuple)

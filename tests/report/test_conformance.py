@@ -10,13 +10,14 @@ from harness.report import conformance
 from harness.report.results import Run, Verdict
 
 
-def run(*verdicts, cluster="kind"):
+def run(*verdicts, cluster="kind", **others):
     versions = {
         "kubernetes": "1.34.4",
         "istio": "1.29.1",
         "envoy-gateway": "1.7.5",
         "gateway-api": "1.4.1 experimental",
     }
+    versions |= {name.replace("_", "-"): version for name, version in others.items()}
     return Run(cluster, "mesh-e2e", "the-set", versions, {}, "2026-11-21T08:00:00+00:00", verdicts)
 
 
@@ -80,6 +81,14 @@ def test_features_beyond_the_article_are_extended():
     assert extended["failedTests"] == ["c"]
     assert extended["supportedFeatures"] == ["Retry"]
     assert extended["unsupportedFeatures"] == ["Mirror"]
+
+
+@pytest.mark.parametrize("version", ["unknown", "1.7.5 (asked for)", "latest", ""])
+@pytest.mark.parametrize("component", conformance.NEEDED)
+def test_what_nobody_saw_is_not_testified_to(component, version):
+    """A report for a version that did not run is worse than none."""
+    with pytest.raises(BadInput, match=f"which version runs of: {component} "):
+        conformance.text(run(verdict("a", "held"), **{component.replace("-", "_"): version}))
 
 
 def test_an_emulated_cluster_is_refused():

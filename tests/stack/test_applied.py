@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from harness import ledger, versions
+from harness.cluster.made import Made
 from harness.errors import BadInput
-from harness.kube import Kube, Refused
+from harness.kube import Kube, Missing, Refused
 from harness.stack import applied as module
 from harness.stack.applied import Manifests
 from tests.fakes.api import FakeApi, named
@@ -29,15 +30,20 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
-def manifests(kube: Kube) -> Manifests:
-    return Manifests(kube, ROW)
+def notes_file(tmp_path: Path) -> Path:
+    return tmp_path / "applied.json"
 
 
-def test_repositorys_manifests_are_read_pinned(kube: Kube) -> None:
+@pytest.fixture
+def manifests(kube: Kube, notes_file: Path) -> Manifests:
+    return Manifests(kube, ROW, Made(notes_file))
+
+
+def test_repositorys_manifests_are_read_pinned(kube: Kube, notes_file: Path) -> None:
     """A name is a path below manifests/, and images are the set's."""
     row = ROW.model_copy(update={"curl": "9.9.9"})
 
-    documents = Manifests(kube, row).read("base/mesh_client.yaml")
+    documents = Manifests(kube, row, Made(notes_file)).read("base/mesh_client.yaml")
 
     assert "docker.io/curlimages/curl:9.9.9" in str(documents)
 
@@ -46,8 +52,7 @@ def test_made_is_taken_away(manifests: Manifests, api: FakeApi, write: Any) -> N
     """Within the block it is there, after it it is gone."""
     write("a.yaml", ONE, TWO)
 
-    with manifests.applied("a.yaml") as made:
-        assert [str(ref) for ref in made] == ["Service/default/one", "Service/default/two"]
+    with manifests.applied("a.yaml"):
         assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
     assert api.objects == {}
@@ -58,10 +63,80 @@ def test_what_was_there_stays(manifests: Manifests, api: FakeApi, write: Any) ->
     api.put(ONE)
     write("a.yaml", ONE, TWO)
 
-    with manifests.applied("a.yaml") as made:
-        assert [str(ref) for ref in made] == ["Service/default/two"]
+    with manifests.applied("a.yaml"):
+        assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
     assert set(api.objects) == {"Service/default/one"}
+
+
+def test_what_a_killed_run_left_goes(
+    manifests: Manifests, kube: Kube, api: FakeApi, write: Any, notes_file: Path, notes: list[tuple[str, str]]
+) -> None:
+    """The next run takes it away before it begins; what was there before either of them stays, labels and all."""
+    theirs = named("Service/default/one", metadata={"labels": {"team": "theirs"}})
+    api.put(theirs)
+    write("a.yaml", ONE | {"metadata": ONE["metadata"] | {"labels": {"mode": "ours"}}}, TWO)
+    killed = manifests.applied("a.yaml")
+    killed.__enter__()
+    assert set(api.objects) == {"Service/default/one", "Service/default/two"}
+
+    after = Manifests(kube, ROW, Made(notes_file))
+    after.tidy()
+
+    assert set(api.objects) == {"Service/default/one"}
+    assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs"}
+    assert ("note", "taken back, left by a killed run: Service/default/two, Service/default/one") in notes
+    with after.applied("a.yaml"):
+        pass
+    assert not notes_file.exists()
+    assert set(api.objects) == {"Service/default/one"}
+
+
+def test_nothing_left_is_nothing_done(manifests: Manifests, api: FakeApi, notes: list[tuple[str, str]]) -> None:
+    """After a run that ended as it should nothing is asked and nothing said."""
+    manifests.tidy()
+
+    assert (api.requests, notes) == ([], [])
+
+
+def test_manifest_applied_twice_at_once(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """Who applied it first takes it away; the inner block leaves it."""
+    write("a.yaml", ONE, TWO)
+    write("b.yaml", ONE, THREE)
+
+    with manifests.applied("a.yaml"):
+        with manifests.applied("b.yaml"):
+            assert len(api.objects) == 3
+        assert set(api.objects) == {"Service/default/one", "Service/default/two"}
+
+    assert api.objects == {}
+
+
+@pytest.mark.parametrize("before", [{}, {"mode": "theirs"}])
+@pytest.mark.parametrize("killed", [False, True])
+def test_change_is_taken_back(
+    manifests: Manifests, kube: Kube, api: FakeApi, notes_file: Path, before: dict[str, str], killed: bool
+) -> None:
+    """For the block an object is as asked for, then again as it was; also after a run that was killed."""
+    api.put(named("Service/default/one", metadata={"labels": {"team": "theirs"} | before}))
+    block = manifests.patched("Service/default/one", {"metadata": {"labels": {"mode": "ours"}}})
+
+    block.__enter__()
+    assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs", "mode": "ours"}
+    if killed:
+        Manifests(kube, ROW, Made(notes_file)).tidy()
+    else:
+        block.__exit__(None, None, None)
+
+    assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs"} | before
+
+
+def test_change_of_nothing(manifests: Manifests, api: FakeApi, notes_file: Path) -> None:
+    """An object that is not there is told, and nothing is left to undo."""
+    with pytest.raises(Missing), manifests.patched("Service/default/one", {"spec": {"a": 1}}):
+        pass
+
+    assert not notes_file.exists()
 
 
 def test_block_that_raises_is_undone(manifests: Manifests, api: FakeApi, write: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from harness import ledger, timeouts
 from harness.clients.http import IngressClient
+from harness.clients.proxies import Envoy
 from harness.errors import NotReady, SetupFailed, Unjudged
 from harness.kube import Kube
 from harness.stack import enforcement
@@ -35,8 +36,7 @@ class Proxy:
             raise found
         return found
 
-    def breaker(self, cluster: str) -> int | None:
-        raise AssertionError("the dump is what is looked at")
+    breaker = Envoy.breaker  # the real one, over these dumps
 
 
 class Limiter:
@@ -100,6 +100,14 @@ def test_breaker_taken_away_is_awaited_too(clock: Clock) -> None:
     assert ledger.page().figures[0].name == "circuit breaker deleted to enforced"
 
 
+def test_cluster_that_is_gone_is_not_one_without_a_breaker(clock: Clock) -> None:
+    """A threshold is not gone while its cluster is: what replaces it may have one again."""
+    proxy = Proxy(clock, (0, BROKEN), (2, without(BROKEN, "dynamic_active_clusters")), (9, BROKEN))
+
+    with pytest.raises(NotReady, match="max_pending_requests None"):
+        enforcement.breaker(proxy, CLUSTER, pending=None, since=clock.now)  # type: ignore[arg-type]  # as above
+
+
 def test_breaker_that_does_not_come(clock: Clock) -> None:
     """Accepted and not enforced is told after a bounded time, by what was awaited."""
     proxy = Proxy(clock, (0, without(BROKEN, "circuit_breakers")))
@@ -132,6 +140,14 @@ def test_rate_limit_is_awaited_on_its_own_route(clock: Clock) -> None:
 def test_rate_limit_that_stays(clock: Clock) -> None:
     """A limit that outlives its policy is told."""
     proxy = Proxy(clock, (0, LIMITED))
+
+    with pytest.raises(NotReady, match="no longer limits ingress-bookinfo"):
+        enforcement.rate_limit(proxy, "ingress-bookinfo", there=False, since=clock.now)  # type: ignore[arg-type]  # as above
+
+
+def test_route_that_is_gone_is_not_one_without_a_limit(clock: Clock) -> None:
+    """A limit is not gone while its route is: what replaces it may have one again."""
+    proxy = Proxy(clock, (0, LIMITED), (2, without(LIMITED, "dynamic_route_configs")), (9, LIMITED))
 
     with pytest.raises(NotReady, match="no longer limits ingress-bookinfo"):
         enforcement.rate_limit(proxy, "ingress-bookinfo", there=False, since=clock.now)  # type: ignore[arg-type]  # as above

@@ -7,14 +7,18 @@ import pytest
 
 from harness import ledger
 from harness.errors import Unjudged
-from harness.stack.experiment import burst
+from harness.stack.experiment import burst, bypass
 from harness.traffic import Answer, Answers, get
 
 COUNTER = "cluster.httproute/default/ratings/rule/0.upstream_rq_pending_overflow"
 
 
 class Client:
-    """Answers everything with 503."""
+    """Answers everything with 503; by itself, a pod's address with 200."""
+
+    def in_turn(self, request: Any) -> Answers:
+        status = 200 if "10.0.0.1" in request.url else 503
+        return Answers((Answer(f"rq-{status}", status, {}, 1),))
 
     def at_once(self, request: Any, times: int) -> Answers:
         return Answers(tuple(Answer(f"rq-{n}", 503, {}, 1) for n in range(times)))
@@ -25,8 +29,8 @@ class Envoy:
 
     gateway = "waypoint"
 
-    def __init__(self, *counts: int | None, lines: bool = True) -> None:
-        self._counts, self._lines = list(counts), lines
+    def __init__(self, *counts: int | None, lines: bool = True, silent: bool = True) -> None:
+        self._counts, self._lines, self._silent = list(counts), lines, silent
         self.since: list[datetime] = []
 
     def stats(self) -> dict[str, int]:
@@ -38,6 +42,10 @@ class Envoy:
         if not self._lines:
             raise Unjudged("no lines")
         return [f"line of {id_}" for id_ in answers.ids]
+
+    def silent_about(self, answers: Answers, since: datetime) -> bool:
+        assert answers.ids == ["rq-200"]
+        return self._silent
 
 
 def run(envoy: Envoy, size: int = 3) -> Any:
@@ -79,3 +87,24 @@ def test_missing_line_is_unjudged() -> None:
     """What the proxy did with a request without a line is not known."""
     with pytest.raises(Unjudged):
         run(Envoy(0, 0, lines=False))
+
+
+def past(envoy: Envoy) -> Any:
+    return bypass(Client(), envoy, get("http://10.0.0.1/"), get("http://ratings/"))  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize(
+    ("silent", "told"), [(True, "no line of the call past it"), (False, "a line of the call past")]
+)
+def test_bypass_is_what_the_proxy_does_not_tell_of(silent: bool, told: str) -> None:
+    """The call past the proxy is answered by whom it called, and the proxy's log is asked about that one."""
+    found = past(Envoy(silent=silent))
+
+    assert (found.past.statuses, found.through.statuses, found.unseen) == ([200], [503], silent)
+    assert told in ledger.page().sightings[-1].what
+
+
+def test_silence_of_a_lost_log_is_no_bypass() -> None:
+    """Where the call through the proxy has no line either, its silence says nothing."""
+    with pytest.raises(Unjudged):
+        past(Envoy(lines=False))

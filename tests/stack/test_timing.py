@@ -1,12 +1,17 @@
 """Budgets warn; what was in force before cannot be timed."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from harness import ledger
 from harness.errors import Unjudged
+from harness.kube import Kube
 from harness.stack import timing
+from tests import recordings
+from tests.fakes.api import FakeApi
+from tests.fakes.clock import Clock
 
 
 def test_what_is_over_its_budget_is_told() -> None:
@@ -35,4 +40,28 @@ def test_policy_that_is_in_force_already_is_not_timed() -> None:
         yield
 
     with pytest.raises(Unjudged, match=r"before x\.yaml was applied"):
-        timing.once(None, never, "x.yaml", "P", lambda: True, kind="route", of="w")  # type: ignore[arg-type]  # unused
+        timing.once(None, never, "x.yaml", "P", lambda: True, bool, kind="route", of="w")  # type: ignore[arg-type]  # unused
+
+
+def test_removed_is_seen_and_not_guessed(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """One 503 ends neither wait: it is no answer of the policy, and none of its absence."""
+    route = recordings.objects("objects/httproute.yaml")["ratings"]
+    api.put(route)
+    answers = iter([404, 503, 200, 503, 200, 404])
+
+    @contextmanager
+    def applying(_: str) -> Iterator[None]:
+        yield
+
+    timing.once(
+        kube,
+        applying,
+        "x.yaml",
+        "HTTPRoute/default/ratings",
+        lambda: next(answers) == 200,
+        lambda: next(answers) == 404,
+        kind="route",
+        of="w",
+    )
+
+    assert list(answers) == []

@@ -1,15 +1,18 @@
 """The article's proxies: ready when the data plane carries a request."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from harness import timeouts
+from harness import timeouts, versions
 from harness.clients.http import IngressClient
+from harness.cluster.made import Made
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube
 from harness.stack import topology
+from harness.stack.applied import Manifests
 from harness.traffic import Answer, Answers
 from harness.wait import be_patient
 from tests import recordings
@@ -19,6 +22,16 @@ from tests.fakes.pods import deployment, pod
 
 GATEWAY = {"gateway.envoyproxy.io/owning-gateway-name": "waypoint"}
 URL = "http://ratings:9080/ratings/0"
+BOUND = {
+    "conditions": [
+        {
+            "type": "istio.io/WaypointBound",
+            "status": "True",
+            "reason": "WaypointAccepted",
+            "message": "default/waypoint",
+        }
+    ]
+}
 
 
 class Client:
@@ -48,6 +61,12 @@ class Envoy:
 
     def endpoints(self, cluster: str) -> set[str]:
         return self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
+
+
+@pytest.fixture
+def manifests(kube: Kube, tmp_path: Path) -> Manifests:
+    """What takes changes back."""
+    return Manifests(kube, versions.load().pick(), Made(tmp_path / "applied.json"))
 
 
 def test_call_must_pass_the_waypoint(clock: Clock) -> None:
@@ -129,15 +148,8 @@ def test_gateway_without_its_backend_is_terminal_or_told(kube: Kube, api: FakeAp
 
 
 def test_service_is_bound_by_its_label(kube: Kube, api: FakeApi, clock: Clock) -> None:
-    """The label is set, istiod's word awaited; unbinding takes the label off and nothing else."""
-    bound = {
-        "type": "istio.io/WaypointBound",
-        "status": "True",
-        "reason": "WaypointAccepted",
-        "message": "default/waypoint",
-    }
-    service = named("Service/default/ratings", metadata={"labels": {"app": "ratings"}}, status={"conditions": [bound]})
-    api.put(service)
+    """The label is set, and istiod's word awaited."""
+    api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"}}, status=BOUND))
 
     topology.bind(kube, "ratings", "waypoint")
 
@@ -145,8 +157,19 @@ def test_service_is_bound_by_its_label(kube: Kube, api: FakeApi, clock: Clock) -
         "app": "ratings",
         topology.USE_WAYPOINT: "waypoint",
     }
-    topology.unbind(kube, "ratings")
-    assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {"app": "ratings"}
+
+
+@pytest.mark.parametrize("before", [{}, {topology.USE_WAYPOINT: "theirs"}])
+def test_service_of_the_stack_is_bound_for_a_while(
+    manifests: Manifests, api: FakeApi, clock: Clock, before: dict[str, str]
+) -> None:
+    """Within the block it has our waypoint, after it that of before, or none; other labels are not touched."""
+    api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"} | before}, status=BOUND))
+    with topology.bound(manifests, "ratings", "waypoint"):
+        within = api.objects["Service/default/ratings"]["metadata"]["labels"]
+
+    assert within == {"app": "ratings", topology.USE_WAYPOINT: "waypoint"}
+    assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {"app": "ratings"} | before
 
 
 def test_service_that_is_not_bound(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -159,7 +182,7 @@ def test_service_that_is_not_bound(kube: Kube, api: FakeApi, clock: Clock) -> No
 
 
 @pytest.mark.parametrize("raises", [False, True])
-def test_environment_is_given_and_taken_back(kube: Kube, api: FakeApi, clock: Clock, raises: bool) -> None:
+def test_environment_is_given_and_taken_back(manifests: Manifests, api: FakeApi, clock: Clock, raises: bool) -> None:
     """Within the block the container has the variable, after it what it had before, also when the block raised."""
     before = deployment("default/ratings-v1", ready=1)
     before["spec"]["template"]["spec"]["containers"] = [
@@ -172,7 +195,7 @@ def test_environment_is_given_and_taken_back(kube: Kube, api: FakeApi, clock: Cl
         return api.objects["Deployment/default/ratings-v1"]["spec"]["template"]["spec"]["containers"]
 
     try:
-        with topology.environment(kube, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+        with topology.environment(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
             within = containers()
             if raises:
                 raise ZeroDivisionError
@@ -184,12 +207,12 @@ def test_environment_is_given_and_taken_back(kube: Kube, api: FakeApi, clock: Cl
     assert containers() == before["spec"]["template"]["spec"]["containers"]
 
 
-def test_environment_that_does_not_roll_out_is_taken_back(kube: Kube, api: FakeApi, clock: Clock) -> None:
+def test_environment_that_does_not_roll_out_is_taken_back(manifests: Manifests, api: FakeApi, clock: Clock) -> None:
     """A rollout that fails leaves the Deployment as it was found."""
     be_patient(0.02)
     api.put(deployment("default/ratings-v1"))
 
-    with pytest.raises(NotReady), topology.environment(kube, "ratings-v1", "app", SERVICE_VERSION="v-delayed"):
+    with pytest.raises(NotReady), topology.environment(manifests, "ratings-v1", "app", SERVICE_VERSION="v-delayed"):
         pass
 
     assert "env" not in api.objects["Deployment/default/ratings-v1"]["spec"]["template"]["spec"]["containers"][0]

@@ -14,7 +14,7 @@ from harness.kube import Kube
 from harness.logs import access, envoy
 from harness.logs.access import AccessLine
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, pod_ready
 from harness.proxy import clusters, stats
 from harness.proxy.config_dump import error_states, thresholds
 from harness.traffic import Answers
@@ -35,7 +35,7 @@ class Envoy:
         Raises:
             SetupFailed: there is none, or more than one: counters and limits are each proxy's own.
         """
-        labels = f"gateway.envoyproxy.io/owning-gateway-name={self.gateway}"
+        labels = f"{OWNING_GATEWAY}={self.gateway}"
         pods = [pod for pod in self._kube.pods(self.namespace, labels) if pod_ready(pod)]
         if len(pods) != 1:
             raise SetupFailed(f"Gateway {self.namespace}/{self.gateway} has {len(pods)} ready proxy pods, not one")
@@ -48,6 +48,11 @@ class Envoy:
     @property
     def ip(self) -> str:
         return str(self.pod["status"]["podIP"])
+
+    @property
+    def version(self) -> str:
+        """Its own word: the second part of "<commit>/1.37.5/Clean/RELEASE/BoringSSL"."""
+        return str(json.loads(self._get("/server_info"))["version"]).partition("/")[2].partition("/")[0]
 
     def log(self, since: datetime | None = None) -> str:
         return self._kube.logs(self.namespace, self.name, "envoy", since=since)
@@ -127,9 +132,15 @@ class Envoy:
         return set(clusters.endpoints(self._get("/clusters"), cluster))
 
     def breaker(self, cluster: str) -> int | None:
-        """max_pending_requests of the cluster that is active now; None where Envoy's default holds."""
+        """max_pending_requests of the cluster that is active now; None where Envoy's default holds.
+
+        Raises:
+            Unjudged: no such cluster is active: one that is gone is not one without a breaker.
+        """
         found = thresholds(self.config_dump(), cluster)
-        return found.max_pending_requests if found else None
+        if found is None:
+            raise Unjudged(f"Envoy {self.gateway} has no active cluster {cluster}")
+        return found.max_pending_requests
 
     def _get(self, path: str) -> str:
         return self._admin.get(self.namespace, self.name, 19000, path)

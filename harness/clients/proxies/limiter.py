@@ -59,7 +59,9 @@ class Limiter:
 
     def rules(self) -> Sequence[rlconfig.Limit]:
         """What it limits now."""
-        return rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))
+        found = rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))
+        ledger.saw("limiter rules", f"{[f'{rule.requests} per {rule.unit}: {rule.key}' for rule in found]}")
+        return found
 
     def counted(self, name: str) -> float:
         """The sum of a counter over all its rules: "over_limit", "total_hits", "within_limit"; 0 when none is yet."""

@@ -19,6 +19,7 @@ from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ready
 from harness.proxy.mesh_view import MeshView, view
+from harness.traffic import Answers
 
 
 class Ztunnels:
@@ -46,6 +47,15 @@ class Ztunnels:
         found = [line for text in self.logs(since).values() for line in ztunnel.parse(text).lines]
         return tuple(sorted(found, key=lambda line: line.time))
 
+    def ways(self, since: datetime, service: str) -> set[str]:
+        """The Deployments to whose pods callers were carried that asked for this Service (of `default`, by its short
+        name): its waypoint's alone, unless a caller went past it. Connections that still stand have no line yet."""
+        host = f"{service}.default.svc.cluster.local"
+        asked = [line for line in self.lines(since) if line.direction == "outbound" and line.dst.service == host]
+        found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
+        ledger.saw("ztunnel log", f"{len(asked)} connections asked for {service} went to {sorted(found)}")
+        return found
+
     def _one(self, look: Callable[[], Sequence[ZtunnelLine]], what: str) -> ZtunnelLine:
         """The one line that `look` finds, awaited until its connection closes."""
         found = logged(look, bool, what=f"ztunnel's line of {what}", silence="ztunnel says nothing of it")
@@ -70,6 +80,28 @@ class Ztunnels:
         if line.src.addr != source:
             ledger.saw("ztunnel log", f"the kernel had given {source} another port: {line.src.addr}")
         return line
+
+    def dialled(self, answers: Answers, since: datetime) -> list[ZtunnelLine]:
+        """The source's line of each connection that these answers came by, once it is closed.
+
+        Raises:
+            Unjudged: one has none in time.
+        """
+        sources = {answer.local for answer in answers}
+
+        def look() -> dict[str, ZtunnelLine]:
+            outbound = (line for line in self.lines(since) if line.direction == "outbound")
+            return {line.src.addr: line for line in outbound if line.src.addr in sources}
+
+        found = logged(
+            look,
+            lambda lines: set(lines) == sources,
+            what=f"ztunnel's lines of {len(sources)} connections of {len(answers)} answers",
+            silence="ztunnel does not tell of all connections",
+        )
+        for line in found.values():
+            ledger.saw("ztunnel log", line.raw)
+        return list(found.values())
 
     def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
         """The destination's line of the connection whose source's line is `out`.

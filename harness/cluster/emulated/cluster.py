@@ -24,7 +24,7 @@ from filelock import FileLock
 from harness import progress, state
 from harness.cluster.emulated import open_files
 from harness.cluster.emulated.install import definitions
-from harness.cluster.protocol import Release
+from harness.cluster.protocol import Capability, Release
 from harness.command import run
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.objects.manifests import Document
@@ -45,13 +45,13 @@ class EmulatedCluster:
     def __init__(self, settings: Settings, versions: VersionSet) -> None:
         self.name, self._versions, self._factor = settings.cluster_name, versions, settings.delay_factor
         self._state = settings.state
-        self._home = state.folder(settings.state, "emulated", self.name)
-        self.kubeconfig = self._home / "kubeconfig"
+        self.home = state.folder(settings.state, "emulated", self.name)
+        self.kubeconfig = self.home / "kubeconfig"
         self.context = f"emulated-{self.name}"
         self.reused = False
 
     @property
-    def cannot_judge(self) -> Mapping[str, str]:
+    def cannot_judge(self) -> Mapping[Capability, str]:
         return {
             "load": "the emulated cluster carries out curl alone: no fortio, and its times are divided",
             "istio gateways": "the emulated istiod deploys no Gateway of class istio",
@@ -64,7 +64,7 @@ class EmulatedCluster:
 
     def create(self) -> None:
         _can_run()
-        with FileLock(self._home / "lock"):
+        with FileLock(self.home / "lock"):
             made = time.time()
             self.reused = self._alive()
             if self.reused:
@@ -113,12 +113,12 @@ class EmulatedCluster:
             (folder / "state.json").write_text(json.dumps(self._call("GET", "/emulated/state"), indent=1))
         except SetupFailed as failed:
             (folder / "state-failed.txt").write_text(str(failed))
-        log = self._home / "run" / "emulator.log"
+        log = self.home / "run" / "emulator.log"
         if log.exists():
             shutil.copyfile(log, folder / "emulator.log")
 
     def delete(self) -> None:
-        with FileLock(self._home / "lock"):
+        with FileLock(self.home / "lock"):
             ready = self._ready()
             if ready and self._alive():
                 process = psutil.Process(ready["pid"])
@@ -126,7 +126,7 @@ class EmulatedCluster:
                 _, left = psutil.wait_procs([process], timeout=_END)
                 for one in left:
                     one.kill()
-            shutil.rmtree(self._home / "run", ignore_errors=True)
+            shutil.rmtree(self.home / "run", ignore_errors=True)
             self.kubeconfig.unlink(missing_ok=True)
             state.forget(self._state, self.kind, self.name)
 
@@ -151,11 +151,12 @@ class EmulatedCluster:
     def reset(self) -> None:
         """Back to the marked state: objects, logs, counted requests; faults are put right."""
         self._call("POST", "/emulated/reset", {})
+        (self.home / state.APPLIED).unlink(missing_ok=True)  # what a run without an end had applied is gone with it
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        home = self._home / "run"
+        home = self.home / "run"
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
         argv = [sys.executable, "-m", "harness.cluster.emulated", "--detach", "--dir", str(home), "--name", self.name]
@@ -169,7 +170,7 @@ class EmulatedCluster:
     def _ready(self) -> dict[str, Any] | None:
         """What the running emulator wrote of itself, or None."""
         try:
-            found: dict[str, Any] = json.loads((self._home / "run" / "ready.json").read_text())
+            found: dict[str, Any] = json.loads((self.home / "run" / "ready.json").read_text())
         except (OSError, ValueError):
             return None
         return found

@@ -33,6 +33,7 @@ class Bend:
     keep_removed: bool = False  # policies act on after they are deleted
     rejected: set[str] = field(default_factory=set)  # Gateways whose Envoy is sent a listener that it refuses
     leaking: set[str] = field(default_factory=set)  # Gateways whose Envoy sends on what it refuses
+    warming: set[str] = field(default_factory=set)  # Gateways whose Envoy waits for endpoints that nobody sends
 
 
 @dataclass
@@ -135,6 +136,8 @@ class DataPlane:
             client_policies=[one for one in self._accepted(CLIENT_POLICIES) if self._enforced(one)],
             envoy_proxy=self.envoy_gateway.envoy_proxy(gateway),
         )
+        if {meta["name"], "*"} & self.bend.warming:
+            told = Xds(told.listeners, told.routes, (*told.clusters, _warming_cluster()), told.endpoints)
         if {meta["name"], "*"} & self.bend.rejected:
             return Xds((*told.listeners, _refused_listener()), told.routes, told.clusters, told.endpoints)
         return spoil.leak(told, aside=False) if {meta["name"], "*"} & self.bend.leaking else told
@@ -240,3 +243,9 @@ def _refused_listener() -> Json:
         "filter_chains": [{"filters": filters}],
         "bypass_overload_manager": True,
     }
+
+
+def _warming_cluster() -> Json:
+    """A cluster whose endpoints never come, and are awaited for ever."""
+    eds = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
+    return {"name": "warming", "type": "EDS", "eds_cluster_config": {"eds_config": eds, "service_name": "warming"}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from harness.cluster.emulated.network import limiter
@@ -25,6 +26,12 @@ class Base:
             if name == gateway:
                 return envoy
         raise ValueError(f"Gateway {gateway} has no running proxy")
+
+    async def _sent(self, envoy: Envoy, mark: str) -> None:
+        """Sends the Envoy all that it has already, its listeners with another mark: it takes them for new ones."""
+        told = self.world.dataplane.xds(self.world.envoy_gateway.managed()[envoy.gateway])
+        listeners = tuple(one | {"stat_prefix": mark} for one in told.listeners)
+        await envoy.process.apply(replace(told, listeners=listeners))
 
     def _limiter(self) -> limiter.Faults:
         for one in self.world.around.limiters.values():

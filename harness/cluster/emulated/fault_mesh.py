@@ -82,10 +82,7 @@ class MeshFaults(Base):
         envoy = self._envoy(gateway)
         node = envoy.run.node
         await self.world.ztunnel.kill(node)
-        managed = self.world.envoy_gateway.managed()[envoy.gateway]
-        told = self.world.dataplane.xds(managed)
         for number in range(3):  # each change makes Envoy try the listener again
-            listeners = tuple(one | {"stat_prefix": f"again-{number}"} for one in told.listeners)
-            await envoy.process.apply(type(told)(listeners, told.routes, told.clusters, told.endpoints))
+            await self._sent(envoy, f"again-{number}")
             await asyncio.sleep(0.3)
         await self.world.ztunnel.start(node)

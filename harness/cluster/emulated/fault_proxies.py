@@ -23,18 +23,29 @@ _AGENT = re.compile(r'"user-agent":"([^"]*)"')
 class ProxyFaults(Base):
     """Switches of Envoys, and of the apps' pods."""
 
-    async def fault_proxy_restarts(self, gateway: str, after: float = 0.0) -> None:
-        """The Gateway's Envoy is killed and begins again, `after` seconds from now."""
+    async def fault_proxy_restarts(self, gateway: str, after: float = 0.0, away: float = 0.0) -> None:
+        """The Gateway's Envoy is killed, `after` seconds from now, and begins again, `away` seconds later."""
         envoy = self._envoy(gateway)
 
         async def restart() -> None:
             await asyncio.sleep(float(after))
-            await envoy.restart()
+            await envoy.restart(float(away))
             self.world.kubelet.restarted(envoy.run.uid, "envoy")
 
         task = self._task(restart())
         if not after:
             await task
+
+    async def fault_sent_again(self, gateway: str, every: float = 0.02) -> None:
+        """The Gateway's Envoy is sent its listeners anew `every` so many seconds, though nothing changed."""
+        envoy = self._envoy(gateway)
+
+        async def send() -> None:
+            for number in itertools.count():
+                await self._sent(envoy, f"again-{number}")
+                await asyncio.sleep(float(every))
+
+        self._task(send())
 
     async def fault_lost_access_lines(self, gateway: str, containing: str = "") -> None:
         """Access-log lines that contain this text are not written (empty: none is)."""
@@ -133,6 +144,12 @@ class ProxyFaults(Base):
         for run in self.world.kubelet.runs.values():
             for log in run.logs.values() if run.name.startswith(f"{workload}-") else ():
                 log.lines.clear()
+
+    async def fault_log_says(self, workload: str, line: str) -> None:
+        """The workload's pods write this line."""
+        for run in self.world.kubelet.runs.values():
+            for log in run.logs.values() if run.name.startswith(f"{workload}-") else ():
+                log.write(line)
 
     async def fault_image_missing(self, workload: str) -> None:
         """The workload's pods begin anew and cannot pull their image."""

@@ -114,6 +114,11 @@ class Faults(MeshFaults, ProxyFaults):
         """Envoy is sent a listener that it refuses; statuses stay green."""
         self.world.dataplane.bend.rejected.add(gateway)
 
+    async def fault_warms_for_ever(self, gateway: str = "*") -> None:
+        """Envoy is sent a cluster whose endpoints never come; what runs already serves on, and takes no more clusters.
+        Lasts until its pod is deleted."""
+        self.world.dataplane.bend.warming.add(gateway)
+
     # -- the limiter --------------------------------------------------------------------------------------------
 
     async def fault_limit_off_by(self, by: int) -> None:

@@ -225,11 +225,11 @@ class Envoy(Program):
         self._live = self._live or await self.process.ready()
         return self._live
 
-    async def restart(self) -> None:
-        """Ends the process without grace and begins it again."""
+    async def restart(self, away: float = 0.0) -> None:
+        """Ends the process without grace and begins it again, `away` seconds later."""
         self._restarting, self._live = True, False
         try:
-            await self.process.restart()
+            await self.process.restart(away)
         finally:
             self._restarting = False
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from harness import versions
+from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.emulated import EmulatedCluster
@@ -16,12 +17,15 @@ from harness.cluster.protocol import Release
 from harness.errors import SetupFailed
 from harness.kube import Kube, Missing, Refused
 from harness.objects.manifests import pinned, read
+from harness.oracles import signs
+from harness.proxy import stats
 from harness.settings import Settings
 from harness.stack import topology
 from harness.stack.install import install
 from harness.stack.releases import MANIFESTS
+from harness.state import APPLIED
 from harness.traffic import get, unique
-from harness.wait import until
+from harness.wait import pause, until
 
 RATINGS = get("http://ratings:9080/ratings/0")
 
@@ -163,12 +167,63 @@ def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: K
     until(reasons, lambda got: got == ["ImagePullBackOff"], what="ImagePullBackOff", within=5)
 
 
+@pytest.fixture
+def waypoint_stats(emulated: EmulatedCluster, kube_api: Kube) -> Iterator[Callable[[], dict[str, int]]]:
+    """All counters and gauges of the waypoint's Envoy."""
+    admin = Admin(emulated)
+    (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
+    yield lambda: stats.parse(admin.get("default", pod["metadata"]["name"], 19000, "/stats"))
+    admin.close()
+
+
+def test_line_can_be_put_into_a_log(emulated: EmulatedCluster, kube_api: Kube) -> None:
+    emulated.fault("log_says", workload="istiod", line="panic: x")
+
+    (pod,) = kube_api.pods("istio-system", "app=istiod")
+    assert kube_api.logs("istio-system", pod["metadata"]["name"], "discovery").endswith("panic: x\n")
+
+
+def test_proxy_is_sent_the_same_without_end_and_serves(
+    emulated: EmulatedCluster, mesh: MeshClient, waypoint_stats: Callable[[], dict[str, int]]
+) -> None:
+    emulated.fault("sent_again", gateway="waypoint")
+    for _ in range(3):
+        before = signs.pushes(waypoint_stats())
+        until(lambda: signs.pushes(waypoint_stats()), lambda now: now > before, what="another push", within=2)  # noqa: B023  # called at once
+    assert mesh.get(RATINGS).status == 200
+
+    emulated.calm()
+    still = signs.pushes(waypoint_stats())
+
+    assert signs.pushes(waypoint_stats()) - still <= 1  # one may have been on its way
+
+
+def test_proxy_warms_until_its_pod_goes(
+    emulated: EmulatedCluster, kube_api: Kube, mesh: MeshClient, waypoint_stats: Callable[[], dict[str, int]]
+) -> None:
+    """And serves meanwhile what it had: longer than any cluster that warms and is told of its endpoints."""
+    warming = "cluster_manager.warming_clusters"
+    assert waypoint_stats()[warming] == 0
+
+    emulated.fault("warms_for_ever", gateway="waypoint")
+
+    until(lambda: waypoint_stats()[warming], lambda number: number == 1, what="a cluster warms", within=2)
+    pause(1, why="it warms on")
+    assert waypoint_stats()[warming] == 1
+    assert mesh.get(RATINGS).status == 200
+    emulated.calm()
+    kube_api.delete(kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint"))
+    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew serves", within=10)
+
+
 def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: Kube, ingress: IngressClient) -> None:
     apply(kube_api, "rate_limit/per_user.yaml")
     kube_api.delete(["HTTPRoute/default/ingress-bookinfo"])
+    (emulated.home / APPLIED).write_text("{}")  # as a run leaves it that is reset instead of ended
 
     emulated.reset()
 
+    assert not (emulated.home / APPLIED).exists()
     with pytest.raises(Missing):
         kube_api.get("BackendTrafficPolicy/default/productpage-rate-limiting")
     until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=20)
@@ -270,7 +325,7 @@ def test_emulator_ends_with_its_folder_and_its_children_with_it(state: Path) -> 
     made.create()
     try:
         process = psutil.Process(made._call("GET", "/emulated/state")["pid"])
-        (made._home / "run" / "ready.json").unlink()
+        (made.home / "run" / "ready.json").unlink()
         process.wait(timeout=5)
     finally:
         made.delete()

@@ -1,6 +1,7 @@
 """What Envoy Gateway says of GatewayClasses and Gateways. Pure.
 
-Words recorded on a real cluster (docs of Envoy Gateway 1.5 to 1.9 agree), negative ones included.
+Words recorded on a real cluster of Envoy Gateway 1.7, negative ones included, and said whatever the version set: 1.9
+words a Gateway's Accepted and its listeners' conflicts otherwise.
 """
 
 from __future__ import annotations

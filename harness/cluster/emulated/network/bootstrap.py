@@ -58,7 +58,8 @@ def _listener(listener: Json, pod_ip: str) -> Json:
 
 def _cluster(cluster: Json, delay_factor: float) -> Json:
     if cluster.get("type") == "EDS":
-        cluster["eds_cluster_config"]["eds_config"]["initial_fetch_timeout"] = f"{FETCH_TIMEOUT / delay_factor:.3f}s"
+        eds = cluster["eds_cluster_config"]["eds_config"]
+        eds.setdefault("initial_fetch_timeout", f"{FETCH_TIMEOUT / delay_factor:.3f}s")
         cluster["typed_extension_protocol_options"] = {
             _HTTP_OPTIONS: {
                 "@type": f"{_EXTENSIONS}upstreams.http.v3.HttpProtocolOptions",

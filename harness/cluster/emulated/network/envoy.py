@@ -97,10 +97,11 @@ class EnvoyProcess:
             await child.stop(grace)
         await self._ads.stop()
 
-    async def restart(self) -> None:
-        """Ends the process and begins anew with the same configuration: counters at zero."""
+    async def restart(self, away: float = 0.0) -> None:
+        """Ends the process and, `away` seconds later, begins anew with the same configuration: counters at zero."""
         if self._child:
             await self._child.stop(0)
+        await asyncio.sleep(away)
         await self._run(self._directory / f"{self.name}.json")
 
     async def apply(self, xds: Xds) -> None:

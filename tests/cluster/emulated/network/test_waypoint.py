@@ -67,7 +67,8 @@ def test_breaker_waits_in_warming_then_refuses_everything(tmp_path: Path) -> Non
                 return found
 
             async def warms() -> bool:
-                return CLUSTER in config_dump.warming(await dump())
+                found = config_dump.clusters(await dump())
+                return any((one.name, one.state) == (CLUSTER, "warming") for one in found)
 
             async def acts() -> bool:
                 found = config_dump.thresholds(await dump(), CLUSTER)

@@ -8,7 +8,7 @@ import pytest
 
 from harness.logs.ztunnel import ZtunnelLine
 from harness.proxy import ztunnel_dump
-from harness.proxy.prometheus import samples, total
+from harness.proxy.prometheus import samples
 from tests.cluster.emulated.network import mesh as m
 
 
@@ -80,12 +80,12 @@ def test_dump_and_metrics_read_as_the_real_ones(tmp_path: Path) -> None:
             assert ratings.waypoint == mesh.services["waypoint"].vip
             held = {c.identity for c in ztunnel_dump.certificates(dump)}
             assert held == {mesh.pods["client"].identity, mesh.pods["ratings"].identity}
-            kept = [c for c in ztunnel_dump.connections(dump) if c.pod == "default/ratings-x"]
-            assert [c.direction for c in kept] == ["inbound"]  # Envoy keeps it
+            (kept,) = (w["connections"] for w in dump["workloadState"].values() if w["info"]["name"] == "ratings-x")
+            assert (len(kept["inbound"]), kept["outbound"]) == (1, [])  # Envoy keeps it
 
-            opened = samples(mesh.ztunnel.metrics("one"))
-            name = "istio_tcp_connections_opened_total"
-            assert total(opened, name, reporter="source", source_workload="client") == 1
+            opened = [s for s in samples(mesh.ztunnel.metrics("one")) if s.name == "istio_tcp_connections_opened_total"]
+            ours = [s for s in opened if (s.labels["reporter"], s.labels["source_workload"]) == ("source", "client")]
+            assert [s.value for s in ours] == [1]
 
             faults = mesh.ztunnel.faults
             faults.no_certificate, faults.not_hbone, faults.not_ready = {"ratings"}, {"ratings"}, {"one"}

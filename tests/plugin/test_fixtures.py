@@ -1,0 +1,52 @@
+"""The fixtures' own few lines; what they stand up has its tests beside it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from harness import state, versions
+from harness.cluster.made import Made
+from harness.kube import Kube
+from harness.plugin import fixtures
+from harness.wait import be_patient
+from tests.fakes.api import FakeApi, named
+from tests.fakes.clock import Clock
+from tests.fakes.cluster import FakeCluster
+
+pytestmark = pytest.mark.usefixtures("own_world")
+LEFT = named("Service/default/left")
+
+
+def body(fixture: Any) -> Any:
+    """The function itself: pytest has no public word for it."""
+    return fixture._get_wrapped_function()
+
+
+def test_what_a_killed_run_left_goes_before_the_stack_stands(kube: Kube, api: FakeApi) -> None:
+    """Nothing of it is taken for what was there before."""
+    cluster = FakeCluster(kube.kubeconfig)
+    Made(cluster.home / state.APPLIED).remember(kube, [LEFT])
+    api.put(LEFT, named("Service/default/theirs"))
+
+    body(fixtures.manifests)(cluster, kube, versions.load().pick())
+
+    assert set(api.objects) == {"Service/default/theirs"}
+    assert "manifests" in inspect.signature(body(fixtures.stack)).parameters
+
+
+@pytest.mark.parametrize(
+    ("left", "patience", "slept"), [(100, 1, [101]), (121, 1, []), (100, 0.1, []), (11, 0.1, [12]), (200, 2, [201])]
+)
+def test_end_of_the_hour_is_awaited_by_the_runs_patience(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, left: float, patience: float, slept: list[float]
+) -> None:
+    """What takes longer needs more of the hour; where little is awaited, little of it is needed."""
+    monkeypatch.setattr(fixtures, "seconds_left", lambda *_: left)
+    be_patient(patience)
+
+    body(fixtures.hour_left)()
+
+    assert clock.sleeps == slept

@@ -1,0 +1,119 @@
+"""The items that the plugin adds after each area: what they are called, what they say, when an entry's day has come."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from harness.faults import catalogue
+from harness.oracles import known
+from harness.oracles.signs import Sign
+from harness.plugin import oracles
+from harness.stack.watch import Watch
+
+STACK = """
+@pytest.fixture(scope="session")
+def cluster():
+    return type("Able", (), {"cannot_judge": {}})()
+
+@pytest.fixture(scope="session")
+def stack(cluster):
+    return None
+
+@pytest.fixture(scope="session")
+def kube():
+    return None
+
+@pytest.fixture(scope="session")
+def admin():
+    return None
+"""
+TEST = '''
+def test_a(stack, kube):
+    """A."""
+'''
+PANIC = Sign("panic", "istiod istio-system/istiod-1", "panic: x")
+CHURN = Sign("churn", "Envoy default/waypoint-1", "2 and then 3 more pushes")
+
+
+@pytest.fixture
+def signs(monkeypatch) -> Callable[..., None]:
+    """`signs(*found)`: what every area's last look brings, instead of a cluster's."""
+
+    def found(*signs: Sign) -> None:
+        class Played(Watch):
+            def __init__(self, *_):
+                pass
+
+            def harvest(self):
+                pass
+
+            def end(self):
+                return signs
+
+        monkeypatch.setattr(oracles, "Watch", Played)
+
+    return found
+
+
+def stood(mini, **files: str):
+    """The small suite with what stands for the stack."""
+    mini.write(**files)
+    (mini.root / "suites" / "conftest.py").write_text("import pytest\n" + STACK)
+    return mini
+
+
+def test_each_area_has_its_oracle_behind_its_tests(mini, signs):
+    """By an id that the catalogue of faults knows; an area without the stack has none."""
+    signs()
+    stood(mini, ingress__a=TEST, waypoint__a=TEST, pure__a="def test_a():\n    pass\n").run()
+
+    ids = [test["id"] for test in mini.results["tests"]]
+    assert ids == [
+        "suites/ingress/test_a.py::test_a",
+        "suites/ingress::oracles",
+        "suites/pure/test_a.py::test_a",
+        "suites/waypoint/test_a.py::test_a",
+        "suites/waypoint::oracles",
+    ]
+    assert [id for id in ids if catalogue.is_oracle(id)] == ["suites/ingress::oracles", "suites/waypoint::oracles"]
+
+
+def test_signs_that_nobody_expected_fail_the_area(mini, signs):
+    """The first line says how many and which is the first; the table shows that line."""
+    signs(PANIC, CHURN)
+    result = stood(mini, ingress__a=TEST).run()
+
+    assert result.ret == 1
+    (found,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
+    assert found["outcome"] == "broken"
+    first, *others = found["reason"].splitlines()
+    assert first == f"AssertionError: 2 not expected: {PANIC}"
+    assert others == [f"  {CHURN}"]
+    result.stdout.fnmatch_lines([f"    AssertionError: 2 not expected: {PANIC}"])
+
+
+def test_entry_whose_day_has_come_is_told_once_a_run(mini, signs, monkeypatch):
+    """In a note of the summary, though two areas were judged; neither fails for it, and the sign is excused."""
+    signs(PANIC)
+    files = ("suites/ingress/test_a.py", "suites/waypoint/test_a.py")
+    entry = known.Known("old", re.compile("panic"), (), files, date(2020, 1, 1), "reason", "docs/x.md")
+    monkeypatch.setattr(known, "read", lambda: (entry,))
+    result = stood(mini, ingress__a=TEST, waypoint__a=TEST).run()
+
+    said = "known sign old was to be looked at again by 2020-01-01: docs/x.md"
+    assert result.ret == 0
+    assert mini.results["notes"] == [said]
+    assert result.stdout.str().count(said) == 1
+
+
+def test_oracles_are_off_when_asked_to_be(mini, signs, monkeypatch):
+    """Then there is no such item."""
+    signs(PANIC)
+    monkeypatch.setenv("E2E_ORACLES", "off")
+    stood(mini, ingress__a=TEST).run()
+
+    assert mini.outcomes == {"test_a": "held"}
