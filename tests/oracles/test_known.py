@@ -42,19 +42,23 @@ def test_known_sign_is_excused_and_no_other() -> None:
     assert known.sort([FAKE], known.read(), files={"suites/ingress/test_gateway.py"}, today=TODAY).new == (FAKE,)
 
 
+RESILIENCE = ("killed", "limiter", "control_planes_away", "node_drained", "upgraded")
+
+
 @pytest.mark.parametrize(
     ("area", "files"),
     [
-        ("journey", {"suites/journey/test_port_15008.py"}),
+        ("1.7.5/oracles/resilience", {f"suites/resilience/test_{stem}.py" for stem in RESILIENCE}),
+        ("1.9.0/oracles/journey", {"suites/journey/test_port_15008.py"}),
         (
-            "isolation",
+            "1.9.0/oracles/isolation",
             {f"suites/isolation/test_{stem}.py" for stem in ("bypass", "deleted", "port_80", "routing_service")},
         ),
     ],
 )
-def test_signs_of_envoy_gateway_1_9_are_known(area: str, files: set[str]) -> None:
+def test_signs_of_real_runs_are_known(area: str, files: set[str]) -> None:
     """As recorded on kind: 1.9 counts refused configuration by proxy, under another name than 1.7."""
-    recorded = (RECORDINGS / f"eg-1.9.0/oracles/{area}.txt").read_text().splitlines()
+    recorded = (RECORDINGS / f"eg-{area}.txt").read_text().splitlines()
     signs = [Sign(*line.split(": ", 2)) for line in recorded if not line.startswith(" ")]
 
     assert len(signs) > 5
