@@ -90,6 +90,8 @@ class KindCluster:
         self.reused = True
         progress.note(f"kind cluster {self.name} is there already: reused")
         run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)])
+        # A run killed while it had the API server stopped (stack.nodes.frozen) leaves it so, silent to all.
+        run(["docker", "exec", f"{self.name}-control-plane", "pkill", "-CONT", "-x", "kube-apiserver"], check=False)
 
     def _refuse(self, there: bool) -> None:
         old = self._recorded()

@@ -1,6 +1,7 @@
 """What a run says and keeps: hooks that turn pytest's phases into verdicts, evidence, live lines and reports.
 
-Works only in a run (`options.is_run`). The fixtures and this module meet in `config.stash`:
+Works only in a run (`options.is_run`). One class, though long: its hooks are one item's phases and share what they
+know; what is written and shown at the end is in `ending`. The fixtures and this module meet in `config.stash`:
 
     RUN         this run's Reporting: `.facts` and `.observed` (to be filled), `.folder`, `.gather(error)`
     FAILED      whether anything has failed so far, for --keep on-failure

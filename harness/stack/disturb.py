@@ -11,6 +11,7 @@ from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ready
 from harness.stack import ready
+from harness.stack.applied import Manifests
 from harness.wait import until
 
 ZTUNNEL, ISTIOD = "DaemonSet/istio-system/ztunnel", "Deployment/istio-system/istiod"
@@ -71,18 +72,18 @@ def replaced(kube: Kube, workload: str, gone: set[str]) -> None:
 
 
 @contextmanager
-def away(kube: Kube, *deployments: str, grace: bool = True) -> Iterator[None]:
-    """Deployments without pods for the block, all seen to be gone to the last; then as many as before, ready.
+def away(manifests: Manifests, *deployments: str, grace: bool = True) -> Iterator[None]:
+    """Deployments without pods for the block, all seen to be gone to the last; then as many as before, ready. If this
+    process is killed meanwhile, they come back when the next run begins.
 
     Without `grace` their pods are deleted by force: the limiter, asked to end, takes 10 s or five minutes.
     """
+    kube = manifests.kube
     with ExitStack() as undo:
         for deployment in deployments:
             undo.callback(ready.workload, kube, deployment, within=timeouts.DISTURBED)
         for deployment in deployments:  # undone first: all come back together, and are awaited then
-            before = int(kube.get(deployment)["spec"].get("replicas", 1)) or 1
-            undo.callback(kube.patch, deployment, {"spec": {"replicas": before}})
-            kube.patch(deployment, {"spec": {"replicas": 0}})
+            undo.enter_context(manifests.patched(deployment, {"spec": {"replicas": 0}}))
             if not grace:  # those that were asked to end already, by the patch, as well
                 ended = [f"Pod/{p['metadata']['namespace']}/{p['metadata']['name']}" for p in _pods(kube, deployment)]
                 kube.delete(ended, gone=False, force=True)

@@ -14,6 +14,7 @@ from harness.kube import ApiUnavailable, Kube
 from harness.logs import access
 from harness.objects.manifests import Document
 from harness.objects.workloads import OWNING_GATEWAY
+from harness.stack.applied import Manifests
 from harness.versions import VersionSet
 from harness.wait import until
 
@@ -35,17 +36,16 @@ def frozen(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
-def drained(kube: Kube, node: str) -> Iterator[None]:
+def drained(manifests: Manifests, node: str) -> Iterator[None]:
     """A node cordoned and emptied as `kubectl drain` does it, by evictions that heed PodDisruptionBudgets; uncordoned
-    after the block. Pods of DaemonSets and static ones stay.
+    after the block, or when the next run begins. Pods of DaemonSets and static ones stay.
 
     Raises:
         NotReady: a pod did not leave, or its budget had nothing to spare.
     """
-    try:
-        kube.patch(f"Node/{node}", {"spec": {"unschedulable": True}})
+    with manifests.patched(f"Node/{node}", {"spec": {"unschedulable": True}}):
         until(
-            lambda: _evict(kube, node),
+            lambda: _evict(manifests.kube, node),
             lambda left: not left,
             what=f"node {node} is drained",
             within=timeouts.DISTURBED,
@@ -55,8 +55,6 @@ def drained(kube: Kube, node: str) -> Iterator[None]:
         )
         ledger.saw("Kubernetes API", f"node {node} is cordoned, and every pod that can leave it has left")
         yield
-    finally:
-        kube.patch(f"Node/{node}", {"spec": {"unschedulable": None}})
 
 
 def _evict(kube: Kube, node: str) -> list[str]:

@@ -15,13 +15,13 @@ REQUEST = get("http://ratings:9080/ratings/0")
 
 
 @pytest.fixture(scope="module")
-def flow(load, anew, kept, outside, kube, waypoint, ingress_gateway):
+def flow(load, anew, kept, outside, manifests, waypoint, ingress_gateway):
     """Requests through the waypoint, of both kinds of client, and through the ingress, while both are away."""
     within = anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)
     with (
         load(*within, outside(get("/health"), through=ingress_gateway)) as flow,
         flow.event("istiod and Envoy Gateway away", "nothing is lost"),
-        disturb.away(kube, disturb.ISTIOD, disturb.CONTROLLER),
+        disturb.away(manifests, disturb.ISTIOD, disturb.CONTROLLER),
     ):
         pause(5, why="a mesh without control planes")
     return flow

@@ -30,12 +30,12 @@ def spent(limited, ingress):
     return request
 
 
-def test_limit_fails_open(load, outside, spent, kube, ingress, ingress_gateway):
+def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gateway):
     """Without its limiter Envoy serves a caller whose quota is spent, without any x-ratelimit header."""
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
             flow.event(AWAY, "unlimited meanwhile (200, no header), limited again in 15 s"),
-            disturb.away(kube, disturb.LIMITER, grace=False),
+            disturb.away(manifests, disturb.LIMITER, grace=False),
         ):
             passed = ingress.in_turn(spent, 3)
         probing.reached(ingress, spent, status=429)

@@ -47,14 +47,14 @@ def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client
 
 
 @pytest.fixture(scope="module")
-def drained(spread, load, anew, kept, outside, client_of, kube, ztunnel, moment):
+def drained(spread, load, anew, kept, outside, client_of, manifests, kube, ztunnel, moment):
     """Requests through all of them while the node without the client is drained, and after it."""
     node, since = nodes.beside(kube, "app=mesh-client"), moment()
     with client_of("ingress-spread", 80) as client:
         within = anew(REQUEST), kept(REQUEST)
         with load(*within, outside(get("/ratings/0"), ingress=client)) as flow:
             carried, before = nodes.carried(kube, node, flow.id, since), nodes.workloads(kube, node)
-            with flow.event(DRAINED, "at most two new connections"), nodes.drained(kube, node):
+            with flow.event(DRAINED, "at most two new connections"), nodes.drained(manifests, node):
                 after = nodes.workloads(kube, node)
             for workload in WORKLOADS:
                 ready.workload(kube, workload)

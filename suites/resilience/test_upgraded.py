@@ -102,12 +102,12 @@ def test_turning_certificates_loses_nothing(upgraded):
     )
 
 
-def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, kube, ingress, ingress_gateway):
+def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests, ingress, ingress_gateway):
     """With failClosed Envoy refuses with 500, while its limiter is away, each caller that it limits."""
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
             flow.event(AWAY, "500 meanwhile, limited again in 15 s"),
-            disturb.away(kube, disturb.LIMITER, grace=False),
+            disturb.away(manifests, disturb.LIMITER, grace=False),
         ):
             refused = ingress.in_turn(spent, 3)
             nameless = ingress.in_turn(HEALTH, 1)

@@ -155,6 +155,16 @@ def test_cluster_of_exactly_this_name_is_reused(
     assert any("reused" in text for _, text in notes)
 
 
+def test_api_server_of_a_reused_cluster_goes_on(settings: Settings, tools: Programs) -> None:
+    """A run that was killed while it had it stopped left it so."""
+    ours(settings)
+    tools.clusters = ["foo"]
+
+    kind(settings).create()
+
+    assert "-CONT" in tools.call("docker", "pkill").argv
+
+
 @pytest.mark.parametrize("others", [["foo-2"], ["a-foo"], ["foofoo"], ["fo", "oo"]])
 def test_cluster_of_another_name_is_not(settings: Settings, tools: Programs, others: list[str]) -> None:
     """foo is not foo-2."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import ledger, progress, wait
+from harness import ledger, progress, versions, wait
+from harness.cluster.made import Made
 from harness.kube import Kube
 from harness.settings import Settings
+from harness.stack.applied import Manifests
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -92,3 +94,9 @@ def notes() -> list[tuple[str, str]]:
 def settings(tmp_path: Path) -> Settings:
     """Settings that keep state in the test's own folder."""
     return Settings(state=tmp_path / "state", runs=tmp_path / "runs")
+
+
+@pytest.fixture
+def manifests(kube: Kube, tmp_path: Path) -> Manifests:
+    """What applies, changes and takes back; its notes outlive it."""
+    return Manifests(kube, versions.load().pick(), Made(tmp_path / "applied.json"))

@@ -7,6 +7,7 @@ from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
     clock,
     cluster,
     kube,
+    manifests,
     notes,
     own_world,
     programs,

@@ -34,11 +34,6 @@ def notes_file(tmp_path: Path) -> Path:
     return tmp_path / "applied.json"
 
 
-@pytest.fixture
-def manifests(kube: Kube, notes_file: Path) -> Manifests:
-    return Manifests(kube, ROW, Made(notes_file))
-
-
 def test_repositorys_manifests_are_read_pinned(kube: Kube, notes_file: Path) -> None:
     """A name is a path below manifests/, and images are the set's."""
     row = ROW.model_copy(update={"curl": "9.9.9"})

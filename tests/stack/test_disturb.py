@@ -6,6 +6,7 @@ from harness import timeouts
 from harness.errors import NotReady
 from harness.kube import Kube
 from harness.stack import disturb
+from harness.stack.applied import Manifests
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.pods import deployment, pod
@@ -13,34 +14,44 @@ from tests.fakes.pods import deployment, pod
 LABELS = {"app": "x"}
 
 
-def test_away_comes_back_although_the_test_failed(kube: Kube, api: FakeApi) -> None:
+def test_away_comes_back_although_the_test_failed(manifests: Manifests, api: FakeApi) -> None:
     api.put(deployment("default/x", ready=2, wanted=2, labels=LABELS))
 
-    with pytest.raises(AssertionError, match="the test"), disturb.away(kube, "Deployment/default/x"):
+    with pytest.raises(AssertionError, match="the test"), disturb.away(manifests, "Deployment/default/x"):
         raise AssertionError("the test")
 
     assert [seen.body["spec"]["replicas"] for seen in api.asked("PATCH", "deployments/x")] == [0, 2]
 
 
-def test_pods_on_their_way_out_are_not_away(kube: Kube, api: FakeApi, clock: Clock) -> None:
+def test_away_comes_back_although_the_run_was_killed(manifests: Manifests, api: FakeApi) -> None:
+    """Planted: SIGKILL in the block. The next run begins with as many as before."""
+    api.put(deployment("default/x", ready=2, wanted=2, labels=LABELS))
+    disturb.away(manifests, "Deployment/default/x").__enter__()
+
+    manifests.tidy()
+
+    assert api.objects["Deployment/default/x"]["spec"]["replicas"] == 2
+
+
+def test_pods_on_their_way_out_are_not_away(manifests: Manifests, api: FakeApi, clock: Clock) -> None:
     """They still answer: a limiter that is terminating still limits."""
     leaving = pod("default/x-1", labels=LABELS)
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
     api.put(deployment("default/x", ready=1, labels=LABELS), leaving)
 
-    with pytest.raises(NotReady, match="no pod left"), disturb.away(kube, "Deployment/default/x"):
+    with pytest.raises(NotReady, match="no pod left"), disturb.away(manifests, "Deployment/default/x"):
         raise AssertionError("never reached")
 
     assert clock.slept >= timeouts.DISTURBED - 1
 
 
-def test_without_grace_those_asked_to_end_are_ended(kube: Kube, api: FakeApi) -> None:
+def test_without_grace_those_asked_to_end_are_ended(manifests: Manifests, api: FakeApi) -> None:
     """Scaling down has asked them already; the limiter would take its five minutes."""
     leaving = pod("default/x-1", labels=LABELS)
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
     api.put(deployment("default/x", ready=1, labels=LABELS), leaving)
 
-    with disturb.away(kube, "Deployment/default/x", grace=False):
+    with disturb.away(manifests, "Deployment/default/x", grace=False):
         pass
 
     assert [seen.query.get("gracePeriodSeconds") for seen in api.asked("DELETE")] == ["0"]
@@ -63,11 +74,11 @@ def test_old_pod_that_is_still_there_is_no_replacement(kube: Kube, api: FakeApi,
         disturb.replaced(kube, "Deployment/default/x", {"x-1"})
 
 
-def test_all_that_were_away_come_back(kube: Kube, api: FakeApi) -> None:
+def test_all_that_were_away_come_back(manifests: Manifests, api: FakeApi) -> None:
     """Side by side: none waits for another to be gone, or back."""
     api.put(deployment("default/x", ready=1), deployment("default/y", ready=1))
 
-    with disturb.away(kube, "Deployment/default/x", "Deployment/default/y"):
+    with disturb.away(manifests, "Deployment/default/x", "Deployment/default/y"):
         pass
 
     assert [seen.body["spec"]["replicas"] for seen in api.asked("PATCH", "deployments/")] == [0, 0, 1, 1]

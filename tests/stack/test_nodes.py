@@ -8,6 +8,7 @@ from harness.cluster.protocol import Cluster
 from harness.errors import NotReady
 from harness.kube import Kube
 from harness.stack import nodes
+from harness.stack.applied import Manifests
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
 from tests.fakes.pods import pod
@@ -42,8 +43,8 @@ def cordons(api: FakeApi) -> list[Any]:
     return [seen.body["spec"]["unschedulable"] for seen in api.asked("PATCH", "nodes/")]
 
 
-def test_all_that_can_leave_is_evicted(kube: Kube, api: FakeApi, node: str) -> None:
-    with nodes.drained(kube, node):
+def test_all_that_can_leave_is_evicted(manifests: Manifests, kube: Kube, api: FakeApi, node: str) -> None:
+    with nodes.drained(manifests, node):
         left = {pod["metadata"]["name"] for pod in kube.objects("Pod")}
 
     assert left == {"z-1", "etcd", "y-1"}
@@ -51,34 +52,43 @@ def test_all_that_can_leave_is_evicted(kube: Kube, api: FakeApi, node: str) -> N
     assert cordons(api) == [True, None]
 
 
-def test_budget_is_heeded(kube: Kube, api: FakeApi, node: str, clock: Clock) -> None:
+def test_budget_is_heeded(manifests: Manifests, api: FakeApi, node: str, clock: Clock) -> None:
     """Planted: nothing to spare, twice; it is asked again, and nothing is deleted."""
     api.refuse(
         "POST", "x-1/eviction", 429, "Cannot evict pod as it would violate the pod's disruption budget.", times=2
     )
 
-    with nodes.drained(kube, node):
+    with nodes.drained(manifests, node):
         pass
 
     assert len(api.asked("POST", "x-1/eviction")) == 3
     assert api.asked("DELETE") == []
 
 
-def test_node_is_open_again_although_nothing_left(kube: Kube, api: FakeApi, node: str, clock: Clock) -> None:
+def test_node_is_open_again_although_nothing_left(manifests: Manifests, api: FakeApi, node: str, clock: Clock) -> None:
     """Planted: a budget that never has anything to spare."""
     api.refuse("POST", "eviction", 429, "disruption budget")
 
-    with pytest.raises(NotReady, match="node n1 is drained"), nodes.drained(kube, node):
+    with pytest.raises(NotReady, match="node n1 is drained"), nodes.drained(manifests, node):
         raise AssertionError("never reached")
 
     assert cordons(api) == [True, None]
 
 
-def test_pod_on_its_way_out_is_not_gone(kube: Kube, api: FakeApi, node: str, clock: Clock) -> None:
+def test_node_is_open_again_although_the_run_was_killed(manifests: Manifests, api: FakeApi, node: str) -> None:
+    """Planted: SIGKILL in the block. The next run opens it before it begins."""
+    nodes.drained(manifests, node).__enter__()
+
+    manifests.tidy()
+
+    assert cordons(api) == [True, None]
+
+
+def test_pod_on_its_way_out_is_not_gone(manifests: Manifests, api: FakeApi, node: str, clock: Clock) -> None:
     """It serves on; and nobody evicts it twice."""
     api.objects["Pod/default/x-1"]["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
 
-    with pytest.raises(NotReady, match="x-1"), nodes.drained(kube, node):
+    with pytest.raises(NotReady, match="x-1"), nodes.drained(manifests, node):
         raise AssertionError("never reached")
 
     assert api.asked("POST", "x-1/eviction") == []

@@ -1,14 +1,12 @@
 """The article's proxies: ready when the data plane carries a request."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from harness import timeouts, versions
+from harness import timeouts
 from harness.clients.http import IngressClient
-from harness.cluster.made import Made
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube
 from harness.stack import topology
@@ -61,12 +59,6 @@ class Envoy:
 
     def endpoints(self, cluster: str) -> set[str]:
         return self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
-
-
-@pytest.fixture
-def manifests(kube: Kube, tmp_path: Path) -> Manifests:
-    """What takes changes back."""
-    return Manifests(kube, versions.load().pick(), Made(tmp_path / "applied.json"))
 
 
 def test_call_must_pass_the_waypoint(clock: Clock) -> None:
