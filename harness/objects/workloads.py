@@ -75,8 +75,8 @@ def pod_ready(pod: Json) -> bool:
 def rolled_out(workload: Json) -> Progress:
     """Whether every wanted pod of a Deployment or DaemonSet is of the current spec and available.
 
-    A DaemonSet that wants 0 pods is not done: it has not seen a node yet. A Deployment scaled to 0 is done when
-    none is left. Raises ValueError for any other kind.
+    One that wants 0 pods is not done: the DaemonSet has not seen a node yet, the Deployment was scaled down and nothing
+    of it serves. Raises ValueError for any other kind.
     """
     status, kind = mapping(workload, "status"), text(workload, "kind")
     if kind == "Deployment":
@@ -84,7 +84,7 @@ def rolled_out(workload: Json) -> Progress:
         wanted = 1 if replicas is None else replicas
         existing, updated = number(status, "replicas"), number(status, "updatedReplicas")
         ready, available = number(status, "readyReplicas"), number(status, "availableReplicas")
-        settled = existing == wanted
+        settled = existing == wanted > 0
     elif kind == "DaemonSet":
         wanted = number(status, "desiredNumberScheduled")
         existing, updated = number(status, "currentNumberScheduled"), number(status, "updatedNumberScheduled")
@@ -101,6 +101,11 @@ def rolled_out(workload: Json) -> Progress:
     if ready > available:
         line += f", {available} available"
     return Progress(settled and updated == ready == available == wanted, line)
+
+
+def scaled_to_none(workload: Json) -> bool:
+    """Whether it is a Deployment that is asked to have no pod: waiting makes none."""
+    return text(workload, "kind") == "Deployment" and maybe_number(workload, "spec", "replicas") == 0
 
 
 def _containers(pod: Json) -> Iterator[Json]:

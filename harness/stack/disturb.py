@@ -76,7 +76,8 @@ def away(manifests: Manifests, *deployments: str, grace: bool = True) -> Iterato
     """Deployments without pods for the block, all seen to be gone to the last; then as many as before, ready. If this
     process is killed meanwhile, they come back when the next run begins.
 
-    Without `grace` their pods are deleted by force: the limiter, asked to end, takes 10 s or five minutes.
+    Without `grace` their pods are deleted by force: the limiter, asked to end, takes 10 s or five minutes. Kubernetes
+    has none then, and yet their containers serve for a moment more (tests/recordings/limiter-lingers).
     """
     kube = manifests.kube
     with ExitStack() as undo:

@@ -9,15 +9,18 @@ from harness import timeouts
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects.manifests import Document
 from harness.objects.refs import ref
-from harness.objects.workloads import Trouble, rolled_out, trouble
+from harness.objects.workloads import Trouble, rolled_out, scaled_to_none, trouble
 from harness.wait import patient, until
+
+SCALED_DOWN = "scaled to 0, so nothing makes its pods: `kubectl scale` it up again"
 
 
 def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None:
     """Waits until a Deployment or DaemonSet ("Deployment/default/ratings-v1") has rolled out.
 
     Raises:
-        Terminal: a pod of it is in trouble that stood for TROUBLE_GRACE seconds: pod, container, image, message.
+        Terminal: a pod of it is in trouble that stood for TROUBLE_GRACE seconds: pod, container, image, message. Or it
+            is asked to have no pods at all.
         NotReady: it did not roll out in time.
     """
     since: dict[tuple[str, str], float] = {}
@@ -27,6 +30,8 @@ def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None
             obj = kube.get(name)
         except Missing:
             return False, "not created yet", []
+        if scaled_to_none(obj):
+            return False, SCALED_DOWN, []
         progress = rolled_out(obj)
         return (
             progress.done,
@@ -35,6 +40,8 @@ def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None
         )
 
     def hopeless(seen: tuple[bool, str, list[Trouble]]) -> str | None:
+        if seen[1] == SCALED_DOWN:
+            return SCALED_DOWN
         now = time.monotonic()
         # By container, not by reason: kubelet tells of one failing pull as ErrImagePull and ImagePullBackOff in turn.
         standing = {(t.pod, t.container): t for t in seen[2]}

@@ -37,6 +37,7 @@ def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gate
             flow.event(AWAY, "unlimited meanwhile (200, no header), limited again in 15 s"),
             disturb.away(manifests, disturb.LIMITER, grace=False),
         ):
+            probing.reached(ingress, spent, status=200)
             passed = ingress.in_turn(spent, 3)
         probing.reached(ingress, spent, status=429)
 

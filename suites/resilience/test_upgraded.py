@@ -109,6 +109,7 @@ def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests
             flow.event(AWAY, "500 meanwhile, limited again in 15 s"),
             disturb.away(manifests, disturb.LIMITER, grace=False),
         ):
+            probing.reached(ingress, spent, status=500)
             refused = ingress.in_turn(spent, 3)
             nameless = ingress.in_turn(HEALTH, 1)
         probing.reached(ingress, spent, status=429)

@@ -126,7 +126,7 @@ def deployment(wanted: int | None, **status: int) -> dict[str, Any]:
             deployment(3, replicas=4, updatedReplicas=1, readyReplicas=2, availableReplicas=2),
             (False, "2/3 ready, 1 updated, 1 old left"),
         ),
-        (deployment(0), (True, "0/0 ready, 0 updated")),
+        (deployment(0), (False, "0/0 ready, 0 updated")),
         (deployment(0, replicas=1), (False, "0/0 ready, 0 updated, 1 old left")),
         (deployment(None), (False, "0/1 ready, 0 updated")),
         ({"kind": "DaemonSet", "status": {"desiredNumberScheduled": 0}}, (False, "0/0 ready, 0 updated")),
@@ -134,7 +134,7 @@ def deployment(wanted: int | None, **status: int) -> dict[str, Any]:
     ],
 )
 def test_progress_counts_pods(workload: dict[str, Any], progress: tuple[bool, str]) -> None:
-    """No pod wanted is done for a Deployment; a DaemonSet without a pod has not begun."""
+    """No pod wanted is never done: nothing serves."""
     assert rolled_out(workload) == Progress(*progress)
 
 

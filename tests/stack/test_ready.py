@@ -62,6 +62,16 @@ def test_workload_that_is_never_created(kube: Kube, clock: Clock) -> None:
         ready.workload(kube, NAME, within=5)
 
 
+def test_workload_without_pods_is_not_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """Planted: istiod scaled to 0 and forgotten. An empty set is no rollout, and waiting does not fill it."""
+    api.put(deployment("default/x", wanted=0))
+
+    with pytest.raises(Terminal, match=r"Deployment/default/x is rolled out: cannot become true .* scaled to 0"):
+        ready.workload(kube, NAME)
+
+    assert clock.sleeps == []
+
+
 def test_pull_that_fails_ends_the_wait_in_seconds(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Pod, container, image, reason and kubelet's own words, some ten seconds after the trouble began."""
     api.put(deployment("default/x"), waiting("default/x-1", "ImagePullBackOff", PULL, labels=APP))

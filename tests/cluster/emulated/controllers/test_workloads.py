@@ -98,7 +98,7 @@ def test_scaling_to_none_takes_all_pods_away(store: Store) -> None:
     sync(store)
 
     assert store.all("pods") == []
-    assert rolled_out(live(store)).done
+    assert rolled_out(live(store)).text == "0/0 ready, 0 updated"
 
 
 def test_pod_that_fits_no_node_says_so_in_the_schedulers_words(store: Store) -> None:
