@@ -44,6 +44,11 @@ class Ztunnels:
 
     def lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
         """Access lines of all nodes, oldest first."""
+        found = self._lines(since)
+        ledger.saw("ztunnel log", f"{len(found)} connections ended, {sum(not line.ok for line in found)} in an error")
+        return found
+
+    def _lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
         found = [line for text in self.logs(since).values() for line in ztunnel.parse(text).lines]
         return tuple(sorted(found, key=lambda line: line.time))
 
@@ -51,7 +56,7 @@ class Ztunnels:
         """The Deployments to whose pods callers were carried that asked for this Service (of `default`, by its short
         name): its waypoint's alone, unless a caller went past it. Connections that still stand have no line yet."""
         host = f"{service}.default.svc.cluster.local"
-        asked = [line for line in self.lines(since) if line.direction == "outbound" and line.dst.service == host]
+        asked = [line for line in self._lines(since) if line.direction == "outbound" and line.dst.service == host]
         found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
         ledger.saw("ztunnel log", f"{len(asked)} connections asked for {service} went to {sorted(found)}")
         return found
@@ -74,7 +79,7 @@ class Ztunnels:
         if not source or not reaches:
             raise Unjudged(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
         line = self._one(
-            lambda: legs(self.lines(since), source=source, around=around, reaches=reaches),
+            lambda: legs(self._lines(since), source=source, around=around, reaches=reaches),
             f"the connection from {source} to {reaches}",
         )
         if line.src.addr != source:
@@ -90,7 +95,7 @@ class Ztunnels:
         sources = {answer.local for answer in answers}
 
         def look() -> dict[str, ZtunnelLine]:
-            outbound = (line for line in self.lines(since) if line.direction == "outbound")
+            outbound = (line for line in self._lines(since) if line.direction == "outbound")
             return {line.src.addr: line for line in outbound if line.src.addr in sources}
 
         found = logged(
@@ -110,7 +115,7 @@ class Ztunnels:
             Unjudged: there is none in time, or more than one.
         """
         return self._one(
-            lambda: [line for line in self.lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
+            lambda: [line for line in self._lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
         )
 
     def hindrance(self) -> str:
