@@ -89,8 +89,9 @@ class Catalogue:
         ids = [verdict.id for verdict in control.verdicts if verdict.outcome != "skipped"]
         judged = {id.partition("[")[0] for id in ids}
         skipped = {verdict.id.partition("[")[0] for verdict in control.verdicts} - judged
+        files = {id.partition("::")[0] for id in judged}  # in the others no fixture is asked either
         struck = [line for finding in found for line in finding.run.struck]
-        assertions = [one for one in asserts.find(ROOT, areas) if one.test not in skipped]
+        assertions = [one for one in asserts.find(ROOT, areas) if one.file in files and one.test not in skipped]
         unreached = asserts.unreached(assertions, struck) if whole else []
         folders = sorted(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("suites/*/test_*.py"))
         return Result(

@@ -231,6 +231,18 @@ def test_assertions_of_what_cannot_be_judged_there_are_not_listed(world: World) 
     assert world.kept["unreached"] == ["suites/a/test_b.py:3: not x"]
 
 
+def test_assertions_of_fixtures_that_nobody_asks_there_are_not_listed(world: World) -> None:
+    """Nor does a file whose tests the cluster skips, one and all, reach those of its fixtures."""
+    fixture = "def limited():\n    assert 1\n\n\ndef test_skipped(limited):\n    assert limited\n"
+    (world.root / "suites" / "a" / "test_skipped.py").write_text(fixture)
+    world.fault("one")
+    skipped = {"id": "suites/a/test_skipped.py::test_skipped", "outcome": "skipped", "reason": ""}
+    world.runs["control"] = {"outcome": "held", "more": [skipped]}
+
+    assert world.go() == 0
+    assert world.kept["unreached"] == ["suites/a/test_b.py:3: not x"]
+
+
 def test_part_says_nothing_of_assertions(world: World) -> None:
     """By name or by third."""
     world.fault("one")
