@@ -46,7 +46,7 @@ def test_calls_go_unanswered(bound, mesh_client, form):
     answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 
     assert answers.statuses == [None] * 3
-    assert bound[form].stats()[f"cluster.httproute/default/ratings-{form}/rule/0.upstream_rq_total"] == 0
+    assert bound[form].sent(f"httproute/default/ratings-{form}/rule/0") == 0
 
 
 @pytest.mark.parametrize(("form", "refused"), [("refused", ["default/waypoint-refused/http"]), ("allowed", [])])

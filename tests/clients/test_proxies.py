@@ -212,6 +212,24 @@ def test_stats_and_breaker_are_read(envoy: Envoy, pages: Pages) -> None:
     assert pages.asked[0] == ("default", "wp-1", 19000)
 
 
+@pytest.mark.parametrize(
+    ("recorded", "cluster", "sent"),
+    [
+        ("admin/waypoint-stats.txt", "httproute/default/ratings/rule/0", 406),
+        ("eg-1.9.0/stats-untouched-cluster.txt", "httproute/default/ratings-refused/rule/0", 0),
+    ],
+)
+def test_requests_that_were_sent_are_counted(
+    envoy: Envoy, pages: Pages, recorded: str, cluster: str, sent: int
+) -> None:
+    """Envoy of Envoy Gateway 1.9 has no counter of them before the first; a cluster that it does not know has none."""
+    pages.pages["/stats"] = recordings.text(recorded)
+
+    assert envoy.sent(cluster) == sent
+    with pytest.raises(Unjudged, match="Envoy waypoint has no cluster other"):
+        envoy.sent("other")
+
+
 def test_endpoints_of_a_cluster(envoy: Envoy, pages: Pages) -> None:
     """The addresses that Envoy calls now; none of a cluster that it does not know."""
     pages.pages["/clusters"] = recordings.text("waypoint-clusters.txt")

@@ -42,13 +42,14 @@ def test_known_sign_is_excused_and_no_other() -> None:
     assert known.sort([FAKE], known.read(), files={"suites/ingress/test_gateway.py"}, today=TODAY).new == (FAKE,)
 
 
-RESILIENCE = ("killed", "limiter", "control_planes_away", "node_drained", "upgraded")
+RESILIENCE = ("killed", "limiter", "control_planes_away", "node_drained", "refused", "upgraded")
 
 
 @pytest.mark.parametrize(
     ("area", "files"),
     [
         ("1.7.5/oracles/resilience", {f"suites/resilience/test_{stem}.py" for stem in RESILIENCE}),
+        ("1.9.0/oracles/resilience", {f"suites/resilience/test_{stem}.py" for stem in RESILIENCE}),
         ("1.9.0/oracles/journey", {"suites/journey/test_port_15008.py"}),
         (
             "1.9.0/oracles/isolation",

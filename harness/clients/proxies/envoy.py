@@ -104,6 +104,22 @@ class Envoy:
         """All counters and gauges by name."""
         return stats.parse(self._get("/stats"))
 
+    def sent(self, cluster: str) -> int:
+        """How many requests it has sent to a cluster.
+
+        Envoy Gateway 1.9 has a cluster's counters made with its first request (enable_deferred_creation_stats): a
+        cluster that is there without them has had none.
+
+        Raises:
+            Unjudged: Envoy counts nothing at all of such a cluster: it may have another name.
+        """
+        found, name = self.stats(), f"cluster.{cluster}"
+        if f"{name}.membership_total" not in found:
+            raise Unjudged(f"Envoy {self.gateway} has no cluster {cluster}: nothing is known of its requests")
+        count = found.get(f"{name}.upstream_rq_total", 0)
+        ledger.saw(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
+        return count
+
     def heard(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
         """The lines, however many, that speak of any of these requests (also as forwarded by an application).
 
