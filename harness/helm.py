@@ -80,6 +80,11 @@ class Helm:
         kinds = ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
         return [document for document in self.template(switched) if document["kind"] in kinds]
 
+    def left_behind(self, release: Release) -> list[Document]:
+        """What uninstalling a release leaves: its definitions, and what its hooks make."""
+        hooks = [one for one in self.template(release) if "helm.sh/hook" in (one["metadata"].get("annotations") or {})]
+        return self.definitions(release) + hooks
+
     def releases(self) -> list[str]:
         """Names of all releases in all namespaces, as "namespace/name"."""
         found = json.loads(self._run(["list", "--all-namespaces", "--output", "json"], self._context).stdout or "[]")

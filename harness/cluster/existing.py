@@ -94,7 +94,7 @@ class ExistingCluster:
                 remedy="leave out INSTALL=1 to test it as it is",
             )
         self.remember([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}}])
-        self.remember(self._helm.definitions(release))  # Istio's chart leaves its own behind, on purpose
+        self.remember(self._helm.left_behind(release))
         state.keep(self._ours(release), f"{release.name}\n{release.namespace}\n")
         self._helm.upgrade_install(release)
 

@@ -165,6 +165,18 @@ def test_definitions_are_switched_on(own: Helm, tools: Programs) -> None:
     assert json.loads(tools.call("helm", "template").stdin) == {"crds": {"enabled": True}}
 
 
+def test_what_uninstalling_leaves_behind(own: Helm, tools: Programs) -> None:
+    """Definitions, and what hooks made: as Envoy Gateway's webhook and its job's account, seen left on kind."""
+    hook = {"kind": "MutatingWebhookConfiguration", "metadata": {"annotations": {"helm.sh/hook": "pre-install"}}}
+    tools.answer("helm", "template", out=f"{CHART}\n---\n{json.dumps(hook)}\n")
+
+    assert [document["kind"] for document in own.left_behind(LOCAL)] == [
+        "CustomResourceDefinition",
+        "ValidatingAdmissionPolicy",
+        "MutatingWebhookConfiguration",
+    ]
+
+
 def test_releases_by_their_whole_names(own: Helm, tools: Programs) -> None:
     """All namespaces are asked; no release is no name."""
     assert own.releases() == []
