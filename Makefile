@@ -83,18 +83,17 @@ help: ## this
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-PIP := $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install \
-  --quiet --disable-pip-version-check)
+PIP := $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(BIN)/python,\
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check)
+OURS = $(PIP) --no-deps --editable . && $(BIN)/python -m compileall -q harness
 
 # Whichever comes first; the development lock holds the other whole.
 $(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes --requirement requirements.lock
-	$(PIP) --no-deps --editable .
-	$(BIN)/python -m compileall -q harness
+	$(OURS)
 	@touch $@
 
 $(BIN)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes --requirement requirements-dev.lock
-	$(PIP) --no-deps --editable .
-	$(BIN)/python -m compileall -q harness
+	$(OURS)
 	@touch $@ $(BIN)/.installed

@@ -11,6 +11,7 @@ from harness import progress, timeouts
 from harness.cluster.protocol import Release
 from harness.command import Output, run
 from harness.errors import BadInput, CommandFailed
+from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document, documents
 
 SUPPORTED = (3, 4)
@@ -76,14 +77,14 @@ class Helm:
 
         Envoy Gateway's chart has them in crds/ up to 1.7, and in a sub-chart switched by `crds.enabled` from 1.8 on.
         """
-        switched = replace(release, values={**release.values, "crds": {"enabled": True}})
-        kinds = ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-        return [document for document in self.template(switched) if document["kind"] in kinds]
+        return [document for document in self._whole(release) if document["kind"] in DEFINITIONS]
 
     def left_behind(self, release: Release) -> list[Document]:
         """What uninstalling a release leaves: its definitions, and what its hooks make."""
-        hooks = [one for one in self.template(release) if "helm.sh/hook" in (one["metadata"].get("annotations") or {})]
-        return self.definitions(release) + hooks
+        return [one for one in self._whole(release) if one["kind"] in DEFINITIONS or _hook(one)]
+
+    def _whole(self, release: Release) -> list[Document]:
+        return self.template(replace(release, values={**release.values, "crds": {"enabled": True}}))
 
     def releases(self) -> list[str]:
         """Names of all releases in all namespaces, as "namespace/name"."""
@@ -116,6 +117,10 @@ def version() -> tuple[int, str]:
     if not found or int(found[1]) not in SUPPORTED:
         raise BadInput(f"helm {said or '(unknown)'} is not supported", remedy="install Helm 3 or 4")
     return int(found[1]), said
+
+
+def _hook(document: Document) -> bool:
+    return "helm.sh/hook" in (document["metadata"].get("annotations") or {})
 
 
 def _version(release: Release) -> list[str]:

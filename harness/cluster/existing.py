@@ -21,12 +21,12 @@ from harness.errors import BadInput
 from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.kubectl import port_forward
+from harness.objects.definitions import gateway_api
 from harness.objects.manifests import Document
 from harness.objects.refs import ref_of
 from harness.settings import ClusterKind, Settings
 
 MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in state.APPLIED
-BUNDLE = ("gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel")
 
 
 class ExistingCluster:
@@ -112,11 +112,11 @@ class ExistingCluster:
     def _refuse_others(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """A Gateway API of another version or channel, not by us, is not written over: it serves others too."""
         for document in documents:
-            ours, named = _bundle(document), ref_of(document)
+            ours, named = gateway_api(document), ref_of(document)
             there = self._kube.find(named) if ours else None
-            if there and _bundle(there) != ours:
+            if there and gateway_api(there) != ours:
                 raise BadInput(
-                    f"{named} of Gateway API {_bundle(there) or '(unknown)'} is there, this set's is of {ours}",
+                    f"{named} of Gateway API {gateway_api(there) or '(unknown)'} is there, this set's is of {ours}",
                     remedy="choose a version set of that Gateway API (VERSIONS=…), or leave out INSTALL=1",
                 )
 
@@ -159,9 +159,3 @@ class ExistingCluster:
             for mark in marks:
                 name, namespace = mark.read_text().split()
                 undoing.callback(self.uninstall, Release(name, "", "", namespace))
-
-
-def _bundle(document: Mapping[str, Any]) -> str:
-    """Of which Gateway API it is: "v1.4.1 experimental", or empty."""
-    said = document["metadata"].get("annotations") or {}
-    return " ".join(said[key] for key in BUNDLE if key in said)

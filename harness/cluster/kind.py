@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from filelock import FileLock
@@ -91,7 +91,7 @@ class KindCluster:
         progress.note(f"kind cluster {self.name} is there already: reused")
         run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)])
         # A run killed while it had the API server stopped (stack.nodes.frozen) leaves it so, silent to all.
-        run(["docker", "exec", f"{self.name}-control-plane", "pkill", "-CONT", "-x", "kube-apiserver"], check=False)
+        signal_api_server(self.name, "CONT", check=False)
 
     def _refuse(self, there: bool) -> None:
         old = self._recorded()
@@ -206,6 +206,11 @@ class KindCluster:
         run(argv, within=timeouts.CLUSTER_DELETE)
         self.kubeconfig.unlink(missing_ok=True)
         self._unfinished.unlink(missing_ok=True)
+
+
+def signal_api_server(name: str, number: Literal["STOP", "CONT"], *, check: bool = True) -> None:
+    """Stops the API server of a kind cluster, or lets it go on; without `check` whether it is there or not."""
+    run(["docker", "exec", f"{name}-control-plane", "pkill", f"-{number}", "-x", "kube-apiserver"], check=check)
 
 
 def _wants(node: str, nodes: Sequence[str], archive: Path) -> bool:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from harness import state
 from harness.errors import BadInput
 from harness.kube import Kube, Missing
+from harness.objects.definitions import DEFINITIONS
 from harness.objects.patches import inverse
 from harness.objects.refs import Ref, ref_of
 
-LAST = ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "Namespace")
+LAST = (*DEFINITIONS, "Namespace")
 
 
 class Note(NamedTuple):

@@ -21,13 +21,13 @@ from harness.cluster.protocol import Cluster
 from harness.errors import HarnessError
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects import refs
+from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document, documents
 from harness.report.redact import redacted
 from harness.stack.releases import MANIFESTS
 
 STACK = ("default", "istio-system", "envoy-gateway-system", "redis-system")
-_CHARTS = ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")  # megabytes
-KINDS = tuple(kind for kind in refs.KINDS if kind not in _CHARTS)
+KINDS = tuple(kind for kind in refs.KINDS if kind not in DEFINITIONS)  # those are megabytes
 LOG_LIMIT = 2_000_000  # characters of one container's log: its end
 ADMIN = {  # what to ask of which container, by port
     "envoy": (19000, ("/config_dump", "/stats", "/clusters", "/server_info")),

@@ -81,6 +81,11 @@ class ZtunnelLine:
         return self.error is None and self.level.lower() not in {"error", "warn"}
 
     @property
+    def refused(self) -> bool:
+        """Whether a policy is what ended it, as the destination's ztunnel says."""
+        return "policy rejection" in (self.error or "")
+
+    @property
     def opened(self) -> datetime:
         """When the connection began, to the millisecond; its end where no duration is given."""
         return self.time - timedelta(milliseconds=self.duration_ms or 0.0)

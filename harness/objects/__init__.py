@@ -5,5 +5,6 @@ conditions  status conditions of every shape, and one judgement about one of the
 workloads   Pods, Deployments and DaemonSets: ready, rolled out, in trouble
 refs        names of objects, and where each kind lives
 manifests   manifest documents, checked before anything is applied
+definitions custom resource definitions, and of which Gateway API they are
 patches     merge patches, and what takes one back
 """

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from harness import ledger, timeouts
 from harness.bundle import Bundle
+from harness.cluster.kind import signal_api_server
 from harness.cluster.protocol import Cluster
-from harness.command import run
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import access
 from harness.objects.manifests import Document
@@ -27,12 +27,11 @@ def frozen(cluster: Cluster) -> Iterator[None]:
 
     Longer than 10 s, and controllers that lead by a lease end and start again: Envoy Gateway too.
     """
-    node = f"{cluster.name}-control-plane"
-    run(["docker", "exec", node, "pkill", "-STOP", "-x", "kube-apiserver"])
+    signal_api_server(cluster.name, "STOP")
     try:
         yield
     finally:
-        run(["docker", "exec", node, "pkill", "-CONT", "-x", "kube-apiserver"])
+        signal_api_server(cluster.name, "CONT")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
+from harness.objects.definitions import gateway_api
 from harness.objects.manifests import Document
 from harness.versions import UNKNOWN
 
@@ -22,7 +23,7 @@ WORKLOADS: Mapping[str, str] = {
     "redis": "Deployment/redis-system/redis",
     "bookinfo": "Deployment/default/productpage-v1",
 }
-DEFINITION, MARK = "CustomResourceDefinition/gateways.gateway.networking.k8s.io", "gateway.networking.k8s.io"
+DEFINITION = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
 _VARIANT = re.compile(r"^(distroless|debug|contrib)-|-(distroless|debug)$")
 
 
@@ -31,7 +32,7 @@ def versions(kube: Kube) -> dict[str, str]:
     found = {"kubernetes": told(lambda: plain(kube.version()))}
     for component, workload in WORKLOADS.items():
         found[component] = told(lambda workload=workload: version(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
-    return found | {"gateway-api": told(lambda: _bundle(kube.get(DEFINITION)))}
+    return found | {"gateway-api": told(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
 
 
 def as_asked(seen: Mapping[str, str], asked: Mapping[str, str]) -> None:
@@ -68,12 +69,6 @@ def plain(text: str) -> str:
 
 def _image(workload: Document) -> str:
     return str(workload["spec"]["template"]["spec"]["containers"][0]["image"])
-
-
-def _bundle(definition: Document) -> str:
-    marks = definition["metadata"].get("annotations") or {}
-    bundle, channel = marks.get(f"{MARK}/bundle-version", ""), marks.get(f"{MARK}/channel", "")
-    return f"{plain(bundle)} {channel}".strip() or UNKNOWN
 
 
 def told(ask: Callable[[], str]) -> str:

@@ -45,8 +45,7 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
             under = outsider.in_turn(plain, 3).statuses
             mesh = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
             found = Journeys(kube, ztunnel, None, waypoint).of(mesh, since, via=lambda _: ("waypoint",))
-            inbound = [line for line in ztunnel.lines(since) if line.direction == "inbound"]
-            refused = {line.src.ip for line in inbound if "policy rejection" in str(line.error)}
+            refused = {line.src.ip for line in ztunnel.lines(since) if line.direction == "inbound" and line.refused}
         probing.reached(outsider, plain, status=200)
         return Arms(before, under, outsider.in_turn(plain, 3).statuses, mesh, found, refused, outsider.ip)
 

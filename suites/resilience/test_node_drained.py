@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nod
 WORKLOADS = {f"Deployment/default/{name}" for name in ("waypoint-spread", "ingress-spread", "ratings-spread")}
 REQUEST = get("http://ratings-spread:9080/ratings/0")
 DRAINED = "node of two drained"
-UNCLOSED = 2  # of the client with new connections, one on each of its two: seen once in nine drains
+UNCLOSED = 2  # of the client with new connections, one on each of its two: docs/outages.md says how often
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
     return Refused(
         flow,
         [line for line in inbound if line.ok and line.duration_ms >= STANDS * 1000],
-        [line for line in inbound if "policy rejection" in str(line.error)],
+        [line for line in inbound if line.refused],
     )
 
 

@@ -15,7 +15,7 @@ from harness.stack import disturb
 from harness.traffic import get
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "two nodes")]
-UNCLOSED = 2  # of the client with new connections: none in twelve rolls, two in each of two
+UNCLOSED = 2  # of the client with new connections, one on each of its two: docs/outages.md says how often
 REQUEST = get("http://ratings:9080/ratings/0")
 
 

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from harness.objects.patches import merged
 from harness.objects.refs import KINDS, Ref, ref, ref_of
 
 Object = dict[str, Any]
@@ -235,19 +236,6 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
         where = f"{path}.{key}"
         found |= leaves(inner, where) if isinstance(inner, Mapping) else {where: inner}
     return found
-
-
-def merged(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
-    result = dict(old) if isinstance(old, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
 
 
 def status(code: int, message: str, reason: str = "") -> tuple[int, Object]:

@@ -10,7 +10,7 @@ from harness.stack import observed
 from harness.versions import UNKNOWN
 from tests.fakes.api import FakeApi, Object, named
 
-ROW = versions.load().pick()
+ROW, GROUP = versions.load().pick(), "gateway.networking.k8s.io"
 IMAGES = {
     "Deployment/istio-system/istiod": "docker.io/istio/pilot:1.28.3-distroless",
     "DaemonSet/istio-system/ztunnel": "docker.io/istio/ztunnel:1.28.3",
@@ -30,7 +30,7 @@ def workload(name: str, image: str) -> Object:
 @pytest.fixture
 def running(api: FakeApi) -> FakeApi:
     """Somebody's cluster."""
-    marks = {f"{observed.MARK}/bundle-version": "v1.6.1", f"{observed.MARK}/channel": "experimental"}
+    marks = {f"{GROUP}/bundle-version": "v1.6.1", f"{GROUP}/channel": "experimental"}
     api.put(*(workload(name, image) for name, image in IMAGES.items()))
     api.put(named(observed.DEFINITION, metadata={"annotations": marks}))
     return api

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.selectors import having
@@ -137,9 +137,9 @@ class DataPlane:
             envoy_proxy=self.envoy_gateway.envoy_proxy(gateway),
         )
         if {meta["name"], "*"} & self.bend.warming:
-            told = Xds(told.listeners, told.routes, (*told.clusters, _warming_cluster()), told.endpoints)
+            told = replace(told, clusters=(*told.clusters, _warming_cluster()))
         if {meta["name"], "*"} & self.bend.rejected:
-            return Xds((*told.listeners, _refused_listener()), told.routes, told.clusters, told.endpoints)
+            return replace(told, listeners=(*told.listeners, _refused_listener()))
         return spoil.leak(told, aside=False) if {meta["name"], "*"} & self.bend.leaking else told
 
     def limits(self) -> list[Limit]:

@@ -11,6 +11,7 @@ from harness.cluster.emulated.api import defaults, ownership, patches, shapes
 from harness.cluster.emulated.api.errors import ApiError, bad, invalid
 from harness.cluster.emulated.api.kinds import BUILT_IN, EMULATED, Kind, Object, slim
 from harness.cluster.emulated.api.store import Store, now
+from harness.objects.patches import merged
 
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _APPLY = "application/apply-patch+yaml"
@@ -55,7 +56,7 @@ class Admission:
         if how == "application/json-patch+json":
             after = patches.json_patch(live, body)
         elif how == "application/merge-patch+json":
-            after = patches.merge(live, body)
+            after = merged(live, body)
         elif how == "application/strategic-merge-patch+json":
             if kind.storage not in _BUILT_IN:  # as the real API server answers for custom kinds
                 raise ApiError(
@@ -92,8 +93,8 @@ class Admission:
         if status:
             if live is None:
                 raise bad("the object of a status apply is not there")
-            merged = patches.strategic(live.get("status") or {}, wanted.get("status") or {})
-            return self.store.update(kind, live | {"status": merged}, status=True), False
+            found = patches.strategic(live.get("status") or {}, wanted.get("status") or {})
+            return self.store.update(kind, live | {"status": found}, status=True), False
         if live is None:
             wanted.pop("status", None)
             fresh = copy.deepcopy(wanted)

@@ -1,4 +1,4 @@
-"""The three patch formats, and the list keys that strategic merge and server-side apply go by. Pure."""
+"""Strategic merge and JSON patches, and the list keys that the first and server-side apply go by. Pure."""
 
 from __future__ import annotations
 
@@ -37,21 +37,8 @@ def identity(item: Object, keys: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(item.get(key, _ASSUMED.get(key)) for key in keys)
 
 
-def merge(target: Any, patch: Any) -> Any:
-    """JSON merge patch (RFC 7386): null removes, lists are replaced."""
-    if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return result
-
-
 def strategic(target: Any, patch: Any, field: str = "") -> Any:
-    """Strategic merge patch: as `merge`, but items of keyed lists are merged one by one; `$patch: delete` removes.
+    """Strategic merge patch: as RFC 7386, but items of keyed lists are merged one by one; `$patch: delete` removes.
 
     Raises:
         ApiError: 400, a directive other than `$patch: delete` on a list item.

@@ -8,6 +8,7 @@ import pytest
 
 from harness.cluster.emulated.api import ownership, patches, selectors
 from harness.cluster.emulated.api.errors import ApiError
+from harness.objects.patches import merged
 
 SERVICE: dict[str, Any] = {
     "apiVersion": "v1",
@@ -31,10 +32,10 @@ def test_strategic_merge_refuses_directives_it_does_not_know() -> None:
 
 
 def test_merge_patch_removes_with_null_and_replaces_lists() -> None:
-    merged = patches.merge(SERVICE, {"metadata": {"labels": {"tier": None}}, "spec": {"ports": []}})
+    found = merged(SERVICE, {"metadata": {"labels": {"tier": None}}, "spec": {"ports": []}})
 
-    assert merged["metadata"]["labels"] == {"app": "s"}
-    assert merged["spec"]["ports"] == []
+    assert found["metadata"]["labels"] == {"app": "s"}
+    assert found["spec"]["ports"] == []
 
 
 @pytest.mark.parametrize(

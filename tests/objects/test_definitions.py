@@ -1,0 +1,21 @@
+"""Definitions of the Gateway API say which one it is."""
+
+import pytest
+
+from harness.objects.definitions import gateway_api
+
+VERSION, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "told"),
+    [
+        ({VERSION: "v1.4.1", CHANNEL: "experimental", "other": "x"}, "v1.4.1 experimental"),
+        ({VERSION: "v1.4.1"}, "v1.4.1"),
+        ({"other": "x"}, ""),
+        (None, ""),
+    ],
+)
+def test_version_and_channel_are_told(annotations: dict[str, str] | None, told: str) -> None:
+    """Version first; another's definition tells nothing."""
+    assert gateway_api({"metadata": {"annotations": annotations}}) == told
