@@ -5,6 +5,7 @@ class HarnessError(Exception):
     """Base of all. `exit_code` is what the command line ends with; `remedy` says what to do, or is empty."""
 
     exit_code = 1
+    observed = False  # whether raising it is an observation: the other side answered, and its answer was no
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
@@ -50,8 +51,21 @@ class CommandFailed(SetupFailed):
         super().__init__(f"`{' '.join(argv[:6])}{' …' if len(argv) > 6 else ''}` {ended}: {_tail(output)}")
 
 
-class Unjudged(HarnessError):
+class Inconclusive(HarnessError):
     """A claim could not be judged: a witness is missing or ambiguous. Never a pass."""
+
+
+class Absent(Inconclusive):
+    """What was asked about is not there, says the component that was asked (Envoy has no such cluster). By itself this
+    judges nothing; for a wait it is an observation: what is awaited is not so yet."""
+
+    observed = True
+
+
+class NotObserved(NotReady, Inconclusive):
+    """A bounded wait ran out while nobody could be asked: whether what was awaited is so is not known.
+
+    In a test the claim is inconclusive; in set-up it is an error, like every other wait that runs out."""
 
 
 def _tail(output: str, lines: int = 8) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import tenacity
 
 from harness import progress
-from harness.errors import NotReady, Terminal
+from harness.errors import NotObserved, NotReady, Terminal
 from harness.interruption import heed
 
 T = TypeVar("T")
@@ -51,25 +51,29 @@ def until(
 
     `within` and `every` are seconds, the first before `patient`; the first looks follow each other sooner. `hopeless`
     returns why an observation cannot heal, or None. Only the exceptions in `transient` are taken for "not yet" (each is
-    reported); any other ends the wait.
+    reported); any other ends the wait. Such an exception is no observation, unless its class says so (`observed`).
 
     Raises:
         NotReady: `within` ran out. It says what was awaited, how long, how many tries, what was last seen.
+        NotObserved: `within` ran out, and the last look was no observation (the API server or an admin port did not
+            answer), so the state at the end is not known. Earlier observations do not count: since the last of them
+            what was awaited may have come true.
         Terminal: an observation was hopeless.
     """
     started, within = time.monotonic(), patient(within)
-    seen = "nothing"
+    seen, observation = "nothing", ""  # by the last look, and by the last look that was an observation
 
     def attempt() -> T:
-        nonlocal seen
+        nonlocal seen, observation
         heed()
         try:
             observed = observe()
         except transient as error:
             seen = f"{type(error).__name__}: {_short(str(error))}"
+            observation = seen if getattr(error, "observed", False) else observation
             progress.awaiting(what, seen)
             raise _NotYet from error
-        seen = _short(show(observed))
+        seen = observation = _short(show(observed))
         if want(observed):
             return observed
         reason = hopeless(observed)
@@ -88,7 +92,10 @@ def until(
         return retrying(attempt)
     except tenacity.RetryError as error:
         tries = error.last_attempt.attempt_number
-        raise NotReady(what, within=within, tries=tries, last_seen=seen, remedy=remedy) from error
+        if seen == observation:
+            raise NotReady(what, within=within, tries=tries, last_seen=seen, remedy=remedy) from error
+        before = f"before that: {observation}" if observation else "no look was an observation"
+        raise NotObserved(what, within=within, tries=tries, last_seen=f"{seen} ({before})", remedy=remedy) from error
 
 
 def pause(seconds: float, *, why: str) -> None:

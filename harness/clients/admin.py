@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from harness import progress
 from harness.clients.http import fetch
 from harness.cluster.protocol import Cluster
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 
 
 class Admin:
@@ -23,11 +23,11 @@ class Admin:
         """The text at a path of that port.
 
         Raises:
-            Unjudged: no answer, also through a tunnel opened anew; a status other than 200.
+            Inconclusive: no answer, also through a tunnel opened anew; a status other than 200.
         """
         try:
             return fetch(self._url(namespace, pod, port) + path)
-        except Unjudged as error:
+        except Inconclusive as error:
             if "status" in str(error):
                 raise
             # The tunnel, not the question, may be what broke: it is opened anew, once, and that is said.

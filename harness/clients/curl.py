@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.traffic import Answer, Answers, Request
 
 
@@ -34,7 +34,7 @@ def answers(output: str, ids: Sequence[str]) -> Answers:
     """What curl wrote, as answers in the order of `ids`.
 
     Raises:
-        Unjudged: an id has no object or two, or what was written is not what curl writes: the send itself broke.
+        Inconclusive: an id has no object or two, or what was written is not what curl writes: the send itself broke.
     """
     decoder, position, found = json.JSONDecoder(), 0, dict[str, Answer]()
     text = output.strip()
@@ -43,15 +43,15 @@ def answers(output: str, ids: Sequence[str]) -> Answers:
             one, position = decoder.raw_decode(text, position)
             answer = _answer(one)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise Unjudged(f"curl wrote no JSON at {position}: {text[position : position + 120]!r}") from error
+            raise Inconclusive(f"curl wrote no JSON at {position}: {text[position : position + 120]!r}") from error
         if answer.id in found:
-            raise Unjudged(f"curl wrote two answers to request {answer.id}")
+            raise Inconclusive(f"curl wrote two answers to request {answer.id}")
         found[answer.id] = answer
         while position < len(text) and text[position].isspace():
             position += 1
     missing = [id_ for id_ in ids if id_ not in found]
     if missing:
-        raise Unjudged(f"{len(missing)} of {len(ids)} requests have no answer from curl, first {missing[0]}")
+        raise Inconclusive(f"{len(missing)} of {len(ids)} requests have no answer from curl, first {missing[0]}")
     return Answers(tuple(found[id_] for id_ in ids))
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import httpx
 
 from harness import ledger, timeouts
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.traffic import Answer, Answers, Request, unique
 
 BODY_LIMIT = 20_000
@@ -86,14 +86,14 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
     """The text at an admin address.
 
     Raises:
-        Unjudged: nobody answered there, or not with 200: what it would have said is not known.
+        Inconclusive: nobody answered there, or not with 200: what it would have said is not known.
     """
     try:
         response = httpx.get(url, timeout=httpx.Timeout(within, connect=timeouts.HTTP_CONNECT), trust_env=False)
     except httpx.TransportError as error:
-        raise Unjudged(f"GET {url}: {type(error).__name__}: {error}") from error
+        raise Inconclusive(f"GET {url}: {type(error).__name__}: {error}") from error
     if response.status_code != 200:
-        raise Unjudged(f"GET {url}: status {response.status_code}: {response.text[:200]}")
+        raise Inconclusive(f"GET {url}: status {response.status_code}: {response.text[:200]}")
     return response.text
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness import ledger, timeouts
 from harness.clients import curl
-from harness.errors import SetupFailed, Unjudged
+from harness.errors import Inconclusive, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.traffic import Answer, Answers, Request, unique
@@ -47,7 +47,7 @@ class MeshClient:
         name = pod(self._kube, self._labels)["metadata"]["name"]
         ended = self._kube.run(NAMESPACE, name, CONTAINER, argv, within=timeouts.EXEC)
         if not ended.stdout.strip():
-            raise Unjudged(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
+            raise Inconclusive(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
         answers = curl.answers(ended.stdout, ids)
         who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
         ledger.saw(who, f"{answers!r} to {requests[0].url}")

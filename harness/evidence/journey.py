@@ -1,7 +1,7 @@
 """One request's way through the mesh, joined from Envoy's access logs and ztunnel's connection log.
 
 Which line belongs to which, and how that was found out, is in harness.evidence.joins. A hop that left no line is
-listed as missing and makes the verdict unknown, never held.
+listed as missing and makes the verdict inconclusive, never held.
 """
 
 import re
@@ -68,11 +68,11 @@ class Journey:
     def verdict(self) -> Verdict:
         """Held when every hop was seen and ztunnel carried each over HBONE without an error.
 
-        An HTTP status is not judged: a 429 or 503 can travel well. A missing hop is unknown, never held.
+        An HTTP status is not judged: a 429 or 503 can travel well. A missing hop is inconclusive, never held.
         """
         legs = [_judge(hop) for hop in self.hops if hop.kind in ("ztunnel-out", "ztunnel-in")]
-        gaps = [verdict.unknown(f"missing: {gap}") for gap in self.missing]
-        doubts = [verdict.unknown(f"ambiguous: {doubt}") for doubt in self.ambiguous]
+        gaps = [verdict.inconclusive(f"missing: {gap}") for gap in self.missing]
+        doubts = [verdict.inconclusive(f"ambiguous: {doubt}") for doubt in self.ambiguous]
         envoys = [verdict.held(f"{hop.who} answered {hop.status}") for hop in self.hops if hop.kind in _ENVOYS]
         return verdict.all_of([*legs, *gaps, *doubts, *envoys])
 

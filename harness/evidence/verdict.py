@@ -1,6 +1,6 @@
 """Three-valued verdicts: what was not judged is not a pass.
 
-held = seen to be true; broken = seen to be false; unknown = not seen well enough to say (a line is missing, two
+held = seen to be true; broken = seen to be false; inconclusive = not seen well enough to say (a line is missing, two
 witnesses disagree, a checker failed). A test that needs a pass asks for held and for nothing else.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
-State = Literal["held", "broken", "unknown"]
+State = Literal["held", "broken", "inconclusive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +41,19 @@ def broken(reason: str) -> Verdict:
     return Verdict("broken", reason)
 
 
-def unknown(reason: str) -> Verdict:
+def inconclusive(reason: str) -> Verdict:
     """Not seen well enough to say."""
-    return Verdict("unknown", reason)
+    return Verdict("inconclusive", reason)
 
 
 def all_of(verdicts: Iterable[Verdict]) -> Verdict:
-    """One verdict for many: nothing judged is unknown; one broken breaks all; else one unknown clouds all.
+    """One verdict for many: nothing judged is inconclusive; one broken breaks all; else one inconclusive clouds all.
 
     The reason is that of every verdict with the resulting state, in order.
     """
     given = tuple(verdicts)
-    for state in ("broken", "unknown", "held"):
+    for state in ("broken", "inconclusive", "held"):
         reasons = [verdict.reason for verdict in given if verdict.state == state]
         if reasons:
             return Verdict(state, "; ".join(dict.fromkeys(reasons)))
-    return unknown("nothing was judged")
+    return inconclusive("nothing was judged")

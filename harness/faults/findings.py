@@ -12,7 +12,7 @@ from typing import Any
 from harness.faults.asserts import Assertion
 from harness.faults.catalogue import Fault, area, is_oracle
 
-FAILED = ("broken", "error", "unknown")
+FAILED = ("broken", "error", "inconclusive")
 _CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tells nothing that the outcome does not
 
 

@@ -186,7 +186,7 @@ class Kube:
 
         Raises:
             ApiUnavailable: the stream could not be opened: nothing was run.
-            Unjudged: it broke or ran out of time: what the program did is not known.
+            Inconclusive: it broke or ran out of time: what the program did is not known.
         """
         # A stream patches the ApiClient that opens it, so each has a client of its own (kubernetes#1534).
         api = self._new_api_client()

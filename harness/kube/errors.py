@@ -17,13 +17,19 @@ class ApiUnavailable(HarnessError):
 class Missing(HarnessError):
     """The object, or its kind, is not there."""
 
+    observed = True
+
 
 class Conflict(HarnessError):
     """Another field manager owns what was to be changed."""
 
+    observed = True
+
 
 class Refused(HarnessError):
     """The API server said no: invalid, forbidden, denied by a webhook. Its own message is quoted."""
+
+    observed = True
 
 
 def translated(what: str, error: Any) -> HarnessError:

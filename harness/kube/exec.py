@@ -12,7 +12,7 @@ import kubernetes
 import kubernetes.stream
 from kubernetes.client.exceptions import ApiException
 
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 
 CTRL_C, ECHO = "\x03", "^C"  # what a terminal takes for an interrupt, and what it shows of it
 OFTEN = 0.25  # seconds between two looks whether to stop
@@ -43,7 +43,7 @@ def run_in_pod(
     With `stop` it has a terminal (its errors are then in stdout as well), and is sent Ctrl-C once that is set.
 
     Raises:
-        Unjudged: it did not end `within` seconds; nothing is known of what it did.
+        Inconclusive: it did not end `within` seconds; nothing is known of what it did.
     """
     core = kubernetes.client.CoreV1Api(api)
     try:
@@ -70,7 +70,7 @@ def run_in_pod(
         while socket.is_open():
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container} did not end within {within:g}s")
+                raise Inconclusive(f"{argv[0]} in {namespace}/{pod}/{container} did not end within {within:g}s")
             if stop is not None and stop.is_set() and not told:
                 socket.write_stdin(CTRL_C)
                 told = True
@@ -82,7 +82,9 @@ def run_in_pod(
         try:
             return Ended(int(socket.returncode), out.replace(ECHO, "", 1) if stop is not None else out, err)
         except (TypeError, LookupError, ValueError) as error:  # the stream closed without a word on the program's end
-            raise Unjudged(f"{argv[0]} in {namespace}/{pod}/{container}: the stream broke before its end") from error
+            raise Inconclusive(
+                f"{argv[0]} in {namespace}/{pod}/{container}: the stream broke before its end"
+            ) from error
     finally:
         socket.close()
         api.close()

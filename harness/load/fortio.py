@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any
 
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.load.timeline import Sample
 from harness.traffic import Request
 
@@ -44,7 +44,7 @@ def samples(output: str) -> tuple[Sample, ...]:
     """The requests of one run, in the order written.
 
     Raises:
-        Unjudged: what was written is no such JSON, the run's own object is missing (it did not end by itself), or
+        Inconclusive: what was written is no such JSON, the run's own object is missing (it did not end by itself), or
             that counts other requests than were told of.
     """
     decoder, position, found, whole = json.JSONDecoder(), 0, list[Sample](), dict[str, Any]()
@@ -61,15 +61,15 @@ def samples(output: str) -> tuple[Sample, ...]:
             else:
                 found.append(_sample(one))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise Unjudged(f"fortio wrote no JSON at {position}: {text[position : position + 120]!r}") from error
+            raise Inconclusive(f"fortio wrote no JSON at {position}: {text[position : position + 120]!r}") from error
         while position < len(text) and text[position].isspace():
             position += 1
     try:
         counted = int(whole["DurationHistogram"]["Count"])
     except (KeyError, TypeError, ValueError) as error:
-        raise Unjudged(f"fortio did not end its run: {len(found)} requests are told of, and no whole") from error
+        raise Inconclusive(f"fortio did not end its run: {len(found)} requests are told of, and no whole") from error
     if counted != len(found):
-        raise Unjudged(f"fortio counts {counted} requests and tells of {len(found)}")
+        raise Inconclusive(f"fortio counts {counted} requests and tells of {len(found)}")
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 
 from harness import ledger, timeouts
 from harness.clients.proxies import Envoy
-from harness.errors import NotReady, SetupFailed, Unjudged
+from harness.errors import Inconclusive, NotReady, SetupFailed
 from harness.kube import ApiUnavailable
 from harness.load.picture import flags, headline, picture, rows
 from harness.load.sources import Source
@@ -79,7 +79,7 @@ def flowing(*sources: Source) -> Iterator[Flow]:
     Flags of the access log of a source's `through` are joined to its requests.
 
     Raises:
-        Unjudged: a source could not tell of its requests, the load was not there before the act or after it, or
+        Inconclusive: a source could not tell of its requests, the load was not there before the act or after it, or
             something was lost before anything was done.
     """
     flow, since, stop = Flow(), datetime.now(UTC), threading.Event()
@@ -90,7 +90,7 @@ def flowing(*sources: Source) -> Iterator[Flow]:
             running += [pool.submit(s.run, f"{flow.id}-{n}", begun[n].set, stop) for n, s in enumerate(sources)]
             try:
                 if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
-                    raise Unjudged(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
+                    raise Inconclusive(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
                 pause(LEAD, why="load before the act")
                 yield flow
                 pause(TAIL, why="load after the act")
@@ -133,12 +133,12 @@ def _fit_to_judge(timelines: Sequence[Timeline]) -> None:
         events = timeline.events
         early = [e.what for e in events if timeline.samples[0].at >= e.began]
         if early:
-            raise Unjudged(f"the load had not begun before this did: {', '.join(early)}")
+            raise Inconclusive(f"the load had not begun before this did: {', '.join(early)}")
         late = [e.what for e in events if timeline.samples[-1].at < e.ended + TAIL / 2]
         if late:
-            raise Unjudged(f"the load was over before this was: {', '.join(late)}")
+            raise Inconclusive(f"the load was over before this was: {', '.join(late)}")
         if events and timeline.before().lost:
-            raise Unjudged(f"requests were lost before anything was done: {headline(timeline)}")
+            raise Inconclusive(f"requests were lost before anything was done: {headline(timeline)}")
 
 
 def _why(sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]]) -> str:
@@ -160,7 +160,7 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
         return sum(sample.status is not None and not sample.flags for sample in told.samples)
 
     # A proxy that is gone when the load ends has no log to read: what was lost tells all the same.
-    gone = (SetupFailed, Unjudged) if timeline.lost else ()
+    gone = (SetupFailed, Inconclusive) if timeline.lost else ()
     with suppress(NotReady, *gone):
         until(
             look,

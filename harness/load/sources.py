@@ -13,7 +13,7 @@ from harness import timeouts
 from harness.clients import mesh
 from harness.clients.http import IngressClient
 from harness.clients.proxies import Envoy
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.load import fortio
 from harness.load.timeline import Sample
@@ -67,7 +67,9 @@ class Mesh:
         within, name = LONGEST + timeouts.LOAD_END, mesh.pod(self.kube)["metadata"]["name"]
         ended = self.kube.run(mesh.NAMESPACE, name, "fortio", argv, within=within, heard=begun, stop=stop)
         if ended.code:
-            raise Unjudged(f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}")
+            raise Inconclusive(
+                f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}"
+            )
         return fortio.samples(ended.stdout)
 
 

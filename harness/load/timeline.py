@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.logs.access import AccessLine
 
 NEAR = 1.0  # seconds around an event in which an outage still coincides with it: effects come after their cause
@@ -76,9 +76,9 @@ class Timeline:
     def of(
         cls, client: str, samples: Sequence[Sample], events: Sequence[Event] = (), wanted: Sequence[int] = (200,)
     ) -> Timeline:
-        """Raises Unjudged without a sample: a flow of nothing lost nothing."""
+        """Raises Inconclusive without a sample: a flow of nothing lost nothing."""
         if not samples:
-            raise Unjudged(f"{client} sent nothing: there is no timeline")
+            raise Inconclusive(f"{client} sent nothing: there is no timeline")
         return cls(client, tuple(sorted(samples, key=lambda s: s.at)), tuple(events), frozenset(wanted))
 
     def served(self, sample: Sample) -> bool:
@@ -130,11 +130,13 @@ class Timeline:
         """The requests begun in that time.
 
         Raises:
-            Unjudged: there is none: nothing is known of that time.
+            Inconclusive: there is none: nothing is known of that time.
         """
         kept = tuple(s for s in self.samples if began <= s.at < ended)
         if not kept:
-            raise Unjudged(f"{self.client} sent nothing in the {ended - began:.1f} s asked for: nothing is known of it")
+            raise Inconclusive(
+                f"{self.client} sent nothing in the {ended - began:.1f} s asked for: nothing is known of it"
+            )
         return replace(self, samples=kept)
 
     def during(self, event: str) -> Timeline:
@@ -172,7 +174,7 @@ class Timeline:
         for event in self.events:
             if event.what == what:
                 return event
-        raise Unjudged(f"nothing was done that is called {what!r}; known: {[e.what for e in self.events]}")
+        raise Inconclusive(f"nothing was done that is called {what!r}; known: {[e.what for e in self.events]}")
 
 
 def joined(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Timeline:

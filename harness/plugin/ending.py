@@ -63,10 +63,10 @@ class Ending:
         self._result = self._run.result(int(session.exitstatus))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        unknown = terminalreporter.getreports("unknown")
-        if unknown:
-            terminalreporter.write_sep("=", "UNKNOWN")
-        for report in unknown:
+        inconclusive = terminalreporter.getreports("inconclusive")
+        if inconclusive:
+            terminalreporter.write_sep("=", "INCONCLUSIVE")
+        for report in inconclusive:
             terminalreporter.write_sep("_", report.nodeid, purple=True, bold=True)
             report.toterminal(self._config.get_terminal_writer())
         terminalreporter.write_sep("=", "claims")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, NotReady, Terminal, Unjudged
+from harness.errors import HarnessError, Inconclusive, NotObserved, NotReady, Terminal
 from harness.report import reading
 from harness.report.redact import redacted
 from harness.report.results import Outcome
@@ -17,15 +17,16 @@ from harness.report.results import Outcome
 def judge(error: BaseException, when: str) -> Outcome:
     """What an exception in a phase ("setup", "call", "teardown") says of the claim.
 
-    unknown: the judge gave up (Unjudged), or pytest-timeout ended the test. error: anything outside the call, and in it
-    a broken cluster or a fault of the code. broken: in the call, an assertion, or a wait for what the claim says.
+    inconclusive: the judge gave up (Inconclusive), a wait in the call ran out while nobody could be asked
+    (NotObserved), or pytest-timeout ended the test. error: anything else outside the call, and in it a broken cluster
+    or a fault of the code. broken: in the call, an assertion, or a wait for what the claim says.
     """
-    if isinstance(error, Unjudged):
-        return "unknown"
+    if isinstance(error, Inconclusive) and (when == "call" or not isinstance(error, NotObserved)):
+        return "inconclusive"
     if when != "call":
         return "error"
     if isinstance(error, pytest.fail.Exception):
-        return "unknown" if str(error).startswith("Timeout (>") else "broken"
+        return "inconclusive" if str(error).startswith("Timeout (>") else "broken"
     return "broken" if isinstance(error, AssertionError | NotReady | Terminal) else "error"
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from harness import ledger
 from harness.clients.admin import Admin
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.oracles import known
 from harness.plugin.options import settings_of
@@ -79,7 +79,7 @@ class Oracles:
             started = time.monotonic()
             try:
                 self._watch.harvest()
-            except Unjudged as error:
+            except Inconclusive as error:
                 self._unjudged = str(error)  # the area's item says so: nothing may fail in a teardown for it
             self._seconds += time.monotonic() - started
         return (yield)
@@ -95,7 +95,7 @@ class Oracles:
         """Fails with every sign of the area that nobody expected.
 
         Raises:
-            Unjudged: a component could not be asked.
+            Inconclusive: a component could not be asked.
         """
         assert self._watch is not None  # the fixture made it
         started, unjudged = time.monotonic(), self._unjudged
@@ -115,7 +115,7 @@ class Oracles:
         if wrong:
             raise AssertionError(f"{len(wrong)} not expected: " + "\n  ".join(wrong))
         if unjudged:
-            raise Unjudged(unjudged)
+            raise Inconclusive(unjudged)
 
 
 def register(config: pytest.Config) -> None:

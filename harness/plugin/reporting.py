@@ -253,7 +253,7 @@ class Reporting:
         status = yield
         if isinstance(report, pytest.TestReport) and report.failed and report.when == "call":
             judged, _ = self.book.entry(report.nodeid).judged.get("call", ("broken", ""))
-            if judged in ("unknown", "error") and status[0] == "failed":
+            if judged in ("inconclusive", "error") and status[0] == "failed":
                 status = (judged, judged[0].upper(), judged.upper())
         return (status[0], "", "") if self._quiet else status
 

@@ -50,9 +50,9 @@ CATEGORIES: Sequence[Mapping[str, Any]] = (
         "name": "Transport",
         "matchedStatuses": ["broken"],
         "messageRegex": rf"(?i)(?!.*harness\.errors\.\w+: {_LIMITER})(?!.*harness\.errors\.\w+: {_ENFORCED})"
-        rf"(?!.*harness\.errors\.Unjudged).*{_TRANSPORT}.*",
+        rf"(?!.*harness\.errors\.Inconclusive).*{_TRANSPORT}.*",
     },
-    {"name": "Unknown: could not be judged", "messageRegex": rf"{_ERROR}Unjudged: (?!{_LIMITER}).*"},
+    {"name": "Unknown: could not be judged", "messageRegex": rf"{_ERROR}Inconclusive: (?!{_LIMITER}).*"},
     {"name": "Claim broken", "matchedStatuses": ["failed"]},
 )
 

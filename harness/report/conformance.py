@@ -74,7 +74,7 @@ def document(run: Run) -> dict[str, Any]:
             "versionSet": run.set_name,
             "versions": dict(run.versions),
             "errors": [v.id for v in run.verdicts if v.outcome == "error"],
-            "unknown": [v.id for v in run.verdicts if v.outcome == "unknown"],
+            "inconclusive": [v.id for v in run.verdicts if v.outcome == "inconclusive"],
         },
     }
 
@@ -104,10 +104,10 @@ def _profile(area: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def _status(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """What did not hold has failed, errors and unknown included; what was not run counts as skipped."""
+    """What did not hold has failed, errors and inconclusive included; what was not run counts as skipped."""
     held = [v.id for v in verdicts if v.outcome == "held"]
     skipped = [v.id for v in verdicts if v.outcome in ("skipped", "not run")]
-    failed = [v.id for v in verdicts if v.outcome in ("broken", "error", "unknown")]
+    failed = [v.id for v in verdicts if v.outcome in ("broken", "error", "inconclusive")]
     result = "failure" if failed else "partial" if skipped or not held else "success"
     status: dict[str, Any] = {
         "result": result,

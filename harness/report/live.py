@@ -13,7 +13,7 @@ from rich.text import Text
 from harness import progress
 from harness.report.results import Verdict
 
-COLOURS = {"held": "green", "broken": "red", "error": "red", "unknown": "magenta", "skipped": "yellow"}
+COLOURS = {"held": "green", "broken": "red", "error": "red", "inconclusive": "magenta", "skipped": "yellow"}
 
 
 class Live:

@@ -13,8 +13,8 @@ from harness.progress import Stage
 from harness.settings import ClusterKind
 from harness.versions import ASKED, UNKNOWN, VersionSet
 
-Outcome = Literal["held", "broken", "error", "unknown", "skipped", "not run"]
-OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "unknown", "skipped", "not run")
+Outcome = Literal["held", "broken", "error", "inconclusive", "skipped", "not run"]
+OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "inconclusive", "skipped", "not run")
 EMULATED = "EMULATED: not conformance"
 SCHEMA = "mesh-e2e/results/v1"
 
@@ -24,7 +24,7 @@ class Verdict:
     """What became of one claim.
 
     `outcome`: held; broken (the claim is false); error (the cluster, the stack or the harness failed, so nothing is
-    said of the claim); unknown (a witness is missing or ambiguous); skipped (`reason` says why); not run.
+    said of the claim); inconclusive (a witness is missing or ambiguous); skipped (`reason` says why); not run.
     `seconds` is the test's own time, without session fixtures. `witnesses` saw something in the test, or in the set-up
     of an experiment (a fixture) that it shares with others. `evidence` is a path inside the run folder or empty.
     `feature` is set for claims beyond the article (marker `extended`).
@@ -180,7 +180,7 @@ def as_json(run: Run) -> dict[str, Any]:
     versions      {component: version as observed; "… (asked for)" or "unknown" where it was not}
     facts         {fact: text}, as the cluster told them
     started       UTC, ISO 8601
-    tests         [{id, area, claim, outcome: held|broken|error|unknown|skipped|not run, seconds, witnesses: [who],
+    tests         [{id, area, claim, outcome: held|broken|error|inconclusive|skipped|not run, seconds, witnesses: [who],
                     figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature}]
     counts        {outcome: how many}
     times         [{name, n, min, median, max, of}]

@@ -13,7 +13,7 @@ from harness.report.live import COLOURS
 from harness.report.results import Run, Verdict, as_json
 
 COLUMNS = ("claim", "outcome", "witnesses", "seconds")
-WORDS = {"held": "held", "broken": "broken", "error": "errors", "unknown": "unknown", "skipped": "skipped"}
+WORDS = {"held": "held", "broken": "broken", "error": "errors", "inconclusive": "inconclusive", "skipped": "skipped"}
 
 
 def plain(run: Run) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from harness import ledger, timeouts
 from harness.clients.proxies import Ztunnels
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable
 from harness.proxy.ztunnel_dump import Certificate
 from harness.wait import until
@@ -61,7 +61,7 @@ def turned(ztunnels: Ztunnels, before: Held) -> Turn:
         what=f"ztunnel has turned {len(before)} certificates",
         within=timeouts.CERTIFICATES,
         every=1.0,
-        transient=(ApiUnavailable, Unjudged),
+        transient=(ApiUnavailable, Inconclusive),
         show=lambda turn: f"{len(turn.same)} are as they were: {sorted({who[1] for who in turn.same})}",
     )
     ledger.saw(

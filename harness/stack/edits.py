@@ -7,7 +7,7 @@ from typing import Any
 
 from harness import timeouts
 from harness.clients.proxies import Envoy
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
 from harness.wait import until
@@ -45,7 +45,7 @@ def _arrived(envoy: Envoy, value: str, *, what: str) -> None:
         what=what,
         within=timeouts.XDS_PROPAGATION,
         every=0.2,
-        transient=(Unjudged, ApiUnavailable),
+        transient=(Inconclusive, ApiUnavailable),
         show=lambda found: f"{_HEADER}: {sorted(found)}",
     )
 
@@ -70,7 +70,7 @@ def lets_go(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
         lambda found: any(_has(one, "idle_timeout", after) for one in found),
         what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after {after}",
         within=timeouts.XDS_PROPAGATION,
-        transient=(Unjudged, ApiUnavailable),
+        transient=(Inconclusive, ApiUnavailable),
         show=lambda found: f"{len(found)} such clusters",
     )
 
@@ -82,7 +82,7 @@ def denies(envoy: Envoy) -> None:
         bool,
         what=f"Envoy {envoy.gateway} refuses what the limiter does not answer",
         within=timeouts.DISTURBED,
-        transient=(Unjudged, ApiUnavailable),
+        transient=(Inconclusive, ApiUnavailable),
     )
 
 

@@ -9,7 +9,7 @@ from harness import ledger, timeouts
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy, Limiter
-from harness.errors import NotReady, SetupFailed, Unjudged
+from harness.errors import Absent, Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.proxy.config_dump import rate_limited_routes, routes
 from harness.stack.status import condition
@@ -54,11 +54,11 @@ def limited(envoy: Envoy, route: str) -> bool:
     """Whether a route of this name in Envoy's active configuration has a rate limit now.
 
     Raises:
-        Unjudged: there is no such route: one that is gone is not one without a limit.
+        Inconclusive: there is no such route: one that is gone is not one without a limit.
     """
     dump = envoy.config_dump()
     if not any(route in one.name for one in routes(dump)):
-        raise Unjudged(f"Envoy {envoy.gateway} has no route {route}")
+        raise Absent(f"Envoy {envoy.gateway} has no route {route}")
     return any(route in one.name for one in rate_limited_routes(dump))
 
 
@@ -103,7 +103,7 @@ def _enforced(look: Callable[[], object], wanted: object, *, what: str, since: f
         what=what,
         within=timeouts.XDS_PROPAGATION,
         every=0.25,
-        transient=(Unjudged,),
+        transient=(Inconclusive,),
     )
     ledger.measured(figure, time.monotonic() - since, of=of)
     ledger.saw(f"{of} config_dump", what)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from harness import ledger
 from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.logs.access import AccessLine
 from harness.proxy.stats import StatAbsent, delta
 from harness.traffic import Answers, Request
@@ -37,7 +37,7 @@ def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster
     """Sends a burst from inside the mesh, and gathers both witnesses of it.
 
     Raises:
-        Unjudged: a request has no access line, or the counter is missing or fell: what the proxy did is not known.
+        Inconclusive: a request has no access line, or the counter is missing or fell: what the proxy did is not known.
     """
     since, before = datetime.now(UTC), envoy.stats()
     answers = client.at_once(request, size)
@@ -45,9 +45,9 @@ def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster
     try:
         overflow = delta(before, envoy.stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
     except StatAbsent as error:
-        raise Unjudged(str(error)) from error
+        raise Inconclusive(str(error)) from error
     if overflow < 0:
-        raise Unjudged(
+        raise Inconclusive(
             f"upstream_rq_pending_overflow fell by {-overflow}: the proxy of {cluster} was restarted meanwhile"
         )
     ledger.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}")
@@ -58,7 +58,7 @@ def bypass(client: MeshClient, envoy: Envoy, past: Request, through: Request) ->
     """Sends one request past the proxy, then one through it.
 
     Raises:
-        Unjudged: the second has no access line, so that the silence about the first says nothing.
+        Inconclusive: the second has no access line, so that the silence about the first says nothing.
     """
     since = datetime.now(UTC)
     straight, marker = client.in_turn(past), client.in_turn(through)

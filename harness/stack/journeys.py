@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from harness import ledger, timeouts
 from harness.clients.proxies import Envoy, Ztunnels
-from harness.errors import NotReady, Unjudged
+from harness.errors import Inconclusive, NotReady
 from harness.evidence import port_15008
 from harness.evidence.journey import Journey, Via, join, pods_by_ip, render
 from harness.kube import ApiUnavailable, Kube, Missing
@@ -57,11 +57,11 @@ class Journeys:
         closes, up to 30 s after its last request. Each is attached to the result as a picture.
 
         Raises:
-            Unjudged: a hop stayed missing or ambiguous; the message shows what was found.
+            Inconclusive: a hop stayed missing or ambiguous; the message shows what was found.
             Terminal: Envoy has port 15008 of a waypoint's pod: no such journey can be complete.
         """
         if not answers:
-            raise Unjudged("no answers: no journeys to follow")
+            raise Inconclusive("no answers: no journeys to follow")
         last: list[tuple[Journey, ...]] = []
 
         def look() -> tuple[tuple[Journey, ...], str]:
@@ -72,20 +72,20 @@ class Journeys:
         try:
             found, _ = until(
                 look,
-                lambda seen: all(journey.verdict.state != "unknown" for journey in seen[0]),
+                lambda seen: all(journey.verdict.state != "inconclusive" for journey in seen[0]),
                 what=f"the journeys of {len(answers)} requests are complete",
                 within=within,
                 every=0.5 if len(answers) < 50 else 3.0,
                 transient=(ApiUnavailable, Missing),
                 hopeless=lambda seen: seen[1] or None,
                 remedy=port_15008.REMEDY,
-                show=lambda seen: f"{sum(j.verdict.state != 'unknown' for j in seen[0])} of them",
+                show=lambda seen: f"{sum(j.verdict.state != 'inconclusive' for j in seen[0])} of them",
             )
         except NotReady as error:
-            unclear = [j for j in (last[-1] if last else ()) if j.verdict.state == "unknown"]
+            unclear = [j for j in (last[-1] if last else ()) if j.verdict.state == "inconclusive"]
             pictures = "\n".join(render(journey) for journey in unclear[:_SHOWN])
             last_seen = f"{len(unclear)} of {len(answers)} journeys are not complete after {error.within:g}s"
-            raise Unjudged(f"{last_seen}\n{pictures}") from error
+            raise Inconclusive(f"{last_seen}\n{pictures}") from error
         finally:
             _kept(last[-1] if last else ())
         ledger.saw("journeys", f"{len(found)} complete, of {sum(len(j.hops) for j in found)} hops")
@@ -146,7 +146,7 @@ def _kept(journeys: Sequence[Journey]) -> None:
     """One picture in the failure's text; all (of a few requests) as one attachment."""
     if not journeys:
         return
-    worst = sorted(journeys, key=lambda j: ("broken", "unknown", "held").index(j.verdict.state))
+    worst = sorted(journeys, key=lambda j: ("broken", "inconclusive", "held").index(j.verdict.state))
     ledger.attach("journey.txt", "\n\n".join(render(journey) for journey in worst[:20]) + "\n")
     for line in render(worst[0]).splitlines():
         ledger.saw("journey", line)

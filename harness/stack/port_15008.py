@@ -6,7 +6,7 @@ import itertools
 
 from harness import ledger, progress, timeouts
 from harness.clients.proxies import Envoy, Ztunnels
-from harness.errors import NotReady, Unjudged
+from harness.errors import Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.logs.ztunnel import bind_failures
 from harness.objects.manifests import Document
@@ -52,7 +52,7 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
                     what=f"Envoy {envoy.gateway} takes port 15008",
                     within=timeouts.PORT_TAKEN,
                     every=0.3,
-                    transient=(ApiUnavailable, Unjudged),
+                    transient=(ApiUnavailable, Inconclusive),
                 )
             except NotReady:
                 if attempt == TRIES:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from harness import ledger, progress, timeouts
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.stack.status import condition
 from harness.wait import until
@@ -46,11 +46,11 @@ def once(
     `removed` is what is to be seen then, not that `enforced` is not: one 503 on the way is neither.
 
     Raises:
-        Unjudged: it was in force before it was applied: nothing can be timed.
+        Inconclusive: it was in force before it was applied: nothing can be timed.
         NotReady: it did not come, or did not go, in time.
     """
     if enforced():
-        raise Unjudged(f"{kind} is in force at {of} before {manifest} was applied")
+        raise Inconclusive(f"{kind} is in force at {of} before {manifest} was applied")
     found = {}
     started = time.monotonic()
     with applying(manifest):
@@ -85,6 +85,6 @@ def _until(seen: Callable[[], bool], what: str, since: float) -> float:
         what=what,
         within=timeouts.XDS_PROPAGATION,
         every=EVERY,
-        transient=(Unjudged, ApiUnavailable),
+        transient=(Inconclusive, ApiUnavailable),
     )
     return time.monotonic() - since

@@ -10,7 +10,7 @@ from harness import timeouts
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.proxies import Envoy
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
@@ -144,6 +144,6 @@ def routed(envoy: Envoy, route: str, *, there: bool = True) -> None:
         what=f"Envoy {envoy.gateway} {'has' if there else 'no longer has'} route {route}",
         within=timeouts.XDS_PROPAGATION,
         every=0.25,
-        transient=(Unjudged, ApiUnavailable),
+        transient=(Inconclusive, ApiUnavailable),
         show=lambda names: f"{len(names)} routes",
     )

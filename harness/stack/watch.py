@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from harness import ledger, timeouts
 from harness.clients.admin import Admin
-from harness.errors import HarnessError, NotReady, Unjudged
+from harness.errors import HarnessError, Inconclusive, NotReady
 from harness.evidence import port_15008
 from harness.evidence.journey import pods_by_ip
 from harness.kube import ApiUnavailable, Kube, Missing
@@ -44,7 +44,7 @@ class Watch:
         """Takes in what was written so far: logs of pods that are about to go would go with them.
 
         Raises:
-            Unjudged: a component that is there could not be asked.
+            Inconclusive: a component that is there could not be asked.
         """
         began, pods = datetime.now(UTC), self._now()
         bound: list[BindFailure] = []
@@ -111,7 +111,7 @@ class Watch:
         except (Missing, ApiUnavailable) as error:
             if self._kube.find(f"Pod/{namespace}/{name}") is None:
                 return None  # It went while it was asked.
-            raise Unjudged(f"the log of {namespace}/{name} cannot be read: {error}") from error
+            raise Inconclusive(f"the log of {namespace}/{name} cannot be read: {error}") from error
         except HarnessError:
             return None  # A container that has not begun has no log: its trouble is others' to tell.
 
@@ -157,12 +157,12 @@ class Watch:
                 lambda found: not found,
                 what="no cluster or listener of any Envoy is warming",
                 within=timeouts.XDS_PROPAGATION,
-                transient=(ApiUnavailable, Unjudged),
+                transient=(ApiUnavailable, Inconclusive),
                 show=lambda found: "; ".join(map(str, found)),
             )
         except NotReady as error:
             if not last:
-                raise Unjudged(str(error)) from error
+                raise Inconclusive(str(error)) from error
             self._add(last)
 
     def _pushes(self) -> dict[str, float]:

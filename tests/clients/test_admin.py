@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from harness.clients.admin import Admin
-from harness.errors import SetupFailed, Unjudged
+from harness.errors import Inconclusive, SetupFailed
 from tests.fakes.cluster import FakeCluster
 
 POD = ("default", "waypoint-1", 19000)
@@ -61,7 +61,7 @@ def test_broken_tunnel_is_opened_anew_and_said(
     """A tunnel that went away is replaced once, and that is noted."""
     cluster.urls = {POD: f"http://127.0.0.1:{free_port}"}
     admin = Admin(cluster)
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         admin.get(*POD, "/stats")
     cluster.opened.clear()
     notes.clear()
@@ -78,7 +78,7 @@ def test_page_that_refuses_is_not_asked_again(cluster: FakeCluster, serve: Calla
     cluster.urls = {POD: serve()}
     admin = Admin(cluster)
 
-    with pytest.raises(Unjudged, match="status 404"):
+    with pytest.raises(Inconclusive, match="status 404"):
         admin.get(*POD, "/missing")
 
     assert cluster.opened == [POD]

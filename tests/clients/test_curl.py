@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.clients import curl
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.traffic import get
 from tests.recordings.shapes import fuzz, json_values, keyed
 
@@ -97,7 +97,7 @@ def test_transfer_without_an_answer_is_told() -> None:
 
 def test_missing_answer_is_unjudged() -> None:
     """An id without an object was sent or not: nobody knows."""
-    with pytest.raises(Unjudged, match="1 of 2 requests have no answer from curl, first b"):
+    with pytest.raises(Inconclusive, match="1 of 2 requests have no answer from curl, first b"):
         curl.answers(written("a"), ["a", "b"])
 
 
@@ -108,7 +108,7 @@ def test_answer_to_another_request_does_not_count() -> None:
 
 def test_two_answers_to_one_request_are_unjudged() -> None:
     """One request has one answer; which of two is its is not known."""
-    with pytest.raises(Unjudged, match="a"):
+    with pytest.raises(Inconclusive, match="a"):
         curl.answers(written("a") + written("a", 503), ["a"])
 
 
@@ -122,7 +122,7 @@ def test_two_answers_to_one_request_are_unjudged() -> None:
 )  # fmt: skip
 def test_what_curl_does_not_write_is_unjudged(output: str) -> None:
     """Output of another shape tells of no request."""
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         curl.answers(output, ["a"])
 
 
@@ -130,7 +130,7 @@ def test_half_an_output_is_unjudged() -> None:
     """A stream cut in the middle is told with where."""
     whole = written("a") + written("b")
 
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         curl.answers(whole[: len(whole) - 20], ["a", "b"])
 
 
@@ -140,7 +140,7 @@ def test_garbage_is_unjudged_or_read(output: str) -> None:
     """Nothing that curl could write makes the reader fail in another way."""
     try:
         found = curl.answers(output, ["a"])
-    except Unjudged:
+    except Inconclusive:
         return
     assert found.ids == ["a"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness import ledger
 from harness.clients.http import BODY_LIMIT, IngressClient, connects, fetch
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.traffic import get
 
 
@@ -274,13 +274,13 @@ def test_fetch_of_anything_but_200_is_unjudged(server: Server, status: int) -> N
     """Another status is told with what came along: what the page would have said is not known."""
     server.status, server.text = status, "" if status == 204 else "no such page"
 
-    with pytest.raises(Unjudged, match=f"status {status}"):
+    with pytest.raises(Inconclusive, match=f"status {status}"):
         fetch(url(server))
 
 
 def test_fetch_from_nobody_is_unjudged() -> None:
     """No answer says nothing of what the answer would be."""
-    with pytest.raises(Unjudged, match=r"GET http://127.0.0.1:.*ConnectError"):
+    with pytest.raises(Inconclusive, match=r"GET http://127.0.0.1:.*ConnectError"):
         fetch(f"http://127.0.0.1:{closed_port()}/stats")
 
 
@@ -289,7 +289,7 @@ def test_fetch_is_bounded(server: Server) -> None:
     stay = threading.Event()
     server.gate = lambda: stay.wait(2) and None  # type: ignore[method-assign]  # a plain function
 
-    with pytest.raises(Unjudged, match="ReadTimeout"):
+    with pytest.raises(Inconclusive, match="ReadTimeout"):
         fetch(url(server), within=0.05)
     stay.set()
 

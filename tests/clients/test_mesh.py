@@ -6,7 +6,7 @@ import pytest
 
 from harness import ledger
 from harness.clients.mesh import MeshClient
-from harness.errors import SetupFailed, Unjudged
+from harness.errors import Inconclusive, SetupFailed
 from harness.kube import Kube
 from harness.traffic import get
 from tests.fakes.api import Exec, FakeApi
@@ -80,7 +80,7 @@ def test_curl_that_wrote_nothing_is_unjudged(client: MeshClient, api: FakeApi) -
     """Nothing written tells nothing of any request; what curl complained of is quoted."""
     api.execute = lambda _: Exec("", "curl: option --json: is unknown", 2)
 
-    with pytest.raises(Unjudged, match=r"wrote nothing \(status 2\): curl: option --json: is unknown"):
+    with pytest.raises(Inconclusive, match=r"wrote nothing \(status 2\): curl: option --json: is unknown"):
         client.get(get(URL))
 
 
@@ -88,7 +88,7 @@ def test_half_the_answers_are_unjudged(client: MeshClient, api: FakeApi) -> None
     """A request without a word from curl is not taken for refused."""
     api.execute = lambda argv: Exec(curl(argv).stdout.split("\n")[0])
 
-    with pytest.raises(Unjudged, match="1 of 2 requests have no answer"):
+    with pytest.raises(Inconclusive, match="1 of 2 requests have no answer"):
         client.in_turn(get(URL), 2)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness import ledger, timeouts
 from harness.clients.proxies import Counters, Envoy, Istiod, Limiter, Ztunnels
-from harness.errors import SetupFailed, Unjudged
+from harness.errors import Inconclusive, SetupFailed
 from harness.kube import Kube
 from harness.logs import access
 from harness.logs.ztunnel import ZtunnelLine
@@ -38,7 +38,7 @@ class Pages:
         if isinstance(page, list):
             page = page.pop(0) if len(page) > 1 else page[0]
         if page is None:
-            raise Unjudged(f"{path}: nobody answers")
+            raise Inconclusive(f"{path}: nobody answers")
         return page if isinstance(page, str) else json.dumps(page)
 
 
@@ -128,7 +128,7 @@ def test_missing_line_is_unjudged(envoy: Envoy, api: FakeApi, clock: Clock) -> N
     """A request without a line was refused, lost or never sent: nobody knows."""
     api.logs[LOG] = line("a")
 
-    with pytest.raises(Unjudged, match=r"does not tell of all requests: .*2 requests .*last seen: lines of 1"):
+    with pytest.raises(Inconclusive, match=r"does not tell of all requests: .*2 requests .*last seen: lines of 1"):
         envoy.lines_of(answers("a", "b"), SINCE)
 
     assert clock.slept <= timeouts.LOG_LINE + 1
@@ -138,7 +138,7 @@ def test_double_line_is_unjudged(envoy: Envoy, api: FakeApi) -> None:
     """Two lines of one request: it was tried twice, or is not alone of its name."""
     api.logs[LOG] = line("a") + line("b") + line("a", response_code=503)
 
-    with pytest.raises(Unjudged, match="1 requests have more than one access line, first e2e/a"):
+    with pytest.raises(Inconclusive, match="1 requests have more than one access line, first e2e/a"):
         envoy.lines_of(answers("a", "b"), SINCE)
 
 
@@ -146,7 +146,7 @@ def test_no_answers_are_unjudged(envoy: Envoy, api: FakeApi) -> None:
     """Of no requests no line says anything: an empty set is not all of them."""
     api.logs[LOG] = line("a")
 
-    with pytest.raises(Unjudged, match="no answers"):
+    with pytest.raises(Inconclusive, match="no answers"):
         envoy.lines_of(answers(), SINCE)
 
 
@@ -154,7 +154,7 @@ def test_longer_id_is_another_request(envoy: Envoy, api: FakeApi, clock: Clock) 
     """Ids are compared whole."""
     api.logs[LOG] = line("ab")
 
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         envoy.lines_of(answers("a"), SINCE)
 
 
@@ -171,7 +171,7 @@ def test_heard_takes_any_lines(envoy: Envoy, api: FakeApi, clock: Clock) -> None
     api.logs[LOG] = line("a") + line("z") + line("a")
 
     assert [one.user_agent for one in envoy.heard(answers("a", "b"), SINCE)] == ["e2e/a", "e2e/a"]
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         envoy.heard(answers("b"), SINCE)
 
 
@@ -196,7 +196,7 @@ def test_nothing_refused(envoy: Envoy, pages: Pages) -> None:
 def test_silent_admin_page_is_unjudged(envoy: Envoy) -> None:
     """Without its configuration nothing is known of it."""
     for ask in (envoy.refused, envoy.stats, envoy.config_dump, lambda: envoy.breaker("x")):
-        with pytest.raises(Unjudged):
+        with pytest.raises(Inconclusive):
             ask()
 
 
@@ -207,7 +207,7 @@ def test_stats_and_breaker_are_read(envoy: Envoy, pages: Pages) -> None:
 
     assert len(envoy.stats()) > 10
     assert envoy.breaker("httproute/default/ratings/rule/0") == 0
-    with pytest.raises(Unjudged, match="Envoy waypoint has no active cluster other"):
+    with pytest.raises(Inconclusive, match="Envoy waypoint has no active cluster other"):
         envoy.breaker("other")
     assert pages.asked[0] == ("default", "wp-1", 19000)
 
@@ -226,7 +226,7 @@ def test_requests_that_were_sent_are_counted(
     pages.pages["/stats"] = recordings.text(recorded)
 
     assert envoy.sent(cluster) == sent
-    with pytest.raises(Unjudged, match="Envoy waypoint has no cluster other"):
+    with pytest.raises(Inconclusive, match="Envoy waypoint has no cluster other"):
         envoy.sent("other")
 
 
@@ -322,7 +322,7 @@ def test_leg_without_a_line_is_unjudged(
     """A line that does not come, or is of another connection, proves nothing."""
     z(api, "n1", MESH)
 
-    with pytest.raises(Unjudged, match=r"ztunnel says nothing of it: .*10\.99\.0\.1"):
+    with pytest.raises(Inconclusive, match=r"ztunnel says nothing of it: .*10\.99\.0\.1"):
         leg(ztunnels, **changes)
 
 
@@ -331,14 +331,14 @@ def test_leg_with_two_lines_is_unjudged(ztunnels: Ztunnels, api: FakeApi) -> Non
     z(api, "n1", OUTBOUND)
     z(api, "n2", OUTBOUND)
 
-    with pytest.raises(Unjudged, match="2 lines of ztunnel fit the connection from"):
+    with pytest.raises(Inconclusive, match="2 lines of ztunnel fit the connection from"):
         leg(ztunnels)
 
 
 @pytest.mark.parametrize("changes", [{"source": None}, {"source": ""}, {"reaches": None}, {"reaches": ""}])
 def test_leg_of_an_unknown_address_is_unjudged(ztunnels: Ztunnels, changes: dict[str, str | None]) -> None:
     """Without the connection's own addresses no line can be its."""
-    with pytest.raises(Unjudged, match="no line of ztunnel can be told to be this connection's"):
+    with pytest.raises(Inconclusive, match="no line of ztunnel can be told to be this connection's"):
         leg(ztunnels, **changes)
 
 
@@ -369,7 +369,7 @@ def test_mirror_without_a_line_is_unjudged(ztunnels: Ztunnels, api: FakeApi, clo
     z(api, "n1", OUTBOUND)
     out = leg(ztunnels)
 
-    with pytest.raises(Unjudged, match="the other side of"):
+    with pytest.raises(Inconclusive, match="the other side of"):
         ztunnels.mirror(SINCE, out)
 
 
@@ -390,7 +390,7 @@ def test_views_are_each_nodes_own(ztunnels: Ztunnels, pages: Pages) -> None:
 
     assert {node: bool(view.workloads) for node, view in views.items()} == {"n1": True, "n2": False}
     del pages.pages["zt-n2/config_dump"]
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         ztunnels.views()
 
 
@@ -432,13 +432,13 @@ def test_no_pushes_are_unjudged(kube: Kube, api: FakeApi, pages: Pages, text: st
     """An istiod that counts no push would count no rejection either."""
     pages.pages["/metrics"] = text
 
-    with pytest.raises(Unjudged, match="istiod counts no pushes"):
+    with pytest.raises(Inconclusive, match="istiod counts no pushes"):
         istiod(kube, api, pages).rejections()
 
 
 def test_no_istiod_is_unjudged(kube: Kube, api: FakeApi, pages: Pages) -> None:
     """Nobody counts: nothing is known."""
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         istiod(kube, api, pages, 0).rejections()
 
 
@@ -534,5 +534,5 @@ def test_counters_that_never_stand_still_are_unjudged(limiter: Limiter, pages: P
     """Somebody else sends: what is ours cannot be told."""
     pages.pages["/metrics"] = [counters(total_hits=n) for n in range(1, 1000)]
 
-    with pytest.raises(Unjudged, match="the limiter's counters stand still"):
+    with pytest.raises(Inconclusive, match="the limiter's counters stand still"):
         limiter.settled()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.errors import BadInput, CommandFailed, HarnessError, NotReady, SetupFailed, Terminal, Unjudged
+from harness.errors import BadInput, CommandFailed, HarnessError, Inconclusive, NotReady, SetupFailed, Terminal
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from harness.errors import BadInput, CommandFailed, HarnessError, NotReady, Setu
         (NotReady("x", within=1, tries=1, last_seen="y"), 1),
         (Terminal("x", after=1, seen="y"), 1),
         (CommandFailed(["x"], 1, ""), 1),
-        (Unjudged("x"), 1),
+        (Inconclusive("x"), 1),
     ],
 )
 def test_exit_code(error: HarnessError, code: int) -> None:
@@ -44,5 +44,5 @@ def test_long_command_lines_are_cut() -> None:
 
 def test_unjudged_is_no_broken_setup() -> None:
     """A claim nobody could judge is its own outcome: neither a pass, nor a broken cluster."""
-    assert not isinstance(Unjudged("x"), SetupFailed)
+    assert not isinstance(Inconclusive("x"), SetupFailed)
     assert not isinstance(BadInput("x"), SetupFailed)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness import progress
-from harness.errors import NotReady, SetupFailed, Terminal
+from harness.errors import Absent, Inconclusive, NotObserved, NotReady, SetupFailed, Terminal
 from harness.wait import be_patient, dwell, patient, pause, until
 from tests.fakes.clock import Clock
 
@@ -113,8 +113,29 @@ def test_transient_exceptions_are_not_yet(clock: Clock) -> None:
 
 def test_transient_exception_is_what_was_last_seen(clock: Clock) -> None:
     """If nothing else was seen, the error quotes the exception."""
-    with pytest.raises(NotReady, match=r"last seen: Flaky: connection refused"):
+    with pytest.raises(NotReady, match=r"last seen: Flaky: connection refused \(no look was an observation\)"):
         until(sequence(Flaky("connection\nrefused")), bool, what="x", within=2, transient=(Flaky,))
+
+
+@pytest.mark.parametrize(
+    ("looks", "known"),
+    [
+        ([Flaky("503")], False),
+        ([False, Flaky("503")], False),
+        ([Flaky("503"), False], True),
+        ([False, Flaky("503"), False], True),
+        ([Absent("no such cluster")], True),
+        ([False, Inconclusive("no answer")], False),
+    ],
+)
+def test_last_look_decides_whether_the_end_is_known(clock: Clock, looks: list[Any], known: bool) -> None:
+    """A bound whose last look nobody answered says nothing of what was awaited, whatever was seen before; that
+    something is not there, said by who was asked, is an observation."""
+    with pytest.raises(NotReady) as caught:
+        until(sequence(*looks), bool, what="x", within=5, transient=(Flaky, Inconclusive))
+
+    assert isinstance(caught.value, NotObserved) is not known
+    assert ("(before that: False)" in str(caught.value)) is (not known and looks[0] is False)
 
 
 def test_other_exceptions_end_the_wait(clock: Clock) -> None:

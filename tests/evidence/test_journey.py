@@ -112,7 +112,7 @@ def test_missing_hops_make_it_unknown() -> None:
 
     journey = join("7", (), [mine("variants/waypoint2-envoy.log")], without, PODS, via=("waypoint",))
 
-    assert journey.verdict.state == "unknown"
+    assert journey.verdict.state == "inconclusive"
     assert journey.missing == (
         "ztunnel outbound line of waypoint 10.244.1.30:41344 -> 10.244.1.3 (written when the connection closes)",
     )
@@ -126,7 +126,7 @@ def test_one_side_of_a_tunnel_is_not_enough() -> None:
     journey = join("7", (), [mine("variants/waypoint2-envoy.log")], outbound, PODS, via=("waypoint",))
 
     assert len(journey.missing) == 2
-    assert journey.verdict.state == "unknown"
+    assert journey.verdict.state == "inconclusive"
 
 
 @pytest.mark.parametrize("via", [("ingress", "waypoint"), ("ingress",), ("waypoint",), ()])
@@ -138,7 +138,7 @@ def test_nothing_seen_is_unknown(via: tuple[str, ...]) -> None:
 
     assert journey.hops == ()
     assert len(journey.missing) == len(via)
-    assert journey.verdict.state == "unknown"
+    assert journey.verdict.state == "inconclusive"
 
 
 def test_refused_request_ends_at_the_proxy_that_refused() -> None:
@@ -204,12 +204,12 @@ def test_lines_that_differ_are_ambiguous() -> None:
     assert journey.ambiguous == (
         "2 unlike ztunnel outbound lines fit default/hey -> default/waypoint2-6b7cd6895d-bjz7t",
     )
-    assert journey.verdict.state == "unknown"
+    assert journey.verdict.state == "inconclusive"
 
 
 def test_two_pages_with_one_id_are_ambiguous() -> None:
     """An id is for one request; a client that sent it twice proved nothing about either."""
-    assert join("7", [PAGE, PAGE], [RATING], LINES, PODS).verdict.state == "unknown"
+    assert join("7", [PAGE, PAGE], [RATING], LINES, PODS).verdict.state == "inconclusive"
 
 
 def test_port_clash_leaves_hints() -> None:
@@ -220,7 +220,7 @@ def test_port_clash_leaves_hints() -> None:
 
     journey = join("7", [page], (), clash, PODS)
 
-    assert journey.verdict.state == "unknown"
+    assert journey.verdict.state == "inconclusive"
     assert "waypoint access line with user-agent e2e/7" in journey.missing
     assert any("reviews-v3" in hint and "Connection reset by peer" in hint for hint in journey.nearby)
 
@@ -235,7 +235,7 @@ def test_picture_names_hops_gaps_and_verdict() -> None:
     assert "|   ztunnel out  default/hey" in whole
     assert whole.splitlines()[-1].startswith("  = held: ")
     assert "  ? missing: ingress access line with user-agent e2e/7" in empty.splitlines()
-    assert empty.splitlines()[-1].startswith("  = unknown: ")
+    assert empty.splitlines()[-1].startswith("  = inconclusive: ")
 
 
 def test_pods_are_found_by_their_ip() -> None:

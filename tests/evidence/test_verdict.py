@@ -4,24 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evidence.verdict import Verdict, all_of, broken, held, unknown
+from harness.evidence.verdict import Verdict, all_of, broken, held, inconclusive
 from tests.recordings.shapes import fuzz
 
-verdicts = st.builds(Verdict, st.sampled_from(["held", "broken", "unknown"]), st.text(max_size=5))
+verdicts = st.builds(Verdict, st.sampled_from(["held", "broken", "inconclusive"]), st.text(max_size=5))
 
 
 @pytest.mark.parametrize(
     ("given_", "sum_"),
     [
-        ([], unknown("nothing was judged")),
+        ([], inconclusive("nothing was judged")),
         ([held("a")], held("a")),
         ([held("a"), held("b"), held("a")], held("a; b")),
-        ([held("a"), unknown("b")], unknown("b")),
-        ([unknown("a"), broken("b"), held("c"), broken("d")], broken("b; d")),
+        ([held("a"), inconclusive("b")], inconclusive("b")),
+        ([inconclusive("a"), broken("b"), held("c"), broken("d")], broken("b; d")),
     ],
 )
 def test_sum_of_verdicts(given_: list[Verdict], sum_: Verdict) -> None:
-    """Nothing judged is unknown; one broken breaks all; one unknown clouds the rest."""
+    """Nothing judged is inconclusive; one broken breaks all; one inconclusive clouds the rest."""
     assert all_of(given_) == sum_
 
 
@@ -42,5 +42,5 @@ def test_more_verdicts_never_repair(some: list[Verdict], more: list[Verdict]) ->
 def test_verdict_has_no_truth_value() -> None:
     """`if verdict` would take unseen for false."""
     with pytest.raises(TypeError, match="no truth value"):
-        bool(unknown("nobody looked"))
-    assert str(unknown("nobody looked")) == "unknown: nobody looked"
+        bool(inconclusive("nobody looked"))
+    assert str(inconclusive("nobody looked")) == "inconclusive: nobody looked"

@@ -30,7 +30,7 @@ def run(*verdicts: Verdict, **more: Any) -> Run:
     return Run(verdicts, **({"planted": 1} | more))
 
 
-@pytest.mark.parametrize("outcome", ["broken", "error", "unknown"])
+@pytest.mark.parametrize("outcome", ["broken", "error", "inconclusive"])
 def test_failed_for_the_reason_is_caught(outcome: str) -> None:
     """Every way to fail counts, if the reason is the fault's."""
     assert Finding(fault(), run(Verdict(A, outcome, "it is TCP")), 1.0).missed == ""

@@ -15,7 +15,7 @@ from harness.faults.catalogue import Fault
 from harness.faults.findings import Finding, Result, Run, Verdict
 
 A = "suites/a/test_b.py::test_c[x]"
-LONG = "Unjudged: " + "the proxy's log does not tell of all requests " * 12
+LONG = "Inconclusive: " + "the proxy's log does not tell of all requests " * 12
 
 
 def finding(outcome: str = "broken", found: str = "AssertionError: it is TCP", name: str = "one") -> Finding:

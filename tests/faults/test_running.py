@@ -163,7 +163,7 @@ def test_missed_fault_fails_the_command(world: World) -> None:
 def test_control_that_fails_ends_it(world: World) -> None:
     """What fails without any fault proves nothing with one."""
     world.fault("one")
-    world.runs["control"] = {"outcome": "unknown", "found": "no line"}
+    world.runs["control"] = {"outcome": "inconclusive", "found": "no line"}
 
     assert world.go() == 1
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 import harness.kube.exec
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from tests.fakes.api import Exec, FakeApi
 
@@ -49,7 +49,7 @@ def test_stream_that_breaks_is_unjudged(kube: Kube, api: FakeApi) -> None:
     """Without a word on the program's end nothing is known of what it did."""
     api.execute = lambda _: Exec("half an ans", code=None)
 
-    with pytest.raises(Unjudged, match="curl in default/client/curl: the stream broke before its end"):
+    with pytest.raises(Inconclusive, match="curl in default/client/curl: the stream broke before its end"):
         kube.run("default", "client", "curl", ["curl"], within=5)
 
 
@@ -57,7 +57,7 @@ def test_program_that_does_not_end_is_unjudged(kube: Kube, api: FakeApi) -> None
     """Out of time, nothing is known of what it did either."""
     api.execute = lambda _: Exec("begun", hang=True)
 
-    with pytest.raises(Unjudged, match=r"did not end within 0\.2s"):
+    with pytest.raises(Inconclusive, match=r"did not end within 0\.2s"):
         kube.run("default", "client", "curl", ["curl"], within=0.2)
 
 
@@ -106,7 +106,7 @@ def test_program_that_is_not_told_to_stop_goes_on(kube: Kube, api: FakeApi) -> N
     """Planted: nobody sets the event."""
     api.execute = lambda _: Exec("out", until_told=True)
 
-    with pytest.raises(Unjudged, match="did not end within 0"):
+    with pytest.raises(Inconclusive, match="did not end within 0"):
         kube.run("default", "client", "fortio", ["fortio"], within=0.5, stop=threading.Event())
 
 

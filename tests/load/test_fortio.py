@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.load.fortio import arguments, samples
 from harness.traffic import get
 from tests import recordings
@@ -30,25 +30,25 @@ def test_no_answer_is_none() -> None:
 
 
 def test_run_that_was_cut_is_not_judged() -> None:
-    with pytest.raises(Unjudged, match="did not end its run"):
+    with pytest.raises(Inconclusive, match="did not end its run"):
         samples(RECORDED[: RECORDED.index('{\n  "RunType"')])
 
 
 def test_lost_line_is_noticed() -> None:
-    with pytest.raises(Unjudged, match="counts 10 requests and tells of 9"):
+    with pytest.raises(Inconclusive, match="counts 10 requests and tells of 9"):
         samples(RECORDED.split("\n", 1)[1])
 
 
 def test_half_a_line_is_noticed() -> None:
     """A line that begins no object is talk, and a request less than the run counts."""
-    with pytest.raises(Unjudged, match="counts 10 requests and tells of 9"):
+    with pytest.raises(Inconclusive, match="counts 10 requests and tells of 9"):
         samples(RECORDED[20:])
-    with pytest.raises(Unjudged, match="no JSON"):
+    with pytest.raises(Inconclusive, match="no JSON"):
         samples(RECORDED[:20] + "\n" + RECORDED)
 
 
 def test_nothing_is_no_run() -> None:
-    with pytest.raises(Unjudged, match="did not end its run"):
+    with pytest.raises(Inconclusive, match="did not end its run"):
         samples("")
 
 
@@ -70,12 +70,12 @@ def test_echo_of_ctrl_c_hides_no_request() -> None:
 
 @pytest.mark.parametrize("foreign", ['{"latency": 1}', "{}", "{7"])
 def test_foreign_output_is_not_judged(foreign: str) -> None:
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         samples(foreign + "\n" + RECORDED)
 
 
 def test_status_that_is_no_number_is_not_judged() -> None:
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         samples(RECORDED.replace('"404"', '"oops"', 1))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness import ledger
-from harness.errors import SetupFailed, Unjudged
+from harness.errors import Inconclusive, SetupFailed
 from harness.load import generator, sources
 from harness.load.generator import TABLE, flowing
 from harness.load.sources import Outside
@@ -76,7 +76,7 @@ def test_timelines_are_reported() -> None:
 def test_load_that_ended_before_the_act_proves_nothing() -> None:
     told = "was over before this was: ztunnel killed"
     with (
-        pytest.raises(Unjudged, match=told),
+        pytest.raises(Inconclusive, match=told),
         flowing(Source(lasting=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
@@ -87,7 +87,7 @@ def test_load_that_ended_before_the_act_proves_nothing() -> None:
 def test_load_that_was_over_before_the_last_event_began() -> None:
     """Nothing was sent since that event: what is said is why nothing is judged, and what the load saw is there."""
     with (  # noqa: PT012  # the act is what counts
-        pytest.raises(Unjudged, match=r"was over before this was: .*helm upgrade back"),
+        pytest.raises(Inconclusive, match=r"was over before this was: .*helm upgrade back"),
         flowing(Source(lasting=0.2)) as flow,
     ):
         time.sleep(0.3)
@@ -102,7 +102,7 @@ def test_act_before_the_load_proves_nothing() -> None:
     """Nobody knows then how the flow was when all was well."""
     told = "had not begun before this did: ztunnel killed"
     with (
-        pytest.raises(Unjudged, match=told),
+        pytest.raises(Inconclusive, match=told),
         flowing(Source(late=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
@@ -112,7 +112,7 @@ def test_act_before_the_load_proves_nothing() -> None:
 def test_loss_before_the_act_is_not_its_doing() -> None:
     """Planted: the first request is lost, before anything is done."""
     told = "before anything was done"
-    with pytest.raises(Unjudged, match=told), flowing(Source(broken=0)) as flow, flow.event("killed"):
+    with pytest.raises(Inconclusive, match=told), flowing(Source(broken=0)) as flow, flow.event("killed"):
         pass
 
 
@@ -130,9 +130,9 @@ def test_source_that_cannot_tell_is_not_taken_for_a_quiet_one() -> None:
     class Broken(Source):
         def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
             begun()
-            raise Unjudged("fortio did not end its run")
+            raise Inconclusive("fortio did not end its run")
 
-    with pytest.raises(Unjudged, match="did not end"), flowing(Broken()):
+    with pytest.raises(Inconclusive, match="did not end"), flowing(Broken()):
         pass
 
 
@@ -143,7 +143,7 @@ def test_failing_act_is_what_is_raised(error: BaseException) -> None:
     class Mute(Source):
         def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
             super().run(id, begun, stop)
-            raise Unjudged("fortio did not end its run")
+            raise Inconclusive("fortio did not end its run")
 
     sources = Mute(client="mute"), Source(broken=20), Source(client="another", through=Away())
     with pytest.raises(type(error), match="the act"), flowing(*sources) as flow, flow.event("ztunnel killed"):
@@ -172,9 +172,9 @@ def test_source_that_fails_does_not_take_the_others_along() -> None:
     class Broken(Source):
         def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
             begun()
-            raise Unjudged("fortio did not end its run")
+            raise Inconclusive("fortio did not end its run")
 
-    with pytest.raises(Unjudged, match="did not end"), flowing(Source(), Broken()):
+    with pytest.raises(Inconclusive, match="did not end"), flowing(Source(), Broken()):
         pass
 
     assert attached() == {"timelines.txt", "timelines.json"}

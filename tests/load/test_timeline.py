@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.load.timeline import Event, Sample, Timeline, joined
 from harness.logs.access import AccessLine
 
@@ -96,7 +96,7 @@ def test_other_status_may_be_what_is_wanted() -> None:
 
 
 def test_flow_of_nothing_is_no_proof() -> None:
-    with pytest.raises(Unjudged, match="sent nothing"):
+    with pytest.raises(Inconclusive, match="sent nothing"):
         Timeline.of("a client", [])
 
 
@@ -104,12 +104,12 @@ def test_time_without_requests_is_not_known() -> None:
     """After the load's end nothing was lost, because nothing was sent: that must not pass."""
     timeline = flow(200, 200, events=(Event("killed", START, START + 60),))
 
-    with pytest.raises(Unjudged, match="nothing is known"):
+    with pytest.raises(Inconclusive, match="nothing is known"):
         timeline.after("killed")
 
 
 def test_event_must_have_been() -> None:
-    with pytest.raises(Unjudged, match="ztunnel killed"):
+    with pytest.raises(Inconclusive, match="ztunnel killed"):
         flow(200, events=(Event("ztunnel killed", START, START + 1),)).during("istiod killed")
 
 

@@ -20,7 +20,7 @@ FIXTURES = """
 import pathlib
 import pytest
 from harness import ledger, progress
-from harness.errors import BadInput, CommandFailed, NotReady, SetupFailed, Terminal, Unjudged
+from harness.errors import BadInput, CommandFailed, NotReady, SetupFailed, Terminal, Inconclusive
 from harness.plugin.reporting import FAILED, GATHERER, RUN
 
 def order(line):

@@ -32,7 +32,18 @@ def test_terminal(cluster):
 
 def test_unjudged(cluster):
     """A claim without a witness."""
-    raise Unjudged("no ztunnel line for 127.0.0.1:1234")
+    raise Inconclusive("no ztunnel line for 127.0.0.1:1234")
+
+def test_nobody_answered(cluster):
+    """A claim that nobody could be asked about."""
+    raise NotObserved("Envoy enforces it", within=3, tries=4, last_seen="503")
+
+@pytest.fixture
+def unobserved(cluster):
+    raise NotObserved("the stack is ready", within=3, tries=4, last_seen="503")
+
+def test_nobody_answered_in_setup(unobserved):
+    """A claim whose set-up nobody answered."""
 
 def test_limiter_down(cluster):
     """A claim about a limit."""
@@ -71,13 +82,15 @@ def test_each_way_to_end_has_its_outcome(mini):
         "test_broken": "broken",
         "test_waited": "broken",
         "test_terminal": "broken",
-        "test_unjudged": "unknown",
+        "test_unjudged": "inconclusive",
+        "test_nobody_answered": "inconclusive",
+        "test_nobody_answered_in_setup": "error",
         "test_limiter_down": "error",
         "test_command": "error",
         "test_bug": "error",
         "test_skipped": "skipped",
         "test_expected": "skipped",
-        "test_gave_up": "unknown",
+        "test_gave_up": "inconclusive",
     }
     tests = {test["id"].partition("::")[2]: test for test in mini.results["tests"]}
     assert tests["test_held"]["claim"] == "A held claim."
@@ -92,7 +105,7 @@ def test_each_way_to_end_has_its_outcome(mini):
     assert mini.results["versions"]["istio"] == "1.29.99"
     assert mini.results["stages"][0]["name"] == "cluster"
     out = result.stdout.str()
-    assert "2 unknown" in out
+    assert "3 inconclusive" in out
     assert "cluster: emulated (EMULATED: not conformance)" in out
     assert (mini.folder / "summary.txt").read_text().startswith("cluster: emulated (EMULATED: not conformance)")
 
@@ -273,7 +286,7 @@ def test_a_file_that_cannot_be_collected_is_an_error(mini):
 
 
 def test_junit_carries_claim_outcome_witnesses_and_versions(mini):
-    """Per test and for the suite; an unknown claim is a failure there."""
+    """Per test and for the suite; an inconclusive claim is a failure there."""
     mini.write(ingress__all=EACH).run()
     suite = ET.parse(mini.folder / "junit.xml").getroot()[0]
 
@@ -290,7 +303,7 @@ def test_junit_carries_claim_outcome_witnesses_and_versions(mini):
     assert ("outcome", "held") in held
     assert [value for name, value in held if name == "witness"] == ["client", "access log"]
     assert ("seconds: Accepted to enforced", "1.500") in held
-    assert ("outcome", "unknown") in properties(cases["test_unjudged"])
+    assert ("outcome", "inconclusive") in properties(cases["test_unjudged"])
     failure = cases["test_unjudged"].find("failure")
     assert failure is not None
     assert "A claim without a witness." in (failure.text or "")

@@ -22,7 +22,7 @@ from harness.settings import CiBuild
         ("broken", "harness.errors.SetupFailed: the limiter is down: 0 of 1 pods", "Limiter down"),
         ("broken", "httpx.ConnectError: [Errno 111] Connection refused", "Transport"),
         ("broken", "harness.errors.SetupFailed: API: Connection reset by peer", "Transport"),
-        ("broken", "harness.errors.Unjudged: no line for 127.0.0.1:1", "Unknown: could not be judged"),
+        ("broken", "harness.errors.Inconclusive: no line for 127.0.0.1:1", "Unknown: could not be judged"),
         ("failed", "AssertionError: assert [200] == [429]\n  At index 0", "Claim broken"),
     ],
 )

@@ -29,9 +29,9 @@ def test_a_claim_holds_when_its_call_passed(book):
 
 def test_a_failed_phase_says_what_it_was_judged_to_say(book):
     """And an unforeseen one is never a pass."""
-    book.entry("t").judged["call"] = ("unknown", "no line")
+    book.entry("t").judged["call"] = ("inconclusive", "no line")
     book.report("t", when="call", outcome="failed", seconds=0)
-    assert (book.verdict("t").outcome, book.verdict("t").reason) == ("unknown", "no line")
+    assert (book.verdict("t").outcome, book.verdict("t").reason) == ("inconclusive", "no line")
 
     book.expect("other", area="a", claim="B.")
     book.report("other", when="call", outcome="failed", seconds=0)

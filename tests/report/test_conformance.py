@@ -52,12 +52,12 @@ def test_it_has_the_fields_of_a_conformance_report():
         (["held", "skipped"], "partial"),
         (["held", "not run"], "partial"),
         (["held", "broken"], "failure"),
-        (["held", "unknown"], "failure"),
+        (["held", "inconclusive"], "failure"),
         (["held", "error", "skipped"], "failure"),
     ],
 )
 def test_only_what_held_passes(outcomes, result):
-    """Errors and unknown claims fail; what was not run makes it partial."""
+    """Errors and inconclusive claims fail; what was not run makes it partial."""
     profile = conformance.document(run(*(verdict(str(n), o) for n, o in enumerate(outcomes))))["profiles"][0]
 
     assert profile["core"]["result"] == result

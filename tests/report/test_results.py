@@ -27,11 +27,11 @@ def run(*verdicts, **more):
 
 def test_every_outcome_is_counted():
     """Those that did not occur too."""
-    assert run(verdict(), verdict(), verdict("unknown")).counts == {
+    assert run(verdict(), verdict(), verdict("inconclusive")).counts == {
         "held": 2,
         "broken": 0,
         "error": 0,
-        "unknown": 1,
+        "inconclusive": 1,
         "skipped": 0,
         "not run": 0,
     }

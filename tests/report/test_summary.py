@@ -25,7 +25,7 @@ RUN = Run(
             "b", "ingress", "Another.", "broken", 10.0, ("client",), (Figure("enforced", 15.0),), "assert 1 == 2\nx"
         ),
         Verdict("c", "waypoint", "Third.", "skipped", reason="emulated: no kernel"),
-        Verdict("d", "waypoint", "Fourth.", "unknown", reason="no line"),
+        Verdict("d", "waypoint", "Fourth.", "inconclusive", reason="no line"),
     ],
     exit=1,
 )
@@ -36,10 +36,10 @@ def test_plain_text_reads_without_a_terminal():
     lines = summary.plain(RUN).splitlines()
 
     assert lines[0].startswith("cluster: emulated (EMULATED: not conformance)")
-    assert "  One [bold]claim[/bold] | two.  held     client, access log      1.2" in lines
+    assert "  One [bold]claim[/bold] | two.  held          client, access log      1.2" in lines
     assert "    assert 1 == 2" in lines
     assert "  enforced: 15.00 / 15.00 / 15.00 of 1" in lines
-    assert "held 1   broken 1   errors 0   unknown 1   skipped 1" in lines
+    assert "held 1   broken 1   errors 0   inconclusive 1   skipped 1" in lines
     assert "  skipped 1: emulated: no kernel" in lines
     assert lines.index("ingress") < lines.index("waypoint")
 
@@ -52,7 +52,7 @@ def test_a_terminal_gets_the_same_words():
     shown = screen.getvalue()
     assert shown.startswith("cluster: emulated (EMULATED: not conformance)")
     assert "One [bold]claim[/bold] | two." in shown
-    assert "held 1   broken 1   errors 0   unknown 1   skipped 1" in shown
+    assert "held 1   broken 1   errors 0   inconclusive 1   skipped 1" in shown
 
 
 def test_markdown_cells_stay_cells():
@@ -69,7 +69,7 @@ def test_json_has_every_verdict():
     found = json.loads(summary.machine(RUN))
 
     assert found["schema"] == "mesh-e2e/results/v1"
-    assert [test["outcome"] for test in found["tests"]] == ["held", "broken", "skipped", "unknown"]
+    assert [test["outcome"] for test in found["tests"]] == ["held", "broken", "skipped", "inconclusive"]
     assert found["tests"][1]["reason"] == "assert 1 == 2\nx"
 
 

@@ -10,7 +10,7 @@ import pytest
 from harness import ledger, timeouts
 from harness.clients.http import IngressClient
 from harness.clients.proxies import Envoy
-from harness.errors import NotReady, SetupFailed, Unjudged
+from harness.errors import Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.stack import enforcement
 from tests import recordings
@@ -121,7 +121,7 @@ def test_breaker_that_does_not_come(clock: Clock) -> None:
 
 def test_silent_admin_port_is_not_yet(clock: Clock) -> None:
     """A proxy that restarts is asked again."""
-    proxy = Proxy(clock, (0, Unjudged("nobody answers")), (2, BROKEN))
+    proxy = Proxy(clock, (0, Inconclusive("nobody answers")), (2, BROKEN))
 
     enforcement.breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # as above
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness import ledger
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.stack.experiment import burst, bypass
 from harness.traffic import Answer, Answers, get
 
@@ -40,7 +40,7 @@ class Envoy:
     def lines_of(self, answers: Answers, since: datetime) -> list[Any]:
         self.since.append(since)
         if not self._lines:
-            raise Unjudged("no lines")
+            raise Inconclusive("no lines")
         return [f"line of {id_}" for id_ in answers.ids]
 
     def silent_about(self, answers: Answers, since: datetime) -> bool:
@@ -73,19 +73,19 @@ def test_counter_that_did_not_move_is_nothing() -> None:
 
 def test_counter_that_is_not_there_is_not_zero() -> None:
     """A missing counter is no counter at 0."""
-    with pytest.raises(Unjudged, match="upstream_rq_pending_overflow is not among"):
+    with pytest.raises(Inconclusive, match="upstream_rq_pending_overflow is not among"):
         run(Envoy(None, None))
 
 
 def test_proxy_that_restarted_is_not_believed() -> None:
     """A counter that fell was started anew: its movement is not known."""
-    with pytest.raises(Unjudged, match=r"fell by 10: the proxy .* was restarted meanwhile"):
+    with pytest.raises(Inconclusive, match=r"fell by 10: the proxy .* was restarted meanwhile"):
         run(Envoy(13, 3))
 
 
 def test_missing_line_is_unjudged() -> None:
     """What the proxy did with a request without a line is not known."""
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         run(Envoy(0, 0, lines=False))
 
 
@@ -106,5 +106,5 @@ def test_bypass_is_what_the_proxy_does_not_tell_of(silent: bool, told: str) -> N
 
 def test_silence_of_a_lost_log_is_no_bypass() -> None:
     """Where the call through the proxy has no line either, its silence says nothing."""
-    with pytest.raises(Unjudged):
+    with pytest.raises(Inconclusive):
         past(Envoy(lines=False))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from harness import ledger
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.stack import timing
 from tests import recordings
@@ -39,7 +39,7 @@ def test_policy_that_is_in_force_already_is_not_timed() -> None:
         raise AssertionError("applied")
         yield
 
-    with pytest.raises(Unjudged, match=r"before x\.yaml was applied"):
+    with pytest.raises(Inconclusive, match=r"before x\.yaml was applied"):
         timing.once(None, never, "x.yaml", "P", lambda: True, bool, kind="route", of="w")  # type: ignore[arg-type]  # unused
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from harness import ledger
 from harness.clients.admin import Admin
 from harness.clients.proxies.logged import logged
-from harness.errors import SetupFailed, Unjudged
+from harness.errors import Absent, Inconclusive, SetupFailed
 from harness.kube import Kube
 from harness.logs import access, envoy
 from harness.logs.access import AccessLine
@@ -65,10 +65,10 @@ class Envoy:
         """The access line of each answer, in their order, joined by the id in the user agent.
 
         Raises:
-            Unjudged: an id has no line, or more than one; or there was no answer to look for.
+            Inconclusive: an id has no line, or more than one; or there was no answer to look for.
         """
         if not answers:
-            raise Unjudged("no answers: no access lines to look for")
+            raise Inconclusive("no answers: no access lines to look for")
         wanted = {f"e2e/{id_}" for id_ in answers.ids}
 
         def look() -> dict[str, list[AccessLine]]:
@@ -86,7 +86,7 @@ class Envoy:
         )
         double = [agent for agent, lines in found.items() if len(lines) > 1]
         if double:
-            raise Unjudged(f"{len(double)} requests have more than one access line, first {double[0]}")
+            raise Inconclusive(f"{len(double)} requests have more than one access line, first {double[0]}")
         ledger.saw(f"{self.gateway} access log", f"{len(answers)} lines joined by request id")
         return [found[f"e2e/{id_}"][0] for id_ in answers.ids]
 
@@ -111,11 +111,11 @@ class Envoy:
         cluster that is there without them has had none.
 
         Raises:
-            Unjudged: Envoy counts nothing at all of such a cluster: it may have another name.
+            Inconclusive: Envoy counts nothing at all of such a cluster: it may have another name.
         """
         found, name = self.stats(), f"cluster.{cluster}"
         if f"{name}.membership_total" not in found:
-            raise Unjudged(f"Envoy {self.gateway} has no cluster {cluster}: nothing is known of its requests")
+            raise Absent(f"Envoy {self.gateway} has no cluster {cluster}: nothing is known of its requests")
         count = found.get(f"{name}.upstream_rq_total", 0)
         ledger.saw(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
         return count
@@ -124,7 +124,7 @@ class Envoy:
         """The lines, however many, that speak of any of these requests (also as forwarded by an application).
 
         Raises:
-            Unjudged: there are fewer than `at_least`.
+            Inconclusive: there are fewer than `at_least`.
         """
         agents = {f"e2e/{id_}" for id_ in answers.ids}
         found = logged(
@@ -151,11 +151,11 @@ class Envoy:
         """max_pending_requests of the cluster that is active now; None where Envoy's default holds.
 
         Raises:
-            Unjudged: no such cluster is active: one that is gone is not one without a breaker.
+            Inconclusive: no such cluster is active: one that is gone is not one without a breaker.
         """
         found = thresholds(self.config_dump(), cluster)
         if found is None:
-            raise Unjudged(f"Envoy {self.gateway} has no active cluster {cluster}")
+            raise Absent(f"Envoy {self.gateway} has no active cluster {cluster}")
         return found.max_pending_requests
 
     def _get(self, path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness import ledger
 from harness.clients.admin import Admin
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.proxy import prometheus
 
@@ -21,14 +21,14 @@ class Istiod:
         """Configuration that any proxy refused, by type; empty when none was.
 
         Raises:
-            Unjudged: istiod counts no pushes at all: an absent counter would then prove nothing.
+            Inconclusive: istiod counts no pushes at all: an absent counter would then prove nothing.
         """
         pods = [pod["metadata"]["name"] for pod in self._kube.pods(self.NAMESPACE, self.LABELS)]
         texts = [self._admin.get(self.NAMESPACE, pod, 15014, "/metrics") for pod in pods]
         found = [sample for text in texts for sample in prometheus.samples(text)]
         pushes = sum(s.value for s in found if s.name == "pilot_push_triggers")
         if not pushes:
-            raise Unjudged("istiod counts no pushes (pilot_push_triggers): no rejection would be counted either")
+            raise Inconclusive("istiod counts no pushes (pilot_push_triggers): no rejection would be counted either")
         ledger.saw("istiod counters", f"{pushes:g} pushes triggered")
         rejects: dict[str, float] = {}
         for s in found:

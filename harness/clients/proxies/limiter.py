@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness import ledger, timeouts
 from harness.clients.admin import Admin
-from harness.errors import NotReady, SetupFailed, Unjudged
+from harness.errors import Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ready
@@ -73,7 +73,7 @@ class Limiter:
         """Its counters, once they stood still for LIMITER_SETTLED seconds: nothing sent before is still uncounted.
 
         Raises:
-            Unjudged: they never stood still.
+            Inconclusive: they never stood still.
         """
         last: list[tuple[float, Counters]] = []  # when the present reading was first seen, and it
 
@@ -87,6 +87,6 @@ class Limiter:
         try:
             until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)
         except NotReady as error:
-            raise Unjudged(str(error)) from error
+            raise Inconclusive(str(error)) from error
         ledger.saw("limiter counters", f"{last[0][1]}")
         return last[0][1]

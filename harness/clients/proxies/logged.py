@@ -1,4 +1,4 @@
-"""A proxy's log as a witness: awaited, and where it stays silent the claim is unknown, not broken."""
+"""A proxy's log as a witness: awaited, and where it stays silent the claim is inconclusive, not broken."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sized
 from typing import TypeVar
 
 from harness import timeouts
-from harness.errors import NotReady, Unjudged
+from harness.errors import Inconclusive, NotReady
 from harness.kube import ApiUnavailable
 from harness.wait import until
 
@@ -17,7 +17,7 @@ def logged(look: Callable[[], S], told: Callable[[S], bool], *, what: str, silen
     """What `look` reads of a log, once `told` says that it tells enough; `silence` begins the error otherwise.
 
     Raises:
-        Unjudged: it does not tell in time.
+        Inconclusive: it does not tell in time.
     """
     try:
         return until(
@@ -30,4 +30,4 @@ def logged(look: Callable[[], S], told: Callable[[S], bool], *, what: str, silen
             show=lambda found: f"lines of {len(found)}",
         )
     except NotReady as error:
-        raise Unjudged(f"{silence}: {error}") from error
+        raise Inconclusive(f"{silence}: {error}") from error

@@ -9,7 +9,7 @@ from datetime import datetime
 from harness import ledger
 from harness.clients.admin import Admin
 from harness.clients.proxies.logged import logged
-from harness.errors import Unjudged
+from harness.errors import Inconclusive
 from harness.evidence import port_15008
 from harness.evidence.joins import legs, mirrors
 from harness.kube import Kube
@@ -65,7 +65,7 @@ class Ztunnels:
         """The one line that `look` finds, awaited until its connection closes."""
         found = logged(look, bool, what=f"ztunnel's line of {what}", silence="ztunnel says nothing of it")
         if len(found) > 1:
-            raise Unjudged(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
+            raise Inconclusive(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
         ledger.saw("ztunnel log", found[0].raw)
         return found[0]
 
@@ -74,10 +74,10 @@ class Ztunnels:
         `reaches` is where it went: an IP, or the address asked for inside the tunnel.
 
         Raises:
-            Unjudged: there is none in time, more than one, or an address is not known.
+            Inconclusive: there is none in time, more than one, or an address is not known.
         """
         if not source or not reaches:
-            raise Unjudged(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
+            raise Inconclusive(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
         line = self._one(
             lambda: legs(self._lines(since), source=source, around=around, reaches=reaches),
             f"the connection from {source} to {reaches}",
@@ -90,7 +90,7 @@ class Ztunnels:
         """The source's line of each connection that these answers came by, once it is closed.
 
         Raises:
-            Unjudged: one has none in time.
+            Inconclusive: one has none in time.
         """
         sources = {answer.local for answer in answers}
 
@@ -112,7 +112,7 @@ class Ztunnels:
         """The destination's line of the connection whose source's line is `out`.
 
         Raises:
-            Unjudged: there is none in time, or more than one.
+            Inconclusive: there is none in time, or more than one.
         """
         return self._one(
             lambda: [line for line in self._lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
