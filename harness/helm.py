@@ -13,6 +13,7 @@ from harness.command import Output, run
 from harness.errors import BadInput, CommandFailed
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document, documents
+from harness.objects.tree import mapping
 
 SUPPORTED = (3, 4)
 
@@ -120,7 +121,7 @@ def version() -> tuple[int, str]:
 
 
 def _hook(document: Document) -> bool:
-    return "helm.sh/hook" in (document["metadata"].get("annotations") or {})
+    return "helm.sh/hook" in mapping(document, "metadata", "annotations")
 
 
 def _version(release: Release) -> list[str]:

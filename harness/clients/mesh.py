@@ -9,6 +9,7 @@ from harness.clients import curl
 from harness.errors import Inconclusive, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
+from harness.objects.workloads import pod_ip
 from harness.traffic import Answer, Answers, Request, unique
 
 NAMESPACE, LABELS, CONTAINER = "default", "app=mesh-client", "curl"
@@ -39,7 +40,7 @@ class MeshClient:
     @property
     def ip(self) -> str:
         """The address of its pod."""
-        return str(pod(self._kube, self._labels)["status"]["podIP"])
+        return pod_ip(pod(self._kube, self._labels))
 
     def _send(self, requests: Sequence[Request], *, at_once: int) -> Answers:
         ids = [unique("rq") for _ in requests]
@@ -60,7 +61,7 @@ def pod(kube: Kube, labels: str = LABELS) -> Document:
     Raises:
         SetupFailed: there is none.
     """
-    pods = [p for p in kube.pods(NAMESPACE, labels) if p["status"].get("podIP")]
+    pods = [p for p in kube.pods(NAMESPACE, labels) if pod_ip(p)]
     if not pods:
         name = labels.removeprefix("app=")
         raise SetupFailed(f"the {name} has no running pod", remedy=f"is Deployment/default/{name} there?")

@@ -14,6 +14,7 @@ from harness.kube import Kube, Missing
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.patches import inverse
 from harness.objects.refs import Ref, ref_of
+from harness.objects.tree import mapping
 
 LAST = (*DEFINITIONS, "Namespace")
 
@@ -55,7 +56,7 @@ class Made:
             if there is None:
                 new.append(Note(named))
                 continue
-            has, wanted = (one["metadata"].get("labels") or {} for one in (there, document))
+            has, wanted = (mapping(one, "metadata", "labels") for one in (there, document))
             before = {key: has.get(key) for key, value in wanted.items() if has.get(key) != value}
             new += [Note(named, {"metadata": {"labels": before}})] if before else []
         self._keep([*self._notes, *(note for note in new if note not in self._notes)])

@@ -23,6 +23,7 @@ from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects import refs
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document, documents
+from harness.objects.tree import number, objects, text
 from harness.report.redact import redacted
 from harness.stack.releases import MANIFESTS
 
@@ -141,11 +142,10 @@ def _pods(kube: Kube, namespace: str, failures: list[str]) -> list[Document]:
 
 
 def _containers(pod: Document) -> list[tuple[str, str, str, bool]]:
-    statuses = {s["name"]: s for s in pod.get("status", {}).get("containerStatuses") or []}
-    where = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    return [
-        (*where, c["name"], bool(statuses.get(c["name"], {}).get("restartCount"))) for c in pod["spec"]["containers"]
-    ]
+    restarts = {text(s, "name"): number(s, "restartCount") for s in objects(pod, "status", "containerStatuses")}
+    where = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
+    names = (text(container, "name") for container in objects(pod, "spec", "containers"))
+    return [(*where, name, restarts.get(name, 0) > 0) for name in names]
 
 
 def _log(kube: Kube, namespace: str, pod: str, container: str, previous: bool) -> Callable[[], str]:

@@ -91,6 +91,13 @@ def conditions(obj: Json) -> tuple[Condition, ...]:
     return tuple(condition for _, found in _entries(obj) for condition in found)
 
 
+def is_true(obj: Json | None, type: str) -> bool:
+    """Whether `.status.conditions` has this type with status True. A status without conditions (null, empty or
+    absent, as a new CustomResourceDefinition's) says nothing, and nothing is not true."""
+    found = objects(obj, "status", "conditions")
+    return any(text(one, "type") == type and text(one, "status") == "True" for one in found)
+
+
 def judge(obj: Json, type: str, *, status: str = "True", about: str | None = None) -> Judgement:
     """Whether the condition of this type has this status, for the current generation.
 

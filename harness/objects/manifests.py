@@ -11,6 +11,7 @@ import yaml
 
 from harness.errors import BadInput
 from harness.objects.refs import KINDS
+from harness.objects.tree import at, text
 
 Document = dict[str, Any]
 
@@ -70,10 +71,11 @@ def pinned(manifest: Iterable[Document], images: Iterable[str]) -> list[Document
     copies = copy.deepcopy(list(manifest))
     for document in copies:
         for container in _containers(document):
-            name = _repository(container["image"])
+            image = text(container, "image")
+            name = _repository(image)
             if name not in by_name:
                 raise BadInput(
-                    f"{document['kind']}/{document['metadata']['name']}: image {container['image']} "
+                    f"{document['kind']}/{document['metadata']['name']}: image {image or '(none)'} "
                     "is not of the version set",
                     remedy="add it to harness/versions.py",
                 )
@@ -83,9 +85,9 @@ def pinned(manifest: Iterable[Document], images: Iterable[str]) -> list[Document
 
 def _containers(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if document["kind"] in ("Deployment", "DaemonSet", "StatefulSet", "Job"):
-        spec = document["spec"]["template"]["spec"]
-        yield from spec.get("initContainers", [])
-        yield from spec["containers"]
+        for kind in ("initContainers", "containers"):
+            found = at(document, "spec", "template", "spec", kind)
+            yield from (one for one in found if isinstance(one, dict)) if isinstance(found, list) else ()
 
 
 def _repository(image: str) -> str:

@@ -6,7 +6,10 @@ on an image that does not exist. The pod's status had the cause after 2 s: that 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from harness.errors import SetupFailed
+from harness.objects.conditions import is_true
 from harness.objects.tree import Json, mapping, maybe_number, name_of, number, objects, one_line, text
 
 OWNING_GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"  # Envoy Gateway's label on a proxy's pod
@@ -68,7 +71,7 @@ def pod_ready(pod: Json) -> bool:
     return (
         text(pod, "status", "phase") == "Running"
         and not mapping(pod, "metadata").get("deletionTimestamp")
-        and any(text(c, "type") == "Ready" and text(c, "status") == "True" for c in _conditions(pod))
+        and is_true(pod, "Ready")
     )
 
 
@@ -120,6 +123,35 @@ def _conditions(pod: Json) -> Iterator[Json]:
 def pod_name(pod: Json) -> str:
     """ "namespace/name"."""
     return f"{text(pod, 'metadata', 'namespace')}/{text(pod, 'metadata', 'name')}"
+
+
+def pod_ip(pod: Json) -> str:
+    """The pod's address; "" before it has one."""
+    return text(pod, "status", "podIP")
+
+
+def node_name(pod: Json) -> str:
+    """The node on which the pod runs; "" before it is scheduled."""
+    return text(pod, "spec", "nodeName")
+
+
+def selector(obj: Json) -> str:
+    """The label selector of a workload or a Service as the API takes it ("app=x,version=v1").
+
+    Raises:
+        SetupFailed: it selects nothing. The API takes an empty selector for every pod, which would read as its own.
+    """
+    spec = mapping(obj, "spec", "selector")
+    labels = spec if text(obj, "kind") == "Service" else mapping(spec, "matchLabels")
+    if not labels:
+        raise SetupFailed(f"{name_of(obj)} selects no pods: its selector is empty")
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def pod_containers(workload: Json) -> list[dict[str, Any]]:
+    """The containers of a workload's pod template."""
+    found = objects(workload, "spec", "template", "spec", "containers")
+    return [container for container in found if isinstance(container, dict)]
 
 
 def _pod_trouble(pod: Json) -> Iterator[Trouble]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from harness import ledger, timeouts
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import pod_ready, selector
 from harness.stack import ready
 from harness.stack.applied import Manifests
 from harness.wait import until
@@ -109,5 +109,4 @@ def _gone(kube: Kube, workload: str, old: set[str] | None = None) -> None:
 
 def _pods(kube: Kube, workload: str) -> list[Document]:
     obj = kube.get(workload)
-    labels = ",".join(f"{k}={v}" for k, v in obj["spec"]["selector"]["matchLabels"].items())
-    return kube.objects("Pod", obj["metadata"]["namespace"], labels=labels)
+    return kube.objects("Pod", obj["metadata"]["namespace"], labels=selector(obj))

@@ -10,6 +10,7 @@ from harness.clients.proxies import Envoy
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
+from harness.objects.tree import mapping, objects
 from harness.wait import until
 
 _HEADER = "x-edit"
@@ -23,19 +24,20 @@ def route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
         NotReady: an edit did not reach Envoy.
     """
     found = kube.get(f"HTTPRoute/default/{name}")
-    spec, named = found["spec"], {"name": name, "namespace": "default"}
+    spec, named = mapping(found, "spec"), {"name": name, "namespace": "default"}
+    rules = [dict(rule) for rule in objects(spec, "rules")]
 
-    def write(rules: list[Document]) -> None:
+    def write(written: list[Document]) -> None:
         # Applied, not patched: a later apply of the manifest would else meet another owner of the rules.
-        head = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": named}
-        kube.apply([head | {"spec": spec | {"rules": rules}}])
+        head: dict[str, object] = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": named}
+        kube.apply([{**head, "spec": {**spec, "rules": written}}])
 
     try:
         for n in range(times):
-            write([rule | _marking(n) for rule in spec["rules"]])
+            write([{**rule, **_marking(n)} for rule in rules])
             _arrived(envoy, str(n), what=f"Envoy {envoy.gateway} has edit {n + 1} of HTTPRoute {name}")
     finally:
-        write(spec["rules"])
+        write(rules)
 
 
 def _arrived(envoy: Envoy, value: str, *, what: str) -> None:
@@ -87,8 +89,8 @@ def denies(envoy: Envoy) -> None:
 
 
 def _active(dump: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    sections = dump.get("configs", [])
-    return [entry["cluster"] for section in sections for entry in section.get("dynamic_active_clusters", [])]
+    sections = objects(dump, "configs")
+    return [mapping(entry, "cluster") for section in sections for entry in objects(section, "dynamic_active_clusters")]
 
 
 def _has(tree: Any, key: str, value: Any) -> bool:

@@ -13,7 +13,8 @@ from harness.cluster.protocol import Cluster
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import access
 from harness.objects.manifests import Document
-from harness.objects.workloads import OWNING_GATEWAY
+from harness.objects.tree import mapping, objects, text
+from harness.objects.workloads import OWNING_GATEWAY, node_name
 from harness.stack.applied import Manifests
 from harness.versions import VersionSet
 from harness.wait import until
@@ -67,13 +68,13 @@ def _evict(kube: Kube, node: str) -> list[str]:
 
 def on(kube: Kube, node: str, namespace: str = "") -> list[Document]:
     """The pods of a node, of one namespace or of all, those on their way out among them."""
-    return [pod for pod in kube.objects("Pod", namespace) if pod["spec"].get("nodeName") == node]
+    return [pod for pod in kube.objects("Pod", namespace) if node_name(pod) == node]
 
 
 def workloads(kube: Kube, node: str, namespace: str = "default") -> set[str]:
     """The Deployments that have a pod there: "Deployment/default/ratings-v1"."""
-    owners = [owner for pod in on(kube, node, namespace) for owner in pod["metadata"].get("ownerReferences", [])]
-    sets = (str(owner["name"]) for owner in owners if owner["kind"] == "ReplicaSet")
+    owners = [owner for pod in on(kube, node, namespace) for owner in objects(pod, "metadata", "ownerReferences")]
+    sets = (text(owner, "name") for owner in owners if text(owner, "kind") == "ReplicaSet")
     return {f"Deployment/{namespace}/{name.rpartition('-')[0]}" for name in sets}
 
 
@@ -85,7 +86,7 @@ def hold(cluster: Cluster, bundle: Bundle | None, versions: VersionSet, *roles: 
 
 def beside(kube: Kube, labels: str) -> str:
     """A node on which no pod with these labels runs; by name the first."""
-    taken = {pod["spec"].get("nodeName") for pod in kube.pods("default", labels)}
+    taken = {node_name(pod) for pod in kube.pods("default", labels)}
     return min(str(n["metadata"]["name"]) for n in kube.objects("Node") if n["metadata"]["name"] not in taken)
 
 
@@ -93,7 +94,7 @@ def carried(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]
     """How many requests of a load (its id) each Gateway's proxy on that node has a line of, by Gateway."""
     found: dict[str, int] = {}
     for pod in on(kube, node, "default"):
-        gateway = pod["metadata"].get("labels", {}).get(OWNING_GATEWAY)
+        gateway = text(pod, "metadata", "labels", OWNING_GATEWAY)
         if gateway:
             lines = access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since))
             found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)
@@ -102,6 +103,5 @@ def carried(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]
 
 
 def _can_leave(pod: Document) -> bool:
-    meta = pod["metadata"]
-    owners = {owner["kind"] for owner in meta.get("ownerReferences", [])}
-    return "DaemonSet" not in owners and MIRROR not in (meta.get("annotations") or {})
+    owners = {text(owner, "kind") for owner in objects(pod, "metadata", "ownerReferences")}
+    return "DaemonSet" not in owners and MIRROR not in mapping(pod, "metadata", "annotations")

@@ -12,6 +12,8 @@ from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
 from harness.objects.definitions import gateway_api
 from harness.objects.manifests import Document
+from harness.objects.tree import text
+from harness.objects.workloads import pod_containers
 from harness.versions import UNKNOWN
 
 # Components, and the workload whose first container's image tells of each.
@@ -68,7 +70,7 @@ def plain(text: str) -> str:
 
 
 def _image(workload: Document) -> str:
-    return str(workload["spec"]["template"]["spec"]["containers"][0]["image"])
+    return next((text(container, "image") for container in pod_containers(workload)), "")
 
 
 def told(ask: Callable[[], str]) -> str:

@@ -10,7 +10,8 @@ from harness.errors import Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.logs.ztunnel import bind_failures
 from harness.objects.manifests import Document
-from harness.objects.workloads import OWNING_GATEWAY
+from harness.objects.tree import strings
+from harness.objects.workloads import OWNING_GATEWAY, node_name
 from harness.proxy.config_dump import listeners
 from harness.stack import disturb, ready, topology
 from harness.wait import until
@@ -20,7 +21,7 @@ TRIES = 4
 
 def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
     """Ends the node's ztunnel without grace, as an OOM or a crash does; its pod's name. A new one comes by itself."""
-    name = next(str(p["metadata"]["name"]) for p in ztunnels.pods() if p["spec"]["nodeName"] == node)
+    name = next(str(p["metadata"]["name"]) for p in ztunnels.pods() if node_name(p) == node)
     kube.delete([f"Pod/{ztunnels.NAMESPACE}/{name}"], gone=False, force=True)
     ledger.saw("harness", f"ztunnel {name} of {node} was killed")
     return name
@@ -33,18 +34,18 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
     Raises:
         NotReady: ztunnel was first each time.
     """
-    before: dict[str, Document] = {route: kube.get(f"HTTPRoute/default/{route}")["spec"] for route in routes}
+    before = {route: strings(kube.get(f"HTTPRoute/default/{route}"), "spec", "hostnames") for route in routes}
     number = itertools.count()
 
     def changed() -> bool:
-        for route, spec in before.items():
-            hosts = [*spec.get("hostnames", []), f"changed-{next(number)}.example"]
+        for route, had in before.items():
+            hosts = [*had, f"changed-{next(number)}.example"]
             kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
         return any(one.address.endswith(":15008") and one.state == "active" for one in listeners(envoy.config_dump()))
 
     try:
         for attempt in range(1, TRIES + 1):
-            kill_ztunnel(kube, ztunnels, str(envoy.pod["spec"]["nodeName"]))
+            kill_ztunnel(kube, ztunnels, node_name(envoy.pod))
             try:
                 until(
                     changed,
@@ -63,8 +64,8 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
                 ledger.saw(f"{envoy.gateway} config_dump", f"listens on port 15008 (try {attempt})")
                 break
     finally:
-        for route, spec in before.items():
-            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": spec.get("hostnames")}})
+        for route, had in before.items():
+            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": list(had) or None}})
     until(
         lambda: [failure for log in ztunnels.logs().values() for failure in bind_failures(log)],
         lambda found: any(failure.uid == envoy.pod["metadata"]["uid"] for failure in found),

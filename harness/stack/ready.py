@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from harness import timeouts
 from harness.kube import ApiUnavailable, Kube, Missing
+from harness.objects.conditions import is_true
 from harness.objects.manifests import Document
 from harness.objects.refs import ref
-from harness.objects.workloads import Trouble, rolled_out, scaled_to_none, trouble
+from harness.objects.workloads import Trouble, rolled_out, scaled_to_none, selector, trouble
 from harness.wait import patient, until
 
 SCALED_DOWN = "scaled to 0, so nothing makes its pods: `kubectl scale` it up again"
@@ -65,15 +66,14 @@ def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None
 
 def pods(kube: Kube, obj: Document) -> list[Document]:
     """The pods that a workload's selector finds, those on their way out left out."""
-    labels = ",".join(f"{k}={v}" for k, v in obj["spec"]["selector"]["matchLabels"].items())
-    return kube.pods(obj["metadata"]["namespace"], labels)
+    return kube.pods(obj["metadata"]["namespace"], selector(obj))
 
 
 def definition(kube: Kube, name: str) -> None:
     """Waits until a CustomResourceDefinition is established: its objects can be applied."""
     until(
         lambda: kube.find(ref(f"CustomResourceDefinition/{name}")),
-        _established,
+        lambda found: is_true(found, "Established"),
         what=f"CustomResourceDefinition/{name} is established",
         within=timeouts.STATUS,
         every=0.2,
@@ -82,17 +82,12 @@ def definition(kube: Kube, name: str) -> None:
     )
 
 
-def _established(found: Document | None) -> bool:
-    conditions = (found or {}).get("status", {}).get("conditions", [])
-    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-
-
 def nodes(kube: Kube) -> None:
     """Waits until every node is Ready."""
 
     def look() -> Sequence[str]:
         found = kube.objects("Node")
-        return [n["metadata"]["name"] for n in found if not _ready(n)] if found else ["no node"]
+        return [n["metadata"]["name"] for n in found if not is_true(n, "Ready")] if found else ["no node"]
 
     until(
         look,
@@ -102,8 +97,3 @@ def nodes(kube: Kube) -> None:
         transient=(ApiUnavailable,),
         show=lambda waiting: f"not ready: {', '.join(waiting)}",
     )
-
-
-def _ready(node: Document) -> bool:
-    conditions = node.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -13,7 +13,8 @@ from harness.clients.proxies import Envoy
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
-from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
+from harness.objects.tree import objects, text
+from harness.objects.workloads import OWNING_GATEWAY, pod_containers, pod_ip, pod_ready, trouble
 from harness.proxy.config_dump import routes
 from harness.stack import ready
 from harness.stack.applied import Manifests
@@ -109,9 +110,9 @@ def environment(manifests: Manifests, deployment: str, container: str, **variabl
     """Gives a Deployment's container environment variables for the block, and what it had before afterwards; rolled
     out both times."""
     name = f"Deployment/default/{deployment}"
-    before: list[Document] = manifests.kube.get(name)["spec"]["template"]["spec"]["containers"]
+    before: list[Document] = pod_containers(manifests.kube.get(name))
     added = [{"name": key, "value": value} for key, value in variables.items()]
-    changed = [c | {"env": [*c.get("env", []), *added]} if c["name"] == container else c for c in before]
+    changed = [c | {"env": [*objects(c, "env"), *added]} if text(c, "name") == container else c for c in before]
     try:
         with manifests.patched(name, {"spec": {"template": {"spec": {"containers": changed}}}}):
             ready.workload(manifests.kube, name)
@@ -126,7 +127,7 @@ def follows(envoy: Envoy, kube: Kube, cluster: str, labels: str, port: int) -> N
     until(
         lambda: (
             envoy.endpoints(cluster),
-            {f"{pod['status'].get('podIP')}:{port}" for pod in kube.pods("default", labels)},
+            {f"{pod_ip(pod)}:{port}" for pod in kube.pods("default", labels)},
         ),
         lambda seen: bool(seen[0]) and seen[0] == seen[1],
         what=f"Envoy {envoy.gateway} calls exactly the pods of {labels}",

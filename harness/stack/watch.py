@@ -14,7 +14,7 @@ from harness.kube import ApiUnavailable, Kube, Missing
 from harness.logs import access, ztunnel
 from harness.logs.access import AccessLine
 from harness.logs.ztunnel import BindFailure
-from harness.objects.tree import Json, text
+from harness.objects.tree import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
 from harness.oracles import signs
 from harness.oracles.signs import Sign
@@ -194,7 +194,7 @@ class Watch:
 
 def _kind(pod: Json) -> tuple[str, str]:
     """Which component the pod is of, and its container; ("", "") for all others."""
-    labels = pod["metadata"].get("labels") or {}
+    labels = mapping(pod, "metadata", "labels")
     namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
     if OWNING_GATEWAY in labels:
         return "envoy", "envoy"

@@ -203,3 +203,26 @@ def test_nodes_are_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
     api.objects["Node/n2"]["status"]["conditions"][0]["status"] = "True"
 
     ready.nodes(kube)
+
+
+@pytest.mark.parametrize("silence", [{"conditions": None}, {"conditions": []}, {}, None])
+def test_new_definition_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock, silence: object) -> None:
+    """A CustomResourceDefinition that was just made has `status.conditions: null` (seen on kind, Kubernetes 1.34); it
+    is not established yet, and that is no error."""
+    name = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
+    began, settled = clock.now, {"conditions": [{"type": "Established", "status": "True"}]}
+    api.on_get = lambda _: api.put(named(name, status=settled if clock.now - began >= 2 else silence))
+
+    ready.definition(kube, name.partition("/")[2])
+
+    assert clock.slept >= 2
+
+
+@pytest.mark.parametrize("silence", [{"conditions": None}, {}, None])
+def test_new_node_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock, silence: object) -> None:
+    """A node of which nothing is said is not ready."""
+    api.put(named("Node/n1", status=silence))
+
+    be_patient(0.02)
+    with pytest.raises(NotReady, match="not ready: n1"):
+        ready.nodes(kube)

@@ -14,7 +14,7 @@ from harness.kube import Kube
 from harness.logs import access, envoy
 from harness.logs.access import AccessLine
 from harness.objects.manifests import Document
-from harness.objects.workloads import OWNING_GATEWAY, pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, pod_ip, pod_ready
 from harness.proxy import clusters, stats
 from harness.proxy.config_dump import error_states, thresholds
 from harness.traffic import Answers
@@ -47,7 +47,7 @@ class Envoy:
 
     @property
     def ip(self) -> str:
-        return str(self.pod["status"]["podIP"])
+        return pod_ip(self.pod)
 
     @property
     def version(self) -> str:

@@ -17,7 +17,7 @@ from harness.logs import ztunnel
 from harness.logs.access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import node_name, pod_ready
 from harness.proxy.mesh_view import MeshView, view
 from harness.traffic import Answers
 
@@ -33,13 +33,15 @@ class Ztunnels:
     def pods(self) -> list[Document]:
         return self._kube.pods(self.NAMESPACE, self.LABELS)
 
+    def _scheduled(self) -> list[Document]:
+        """Those that have a node: one that has none yet has no log and no view either."""
+        return [pod for pod in self.pods() if node_name(pod)]
+
     def logs(self, since: datetime | None = None) -> dict[str, str]:
         """Each node's log text, by node name."""
         return {
-            str(pod["spec"]["nodeName"]): self._kube.logs(
-                self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since
-            )
-            for pod in self.pods()
+            node_name(pod): self._kube.logs(self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since)
+            for pod in self._scheduled()
         }
 
     def lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
@@ -129,15 +131,15 @@ class Ztunnels:
 
     def ready_nodes(self) -> set[str]:
         """The nodes whose ztunnel pod is ready."""
-        return {str(pod["spec"]["nodeName"]) for pod in self.pods() if pod_ready(pod)}
+        return {node_name(pod) for pod in self.pods() if pod_ready(pod)}
 
     def views(self) -> dict[str, MeshView]:
         """What each node's ztunnel says of the mesh, by node name."""
         found = {
-            str(pod["spec"]["nodeName"]): view(
+            node_name(pod): view(
                 json.loads(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15000, "/config_dump"))
             )
-            for pod in self.pods()
+            for pod in self._scheduled()
         }
         ledger.saw("ztunnel config_dump", f"of {len(found)} nodes")
         return found
