@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import pydantic
-import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from harness import strict_yaml
 from harness.errors import BadInput
+from harness.registry.reference import parse
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
 UNKNOWN = "unknown"  # what stands for a version that nobody observed
 ASKED = "(asked for)"  # behind one that was asked for and not observed yet
+# Istio's two other homes, gcr.io/istio-release and registry.istio.io/release, are gone after December 2026
+# (istio/istio#61467); these have the images and charts of all its versions.
+ISTIO_IMAGES = "docker.io/istio"
+ISTIO_CHARTS = "oci://ghcr.io/istio/release/charts"
 
 # YAML reads 1.30 as a number and loses its zero; a version that is not text is therefore refused, by pydantic.
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$")]
@@ -55,13 +61,39 @@ class Chart(NamedTuple):
         return f"{self.name}-{self.version}.tgz"
 
 
+class NodeImage(_Strict):
+    """A kind node image by tag and digest, and the kind release that it was published with.
+
+    A Kubernetes patch has a node image only where a kind release brought one, and each release builds its own: the tag
+    alone does not say which (release notes of kubernetes-sigs/kind).
+    """
+
+    image: str
+    kind: Version
+
+    @field_validator("image")
+    @classmethod
+    def _pinned(cls, image: str) -> str:
+        try:
+            reference = parse(image)
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+        if not re.fullmatch(r"v\d+\.\d+\.\d+", reference.tag) or not reference.digest:
+            raise ValueError("a node image needs a tag such as v1.34.3 and the digest of kind's release notes")
+        return image
+
+    @property
+    def kubernetes(self) -> str:
+        """The Kubernetes version in it: "1.34.3"."""
+        return parse(self.image).tag.removeprefix("v")
+
+
 class VersionSet(_Strict):
     """One row of the matrix, checked against what is known to be impossible."""
 
     name: str
     proven: str = "not yet"
-    kubernetes: Version
-    node_image: str = ""
+    node_image: NodeImage
     istio: Version
     envoy_gateway: Version
     envoy: Version
@@ -74,23 +106,23 @@ class VersionSet(_Strict):
 
     @property
     def node(self) -> str:
-        """The kind node image."""
-        return self.node_image or f"kindest/node:v{self.kubernetes}"
+        """The kind node image, with its digest."""
+        return self.node_image.image
+
+    @property
+    def kubernetes(self) -> str:
+        """The Kubernetes version, which is that of the node image."""
+        return self.node_image.kubernetes
 
     @property
     def istio_hub(self) -> str:
-        """Istio's images and Bookinfo moved with 1.30."""
-        return "docker.io/istio" if minor(self.istio) < (1, 30) else "registry.istio.io/release"
+        """Where Istio's images and Bookinfo's are, as Istio's charts take it."""
+        return ISTIO_IMAGES
 
     @property
     def charts(self) -> dict[str, Chart]:
         """Charts by short name, in no particular order."""
-        home = (
-            "oci://gcr.io/istio-release/charts"
-            if minor(self.istio) < (1, 30)
-            else "oci://registry.istio.io/release/charts"
-        )
-        istio = {n: Chart(n, f"{home}/{n}", self.istio) for n in ("base", "cni", "istiod", "ztunnel")}
+        istio = {n: Chart(n, f"{ISTIO_CHARTS}/{n}", self.istio) for n in ("base", "cni", "istiod", "ztunnel")}
         eg = Chart("gateway-helm", "oci://docker.io/envoyproxy/gateway-helm", f"v{self.envoy_gateway}")
         return istio | {"gateway-helm": eg}
 
@@ -199,14 +231,9 @@ def load(file: Path = FILE) -> Versions:
     """Reads and checks versions.yaml.
 
     Raises:
-        BadInput: it is missing, is not YAML, or a field is wrong; the message names the field.
+        BadInput: it cannot be read, is not YAML, has a key twice, or a field is wrong; the message names it.
     """
-    try:
-        raw = yaml.safe_load(file.read_text())
-    except FileNotFoundError:
-        raise BadInput(f"{file} is missing", remedy="restore it: git checkout versions.yaml") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no text, a date such as 2026-99-99
-        raise BadInput(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+    raw = strict_yaml.read(file, remedy="restore it: git checkout versions.yaml")
     try:
         for name, row in (raw.get("sets") or {}).items():
             row["name"] = name

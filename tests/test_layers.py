@@ -14,7 +14,7 @@ EMULATOR = "cluster/emulated/"  # a process of its own, with programs, time and 
 
 # What, and the only places below harness/ where it may be. A name is an import or an attribute such as time.sleep.
 HOMES = {
-    "httpx": ("clients/http.py",),
+    "httpx": ("clients/http.py", "registry/client.py"),
     "kubernetes": ("kube/",),
     "pytest": ("plugin/",),
     "_pytest": (),
@@ -27,7 +27,7 @@ HOMES = {
     "tenacity": ("wait.py",),
     "os.environ": ("settings.py", "command.py", EMULATOR, "faults/warm.py"),  # the last: its forked children's own
     "os.getenv": (),
-    "yaml.load": ("cluster/emulated/",),
+    "yaml.load": ("cluster/emulated/", "strict_yaml.py"),
     "aiohttp": (EMULATOR,),
     "grpc": (EMULATOR,),
 }

@@ -16,6 +16,7 @@ from tests.recordings.shapes import fuzz
 MANIFESTS = FILE.parent / "manifests"
 FILES = [file for file in sorted(MANIFESTS.glob("*/*.yaml")) if file.parent.name != "values"]  # those are charts
 SETS = sorted(load().sets)
+DIGEST = "sha256:" + "0" * 64
 RAW: dict[str, Any] = yaml.safe_load(FILE.read_text())
 
 
@@ -31,6 +32,8 @@ def written(folder: Path, **changes: Any) -> Path:
     """A versions.yaml with the default set changed so."""
     raw = yaml.safe_load(FILE.read_text())
     row = raw["sets"][raw["default"]]
+    if "kubernetes" in changes:
+        changes["node_image"] = {"image": f"kindest/node:v{changes.pop('kubernetes')}@{DIGEST}", "kind": "0.31.0"}
     for key, value in changes.items():
         if value is None:
             del row[key]
@@ -117,8 +120,12 @@ def test_impossible_set_does_not_keep_others_from_use(tmp_path: Path) -> None:
     [
         ({"istio": 1.30}, "istio"),  # YAML's own trap: 1.30 is the number 1.3
         ({"istio": "1.30"}, "istio"),
-        ({"kubernetes": "v1.34.4"}, "kubernetes"),
-        ({"kubernetes": None}, "kubernetes"),
+        ({"node_image": None}, "node_image"),
+        ({"node_image": {"image": f"kindest/node:v1.34.3@{DIGEST}"}}, r"node_image\.kind"),
+        ({"node_image": {"image": "kindest/node:v1.34.3", "kind": "0.31.0"}}, r"node_image\.image"),
+        ({"node_image": {"image": f"kindest/node@{DIGEST}", "kind": "0.31.0"}}, r"node_image\.image"),
+        ({"node_image": {"image": f"kindest/node:latest@{DIGEST}", "kind": "0.31.0"}}, r"node_image\.image"),
+        ({"node_image": {"image": "kindest/node:v1.34.3@sha256:0a1b", "kind": "0.31.0"}}, r"node_image\.image"),
         ({"istoi": "1.29.1"}, "istoi"),
         ({"ratelimit": 12345678}, "ratelimit"),
         ({"ratelimit": "abc"}, "ratelimit"),
@@ -155,7 +162,10 @@ def test_hash_of_digits_only_is_no_number(tmp_path: Path) -> None:
     ("text", "why"),
     [
         (None, "is missing"),
-        ("sets: [", "is not YAML"),
+        ("sets: [", "is not valid YAML"),
+        ("sets: {a: {istio: x}, b: {}, a: {istio: y}}", "'a' stands twice, on line 1 and on line 1"),
+        ("default: a\nsets:\ndefault: b", "'default' stands twice, on line 1 and on line 3"),
+        ("sets: {a: {istio: x, istio: y}}", "'istio' stands twice"),
         ("", "has no `sets`"),
         ("[]", "has no `sets`"),
         ("sets: [a]", "has no `sets`"),
@@ -163,8 +173,9 @@ def test_hash_of_digits_only_is_no_number(tmp_path: Path) -> None:
         ("sets: {a: text}", "has no `sets`"),
         ("default: a", "Field required"),
         ("{default: a, sets: {}, limits: {istio: {}, envoy_gateway: {}}, more: 1}", "more: Extra inputs"),
-        ("when: 2026-99-99", "is not YAML"),
-        ("\udcff", "is not YAML"),
+        ("when: 2026-99-99", "is not valid YAML"),
+        ("? [a]\n: b", "is not valid YAML"),
+        ("\udcff", "is not UTF-8 text"),
     ],
 )
 def test_malformed_file_is_bad_input(tmp_path: Path, text: str | None, why: str) -> None:
@@ -175,6 +186,26 @@ def test_malformed_file_is_bad_input(tmp_path: Path, text: str | None, why: str)
 
     with pytest.raises(BadInput, match=why):
         load(file)
+
+
+def test_folder_is_bad_input(tmp_path: Path) -> None:
+    """A folder in the file's place is one clear sentence."""
+    (tmp_path / "versions.yaml").mkdir()
+
+    with pytest.raises(BadInput, match=r"versions\.yaml is a folder"):
+        load(tmp_path / "versions.yaml")
+
+
+def test_unreadable_file_is_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be read is one clear sentence, also where the tests run as root."""
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", denied)
+
+    with pytest.raises(BadInput, match=r"versions\.yaml cannot be read: Permission denied"):
+        load(tmp_path / "versions.yaml")
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -204,23 +235,14 @@ def test_base_manifests_run_images() -> None:
     assert len(found) >= 8
 
 
-@pytest.mark.parametrize(
-    ("istio", "hub", "charts"),
-    [
-        ("1.29.1", "docker.io/istio", "oci://gcr.io/istio-release/charts"),
-        ("1.30.0", "registry.istio.io/release", "oci://registry.istio.io/release/charts"),
-        ("1.31.2", "registry.istio.io/release", "oci://registry.istio.io/release/charts"),
-        ("2.0.0", "registry.istio.io/release", "oci://registry.istio.io/release/charts"),
-    ],
-)
-def test_istio_moved_with_1_30(istio: str, hub: str, charts: str) -> None:
-    """Up to 1.29 images and charts come from the old places, from 1.30 on from Istio's own registry."""
+@pytest.mark.parametrize("istio", ["1.29.1", "1.30.3", "1.31.0"])
+def test_istio_comes_from_where_it_stays(istio: str) -> None:
+    """Images and charts of every Istio version come from the homes that outlive December 2026."""
     row = load().pick().model_copy(update={"istio": istio})
 
-    assert row.istio_hub == hub
-    assert row.images["pilot"] == f"{hub}/pilot:{istio}-distroless"
-    assert row.images["bookinfo-ratings-v1"].startswith(f"{hub}/examples-bookinfo-ratings-v1:")
-    assert row.charts["ztunnel"].reference == f"{charts}/ztunnel"
+    assert row.images["pilot"] == f"docker.io/istio/pilot:{istio}-distroless"
+    assert row.images["bookinfo-ratings-v1"].startswith("docker.io/istio/examples-bookinfo-ratings-v1:")
+    assert row.charts["ztunnel"].reference == "oci://ghcr.io/istio/release/charts/ztunnel"
     assert row.charts["gateway-helm"].reference == "oci://docker.io/envoyproxy/gateway-helm"
 
 
@@ -233,12 +255,12 @@ def test_charts_have_the_file_names_helm_gives_them() -> None:
     assert set(charts) == {"base", "cni", "istiod", "ztunnel", "gateway-helm"}
 
 
-def test_node_image_follows_kubernetes_unless_named() -> None:
-    """The kind node image is that of the Kubernetes version, or the one the set names."""
+def test_kubernetes_is_that_of_the_node_image() -> None:
+    """A set names its node image by digest with the kind release that built it; the Kubernetes version follows."""
     row = load().pick()
 
-    assert row.node == f"kindest/node:v{row.kubernetes}"
-    assert row.model_copy(update={"node_image": "mine:1"}).node == "mine:1"
+    assert row.node.startswith(f"kindest/node:v{row.kubernetes}@sha256:")
+    assert row.node_image.kind == "0.31.0"
 
 
 def test_summary_names_the_row() -> None:

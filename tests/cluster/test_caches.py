@@ -9,7 +9,7 @@ from testcontainers.core.config import testcontainers_config
 from harness.cluster import caches
 from harness.errors import SetupFailed
 
-IMAGES = ["docker.io/istio/pilot:1", "docker.io/library/redis:6", "registry.istio.io/release/ztunnel:1"]
+IMAGES = ["docker.io/istio/pilot:1", "docker.io/library/redis:6", "ghcr.io/istio/ztunnel:1"]
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def test_each_registry_has_one_cache(docker):
     """Two images of one registry share a cache; each cache knows its upstream and keeps its layers in a volume."""
     names = caches.attach(["node-1"], IMAGES)
 
-    assert names == ["mesh-e2e-cache-docker.io", "mesh-e2e-cache-registry.istio.io"]
+    assert names == ["mesh-e2e-cache-docker.io", "mesh-e2e-cache-ghcr.io"]
     upstreams = [env["REGISTRY_PROXY_REMOTEURL"] for _, _, env, _, _ in docker.made]
-    assert upstreams == ["https://registry-1.docker.io", "https://registry.istio.io"]
+    assert upstreams == ["https://registry-1.docker.io", "https://ghcr.io"]
     assert [list(volumes) for _, _, _, volumes, _ in docker.made] == [[name] for name in names]
     assert {kwargs["network"] for *_, kwargs in docker.made} == {"kind"}
 
@@ -64,7 +64,7 @@ def test_every_node_is_told_of_every_cache(docker):
 
 def test_a_cache_that_is_there_is_used_again(docker):
     """A second run starts what the first one left, and makes nothing."""
-    docker.there = {"mesh-e2e-cache-docker.io", "mesh-e2e-cache-registry.istio.io"}
+    docker.there = {"mesh-e2e-cache-docker.io", "mesh-e2e-cache-ghcr.io"}
 
     caches.attach(["node-1"], IMAGES)
 

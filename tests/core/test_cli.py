@@ -40,7 +40,7 @@ def test_images_of_another_set(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert cli.main(["images"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "mine:1"
-    assert "registry.istio.io/release/pilot:1.30.3-distroless" in said
+    assert "docker.io/istio/pilot:1.30.3-distroless" in said
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from harness.helm import Helm
 from tests.fakes.programs import Programs
 
 REMOTE = Release(
-    "istiod", "oci://gcr.io/istio-release/charts/istiod", "1.29.1", "istio-system", {"global": {"tag": "x"}}
+    "istiod", "oci://ghcr.io/istio/release/charts/istiod", "1.29.1", "istio-system", {"global": {"tag": "x"}}
 )
 LOCAL = Release(
     "eg", "/b/charts/gateway-helm-v1.7.5.tgz", "v1.7.5", "envoy-gateway-system", {"crds": {"enabled": False}}
@@ -199,8 +199,8 @@ def test_failure_is_in_helms_own_words(own: Helm, tools: Programs) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        'Error: failed to do request: Head "https://gcr.io/v2/": dial tcp: lookup gcr.io: no such host',
-        'Error: failed to perform "FetchReference" on source: Get "https://gcr.io/v2/": TLS handshake timeout',
+        'Error: failed to do request: Head "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host',
+        'Error: failed to perform "FetchReference" on source: Get "https://ghcr.io/v2/": TLS handshake timeout',
     ],
 )
 def test_no_network_has_a_remedy(own: Helm, tools: Programs, said: str) -> None:

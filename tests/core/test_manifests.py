@@ -98,9 +98,9 @@ def test_images_are_pinned_by_their_name() -> None:
     """Registry and tag are the version set's; the manifest itself stays as it was."""
     original = workload(init="busybox:1")
 
-    (found,) = pinned([original], ["registry.istio.io/release/app:2", "localhost:5000/busybox@sha256:00"])
+    (found,) = pinned([original], ["registry.example/release/app:2", "localhost:5000/busybox@sha256:00"])
 
-    assert images(found) == ["localhost:5000/busybox@sha256:00", "registry.istio.io/release/app:2"]
+    assert images(found) == ["localhost:5000/busybox@sha256:00", "registry.example/release/app:2"]
     assert images(original) == ["busybox:1", "docker.io/istio/app:1"]
 
 

@@ -25,7 +25,7 @@ def test_releases_go_where_the_charts_expect() -> None:
 
 def test_charts_come_from_their_registries_or_the_bundle() -> None:
     """Without a bundle an oci:// reference with its version, with one the archive."""
-    assert releases(ROW, None)["base"].chart == "oci://gcr.io/istio-release/charts/base"
+    assert releases(ROW, None)["base"].chart == "oci://ghcr.io/istio/release/charts/base"
     assert releases(ROW, Path("/b/charts"))["base"].chart == "/b/charts/base-1.29.1.tgz"
     assert releases(ROW, None)["gateway-helm"].version == "v1.7.5"
 

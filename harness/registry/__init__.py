@@ -1,0 +1,1 @@
+"""Registries: references to images and charts, and the registries' own API."""
