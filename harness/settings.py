@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -47,6 +48,32 @@ class Settings(BaseSettings):
     fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")
     enforce_budget: bool = Field(False, description="an enforcement time over its budget fails, not only warns")
+
+
+# The make variables that decide what a run tests, by field; `make help` and the Makefile know the same.
+MAKE = {
+    "cluster": "CLUSTER",
+    "cluster_name": "CLUSTER_NAME",
+    "versions": "VERSIONS",
+    "waypoint": "WAYPOINT",
+    "workers": "WORKERS",
+    "node_image": "NODE_IMAGE",
+    "bundle": "BUNDLE",
+    "kubeconfig": "KUBECONFIG_FILE",
+    "context": "CONTEXT",
+    "install": "INSTALL",
+}
+
+
+def as_make_variables(settings: Settings) -> list[str]:
+    """What `make e2e` must be given for a run like this one: CLUSTER, and each variable that has not its default,
+    as NAME=value, quoted for a shell."""
+    found = []
+    for field, variable in MAKE.items():
+        value = getattr(settings, field)
+        if field == "cluster" or value != Settings.model_fields[field].default:
+            found.append(f"{variable}={shlex.quote('1' if value is True else str(value))}")
+    return found
 
 
 def read(**overrides: object) -> Settings:

@@ -16,6 +16,7 @@ from harness.plugin.options import settings_of, suites
 from harness.report import reading
 from harness.report.redact import redacted
 from harness.report.run_folder import RunFolder
+from harness.settings import as_make_variables
 
 Gatherer = Callable[[Path, str], None]
 GATHERER = pytest.StashKey[Gatherer | None]()
@@ -72,7 +73,7 @@ class Evidence:
             claim=claim,
             found=excinfo.exconly(tryshort=True),
             where=failures.where(item, excinfo),
-            cluster=settings_of(self._config).cluster,
+            asked=as_make_variables(settings_of(self._config)),
             versions=versions,
             evidence=f"{self.shown(folder)}/",
             sightings=[*before, *page.sightings],

@@ -26,14 +26,15 @@ class Failure:
     """All that is known of one failure.
 
     `found` is the exception as pytest words it. `traceback` is only set where the exception is no known kind: then the
-    code is to blame, and its reader needs it. `repeats` is the id of the test that this very error struck first.
+    code is to blame, and its reader needs it. `asked` are the run's make variables (NAME=value). `repeats` is the id of
+    the test that this very error struck first.
     """
 
     id: str
     claim: str
     found: str
     where: str
-    cluster: str
+    asked: Sequence[str]
     versions: str
     evidence: str
     sightings: Sequence[Sighting] = ()
@@ -43,9 +44,12 @@ class Failure:
     repeats: str = ""
 
 
-def again(id: str, cluster: str) -> str:
-    """The command that runs this test alone and leaves everything standing."""
-    return f"make e2e T={shlex.quote(id)} CLUSTER={cluster} KEEP=always"
+def again(id: str, asked: Sequence[str]) -> str:
+    """The command that runs this test alone and leaves everything standing. Oracles ("suites/ingress::oracles") judge
+    what their area's tests did, and no file has them: the command runs the area."""
+    path = id.partition("::")[0]
+    selected = id if path.endswith(".py") else path
+    return " ".join(["make e2e", f"T={shlex.quote(selected)}", *asked, "KEEP=always"])
 
 
 def blocks(failure: Failure) -> list[Block]:
@@ -62,7 +66,7 @@ def blocks(failure: Failure) -> list[Block]:
         parts.append(Block("times", times))
     parts.append(Block("versions", [failure.versions]))
     parts.append(Block("evidence", [failure.evidence, *failure.notes]))
-    parts.append(Block("again", [again(failure.id, failure.cluster)]))
+    parts.append(Block("again", [again(failure.id, failure.asked)]))
     return parts
 
 

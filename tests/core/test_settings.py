@@ -1,5 +1,7 @@
 """Settings: read in one place, refused aloud."""
 
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -122,3 +124,30 @@ def test_github_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert settings.github_summary() == Path("/s.md")
     assert settings.ci_build() == ("GitHub Actions", "conformance #5", 5, "https://github.com/me/it/actions/runs/77")
+
+
+def test_make_is_given_what_the_run_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of the command that a failure prints bring about the same settings; defaults are left out."""
+    asked = settings.Settings(
+        cluster="existing",
+        cluster_name="theirs",
+        versions="istio-1.29-eg-1.9",
+        waypoint="listener",
+        workers=3,
+        node_image="kindest/node:v1",
+        bundle=Path("a folder"),
+        kubeconfig=Path("/x/kube config"),
+        context="team's",
+        install=True,
+    )
+    assert settings.as_make_variables(settings.Settings()) == ["CLUSTER=kind"]
+    said = settings.as_make_variables(asked)
+    make = ["make", "--no-print-directory", "--eval", "show: ; @env", "show", *(shlex.split(" ".join(said)))]
+    root = Path(settings.__file__).parents[1]
+
+    shown = subprocess.run(make, cwd=root, capture_output=True, text=True, check=True).stdout
+
+    for line in shown.splitlines():
+        if line.startswith("E2E_"):
+            monkeypatch.setenv(*line.split("=", 1))
+    assert settings.read() == asked

@@ -96,6 +96,20 @@ def test_signs_that_nobody_expected_fail_the_area(mini, signs):
     result.stdout.fnmatch_lines([f"    AssertionError: 2 not expected: {PANIC}"])
 
 
+def test_command_to_run_again_runs_the_oracles(mini, signs):
+    """What the failure of an area's oracles says to type selects them again, with the tests of their area."""
+    signs(PANIC)
+    stood(mini, ingress__a=TEST, waypoint__a=TEST).run()
+    said = (mini.folder / "artifacts" / "ingress" / "oracles" / "failure.txt").read_text()
+    command = re.search(r"make e2e T=(\S+) CLUSTER=emulated KEEP=always", said)
+    assert command is not None
+
+    mini.run(command[1])
+
+    ids = [test["id"] for test in mini.results["tests"]]
+    assert ids == ["suites/ingress/test_a.py::test_a", "suites/ingress::oracles"]
+
+
 def test_entry_whose_day_has_come_is_told_once_a_run(mini, signs, monkeypatch):
     """In a note of the summary, though two areas were judged; neither fails for it, and the sign is excused."""
     signs(PANIC)

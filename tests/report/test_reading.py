@@ -10,7 +10,7 @@ KNOWN = Failure(
     claim="A fresh caller is served exactly 3 times.",
     found="assert [200] == [429]\n  \n  At index 0 diff: 200 != 429\n  Use -v to get more diff",
     where="suites/ingress/test_limit.py:12",
-    cluster="kind",
+    asked=["CLUSTER=kind"],
     versions="cluster kind   istio 1.29.1",
     evidence="runs/x/artifacts/ingress/test_quota/",
     sightings=[Sighting("client", "200", 1.25), Sighting("access log", "-  via_upstream\nsecond", 61.5)],
@@ -42,7 +42,7 @@ def test_it_reads_top_down():
 def test_many_sightings_are_cut_to_the_last():
     """The rest is in a file, and the text says which."""
     many = [Sighting("client", f"answer {n}", n) for n in range(SHOWN + 160)]
-    lines = text(Failure("a", "b", "c", "d", "kind", "v", "e", sightings=many)).splitlines()
+    lines = text(Failure("a", "b", "c", "d", ["CLUSTER=kind"], "v", "e", sightings=many)).splitlines()
 
     assert "  … 160 earlier ones are in witnesses.txt" in lines
     assert any("answer 199" in line for line in lines)
@@ -51,4 +51,6 @@ def test_many_sightings_are_cut_to_the_last():
 
 def test_the_command_survives_a_shell():
     """Brackets and spaces of a parametrized test are quoted."""
-    assert again("s/t.py::test_a[x y]", "emulated") == "make e2e T='s/t.py::test_a[x y]' CLUSTER=emulated KEEP=always"
+    asked = ["CLUSTER=emulated"]
+
+    assert again("s/t.py::test_a[x y]", asked) == "make e2e T='s/t.py::test_a[x y]' CLUSTER=emulated KEEP=always"
