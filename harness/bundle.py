@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
-import zlib
-from collections.abc import Callable, Iterable, Mapping
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness import progress, timeouts
-from harness.command import run
+from harness import archives, progress, timeouts
+from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
 from harness.versions import VersionSet
 
 INDEX = "bundle.yaml"
-NOT_SO_SHAPED = (KeyError, ValueError, TypeError, AttributeError)  # what reading another's JSON comes to
+SAVES_A_PLATFORM = (1, 48)  # the Docker API, and so Docker 28, from which `docker save --platform` works
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -29,6 +30,14 @@ class _Entry(BaseModel):
     digest: Digest
 
 
+class _Image(_Entry):
+    """An image's archive. `image`: the digest of the image in it, empty where the archive has none; `pulled`: where it
+    came from with its digest there, empty for an archive that was put there by hand."""
+
+    image: Digest | Literal[""] = ""
+    pulled: str = ""
+
+
 class Index(BaseModel):
     """bundle.yaml: each chart archive, and each image reference with the archive that holds it."""
 
@@ -36,7 +45,7 @@ class Index(BaseModel):
     format: int = Field(1, ge=1, le=1)
     set: str
     charts: Mapping[str, _Entry]
-    images: Mapping[str, _Entry]
+    images: Mapping[str, _Image]
 
 
 class Bundle:
@@ -61,16 +70,7 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
         BadInput: it is no bundle, or something is missing or not what was indexed; all of it is named, before
             anything starts.
     """
-    file = folder / INDEX
-    try:
-        index = Index.model_validate(yaml.safe_load(file.read_text()))
-    except (FileNotFoundError, NotADirectoryError):
-        raise BadInput(
-            f"{folder} is no bundle: it has no {INDEX}",
-            remedy=f"`make bundle BUNDLE={folder}` makes one, `mesh-e2e bundle --index {folder}` indexes a folder",
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: pydantic's, and of bytes that are no text
-        raise BadInput(f"{file}: {' '.join(str(error).split())[:300]}") from None
+    index = _index(folder)
     missing = [f"chart {c.archive}" for c in versions.charts.values() if not (folder / "charts" / c.archive).is_file()]
     for image in versions.images.values():
         entry = index.images.get(image)
@@ -84,96 +84,160 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
     entries = [index.charts.get(chart.archive) for chart in versions.charts.values()]
     entries += [index.images[image] for image in versions.images.values()]
     held = {entry.file: entry for entry in entries if entry is not None}  # one archive may hold many images
-    changed = [file for file, entry in held.items() if _entry(folder, folder / file) != entry]
+    changed = [file for file, entry in held.items() if _digest(folder / file) != entry.digest]
     if changed:
         raise BadInput(
             f"bundle {folder}: not what was indexed: {', '.join(changed)}",
             remedy=f"if that is meant, run `mesh-e2e bundle --index {folder}` again",
         )
+    for file in dict.fromkeys(index.images[image].file for image in versions.images.values()):
+        archives.whole(folder / file)
     return Bundle(folder, index)
 
 
-def index(folder: Path, versions: VersionSet) -> Index:
-    """Writes bundle.yaml for the charts and image archives that lie in a folder, however they came there.
+def index(folder: Path, versions: VersionSet, pulled: Mapping[str, str] | None = None) -> Index:
+    """Writes bundle.yaml for the charts and image archives that lie in a folder, however they came there. `pulled` says
+    for images where they were pulled from; what an earlier index says of unchanged archives stays.
 
     Raises:
-        BadInput: the folder has none of either, or an archive cannot be read.
+        BadInput: the folder has none of either, or an archive cannot be read or lacks blobs; nothing is written.
     """
-    charts = {path.name: _entry(folder, path) for path in sorted((folder / "charts").glob("*.tgz"))}
-    images: dict[str, _Entry] = {}
-    for path in sorted((folder / "images").glob("*.tar")):
-        entry = _entry(folder, path)
-        images |= dict.fromkeys(references(path), entry)
-    if not charts or not images:
-        raise BadInput(f"{folder} has {len(charts)} charts and {len(images)} images", remedy="see docs/bundle.md")
-    made = Index(format=1, set=versions.name, charts=charts, images=images)
-    (folder / INDEX).write_text(yaml.safe_dump(made.model_dump(), sort_keys=False))
+    with _possible(folder):
+        charts = {path.name: _entry(folder, path) for path in sorted((folder / "charts").glob("*.tgz"))}
+        images: dict[str, _Image] = {}
+        for path in sorted((folder / "images").glob("*.tar")):
+            found, entry = archives.whole(path), _entry(folder, path)
+            images |= {name: _Image(**entry.model_dump(), image=digest) for name, digest in found.images.items()}
+        if not charts or not images:
+            raise BadInput(f"{folder} has {len(charts)} charts and {len(images)} images", remedy="see docs/bundle.md")
+        sources = _sources(folder, images) | dict(pulled or {})
+        images = {name: one.model_copy(update={"pulled": sources.get(name, "")}) for name, one in images.items()}
+        made = Index(format=1, set=versions.name, charts=charts, images=images)
+        (folder / INDEX).write_text(yaml.safe_dump(made.model_dump(), sort_keys=False))
     return made
 
 
-def references(archive: Path) -> list[str]:
-    """The image names in a `docker save` or OCI archive, with their registry (docker.io/ for those without).
+def make(
+    folder: Path,
+    versions: VersionSet,
+    pull_chart: Callable[[str, str, Path], None],
+    at: Callable[[str], str] = lambda reference: reference,
+) -> Index:
+    """Fetches all that a version set needs into a folder: charts by helm, images by docker, for Docker's platform.
+
+    `at` says where a reference is pulled from; in the bundle each has its own name, wherever it came from.
 
     Raises:
-        BadInput: it is neither.
+        BadInput: helm or Docker is missing, the folder cannot be written, or something cannot be pulled.
     """
-    try:
-        with tarfile.open(archive) as tar:
-            names = tar.getnames()
-            if "manifest.json" in names:
-                held = json.load(tar.extractfile("manifest.json") or _no_file())
-                return [full(tag) for image in held for tag in image.get("RepoTags") or []]
-            held = json.load(tar.extractfile("index.json") or _no_file())
-            annotations = [m.get("annotations") or {} for m in held["manifests"]]
-            return [full(a["io.containerd.image.name"]) for a in annotations if "io.containerd.image.name" in a]
-    except (tarfile.TarError, zlib.error, OSError, EOFError, *NOT_SO_SHAPED) as error:
-        raise BadInput(f"{archive} is no image archive: {error}") from None
-
-
-def full(reference: str) -> str:
-    """A reference with its registry: "redis:6.0.6" is docker.io/library/redis:6.0.6."""
-    first, slash, _ = reference.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return reference
-    return f"docker.io/{reference}" if slash else f"docker.io/library/{reference}"
-
-
-def make(folder: Path, versions: VersionSet, pull_chart: Callable[[str, str, Path], None]) -> Index:
-    """Fetches all that a version set needs into a folder: charts by helm, images by docker."""
-    (folder / "charts").mkdir(parents=True, exist_ok=True)
-    (folder / "images").mkdir(exist_ok=True)
-    for chart in versions.charts.values():
-        if not (folder / "charts" / chart.archive).is_file():
-            with progress.stage(f"chart {chart.archive}"):
-                pull_chart(chart.reference, chart.version, folder / "charts")
-    for image in missing_images(folder, versions.images.values()):
-        with progress.stage(f"image {image}"):
-            _save(image, folder / "images" / f"{image.replace('/', '_').replace(':', '_')}.tar")
-    return index(folder, versions)
+    for program in ("helm", "docker"):
+        which(program)
+    platform, saves = _docker()
+    with _possible(folder):
+        (folder / "charts").mkdir(parents=True, exist_ok=True)
+        (folder / "images").mkdir(exist_ok=True)
+        for chart in versions.charts.values():
+            if not (folder / "charts" / chart.archive).is_file():
+                with progress.stage(f"chart {chart.archive}"):
+                    pull_chart(at(chart.reference), chart.version, folder / "charts")
+        pulled = {}
+        for image in missing_images(folder, versions.images.values()):
+            with progress.stage(f"image {image}"):
+                archive = folder / "images" / f"{re.sub(r'[/:@]', '_', image)}.tar"
+                pulled[image] = _save(image, at(image), archive, platform, saves)
+    return index(folder, versions, pulled)
 
 
 def missing_images(folder: Path, images: Iterable[str]) -> list[str]:
     """Which of the images no archive of the folder holds."""
-    held = {name for path in (folder / "images").glob("*.tar") for name in references(path)}
+    held = {name for path in (folder / "images").glob("*.tar") for name in archives.references(path)}
     return [image for image in images if image not in held]
 
 
-def _save(image: str, archive: Path) -> None:
+def _docker() -> tuple[list[str], list[str]]:
+    """The words that choose Docker's platform for `docker pull`, and for `docker save` where it takes them.
+
+    With the containerd image store, the default of new installations of Docker 29, `docker save` without them writes
+    an index of all platforms and the blobs of one (kubernetes-sigs/kind#3795).
+    """
+    said = run(["docker", "version", "--format", "{{.Client.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}"], check=False)
+    answer = re.fullmatch(r"(\d+)\.(\d+) (\w+/\w+)", said.stdout.strip())
+    if said.code != 0 or not answer:
+        raise BadInput(
+            f"Docker does not answer: {(said.stderr or said.stdout).strip()[-200:]}",
+            remedy="start Docker (and be allowed to use it); charts are pulled by helm, images by Docker",
+        )
+    words = ["--platform", answer[3]]
+    return words, words if (int(answer[1]), int(answer[2])) >= SAVES_A_PLATFORM else []
+
+
+def _save(image: str, source: str, archive: Path, platform: list[str], saves: list[str]) -> str:
+    """Pulls an image and saves it under its own name. Returns where it came from, with its digest there."""
     partial = archive.with_suffix(".partial")
     try:
-        run(["docker", "pull", "--quiet", image], within=timeouts.IMAGE_LOAD)
-        run(["docker", "save", "--output", str(partial), image], within=timeouts.IMAGE_LOAD)
+        run(["docker", "pull", "--quiet", *platform, source], within=timeouts.IMAGE_LOAD)
+        if source != image:
+            run(["docker", "tag", source, image])
+        run(["docker", "save", *saves, "--output", str(partial), image], within=timeouts.IMAGE_LOAD)
+        archives.whole(partial)
         partial.rename(archive)
     except CommandFailed as failed:
+        raise BadInput(f"image {source} cannot be had: {failed.output.strip()[-200:]}") from failed
+    finally:
         partial.unlink(missing_ok=True)
-        raise BadInput(f"image {image} cannot be had: {failed.output.strip()[-200:]}") from failed
+    said = run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", source], check=False).stdout
+    repository = source.partition("@")[0].rpartition(":")[0]
+    digests = json.loads(said or "[]") or []
+    return next((one for one in map(archives.full, digests) if one.startswith(f"{repository}@")), source)
+
+
+def _index(folder: Path) -> Index:
+    file = folder / INDEX
+    try:
+        return Index.model_validate(yaml.safe_load(file.read_text()))
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadInput(
+            f"{folder} is no bundle: it has no {INDEX}",
+            remedy=f"`make bundle BUNDLE={folder}` makes one, `mesh-e2e bundle --index {folder}` indexes a folder",
+        ) from None
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}", remedy=f"ls -ld {file}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: pydantic's, and of bytes that are no text
+        raise BadInput(f"{file}: {' '.join(str(error).split())[:300]}") from None
+
+
+def _sources(folder: Path, images: Mapping[str, _Image]) -> dict[str, str]:
+    """What the folder's earlier index, if it has a readable one, says of archives that are still the same."""
+    try:
+        before = _index(folder).images
+    except BadInput:
+        return {}
+    return {name: b.pulled for name, b in before.items() if name in images and b.digest == images[name].digest}
+
+
+@contextmanager
+def _possible(folder: Path) -> Iterator[None]:
+    """What the file system refuses in a bundle's folder is one sentence. New folders that stay empty go again."""
+    new = [one for one in (folder / "charts", folder / "images", folder) if not os.path.lexists(one)]
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise BadInput(f"{folder} is not a folder, and a bundle is one", remedy="BUNDLE=folder, a new or empty one")
+        yield
+    except OSError as error:
+        raise BadInput(f"bundle {folder}: {error.filename or folder}: {error.strerror or error}") from None
+    finally:
+        for one in new:
+            with suppress(OSError):  # it holds something, or was never made
+                one.rmdir()
 
 
 def _entry(folder: Path, path: Path) -> _Entry:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return _Entry(file=str(path.relative_to(folder)), digest=f"sha256:{digest}")
+    return _Entry(file=str(path.relative_to(folder)), digest=_digest(path))
 
 
-def _no_file() -> NoReturn:
-    raise ValueError("a member of the archive is not a file")
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None

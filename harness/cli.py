@@ -17,7 +17,7 @@ from rich.table import Table
 
 from harness import doctor, progress, reaper, settings, versions
 from harness.cluster import caches
-from harness.errors import HarnessError
+from harness.errors import BadInput, HarnessError
 from harness.interruption import exit_code, sigterm_heard
 from harness.settings import Settings
 from harness.versions import VersionSet
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     command("doctor", _doctor, "what this machine lacks for a run, each with its remedy")
     command("images", _images, "every image that the version set needs, the node image first")
     made = command("bundle", _bundle, "charts and images into a folder, for runs without a network")
-    made.add_argument("folder", type=Path)
+    made.add_argument("folder")
     made.add_argument("--index", action="store_true", help="only index the archives that lie in the folder already")
     command("clean", _clean, "take away what kept or killed runs left")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
@@ -81,12 +81,15 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
     from harness import bundle
     from harness.helm import Helm
 
+    if not asked.folder.strip():
+        raise BadInput("the bundle's folder has no name", remedy="mesh-e2e bundle FOLDER, or make bundle BUNDLE=folder")
+    folder = Path(asked.folder)
     if asked.index:
-        made = bundle.index(asked.folder, row)
-        bundle.open_for(asked.folder, row)
+        made = bundle.index(folder, row)
+        bundle.open_for(folder, row)
     else:
-        made = bundle.make(asked.folder, row, Helm(Path(), "", chosen.state / "helm").pull)
-    OUT.print(f"{asked.folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
+        made = bundle.make(folder, row, Helm(Path(), "", chosen.state / "helm").pull)
+    OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
     return 0
 
 

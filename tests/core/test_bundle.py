@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 import yaml
 
 from harness import bundle, versions
-from harness.bundle import INDEX, full, references
+from harness.archives import full, read, references
+from harness.bundle import INDEX
 from harness.errors import BadInput
 from tests.fakes.programs import Programs
 
@@ -19,26 +21,60 @@ ROW = versions.load().pick()
 IMAGES = list(ROW.images.values())
 
 
-def tar(path: Path, **files: Any) -> Path:
-    """An archive of these JSON files (double underscores are dots)."""
+def tar(path: Path, files: Mapping[str, Any] | None = None, **named: Any) -> Path:
+    """An archive of these files: JSON, or bytes as they are (double underscores in keywords are dots)."""
     with tarfile.open(path, "w") as archive:
-        for name, value in files.items():
-            data = json.dumps(value).encode()
-            member = tarfile.TarInfo(name.replace("__", "."))
+        for name, value in ({k.replace("__", "."): v for k, v in named.items()} | dict(files or {})).items():
+            data = value if isinstance(value, bytes) else json.dumps(value).encode()
+            member = tarfile.TarInfo(name)
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
     return path
 
 
 def docker_save(path: Path, *tags: str) -> Path:
-    """What `docker save` writes."""
-    return tar(path, manifest__json=[{"Config": "x.json", "RepoTags": list(tags), "Layers": []}])
+    """What `docker save` wrote before Docker 25."""
+    manifest = [{"Config": "x.json", "RepoTags": list(tags), "Layers": ["a/layer.tar"]}]
+    return tar(path, {"manifest.json": manifest, "x.json": {}, "a/layer.tar": b"layer"})
+
+
+class Layout:
+    """An OCI image layout in the making: its blobs, and descriptors of what was added."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+
+    def add(self, value: Any, **more: Any) -> dict[str, Any]:
+        """Puts a blob in; returns its descriptor."""
+        data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        self.blobs[f"blobs/sha256/{digest}"] = data
+        return {"digest": f"sha256:{digest}", "size": len(data), **more}
+
+    def image(self, architecture: str, **more: Any) -> dict[str, Any]:
+        """A manifest with a configuration and a layer, of that platform."""
+        config, layer = self.add({"architecture": architecture}), self.add(f"layer {architecture}".encode())
+        platform = {"os": "linux", "architecture": architecture}
+        return self.add({"config": config, "layers": [layer]}, platform=platform, **more)
+
+    def lose(self, descriptor: Mapping[str, Any]) -> None:
+        """Takes a blob out again: what names it stays."""
+        del self.blobs["blobs/sha256/" + descriptor["digest"].removeprefix("sha256:")]
+
+    def write(self, path: Path, *manifests: Mapping[str, Any], **more: Any) -> Path:
+        index = {"schemaVersion": 2, "manifests": list(manifests)}
+        return tar(path, {"index.json": index, **self.blobs}, **more)
+
+
+def named(name: str) -> dict[str, Any]:
+    """The annotation by which containerd and Docker name an image."""
+    return {"annotations": {"io.containerd.image.name": name}}
 
 
 def oci(path: Path, *names: str) -> Path:
     """What `ctr image export` and newer tools write."""
-    manifests = [{"digest": "sha256:00", "annotations": {"io.containerd.image.name": name}} for name in names]
-    return tar(path, index__json={"schemaVersion": 2, "manifests": [*manifests, {"digest": "sha256:11"}]})
+    layout = Layout()
+    return layout.write(path, *(layout.image("amd64", **named(name)) for name in names), layout.image("amd64"))
 
 
 @pytest.fixture
@@ -58,10 +94,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_docker_save_names_its_tags(tmp_path: Path) -> None:
     """Every tag of every image is a reference, with its registry; an untagged image has none."""
-    path = tar(
-        tmp_path / "x.tar",
-        manifest__json=[{"RepoTags": ["redis:6", "istio/pilot:1"]}, {"RepoTags": None}, {"RepoTags": ["a.io/b/c:1"]}],
-    )
+    tags = (["redis:6", "istio/pilot:1"], None, ["a.io/b/c:1"])
+    path = tar(tmp_path / "x.tar", manifest__json=[{"Config": "x", "RepoTags": names} for names in tags], x={})
 
     assert references(path) == ["docker.io/library/redis:6", "docker.io/istio/pilot:1", "a.io/b/c:1"]
 
@@ -99,17 +133,15 @@ def test_reference_with_its_registry(name: str, whole: str) -> None:
         {"index__json": []},
         {"index__json": {}},
         {"index__json": {"manifests": None}},
-        {"index__json": {"manifests": [{"annotations": None}]}, "x": 1},
         {"index__json": {"manifests": [{"annotations": {"io.containerd.image.name": 3}}]}},
+        {"index__json": {"manifests": [{"digest": 3}]}},
+        {"manifest__json": [{"RepoTags": ["redis:6"]}]},
     ],
 )
 def test_archive_of_something_else(tmp_path: Path, files: dict[str, Any]) -> None:
     """A tar without images is told to be none."""
     path = tar(tmp_path / "x.tar", **files)
 
-    if files.get("x"):
-        assert references(path) == []  # a manifest may well have no annotations
-        return
     with pytest.raises(BadInput, match=r"x\.tar is no image archive"):
         references(path)
 
@@ -240,31 +272,188 @@ def test_corrupted_archive_stops_the_index(folder: Path) -> None:
     assert not (folder / INDEX).exists()
 
 
-def test_made_bundle_fetches_what_it_lacks(folder: Path, programs: Programs) -> None:
-    """Only charts and images that are not there yet are fetched."""
+@pytest.fixture
+def docker(programs: Programs, tmp_path: Path) -> Programs:
+    """Helm, and a Docker 28 that saves a whole archive of the image that is asked for."""
+    programs.have("helm", "docker")
+    programs.answer("docker", "version", out="1.48 linux/arm64\n")
+    programs.answer("docker", "inspect", out="null\n")
+    return programs
+
+
+def saves(programs: Programs, archive: Path) -> None:
+    """From now on `docker save` writes a copy of this archive."""
+    programs.link("cp")
+    programs.script("docker", f'[ "$1" = save ] && while [ "$1" != --output ]; do shift; done && cp {archive} "$2"')
+
+
+def test_blobs_of_another_platform_that_lack_are_named(tmp_path: Path) -> None:
+    """The index of an image for two platforms, with the blobs of one: as Docker 29 saves it without --platform."""
+    layout = Layout()
+    here, there = layout.image("amd64"), layout.image("arm64")
+    layout.lose(there)
+    path = layout.write(tmp_path / "x.tar", layout.add({"manifests": [here, there]}, **named("redis:6")))
+
+    found = read(path)
+
+    assert list(found.images) == ["docker.io/library/redis:6"]
+    assert found.lacking == [f"{there['digest']} (manifest of linux/arm64)"]
+
+
+@pytest.mark.parametrize("what", ["config", "layer"])
+def test_blob_of_a_manifest_that_lacks_is_named(tmp_path: Path, what: str) -> None:
+    """A manifest that is there does not stand for its configuration and layers."""
+    layout = Layout()
+    image = layout.image("amd64", **named("redis:6"))
+    manifest = json.loads(layout.blobs["blobs/sha256/" + image["digest"].removeprefix("sha256:")])
+    lost = manifest["config"] if what == "config" else manifest["layers"][0]
+    layout.lose(lost)
+
+    assert read(layout.write(tmp_path / "x.tar", image)).lacking == [f"{lost['digest']} ({what} of linux/amd64)"]
+
+
+def test_docker_archive_that_lacks_a_layer(tmp_path: Path) -> None:
+    """Docker's own manifest names paths; with an OCI index beside it the blobs count."""
+    manifest = [{"Config": "x.json", "RepoTags": ["redis:6"], "Layers": ["a/layer.tar"]}]
+    layout = Layout()
+    both = layout.write(tmp_path / "y.tar", layout.image("amd64", **named("redis:6")), manifest__json=manifest)
+
+    assert read(tar(tmp_path / "x.tar", {"manifest.json": manifest, "x.json": {}})).lacking == [
+        "a/layer.tar (of Docker's manifest.json)"
+    ]
+    assert read(both).lacking == []
+
+
+def test_archive_without_all_its_blobs_is_not_indexed(folder: Path) -> None:
+    """`kind load` would fail on it once the cluster stands; the remedy is Docker's."""
+    before = (folder / INDEX).read_text()
+    layout = Layout()
+    image = layout.image("amd64", **named("redis:6"))
+    layout.lose(image)
+    layout.write(folder / "images" / "half.tar", image)
+
+    with pytest.raises(BadInput, match=r"half\.tar lacks 1 blobs that its index names") as caught:
+        bundle.index(folder, ROW)
+
+    assert "docker save --platform" in caught.value.remedy
+    assert (folder / INDEX).read_text() == before
+
+
+def test_archive_without_all_its_blobs_is_not_opened(folder: Path) -> None:
+    """One that was indexed before this was looked at is refused as well."""
+    layout = Layout()
+    image = layout.image("amd64", **named(IMAGES[0]))
+    layout.lose(image)
+    path = layout.write(folder / "images" / "half.tar", image)
+    index = yaml.safe_load((folder / INDEX).read_text())
+    digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    index["images"][IMAGES[0]] = {"file": "images/half.tar", "digest": digest}
+    (folder / INDEX).write_text(yaml.safe_dump(index))
+
+    with pytest.raises(BadInput, match=r"half\.tar lacks 1 blobs"):
+        bundle.open_for(folder, ROW)
+
+
+def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> None:
+    """Only charts and images that are not there yet are fetched; where an image came from, and its digest, is kept."""
     (folder / "images" / "oci.tar").unlink()
     (folder / "charts" / "base-1.29.1.tgz").unlink()
     pulled: list[tuple[str, str]] = []
+    first, *others = IMAGES[len(IMAGES) // 2 :]
+    oci(folder / "images" / "others.tar", *others)
+    saves(docker, oci(folder / "new", first))
+    docker.answer("docker", "inspect", out=json.dumps(["other.io/a@sha256:1", f"{first.partition(':')[0]}@sha256:2"]))
 
     def pull(reference: str, version: str, into: Path) -> None:
         pulled.append((reference, version))
         (into / "base-1.29.1.tgz").write_text("base")
 
-    programs.have("docker")
-    with pytest.raises(FileNotFoundError):  # the fake docker saves nothing: the first rename tells
-        bundle.make(folder, ROW, pull)
+    made = bundle.make(folder, ROW, pull)
 
     assert pulled == [(ROW.charts["base"].reference, "1.29.1")]
-    first = IMAGES[len(IMAGES) // 2]
-    assert programs.call("docker", "pull").argv[-1] == first
-    assert programs.call("docker", "save").argv[-1] == first
+    assert docker.call("docker", "pull").argv == ["pull", "--quiet", "--platform", "linux/arm64", first]
+    assert docker.call("docker", "save").argv[-1] == first
+    assert docker.call("docker", "save").after("--platform") == "linux/arm64"
+    assert made.images[first].pulled == f"{first.partition(':')[0]}@sha256:2"
+    assert made.images[first].image == next(iter(read(folder / made.images[first].file).images.values()))
+    assert {made.images[image].pulled for image in others} == {""}
+    assert bundle.index(folder, ROW) == made
+    assert bundle.open_for(folder, ROW).index == made
 
 
-def test_image_that_cannot_be_had(folder: Path, programs: Programs) -> None:
+def test_image_keeps_its_name_wherever_it_came_from(folder: Path, docker: Programs) -> None:
+    """Pulled from another registry, it is saved under the name that the version set has for it."""
+    image = IMAGES[-1]
+    (folder / "images" / "oci.tar").unlink()
+    oci(folder / "images" / "others.tar", *IMAGES[len(IMAGES) // 2 : -1])
+    saves(docker, oci(folder / "new", image))
+
+    made = bundle.make(folder, ROW, lambda *_: None, at=lambda reference: f"localhost:5001/{reference}")
+
+    assert docker.call("docker", "pull").argv[-1] == f"localhost:5001/{image}"
+    assert docker.call("docker", "tag").argv == ["tag", f"localhost:5001/{image}", image]
+    assert docker.call("docker", "save").argv[-1] == image
+    assert made.images[image].pulled == f"localhost:5001/{image}"
+
+
+@pytest.mark.parametrize(("api", "asks"), [("1.47", False), ("1.48", True), ("2.0", True)])
+def test_older_docker_saves_without_a_platform(folder: Path, docker: Programs, api: str, asks: bool) -> None:
+    """`docker save --platform` came with Docker 28 (API 1.48); `docker pull --platform` is older than all of them."""
+    docker.answer("docker", "version", out=f"{api} linux/amd64\n")
+    (folder / "images" / "oci.tar").unlink()
+    saves(docker, oci(folder / "new", *IMAGES[len(IMAGES) // 2 :]))
+
+    bundle.make(folder, ROW, lambda *_: None)
+
+    assert "--platform" in docker.calls("docker", "pull")[0].argv
+    assert ("--platform" in docker.calls("docker", "save")[0].argv) == asks
+
+
+@pytest.mark.parametrize("missing", ["helm", "docker", "Docker's engine"])
+def test_without_its_programs_nothing_is_made(tmp_path: Path, docker: Programs, missing: str) -> None:
+    """`make bundle` looks for helm and Docker before it makes a folder."""
+    if missing in ("helm", "docker"):
+        docker.lose(missing)
+    docker.answer("docker", "version", code=1, err="Cannot connect to the Docker daemon")
+
+    with pytest.raises(BadInput):
+        bundle.make(tmp_path / "b", ROW, lambda *_: None)
+
+    assert not (tmp_path / "b").exists()
+
+
+CALLS: dict[str, Callable[[Path], object]] = {
+    "make": lambda folder: bundle.make(folder, ROW, lambda *_: None),
+    "index": lambda folder: bundle.index(folder, ROW),
+    "open": lambda folder: bundle.open_for(folder, ROW),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("folder", ["/etc/passwd", "/etc/passwd/b", "/proc/b"])
+def test_folder_that_cannot_be_one(docker: Programs, folder: str, call: str) -> None:
+    """A file, a folder in a file, a folder where none can be made: one sentence."""
+    with pytest.raises(BadInput) as caught:
+        CALLS[call](Path(folder))
+
+    assert folder in str(caught.value)
+
+
+def test_index_that_is_a_folder(folder: Path) -> None:
+    """A folder in place of bundle.yaml is named, when it is read and when it would be written."""
+    (folder / INDEX).unlink()
+    (folder / INDEX).mkdir()
+
+    with pytest.raises(BadInput, match=r"bundle\.yaml cannot be read: Is a directory"):
+        bundle.open_for(folder, ROW)
+    with pytest.raises(BadInput, match=r"bundle\.yaml: Is a directory"):
+        bundle.index(folder, ROW)
+
+
+def test_image_that_cannot_be_had(folder: Path, docker: Programs) -> None:
     """An image that Docker cannot pull is named, and no half archive stays."""
     (folder / "images" / "oci.tar").unlink()
-    programs.have("docker")
-    programs.answer("docker", "pull", code=1, err="manifest unknown")
+    docker.answer("docker", "pull", code=1, err="manifest unknown")
 
     with pytest.raises(BadInput, match=f"image {IMAGES[len(IMAGES) // 2]} cannot be had: manifest unknown"):
         bundle.make(folder, ROW, lambda *_: None)

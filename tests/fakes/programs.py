@@ -38,9 +38,18 @@ class Programs:
 
     def have(self, *names: str) -> None:
         for name in names:
-            path = self.home / name
-            path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{BODY}" "{self.home}" "{name}" "$@"\n')
-            path.chmod(0o755)
+            self.script(name, "")
+
+    def script(self, name: str, first: str) -> None:
+        """A fake program that runs a line of shell before it notes its call."""
+        path = self.home / name
+        note = f'"{sys.executable}" -I -S "{BODY}" "{self.home}" "{name}" "$@"'
+        path.write_text(f"#!/bin/sh\n({first or ':'})\nexec {note}\n")
+        path.chmod(0o755)
+
+    def link(self, real: str) -> None:
+        """Puts a real program there."""
+        (self.home / real).symlink_to(shutil.which(real, path="/usr/bin:/bin") or "")
 
     def lose(self, name: str) -> None:
         (self.home / name).unlink()
