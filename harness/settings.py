@@ -47,7 +47,6 @@ class Settings(BaseSettings):
     gather: bool = Field(True, description="gather diagnostics when something fails")
     fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")
-    enforce_budget: bool = Field(False, description="an enforcement time over its budget fails, not only warns")
 
 
 # The make variables that decide what a run tests, by field; `make help` and the Makefile know the same.

@@ -209,7 +209,6 @@ class Catalogue:
             "E2E_CLUSTER_NAME": self._settings.cluster_name,
             "E2E_KEEP": "always",
             "E2E_GATHER": "false",
-            "E2E_ENFORCE_BUDGET": "true",
             "E2E_ORACLES": "on" if oracles else "off",  # where nobody asks them they would report a fault's every trace
             "E2E_PATIENCE": str(self._patience),
             "E2E_RUNS": str(folder),

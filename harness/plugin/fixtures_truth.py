@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -11,8 +11,6 @@ from harness.clients.admin import Admin
 from harness.clients.proxies import Envoy, Ztunnels
 from harness.kube import Kube
 from harness.plugin.oracles import NAME, Oracles
-from harness.settings import Settings
-from harness.stack import timing
 from harness.stack.journeys import Journeys
 
 
@@ -26,17 +24,6 @@ def journeys(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, waypoint: En
 def moment() -> Callable[[], datetime]:
     """The present moment, for shared experiments: older log lines are not of them."""
     return lambda: datetime.now(UTC)
-
-
-@pytest.fixture(scope="session")
-def over_budget(settings: Settings) -> Callable[[Mapping[str, float]], list[str]]:
-    """What took longer than its budget: told always, returned (to fail) only when asked: E2E_ENFORCE_BUDGET."""
-
-    def judge(found: Mapping[str, float]) -> list[str]:
-        late = timing.over(found)
-        return late if settings.enforce_budget else []
-
-    return judge
 
 
 @pytest.fixture(scope="session")

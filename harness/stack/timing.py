@@ -7,25 +7,26 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from harness import ledger, progress, timeouts
+from harness import ledger, timeouts
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.stack.status import condition
-from harness.wait import until
+from harness.wait import patient, until
 
 EVERY = 0.1  # seconds between two looks: how exact the figures are
 
-# Seconds each may take on two cores before somebody should look; what was seen is in each report's table of times.
+# Seconds from our call that each may take: held to on every cluster, and docs/waiting.md says what they come from. Some
+# thirty times what a quiet machine of two cores takes, and twice where 15 s are Envoy's initial fetch timeout.
 BUDGET: Mapping[str, float] = {
-    "Accepted": 3.0,
-    "rate limit applied": 5.0,
-    "rate limit removed": 5.0,
-    "circuit breaker applied": 20.0,  # Envoy's initial fetch timeout is 15 s of it
-    "circuit breaker removed": 20.0,
-    "client headers applied": 5.0,
-    "client headers removed": 5.0,
-    "route applied": 5.0,
-    "route removed": 5.0,
+    "Accepted": 5.0,
+    "rate limit applied": 10.0,
+    "rate limit removed": 10.0,
+    "circuit breaker applied": 30.0,
+    "circuit breaker removed": 30.0,
+    "client headers applied": 10.0,
+    "client headers removed": 10.0,
+    "route applied": 10.0,
+    "route removed": 10.0,
 }
 
 
@@ -65,17 +66,13 @@ def once(
     return found
 
 
-def over(found: Mapping[str, float]) -> list[str]:
-    """What took longer than its budget, in words; each is told, whether or not it is to fail."""
-    late = [
-        f"{name} took {seconds:.2f}s, its budget is {BUDGET[name]:g}s"
+def over_budget(found: Mapping[str, float]) -> list[str]:
+    """What took longer than its budget, in words. E2E_PATIENCE above 1 stretches budgets as it does waits."""
+    return [
+        f"{name} took {seconds:.2f}s, its budget is {budget:g}s"
         for name, seconds in found.items()
-        if seconds > BUDGET[name]
+        if seconds > (budget := BUDGET[name] * max(1.0, patient(1.0)))
     ]
-    for one in late:
-        progress.note(f"over budget: {one}")
-        ledger.saw("budget", one)
-    return late
 
 
 def _until(seen: Callable[[], bool], what: str, since: float) -> float:

@@ -13,8 +13,8 @@ CLUSTER = "httproute/default/ratings/rule/0"
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, waypoint, over_budget, repeat):
-    """A breaker is accepted, then in force at the waypoint, and gone after its removal, each in its time."""
+def test_time_to_enforced(applying, kube, waypoint, repeat):
+    """The waypoint enforces a circuit breaker, and drops it after its deletion, each within its budget."""
     before = waypoint.breaker(CLUSTER)
 
     took = timing.once(
@@ -28,5 +28,4 @@ def test_time_to_enforced(applying, kube, waypoint, over_budget, repeat):
         of="waypoint",
     )
 
-    assert took["Accepted"] <= took["circuit breaker applied"]
-    assert over_budget(took) == []
+    assert timing.over_budget(took) == []

@@ -12,8 +12,8 @@ POLICY = "BackendTrafficPolicy/default/timed-rate-limit"
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, ingress_gateway, limiter, over_budget, repeat):
-    """A rate limit is accepted, then in force at the ingress, and gone after its removal, each in its time."""
+def test_time_to_enforced(applying, kube, ingress_gateway, limiter, repeat):
+    """The ingress enforces a rate limit, and drops it after its deletion, each within its budget."""
 
     def limited():
         return enforcement.limited(ingress_gateway, "ingress-bookinfo")
@@ -29,5 +29,4 @@ def test_time_to_enforced(applying, kube, ingress_gateway, limiter, over_budget,
         of="bookinfo-ingress",
     )
 
-    assert took["Accepted"] <= took["rate limit applied"]
-    assert over_budget(took) == []
+    assert timing.over_budget(took) == []
