@@ -106,7 +106,7 @@ def _clean(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 
 
 def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    from harness.bench import bench
+    from harness.benchmark import bench
 
     return bench(chosen, row, asked.tests, OUT)
 

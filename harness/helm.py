@@ -13,7 +13,7 @@ from harness.command import Output, run
 from harness.errors import BadInput, CommandFailed
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document, documents
-from harness.objects.tree import mapping
+from harness.objects.unstructured import mapping
 
 SUPPORTED = (3, 4)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from harness import state
+from harness import cluster_records
 from harness.cluster.choose import choose
 from harness.errors import HarnessError
 from harness.settings import ClusterKind, Settings
@@ -17,14 +17,14 @@ from harness.versions import VersionSet
 class Reaped:
     """What became of one record: "gone", "in use by process 123" or why it could not be taken away."""
 
-    record: state.Record
+    record: cluster_records.Record
     outcome: str
 
 
 def reap(settings: Settings, versions: VersionSet) -> list[Reaped]:
     """Deletes every recorded cluster whose process is gone. Tells of each; raises for none."""
     found = []
-    for record in state.records(settings.state):
+    for record in cluster_records.records(settings.state):
         if record.alive:
             found.append(Reaped(record, f"in use by process {record.pid}: left alone"))
             continue

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.errors import Inconclusive
-from harness.traffic import Answer, Answers, Request
+from harness.http_exchange import Answer, Answers, Request
 
 
 def arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: int, max_time: float) -> list[str]:

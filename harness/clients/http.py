@@ -10,9 +10,9 @@ from contextlib import contextmanager
 
 import httpx
 
-from harness import ledger, timeouts
+from harness import observations, timeouts
 from harness.errors import Inconclusive
-from harness.traffic import Answer, Answers, Request, unique
+from harness.http_exchange import Answer, Answers, Request, unique
 
 BODY_LIMIT = 20_000
 NO_LIMITS = httpx.Limits(max_connections=None)  # by its default the 101st of a burst waits for a connection
@@ -78,7 +78,7 @@ class IngressClient:
         )
 
     def _told(self, answers: Answers) -> Answers:
-        ledger.saw("ingress client", f"{answers!r} via {self.via}")
+        observations.saw("ingress client", f"{answers!r} via {self.via}")
         return answers
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness import ledger, timeouts
+from harness import observations, timeouts
 from harness.clients import curl
 from harness.errors import Inconclusive, SetupFailed
+from harness.http_exchange import Answer, Answers, Request, unique
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ip
-from harness.traffic import Answer, Answers, Request, unique
 
 NAMESPACE, LABELS, CONTAINER = "default", "app=mesh-client", "curl"
 
@@ -51,7 +51,7 @@ class MeshClient:
             raise Inconclusive(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
         answers = curl.answers(ended.stdout, ids)
         who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
-        ledger.saw(who, f"{answers!r} to {requests[0].url}")
+        observations.saw(who, f"{answers!r} to {requests[0].url}")
         return answers
 
 

@@ -13,18 +13,18 @@ from typing import Any
 
 from filelock import FileLock
 
-from harness import state
-from harness.cluster.made import Made
+from harness import cluster_records
 from harness.cluster.protocol import Capability, Release
 from harness.command import which
 from harness.errors import BadInput
 from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
-from harness.kubectl import port_forward
 from harness.objects.definitions import gateway_api
 from harness.objects.manifests import Document
 from harness.objects.refs import ref_of
+from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings
+from harness.undo.undo_log import Made
 
 MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in state.APPLIED
 
@@ -50,7 +50,7 @@ class ExistingCluster:
         told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
         self._recorded = f"{readable}-{told}"
-        self.home = state.folder(settings.state, "existing", self._recorded)
+        self.home = cluster_records.folder(settings.state, "existing", self._recorded)
         self._state, self._lock = settings.state, threading.Lock()
         self._version = ""
 
@@ -65,7 +65,7 @@ class ExistingCluster:
         for program in (self._kubectl, *(["helm"] if self._installs else [])):
             which(program)
         with FileLock(self.home / "lock"):
-            old = state.find(self._state, self.kind, self._recorded)
+            old = cluster_records.find(self._state, self.kind, self._recorded)
             if old and old.anothers:
                 raise BadInput(
                     f"context {self.context} is in use by process {old.pid}",
@@ -79,7 +79,9 @@ class ExistingCluster:
                 ) from error
             # Before anything is applied, be it only by tests: what a killed run leaves is found by its record.
             where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context}
-            state.write(self._state, state.Record(self.kind, self._recorded, os.getpid(), time.time(), details=where))
+            cluster_records.write(
+                self._state, cluster_records.Record(self.kind, self._recorded, os.getpid(), time.time(), details=where)
+            )
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         """Its nodes are not ours to fill: images come from its registries."""
@@ -95,7 +97,7 @@ class ExistingCluster:
             )
         self.remember([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}}])
         self.remember(self._helm.left_behind(release))
-        state.keep(self._ours(release), f"{release.name}\n{release.namespace}\n")
+        cluster_records.keep(self._ours(release), f"{release.name}\n{release.namespace}\n")
         self._helm.upgrade_install(release)
 
     def uninstall(self, release: Release) -> None:
@@ -146,12 +148,12 @@ class ExistingCluster:
     def delete(self) -> None:
         """The cluster stays. What we installed and applied goes, also what a killed run left, by our own notes."""
         # Whoever called `create` calls this too, also after a refusal: what another run made is not ours to undo.
-        old = state.find(self._state, self.kind, self._recorded)
+        old = cluster_records.find(self._state, self.kind, self._recorded)
         if old and old.anothers:
             return
-        Made(self.home / state.APPLIED).undo(self._kube)
+        Made(self.home / cluster_records.APPLIED).undo(self._kube)
         Made(self.home / MADE).undo(self._kube, between=self._uninstall_ours)
-        state.forget(self._state, self.kind, self._recorded)
+        cluster_records.forget(self._state, self.kind, self._recorded)
 
     def _uninstall_ours(self) -> None:
         marks = sorted(self.home.glob("release-*"), key=lambda path: path.stat().st_mtime)

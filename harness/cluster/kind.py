@@ -13,14 +13,14 @@ from typing import Any, Literal
 import yaml
 from filelock import FileLock
 
-from harness import progress, state, timeouts
+from harness import cluster_records, progress, timeouts
 from harness.cluster import caches
 from harness.cluster.protocol import Capability, Release
 from harness.command import run, which
 from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
-from harness.kubectl import port_forward
 from harness.objects.manifests import Document
+from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings
 from harness.threads import side_by_side
 
@@ -39,7 +39,7 @@ class KindCluster:
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
         self._cached, self._kubernetes = list(images) if settings.cache else [], kubernetes
         self._state = settings.state
-        self.home = state.folder(settings.state, "kind", self.name)
+        self.home = cluster_records.folder(settings.state, "kind", self.name)
         self.kubeconfig = self.home / "kubeconfig"
         self._unfinished = self.home / "unfinished"  # there from before `kind create` until it has succeeded
         self.context = f"kind-{self.name}"
@@ -122,17 +122,17 @@ class KindCluster:
         old, container = self._recorded(), self._container()
         made = old.made if old and old.alive else time.time()
         details = {"container": container} if container else {}
-        state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made, details))
+        cluster_records.write(self._state, cluster_records.Record(self.kind, self.name, os.getpid(), made, details))
 
-    def _recorded(self) -> state.Record | None:
-        return state.find(self._state, self.kind, self.name)
+    def _recorded(self) -> cluster_records.Record | None:
+        return cluster_records.find(self._state, self.kind, self.name)
 
     def _container(self) -> str:
         """The id of its control plane's container; empty while there is none."""
         argv = ["docker", "container", "inspect", "--format", "{{.Id}}", f"{self.name}-control-plane"]
         return run(argv, check=False).stdout.strip()
 
-    def _replaced(self, record: state.Record) -> bool:
+    def _replaced(self, record: cluster_records.Record) -> bool:
         """Whether somebody deleted what was recorded and made another of its name. Old records name no container."""
         recorded = record.details.get("container")
         return recorded is not None and self._container() not in ("", recorded)
@@ -199,7 +199,7 @@ class KindCluster:
             return
         if not self._replaced(recorded):
             self._remove()
-        state.forget(self._state, self.kind, self.name)
+        cluster_records.forget(self._state, self.kind, self.name)
 
     def _remove(self) -> None:
         argv = [self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)]

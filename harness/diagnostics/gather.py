@@ -22,10 +22,9 @@ from harness.errors import HarnessError
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects import refs
 from harness.objects.definitions import DEFINITIONS
-from harness.objects.manifests import Document, documents
-from harness.objects.tree import number, objects, text
+from harness.objects.manifests import MANIFESTS, Document, documents
+from harness.objects.unstructured import number, objects, text
 from harness.report.redact import redacted
-from harness.stack.releases import MANIFESTS
 
 STACK = ("default", "istio-system", "envoy-gateway-system", "redis-system")
 KINDS = tuple(kind for kind in refs.KINDS if kind not in DEFINITIONS)  # those are megabytes

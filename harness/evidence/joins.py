@@ -25,7 +25,7 @@ What joins what, as the recordings have it (ground-truth/logs, ground-truth/vari
 from collections.abc import Iterable
 from datetime import timedelta
 
-from harness.logs.access import AccessLine
+from harness.logs.envoy_access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
 
 # Two witnesses of one connection were at most 9 ms apart on two busy cores; a starved node may be slower.

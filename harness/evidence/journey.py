@@ -12,9 +12,9 @@ from typing import Literal
 from harness.evidence import verdict
 from harness.evidence.joins import distance, encloses, ip_of, legs, mirror_distance, mirrors, overlaps
 from harness.evidence.verdict import Verdict
-from harness.logs.access import AccessLine
+from harness.logs.envoy_access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
-from harness.objects.tree import Json, mapping, objects, text
+from harness.objects.unstructured import Json, mapping, objects, text
 
 Kind = Literal["client", "ingress", "ztunnel-out", "ztunnel-in", "waypoint", "backend"]
 Protocol = Literal["HBONE", "mTLS", "plaintext", "-"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.faults.asserts import Assertion
+from harness.faults.assertion_coverage import Assertion
 from harness.faults.catalogue import Fault, area, is_oracle
 
 FAILED = ("broken", "error", "inconclusive")

@@ -16,10 +16,10 @@ from harness.objects.manifests import Document
 from harness.objects.patches import inverse, merged
 from harness.objects.refs import ref_of
 from harness.settings import Settings
-from harness.stack import ready
-from harness.stack.applied import Manifests
-from harness.stack.status import condition
+from harness.undo.temporary_changes import Manifests
 from harness.wait import pause, until
+from harness.waits import rollouts
+from harness.waits.status import condition
 
 _ROLLED_OUT = ("Deployment/", "DaemonSet/")
 _QUICK = 0.2  # seconds: what the emulated cluster needs at the least
@@ -93,12 +93,12 @@ class Planter:
             return  # it went with the fixture that made it
         self._kube.patch(name, back)
         if name.startswith(_ROLLED_OUT):
-            ready.workload(self._kube, name)
+            rollouts.workload(self._kube, name)
 
     def _scaled(self, scale: Scale) -> None:
         obj = self._kube.get(scale.object)
         until(
-            lambda: len(ready.pods(self._kube, obj)),
+            lambda: len(rollouts.pods(self._kube, obj)),
             lambda pods: pods == scale.replicas,
             what=f"{scale.object} has {scale.replicas} pods",
             within=timeouts.ROLLOUT,
@@ -114,7 +114,7 @@ class Planter:
         self._kube.apply([document], force=True)
         name = str(ref_of(document))
         if name.startswith(_ROLLED_OUT):
-            ready.workload(self._kube, name)
+            rollouts.workload(self._kube, name)
 
     def _apply(self, documents: list[Document]) -> None:
         for document in documents:
@@ -142,7 +142,7 @@ class Planter:
                 within=timeouts.ROLLOUT,
             )
         else:
-            ready.workload(self._kube, awaited.object)
+            rollouts.workload(self._kube, awaited.object)
 
 
 def altered(documents: list[Document], manifest: Manifest) -> list[Document]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.faults.asserts import Assertion
+from harness.faults.assertion_coverage import Assertion
 from harness.faults.findings import Finding, Result, Verdict
 
 _WIDE = 220  # columns, where no terminal says how many

@@ -17,11 +17,11 @@ from harness.cluster.choose import choose as choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.command import run as run_program
 from harness.errors import BadInput, CommandFailed, HarnessError, SetupFailed
-from harness.evidence.window import seconds_left
-from harness.faults import asserts, catalogue, findings, report
+from harness.evidence.rate_limit_window import seconds_left
+from harness.faults import assertion_coverage, catalogue, findings, report
 from harness.faults.catalogue import Fault
 from harness.faults.findings import Finding, Result, Run
-from harness.faults.warm import Forks
+from harness.faults.forked_pytest import Forks
 from harness.settings import Settings
 from harness.versions import VersionSet
 
@@ -91,8 +91,10 @@ class Catalogue:
         skipped = {verdict.id.partition("[")[0] for verdict in control.verdicts} - judged
         files = {id.partition("::")[0] for id in judged}  # in the others no fixture is asked either
         struck = [line for finding in found for line in finding.run.struck]
-        assertions = [one for one in asserts.find(ROOT, areas) if one.file in files and one.test not in skipped]
-        unreached = asserts.unreached(assertions, struck) if whole else []
+        assertions = [
+            one for one in assertion_coverage.find(ROOT, areas) if one.file in files and one.test not in skipped
+        ]
+        unreached = assertion_coverage.unreached(assertions, struck) if whole else []
         folders = sorted(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("suites/*/test_*.py"))
         return Result(
             found=tuple(found),

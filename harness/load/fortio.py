@@ -13,8 +13,8 @@ import re
 from typing import Any
 
 from harness.errors import Inconclusive
+from harness.http_exchange import Request
 from harness.load.timeline import Sample
-from harness.traffic import Request
 
 BINARY = "/usr/bin/fortio"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # its end stands at the next line's beginning

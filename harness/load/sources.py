@@ -12,12 +12,12 @@ from typing import Protocol
 from harness import timeouts
 from harness.clients import mesh
 from harness.clients.http import IngressClient
-from harness.clients.proxies import Envoy
+from harness.components import Envoy
 from harness.errors import Inconclusive
+from harness.http_exchange import Answer, Request
 from harness.kube import Kube
 from harness.load import fortio
 from harness.load.timeline import Sample
-from harness.traffic import Answer, Request
 from harness.wait import pause
 
 CROWD, SOON = 64, 0.5  # threads of the client outside; seconds after which it does not wait for an answer

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import Inconclusive
-from harness.logs.access import AccessLine
+from harness.logs.envoy_access import AccessLine
 
 NEAR = 1.0  # seconds around an event in which an outage still coincides with it: effects come after their cause
 INF = math.inf

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
-from harness.objects.tree import Json, mapping, maybe_number, name_of, objects, one_line, text
+from harness.objects.unstructured import Json, mapping, maybe_number, name_of, objects, one_line, text
 
 State = Literal["met", "unmet", "stale", "absent", "terminal"]
 

@@ -11,9 +11,10 @@ import yaml
 
 from harness.errors import BadInput
 from harness.objects.refs import KINDS
-from harness.objects.tree import at, text
+from harness.objects.unstructured import at, text
 
 Document = dict[str, Any]
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 
 
 def documents(text: str) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.errors import SetupFailed
 from harness.objects.conditions import is_true
-from harness.objects.tree import Json, mapping, maybe_number, name_of, number, objects, one_line, text
+from harness.objects.unstructured import Json, mapping, maybe_number, name_of, number, objects, one_line, text
 
 OWNING_GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"  # Envoy Gateway's label on a proxy's pod
 

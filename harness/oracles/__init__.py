@@ -2,5 +2,5 @@
 
 signs    one thing seen that should not be; pure readers from logs, statistics and pods to signs
 known    those that are expected, with reason and link, until they are no longer seen
-(the collector, which does I/O, is harness.stack.watch)
+(the collector, which does I/O, is harness.oracles.collector)
 """

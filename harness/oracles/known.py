@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from harness.errors import BadInput
-from harness.objects.tree import mapping, objects, strings, text
+from harness.objects.unstructured import mapping, objects, strings, text
 from harness.oracles.signs import Sign
 
 FILE = Path(__file__).with_name("known.yaml")

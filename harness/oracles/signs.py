@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from harness.logs import envoy
+from harness.logs import envoy_xds_rejects
 from harness.logs.ztunnel import ZtunnelLine
-from harness.objects.tree import Json, mapping, number, objects, text
+from harness.objects.unstructured import Json, mapping, number, objects, text
 
 Oracle = Literal["rejection", "port", "warming", "restart", "ztunnel error", "panic", "churn"]
 ORACLES: tuple[Oracle, ...] = ("rejection", "port", "warming", "restart", "ztunnel error", "panic", "churn")
@@ -47,7 +47,9 @@ class Sign:
 def rejected_by_envoy(pod: str, log: str, since: datetime) -> Iterator[Sign]:
     """What this Envoy refused after `since`, each resource once for each reason."""
     for found in dict.fromkeys(
-        (r.resource, " ".join(r.text.split())) for r in envoy.rejections(log) if r.time is None or r.time >= since
+        (r.resource, " ".join(r.text.split()))
+        for r in envoy_xds_rejects.rejections(log)
+        if r.time is None or r.time >= since
     ):
         yield Sign("rejection", f"Envoy {pod}", f"refused {found[0] or 'an update as a whole'}: {found[1]}")
 

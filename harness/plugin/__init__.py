@@ -6,15 +6,15 @@ import importlib
 
 import pytest
 
-from harness.plugin.comparing import Comparing
+from harness.plugin.comparison_text import Comparing
 from harness.plugin.options import is_run, reaches_suites, settings_of
-from harness.plugin.shared import Shared
+from harness.plugin.shared_observations import Shared
 from harness.wait import be_patient
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD = "harness.plugin.fixtures_load"
-TRUTH, ORACLES = "harness.plugin.fixtures_truth", "harness.plugin.oracles"
+TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
 NEEDS = "harness.plugin.needs"
 
 

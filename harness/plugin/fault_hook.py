@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput, HarnessError
-from harness.faults import catalogue, moments
+from harness.faults import call_hooks, catalogue
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter
 from harness.plugin.options import Refused, settings_of
@@ -77,11 +77,11 @@ class FaultHook:
         if self._fault.after.endswith(".yaml"):
             at_end(self._undo)
             manifests.told.append(lambda name: self._plant() if name == self._fault.after else None)
-        elif moments.is_call(self._fault.after):
+        elif call_hooks.is_call(self._fault.after):
             at_end(self._undo)
-            at_end(moments.at_call(self._fault.after, after=self._plant))
+            at_end(call_hooks.at_call(self._fault.after, after=self._plant))
         if self._fault.until:
-            at_end(moments.at_call(self._fault.until, before=self._undo))
+            at_end(call_hooks.at_call(self._fault.until, before=self._undo))
 
     def _plant(self) -> None:
         try:

@@ -10,26 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from harness import diagnostics, ledger, progress, state, timeouts, versions
+from harness import cluster_records, diagnostics, observations, progress, timeouts, versions
 from harness.bundle import Bundle, open_for
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.clients.proxies import Envoy, Istiod, Limiter, Ztunnels
 from harness.clients.reach import reach
 from harness.cluster.choose import choose
-from harness.cluster.made import Made
 from harness.cluster.protocol import Cluster
-from harness.evidence.window import seconds_left
+from harness.components import Envoy, Istiod, Limiter, Ztunnels
+from harness.disruption import deployment_env
+from harness.evidence.rate_limit_window import seconds_left
+from harness.install import installation, running_versions
 from harness.kube import Kube
 from harness.objects.conditions import Condition, Judgement
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import FAILED, GATHERER, RUN
 from harness.report.results import versions_of
 from harness.settings import Settings
-from harness.stack import install, observed, status, topology
-from harness.stack.applied import Manifests
+from harness.undo.temporary_changes import Manifests
+from harness.undo.undo_log import Made
 from harness.wait import patient, pause
+from harness.waits import envoy_config, gateways, status, waypoints
 
 Applying = Callable[..., AbstractContextManager[None]]
 Binding = Callable[[str, str], AbstractContextManager[None]]
@@ -92,7 +94,7 @@ def kube(cluster: Cluster) -> Kube:
 @pytest.fixture(scope="session")
 def manifests(cluster: Cluster, kube: Kube, version_set: versions.VersionSet) -> Manifests:
     """This repository's manifests, pinned to the version set; none of them is applied yet."""
-    found = Manifests(kube, version_set, Made(cluster.home / state.APPLIED))
+    found = Manifests(kube, version_set, Made(cluster.home / cluster_records.APPLIED))
     found.tidy()
     return found
 
@@ -109,10 +111,10 @@ def stack(
 ) -> None:
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
     with evidence_first(pytestconfig), progress.stage("stack"):
-        install.stand(cluster, kube, version_set, bundle, installs=settings.install)
-        seen = pytestconfig.stash[RUN].observed = observed.versions(kube)
+        installation.stand(cluster, kube, version_set, bundle, installs=settings.install)
+        seen = pytestconfig.stash[RUN].observed = running_versions.versions(kube)
         if cluster.kind != "existing":
-            observed.as_asked(seen, versions_of(version_set))
+            running_versions.as_asked(seen, versions_of(version_set))
 
 
 @pytest.fixture(scope="session")
@@ -154,9 +156,9 @@ def ingress_gateway(
     """The article's ingress, programmed."""
     with manifests.applied("ingress/gateway.yaml"):
         with evidence_first(pytestconfig), progress.stage("ingress gateway"):
-            topology.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
+            gateways.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
         envoy = Envoy(kube, admin, "default", "bookinfo-ingress")
-        pytestconfig.stash[RUN].observed["envoy"] = observed.told(lambda: envoy.version)
+        pytestconfig.stash[RUN].observed["envoy"] = running_versions.told(lambda: envoy.version)
         yield envoy
 
 
@@ -166,8 +168,8 @@ def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[In
     with reach(cluster, kube, "default/bookinfo-ingress", 80) as found:
         client = IngressClient(found.url, found.via)
         with progress.stage(f"first 200 through the ingress, by {found.via}"):
-            topology.serves(client, "/productpage")
-            ledger.measured("run started to first 200", progress.PROGRESS.seconds, of=found.via)
+            gateways.serves(client, "/productpage")
+            observations.measured("run started to first 200", progress.PROGRESS.seconds, of=found.via)
         yield client
 
 
@@ -184,11 +186,11 @@ def waypoint(
     """The waypoint of ratings, bound, and seen to carry a call."""
     with manifests.applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"), ExitStack() as undo:
         with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
-            topology.gateway(kube, "waypoint", "ratings")
-            undo.enter_context(topology.bound(manifests, "ratings", "waypoint"))
+            gateways.gateway(kube, "waypoint", "ratings")
+            undo.enter_context(waypoints.bound(manifests, "ratings", "waypoint"))
             envoy = Envoy(kube, admin, "default", "waypoint")
-            topology.passes(mesh_client, envoy, "http://ratings:9080/ratings/0")
-        pytestconfig.stash[RUN].observed["envoy"] = observed.told(lambda: envoy.version)
+            waypoints.passes(mesh_client, envoy, "http://ratings:9080/ratings/0")
+        pytestconfig.stash[RUN].observed["envoy"] = running_versions.told(lambda: envoy.version)
         yield envoy
 
 
@@ -208,7 +210,7 @@ def applying(stack: None, manifests: Manifests) -> Applying:
 @pytest.fixture(scope="session")
 def binding(stack: None, manifests: Manifests) -> Binding:
     """`with binding("details", "waypoint"):` binds a Service of the stack to a waypoint for a block of a test."""
-    return lambda service, waypoint: topology.bound(manifests, service, waypoint)
+    return lambda service, waypoint: waypoints.bound(manifests, service, waypoint)
 
 
 @pytest.fixture
@@ -228,7 +230,7 @@ def proxy_of(kube: Kube, admin: Admin) -> Callable[[str], Envoy]:
     """The proxy of a Gateway, once its pod is ready, whatever the Gateway's status says."""
 
     def find(gateway: str) -> Envoy:
-        topology.proxy(kube, gateway)
+        gateways.proxy(kube, gateway)
         return Envoy(kube, admin, "default", gateway)
 
     return find
@@ -268,10 +270,10 @@ def refusal(kube: Kube) -> Callable[[str, str], Condition]:
 def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterator[None]:
     """ratings in its delayed mode, where half of its answers take 7 s, and the waypoint calling that pod."""
     route = ("httproute/default/ratings/rule/0", "app=ratings", 9080)
-    with topology.environment(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
-        topology.follows(waypoint, kube, *route)
+    with deployment_env.environment(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+        envoy_config.follows(waypoint, kube, *route)
         yield
-    topology.follows(waypoint, kube, *route)
+    envoy_config.follows(waypoint, kube, *route)
 
 
 @pytest.fixture(scope="module")

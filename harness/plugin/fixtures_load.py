@@ -11,15 +11,16 @@ import pytest
 from harness.bundle import Bundle
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.clients.proxies import Envoy, Ztunnels
 from harness.cluster.protocol import Cluster, Release
+from harness.components import Envoy, Ztunnels
+from harness.disruption import stack_recovery
+from harness.install.releases import releases
 from harness.kube import Kube
-from harness.load.generator import Flow, flowing
+from harness.load.background_load import Flow, flowing
 from harness.load.sources import Mesh, Outside
-from harness.stack import edits, recovery
-from harness.stack.applied import Manifests
-from harness.stack.releases import releases
+from harness.undo.temporary_changes import Manifests
 from harness.versions import VersionSet
+from harness.waits import envoy_config
 
 RATINGS = "http://ratings:9080/ratings/0"
 
@@ -63,15 +64,15 @@ def early_policy(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[N
 @pytest.fixture(scope="session")
 def idle_connections(early_policy: None, waypoint: Envoy, ingress_gateway: Envoy) -> None:
     """Both proxies let go of idle connections before their backends do, seen to be in force."""
-    edits.lets_go(waypoint, "httproute/default/ratings/rule/0")
-    edits.lets_go(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
+    envoy_config.lets_go(waypoint, "httproute/default/ratings/rule/0")
+    envoy_config.lets_go(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
 
 
 @pytest.fixture(scope="module")
 def whole_again(kube: Kube, mesh_client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy) -> Iterator[None]:
     """After the file every part of the stack is ready, and a call passes the waypoint: awaited, whatever failed."""
     yield
-    recovery.whole(kube, mesh_client, ztunnel, waypoint, RATINGS)
+    stack_recovery.whole(kube, mesh_client, ztunnel, waypoint, RATINGS)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 
 from harness import settings
 from harness.errors import BadInput
-from harness.plugin import kind_options
+from harness.plugin import pytest_kind_options
 from harness.settings import Settings
 
 # pytest offers the class only as an attribute of the function, which type checkers do not see.
@@ -80,7 +80,7 @@ def overrides(config: pytest.Config) -> dict[str, object]:
     Raises:
         BadInput: two options contradict each other.
     """
-    kind = kind_options.read(config)
+    kind = pytest_kind_options.read(config)
     keep = config.getoption("--keep")
     if kind.keep and keep not in (None, "always"):
         raise BadInput(f"--keep {keep} and --keep-cluster contradict each other", remedy="give one of them")

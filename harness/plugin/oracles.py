@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from harness import ledger
+from harness import observations
 from harness.clients.admin import Admin
 from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.oracles import known
+from harness.oracles.collector import Watch
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import RUN
-from harness.stack.watch import Watch
 
 NAME = "mesh_e2e_oracles"
 FIXTURE = "oracles"
@@ -104,11 +104,11 @@ class Oracles:
         files = self._ran.get(str(folder), set())
         found = known.sort(signs, known.read(), files=files, today=datetime.now(UTC).date())
         self._seconds += time.monotonic() - started
-        ledger.measured("oracles", self._seconds, of=folder.name)
+        observations.measured("oracles", self._seconds, of=folder.name)
         self._seconds = 0.0
         for id_, sign in found.excused:
-            ledger.saw(f"known: {id_}", str(sign))
-        ledger.attach("oracles.txt", "\n".join(map(str, signs)) + "\n")
+            observations.saw(f"known: {id_}", str(sign))
+        observations.attach("oracles.txt", "\n".join(map(str, signs)) + "\n")
         for text in found.due:
             self._config.stash[RUN].evidence.note(text)  # once a run, whichever area comes first
         wrong = [*map(str, found.new), *found.expired]

@@ -17,20 +17,20 @@ from typing import Any
 
 import pytest
 
-from harness import ledger, progress, settings, versions
+from harness import observations, progress, settings, versions
 from harness.errors import BadInput
 from harness.interruption import exit_code
-from harness.plugin import evidence, failures
-from harness.plugin.ending import Ending
+from harness.plugin import artifacts, outcomes
 from harness.plugin.options import Refused, is_run, runs_folder, settings_of
-from harness.report import allure, conformance, reading
-from harness.report.book import Book, claim_of
+from harness.plugin.session_finish import Ending
+from harness.report import allure, conformance, failure_text
+from harness.report.claim_results import Book, claim_of
 from harness.report.live import Live, own_stdout
 from harness.report.redact import redacted
 from harness.report.results import Run, properties, versions_known, versions_line
 from harness.report.run_folder import RunFolder
 
-GATHERER = evidence.GATHERER
+GATHERER = artifacts.GATHERER
 FAILED = pytest.StashKey[bool]()
 RUN = pytest.StashKey["Reporting"]()
 NAME = "mesh_e2e_reporting"
@@ -82,7 +82,7 @@ class Reporting:
         self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()
         self.book = Book()
-        self.evidence = evidence.Evidence(config, self.folder)
+        self.evidence = artifacts.Evidence(config, self.folder)
         self.why = ""
         self.interrupted = 0  # the exit status, once that is why the run ends
         self._item: pytest.Item | None = None
@@ -98,7 +98,7 @@ class Reporting:
         """Stops listening. The ledger's page is the session's again."""
         self.live.close()
         progress.PROGRESS.listeners.remove(self._steps)
-        ledger.turn_to("")
+        observations.turn_to("")
         if self._owned:
             self._file.close()
 
@@ -140,7 +140,7 @@ class Reporting:
             found = str(report.longrepr).strip()
             self.book.extra(report.nodeid, area=area, claim="(collection)", outcome="error", reason=found)
         elif report.skipped:
-            why = failures.skip_reason(report)
+            why = outcomes.skip_reason(report)
             self.book.extra(report.nodeid, area=area, claim="(all of the file)", outcome="skipped", reason=why)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -165,9 +165,9 @@ class Reporting:
         terminal = self._terminal
         if terminal is not None:
             terminal.flush()  # what the stages show meanwhile goes out by another buffer
-        ledger.turn_to(item.nodeid)
+        observations.turn_to(item.nodeid)
         result = yield
-        ledger.turn_to("")  # not on an interrupt: what is gathered then belongs to this test
+        observations.turn_to("")  # not on an interrupt: what is gathered then belongs to this test
         self._item = None
         return result
 
@@ -176,7 +176,7 @@ class Reporting:
         """A session fixture's sightings and seconds are the session's, not those of the test that asked first."""
         if fixturedef.scope != "session" or self._depth or self._item is None:
             return (yield)
-        ledger.turn_to("")
+        observations.turn_to("")
         self._depth, begun = 1, time.monotonic()
         try:
             return (yield)
@@ -186,17 +186,17 @@ class Reporting:
         finally:
             self._depth = 0
             self._shared_seconds += time.monotonic() - begun
-            ledger.turn_to(self._item.nodeid)
+            observations.turn_to(self._item.nodeid)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """Before anything is undone, and before Allure closes its books on this test."""
-        page, known = ledger.page(item.nodeid), self.book.verdict(item.nodeid)
+        page, known = observations.page(item.nodeid), self.book.verdict(item.nodeid)
         allure.describe(claim=known.claim, area=known.area, cluster=self.settings.cluster, versions=self.versions)
         allure.attach(page.attachments)
         if page.sightings:
-            seen = "\n".join(reading.witnesses(page.sightings))
-            allure.attach([ledger.Attachment("witnesses.txt", seen)])
+            seen = "\n".join(failure_text.witnesses(page.sightings))
+            allure.attach([observations.Attachment("witnesses.txt", seen)])
         return (yield)
 
     # Phases to verdicts
@@ -212,9 +212,9 @@ class Reporting:
         if report.failed and call.excinfo is not None and report.when is not None:
             entry, error = self.book.entry(item.nodeid), call.excinfo.value
             found = redacted(call.excinfo.exconly(tryshort=True))
-            entry.judged[report.when] = failures.judge(error, report.when), found
+            entry.judged[report.when] = outcomes.judge(error, report.when), found
             failure = self.evidence.failure(item, call.excinfo, report, claim=entry.claim, versions=self._versions_line)
-            shown = failures.Reading(failure, report.longrepr)
+            shown = outcomes.Reading(failure, report.longrepr)
             report.longrepr = shown  # type: ignore[assignment]  # pytest asks of it what this class has: see there
             self.evidence.write(item, "failure.txt", f"{shown}\n\n{call.excinfo.getrepr(style='native')}\n")
         return report
@@ -235,7 +235,7 @@ class Reporting:
             when=report.when or "",
             outcome=report.outcome,
             seconds=max(0.0, report.duration - shared),
-            skipped=failures.skip_reason(report) if report.skipped else "",
+            skipped=outcomes.skip_reason(report) if report.skipped else "",
         )
         if report.when == "teardown":
             self._tell(report.nodeid)
@@ -288,12 +288,12 @@ class Reporting:
             facts=dict(self.facts),
             started=self.started.isoformat(timespec="seconds"),
             verdicts=self.book.verdicts,
-            figures=tuple(ledger.page().figures),
+            figures=tuple(observations.page().figures),
             stages=tuple(progress.PROGRESS.stages),
             exit=exit_status,
             why=self.why,
             notes=tuple(self.evidence.notes),
-            tables=ledger.tables(),
+            tables=observations.tables(),
         )
 
     @property

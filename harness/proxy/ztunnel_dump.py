@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.objects.tree import Json, mapping, maybe_number, objects, strings, text
+from harness.objects.unstructured import Json, mapping, maybe_number, objects, strings, text
 from harness.proxy.config_dump import SectionAbsent
 
 Dump = Json | Sequence[Json]

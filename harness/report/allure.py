@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.ledger import Attachment
+from harness.observations import Attachment
 from harness.progress import Stage
 from harness.report.redact import redacted
 from harness.report.results import EMULATED

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.report import secrets
-from harness.report.secrets import GONE
+from harness.report import secret_objects
+from harness.report.secret_objects import GONE
 
 _WORD = (
     r"(?:password|passwd|passphrase|token|secret|credentials?|(?-i:_PASS)"
@@ -49,10 +49,10 @@ _QUOTED = re.compile(rf"(?P<text>{_STRING})(?P<rest>,?[ \t]*)$")
 
 def redacted(text: str) -> str:
     """The text without private keys, tokens, passwords, and the data of Secrets (in YAML or JSON)."""
-    text = secrets.in_json(_PEM.sub(GONE, text))
+    text = secret_objects.in_json(_PEM.sub(GONE, text))
     if not _hinted(text):
         return text
-    return "\n".join(_lines(secrets.in_yaml(text.split("\n"))))
+    return "\n".join(_lines(secret_objects.in_yaml(text.split("\n"))))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _lines(lines: list[str]) -> Iterator[str]:
     expected: re.Pattern[str] | None = None  # what this line is, if the one before it told
     for line in lines:
         if gone_below is not None and line.strip():
-            if secrets.column(line) > gone_below:
+            if secret_objects.column(line) > gone_below:
                 continue
             gone_below = None
         hinted = _hinted(line)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
-from harness.ledger import Figure
+from harness.observations import Figure
 from harness.progress import Stage
 from harness.settings import ClusterKind
 from harness.versions import ASKED, UNKNOWN, VersionSet

@@ -8,9 +8,10 @@ Never through productpage: reviews swallows the error, so the counts would not b
 
 import pytest
 
-from harness.stack import enforcement
-from harness.stack.experiment import Arm, Bypass, burst, bypass
-from harness.traffic import get
+from harness.experiments.burst import Arm, burst
+from harness.experiments.bypass import Bypass, bypass
+from harness.http_exchange import get
+from harness.waits import policy_propagation
 
 BURST = 200
 SLOW_MS = 6_500  # v-delayed answers half its requests after 7 s
@@ -29,11 +30,11 @@ def experiment(waypoint, delayed_ratings, mesh_client, applying, kube, clock) ->
     arms = {"control": burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)}
     with applying("circuit_breaker/ratings.yaml"):
         started = clock()
-        enforcement.accepted(kube, POLICY, since=started)
-        enforcement.breaker(waypoint, CLUSTER, pending=0, since=started)
+        policy_propagation.accepted(kube, POLICY, since=started)
+        policy_propagation.breaker(waypoint, CLUSTER, pending=0, since=started)
         arms["treatment"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
         passed = bypass(mesh_client, waypoint, get(f"http://{pod['status']['podIP']}:9080/health"), HEALTH)
-    enforcement.breaker(waypoint, CLUSTER, pending=before, since=clock())
+    policy_propagation.breaker(waypoint, CLUSTER, pending=before, since=clock())
     arms["recovery"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
     return arms, passed
 

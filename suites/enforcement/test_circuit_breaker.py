@@ -5,7 +5,7 @@ Manifest: manifests/enforcement/circuit_breaker.yaml    Article: none; finding 2
 
 import pytest
 
-from harness.stack import timing
+from harness.experiments import policy_timing
 
 pytestmark = [pytest.mark.extended("Enforcement time"), pytest.mark.timeout(300)]
 POLICY = "BackendTrafficPolicy/default/timed-breaker"
@@ -17,7 +17,7 @@ def test_time_to_enforced(applying, kube, waypoint, repeat):
     """The waypoint enforces a circuit breaker, and drops it after its deletion, each within its budget."""
     before = waypoint.breaker(CLUSTER)
 
-    took = timing.once(
+    took = policy_timing.once(
         kube,
         applying,
         "enforcement/circuit_breaker.yaml",
@@ -28,4 +28,4 @@ def test_time_to_enforced(applying, kube, waypoint, repeat):
         of="waypoint",
     )
 
-    assert timing.over_budget(took) == []
+    assert policy_timing.over_budget(took) == []

@@ -5,8 +5,8 @@ Manifest: manifests/enforcement/client_headers.yaml    Article: none; finding 2,
 
 import pytest
 
-from harness.stack import timing
-from harness.traffic import get
+from harness.experiments import policy_timing
+from harness.http_exchange import get
 
 pytestmark = pytest.mark.extended("Enforcement time")
 POLICY = "ClientTrafficPolicy/default/timed-headers"
@@ -21,7 +21,7 @@ def test_time_to_enforced(applying, kube, ingress, repeat):
         answer = ingress.get(get("/productpage"))
         return answer.status, answer.header(HEADER) is not None
 
-    took = timing.once(
+    took = policy_timing.once(
         kube,
         applying,
         "enforcement/client_headers.yaml",
@@ -32,4 +32,4 @@ def test_time_to_enforced(applying, kube, ingress, repeat):
         of="bookinfo-ingress",
     )
 
-    assert timing.over_budget(took) == []
+    assert policy_timing.over_budget(took) == []

@@ -5,7 +5,8 @@ Manifest: manifests/enforcement/rate_limit.yaml    Article: none; finding 2, Acc
 
 import pytest
 
-from harness.stack import enforcement, timing
+from harness.experiments import policy_timing
+from harness.waits import policy_propagation
 
 pytestmark = pytest.mark.extended("Enforcement time")
 POLICY = "BackendTrafficPolicy/default/timed-rate-limit"
@@ -16,9 +17,9 @@ def test_time_to_enforced(applying, kube, ingress_gateway, limiter, repeat):
     """The ingress enforces a rate limit, and drops it after its deletion, each within its budget."""
 
     def limited():
-        return enforcement.limited(ingress_gateway, "ingress-bookinfo")
+        return policy_propagation.limited(ingress_gateway, "ingress-bookinfo")
 
-    took = timing.once(
+    took = policy_timing.once(
         kube,
         applying,
         "enforcement/rate_limit.yaml",
@@ -29,4 +30,4 @@ def test_time_to_enforced(applying, kube, ingress_gateway, limiter, repeat):
         of="bookinfo-ingress",
     )
 
-    assert timing.over_budget(took) == []
+    assert policy_timing.over_budget(took) == []

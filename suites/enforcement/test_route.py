@@ -5,8 +5,8 @@ Manifest: manifests/enforcement/route.yaml    Article: none; finding 2, Accepted
 
 import pytest
 
-from harness.stack import timing
-from harness.traffic import get
+from harness.experiments import policy_timing
+from harness.http_exchange import get
 
 pytestmark = pytest.mark.extended("Enforcement time")
 REQUEST = get("http://ratings:9080/ratings/0", host="timed.example")
@@ -15,7 +15,7 @@ REQUEST = get("http://ratings:9080/ratings/0", host="timed.example")
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
     """The waypoint serves a new route, and answers 404 again after its deletion, each within its budget."""
-    took = timing.once(
+    took = policy_timing.once(
         kube,
         applying,
         "enforcement/route.yaml",
@@ -26,4 +26,4 @@ def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
         of="waypoint",
     )
 
-    assert timing.over_budget(took) == []
+    assert policy_timing.over_budget(took) == []

@@ -5,7 +5,7 @@ Manifest: manifests/ingress/gateway.yaml    Article: "Setting Up Envoy Gateway a
 
 import pytest
 
-from harness.traffic import get
+from harness.http_exchange import get
 
 INGRESS = "spiffe://cluster.local/ns/default/sa/bookinfo-ingress"
 PRODUCTPAGE = "spiffe://cluster.local/ns/default/sa/bookinfo-productpage"

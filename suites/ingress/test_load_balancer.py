@@ -5,7 +5,7 @@ Manifest: manifests/ingress/load_balancer.yaml    Article: "Setting Up Envoy Gat
 
 import pytest
 
-from harness.traffic import get
+from harness.http_exchange import get
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from harness.clients.mesh import MeshClient
-from harness.stack import ready, status
-from harness.stack.probing import reached
-from harness.traffic import get
+from harness.http_exchange import get
+from harness.waits import rollouts, status
+from harness.waits.responses import reached
 
 pytestmark = pytest.mark.extended("Bypass")
 REFUSED = "connection closed due to policy rejection: allow policies exist, but none allowed"
@@ -44,8 +44,8 @@ class Tried:
 def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
     """Every way three times: before the policy, under it, and after it was taken away."""
     with applying("isolation/callers.yaml"):
-        ready.workload(kube, "Deployment/default/other-client")
-        ready.workload(kube, "Deployment/default/outsider")
+        rollouts.workload(kube, "Deployment/default/other-client")
+        rollouts.workload(kube, "Deployment/default/outsider")
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
         names = {client.ip: name for name, client in callers.items()}
         (pod,) = kube.pods("default", "app=ratings")

@@ -5,9 +5,9 @@ Manifest: manifests/isolation/cross_namespace.yaml    Article: none (stack-facts
 
 import pytest
 
-from harness.stack import ready, status, topology
-from harness.stack.probing import reached
-from harness.traffic import get
+from harness.http_exchange import get
+from harness.waits import rollouts, status, waypoints
+from harness.waits.responses import reached
 
 pytestmark = pytest.mark.extended("Cross-namespace attachment")
 BOUND = "istio.io/WaypointBound"
@@ -17,7 +17,7 @@ GUEST, WELCOME = get("http://guest.elsewhere:9080/ratings/0"), get("http://welco
 @pytest.fixture(scope="module")
 def denied(waypoint, applied, kube, refusal, mesh_client):
     """The Service that asks for the waypoint of ratings: istiod's refusal, once its pods answer calls."""
-    ready.workload(kube, "Deployment/elsewhere/ratings-v1")
+    rollouts.workload(kube, "Deployment/elsewhere/ratings-v1")
     refused = refusal("Service/elsewhere/guest", BOUND)
     reached(mesh_client, GUEST, status=200)
     return refused
@@ -28,11 +28,11 @@ def permitted(denied, kube, proxy_of, mesh_client):
     """The Service given the waypoint that takes any namespace: its proxy, once it is seen to carry a call."""
     status.condition(kube, "Gateway/default/waypoint-open", "Programmed")
     status.condition(kube, "HTTPRoute/elsewhere/welcome", "Accepted")
-    labels = {topology.USE_WAYPOINT: "waypoint-open", f"{topology.USE_WAYPOINT}-namespace": "default"}
+    labels = {waypoints.USE_WAYPOINT: "waypoint-open", f"{waypoints.USE_WAYPOINT}-namespace": "default"}
     kube.patch("Service/elsewhere/welcome", {"metadata": {"labels": labels}})
     status.condition(kube, "Service/elsewhere/welcome", BOUND)
     envoy = proxy_of("waypoint-open")
-    topology.passes(mesh_client, envoy, WELCOME.url)
+    waypoints.passes(mesh_client, envoy, WELCOME.url)
     return envoy
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.http_exchange import get
 from harness.objects.conditions import Condition
-from harness.stack import topology
-from harness.stack.probing import reached
-from harness.traffic import get
+from harness.waits import gateways, waypoints
+from harness.waits.responses import reached
 
 pytestmark = pytest.mark.extended("Waypoint deleted")
 REQUEST = get("http://ratings-orphan:9080/ratings/0")
@@ -28,10 +28,10 @@ class Orphaned:
 @pytest.fixture(scope="module")
 def orphaned(applied, kube, proxy_of, mesh_client, refusal, moment):
     """The Service bound and called through its waypoint, by both names; then the Gateway deleted, until that shows."""
-    topology.gateway(kube, "waypoint-orphan", "ratings-orphan")
-    topology.bind(kube, "ratings-orphan", "waypoint-orphan")
+    gateways.gateway(kube, "waypoint-orphan", "ratings-orphan")
+    waypoints.bind(kube, "ratings-orphan", "waypoint-orphan")
     envoy = proxy_of("waypoint-orphan")
-    topology.passes(mesh_client, envoy, REQUEST.url)
+    waypoints.passes(mesh_client, envoy, REQUEST.url)
     since = moment()
     before = {(line.status, line.flags) for line in envoy.lines_of(mesh_client.in_turn(UNROUTED, 3), since)}
     kube.delete(["Gateway/default/waypoint-orphan"])

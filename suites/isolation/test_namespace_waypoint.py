@@ -5,9 +5,9 @@ Manifest: manifests/isolation/namespace_waypoint.yaml    Article: "or label the 
 
 import pytest
 
-from harness.stack import topology
-from harness.stack.probing import reached
-from harness.traffic import get
+from harness.http_exchange import get
+from harness.waits import waypoints
+from harness.waits.responses import reached
 
 pytestmark = pytest.mark.extended("Namespace-wide waypoint")
 DETAILS = get("http://details:9080/details/0")
@@ -20,7 +20,7 @@ def labelled(waypoint, applied, kube, mesh_client):
         reached(mesh_client, DETAILS, status=404)
         yield
     finally:
-        kube.patch("Namespace/default", {"metadata": {"labels": {topology.USE_WAYPOINT: None}}})
+        kube.patch("Namespace/default", {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
         reached(mesh_client, DETAILS, status=200)
 
 

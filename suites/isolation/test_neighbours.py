@@ -5,10 +5,10 @@ Manifest: manifests/isolation/neighbours.yaml (ratings_limit.yaml, ratings_break
 
 import pytest
 
-from harness.evidence.window import expected
-from harness.stack import enforcement, status, topology
-from harness.stack.probing import reached
-from harness.traffic import get, unique
+from harness.evidence.rate_limit_window import expected
+from harness.http_exchange import get, unique
+from harness.waits import envoy_config, policy_propagation, status, waypoints
+from harness.waits.responses import reached
 
 pytestmark = [pytest.mark.extended("Neighbours"), pytest.mark.timeout(300)]
 RATINGS, DETAILS = "http://ratings:9080/ratings/0", "http://details:9080/details/0"
@@ -20,9 +20,9 @@ QUOTA = 2  # tests/test_pairs.py holds it to the manifest
 def bound(waypoint, applied, binding, kube, mesh_client):
     """details behind the waypoint of ratings too, until the file ends; it answers as ever afterwards."""
     status.condition(kube, "HTTPRoute/default/details", "Accepted")
-    topology.routed(waypoint, "httproute/default/details/")
+    envoy_config.routed(waypoint, "httproute/default/details/")
     with binding("details", "waypoint"):
-        topology.passes(mesh_client, waypoint, DETAILS)
+        waypoints.passes(mesh_client, waypoint, DETAILS)
         yield
     reached(mesh_client, get(DETAILS), status=200)
 
@@ -41,14 +41,14 @@ def arms(hour_left, bound, waypoint, applying, mesh_client, limiter, clock, mome
 
     found = {"before": both()}
     with applying("isolation/ratings_limit.yaml"):
-        enforcement.rate_limit(waypoint, CLUSTER, there=True, since=clock())
-        enforcement.limiter_answers(mesh_client, limiter, RATINGS)
+        policy_propagation.rate_limit(waypoint, CLUSTER, there=True, since=clock())
+        policy_propagation.limiter_answers(mesh_client, limiter, RATINGS)
         found["limit"] = both()
-    enforcement.rate_limit(waypoint, CLUSTER, there=False, since=clock())
+    policy_propagation.rate_limit(waypoint, CLUSTER, there=False, since=clock())
     with applying("isolation/ratings_breaker.yaml"):
-        enforcement.breaker(waypoint, CLUSTER, pending=0, since=clock())
+        policy_propagation.breaker(waypoint, CLUSTER, pending=0, since=clock())
         found["breaker"] = both()
-    enforcement.breaker(waypoint, CLUSTER, pending=pending, since=clock())
+    policy_propagation.breaker(waypoint, CLUSTER, pending=pending, since=clock())
     found["after"] = both()
     return found
 

@@ -5,8 +5,8 @@ Manifest: manifests/isolation/routing_service.yaml    Article: none (stack-facts
 
 import pytest
 
-from harness.stack import topology
-from harness.traffic import get
+from harness.http_exchange import get
+from harness.waits import gateways, waypoints
 
 pytestmark = [pytest.mark.extended("Routing loop"), pytest.mark.needs("waypoint kinds"), pytest.mark.timeout(300)]
 REQUEST = get("http://ratings-loop:9080/ratings/0")
@@ -15,8 +15,8 @@ REQUEST = get("http://ratings-loop:9080/ratings/0")
 @pytest.fixture(scope="module")
 def looping(applied, kube, proxy_of):
     """The waypoint with routingType: Service, bound."""
-    topology.gateway(kube, "waypoint-loop", "ratings-loop")
-    topology.bind(kube, "ratings-loop", "waypoint-loop")
+    gateways.gateway(kube, "waypoint-loop", "ratings-loop")
+    waypoints.bind(kube, "ratings-loop", "waypoint-loop")
     return proxy_of("waypoint-loop")
 
 

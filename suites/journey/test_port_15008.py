@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.disruption import hbone_port_takeover
 from harness.errors import Terminal
+from harness.experiments.journey_collector import Journeys
+from harness.http_exchange import Answers, get
+from harness.oracles.collector import Watch
 from harness.oracles.signs import Sign
-from harness.stack import port_15008, topology
-from harness.stack.journeys import Journeys
-from harness.stack.watch import Watch
-from harness.traffic import Answers, get
+from harness.waits import gateways, waypoints
 
 pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600)]
 NAME, SERVICE = "waypoint-clash", "ratings-clash"
@@ -37,12 +38,12 @@ class Clash:
 @pytest.fixture(scope="module")
 def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
     """A waypoint of the article's form whose node loses its ztunnel while its route changes."""
-    topology.gateway(kube, NAME, SERVICE)
-    topology.bind(kube, SERVICE, NAME)
+    gateways.gateway(kube, NAME, SERVICE)
+    waypoints.bind(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
-    topology.passes(mesh_client, envoy, REQUEST.url)
+    waypoints.passes(mesh_client, envoy, REQUEST.url)
     watch, before, pod = Watch(kube, admin), mesh_client.in_turn(REQUEST, 3), envoy.name
-    port_15008.plant(kube, ztunnel, envoy, SERVICE)
+    hbone_port_takeover.plant(kube, ztunnel, envoy, SERVICE)
     try:
         since = moment()
         during = mesh_client.in_turn(REQUEST, 3)
@@ -60,8 +61,8 @@ def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
         }
         ready, nodes = ztunnel.ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}
     finally:
-        port_15008.repair(kube, envoy)
-    topology.passes(mesh_client, envoy, REQUEST.url)
+        hbone_port_takeover.repair(kube, envoy)
+    waypoints.passes(mesh_client, envoy, REQUEST.url)
     after = mesh_client.in_turn(REQUEST, 3)
     return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)
 

@@ -6,9 +6,9 @@ Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic fl
 import pytest
 
 from harness.evidence.journey import protocols, render, stations
-from harness.stack import topology
-from harness.stack.journeys import REVIEWS_V1, by_version
-from harness.traffic import get
+from harness.experiments.journey_collector import REVIEWS_V1, by_version
+from harness.http_exchange import get
+from harness.waits import envoy_config
 
 pytestmark = pytest.mark.extended("Journeys")
 IDENTITIES = ["bookinfo-ingress", "bookinfo-productpage", "bookinfo-reviews", "waypoint"]
@@ -18,7 +18,7 @@ MANY = 1_000
 @pytest.fixture(scope="module")
 def page(applied, kube, ingress, ingress_gateway):
     """The page under the host of this file's route, once the ingress has that route."""
-    topology.routed(ingress_gateway, "httproute/default/journey/")
+    envoy_config.routed(ingress_gateway, "httproute/default/journey/")
     return get("/productpage", host="journey.example")
 
 

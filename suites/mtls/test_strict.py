@@ -9,9 +9,9 @@ import pytest
 
 from harness.clients.mesh import MeshClient
 from harness.evidence.journey import Journey, render
-from harness.stack import probing, ready
-from harness.stack.journeys import Journeys
-from harness.traffic import Answers, get
+from harness.experiments.journey_collector import Journeys
+from harness.http_exchange import Answers, get
+from harness.waits import responses, rollouts
 
 pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls")]
 
@@ -34,19 +34,19 @@ class Arms:
 def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
     """Plaintext to the pod before, under and after STRICT, and calls of the mesh under it."""
     with applying("mtls/callers.yaml"):
-        ready.workload(kube, "Deployment/default/outsider")
+        rollouts.workload(kube, "Deployment/default/outsider")
         (pod,) = kube.pods("default", "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(f"http://{pod['status']['podIP']}:9080/ratings/0")
-        probing.reached(outsider, plain, status=200)
+        responses.reached(outsider, plain, status=200)
         before = outsider.in_turn(plain, 3).statuses
         with applying("mtls/strict.yaml"):
-            probing.reached(outsider, plain, status=None)
+            responses.reached(outsider, plain, status=None)
             since = moment()
             under = outsider.in_turn(plain, 3).statuses
             mesh = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
             found = Journeys(kube, ztunnel, None, waypoint).of(mesh, since, via=lambda _: ("waypoint",))
             refused = {line.src.ip for line in ztunnel.lines(since) if line.direction == "inbound" and line.refused}
-        probing.reached(outsider, plain, status=200)
+        responses.reached(outsider, plain, status=200)
         return Arms(before, under, outsider.in_turn(plain, 3).statuses, mesh, found, refused, outsider.ip)
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.evidence.window import expected
-from harness.stack import enforcement
-from harness.traffic import Answers, get, unique
+from harness.evidence.rate_limit_window import expected
+from harness.http_exchange import Answers, get, unique
+from harness.waits import policy_propagation
 
 QUOTA = 3  # an hour for each caller; tests/test_pairs.py holds it to the manifest
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting"
@@ -20,9 +20,9 @@ CLUSTER = "cluster.httproute/default/ingress-bookinfo/rule/0.upstream_rq_total"
 def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, limiter):
     """Accepted is the controller's word; the route in Envoy and the limiter's own header are the data plane's."""
     started = clock()
-    enforcement.accepted(kube, POLICY, since=started)
-    enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
-    enforcement.limiter_answers(ingress, limiter, "/productpage")
+    policy_propagation.accepted(kube, POLICY, since=started)
+    policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
+    policy_propagation.limiter_answers(ingress, limiter, "/productpage")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
 
     answers = ingress.in_turn(request, QUOTA + 3)
 
-    assert answers.statuses == expected(QUOTA, QUOTA + 3), enforcement.heard(answers)
+    assert answers.statuses == expected(QUOTA, QUOTA + 3), policy_propagation.heard(answers)
     lines = ingress_gateway.lines_of(answers, since)
     assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * 3
     assert {line.details for line in lines[QUOTA:]} == {"request_rate_limited"}

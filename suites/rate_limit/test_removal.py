@@ -3,8 +3,8 @@
 Manifest: manifests/rate_limit/removal.yaml    Article: "This Ingress needs rate limiting"
 """
 
-from harness.stack import enforcement
-from harness.traffic import get, unique
+from harness.http_exchange import get, unique
+from harness.waits import policy_propagation
 
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 
@@ -16,11 +16,11 @@ def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress,
     control = ingress.in_turn(request, 3)
     with applying("rate_limit/removal.yaml"):
         started = clock()
-        enforcement.accepted(kube, POLICY, since=started)
-        enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
-        enforcement.limiter_answers(ingress, limiter, "/productpage")
+        policy_propagation.accepted(kube, POLICY, since=started)
+        policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
+        policy_propagation.limiter_answers(ingress, limiter, "/productpage")
         treatment = ingress.in_turn(request, 3)
-    enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=False, since=clock())
+    policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=False, since=clock())
     recovery = ingress.in_turn(request, 3)
 
     assert control.statuses == [200, 200, 200]

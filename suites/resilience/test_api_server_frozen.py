@@ -5,8 +5,8 @@ Promise: nothing is lost: what serves asks no API server. Eight seconds: from te
 
 import pytest
 
-from harness.stack import nodes
-from harness.traffic import get
+from harness.disruption import nodes
+from harness.http_exchange import get
 from harness.wait import pause
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes")]

@@ -5,9 +5,9 @@ Promise: nothing is lost: ztunnel and the proxies keep what they were told, and 
 
 import pytest
 
-from harness.load.picture import picture
-from harness.stack import disturb
-from harness.traffic import get
+from harness.disruption import restarts
+from harness.http_exchange import get
+from harness.load.timeline_text import picture
 from harness.wait import pause
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
@@ -21,7 +21,7 @@ def flow(load, anew, kept, outside, manifests, waypoint, ingress_gateway):
     with (
         load(*within, outside(get("/health"), through=ingress_gateway)) as flow,
         flow.event("istiod and Envoy Gateway away", "nothing is lost"),
-        disturb.away(manifests, disturb.ISTIOD, disturb.CONTROLLER),
+        restarts.away(manifests, restarts.ISTIOD, restarts.CONTROLLER),
     ):
         pause(5, why="a mesh without control planes")
     return flow

@@ -9,8 +9,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.stack import edits, enforcement
-from harness.traffic import get
+from harness.disruption import route_edits
+from harness.http_exchange import get
+from harness.waits import policy_propagation
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
 REQUEST = get("http://ratings:9080/ratings/0")
@@ -26,15 +27,15 @@ def flow(load, anew, kept, kube, waypoint, applying, clock):
     with load(anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)) as flow, ExitStack() as there:
         with flow.event(APPLIED, "nothing is lost"):
             there.enter_context(applying("resilience/edited.yaml"))
-            enforcement.breaker(waypoint, CLUSTER, pending=500, since=clock())
+            policy_propagation.breaker(waypoint, CLUSTER, pending=500, since=clock())
         with flow.event(EDITED, "nothing is lost"):
             kube.patch(POLICY, {"spec": {"circuitBreaker": {"maxPendingRequests": 600}}})
-            enforcement.breaker(waypoint, CLUSTER, pending=600, since=clock())
+            policy_propagation.breaker(waypoint, CLUSTER, pending=600, since=clock())
         with flow.event(REMOVED, "nothing is lost"):
             there.close()
-            enforcement.breaker(waypoint, CLUSTER, pending=None, since=clock())
+            policy_propagation.breaker(waypoint, CLUSTER, pending=None, since=clock())
         with flow.event(ROUTE, "nothing is lost"):
-            edits.route(kube, waypoint, "ratings", times=10)
+            route_edits.route(kube, waypoint, "ratings", times=10)
     return flow
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.load.generator import Flow
-from harness.load.picture import picture
-from harness.stack import port_15008, topology
-from harness.traffic import get
+from harness.disruption import hbone_port_takeover
+from harness.http_exchange import get
+from harness.load.background_load import Flow
+from harness.load.timeline_text import picture
 from harness.wait import pause
+from harness.waits import gateways, waypoints
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
 KILLED, DELETED = "ztunnel killed, routes edited", "waypoints' pods deleted"
@@ -38,9 +39,9 @@ def bound(whole_again, applying, kube, proxy_of, mesh_client):
     """Both forms' waypoints, each bound to a Service of its own and seen to carry a call."""
     with applying("waypoint/form_binding.yaml", "waypoint/form_listener.yaml"):
         for name in FORMS:
-            topology.gateway(kube, f"waypoint-{name}", f"ratings-{name}")
-            topology.bind(kube, f"ratings-{name}", f"waypoint-{name}")
-            topology.passes(mesh_client, proxy_of(f"waypoint-{name}"), f"http://ratings-{name}:9080/ratings/0")
+            gateways.gateway(kube, f"waypoint-{name}", f"ratings-{name}")
+            waypoints.bind(kube, f"ratings-{name}", f"waypoint-{name}")
+            waypoints.passes(mesh_client, proxy_of(f"waypoint-{name}"), f"http://ratings-{name}:9080/ratings/0")
         yield [proxy_of(f"waypoint-{name}") for name in FORMS]
 
 
@@ -55,14 +56,14 @@ def killed(bound, load, anew, kept, kube, ztunnel, says, moment):
     )
     with load(*sources) as flow:
         with flow.event(KILLED, "binding: at most 10 s; listener: lost until its pod is deleted"):
-            port_15008.plant(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
+            hbone_port_takeover.plant(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
         pause(6, why="ztunnel tries again every 5 s")
         told, green = ztunnel.hindrance(), says("Gateway/default/waypoint-listener", "Programmed")
         since = moment()
         with flow.event(DELETED, "at most 30 s"):
             kube.delete([f"Pod/default/{envoy.name}" for envoy in bound])
-            topology.proxy(kube, "waypoint-binding")
-            topology.proxy(kube, "waypoint-listener")
+            gateways.proxy(kube, "waypoint-binding")
+            gateways.proxy(kube, "waypoint-listener")
     return Killed(flow, told, green.state, ztunnel.ways(since, "ratings-binding"))
 
 

@@ -8,8 +8,9 @@ what, and until it answers again each request waits for the limiter's time-out (
 
 import pytest
 
-from harness.stack import disturb, enforcement, probing
-from harness.traffic import get, unique
+from harness.disruption import restarts
+from harness.http_exchange import get, unique
+from harness.waits import policy_propagation, responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
 AWAY, KILLED = "limiter away", "Redis killed"
@@ -18,8 +19,8 @@ AWAY, KILLED = "limiter away", "Redis killed"
 @pytest.fixture(scope="module")
 def limited(whole_again, hour_left, applied, clock, ingress, ingress_gateway, limiter):
     """The limit of this file's manifest, seen to be in force."""
-    enforcement.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
-    enforcement.limiter_answers(ingress, limiter, "/health")
+    policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
+    policy_propagation.limiter_answers(ingress, limiter, "/health")
 
 
 @pytest.fixture
@@ -35,11 +36,11 @@ def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gate
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
             flow.event(AWAY, "unlimited meanwhile (200, no header), limited again in 15 s"),
-            disturb.away(manifests, disturb.LIMITER, grace=False),
+            restarts.away(manifests, restarts.LIMITER, grace=False),
         ):
-            probing.reached(ingress, spent, status=200)
+            responses.reached(ingress, spent, status=200)
             passed = ingress.in_turn(spent, 3)
-        probing.reached(ingress, spent, status=429)
+        responses.reached(ingress, spent, status=429)
 
     assert passed.statuses == [200, 200, 200]
     assert set(passed.header("x-ratelimit-limit")) == {None}
@@ -54,8 +55,8 @@ def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingre
 
     with load(outside(watched, through=ingress_gateway, wanted=(429,))) as flow:
         with flow.event(KILLED, "a quota anew; limited again in 15 s"):
-            disturb.killed(kube, disturb.REDIS)
-        probing.reached(ingress, watched, status=429)
+            restarts.killed(kube, restarts.REDIS)
+        responses.reached(ingress, watched, status=429)
     after = ingress.in_turn(spent, 2)
 
     assert after.statuses == [200, 429]

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.load.generator import Flow
-from harness.load.picture import picture
-from harness.stack import nodes, probing, ready, topology
-from harness.stack.status import condition
-from harness.traffic import get
+from harness.disruption import nodes
+from harness.http_exchange import get
+from harness.load.background_load import Flow
+from harness.load.timeline_text import picture
+from harness.waits import responses, rollouts, waypoints
+from harness.waits.status import condition
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "two nodes")]
 WORKLOADS = {f"Deployment/default/{name}" for name in ("waypoint-spread", "ingress-spread", "ratings-spread")}
@@ -41,9 +42,9 @@ def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client
     condition(kube, "Gateway/default/waypoint-spread", "Programmed")
     condition(kube, "Gateway/default/ingress-spread", "Programmed")
     for workload in WORKLOADS:
-        ready.workload(kube, workload)
-    topology.bind(kube, "ratings-spread", "waypoint-spread")
-    probing.reached(mesh_client, REQUEST, status=200)
+        rollouts.workload(kube, workload)
+    waypoints.bind(kube, "ratings-spread", "waypoint-spread")
+    responses.reached(mesh_client, REQUEST, status=200)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def drained(spread, load, anew, kept, outside, client_of, manifests, kube, ztunn
             with flow.event(DRAINED, "at most two new connections"), nodes.drained(manifests, node):
                 after = nodes.workloads(kube, node)
             for workload in WORKLOADS:
-                ready.workload(kube, workload)
+                rollouts.workload(kube, workload)
     return Drained(flow, ztunnel.ways(since, "ratings-spread"), carried, before, after)
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.load.generator import Flow
-from harness.load.picture import picture
+from harness.http_exchange import get
+from harness.load.background_load import Flow
 from harness.load.sources import CONNECTIONS
+from harness.load.timeline_text import picture
 from harness.logs.ztunnel import ZtunnelLine
-from harness.stack import probing
-from harness.traffic import get
 from harness.wait import pause
+from harness.waits import responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
 CLOSED, OPEN = "way past the waypoint closed", "opened again"
@@ -39,10 +39,10 @@ def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
     request, since = get(f"http://{pod['status']['podIP']}:9080/ratings/0"), moment()
     with load(anew(request), kept(request)) as flow:
         with flow.event(CLOSED, "new connections refused, those that stand served"), applying("isolation/bypass.yaml"):
-            probing.reached(mesh_client, request, status=None)
+            responses.reached(mesh_client, request, status=None)
             pause(STANDS, why="connections that stand under a policy that refuses new ones")
         with flow.event(OPEN, "nothing is lost once one is let in"):
-            probing.reached(mesh_client, request, status=200)
+            responses.reached(mesh_client, request, status=200)
     lines = [line for line in ztunnel.lines(since) if line.dst.workload == pod["metadata"]["name"]]
     inbound = [line for line in lines if line.direction == "inbound"]
     return Refused(

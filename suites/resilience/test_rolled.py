@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.load.generator import Flow
-from harness.load.picture import picture
-from harness.stack import disturb
-from harness.traffic import get
+from harness.disruption import restarts
+from harness.http_exchange import get
+from harness.load.background_load import Flow
+from harness.load.timeline_text import picture
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "two nodes")]
 UNCLOSED = 2  # of the client with new connections, one on each of its two: docs/outages.md says how often
@@ -35,7 +35,7 @@ def rolled(load, anew, kept, outside, kube, waypoint, ztunnel, moment):
         load(anew(REQUEST), kept(REQUEST), outside(get("/health"))) as flow,
         flow.event("waypoint and ingress rolled", "at most two new connections, through the waypoint"),
     ):
-        disturb.rolled(kube, disturb.WAYPOINT, disturb.INGRESS)
+        restarts.rolled(kube, restarts.WAYPOINT, restarts.INGRESS)
     return Rolled(flow, ztunnel.ways(since, "ratings"))
 
 

@@ -8,10 +8,10 @@ not to be had those tests say that they are unproven.
 
 import pytest
 
+from harness.disruption import sandwich_waypoint
+from harness.http_exchange import get
 from harness.objects.workloads import pod_ready
-from harness.stack import sandwich
-from harness.stack.status import condition
-from harness.traffic import get
+from harness.waits.status import condition
 
 pytestmark = [pytest.mark.extended("Sandwich"), pytest.mark.needs("istio gateways")]
 GATEWAY, SERVICE = "Gateway/default/byo-waypoint", "Service/default/ratings-sandwich"
@@ -22,20 +22,20 @@ URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
 def bound(applied, kube):
     """The Gateway as istiod programs it, and the Service bound to it."""
     condition(kube, GATEWAY, "Programmed")
-    sandwich.bind(kube)
+    sandwich_waypoint.bind(kube)
 
 
 @pytest.fixture
 def without_pod(bound, kube):
     """The waypoint without a pod, as after a failed pull, a crash, or a node that is full."""
-    with sandwich.empty(kube):
+    with sandwich_waypoint.empty(kube):
         yield
 
 
 @pytest.fixture(scope="module")
 def proxy(bound, kube):
     """Istio's proxy, ready; where its image is not to be had what needs it is unproven, and says so."""
-    missing = sandwich.image_missing(kube)
+    missing = sandwich_waypoint.image_missing(kube)
     if missing:
         pytest.skip(f"unproven here: {missing}")
 
@@ -71,7 +71,7 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, says, mesh_client):
     """Without a single pod the Gateway is Programmed and the Service bound, and every call to it is reset."""
     answers = mesh_client.in_turn(get(URL), 5)
 
-    assert not any(pod_ready(pod) for pod in sandwich.pods(kube))
+    assert not any(pod_ready(pod) for pod in sandwich_waypoint.pods(kube))
     assert says(GATEWAY, "Programmed", about="").state == "met"
     assert says(SERVICE, "istio.io/WaypointBound").state == "met"
     assert answers.statuses == [None] * 5
@@ -82,9 +82,9 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
     answers = mesh_client.in_turn(get(URL))
 
     assert answers.statuses == [200]
-    leg = sandwich.leg(ztunnel, since, answers[0].local)
+    leg = sandwich_waypoint.leg(ztunnel, since, answers[0].local)
     assert (leg.ok, leg.hbone) == (True, True), leg.raw
-    assert leg.dst.ip in {pod["status"]["podIP"] for pod in sandwich.pods(kube)}
+    assert leg.dst.ip in {pod["status"]["podIP"] for pod in sandwich_waypoint.pods(kube)}
 
 
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):

@@ -5,8 +5,8 @@ Manifest: manifests/waypoint/form_binding.yaml    Article: "Enabling Envoy Gatew
 
 import pytest
 
-from harness.stack import topology
-from harness.traffic import get
+from harness.http_exchange import get
+from harness.waits import gateways, waypoints
 
 NAME, SERVICE = "waypoint-binding", "ratings-binding"
 URL = f"http://{SERVICE}:9080/ratings/0"
@@ -15,10 +15,10 @@ URL = f"http://{SERVICE}:9080/ratings/0"
 @pytest.fixture(scope="module")
 def envoy(applied, kube, proxy_of, mesh_client):
     """This form's waypoint, bound to a Service of its own, and seen to carry a call."""
-    topology.gateway(kube, NAME, SERVICE)
-    topology.bind(kube, SERVICE, NAME)
+    gateways.gateway(kube, NAME, SERVICE)
+    waypoints.bind(kube, SERVICE, NAME)
     waypoint = proxy_of(NAME)
-    topology.passes(mesh_client, waypoint, URL)
+    waypoints.passes(mesh_client, waypoint, URL)
     return waypoint
 
 

@@ -5,8 +5,8 @@ Manifest: manifests/waypoint/ratings.yaml (with gateway_<form>.yaml)    Article:
 
 import pytest
 
-from harness.stack.journeys import REVIEWS_V1
-from harness.traffic import get
+from harness.experiments.journey_collector import REVIEWS_V1
+from harness.http_exchange import get
 
 CLIENT = "spiffe://cluster.local/ns/default/sa/mesh-client"
 WAYPOINT = "spiffe://cluster.local/ns/default/sa/waypoint"

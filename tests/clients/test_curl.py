@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.clients import curl
 from harness.errors import Inconclusive
-from harness.traffic import get
+from harness.http_exchange import get
 from tests.recordings.shapes import fuzz, json_values, keyed
 
 IDS = st.lists(st.from_regex(r"rq-[0-9a-f]{10}", fullmatch=True), min_size=1, max_size=6, unique=True)

@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from harness import ledger
+from harness import observations
 from harness.clients.http import BODY_LIMIT, IngressClient, connects, fetch
 from harness.errors import Inconclusive
-from harness.traffic import get
+from harness.http_exchange import get
 
 
 def client(handle: Callable[[httpx.Request], httpx.Response]) -> IngressClient:
@@ -195,7 +195,7 @@ def test_ledger_has_the_clients_word() -> None:
 
     ingress.in_turn(get("/"), 2)
 
-    assert [(s.who, s.what) for s in ledger.page().sightings] == [
+    assert [(s.who, s.what) for s in observations.page().sightings] == [
         ("ingress client", "<2 answers: 200 x 1, 429 x 1> via a test")
     ]
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from harness import ledger
+from harness import observations
 from harness.clients.mesh import MeshClient
 from harness.errors import Inconclusive, SetupFailed
+from harness.http_exchange import get
 from harness.kube import Kube
-from harness.traffic import get
 from tests.fakes.api import Exec, FakeApi
 from tests.fakes.pods import pod
 
@@ -73,7 +73,9 @@ def test_word_of_the_client_is_noted(client: MeshClient) -> None:
     """What came back is in the ledger."""
     client.in_turn(get(URL), 2)
 
-    assert [(s.who, s.what) for s in ledger.page().sightings] == [("mesh client", f"<2 answers: 200 x 2> to {URL}")]
+    assert [(s.who, s.what) for s in observations.page().sightings] == [
+        ("mesh client", f"<2 answers: 200 x 2> to {URL}")
+    ]
 
 
 def test_curl_that_wrote_nothing_is_unjudged(client: MeshClient, api: FakeApi) -> None:

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from harness import reaper, state, timeouts, versions
+from harness import cluster_records, reaper, timeouts, versions
 from harness.cluster.choose import choose
 from harness.cluster.existing import ExistingCluster
 from harness.cluster.kind import KindCluster
-from harness.cluster.made import Made
 from harness.cluster.protocol import Release
 from harness.errors import BadInput, CommandFailed
 from harness.kube import Kube
 from harness.objects.refs import ref_of
 from harness.settings import Settings
+from harness.undo.undo_log import Made
 from tests.fakes.api import FakeApi, named
 from tests.fakes.programs import Programs
 
@@ -86,16 +86,16 @@ def test_run_is_recorded_though_it_installs_nothing(settings: Settings, asked: d
     """Its tests apply things: `make clean` finds what a killed one left by its record."""
     existing(settings, asked).create()
 
-    (record,) = state.records(settings.state)
+    (record,) = cluster_records.records(settings.state)
     assert (record.kind, record.pid, record.details["context"]) == ("existing", os.getpid(), "fake")
 
 
 def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], api: FakeApi, other_process: int) -> None:
     """Two runs would undo each other: the second is told, and takes nothing away when it ends."""
     existing(settings, asked).create()
-    (record,) = state.records(settings.state)
+    (record,) = cluster_records.records(settings.state)
     theirs = replace(record, pid=other_process, made=time.time())
-    state.write(settings.state, theirs)
+    cluster_records.write(settings.state, theirs)
     cluster = existing(settings, asked, install=True)
     cluster.remember([GUEST])
     api.put(GUEST)
@@ -105,7 +105,7 @@ def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], ap
     cluster.delete()
 
     assert "Service/default/guest" in api.objects
-    assert state.records(settings.state) == [theirs]
+    assert cluster_records.records(settings.state) == [theirs]
 
 
 def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
@@ -114,10 +114,10 @@ def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str
     cluster = existing(settings, asked)
     cluster.create()
     kube = Kube(cluster.kubeconfig, cluster.context)
-    Made(cluster.home / state.APPLIED).remember(kube, [GUEST, named("Service/default/theirs")])
+    Made(cluster.home / cluster_records.APPLIED).remember(kube, [GUEST, named("Service/default/theirs")])
     api.put(GUEST)
-    (record,) = state.records(settings.state)
-    state.write(settings.state, replace(record, pid=2**22 + 1))
+    (record,) = cluster_records.records(settings.state)
+    cluster_records.write(settings.state, replace(record, pid=2**22 + 1))
 
     reaped = reaper.reap(settings, versions.load().pick())
 

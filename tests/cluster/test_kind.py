@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import reaper, state, versions
+from harness import cluster_records, reaper, versions
 from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
+from harness.cluster_records import Record
 from harness.errors import BadInput, CommandFailed
 from harness.settings import Settings
-from harness.state import Record
 from harness.wait import until
 from tests.fakes.programs import Programs
 
@@ -40,7 +40,7 @@ def kind(settings: Settings, name: str = "foo", **changes: object) -> KindCluste
 
 def ours(settings: Settings, name: str = "foo", pid: int = 2**22 + 1) -> None:
     """A record of a run that is over, or of that process."""
-    state.write(settings.state, Record("kind", name, pid, time.time()))
+    cluster_records.write(settings.state, Record("kind", name, pid, time.time()))
 
 
 def test_cluster_is_made_with_all_of_our_own(settings: Settings, tools: Programs) -> None:
@@ -66,7 +66,7 @@ def test_cluster_is_recorded_as_ours(settings: Settings) -> None:
     """The record names the cluster and this process."""
     kind(settings).create()
 
-    (record,) = state.records(settings.state)
+    (record,) = cluster_records.records(settings.state)
     assert (record.kind, record.name, record.pid, record.alive) == ("kind", "foo", os.getpid(), True)
 
 
@@ -87,7 +87,7 @@ def test_record_is_written_before_anything_is_made(settings: Settings, tools: Pr
     with pytest.raises(CommandFailed, match="failed to create cluster"):
         kind(settings).create()
 
-    assert [r.name for r in state.records(settings.state)] == ["foo"]
+    assert [r.name for r in cluster_records.records(settings.state)] == ["foo"]
     assert tools.clusters == ["foo"]
     kind(settings).delete()
     assert tools.clusters == []
@@ -107,7 +107,7 @@ def test_interrupted_creation_ends_kind_and_leaves_a_record(settings: Settings, 
 
     running = tools.call("kind", "create").pid
     until(lambda: Path(f"/proc/{running}").exists(), lambda there: not there, what="kind ended", within=2, every=0.01)
-    assert [r.name for r in state.records(settings.state)] == ["foo"]
+    assert [r.name for r in cluster_records.records(settings.state)] == ["foo"]
 
 
 def test_killed_run_is_reaped(settings: Settings, tools: Programs) -> None:
@@ -124,7 +124,7 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
     tools.answer("kind", "create", hang=30)
     run = subprocess.Popen([sys.executable, "-c", code])
     until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=10, every=0.01)
-    (record,) = state.records(settings.state)
+    (record,) = cluster_records.records(settings.state)
     assert record.alive
     run.kill()
     run.wait()
@@ -135,7 +135,7 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
 
     assert [(one.record.name, one.outcome) for one in reaped] == [("foo", "gone")]
     assert tools.clusters == ["somebodys"]
-    assert state.records(settings.state) == []
+    assert cluster_records.records(settings.state) == []
 
 
 def test_cluster_of_exactly_this_name_is_reused(
@@ -186,7 +186,7 @@ def test_cluster_that_we_did_not_make_is_refused(settings: Settings, tools: Prog
 
     assert "CLUSTER_NAME" in caught.value.remedy
     assert tools.calls("kind", "export") == []
-    assert [r.name for r in state.records(settings.state)] == ["foo-2"]
+    assert [r.name for r in cluster_records.records(settings.state)] == ["foo-2"]
 
 
 def test_refused_cluster_survives_the_undoing(settings: Settings, tools: Programs) -> None:
@@ -207,9 +207,9 @@ def test_users_own_of_the_same_name_is_refused(settings: Settings, tools: Progra
     control_plane = ("docker", "container", "inspect", "foo-control-plane")
     tools.answer(*control_plane, out="0a1b\n")
     kind(settings).create()
-    (record,) = state.records(settings.state)
+    (record,) = cluster_records.records(settings.state)
     assert record.details == {"container": "0a1b"}
-    state.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), record.details))
+    cluster_records.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), record.details))
     tools.answer(*control_plane, out="2c3d\n")
     cluster = kind(settings)
 
@@ -219,13 +219,13 @@ def test_users_own_of_the_same_name_is_refused(settings: Settings, tools: Progra
 
     assert tools.clusters == ["foo"]
     assert tools.calls("kind", "delete") == []
-    assert state.records(settings.state) == []
+    assert cluster_records.records(settings.state) == []
 
 
 @pytest.mark.parametrize("now", ["0a1b\n", ""], ids=["the same", "half gone"])
 def test_ours_is_known_by_its_container(settings: Settings, tools: Programs, now: str) -> None:
     """The one that was recorded goes, also where its control plane's container went before."""
-    state.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), {"container": "0a1b"}))
+    cluster_records.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), {"container": "0a1b"}))
     tools.clusters = ["foo"]
     tools.answer("docker", "container", "inspect", out=now, code=0 if now else 1)
 
@@ -245,7 +245,7 @@ def test_cluster_in_use_is_refused(settings: Settings, tools: Programs, other_pr
     cluster.delete()
 
     assert tools.clusters == ["foo"]
-    (record,) = state.records(settings.state)
+    (record,) = cluster_records.records(settings.state)
     assert record.pid == other_process
 
 
@@ -274,7 +274,7 @@ def test_node_image_that_cannot_be_had_is_bad_input(settings: Settings, tools: P
     assert "NODE_IMAGE" in caught.value.remedy
     assert tools.calls("kind", "create") == []
     assert tools.clusters == []
-    assert state.records(settings.state) == []
+    assert cluster_records.records(settings.state) == []
 
 
 def test_node_image_is_pulled_where_it_lacks(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
@@ -318,7 +318,7 @@ def test_delete_takes_the_cluster_and_forgets_it(settings: Settings, tools: Prog
 
     assert tools.clusters == ["foo-2"]
     assert not cluster.kubeconfig.exists()
-    assert [r.name for r in state.records(settings.state)] == ["foo-2"]
+    assert [r.name for r in cluster_records.records(settings.state)] == ["foo-2"]
     assert tools.call("kind", "delete").after("--name") == "foo"
 
 
@@ -331,7 +331,7 @@ def test_delete_that_fails_keeps_the_record(settings: Settings, tools: Programs)
     with pytest.raises(CommandFailed):
         cluster.delete()
 
-    assert [r.name for r in state.records(settings.state)] == ["foo"]
+    assert [r.name for r in cluster_records.records(settings.state)] == ["foo"]
 
 
 @pytest.mark.parametrize("variable", [False, True], ids=["HOME", "KUBECONFIG"])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, state, versions
+from harness import cli, cluster_records, versions
+from harness.cluster_records import Record
 from harness.settings import Settings
-from harness.state import Record
 from harness.wait import until
 from tests.fakes.programs import Programs
 
@@ -95,12 +95,12 @@ def test_clean_tells_of_each(capsys: pytest.CaptureFixture[str], programs: Progr
     assert cli.main(["clean"]) == 0
     assert "nothing of ours was left" in capsys.readouterr().out
 
-    state.write(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
+    cluster_records.write(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
     assert cli.main(["clean"]) == 0
     assert capsys.readouterr().out == "kind cluster left: gone\n"
 
     programs.answer("kind", "delete", code=1, err="no")
-    state.write(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
+    cluster_records.write(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
     assert cli.main(["clean"]) == 1
     assert "not taken away" in capsys.readouterr().out
 

@@ -10,8 +10,8 @@ import pytest
 
 from harness import command
 from harness.command import run, running
+from harness.install.installation import Step, run_side_by_side
 from harness.interruption import heed, others_give_up
-from harness.stack.install import Step, run_side_by_side
 from harness.threads import side_by_side
 from harness.wait import pause, until
 from tests.fakes.programs import alive

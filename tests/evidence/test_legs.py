@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from harness.evidence.joins import legs
-from harness.logs import access, ztunnel
+from harness.logs import envoy_access, ztunnel
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "source-port-remapped"
 LINES = ztunnel.parse((RECORDED / "ztunnel.log").read_text()).lines
-(REQUEST,) = access.parse((RECORDED / "access.log").read_text())
+(REQUEST,) = envoy_access.parse((RECORDED / "access.log").read_text())
 WAYPOINT = "10.244.1.32"
 ASKED = "10.244.1.10:42058"  # what curl said its port was; a burst 84 s before had used it too
 

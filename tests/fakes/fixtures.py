@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import ledger, progress, versions, wait
-from harness.cluster.made import Made
+from harness import observations, progress, versions, wait
 from harness.kube import Kube
 from harness.settings import Settings
-from harness.stack.applied import Manifests
+from harness.undo.temporary_changes import Manifests
+from harness.undo.undo_log import Made
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -30,8 +30,8 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(ledger, "_book", {"": ledger.Ledger()})
-    monkeypatch.setattr(ledger, "_current", "")
+    monkeypatch.setattr(observations, "_book", {"": observations.Ledger()})
+    monkeypatch.setattr(observations, "_current", "")
     monkeypatch.setattr(progress.PROGRESS, "listeners", [])
     monkeypatch.setattr(progress.PROGRESS, "stages", [])
     monkeypatch.setattr(wait, "_patience", 1.0)

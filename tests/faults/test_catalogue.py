@@ -11,10 +11,9 @@ import yaml
 from harness.cluster.emulated import EmulatedCluster
 from harness.errors import BadInput
 from harness.faults import catalogue, findings
-from harness.objects.manifests import read
+from harness.objects.manifests import MANIFESTS, read
 from harness.objects.refs import ref, ref_of
 from harness.oracles import signs
-from harness.stack.releases import MANIFESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = catalogue.load_all()

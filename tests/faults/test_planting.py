@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from harness import state, versions
-from harness.cluster.made import Made
+from harness import cluster_records, versions
 from harness.errors import BadInput, NotReady
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter, altered, bare
 from harness.kube import Kube, Missing
 from harness.settings import Settings
-from harness.stack.applied import Manifests
+from harness.undo.temporary_changes import Manifests
+from harness.undo.undo_log import Made
 from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -46,7 +46,7 @@ def planter(kube: Kube, cluster: FakeCluster, settings: Settings, clock: Clock) 
             settings.model_copy(update={"cluster": kind}),
             target,
             kube,
-            Manifests(kube, ROW, Made(target.home / state.APPLIED)),
+            Manifests(kube, ROW, Made(target.home / cluster_records.APPLIED)),
         )
         made.target = target  # type: ignore[attr-defined]  # for the test to look at
         return made

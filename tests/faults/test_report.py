@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from harness.faults import report
-from harness.faults.asserts import Assertion
+from harness.faults.assertion_coverage import Assertion
 from harness.faults.catalogue import Fault
 from harness.faults.findings import Finding, Result, Run, Verdict
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from harness.errors import Inconclusive
+from harness.http_exchange import get
 from harness.load.fortio import arguments, samples
-from harness.traffic import get
 from tests import recordings
 
 RECORDED = (recordings.HERE / "load" / "fortio.jsonl").read_text()

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import Inconclusive
 from harness.load.timeline import Event, Sample, Timeline, joined
-from harness.logs.access import AccessLine
+from harness.logs.envoy_access import AccessLine
 
 START = 1_795_251_600.0
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import harness.plugin
-from harness import ledger, progress
+from harness import observations, progress
 from harness.plugin.options import Refused
 from tests.fakes.fixtures import api, clock, kube, own_world  # noqa: F401  # fixtures are found by name
 
@@ -108,7 +108,7 @@ def mini(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Mini:
     exec("import pytest\n@pytest.fixture(scope='session')\ndef kind_cluster():\n    return 'ours'\n", stub.__dict__)
     monkeypatch.setitem(sys.modules, stub.__name__, stub)
     monkeypatch.setattr(harness.plugin, "FIXTURES", stub.__name__)
-    monkeypatch.setattr(ledger, "_book", {"": ledger.Ledger()})
+    monkeypatch.setattr(observations, "_book", {"": observations.Ledger()})
     monkeypatch.setattr(progress.PROGRESS, "stages", [])
     monkeypatch.setattr(progress.PROGRESS, "listeners", [])
     suites = pytester.path / "suites"

@@ -10,7 +10,7 @@ import yaml
 
 from harness.faults.catalogue import Fault
 from harness.plugin import fault_hook
-from harness.stack import probing
+from harness.waits import responses
 from tests.plugin.conftest import Mini
 
 STACK = """
@@ -138,22 +138,22 @@ def test_planted_once_a_manifest_is_applied(run: Any) -> None:
 @pytest.mark.parametrize(
     ("when", "around"),
     [
-        ({"after": "harness.stack.probing.reached"}, ["reached", "planted", "reached"]),
-        ({"after": "harness.stack.probing.reached#2"}, ["reached", "reached", "planted"]),
-        ({"until": "harness.stack.probing.reached#2"}, ["reached", "undone", "reached"]),
+        ({"after": "harness.waits.responses.reached"}, ["reached", "planted", "reached"]),
+        ({"after": "harness.waits.responses.reached#2"}, ["reached", "reached", "planted"]),
+        ({"until": "harness.waits.responses.reached#2"}, ["reached", "undone", "reached"]),
     ],
 )
 def test_planted_around_calls_of_the_harness(
     run: Any, monkeypatch: pytest.MonkeyPatch, when: dict[str, str], around: list[str]
 ) -> None:
     """After a call, or until one: within a fixture that makes a whole experiment. At the end it is undone anyway."""
-    original = probing.reached
+    original = responses.reached
 
     def reached() -> None:
         with open("order.txt", "a") as file:  # noqa: PTH123  # where the small suite writes, too
             file.write("reached\n")
 
-    monkeypatch.setattr(probing, "reached", reached)
+    monkeypatch.setattr(responses, "reached", reached)
     calls = "from harness.stack import probing\ndef test_calls(proxy):\n    probing.reached()\n    probing.reached()\n"
 
     order, told = run(tests=calls, **when)
@@ -162,7 +162,7 @@ def test_planted_around_calls_of_the_harness(
     assert order[first : first + 3] == around
     assert order[-3:-1] == ["undone", "stack down"]
     assert (told["planted"], told["trouble"]) == (1, "")
-    assert probing.reached is reached is not original
+    assert responses.reached is reached is not original
 
 
 def test_struck_lines_are_told(run: Any) -> None:

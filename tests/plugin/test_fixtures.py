@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness import state, versions
-from harness.cluster.made import Made
+from harness import cluster_records, versions
 from harness.kube import Kube
 from harness.plugin import fixtures
+from harness.undo.undo_log import Made
 from harness.wait import be_patient
 from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
@@ -28,7 +28,7 @@ def body(fixture: Any) -> Any:
 def test_what_a_killed_run_left_goes_before_the_stack_stands(kube: Kube, api: FakeApi) -> None:
     """Nothing of it is taken for what was there before."""
     cluster = FakeCluster(kube.kubeconfig)
-    Made(cluster.home / state.APPLIED).remember(kube, [LEFT])
+    Made(cluster.home / cluster_records.APPLIED).remember(kube, [LEFT])
     api.put(LEFT, named("Service/default/theirs"))
 
     body(fixtures.manifests)(cluster, kube, versions.load().pick())

@@ -10,9 +10,9 @@ import pytest
 
 from harness.faults import catalogue
 from harness.oracles import known
+from harness.oracles.collector import Watch
 from harness.oracles.signs import Sign
 from harness.plugin import oracles
-from harness.stack.watch import Watch
 
 STACK = """
 @pytest.fixture(scope="session")

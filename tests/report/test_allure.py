@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from harness.ledger import Attachment
+from harness.observations import Attachment
 from harness.report import allure
 from harness.settings import CiBuild
 

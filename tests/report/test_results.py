@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import versions
-from harness.ledger import Figure
+from harness.observations import Figure
 from harness.report.results import Run, Times, Verdict, as_json, versions_line, versions_of, why_empty
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from harness.ledger import Figure
+from harness.observations import Figure
 from harness.report import summary
 from harness.report.results import Run, Verdict
 

@@ -21,7 +21,7 @@ import psutil
 import yaml
 from filelock import FileLock
 
-from harness import progress, state
+from harness import cluster_records, progress
 from harness.cluster.emulated import open_files
 from harness.cluster.emulated.install import definitions
 from harness.cluster.protocol import Capability, Release
@@ -45,7 +45,7 @@ class EmulatedCluster:
     def __init__(self, settings: Settings, versions: VersionSet) -> None:
         self.name, self._versions, self._factor = settings.cluster_name, versions, settings.delay_factor
         self._state = settings.state
-        self.home = state.folder(settings.state, "emulated", self.name)
+        self.home = cluster_records.folder(settings.state, "emulated", self.name)
         self.kubeconfig = self.home / "kubeconfig"
         self.context = f"emulated-{self.name}"
         self.reused = False
@@ -71,7 +71,7 @@ class EmulatedCluster:
                 progress.note(f"emulated cluster {self.name} is there already: reused")
             else:
                 self._start()
-            state.write(self._state, state.Record(self.kind, self.name, os.getpid(), made))
+            cluster_records.write(self._state, cluster_records.Record(self.kind, self.name, os.getpid(), made))
         self._write_kubeconfig()
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
@@ -128,7 +128,7 @@ class EmulatedCluster:
                     one.kill()
             shutil.rmtree(self.home / "run", ignore_errors=True)
             self.kubeconfig.unlink(missing_ok=True)
-            state.forget(self._state, self.kind, self.name)
+            cluster_records.forget(self._state, self.kind, self.name)
 
     # -- what only this cluster can do ---------------------------------------------------------------------------
 
@@ -151,7 +151,9 @@ class EmulatedCluster:
     def reset(self) -> None:
         """Back to the marked state: objects, logs, counted requests; faults are put right."""
         self._call("POST", "/emulated/reset", {})
-        (self.home / state.APPLIED).unlink(missing_ok=True)  # what a run without an end had applied is gone with it
+        (self.home / cluster_records.APPLIED).unlink(
+            missing_ok=True
+        )  # what a run without an end had applied is gone with it
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

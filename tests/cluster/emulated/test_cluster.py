@@ -14,18 +14,17 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.emulated import EmulatedCluster
 from harness.cluster.protocol import Release
+from harness.cluster_records import APPLIED
 from harness.errors import SetupFailed
+from harness.http_exchange import get, unique
+from harness.install.installation import install
 from harness.kube import Kube, Missing, Refused
-from harness.objects.manifests import pinned, read
+from harness.objects.manifests import MANIFESTS, pinned, read
 from harness.oracles import signs
 from harness.proxy import stats
 from harness.settings import Settings
-from harness.stack import topology
-from harness.stack.install import install
-from harness.stack.releases import MANIFESTS
-from harness.state import APPLIED
-from harness.traffic import get, unique
 from harness.wait import pause, until
+from harness.waits import gateways, waypoints
 
 RATINGS = get("http://ratings:9080/ratings/0")
 
@@ -49,9 +48,9 @@ def emulated(state: Path) -> Iterator[EmulatedCluster]:
         kube = Kube(made.kubeconfig, made.context)
         install(made, kube, picked, None)
         apply(kube, "ingress/gateway.yaml", "waypoint/gateway_binding.yaml", "waypoint/ratings.yaml")
-        topology.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
-        topology.gateway(kube, "waypoint", "ratings")
-        topology.bind(kube, "ratings", "waypoint")
+        gateways.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
+        gateways.gateway(kube, "waypoint", "ratings")
+        waypoints.bind(kube, "ratings", "waypoint")
         made.mark()
         yield made
     finally:
@@ -80,7 +79,7 @@ def ingress(kube_api: Kube) -> IngressClient:
     port = kube_api.get("Service/default/bookinfo-ingress")["spec"]["ports"][0]["nodePort"]
     (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=bookinfo-ingress")
     client = IngressClient(f"http://{pod['status']['hostIP']}:{port}", "node port")
-    topology.serves(client, "/productpage")
+    gateways.serves(client, "/productpage")
     return client
 
 
@@ -142,7 +141,7 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
 ) -> None:
     kube_api.delete(["Gateway/default/waypoint"])
     apply(kube_api, "waypoint/gateway_listener.yaml")
-    topology.gateway(kube_api, "waypoint", "ratings")
+    gateways.gateway(kube_api, "waypoint", "ratings")
     until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="the listener form works", within=8)
 
     emulated.fault("port_15008")

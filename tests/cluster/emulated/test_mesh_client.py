@@ -10,7 +10,7 @@ from aiohttp import web
 from harness.clients.curl import answers, arguments
 from harness.cluster.emulated.api.errors import ApiError
 from harness.cluster.emulated.mesh_client import curl, parse
-from harness.traffic import Answers, get
+from harness.http_exchange import Answers, get
 
 SOURCE = "127.77.0.9"
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from harness.cluster.emulated.network.envoy import EnvoyProcess
-from harness.logs.envoy import rejections
+from harness.logs.envoy_xds_rejects import rejections
 from harness.logs.ztunnel import bind_failures
 from harness.proxy.config_dump import error_states
 from tests.cluster.emulated.network import mesh as m

@@ -1,0 +1,162 @@
+"""The Envoy of one Gateway: its access log, configuration, counters and clusters, by its own admin port."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from harness import observations
+from harness.clients.admin import Admin
+from harness.components.wait_for_log_lines import logged
+from harness.errors import Absent, Inconclusive, SetupFailed
+from harness.http_exchange import Answers
+from harness.kube import Kube
+from harness.logs import envoy_access, envoy_xds_rejects
+from harness.logs.envoy_access import AccessLine
+from harness.objects.manifests import Document
+from harness.objects.workloads import OWNING_GATEWAY, pod_ip, pod_ready
+from harness.proxy import clusters, stats
+from harness.proxy.config_dump import error_states, thresholds
+
+Json = dict[str, Any]
+
+
+class Envoy:
+    """The proxy of one Gateway of Envoy Gateway's, in the Gateway's own namespace."""
+
+    def __init__(self, kube: Kube, admin: Admin, namespace: str, gateway: str) -> None:
+        self._kube, self._admin, self.namespace, self.gateway = kube, admin, namespace, gateway
+
+    @property
+    def pod(self) -> Document:
+        """Its one ready pod.
+
+        Raises:
+            SetupFailed: there is none, or more than one: counters and limits are each proxy's own.
+        """
+        labels = f"{OWNING_GATEWAY}={self.gateway}"
+        pods = [pod for pod in self._kube.pods(self.namespace, labels) if pod_ready(pod)]
+        if len(pods) != 1:
+            raise SetupFailed(f"Gateway {self.namespace}/{self.gateway} has {len(pods)} ready proxy pods, not one")
+        return pods[0]
+
+    @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["name"])
+
+    @property
+    def ip(self) -> str:
+        return pod_ip(self.pod)
+
+    @property
+    def version(self) -> str:
+        """Its own word: the second part of "<commit>/1.37.5/Clean/RELEASE/BoringSSL"."""
+        return str(json.loads(self._get("/server_info"))["version"]).partition("/")[2].partition("/")[0]
+
+    def log(self, since: datetime | None = None) -> str:
+        return self._kube.logs(self.namespace, self.name, "envoy", since=since)
+
+    def access_log(self, since: datetime) -> tuple[AccessLine, ...]:
+        """All access lines written after that moment (and a few before)."""
+        return envoy_access.parse(self.log(since))
+
+    def lines_of(self, answers: Answers, since: datetime) -> list[AccessLine]:
+        """The access line of each answer, in their order, joined by the id in the user agent.
+
+        Raises:
+            Inconclusive: an id has no line, or more than one; or there was no answer to look for.
+        """
+        if not answers:
+            raise Inconclusive("no answers: no access lines to look for")
+        wanted = {f"e2e/{id_}" for id_ in answers.ids}
+
+        def look() -> dict[str, list[AccessLine]]:
+            found: dict[str, list[AccessLine]] = {}
+            for line in self.access_log(since):
+                if line.user_agent in wanted:
+                    found.setdefault(str(line.user_agent), []).append(line)
+            return found
+
+        found = logged(
+            look,
+            lambda lines: wanted <= set(lines),
+            what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
+            silence="the proxy's log does not tell of all requests",
+        )
+        double = [agent for agent, lines in found.items() if len(lines) > 1]
+        if double:
+            raise Inconclusive(f"{len(double)} requests have more than one access line, first {double[0]}")
+        observations.saw(f"{self.gateway} access log", f"{len(answers)} lines joined by request id")
+        return [found[f"e2e/{id_}"][0] for id_ in answers.ids]
+
+    def silent_about(self, answers: Answers, since: datetime) -> bool:
+        """Whether no line of its log speaks of any of these requests."""
+        agents = {f"e2e/{id_}" for id_ in answers.ids}
+        return not any(line.user_agent in agents for line in self.access_log(since))
+
+    def config_dump(self) -> Json:
+        """Envoy's whole configuration, endpoints left out."""
+        found: Json = json.loads(self._get("/config_dump"))
+        return found
+
+    def stats(self) -> dict[str, int]:
+        """All counters and gauges by name."""
+        return stats.parse(self._get("/stats"))
+
+    def sent(self, cluster: str) -> int:
+        """How many requests it has sent to a cluster.
+
+        Envoy Gateway 1.9 has a cluster's counters made with its first request (enable_deferred_creation_stats): a
+        cluster that is there without them has had none.
+
+        Raises:
+            Inconclusive: Envoy counts nothing at all of such a cluster: it may have another name.
+        """
+        found, name = self.stats(), f"cluster.{cluster}"
+        if f"{name}.membership_total" not in found:
+            raise Absent(f"Envoy {self.gateway} has no cluster {cluster}: nothing is known of its requests")
+        count = found.get(f"{name}.upstream_rq_total", 0)
+        observations.saw(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
+        return count
+
+    def heard(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
+        """The lines, however many, that speak of any of these requests (also as forwarded by an application).
+
+        Raises:
+            Inconclusive: there are fewer than `at_least`.
+        """
+        agents = {f"e2e/{id_}" for id_ in answers.ids}
+        found = logged(
+            lambda: [line for line in self.access_log(since) if line.user_agent in agents],
+            lambda lines: len(lines) >= at_least,
+            what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
+            silence="the proxy's log does not tell of the requests",
+        )
+        observations.saw(f"{self.gateway} access log", f"{len(found)} lines about {len(answers)} requests")
+        return found
+
+    def refused(self) -> list[str]:
+        """Names of what Envoy refused to take since it started: by its own log, and by its configuration's errors."""
+        logged = {rejection.resource for rejection in envoy_xds_rejects.rejections(self.log())}
+        standing = {error.resource for error in error_states(self.config_dump())}
+        observations.saw(f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}")
+        return sorted(logged | standing)
+
+    def endpoints(self, cluster: str) -> set[str]:
+        """The addresses ("ip:port") that Envoy sends the cluster's requests to now."""
+        return set(clusters.endpoints(self._get("/clusters"), cluster))
+
+    def breaker(self, cluster: str) -> int | None:
+        """max_pending_requests of the cluster that is active now; None where Envoy's default holds.
+
+        Raises:
+            Inconclusive: no such cluster is active: one that is gone is not one without a breaker.
+        """
+        found = thresholds(self.config_dump(), cluster)
+        if found is None:
+            raise Absent(f"Envoy {self.gateway} has no active cluster {cluster}")
+        return found.max_pending_requests
+
+    def _get(self, path: str) -> str:
+        return self._admin.get(self.namespace, self.name, 19000, path)

@@ -1,0 +1,38 @@
+"""istiod's own counters: what proxies refused to take from it."""
+
+from __future__ import annotations
+
+from harness import observations
+from harness.clients.admin import Admin
+from harness.errors import Inconclusive
+from harness.kube import Kube
+from harness.proxy import prometheus
+
+
+class Istiod:
+    """istiod's own counters."""
+
+    NAMESPACE, LABELS = "istio-system", "app=istiod"
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+
+    def rejections(self) -> dict[str, float]:
+        """Configuration that any proxy refused, by type; empty when none was.
+
+        Raises:
+            Inconclusive: istiod counts no pushes at all: an absent counter would then prove nothing.
+        """
+        pods = [pod["metadata"]["name"] for pod in self._kube.pods(self.NAMESPACE, self.LABELS)]
+        texts = [self._admin.get(self.NAMESPACE, pod, 15014, "/metrics") for pod in pods]
+        found = [sample for text in texts for sample in prometheus.samples(text)]
+        pushes = sum(s.value for s in found if s.name == "pilot_push_triggers")
+        if not pushes:
+            raise Inconclusive("istiod counts no pushes (pilot_push_triggers): no rejection would be counted either")
+        observations.saw("istiod counters", f"{pushes:g} pushes triggered")
+        rejects: dict[str, float] = {}
+        for s in found:
+            if "reject" in s.name and s.name.startswith("pilot_") and s.value:
+                name = f"{s.name}{dict(s.labels)}"
+                rejects[name] = rejects.get(name, 0) + s.value
+        return rejects

@@ -1,0 +1,92 @@
+"""The rate-limit service: its rules, its counters, and why it does not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness import observations, timeouts
+from harness.clients.admin import Admin
+from harness.errors import Inconclusive, NotReady, SetupFailed
+from harness.kube import Kube
+from harness.objects.manifests import Document
+from harness.objects.workloads import pod_ready
+from harness.proxy import prometheus, rlconfig
+from harness.wait import dwell, until
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The limiter's counters, over all its rules: requests it was asked about, and those it refused."""
+
+    hits: float
+    over_limit: float
+
+
+class Limiter:
+    """The rate-limit service: its rules and its counters."""
+
+    NAMESPACE, LABELS = "envoy-gateway-system", "app.kubernetes.io/name=envoy-ratelimit"
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+
+    @property
+    def pod(self) -> Document:
+        """Its ready pod.
+
+        Raises:
+            SetupFailed: there is none: limits fail open, so nothing said of them means anything.
+        """
+        pods = [pod for pod in self._kube.pods(self.NAMESPACE, self.LABELS) if pod_ready(pod)]
+        if not pods:
+            raise SetupFailed(
+                "the limiter is down: Deployment envoy-gateway-system/envoy-ratelimit has no ready pod. Envoy lets "
+                'requests pass when it cannot ask: what is seen now is not "limit not enforced"',
+                remedy="look at its pods and at Redis (redis-system/redis)",
+            )
+        return pods[0]
+
+    def complaint(self) -> str:
+        """What is known of why it does not answer: its Redis, or the last error of its own log; else nothing."""
+        if not any(pod_ready(pod) for pod in self._kube.pods("redis-system", "app=redis")):
+            return "its Redis (redis-system/redis) has no ready pod"
+        said = self._kube.logs(self.NAMESPACE, self.pod["metadata"]["name"], "envoy-ratelimit").splitlines()
+        return next(
+            (line for line in reversed(said) if "level=error" in line), "its pod is ready, its log has no error"
+        )
+
+    def rules(self) -> Sequence[rlconfig.Limit]:
+        """What it limits now."""
+        found = rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))
+        observations.saw("limiter rules", f"{[f'{rule.requests} per {rule.unit}: {rule.key}' for rule in found]}")
+        return found
+
+    def counted(self, name: str) -> float:
+        """The sum of a counter over all its rules: "over_limit", "total_hits", "within_limit"; 0 when none is yet."""
+        text = self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 19001, "/metrics")
+        wanted = f"ratelimit_service_rate_limit_{name}"
+        return sum(s.value for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted)
+
+    def settled(self) -> Counters:
+        """Its counters, once they stood still for LIMITER_SETTLED seconds: nothing sent before is still uncounted.
+
+        Raises:
+            Inconclusive: they never stood still.
+        """
+        last: list[tuple[float, Counters]] = []  # when the present reading was first seen, and it
+
+        def still() -> bool:
+            now, counters = time.monotonic(), Counters(self.counted("total_hits"), self.counted("over_limit"))
+            if not last or last[0][1] != counters:
+                last[:] = [(now, counters)]
+                return False
+            return now - last[0][0] >= dwell(timeouts.LIMITER_SETTLED)
+
+        try:
+            until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)
+        except NotReady as error:
+            raise Inconclusive(str(error)) from error
+        observations.saw("limiter counters", f"{last[0][1]}")
+        return last[0][1]

@@ -1,0 +1,147 @@
+"""ztunnel on every node: its access lines, its view of the mesh, the ports it could not have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from harness import observations
+from harness.clients.admin import Admin
+from harness.components.wait_for_log_lines import logged
+from harness.errors import Inconclusive
+from harness.evidence import hbone_port_conflict
+from harness.evidence.joins import legs, mirrors
+from harness.http_exchange import Answers
+from harness.kube import Kube
+from harness.logs import ztunnel
+from harness.logs.envoy_access import AccessLine
+from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.manifests import Document
+from harness.objects.workloads import node_name, pod_ready
+from harness.proxy.mesh_view import MeshView, view
+
+
+class Ztunnels:
+    """ztunnel on every node, taken together."""
+
+    NAMESPACE, LABELS = "istio-system", "app=ztunnel"
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+
+    def pods(self) -> list[Document]:
+        return self._kube.pods(self.NAMESPACE, self.LABELS)
+
+    def _scheduled(self) -> list[Document]:
+        """Those that have a node: one that has none yet has no log and no view either."""
+        return [pod for pod in self.pods() if node_name(pod)]
+
+    def logs(self, since: datetime | None = None) -> dict[str, str]:
+        """Each node's log text, by node name."""
+        return {
+            node_name(pod): self._kube.logs(self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since)
+            for pod in self._scheduled()
+        }
+
+    def lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
+        """Access lines of all nodes, oldest first."""
+        found = self._lines(since)
+        observations.saw(
+            "ztunnel log", f"{len(found)} connections ended, {sum(not line.ok for line in found)} in an error"
+        )
+        return found
+
+    def _lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
+        found = [line for text in self.logs(since).values() for line in ztunnel.parse(text).lines]
+        return tuple(sorted(found, key=lambda line: line.time))
+
+    def ways(self, since: datetime, service: str) -> set[str]:
+        """The Deployments to whose pods callers were carried that asked for this Service (of `default`, by its short
+        name): its waypoint's alone, unless a caller went past it. Connections that still stand have no line yet."""
+        host = f"{service}.default.svc.cluster.local"
+        asked = [line for line in self._lines(since) if line.direction == "outbound" and line.dst.service == host]
+        found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
+        observations.saw("ztunnel log", f"{len(asked)} connections asked for {service} went to {sorted(found)}")
+        return found
+
+    def _one(self, look: Callable[[], Sequence[ZtunnelLine]], what: str) -> ZtunnelLine:
+        """The one line that `look` finds, awaited until its connection closes."""
+        found = logged(look, bool, what=f"ztunnel's line of {what}", silence="ztunnel says nothing of it")
+        if len(found) > 1:
+            raise Inconclusive(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
+        observations.saw("ztunnel log", found[0].raw)
+        return found[0]
+
+    def leg(self, since: datetime, source: str | None, around: AccessLine, reaches: str | None) -> ZtunnelLine:
+        """The source's line of the connection from this "ip:port" that carried the request of an access line;
+        `reaches` is where it went: an IP, or the address asked for inside the tunnel.
+
+        Raises:
+            Inconclusive: there is none in time, more than one, or an address is not known.
+        """
+        if not source or not reaches:
+            raise Inconclusive(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
+        line = self._one(
+            lambda: legs(self._lines(since), source=source, around=around, reaches=reaches),
+            f"the connection from {source} to {reaches}",
+        )
+        if line.src.addr != source:
+            observations.saw("ztunnel log", f"the kernel had given {source} another port: {line.src.addr}")
+        return line
+
+    def dialled(self, answers: Answers, since: datetime) -> list[ZtunnelLine]:
+        """The source's line of each connection that these answers came by, once it is closed.
+
+        Raises:
+            Inconclusive: one has none in time.
+        """
+        sources = {answer.local for answer in answers}
+
+        def look() -> dict[str, ZtunnelLine]:
+            outbound = (line for line in self._lines(since) if line.direction == "outbound")
+            return {line.src.addr: line for line in outbound if line.src.addr in sources}
+
+        found = logged(
+            look,
+            lambda lines: set(lines) == sources,
+            what=f"ztunnel's lines of {len(sources)} connections of {len(answers)} answers",
+            silence="ztunnel does not tell of all connections",
+        )
+        for line in found.values():
+            observations.saw("ztunnel log", line.raw)
+        return list(found.values())
+
+    def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
+        """The destination's line of the connection whose source's line is `out`.
+
+        Raises:
+            Inconclusive: there is none in time, or more than one.
+        """
+        return self._one(
+            lambda: [line for line in self._lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
+        )
+
+    def hindrance(self) -> str:
+        """Why calls to a pod may be reset: who has its port 15008, and the remedy; "" when ztunnel has its ports."""
+        failures = [failure for text in self.logs().values() for failure in ztunnel.bind_failures(text)]
+        pods = {
+            pod["metadata"]["uid"]: f"default/{pod['metadata']['name']}" for pod in self._kube.objects("Pod", "default")
+        }
+        said = hbone_port_conflict.conflict(failures, (), pods)
+        return f"{said}; remedy: {hbone_port_conflict.REMEDY}" if said else ""
+
+    def ready_nodes(self) -> set[str]:
+        """The nodes whose ztunnel pod is ready."""
+        return {node_name(pod) for pod in self.pods() if pod_ready(pod)}
+
+    def views(self) -> dict[str, MeshView]:
+        """What each node's ztunnel says of the mesh, by node name."""
+        found = {
+            node_name(pod): view(
+                json.loads(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15000, "/config_dump"))
+            )
+            for pod in self._scheduled()
+        }
+        observations.saw("ztunnel config_dump", f"of {len(found)} nodes")
+        return found

@@ -1,0 +1,28 @@
+"""Environment variables of a Deployment, changed for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from harness.objects.manifests import Document
+from harness.objects.unstructured import objects, text
+from harness.objects.workloads import pod_containers
+from harness.undo.temporary_changes import Manifests
+from harness.waits import rollouts
+
+
+@contextmanager
+def environment(manifests: Manifests, deployment: str, container: str, **variables: str) -> Iterator[None]:
+    """Gives a Deployment's container environment variables for the block, and what it had before afterwards; rolled
+    out both times."""
+    name = f"Deployment/default/{deployment}"
+    before: list[Document] = pod_containers(manifests.kube.get(name))
+    added = [{"name": key, "value": value} for key, value in variables.items()]
+    changed = [c | {"env": [*objects(c, "env"), *added]} if text(c, "name") == container else c for c in before]
+    try:
+        with manifests.patched(name, {"spec": {"template": {"spec": {"containers": changed}}}}):
+            rollouts.workload(manifests.kube, name)
+            yield
+    finally:
+        rollouts.workload(manifests.kube, name)

@@ -1,0 +1,96 @@
+"""Finding 1, brought about and put right: Envoy takes a waypoint's port 15008 while ztunnel is dead."""
+
+from __future__ import annotations
+
+import itertools
+
+from harness import observations, progress, timeouts
+from harness.components import Envoy, Ztunnels
+from harness.disruption import restarts
+from harness.errors import Inconclusive, NotReady
+from harness.kube import ApiUnavailable, Kube, Missing, Refused
+from harness.logs.ztunnel import bind_failures
+from harness.objects.manifests import Document
+from harness.objects.unstructured import strings
+from harness.objects.workloads import OWNING_GATEWAY, node_name
+from harness.proxy.config_dump import listeners
+from harness.wait import until
+from harness.waits import gateways, rollouts
+
+TRIES = 4
+
+
+def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
+    """Ends the node's ztunnel without grace, as an OOM or a crash does; its pod's name. A new one comes by itself."""
+    name = next(str(p["metadata"]["name"]) for p in ztunnels.pods() if node_name(p) == node)
+    kube.delete([f"Pod/{ztunnels.NAMESPACE}/{name}"], gone=False, force=True)
+    observations.saw("harness", f"ztunnel {name} of {node} was killed")
+    return name
+
+
+def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
+    """Kills ztunnel beside the waypoint and changes these routes, the first its own, until Envoy has port 15008. The
+    Gateway must have a TCP listener on it. Who is first is a race, so it is tried TRIES times.
+
+    Raises:
+        NotReady: ztunnel was first each time.
+    """
+    before = {route: strings(kube.get(f"HTTPRoute/default/{route}"), "spec", "hostnames") for route in routes}
+    number = itertools.count()
+
+    def changed() -> bool:
+        for route, had in before.items():
+            hosts = [*had, f"changed-{next(number)}.example"]
+            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
+        return any(one.address.endswith(":15008") and one.state == "active" for one in listeners(envoy.config_dump()))
+
+    try:
+        for attempt in range(1, TRIES + 1):
+            kill_ztunnel(kube, ztunnels, node_name(envoy.pod))
+            try:
+                until(
+                    changed,
+                    bool,
+                    what=f"Envoy {envoy.gateway} takes port 15008",
+                    within=timeouts.PORT_TAKEN,
+                    every=0.3,
+                    transient=(ApiUnavailable, Inconclusive),
+                )
+            except NotReady:
+                if attempt == TRIES:
+                    raise
+                progress.note(f"ztunnel was first at port 15008, try {attempt} of {TRIES}")
+                rollouts.workload(kube, restarts.ZTUNNEL)
+            else:
+                observations.saw(f"{envoy.gateway} config_dump", f"listens on port 15008 (try {attempt})")
+                break
+    finally:
+        for route, had in before.items():
+            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": list(had) or None}})
+    until(
+        lambda: [failure for log in ztunnels.logs().values() for failure in bind_failures(log)],
+        lambda found: any(failure.uid == envoy.pod["metadata"]["uid"] for failure in found),
+        what=f"the new ztunnel has found port 15008 of {envoy.gateway} taken",
+        within=timeouts.STATUS,
+        transient=(ApiUnavailable, Missing, Refused),
+        show=lambda found: f"{len(found)} bind failures",
+    )
+
+
+def culprits(kube: Kube, ztunnels: Ztunnels) -> list[str]:
+    """The pods, still there, of whose ports ztunnel could not have one: "Pod/namespace/name"."""
+    uids = {failure.uid for text in ztunnels.logs().values() for failure in bind_failures(text)}
+    pods: list[Document] = kube.objects("Pod")
+    return [
+        f"Pod/{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+        for pod in pods
+        if pod["metadata"]["uid"] in uids
+    ]
+
+
+def repair(kube: Kube, envoy: Envoy) -> None:
+    """Deletes the waypoint's pod: in the new one ztunnel is first. Waits until both are ready."""
+    labels = f"{OWNING_GATEWAY}={envoy.gateway}"
+    kube.delete([f"Pod/{envoy.namespace}/{pod['metadata']['name']}" for pod in kube.pods(envoy.namespace, labels)])
+    gateways.proxy(kube, envoy.gateway)
+    rollouts.workload(kube, restarts.ZTUNNEL)

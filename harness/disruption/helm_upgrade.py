@@ -1,0 +1,39 @@
+"""`helm upgrade` of what the stack was installed with: changed values, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from harness import timeouts
+from harness.cluster.protocol import Cluster, Release
+from harness.disruption import restarts
+from harness.kube import Kube
+from harness.waits import rollouts
+
+# The workload whose pods a chart's upgrade replaces, by release name.
+WORKLOADS = {"ztunnel": restarts.ZTUNNEL, "istiod": restarts.ISTIOD, "eg": restarts.CONTROLLER}
+
+
+def upgraded(cluster: Cluster, kube: Kube, *releases: Release) -> None:
+    """Upgrades releases one by one, and waits until all their workloads' pods are new ones.
+
+    Raises:
+        CommandFailed: helm said no.
+        NotReady: an upgrade did not roll out, or replaced no pod.
+    """
+    with restarts.renewed(kube, *(WORKLOADS[release.name] for release in releases)):
+        for release in releases:
+            cluster.install(release)
+
+
+@contextmanager
+def as_before(cluster: Cluster, kube: Kube, before: Mapping[str, Release]) -> Iterator[None]:
+    """After the block each of these releases is as it was: what the block has put back itself is left alone."""
+    try:
+        yield
+    finally:
+        for release in before.values():
+            cluster.install(release)
+        for release in before.values():
+            rollouts.workload(kube, WORKLOADS[release.name], within=timeouts.DISTURBED)

@@ -1,0 +1,75 @@
+"""The waypoint of Istio's own class: bound, emptied, and looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from harness import timeouts
+from harness.components import Ztunnels
+from harness.errors import Terminal
+from harness.kube import ApiUnavailable, Kube
+from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.manifests import Document
+from harness.objects.workloads import pod_ready
+from harness.wait import until
+from harness.waits import rollouts, waypoints
+
+DEPLOYMENT = "Deployment/default/byo-waypoint-istio"
+PULL = ("ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull")
+
+
+def bind(kube: Kube) -> None:
+    """The sandwich's Service bound to its waypoint."""
+    waypoints.bind(kube, "ratings-sandwich", "byo-waypoint")
+
+
+def pods(kube: Kube) -> list[Document]:
+    """The waypoint's pods."""
+    return kube.pods("default", "gateway.networking.k8s.io/gateway-name=byo-waypoint")
+
+
+@contextmanager
+def empty(kube: Kube) -> Iterator[None]:
+    """The waypoint without pods for the block. What comes back afterwards is not awaited: it may not come at all."""
+    try:
+        kube.patch(DEPLOYMENT, {"spec": {"replicas": 0}})
+        until(
+            lambda: [pod for pod in pods(kube) if pod_ready(pod)],
+            lambda found: not found,
+            what=f"{DEPLOYMENT} has no ready pod left",
+            within=timeouts.DISTURBED,
+            transient=(ApiUnavailable,),
+            show=lambda found: f"{len(found)} pods",
+        )
+        yield
+    finally:
+        kube.patch(DEPLOYMENT, {"spec": {"replicas": 1}})
+
+
+def image_missing(kube: Kube) -> str:
+    """Why the proxy cannot start, if that is its image; empty once it is ready.
+
+    Raises:
+        Terminal: it cannot start for another reason.
+    """
+    try:
+        rollouts.workload(kube, DEPLOYMENT, within=timeouts.ROLLOUT)
+    except Terminal as error:
+        if not any(reason in error.seen for reason in PULL):
+            raise
+        return error.seen
+    return ""
+
+
+def leg(ztunnel: Ztunnels, since: datetime, source: str) -> ZtunnelLine:
+    """The source's line of the connection from that "ip:port", once it is closed."""
+    return until(
+        lambda: [line for line in ztunnel.lines(since) if line.src.addr == source and line.direction == "outbound"],
+        bool,
+        what=f"ztunnel's line of the connection from {source}",
+        within=timeouts.LOG_LINE,
+        transient=(ApiUnavailable,),
+        show=lambda lines: f"{len(lines)} lines",
+    )[0]

@@ -1,0 +1,40 @@
+"""What was broken on purpose is whole again, or is made so."""
+
+from __future__ import annotations
+
+from harness import progress, timeouts
+from harness.clients.mesh import MeshClient
+from harness.components import Envoy, Ztunnels
+from harness.disruption import hbone_port_takeover, restarts
+from harness.errors import NotReady
+from harness.kube import Kube
+from harness.waits import gateways, rollouts, waypoints
+
+PARTS = (
+    restarts.ISTIOD,
+    restarts.ZTUNNEL,
+    restarts.REDIS,
+    restarts.CONTROLLER,
+    restarts.LIMITER,
+    restarts.WAYPOINT,
+    "Deployment/default/ratings-v1",
+)
+
+
+def whole(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy, url: str) -> None:
+    """Waits until every part is ready and a call passes the waypoint. A pod whose port 15008 ztunnel cannot have is
+    deleted: nothing else heals it.
+
+    Raises:
+        NotReady, Terminal: a part did not come back.
+    """
+    try:
+        rollouts.workload(kube, restarts.ZTUNNEL, within=timeouts.DISTURBED / 4)
+    except NotReady:
+        culprits = hbone_port_takeover.culprits(kube, ztunnel)
+        progress.note(f"{ztunnel.hindrance() or 'ztunnel is not ready'}: deleting {culprits}")
+        kube.delete(culprits)
+    for name in PARTS:
+        rollouts.workload(kube, name, within=timeouts.DISTURBED)
+    gateways.proxy(kube, waypoint.gateway)
+    waypoints.passes(client, waypoint, url)

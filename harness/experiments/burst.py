@@ -1,0 +1,44 @@
+"""One arm of an experiment: a burst of requests, their answers, and what the proxy logged and counted meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from harness import observations
+from harness.clients.mesh import MeshClient
+from harness.components import Envoy
+from harness.errors import Inconclusive
+from harness.http_exchange import Answers, Request
+from harness.logs.envoy_access import AccessLine
+from harness.proxy.stats import StatAbsent, delta
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Answers in the order sent, each one's access line in the same order, and the overflow counter's movement."""
+
+    answers: Answers
+    lines: tuple[AccessLine, ...]
+    overflow: int
+
+
+def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster: str) -> Arm:
+    """Sends a burst from inside the mesh, and gathers both witnesses of it.
+
+    Raises:
+        Inconclusive: a request has no access line, or the counter is missing or fell: what the proxy did is not known.
+    """
+    since, before = datetime.now(UTC), envoy.stats()
+    answers = client.at_once(request, size)
+    lines = envoy.lines_of(answers, since)
+    try:
+        overflow = delta(before, envoy.stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
+    except StatAbsent as error:
+        raise Inconclusive(str(error)) from error
+    if overflow < 0:
+        raise Inconclusive(
+            f"upstream_rq_pending_overflow fell by {-overflow}: the proxy of {cluster} was restarted meanwhile"
+        )
+    observations.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}")
+    return Arm(answers, tuple(lines), overflow)

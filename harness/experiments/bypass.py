@@ -1,0 +1,34 @@
+"""A call past a proxy and a call through it: their answers, and whether the proxy logged the first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from harness import observations
+from harness.clients.mesh import MeshClient
+from harness.components import Envoy
+from harness.http_exchange import Answers, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Bypass:
+    """A call past a proxy and one through it: their answers, and whether the proxy's log is silent about the first."""
+
+    past: Answers
+    through: Answers
+    unseen: bool
+
+
+def bypass(client: MeshClient, envoy: Envoy, past: Request, through: Request) -> Bypass:
+    """Sends one request past the proxy, then one through it.
+
+    Raises:
+        Inconclusive: the second has no access line, so that the silence about the first says nothing.
+    """
+    since = datetime.now(UTC)
+    straight, marker = client.in_turn(past), client.in_turn(through)
+    envoy.lines_of(marker, since)  # the log is written in order: with this line, the other's would be there
+    unseen = envoy.silent_about(straight, since)
+    observations.saw(f"{envoy.gateway} access log", f"{'no' if unseen else 'a'} line of the call past it")
+    return Bypass(straight, marker, unseen)

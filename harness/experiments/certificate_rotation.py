@@ -1,0 +1,76 @@
+"""Workload certificates by ztunnel's own word: which serials it holds, and when they were turned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from harness import observations, timeouts
+from harness.components import Ztunnels
+from harness.errors import Inconclusive
+from harness.kube import ApiUnavailable
+from harness.proxy.ztunnel_dump import Certificate
+from harness.wait import until
+
+Held = Mapping[tuple[str, str], Certificate]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What every node's ztunnel held before and after, by (node, service account)."""
+
+    before: Held
+    after: Held
+
+    @property
+    def same(self) -> list[tuple[str, str]]:
+        """Those whose serial is the old one."""
+        return [who for who, old in self.before.items() if who in self.after and self.after[who].serial == old.serial]
+
+    @property
+    def accounts(self) -> set[str]:
+        """The service accounts that hold another certificate now than before."""
+        return {who[1] for who in self.before if who in self.after} - {who[1] for who in self.same}
+
+    @property
+    def expires(self) -> datetime:
+        """When the first of the new ones ends."""
+        return min(one.expires for one in self.after.values() if one.expires)
+
+
+def held(ztunnels: Ztunnels) -> Held:
+    """What every node's ztunnel holds now."""
+    return {
+        (node, one.identity.rpartition("/")[2]): one
+        for node, view in ztunnels.views().items()
+        for one in view.certificates
+        if one.serial
+    }
+
+
+def turned(ztunnels: Ztunnels, before: Held) -> Turn:
+    """Waits until ztunnel holds another certificate for every identity of before that it still knows.
+
+    Raises:
+        NotReady: one stayed as it was.
+    """
+    found = until(
+        lambda: Turn(before, held(ztunnels)),
+        lambda turn: bool(turn.accounts) and not turn.same,
+        what=f"ztunnel has turned {len(before)} certificates",
+        within=timeouts.CERTIFICATES,
+        every=1.0,
+        transient=(ApiUnavailable, Inconclusive),
+        show=lambda turn: f"{len(turn.same)} are as they were: {sorted({who[1] for who in turn.same})}",
+    )
+    observations.saw(
+        "ztunnel config_dump", f"new serials for {sorted(found.accounts)}, the first ends {found.expires:%H:%M:%S}"
+    )
+    return found
+
+
+def hours_left(ztunnels: Ztunnels) -> float:
+    """How long the first certificate to end is still good for."""
+    ends = min(one.expires for one in held(ztunnels).values() if one.expires)
+    return (ends - datetime.now(UTC)).total_seconds() / 3600

@@ -1,0 +1,152 @@
+"""The inputs of journeys, collected: access lines of both proxies, ztunnel's of every node, who owns which IP."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from harness import observations, timeouts
+from harness.components import Envoy, Ztunnels
+from harness.errors import Inconclusive, NotReady
+from harness.evidence import hbone_port_conflict
+from harness.evidence.journey import Journey, Via, join, pods_by_ip, render
+from harness.http_exchange import Answer, Answers
+from harness.kube import ApiUnavailable, Kube, Missing
+from harness.logs import envoy_access, ztunnel
+from harness.logs.envoy_access import AccessLine
+from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.unstructured import Json, text
+from harness.objects.workloads import pod_name
+from harness.wait import until
+
+WHOLE: tuple[Via, ...] = ("ingress", "waypoint")
+REVIEWS_V1 = "reviews-v1"  # calls nobody: a page of it never reaches the waypoint
+# Lines of a connection may lie this far outside of the request they carried, and still speak of it.
+_MARGIN = timedelta(seconds=1)
+_SHOWN = 3  # pictures of incomplete journeys in a message
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that was written at one time, of everybody."""
+
+    ingress: tuple[AccessLine, ...]
+    waypoint: tuple[AccessLine, ...]
+    ztunnel: tuple[ZtunnelLine, ...]
+    pods: tuple[Json, ...]
+    conflict: str = ""
+
+
+class Journeys:
+    """Follows requests. Without an ingress only calls inside the mesh are followed."""
+
+    def __init__(self, kube: Kube, ztunnels: Ztunnels, ingress: Envoy | None, waypoint: Envoy | None) -> None:
+        self._kube, self._ztunnels, self._ingress, self._waypoint = kube, ztunnels, ingress, waypoint
+
+    def of(
+        self,
+        answers: Answers,
+        since: datetime,
+        *,
+        via: Callable[[Answer], Sequence[Via]] = lambda _: WHOLE,
+        within: float = timeouts.JOURNEY,
+    ) -> tuple[Journey, ...]:
+        """The journey of each answer, in their order, once no hop is missing; ztunnel writes a line when a connection
+        closes, up to 30 s after its last request. Each is attached to the result as a picture.
+
+        Raises:
+            Inconclusive: a hop stayed missing or ambiguous; the message shows what was found.
+            Terminal: Envoy has port 15008 of a waypoint's pod: no such journey can be complete.
+        """
+        if not answers:
+            raise Inconclusive("no answers: no journeys to follow")
+        last: list[tuple[Journey, ...]] = []
+
+        def look() -> tuple[tuple[Journey, ...], str]:
+            scene = self.scene(since)
+            last.append(joined(scene, answers, via))
+            return last[-1], scene.conflict
+
+        try:
+            found, _ = until(
+                look,
+                lambda seen: all(journey.verdict.state != "inconclusive" for journey in seen[0]),
+                what=f"the journeys of {len(answers)} requests are complete",
+                within=within,
+                every=0.5 if len(answers) < 50 else 3.0,
+                transient=(ApiUnavailable, Missing),
+                hopeless=lambda seen: seen[1] or None,
+                remedy=hbone_port_conflict.REMEDY,
+                show=lambda seen: f"{sum(j.verdict.state != 'inconclusive' for j in seen[0])} of them",
+            )
+        except NotReady as error:
+            unclear = [j for j in (last[-1] if last else ()) if j.verdict.state == "inconclusive"]
+            pictures = "\n".join(render(journey) for journey in unclear[:_SHOWN])
+            last_seen = f"{len(unclear)} of {len(answers)} journeys are not complete after {error.within:g}s"
+            raise Inconclusive(f"{last_seen}\n{pictures}") from error
+        finally:
+            _kept(last[-1] if last else ())
+        observations.saw("journeys", f"{len(found)} complete, of {sum(len(j.hops) for j in found)} hops")
+        return found
+
+    def scene(self, since: datetime) -> Scene:
+        """Everything written since then, as it is now."""
+        pods = tuple(self._kube.objects("Pod"))
+        logs = self._ztunnels.logs(since)
+        lines = [line for one in logs.values() for line in ztunnel.parse(one).lines]
+        ingress = self._ingress.access_log(since) if self._ingress else ()
+        waypoint = envoy_access.parse(self._waypoint.log(since)) if self._waypoint else ()
+        failures = [failure for one in logs.values() for failure in ztunnel.bind_failures(one)]
+        by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
+        conflict = hbone_port_conflict.conflict(
+            [f for f in failures if f.time >= since - timedelta(seconds=10)],
+            [a for a in waypoint if a.start_time >= since],
+            by_uid,
+            {ip: pod.name for ip, pod in pods_by_ip(pods).items()},
+        )
+        return Scene(ingress, waypoint, tuple(sorted(lines, key=lambda line: line.opened)), pods, conflict)
+
+
+def joined(scene: Scene, answers: Answers, via: Callable[[Answer], Sequence[Via]]) -> tuple[Journey, ...]:
+    """The journey of each answer as far as the scene tells. Only lines near a request are looked at: a thousand
+    journeys among ten thousand lines take seconds, not minutes."""
+    owners = pods_by_ip(scene.pods)
+    of_ingress, of_waypoint = _by_agent(scene.ingress), _by_agent(scene.waypoint)
+    begun = [line.opened for line in scene.ztunnel]
+    ended = [line.time for line in scene.ztunnel]
+    found = []
+    for answer in answers:
+        agent = f"e2e/{answer.id}"
+        entered, passed = of_ingress.get(agent, []), of_waypoint.get(agent, [])
+        near: list[ZtunnelLine] = []
+        if entered or passed:
+            first = min(line.start_time for line in (*entered, *passed)) - _MARGIN
+            final = max(line.end_time for line in (*entered, *passed)) + _MARGIN
+            upto = bisect_left(begun, final)
+            near = [scene.ztunnel[at] for at in range(upto) if ended[at] >= first]
+        found.append(join(answer.id, entered, passed, near, owners, via=tuple(via(answer))))
+    return tuple(found)
+
+
+def by_version(answer: Answer) -> Sequence[Via]:
+    """What a page must have passed, by the reviews pod that it names: v1 calls no ratings."""
+    return ("ingress",) if REVIEWS_V1 in answer.body else WHOLE
+
+
+def _by_agent(lines: Sequence[AccessLine]) -> dict[str, list[AccessLine]]:
+    found: dict[str, list[AccessLine]] = {}
+    for line in lines:
+        found.setdefault(line.user_agent or "", []).append(line)
+    return found
+
+
+def _kept(journeys: Sequence[Journey]) -> None:
+    """One picture in the failure's text; all (of a few requests) as one attachment."""
+    if not journeys:
+        return
+    worst = sorted(journeys, key=lambda j: ("broken", "inconclusive", "held").index(j.verdict.state))
+    observations.attach("journey.txt", "\n\n".join(render(journey) for journey in worst[:20]) + "\n")
+    for line in render(worst[0]).splitlines():
+        observations.saw("journey", line)

@@ -1,0 +1,87 @@
+"""How long a policy takes, applied and removed, from our call to the controller's word and to the proxy's deed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from harness import observations, timeouts
+from harness.errors import Inconclusive
+from harness.kube import ApiUnavailable, Kube
+from harness.wait import patient, until
+from harness.waits.status import condition
+
+EVERY = 0.1  # seconds between two looks: how exact the figures are
+
+# Seconds from our call that each may take: held to on every cluster, and docs/waiting.md says what they come from. Some
+# thirty times what a quiet machine of two cores takes, and twice where 15 s are Envoy's initial fetch timeout.
+BUDGET: Mapping[str, float] = {
+    "Accepted": 5.0,
+    "rate limit applied": 10.0,
+    "rate limit removed": 10.0,
+    "circuit breaker applied": 30.0,
+    "circuit breaker removed": 30.0,
+    "client headers applied": 10.0,
+    "client headers removed": 10.0,
+    "route applied": 10.0,
+    "route removed": 10.0,
+}
+
+
+def once(
+    kube: Kube,
+    applying: Callable[[str], AbstractContextManager[Any]],
+    manifest: str,
+    policy: str,
+    enforced: Callable[[], bool],
+    removed: Callable[[], bool],
+    *,
+    kind: str,
+    of: str,
+) -> dict[str, float]:
+    """Applies the manifest, awaits Accepted and `enforced`, takes it away, awaits `removed`. Seconds by what took them,
+    from the moment before the call; each becomes a figure of the report.
+
+    `removed` is what is to be seen then, not that `enforced` is not: one 503 on the way is neither.
+
+    Raises:
+        Inconclusive: it was in force before it was applied: nothing can be timed.
+        NotReady: it did not come, or did not go, in time.
+    """
+    if enforced():
+        raise Inconclusive(f"{kind} is in force at {of} before {manifest} was applied")
+    found = {}
+    started = time.monotonic()
+    with applying(manifest):
+        condition(kube, policy, "Accepted")
+        found["Accepted"] = time.monotonic() - started
+        found[f"{kind} applied"] = _until(enforced, f"{kind} is in force at {of}", started)
+        removing = time.monotonic()
+    found[f"{kind} removed"] = _until(removed, f"{kind} is no longer in force at {of}", removing)
+    observations.measured(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
+    observations.measured(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
+    observations.measured(f"{kind}: removed to enforced", found[f"{kind} removed"], of=of)
+    return found
+
+
+def over_budget(found: Mapping[str, float]) -> list[str]:
+    """What took longer than its budget, in words. E2E_PATIENCE above 1 stretches budgets as it does waits."""
+    return [
+        f"{name} took {seconds:.2f}s, its budget is {budget:g}s"
+        for name, seconds in found.items()
+        if seconds > (budget := BUDGET[name] * max(1.0, patient(1.0)))
+    ]
+
+
+def _until(seen: Callable[[], bool], what: str, since: float) -> float:
+    until(
+        seen,
+        bool,
+        what=what,
+        within=timeouts.XDS_PROPAGATION,
+        every=EVERY,
+        transient=(Inconclusive, ApiUnavailable),
+    )
+    return time.monotonic() - since

@@ -1,0 +1,181 @@
+"""The stack, from an empty cluster to a ready Bookinfo. What is independent goes side by side."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+
+from harness import observations, progress, timeouts
+from harness.bundle import Bundle
+from harness.cluster.protocol import Cluster
+from harness.errors import SetupFailed
+from harness.install.releases import releases
+from harness.kube import Kube
+from harness.objects.manifests import MANIFESTS, Document, pinned, read
+from harness.threads import side_by_side
+from harness.versions import VersionSet
+from harness.waits import rollouts
+
+ISTIO_WORKLOADS = {
+    "istiod": "Deployment/istio-system/istiod",
+    "cni": "DaemonSet/istio-system/istio-cni-node",
+    "ztunnel": "DaemonSet/istio-system/ztunnel",
+}
+GATEWAY_WORKLOADS = (
+    "Deployment/envoy-gateway-system/envoy-gateway",
+    "Deployment/envoy-gateway-system/envoy-ratelimit",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A piece of the stack: `act` runs once all of `after` are done."""
+
+    name: str
+    act: Callable[[], None]
+    after: tuple[str, ...] = ()
+
+
+def install(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None) -> None:
+    """Stands the whole stack up and waits until it is ready.
+
+    Raises:
+        SetupFailed: a step failed; the message names the pod, image and reason where there are such.
+    """
+    run_side_by_side(steps(cluster, kube, versions, bundle))
+
+
+def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None) -> list[Step]:
+    """The steps and what each waits for. Images are loaded first for what starts first."""
+    found = releases(versions, bundle.charts if bundle else None)
+
+    def load(*roles: str) -> Callable[[], None]:
+        return lambda: cluster.load_images([bundle.archive(versions.images[role]) for role in roles] if bundle else [])
+
+    def release(chart: str, *workloads: str) -> Callable[[], None]:
+        def act() -> None:
+            cluster.install(found[chart])
+            for name in workloads:
+                rollouts.workload(kube, name)
+
+        return act
+
+    def manifest(file: str, *workloads: str) -> Callable[[], None]:
+        def act() -> None:
+            documents = pinned(read(MANIFESTS / file), versions.images.values())
+            cluster.remember(documents)
+            kube.apply(documents)
+            for name in workloads:
+                rollouts.workload(kube, name)
+
+        return act
+
+    def definitions() -> None:
+        documents = cluster.definitions(found["gateway-helm"])
+        cluster.remember(documents)
+        kube.apply(documents, force=True)
+        for document in documents:
+            if document["kind"] == "CustomResourceDefinition":
+                rollouts.definition(kube, document["metadata"]["name"])
+
+    bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
+    applications = _applications(versions)
+    istio = [Step(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()]
+    return [
+        Step("images: mesh", load("pilot", "install-cni", "ztunnel", "gateway")),
+        Step("images: limiter", load("redis", "ratelimit", "envoy"), ("images: mesh",)),
+        Step("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
+        Step("definitions", definitions),
+        Step("istio base", release("base")),
+        *istio,
+        Step("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: limiter",)),
+        Step("envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis")),
+        Step("enrolment", manifest("install/ambient.yaml"), ("istio cni", "istio ztunnel")),
+        Step(
+            "bookinfo",
+            manifest("base/bookinfo.yaml", *applications),
+            ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
+        ),
+        Step(
+            "mesh client",
+            manifest("base/mesh_client.yaml", "Deployment/default/mesh-client"),
+            ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
+        ),
+        Step("gateway classes", manifest("install/envoy_gateway.yaml"), ("definitions", "envoy gateway")),
+    ]
+
+
+def run_side_by_side(work: Sequence[Step]) -> None:
+    """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins. Ctrl-C
+    ends those under way as well."""
+    waiting = {step.name: step for step in work}
+    done: set[str] = set()
+    under_way: dict[Future[None], str] = {}
+    with side_by_side(len(work)) as pool:
+        while waiting or under_way:
+            for name in [n for n, step in waiting.items() if done.issuperset(step.after)]:
+                under_way[pool.submit(_timed, waiting.pop(name))] = name
+            if not under_way:
+                raise ValueError(f"steps wait for what never comes: {sorted(waiting)}")
+            finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            for future in finished:
+                done.add(under_way.pop(future))
+                future.result()
+
+
+def _timed(step: Step) -> None:
+    with progress.stage(step.name):
+        started = time.monotonic()
+        try:
+            step.act()
+        except Exception as error:
+            error.add_note(f"while installing: {step.name}")
+            raise
+        observations.measured(f"stack: {step.name}", time.monotonic() - started)
+
+
+def look(kube: Kube, versions: VersionSet) -> None:
+    """Sees that all the suites need is there and ready, on a cluster that is not ours to fill.
+
+    Raises:
+        SetupFailed: something is missing or not ready; all that is missing is named.
+    """
+    classes = [f"GatewayClass/{document['metadata']['name']}" for document in _classes()]
+    workloads = [
+        *ISTIO_WORKLOADS.values(),
+        *GATEWAY_WORKLOADS,
+        *_applications(versions),
+        "Deployment/default/mesh-client",
+    ]
+    missing = [name for name in (*workloads, *classes) if kube.find(name) is None]
+    if missing:
+        raise SetupFailed(
+            f"this cluster lacks what the suites test: {', '.join(missing)}",
+            remedy="install it (manifests/ and versions.yaml say what), or let the harness do it: INSTALL=1",
+        )
+    for name in workloads:
+        rollouts.workload(kube, name, within=timeouts.STATUS)
+
+
+def _classes() -> list[Document]:
+    return [d for d in read(MANIFESTS / "install/envoy_gateway.yaml") if d["kind"] == "GatewayClass"]
+
+
+def _applications(versions: VersionSet) -> list[str]:
+    bookinfo = (role for role in versions.images if role.startswith("bookinfo-"))
+    return [f"Deployment/default/{role.removeprefix('bookinfo-')}" for role in bookinfo]
+
+
+def stand(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool) -> None:
+    """Makes sure of the stack: installs it, or on somebody else's cluster, unless asked to install, only looks at it.
+
+    Raises:
+        SetupFailed: a part is missing, or did not get ready.
+    """
+    rollouts.nodes(kube)
+    if cluster.kind == "existing" and not installs:
+        look(kube, versions)
+    else:
+        install(cluster, kube, versions, bundle)

@@ -1,0 +1,58 @@
+"""The Helm releases of a version set. Pure but for reading manifests/values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.cluster.protocol import Release
+from harness.objects.manifests import MANIFESTS
+from harness.versions import VersionSet
+
+ISTIO, GATEWAY = "istio-system", "envoy-gateway-system"
+
+
+def releases(versions: VersionSet, charts: Path | None) -> dict[str, Release]:
+    """Releases by chart name; with `charts` (a bundle's folder) from archives there, else from their registries."""
+    made = {}
+    for name, chart in versions.charts.items():
+        reference = str(charts / chart.archive) if charts else chart.reference
+        istio = name != "gateway-helm"
+        values = yaml.safe_load((MANIFESTS / "values" / f"{name}.yaml").read_text())
+        values = _merged(values, _istio(versions) if istio else _envoy_gateway(versions))
+        made[name] = Release(name if istio else "eg", reference, chart.version, ISTIO if istio else GATEWAY, values)
+    return made
+
+
+def changed(release: Release, values: dict[str, Any]) -> Release:
+    """The release with some of its values changed, or more."""
+    return replace(release, values=_merged(dict(release.values), values))
+
+
+def _istio(versions: VersionSet) -> dict[str, Any]:
+    tag = {"hub": versions.istio_hub, "tag": versions.istio, "variant": "distroless", "imagePullPolicy": "IfNotPresent"}
+    return {"global": tag}
+
+
+def _envoy_gateway(versions: VersionSet) -> dict[str, Any]:
+    images = versions.images
+    return {
+        "crds": {"enabled": False},  # the definitions are applied before, by us; charts up to 1.7 ignore it
+        "global": {
+            "images": {
+                "envoyGateway": {"image": images["gateway"], "pullPolicy": "IfNotPresent"},
+                "ratelimit": {"image": images["ratelimit"], "pullPolicy": "IfNotPresent"},
+            }
+        },
+    }
+
+
+def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(first)
+    for key, value in second.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,81 @@
+"""Which versions run: the API server's own word, the tags of the images, what definitions are marked with.
+
+Never what was asked for: somebody's cluster has what it has, and one that was kept has what it was made with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from harness.errors import HarnessError, SetupFailed
+from harness.kube import Kube
+from harness.objects.definitions import gateway_api
+from harness.objects.manifests import Document
+from harness.objects.unstructured import text
+from harness.objects.workloads import pod_containers
+from harness.versions import UNKNOWN
+
+# Components, and the workload whose first container's image tells of each.
+WORKLOADS: Mapping[str, str] = {
+    "istio": "Deployment/istio-system/istiod",
+    "envoy-gateway": "Deployment/envoy-gateway-system/envoy-gateway",
+    "ztunnel": "DaemonSet/istio-system/ztunnel",
+    "ratelimit": "Deployment/envoy-gateway-system/envoy-ratelimit",
+    "redis": "Deployment/redis-system/redis",
+    "bookinfo": "Deployment/default/productpage-v1",
+}
+DEFINITION = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
+_VARIANT = re.compile(r"^(distroless|debug|contrib)-|-(distroless|debug)$")
+
+
+def versions(kube: Kube) -> dict[str, str]:
+    """Each component's version as it runs; UNKNOWN where nobody could tell. Proxies come and go: not Envoy's."""
+    found = {"kubernetes": told(lambda: plain(kube.version()))}
+    for component, workload in WORKLOADS.items():
+        found[component] = told(lambda workload=workload: version(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
+    return found | {"gateway-api": told(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
+
+
+def as_asked(seen: Mapping[str, str], asked: Mapping[str, str]) -> None:
+    """Sees that a cluster of ours runs what the version set says; what is unknown is no difference.
+
+    Kubernetes is whatever the nodes' image holds, which may be one's own choice: a kept kind cluster of another version
+    than the set's is refused before anything is installed.
+
+    Raises:
+        SetupFailed: a component runs in another version; all that differ are named.
+    """
+    other = [
+        f"{name} {seen[name]} instead of {version}"
+        for name, version in asked.items()
+        if name != "kubernetes" and seen.get(name, UNKNOWN) not in (UNKNOWN, version)
+    ]
+    if other:
+        raise SetupFailed(
+            f"this cluster does not run what the version set says: {', '.join(other)}",
+            remedy="it was kept from another set: `make clean` takes it away, or choose another name (CLUSTER_NAME=…)",
+        )
+
+
+def version(image: str) -> str:
+    """The version in an image's tag: 1.29.1 of "registry/pilot:1.29.1-distroless"; UNKNOWN without a tag."""
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    return plain(_VARIANT.sub("", tag)) or UNKNOWN
+
+
+def plain(text: str) -> str:
+    """Without the v that some write before a number."""
+    return re.sub(r"^v(?=\d)", "", text)
+
+
+def _image(workload: Document) -> str:
+    return next((text(container, "image") for container in pod_containers(workload)), "")
+
+
+def told(ask: Callable[[], str]) -> str:
+    """What was answered, or UNKNOWN: a report lacks what could not be asked for, the run goes on."""
+    try:
+        return ask()
+    except HarnessError:
+        return UNKNOWN

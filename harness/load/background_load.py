@@ -1,0 +1,192 @@
+"""Steady load beside a test's act: each source leaves its timeline.
+
+It begins before the act and ends after it, however long that takes, bounded in count and time. What is done meanwhile
+is told by `with flow.event("…")`. Every timeline is attached, its picture and its requests, also when the act failed or
+nothing can be judged: then they are wanted most. Judged ones are reported: the longest outage as a figure, a row for
+each event in the table of outage windows. What was lost before anything was done was lost by something else: nothing
+is judged then.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+from harness import observations, timeouts
+from harness.components import Envoy
+from harness.errors import Inconclusive, NotReady, SetupFailed
+from harness.http_exchange import unique
+from harness.kube import ApiUnavailable
+from harness.load.sources import Source
+from harness.load.timeline import Event, Sample, Timeline, joined
+from harness.load.timeline_text import flags, headline, picture, rows
+from harness.wait import pause, until
+
+TABLE = "outage windows"
+LEAD, TAIL = 1.5, 2.0  # seconds of flow before the act, and after it
+
+
+class Flow:
+    """Load that runs. `timelines` are there, in the order of the sources, once it has ended."""
+
+    def __init__(self) -> None:
+        self.told: tuple[Timeline, ...] = ()
+        self.id = unique("load")
+        self.events: list[Event] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def event(self, what: str, promise: str = "") -> Iterator[None]:
+        """What the block does, under that name, and what is promised of it; also when it fails."""
+        began = time.time()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.events.append(Event(what, began, time.time(), promise))
+
+    @property
+    def timelines(self) -> tuple[Timeline, ...]:
+        """All of them. Who asks has them for a witness: several tests may judge one event."""
+        for timeline in self.told:
+            observations.saw(timeline.client, headline(timeline))
+            if timeline.proxy:
+                observations.saw(f"{timeline.proxy} access log", flags(timeline))
+        return self.told
+
+    @property
+    def story(self) -> str:
+        """All timelines as pictures: what a broken promise looks like."""
+        return "\n".join(picture(one) for one in self.told)
+
+    @property
+    def timeline(self) -> Timeline:
+        """The only one."""
+        (one,) = self.timelines
+        return one
+
+
+@contextmanager
+def flowing(*sources: Source) -> Iterator[Flow]:
+    """Runs all sources beside the block, from LEAD seconds before it to TAIL seconds after it.
+
+    Flags of the access log of a source's `through` are joined to its requests.
+
+    Raises:
+        Inconclusive: a source could not tell of its requests, the load was not there before the act or after it, or
+            something was lost before anything was done.
+    """
+    flow, since, stop = Flow(), datetime.now(UTC), threading.Event()
+    running: list[Future[Sequence[Sample]]] = []
+    try:
+        with ThreadPoolExecutor(max_workers=len(sources)) as pool:
+            begun = [threading.Event() for _ in sources]
+            running += [pool.submit(s.run, f"{flow.id}-{n}", begun[n].set, stop) for n, s in enumerate(sources)]
+            try:
+                if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
+                    raise Inconclusive(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
+                pause(LEAD, why="load before the act")
+                yield flow
+                pause(TAIL, why="load after the act")
+            finally:
+                stop.set()
+        flow.told = tuple(
+            _with_flags(_timeline(flow, source, ran), source.through, f"{flow.id}-{n}", since)
+            for n, (source, ran) in enumerate(zip(sources, running, strict=True))
+        )
+    except BaseException as error:
+        _save(flow, sources, running, since if isinstance(error, Exception) else None)
+        raise
+    _attach(flow)
+    _fit_to_judge(flow.told)
+    _report(flow)
+
+
+def _timeline(flow: Flow, source: Source, ran: Future[Sequence[Sample]]) -> Timeline:
+    return Timeline.of(source.client, ran.result(), sorted(flow.events, key=lambda e: e.began), source.wanted)
+
+
+def _save(
+    flow: Flow, sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]], since: datetime | None
+) -> None:
+    """Attaches what there is: what the load saw of an act that failed is evidence. No error here hides that failure.
+    `since` is None when there is no time to wait for proxies' logs."""
+    flow.told = ()
+    for n, (source, ran) in enumerate(zip(sources, running, strict=False)):
+        with suppress(Exception):
+            bare = _timeline(flow, source, ran)
+            flow.told += (bare,)
+            if since:
+                flow.told = (*flow.told[:-1], _with_flags(bare, source.through, f"{flow.id}-{n}", since))
+    with suppress(Exception):
+        _attach(flow)
+
+
+def _fit_to_judge(timelines: Sequence[Timeline]) -> None:
+    for timeline in timelines:
+        events = timeline.events
+        early = [e.what for e in events if timeline.samples[0].at >= e.began]
+        if early:
+            raise Inconclusive(f"the load had not begun before this did: {', '.join(early)}")
+        late = [e.what for e in events if timeline.samples[-1].at < e.ended + TAIL / 2]
+        if late:
+            raise Inconclusive(f"the load was over before this was: {', '.join(late)}")
+        if events and timeline.before().lost:
+            raise Inconclusive(f"requests were lost before anything was done: {headline(timeline)}")
+
+
+def _why(sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]]) -> str:
+    failed = [f"{s.client}: {f.exception()}" for s, f in zip(sources, running, strict=True) if f.done()]
+    return "; ".join(failed) or "nobody has sent yet"
+
+
+def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetime) -> Timeline:
+    """The timeline with the flags of Envoy's log, which is written a moment later: each answer's line is awaited, and
+    where one never comes, what has come is told."""
+    if envoy is None:
+        return timeline
+    told = timeline
+
+    def look() -> int:
+        nonlocal told
+        lines = [line for line in envoy.access_log(since) if line.user_agent == f"e2e/{id}"]
+        told = joined(timeline, lines, envoy.name)
+        return sum(sample.status is not None and not sample.flags for sample in told.samples)
+
+    # A proxy that is gone when the load ends has no log to read: what was lost tells all the same.
+    gone = (SetupFailed, Inconclusive) if timeline.lost else ()
+    with suppress(NotReady, *gone):
+        until(
+            look,
+            lambda lacking: lacking == 0,
+            what=f"access lines of the load at Gateway {envoy.gateway}",
+            within=timeouts.LOAD_LINES,
+            transient=(ApiUnavailable,),
+            show=lambda lacking: f"{lacking} answers without one",
+        )
+    return replace(told, proxy=envoy.gateway)
+
+
+def _report(flow: Flow) -> None:
+    for timeline in flow.told:
+        for event in timeline.events:
+            observations.measured(
+                f"longest outage: {event.what}", timeline.about(event).outage_ms / 1000, of=timeline.client
+            )
+        for cells in rows(timeline):
+            observations.tabulate(TABLE, cells)
+
+
+def _attach(flow: Flow) -> None:
+    if not flow.told:
+        return
+    observations.attach("timelines.txt", flow.story)
+    observations.attach(
+        "timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.told])
+    )

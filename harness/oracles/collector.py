@@ -1,0 +1,206 @@
+"""Looks at every component for what it wrote and counted since the last look, and says what should not be."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from harness import observations, timeouts
+from harness.clients.admin import Admin
+from harness.errors import HarnessError, Inconclusive, NotReady
+from harness.evidence import hbone_port_conflict
+from harness.evidence.journey import pods_by_ip
+from harness.kube import ApiUnavailable, Kube, Missing
+from harness.logs import envoy_access, ztunnel
+from harness.logs.envoy_access import AccessLine
+from harness.logs.ztunnel import BindFailure
+from harness.objects.unstructured import Json, mapping, text
+from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
+from harness.oracles import signs
+from harness.oracles.signs import Sign
+from harness.proxy import prometheus, stats
+from harness.wait import dwell, pause, until
+
+# Who else writes a log worth reading: namespace, label, container, metrics port (0: none is asked).
+CONTROL = (
+    ("istiod", "istio-system", "istiod", "discovery", 15014),
+    ("Envoy Gateway", "envoy-gateway-system", "envoy-gateway", "envoy-gateway", 19001),
+    ("limiter", "envoy-gateway-system", "envoy-ratelimit", "envoy-ratelimit", 0),
+)
+QUIET = 1.0  # seconds to a third reading of push counters, when the second had grown
+
+
+class Watch:
+    """Keeps what it has seen between two calls of `end`. The first look counts from its making."""
+
+    def __init__(self, kube: Kube, admin: Admin) -> None:
+        self._kube, self._admin = kube, admin
+        self._since = datetime.now(UTC)
+        self._pods = self._now()
+        self._counts = self._rejections(self._pods)
+        self._found: dict[Sign, None] = {}
+
+    def harvest(self) -> None:
+        """Takes in what was written so far: logs of pods that are about to go would go with them.
+
+        Raises:
+            Inconclusive: a component that is there could not be asked.
+        """
+        began, pods = datetime.now(UTC), self._now()
+        bound: list[BindFailure] = []
+        taken: list[AccessLine] = []
+        for pod in pods:
+            log = self._log_of(pod)
+            if log is None:
+                continue
+            kind, text_ = log
+            if kind == "envoy":
+                self._add(signs.rejected_by_envoy(pod_name(pod), text_, self._since))
+                taken += [line for line in envoy_access.parse(text_) if line.start_time >= self._since]
+            elif kind == "ztunnel":
+                lines = ztunnel.parse(text_).lines
+                self._add(signs.failed_connections(lines, self._since))
+                self._add(signs.nacks(f"ztunnel {pod_name(pod)}", text_))
+                self._add(signs.panics(f"ztunnel {pod_name(pod)}", text_))
+                bound += [f for f in ztunnel.bind_failures(text_) if f.time >= self._since]
+            else:
+                self._add(signs.nacks(f"{kind} {pod_name(pod)}", text_))
+                self._add(signs.panics(f"{kind} {pod_name(pod)}", text_))
+        self._ports(bound, taken, pods)
+        self._add(signs.restarted(self._pods, pods))
+        self._pods, self._since = pods, began - timedelta(milliseconds=200)
+
+    def end(self) -> tuple[Sign, ...]:
+        """A last look with all that takes quiet: nothing warms any more, nobody is sent the same again. Then it begins
+        anew."""
+        first = self._pushes()
+        self.harvest()
+        counts = self._rejections(self._pods)
+        for who, now in counts.items():
+            self._add(signs.rejected_by_counter(who, self._counts.get(who, {}), now))
+        self._counts = counts
+        self._warming()
+        second = self._pushes()  # nobody changed anything meanwhile: the tests of the area are over
+        if any(second[who] > first.get(who, second[who]) for who in second):
+            pause(dwell(QUIET), why="the control planes are left alone")
+            self._add(signs.churned(first, second, self._pushes()))
+        found, self._found = tuple(self._found), {}
+        observations.saw("oracles", f"{len(found)} signs: {', '.join(sorted({s.oracle for s in found})) or 'none'}")
+        return found
+
+    @property
+    def found(self) -> tuple[Sign, ...]:
+        """What the harvests since the last `end` brought in."""
+        return tuple(self._found)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _add(self, found: object) -> None:
+        self._found |= dict.fromkeys(found)  # type: ignore[call-overload]  # an iterable of signs, each kept once
+
+    def _now(self) -> list[Json]:
+        return [pod for pod in self._kube.objects("Pod") if not pod["metadata"].get("deletionTimestamp")]
+
+    def _log_of(self, pod: Json) -> tuple[str, str] | None:
+        namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
+        kind, container = _kind(pod)
+        if not kind or text(pod, "status", "phase") != "Running":
+            return None
+        try:
+            return kind, self._kube.logs(namespace, name, container, since=self._since)
+        except (Missing, ApiUnavailable) as error:
+            if self._kube.find(f"Pod/{namespace}/{name}") is None:
+                return None  # It went while it was asked.
+            raise Inconclusive(f"the log of {namespace}/{name} cannot be read: {error}") from error
+        except HarnessError:
+            return None  # A container that has not begun has no log: its trouble is others' to tell.
+
+    def _ports(self, bound: list[BindFailure], taken: list[AccessLine], pods: list[Json]) -> None:
+        by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
+        by_ip = {ip: pod.name for ip, pod in pods_by_ip(pods).items()}
+        said = hbone_port_conflict.conflict(bound, taken, by_uid, by_ip)
+        if said:
+            self._add([Sign("port", "ztunnel and Envoy", said, hbone_port_conflict.REMEDY)])
+        for failure in bound:
+            who = by_uid.get(failure.uid or "", "")
+            if not (who and failure.address.endswith(":15008")):
+                pod = who or f"a pod that is gone now (uid {failure.uid})"
+                remedy = hbone_port_conflict.REMEDY if failure.address.endswith(":15008") else ""
+                text_ = f"failed to bind {failure.address}: {failure.text}"
+                self._add([Sign("port", f"ztunnel for {pod}", text_, remedy)])
+
+    def _envoys(self) -> list[Json]:
+        """The ready ones of the last harvest."""
+        return [pod for pod in self._pods if _kind(pod)[0] == "envoy" and pod_ready(pod)]
+
+    def _stats(self, pod: Json) -> dict[str, int]:
+        """All of its counters and gauges; none when it went since it was listed."""
+        namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
+        try:
+            return stats.parse(self._admin.get(namespace, name, 19000, "/stats"))
+        except HarnessError:
+            left = self._kube.find(f"Pod/{namespace}/{name}")
+            if left is not None and not left["metadata"].get("deletionTimestamp"):
+                raise
+            return {}
+
+    def _warming(self) -> None:
+        last: list[Sign] = []
+
+        def look() -> list[Sign]:
+            last[:] = [sign for pod in self._envoys() for sign in signs.warming(pod_name(pod), self._stats(pod))]
+            return last
+
+        try:
+            until(
+                look,
+                lambda found: not found,
+                what="no cluster or listener of any Envoy is warming",
+                within=timeouts.XDS_PROPAGATION,
+                transient=(ApiUnavailable, Inconclusive),
+                show=lambda found: "; ".join(map(str, found)),
+            )
+        except NotReady as error:
+            if not last:
+                raise Inconclusive(str(error)) from error
+            self._add(last)
+
+    def _pushes(self) -> dict[str, float]:
+        """Updates that each Envoy took, and that istiod sent to all."""
+        found: dict[str, float] = {f"Envoy {pod_name(p)}": signs.pushes(self._stats(p)) for p in self._envoys()}
+        for who, samples in self._metrics("istiod", self._pods, "pilot_xds_pushes").items():
+            found[who] = sum(s.value for s in samples)
+        return found
+
+    def _rejections(self, pods: list[Json]) -> dict[str, dict[str, float]]:
+        """Counters of the control planes whose names speak of rejections or panics, by pod."""
+        found: dict[str, dict[str, float]] = {}
+        for kind in ("istiod", "Envoy Gateway"):
+            for who, samples in self._metrics(kind, pods, r"(?!go_)\w*(?:reject|nack|panics)").items():
+                found[who] = {f"{s.name}{dict(s.labels) or ''}": s.value for s in samples}
+        return found
+
+    def _metrics(self, kind: str, pods: list[Json], wanted: str) -> dict[str, list[prometheus.Sample]]:
+        """The samples whose names begin so (a pattern), by pod: reading all of them took most of the oracles' time."""
+        port = next(port for name, *_, port in CONTROL if name == kind)
+        found = {}
+        for pod in pods:
+            if _kind(pod)[0] == kind and pod_ready(pod):
+                where = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
+                lines = re.findall(rf"^{wanted}.*$", self._admin.get(*where, port, "/metrics"), re.MULTILINE)
+                found[f"{kind} {pod_name(pod)}"] = prometheus.samples("\n".join(lines) + "\n")
+        return found
+
+
+def _kind(pod: Json) -> tuple[str, str]:
+    """Which component the pod is of, and its container; ("", "") for all others."""
+    labels = mapping(pod, "metadata", "labels")
+    namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
+    if OWNING_GATEWAY in labels:
+        return "envoy", "envoy"
+    if labels.get("app") == "ztunnel":
+        return "ztunnel", "istio-proxy"
+    for kind, where, prefix, container, _ in CONTROL:
+        if namespace == where and name.startswith(f"{prefix}-") and "certgen" not in name:
+            return kind, container
+    return "", ""

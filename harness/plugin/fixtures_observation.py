@@ -1,0 +1,35 @@
+"""Fixtures of what statuses do not say: journeys of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from harness.clients.admin import Admin
+from harness.components import Envoy, Ztunnels
+from harness.experiments.journey_collector import Journeys
+from harness.kube import Kube
+from harness.plugin.oracles import NAME, Oracles
+
+
+@pytest.fixture(scope="session")
+def journeys(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, waypoint: Envoy) -> Journeys:
+    """Follows requests from the ingress to ratings."""
+    return Journeys(kube, ztunnel, ingress_gateway, waypoint)
+
+
+@pytest.fixture(scope="session")
+def moment() -> Callable[[], datetime]:
+    """The present moment, for shared experiments: older log lines are not of them."""
+    return lambda: datetime.now(UTC)
+
+
+@pytest.fixture(scope="session")
+def oracles(stack: None, kube: Kube, admin: Admin, pytestconfig: pytest.Config) -> Oracles:
+    """The oracles of this run, watching every component from now on. Asked for by the plugin, for every test."""
+    found = pytestconfig.pluginmanager.get_plugin(NAME)
+    assert isinstance(found, Oracles)  # without it nobody asks
+    found.begin(kube, admin)
+    return found

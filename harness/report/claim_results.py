@@ -1,0 +1,94 @@
+"""The claims of a run and what became of each, phase by phase. Pure: pytest's hooks write it, the reports read it."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness import observations
+from harness.report.results import Outcome, Verdict
+
+
+@dataclass
+class Entry:
+    """One claim while its test runs. `judged` holds, for a phase that raised, what that says and in which words."""
+
+    area: str
+    claim: str
+    feature: str = ""
+    outcome: Outcome = "not run"
+    reason: str = ""
+    seconds: float = 0.0
+    evidence: str = ""
+    judged: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
+
+
+class Book:
+    """Entries by test id, in the order expected."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._extras: list[Verdict] = []
+        self.done = 0
+
+    def expect(self, id: str, *, area: str, claim: str, feature: str = "") -> None:
+        """A test that was collected."""
+        self._entries[id] = Entry(area, claim, feature)
+
+    def entry(self, id: str) -> Entry:
+        return self._entries.setdefault(id, Entry("", id))
+
+    def extra(self, id: str, *, area: str, claim: str, outcome: Outcome, reason: str) -> None:
+        """What is told although it is no test's verdict: a file that cannot be collected, a teardown that failed."""
+        self._extras.append(Verdict(id, area, claim, outcome, reason=reason))
+
+    def report(self, id: str, *, when: str, outcome: str, seconds: float, skipped: str = "") -> None:
+        """Takes in one phase: `outcome` as pytest has it, `skipped` the reason of a skip.
+
+        A teardown that fails leaves the verdict alone and is told apart: the claim was judged before it.
+        """
+        entry = self.entry(id)
+        if when == "teardown":
+            self.done += 1
+            if outcome == "failed":
+                judged = entry.judged.get(when, ("error", ""))
+                what = f"teardown after: {entry.claim}"
+                self.extra(id, area=entry.area, claim=what, outcome="error", reason=judged[1])
+            return
+        entry.seconds += seconds
+        if outcome == "skipped":
+            entry.outcome, entry.reason = "skipped", skipped
+        elif outcome == "failed":
+            otherwise: tuple[Outcome, str] = ("broken" if when == "call" else "error", "failed without an exception")
+            entry.outcome, entry.reason = entry.judged.get(when, otherwise)
+        elif when == "call":
+            entry.outcome = "held"
+
+    def verdict(self, id: str) -> Verdict:
+        """The verdict so far, with what the ledger's page of this test says."""
+        entry, page = self.entry(id), observations.page(id)
+        return Verdict(
+            id=id,
+            area=entry.area,
+            claim=entry.claim,
+            outcome=entry.outcome,
+            seconds=entry.seconds,
+            witnesses=tuple(page.witnesses),
+            figures=tuple(page.figures),
+            reason=entry.reason,
+            evidence=entry.evidence,
+            feature=entry.feature,
+        )
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return [*(self.verdict(id) for id in self._entries), *self._extras]
+
+
+def claim_of(function: Any, name: str) -> str:
+    """The docstring's first line; without one, the test's name in words. A parametrized test keeps its [case]."""
+    plain, bracket, case = name.partition("[")
+    text = (inspect.getdoc(function) or "").partition("\n")[0].strip()
+    text = text or plain.removeprefix("test_").replace("_", " ")
+    return f"{text} {bracket}{case}" if bracket else text

@@ -1,0 +1,69 @@
+"""Manifests applied for a while: what was there before stays, what we made goes, also what a killed run made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness import observations, progress
+from harness.kube import Kube
+from harness.objects.manifests import MANIFESTS, Document, pinned, read
+from harness.objects.refs import ref
+from harness.undo.undo_log import Made, Note
+from harness.versions import VersionSet
+
+
+class Manifests:
+    """Reads manifests of this repository, pinned to the version set, and applies them. `made` outlives the process."""
+
+    def __init__(self, kube: Kube, versions: VersionSet, made: Made) -> None:
+        self.kube, self._versions, self._made = kube, versions, made
+        # For planted faults: what becomes of a manifest's documents, and who is told once it was applied, by its name.
+        self.alter: list[Callable[[str, list[Document]], list[Document]]] = []
+        self.told: list[Callable[[str], None]] = []
+
+    def tidy(self) -> None:
+        """Takes back what a killed run left applied: it would be taken for what was there before, and stay."""
+        left = self._made.undo(self.kube)
+        if left:
+            progress.note(f"taken back, left by a killed run: {', '.join(dict.fromkeys(str(n.named) for n in left))}")
+
+    def read(self, name: str) -> list[Document]:
+        """The documents of manifests/<name>, for instance "ingress/gateway.yaml"."""
+        documents = pinned(read(MANIFESTS / name), self._versions.images.values())
+        for change in self.alter:
+            documents = change(name, documents)
+        return documents
+
+    def apply(self, name: str, made: list[Note]) -> None:
+        """Applies them. What this changes is added to `made`, first: it may fail in its middle."""
+        documents = self.read(name)
+        made += self._made.remember(self.kube, documents)
+        observations.attach(Path(name).name, yaml.safe_dump_all(documents, sort_keys=False))
+        self.kube.apply(documents)
+        for tell in self.told:
+            tell(name)
+
+    @contextmanager
+    def applied(self, *names: str) -> Iterator[None]:
+        """Applies them for the block, then takes away what it made, and waits until that is gone."""
+        made: list[Note] = []
+        try:
+            for name in names:
+                self.apply(name, made)
+            yield
+        finally:
+            self._made.undo(self.kube, made)
+
+    @contextmanager
+    def patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:
+        """What is there is changed by a merge patch for the block, and afterwards what it was before."""
+        made = self._made.patch(self.kube, ref(name), body)
+        try:
+            yield
+        finally:
+            self._made.undo(self.kube, made)

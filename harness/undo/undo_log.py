@@ -1,0 +1,122 @@
+"""What we made in a cluster, and what we changed there: kept in a file from before it is done, and taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness import cluster_records
+from harness.errors import BadInput
+from harness.kube import Kube, Missing
+from harness.objects.definitions import DEFINITIONS
+from harness.objects.patches import inverse
+from harness.objects.refs import Ref, ref_of
+from harness.objects.unstructured import mapping
+
+LAST = (*DEFINITIONS, "Namespace")
+
+
+class Note(NamedTuple):
+    """An object of ours, or one that we changed: `back` is then the merge patch that makes it what it was."""
+
+    named: Ref
+    back: Mapping[str, Any] | None = None
+
+
+class Made:
+    """Notes in a file, which outlives the process that wrote it.
+
+    Raises:
+        BadInput: the file cannot be read: nobody knows what is ours.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            self._notes = _read(file.read_text()) if file.exists() else []
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BadInput(
+                f"{file}, the notes of what we made in a cluster, cannot be read: {error}",
+                remedy="take away by hand what of ours is in the cluster, then delete that file",
+            ) from error
+
+    def __contains__(self, named: Ref) -> bool:
+        return Note(named) in self._notes
+
+    def remember(self, kube: Kube, documents: Iterable[Mapping[str, Any]]) -> list[Note]:
+        """Notes what of it is not there yet; of what is there, the labels that it has otherwise. Returns these notes:
+        what the caller is about to change."""
+        new: list[Note] = []
+        for document in documents:
+            named = ref_of(document)
+            there = kube.find(named)
+            if there is None:
+                new.append(Note(named))
+                continue
+            has, wanted = (mapping(one, "metadata", "labels") for one in (there, document))
+            before = {key: has.get(key) for key, value in wanted.items() if has.get(key) != value}
+            new += [Note(named, {"metadata": {"labels": before}})] if before else []
+        self._keep([*self._notes, *(note for note in new if note not in self._notes)])
+        return new
+
+    def patch(self, kube: Kube, named: Ref, body: Mapping[str, Any]) -> list[Note]:
+        """Changes what is there, noted before. Returns the note.
+
+        Raises:
+            Missing: it is not there.
+        """
+        note = Note(named, inverse(kube.get(named), body))
+        self._keep([*self._notes, note])
+        kube.patch(named, body)
+        return [note]
+
+    def undo(
+        self, kube: Kube, notes: Sequence[Note] | None = None, *, between: Callable[[], None] = lambda: None
+    ) -> list[Note]:
+        """Takes back what was noted, or of it these: objects, then what `between` does (releases), then definitions and
+        namespaces, then changes; each though another failed. What could not be taken back stays noted as a whole.
+
+        Returns:
+            What was taken back.
+        """
+        found = list(self._notes if notes is None else notes)
+        objects = [note.named for note in found if note.back is None]
+        with ExitStack() as rest:  # the last first
+            for note in found:
+                if note.back is not None:
+                    rest.callback(_patch_back, kube, note.named, note.back)
+            rest.callback(kube.delete, [named for named in objects if named.kind in LAST])
+            rest.callback(between)
+            kube.delete([named for named in objects if named.kind not in LAST])
+        self._keep([note for note in self._notes if note not in found])
+        return found
+
+    def _keep(self, notes: list[Note]) -> None:
+        self._notes = notes
+        if not notes:
+            self._file.unlink(missing_ok=True)
+            return
+        objects = [_words(note.named) for note in notes if note.back is None]
+        changes = [[*_words(note.named), note.back] for note in notes if note.back is not None]
+        cluster_records.keep(self._file, json.dumps({"objects": objects, "changes": changes}))
+
+
+def _patch_back(kube: Kube, named: Ref, back: Mapping[str, Any]) -> None:
+    with suppress(Missing):
+        kube.patch(named, back)
+
+
+def _read(text: str) -> list[Note]:
+    """{objects: [[kind, name, namespace, apiVersion]], changes: [[the same four, merge patch]]}; older files have
+    labels: [[the same four, a label that was not there]]."""
+    held = json.loads(text)
+    older = [Note(Ref(*words), {"metadata": {"labels": {label: None}}}) for *words, label in held.get("labels", [])]
+    changes = [Note(Ref(*words), dict(back)) for *words, back in held.get("changes", [])]
+    return [*(Note(Ref(*words)) for words in held.get("objects", [])), *older, *changes]
+
+
+def _words(named: Ref) -> list[str]:
+    return [named.kind, named.name, named.namespace, named.api_version]

@@ -1,0 +1,53 @@
+"""Waits for a Gateway: its status, its route's status, its proxy pod, and a first answer through it."""
+
+from __future__ import annotations
+
+from harness import timeouts
+from harness.clients.http import IngressClient
+from harness.http_exchange import Answer, get
+from harness.kube import ApiUnavailable, Kube
+from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
+from harness.wait import until
+from harness.waits.status import condition
+
+
+def gateway(kube: Kube, name: str, route: str) -> None:
+    """Waits until a Gateway is Programmed, its route accepted with its backends resolved, and its proxy pod ready.
+
+    Raises:
+        Terminal, NotReady: with the status that says why not.
+    """
+    condition(
+        kube, f"Gateway/default/{name}", "Programmed", within=timeouts.ROLLOUT, stuck=lambda: _trouble(kube, name)
+    )
+    condition(kube, f"HTTPRoute/default/{route}", "Accepted")
+    condition(kube, f"HTTPRoute/default/{route}", "ResolvedRefs")
+    proxy(kube, name)
+
+
+def _trouble(kube: Kube, gateway: str) -> str:
+    """What keeps a proxy pod of the Gateway from running, or nothing."""
+    pods = kube.pods("default", f"{OWNING_GATEWAY}={gateway}")
+    return next((one.text for pod in pods for one in trouble(pod)), "")
+
+
+def proxy(kube: Kube, gateway: str) -> None:
+    """Waits until the Gateway has exactly one proxy pod and that is ready."""
+    until(
+        lambda: [pod_ready(pod) for pod in kube.pods("default", f"{OWNING_GATEWAY}={gateway}")],
+        lambda ready: ready == [True],
+        what=f"Gateway {gateway} has one ready proxy pod",
+        within=timeouts.ROLLOUT,
+        transient=(ApiUnavailable,),
+    )
+
+
+def serves(client: IngressClient, path: str) -> Answer:
+    """Waits until the path answers 200 through the ingress: what statuses promise, the data plane keeps."""
+    return until(
+        lambda: client.get(get(path)),
+        lambda answer: answer.status == 200,
+        what=f"{path} answers 200 through the ingress ({client.via})",
+        within=timeouts.XDS_PROPAGATION,
+        show=lambda answer: f"{answer.status or answer.error}",
+    )

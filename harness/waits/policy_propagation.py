@@ -1,0 +1,109 @@
+"""From a controller's word to the data plane's deed: both awaited, both timed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harness import observations, timeouts
+from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
+from harness.components import Envoy, Limiter
+from harness.errors import Absent, Inconclusive, NotReady, SetupFailed
+from harness.http_exchange import Answers, get, unique
+from harness.kube import Kube
+from harness.proxy.config_dump import rate_limited_routes, routes
+from harness.wait import until
+from harness.waits.status import condition
+
+
+def accepted(kube: Kube, policy: str, *, since: float) -> None:
+    """Waits for the policy's Accepted and reports the seconds since `since` (monotonic clock)."""
+    condition(kube, policy, "Accepted")
+    observations.measured("policy applied to Accepted", time.monotonic() - since, of=policy)
+
+
+def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:
+    """Waits until Envoy's ACTIVE cluster has that maximum of pending requests (None: Envoy's own default again).
+
+    Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
+    """
+    _enforced(
+        lambda: envoy.breaker(cluster),
+        pending,
+        what=f"Envoy {envoy.gateway} holds max_pending_requests {pending} for {cluster}",
+        since=since,
+        figure=f"circuit breaker {'applied' if pending is not None else 'deleted'} to enforced",
+        of=envoy.gateway,
+    )
+
+
+def rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
+    """Waits until the route in Envoy's active configuration has, or has no more, a rate limit."""
+    _enforced(
+        lambda: limited(envoy, route),
+        there,
+        what=f"Envoy {envoy.gateway} {'limits' if there else 'no longer limits'} {route}",
+        since=since,
+        figure=f"rate limit {'applied' if there else 'deleted'} to enforced",
+        of=envoy.gateway,
+    )
+
+
+def limited(envoy: Envoy, route: str) -> bool:
+    """Whether a route of this name in Envoy's active configuration has a rate limit now.
+
+    Raises:
+        Inconclusive: there is no such route: one that is gone is not one without a limit.
+    """
+    dump = envoy.config_dump()
+    if not any(route in one.name for one in routes(dump)):
+        raise Absent(f"Envoy {envoy.gateway} has no route {route}")
+    return any(route in one.name for one in rate_limited_routes(dump))
+
+
+def limiter_answers(client: IngressClient | MeshClient, limiter: Limiter, path: str) -> None:
+    """Waits until the limiter itself answers for a throwaway caller: its x-ratelimit-limit header is on a 200.
+
+    Envoy lets requests pass when it cannot ask the limiter, which looks just like no limit.
+
+    Raises:
+        SetupFailed: the limiter is down or does not answer: nothing said of limits would mean anything.
+    """
+    _ = limiter.pod
+    caller = unique("probe")
+    try:
+        until(
+            lambda: client.get(get(path, x_user_id=f"{caller}-{time.monotonic_ns()}")),
+            lambda answer: answer.status == 200 and answer.header("x-ratelimit-limit") is not None,
+            what="the limiter answers for a throwaway caller (x-ratelimit-limit on its answer)",
+            within=timeouts.LIMITER_READY,
+            show=lambda answer: f"{answer.status or answer.error}, no x-ratelimit-limit header",
+        )
+    except NotReady as error:
+        raise SetupFailed(
+            f"the limiter does not answer Envoy, which then lets every request pass; {limiter.complaint()}: {error}",
+            remedy="this is a limiter or Redis that is down, not a limit that is not enforced: "
+            "see pods of envoy-gateway-system/envoy-ratelimit and redis-system/redis",
+        ) from error
+
+
+def heard(answers: Answers) -> str:
+    """Whose doing the answers' statuses are, for a message: a limiter that fails open looks just like no limit."""
+    silent = sum(header is None for header in answers.header("x-ratelimit-limit"))
+    if silent:
+        return f"{silent} of {len(answers)} answers lack x-ratelimit-limit: the limiter was not asked or did not answer"
+    return "each answer has the limiter's own header: it was the limiter that decided so"
+
+
+def _enforced(look: Callable[[], object], wanted: object, *, what: str, since: float, figure: str, of: str) -> None:
+    until(
+        look,
+        lambda found: found == wanted,
+        what=what,
+        within=timeouts.XDS_PROPAGATION,
+        every=0.25,
+        transient=(Inconclusive,),
+    )
+    observations.measured(figure, time.monotonic() - since, of=of)
+    observations.saw(f"{of} config_dump", what)

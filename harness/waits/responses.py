@@ -1,0 +1,22 @@
+"""Asking until the data plane answers as it is to: what is sent here is no evidence, only the way to it."""
+
+from __future__ import annotations
+
+from harness import timeouts
+from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
+from harness.http_exchange import Answer, Request
+from harness.kube import ApiUnavailable
+from harness.wait import until
+
+
+def reached(client: MeshClient | IngressClient, request: Request, *, status: int | None) -> Answer:
+    """Waits until the request is answered with this status; None: until it gets no HTTP answer at all."""
+    return until(
+        lambda: client.get(request),
+        lambda answer: answer.status == status,
+        what=f"{request.url} answers {status or 'nothing'}",
+        within=timeouts.XDS_PROPAGATION,
+        transient=(ApiUnavailable,),
+        show=lambda answer: f"{answer.status or answer.error}",
+    )

@@ -1,0 +1,101 @@
+"""Waiting for a controller's word: a condition of the current generation, with the status's own message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from harness import observations, timeouts
+from harness.kube import ApiUnavailable, Kube, Missing
+from harness.objects.conditions import Condition, Judgement, judge
+from harness.wait import patient, until
+
+FLICKER = 3.0  # a terminal reason counts once it has stood that long: it flickers while manifests are applied
+
+
+def condition(
+    kube: Kube,
+    name: str,
+    type: str,
+    *,
+    status: str = "True",
+    about: str | None = None,
+    within: float = timeouts.STATUS,
+    stuck: Callable[[], str] = str,
+) -> Judgement:
+    """Waits until the object's condition has that status for its current generation. `stuck` says what else keeps it
+    from coming true for good, if anything (a pod's image that cannot be pulled).
+
+    Raises:
+        Terminal: the condition says something that does not heal by waiting.
+        NotReady: it did not come in time; the last status is quoted.
+    """
+    since: list[float] = []  # when it was hopeless first, and ever since
+
+    def hopeless(seen: Judgement) -> str | None:
+        terminal = seen.state == "terminal"
+        reason = seen.text if terminal else stuck()
+        if not reason:
+            since.clear()
+            return None
+        since.append(time.monotonic())
+        grace = patient(FLICKER if terminal else timeouts.TROUBLE_GRACE)
+        return reason if since[-1] - since[0] >= grace else None
+
+    return until(
+        lambda: judge(kube.get(name), type, status=status, about=about),
+        lambda seen: seen.met,
+        what=f"{name} is {type}={status}",
+        within=within,
+        every=0.25,
+        hopeless=hopeless,
+        transient=(ApiUnavailable,),
+        show=lambda seen: seen.text,
+    )
+
+
+def said(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:
+    """What the object's status says of the condition now, for the record and for the caller to judge."""
+    judgement = judge(kube.get(name), type, about=about)
+    observations.saw(f"status of {name}", judgement.text)
+    return judgement
+
+
+def spoken(kube: Kube, name: str, type: str) -> Condition:
+    """Waits until the object's own condition speaks of the current generation, and returns it, True or False.
+
+    Raises:
+        NotReady: nothing, or nothing current, was said in time.
+    """
+    found = until(
+        lambda: judge(kube.get(name), type, about=""),
+        lambda seen: seen.state in ("met", "unmet", "terminal"),
+        what=f"{name} says whether it is {type}",
+        within=timeouts.STATUS,
+        every=0.25,
+        transient=(ApiUnavailable, Missing),
+        show=lambda seen: seen.text,
+    )
+    assert found.condition is not None  # of these three states each is about a condition
+    observations.saw(f"status of {name}", found.text)
+    return found.condition
+
+
+def refused(kube: Kube, name: str, type: str) -> Condition:
+    """Waits until the object's own condition is False for the current generation, and returns it.
+
+    Raises:
+        NotReady: it was not refused in time.
+    """
+    found = until(
+        lambda: judge(kube.get(name), type, status="False", about=""),
+        lambda seen: seen.met,
+        what=f"{name} is {type}=False",
+        within=timeouts.STATUS,
+        every=0.25,
+        transient=(ApiUnavailable, Missing),
+        show=lambda seen: seen.text,
+    )
+    assert found.condition is not None  # what is met is about a condition
+    observations.saw(f"status of {name}", found.text)
+    return found.condition

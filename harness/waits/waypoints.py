@@ -1,0 +1,56 @@
+"""Binds a Service to a waypoint, and waits until calls pass it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from harness import timeouts
+from harness.clients.mesh import MeshClient
+from harness.components import Envoy
+from harness.http_exchange import Answer, Answers, get
+from harness.kube import ApiUnavailable, Kube
+from harness.undo.temporary_changes import Manifests
+from harness.wait import until
+from harness.waits.status import condition
+
+USE_WAYPOINT = "istio.io/use-waypoint"
+
+
+def bind(kube: Kube, service: str, waypoint: str) -> None:
+    """Labels a Service that the caller made with its waypoint and waits for istiod's word. The Gateway must be
+    programmed before: bound to one that is not ready, calls go straight to the pods (stack-facts 8.10)."""
+    kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
+    condition(kube, f"Service/default/{service}", "istio.io/WaypointBound")
+
+
+@contextmanager
+def bound(manifests: Manifests, service: str, waypoint: str) -> Iterator[None]:
+    """A Service of the stack bound likewise for the block; afterwards it has the waypoint, or none, that it had before:
+    in somebody's cluster it may be theirs."""
+    with manifests.patched(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
+        condition(manifests.kube, f"Service/default/{service}", "istio.io/WaypointBound")
+        yield
+
+
+def passes(client: MeshClient, envoy: Envoy, url: str) -> Answer:
+    """Waits until a call from the mesh passes the waypoint: its answer is 200 and the waypoint's log has it."""
+
+    sent: list[tuple[datetime, Answers]] = []
+
+    def look() -> tuple[Answer, bool]:
+        # Envoy flushes its log every second or so: the line of an earlier probe counts as well.
+        sent.append((datetime.now(UTC), client.in_turn(get(url))))
+        heard = any(not envoy.silent_about(answers, since) for since, answers in sent[-3:])
+        return sent[-1][1][0], heard
+
+    answer, _ = until(
+        look,
+        lambda seen: seen[0].status == 200 and seen[1],
+        what=f"{url} answers 200 through waypoint {envoy.gateway}",
+        within=timeouts.XDS_PROPAGATION,
+        transient=(ApiUnavailable,),
+        show=lambda seen: f"{seen[0].status or seen[0].error}, waypoint's log {'has' if seen[1] else 'lacks'} it",
+    )
+    return answer

@@ -1,0 +1,538 @@
+"""What proxies say: joined to our requests one by one, or not judged at all."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from harness import observations, timeouts
+from harness.components import Counters, Envoy, Istiod, Limiter, Ztunnels
+from harness.errors import Inconclusive, SetupFailed
+from harness.http_exchange import Answer, Answers
+from harness.kube import Kube
+from harness.logs import envoy_access
+from harness.logs.ztunnel import ZtunnelLine
+from tests import recordings
+from tests.fakes.api import FakeApi
+from tests.fakes.clock import Clock
+from tests.fakes.pods import pod
+
+SINCE = datetime.now(UTC) - timedelta(seconds=5)
+GATEWAY = {"gateway.envoyproxy.io/owning-gateway-name": "waypoint"}
+LIMITER = {"app.kubernetes.io/name": "envoy-ratelimit"}
+LOG = ("default", "wp-1", "envoy")
+
+
+class Pages:
+    """Stands in for Admin: pages by path, a list is given one after another."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, Any] = {}
+        self.asked: list[tuple[str, str, int]] = []
+
+    def get(self, namespace: str, pod: str, port: int, path: str) -> str:
+        self.asked.append((namespace, pod, port))
+        page = self.pages.get(f"{pod}{path}", self.pages.get(path))
+        if isinstance(page, list):
+            page = page.pop(0) if len(page) > 1 else page[0]
+        if page is None:
+            raise Inconclusive(f"{path}: nobody answers")
+        return page if isinstance(page, str) else json.dumps(page)
+
+
+@pytest.fixture
+def pages() -> Pages:
+    """Admin pages."""
+    return Pages()
+
+
+@pytest.fixture
+def envoy(kube: Kube, api: FakeApi, pages: Pages) -> Envoy:
+    """The waypoint's Envoy, with one ready pod."""
+    api.put(pod("default/wp-1", labels=GATEWAY, ip="10.0.0.31"), pod("default/wp-0", labels=GATEWAY, ready=False))
+    api.logs[LOG] = ""
+    return Envoy(kube, pages, "default", "waypoint")  # type: ignore[arg-type]  # Pages stands in for Admin
+
+
+def test_version_is_envoys_own_word(envoy: Envoy, pages: Pages) -> None:
+    """Not its image's tag, which says what somebody called it."""
+    pages.pages["/server_info"] = {"version": "dc2d3098/1.37.0/Clean/RELEASE/BoringSSL", "state": "LIVE"}
+
+    assert envoy.version == "1.37.0"
+
+
+def answers(*ids: str) -> Answers:
+    """Answers of these ids."""
+    return Answers(tuple(Answer(id_, 200, {}, 1.0) for id_ in ids))
+
+
+def line(id_: str, **changes: Any) -> str:
+    """An access line of that request."""
+    found = {"start_time": "2026-11-21T00:38:50.752Z", "response_code": 200, "response_flags": "-", "duration": 3,
+             "user-agent": f"e2e/{id_}", "route_name": f"route of {id_}"}  # fmt: skip
+    return json.dumps(found | changes) + "\n"
+
+
+def growing(api: FakeApi, where: tuple[str, ...], *texts: str) -> None:
+    """Each look at a log finds one more of the texts in it."""
+    left = list(texts)
+
+    class Logs(dict[tuple[str, ...], str]):
+        def __getitem__(self, key: tuple[str, ...]) -> str:
+            if key == where and left:
+                self[where] = dict.__getitem__(self, where) + left.pop(0)
+            return dict.__getitem__(self, key)
+
+    api.logs = Logs(api.logs)
+
+
+# -- Envoy ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_ready_pod_is_the_proxy(envoy: Envoy) -> None:
+    """Its name and address are those of the pod that is ready."""
+    assert (envoy.name, envoy.ip) == ("wp-1", "10.0.0.31")
+
+
+@pytest.mark.parametrize("ready", [0, 2])
+def test_no_or_two_ready_pods_are_a_broken_setup(envoy: Envoy, api: FakeApi, ready: int) -> None:
+    """Limits and counters are each proxy's own: there must be one."""
+    api.objects.clear()
+    api.put(*(pod(f"default/wp-{n}", labels=GATEWAY) for n in range(ready)))
+
+    with pytest.raises(SetupFailed, match=f"Gateway default/waypoint has {ready} ready proxy pods, not one"):
+        _ = envoy.pod
+
+
+def test_lines_are_joined_in_the_order_of_answers(envoy: Envoy, api: FakeApi) -> None:
+    """Each answer has its own line, in its place; other lines, and Envoy's own messages, are left out."""
+    api.logs[LOG] = line("c") + "[info] not JSON\n" + line("x") + line("a") + line("b")
+
+    found = envoy.lines_of(answers("a", "b", "c"), SINCE)
+
+    assert [one.route_name for one in found] == ["route of a", "route of b", "route of c"]
+    assert observations.page().sightings[0].who == "waypoint access log"
+
+
+def test_lines_are_awaited(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
+    """Envoy writes its log now and then: a line may come later."""
+    growing(api, LOG, line("a"), "", line("b"))
+
+    assert len(envoy.lines_of(answers("a", "b"), SINCE)) == 2
+    assert clock.slept > 0
+
+
+def test_missing_line_is_unjudged(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
+    """A request without a line was refused, lost or never sent: nobody knows."""
+    api.logs[LOG] = line("a")
+
+    with pytest.raises(Inconclusive, match=r"does not tell of all requests: .*2 requests .*last seen: lines of 1"):
+        envoy.lines_of(answers("a", "b"), SINCE)
+
+    assert clock.slept <= timeouts.LOG_LINE + 1
+
+
+def test_double_line_is_unjudged(envoy: Envoy, api: FakeApi) -> None:
+    """Two lines of one request: it was tried twice, or is not alone of its name."""
+    api.logs[LOG] = line("a") + line("b") + line("a", response_code=503)
+
+    with pytest.raises(Inconclusive, match="1 requests have more than one access line, first e2e/a"):
+        envoy.lines_of(answers("a", "b"), SINCE)
+
+
+def test_no_answers_are_unjudged(envoy: Envoy, api: FakeApi) -> None:
+    """Of no requests no line says anything: an empty set is not all of them."""
+    api.logs[LOG] = line("a")
+
+    with pytest.raises(Inconclusive, match="no answers"):
+        envoy.lines_of(answers(), SINCE)
+
+
+def test_longer_id_is_another_request(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
+    """Ids are compared whole."""
+    api.logs[LOG] = line("ab")
+
+    with pytest.raises(Inconclusive):
+        envoy.lines_of(answers("a"), SINCE)
+
+
+def test_silent_about(envoy: Envoy, api: FakeApi) -> None:
+    """Whether a request was never seen."""
+    api.logs[LOG] = line("a")
+
+    assert envoy.silent_about(answers("b", "c"), SINCE)
+    assert not envoy.silent_about(answers("b", "a"), SINCE)
+
+
+def test_heard_takes_any_lines(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
+    """Of several requests, some of which call here more than once, whatever was heard counts, but something must be."""
+    api.logs[LOG] = line("a") + line("z") + line("a")
+
+    assert [one.user_agent for one in envoy.heard(answers("a", "b"), SINCE)] == ["e2e/a", "e2e/a"]
+    with pytest.raises(Inconclusive):
+        envoy.heard(answers("b"), SINCE)
+
+
+def test_refused_is_the_logs_word_and_the_dumps(envoy: Envoy, api: FakeApi, pages: Pages) -> None:
+    """The recorded clash of port 15008 is found in Envoy's log though every status is green."""
+    api.logs[LOG] = recordings.text("port-15008-clash/waypoint-envoy.log")
+    pages.pages["/config_dump"] = recordings.dump("admin/waypoint-config_dump.json")
+
+    refused = envoy.refused()
+
+    assert len(refused) == 1
+    assert refused[0].endswith("fake-hbone-port")
+
+
+def test_nothing_refused(envoy: Envoy, pages: Pages) -> None:
+    """An Envoy that took everything refused nothing."""
+    pages.pages["/config_dump"] = recordings.dump("admin/waypoint-config_dump.json")
+
+    assert envoy.refused() == []
+
+
+def test_silent_admin_page_is_unjudged(envoy: Envoy) -> None:
+    """Without its configuration nothing is known of it."""
+    for ask in (envoy.refused, envoy.stats, envoy.config_dump, lambda: envoy.breaker("x")):
+        with pytest.raises(Inconclusive):
+            ask()
+
+
+def test_stats_and_breaker_are_read(envoy: Envoy, pages: Pages) -> None:
+    """Counters by name, and the threshold of an active cluster; None where Envoy's default holds."""
+    pages.pages["/stats"] = recordings.text("admin/waypoint-stats.txt")
+    pages.pages["/config_dump"] = recordings.dump("admin/waypoint-config_dump.json")
+
+    assert len(envoy.stats()) > 10
+    assert envoy.breaker("httproute/default/ratings/rule/0") == 0
+    with pytest.raises(Inconclusive, match="Envoy waypoint has no active cluster other"):
+        envoy.breaker("other")
+    assert pages.asked[0] == ("default", "wp-1", 19000)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "cluster", "sent"),
+    [
+        ("admin/waypoint-stats.txt", "httproute/default/ratings/rule/0", 406),
+        ("eg-1.9.0/stats-untouched-cluster.txt", "httproute/default/ratings-refused/rule/0", 0),
+    ],
+)
+def test_requests_that_were_sent_are_counted(
+    envoy: Envoy, pages: Pages, recorded: str, cluster: str, sent: int
+) -> None:
+    """Envoy of Envoy Gateway 1.9 has no counter of them before the first; a cluster that it does not know has none."""
+    pages.pages["/stats"] = recordings.text(recorded)
+
+    assert envoy.sent(cluster) == sent
+    with pytest.raises(Inconclusive, match="Envoy waypoint has no cluster other"):
+        envoy.sent("other")
+
+
+def test_endpoints_of_a_cluster(envoy: Envoy, pages: Pages) -> None:
+    """The addresses that Envoy calls now; none of a cluster that it does not know."""
+    pages.pages["/clusters"] = recordings.text("waypoint-clusters.txt")
+
+    assert all(":" in address for address in envoy.endpoints("httproute/default/ratings/rule/0"))
+    assert envoy.endpoints("httproute/default/ratings/rule/0")
+    assert envoy.endpoints("nobody") == set()
+
+
+# -- ztunnel -------------------------------------------------------------------------------------------------------
+
+ZTUNNEL = {"app": "ztunnel"}
+MESH = recordings.text("variants/ztunnel-two-nodes.log")
+REQUEST = envoy_access.parse(recordings.text("variants/waypoint2-envoy.log"))[0]
+OUTBOUND = next(
+    row for row in MESH.split("\n") if f"src.addr={REQUEST.upstream_local_address} " in row and "outbound" in row
+)
+
+
+@pytest.fixture
+def ztunnels(kube: Kube, api: FakeApi, pages: Pages) -> Ztunnels:
+    """ztunnel on two nodes."""
+    for node in ("n1", "n2"):
+        made = pod(f"istio-system/zt-{node}", labels=ZTUNNEL)
+        made["spec"]["nodeName"] = node
+        api.put(made)
+        api.logs["istio-system", f"zt-{node}", "istio-proxy"] = ""
+    return Ztunnels(kube, pages)  # type: ignore[arg-type]  # Pages stands in for Admin
+
+
+def z(api: FakeApi, node: str, text: str) -> None:
+    """That node's log."""
+    api.logs["istio-system", f"zt-{node}", "istio-proxy"] = text
+
+
+def leg(ztunnels: Ztunnels, **changes: str | None) -> ZtunnelLine:
+    """The leg behind the waypoint of the recorded request."""
+    asked = {"source": REQUEST.upstream_local_address, "reaches": REQUEST.upstream_host} | changes
+    return ztunnels.leg(SINCE, asked["source"], REQUEST, asked["reaches"])
+
+
+def test_lines_of_all_nodes_oldest_first(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """Every node's access lines, by time."""
+    rows = [row for row in MESH.split("\n") if "\taccess\t" in row]
+    z(api, "n1", "\n".join(rows[1::2]))
+    z(api, "n2", "\n".join(rows[::2]))
+
+    found = ztunnels.lines(SINCE)
+
+    assert len(found) == len(rows)
+    assert [one.time for one in found] == sorted(one.time for one in found)
+
+
+def test_ways_to_a_service_are_the_workloads_that_took_its_callers(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """The waypoint's alone, of the callers' side only; one that went past it shows."""
+    rows = [row for row in MESH.split("\n") if "\taccess\t" in row]
+    to_waypoint = next(row for row in rows if 'dst.workload="waypoint' in row and 'direction="outbound"' in row)
+    past = to_waypoint.replace('dst.workload="waypoint-', 'dst.workload="ratings-v1-')
+    z(api, "n1", "\n".join(rows))
+    assert ztunnels.ways(SINCE, "ratings") == {"waypoint"}
+
+    z(api, "n2", past)
+    assert ztunnels.ways(SINCE, "ratings") == {"waypoint", "ratings-v1"}
+    assert ztunnels.ways(SINCE, "ratings-binding") == set()
+
+
+def test_leg_is_the_line_of_the_source(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """The connection that a proxy dialled has one outbound line, on whatever node."""
+    z(api, "n2", MESH)
+
+    line = leg(ztunnels)
+
+    assert (line.src.addr, line.direction) == (REQUEST.upstream_local_address, "outbound")
+    assert line.dst.hbone_addr == REQUEST.upstream_host
+    assert observations.page().sightings[-1].who == "ztunnel log"
+
+
+def test_leg_is_awaited_until_the_connection_closes(ztunnels: Ztunnels, api: FakeApi, clock: Clock) -> None:
+    """ztunnel writes a line when a connection ends."""
+    growing(api, ("istio-system", "zt-n1", "istio-proxy"), "", "", OUTBOUND + "\n")
+
+    assert leg(ztunnels).src.addr == REQUEST.upstream_local_address
+    assert clock.slept > 0
+
+
+@pytest.mark.parametrize("changes", [{"source": "10.99.0.1:1"}, {"reaches": "10.99.0.1:9080"}])
+def test_leg_without_a_line_is_unjudged(
+    ztunnels: Ztunnels, api: FakeApi, clock: Clock, changes: dict[str, str | None]
+) -> None:
+    """A line that does not come, or is of another connection, proves nothing."""
+    z(api, "n1", MESH)
+
+    with pytest.raises(Inconclusive, match=r"ztunnel says nothing of it: .*10\.99\.0\.1"):
+        leg(ztunnels, **changes)
+
+
+def test_leg_with_two_lines_is_unjudged(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """Two lines fit: which one is not known."""
+    z(api, "n1", OUTBOUND)
+    z(api, "n2", OUTBOUND)
+
+    with pytest.raises(Inconclusive, match="2 lines of ztunnel fit the connection from"):
+        leg(ztunnels)
+
+
+@pytest.mark.parametrize("changes", [{"source": None}, {"source": ""}, {"reaches": None}, {"reaches": ""}])
+def test_leg_of_an_unknown_address_is_unjudged(ztunnels: Ztunnels, changes: dict[str, str | None]) -> None:
+    """Without the connection's own addresses no line can be its."""
+    with pytest.raises(Inconclusive, match="no line of ztunnel can be told to be this connection's"):
+        leg(ztunnels, **changes)
+
+
+def test_leg_whose_port_the_kernel_changed_is_told(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """A line of the same source, destination and time is taken where the port is not found, and that is noted."""
+    z(api, "n1", OUTBOUND)
+    port = str(REQUEST.upstream_local_address).replace(":", ":9")[:-1]
+
+    line = leg(ztunnels, source=port)
+
+    assert line.src.addr == REQUEST.upstream_local_address
+    assert f"the kernel had given {port} another port" in observations.page().sightings[-1].what
+
+
+def test_mirror_is_the_other_side(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """The destination's line of the same connection is found on its node."""
+    z(api, "n2", MESH)
+    out = leg(ztunnels)
+
+    mirror = ztunnels.mirror(SINCE, out)
+
+    assert mirror.direction == "inbound"
+    assert (mirror.dst.addr, mirror.src.ip) == (out.dst.addr, out.src.ip)
+
+
+def test_mirror_without_a_line_is_unjudged(ztunnels: Ztunnels, api: FakeApi, clock: Clock) -> None:
+    """The source's word alone is not the destination's."""
+    z(api, "n1", OUTBOUND)
+    out = leg(ztunnels)
+
+    with pytest.raises(Inconclusive, match="the other side of"):
+        ztunnels.mirror(SINCE, out)
+
+
+def test_ready_nodes(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """A node whose ztunnel is not ready does not count."""
+    assert ztunnels.ready_nodes() == {"n1", "n2"}
+    api.objects["Pod/istio-system/zt-n2"]["status"]["conditions"][0]["status"] = "False"
+
+    assert ztunnels.ready_nodes() == {"n1"}
+
+
+def test_views_are_each_nodes_own(ztunnels: Ztunnels, pages: Pages) -> None:
+    """Every node is asked itself; a node that does not answer leaves no view at all."""
+    whole = recordings.dump("admin/ztunnel-config_dump.json")
+    pages.pages = {"zt-n1/config_dump": whole, "zt-n2/config_dump": whole | {"workloads": []}}
+
+    views = ztunnels.views()
+
+    assert {node: bool(view.workloads) for node, view in views.items()} == {"n1": True, "n2": False}
+    del pages.pages["zt-n2/config_dump"]
+    with pytest.raises(Inconclusive):
+        ztunnels.views()
+
+
+# -- istiod --------------------------------------------------------------------------------------------------------
+
+PUSHES = '# TYPE pilot_push_triggers counter\npilot_push_triggers{type="endpoint"} 7\n'
+REJECT = '# TYPE pilot_total_xds_rejects counter\npilot_total_xds_rejects{type="lds"} 2\n'
+
+
+def istiod(kube: Kube, api: FakeApi, pages: Pages, replicas: int = 1) -> Istiod:
+    """istiod with that many pods."""
+    api.put(*(pod(f"istio-system/istiod-{n}", labels={"app": "istiod"}) for n in range(replicas)))
+    return Istiod(kube, pages)  # type: ignore[arg-type]  # Pages stands in for Admin
+
+
+def test_pushes_without_rejections(kube: Kube, api: FakeApi, pages: Pages) -> None:
+    """istiod has pushed, and nothing was rejected."""
+    pages.pages["/metrics"] = PUSHES + REJECT.replace("} 2", "} 0")
+
+    assert istiod(kube, api, pages).rejections() == {}
+
+
+def test_rejections_are_told_by_type(kube: Kube, api: FakeApi, pages: Pages) -> None:
+    """Each kind of rejection with its number."""
+    pages.pages["/metrics"] = PUSHES + REJECT
+
+    assert istiod(kube, api, pages).rejections() == {"pilot_total_xds_rejects{'type': 'lds'}": 2.0}
+
+
+def test_rejections_of_every_replica(kube: Kube, api: FakeApi, pages: Pages) -> None:
+    """Proxies connect to any istiod: all are asked."""
+    pages.pages = {"istiod-0/metrics": PUSHES, "istiod-1/metrics": PUSHES + REJECT, "istiod-2/metrics": PUSHES + REJECT}
+
+    assert istiod(kube, api, pages, 3).rejections() == {"pilot_total_xds_rejects{'type': 'lds'}": 4.0}
+
+
+@pytest.mark.parametrize("text", ["", REJECT, "# TYPE pilot_services gauge\npilot_services 3\n"])
+def test_no_pushes_are_unjudged(kube: Kube, api: FakeApi, pages: Pages, text: str) -> None:
+    """An istiod that counts no push would count no rejection either."""
+    pages.pages["/metrics"] = text
+
+    with pytest.raises(Inconclusive, match="istiod counts no pushes"):
+        istiod(kube, api, pages).rejections()
+
+
+def test_no_istiod_is_unjudged(kube: Kube, api: FakeApi, pages: Pages) -> None:
+    """Nobody counts: nothing is known."""
+    with pytest.raises(Inconclusive):
+        istiod(kube, api, pages, 0).rejections()
+
+
+# -- the limiter ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limiter(kube: Kube, api: FakeApi, pages: Pages) -> Limiter:
+    """The limiter, up."""
+    api.put(pod("envoy-gateway-system/rl-1", labels=LIMITER))
+    return Limiter(kube, pages)  # type: ignore[arg-type]  # Pages stands in for Admin
+
+
+def counters(**values: int) -> str:
+    """Its metrics with these counters, each in two rules, and neighbours of nearly the same name."""
+    rows = []
+    for name, value in values.items():
+        full = f"ratelimit_service_rate_limit_{name}"
+        rows += [f"# TYPE {full} counter", f'{full}{{key1="a"}} {value - 1}', f'{full}{{key1="b"}} 1']
+        rows += [f"# TYPE {full}_with_local_cache counter", f'{full}_with_local_cache{{key1="a"}} 1000']
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda one: one.pod, lambda one: one.rules(), lambda one: one.counted("over_limit"), lambda one: one.settled()],
+    ids=["pod", "rules", "counted", "settled"],
+)
+def test_limiter_that_is_down_is_a_broken_setup(limiter: Limiter, api: FakeApi, use: Callable[[Limiter], Any]) -> None:
+    """Envoy lets all pass without a limiter: that is said to be the limiter, not the limit."""
+    api.objects["Pod/envoy-gateway-system/rl-1"]["status"]["conditions"][0]["status"] = "False"
+
+    with pytest.raises(SetupFailed) as caught:
+        use(limiter)
+
+    assert "the limiter is down" in str(caught.value)
+    assert 'what is seen now is not "limit not enforced"' in str(caught.value)
+    assert "Redis" in caught.value.remedy
+
+
+def test_rules_are_read(limiter: Limiter, pages: Pages) -> None:
+    """The limiter's own list."""
+    pages.pages["/rlconfig"] = recordings.text("admin/ratelimit-rlconfig.txt")
+
+    (rule,) = limiter.rules()
+
+    assert (rule.requests, rule.unit, rule.of("default/bookinfo-ingress/ingress")) == (3, "HOUR", True)
+    assert pages.asked == [("envoy-gateway-system", "rl-1", 6070)]
+    assert observations.page().sightings[-1].who == "limiter rules"
+
+
+def test_recorded_counters(limiter: Limiter, pages: Pages) -> None:
+    """Counters of all rules are summed; one that is not there yet is 0."""
+    pages.pages["/metrics"] = recordings.text("admin/ratelimit-metrics.prom")
+
+    assert limiter.counted("total_hits") > 0
+    assert limiter.counted("total_hits") == limiter.counted("within_limit") + limiter.counted("over_limit")
+    assert limiter.counted("shadow_mode") == 0
+
+
+def test_counters_of_nearly_the_same_name_are_others(limiter: Limiter, pages: Pages) -> None:
+    """over_limit is not over_limit_with_local_cache."""
+    pages.pages["/metrics"] = counters(over_limit=5)
+
+    assert limiter.counted("over_limit") == 5
+
+
+def test_counters_are_read_once_they_stand_still(limiter: Limiter, pages: Pages, clock: Clock) -> None:
+    """The limiter writes its counters now and then: they are believed after they have not moved for a while."""
+    pages.pages["/metrics"] = [counters(total_hits=n, over_limit=n) for n in (5, 5, 6, 6, 9)]
+
+    assert limiter.settled() == Counters(9, 9)
+    assert clock.slept > timeouts.LIMITER_SETTLED
+
+
+def test_counters_that_moved_late_are_not_taken_early(limiter: Limiter, pages: Pages, clock: Clock) -> None:
+    """A value is not believed before it has stood for the whole while, though the look began long ago."""
+    seen: list[float] = []
+
+    class Moving(list[str]):
+        def pop(self, _: int = 0) -> str:
+            seen.append(clock.now)
+            return counters(total_hits=1 if clock.now < 1003 else 2)
+
+    pages.pages["/metrics"] = Moving(["", ""])
+    clock.now = 1002.0
+
+    assert limiter.settled().hits == 2
+    assert seen[-1] - 1003 >= timeouts.LIMITER_SETTLED - 0.3
+
+
+def test_counters_that_never_stand_still_are_unjudged(limiter: Limiter, pages: Pages, clock: Clock) -> None:
+    """Somebody else sends: what is ours cannot be told."""
+    pages.pages["/metrics"] = [counters(total_hits=n) for n in range(1, 1000)]
+
+    with pytest.raises(Inconclusive, match="the limiter's counters stand still"):
+        limiter.settled()

@@ -1,0 +1,106 @@
+"""What a run costs: figures from its results, memory of all that it started, also of what left its tree."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import versions
+from harness.benchmark import bench
+from harness.errors import SetupFailed
+from harness.settings import Settings
+
+ROW = versions.load().pick()
+QUIET = ["-p", "no:mesh_e2e", "-p", "no:cacheprovider"]  # the harness itself is not what they run
+RESULTS = {
+    "cluster": {"kind": "emulated"},
+    "stages": [{"name": "bookinfo", "seconds": 1.25}],
+    "tests": [
+        {"area": "ingress", "seconds": 2.0, "figures": [{"name": "policy applied to Accepted", "seconds": 0.25}]},
+        {"area": "ingress", "seconds": 1.0, "figures": [{"name": "policy applied to Accepted", "seconds": 0.75}]},
+    ],
+}
+# What the plugin would leave of a run.
+LEAVES = """
+import json, os, pathlib, time
+
+def test_leaves_a_folder():
+    runs = pathlib.Path(os.environ["E2E_RUNS"])
+    folder = runs / f"run-{time.time_ns()}"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(RESULTS))
+    (runs / "latest").unlink(missing_ok=True)
+    (runs / "latest").symlink_to(folder.name)
+"""
+# A program of 100 MB that leaves its parent's session and outlives it for a second, as the emulated cluster does.
+DETACHED = """
+import os, subprocess, sys, time
+
+def test_starts_another():
+    held = "import time; held = bytearray(100 << 20); time.sleep(1)"
+    if os.fork() == 0:
+        subprocess.Popen([sys.executable, "-c", held], start_new_session=True)
+        os._exit(0)
+    os.wait()
+    time.sleep(1.2)
+"""
+
+
+@pytest.fixture
+def told() -> Console:
+    """Where the tables go."""
+    return Console(record=True, file=io.StringIO(), width=100)
+
+
+def test_all_that_it_started_is_counted(settings: Settings, told: Console, tmp_path: Path) -> None:
+    """A process that left the run's tree is in the sum and not in the harness's own figure."""
+    test = tmp_path / "test_detached.py"
+    test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES + DETACHED)
+
+    code = bench(settings, ROW, [str(test), *QUIET], told)
+
+    said = told.export_text()
+    own, everything = map(int, re.findall(r"(\d+) MB", said))
+    assert code == 0, said
+    assert everything >= own + 100
+    assert re.search(r"bookinfo +1\.2", said)
+    assert re.search(r"ingress +2 +3\.0", said)
+    assert re.search(r"policy applied to Accepted +2 +0\.25 +0\.75", said)
+
+
+def test_another_runs_figures_are_not_shown(settings: Settings, told: Console, tmp_path: Path) -> None:
+    """A run that made no folder (a typo in T=) is a failure that quotes pytest, whatever the last run left."""
+    old = settings.runs / "run-1"
+    old.mkdir(parents=True)
+    (old / "results.json").write_text(json.dumps(RESULTS))
+    (settings.runs / "latest").symlink_to(old.name)
+
+    with pytest.raises(SetupFailed, match=r"left no results; its last lines:\n(.*\n)*.*no_such_test.py"):
+        bench(settings, ROW, [str(tmp_path / "no_such_test.py")], told)
+
+    assert told.export_text() == ""
+
+
+def test_runs_folder_is_the_one_the_run_takes(told: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative one is the root folder's, wherever the command is given."""
+    monkeypatch.setattr("harness.benchmark.ROOT", tmp_path / "repository")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    test = tmp_path / "test_leaves.py"
+    test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES)
+
+    assert bench(Settings(runs=Path("runs")), ROW, [str(test), *QUIET], told) == 0
+    assert (tmp_path / "repository/runs/latest/results.json").exists()
+
+
+def test_run_without_results_shows_its_last_lines(settings: Settings, told: Console, tmp_path: Path) -> None:
+    """A run that left nothing is a failure that quotes what it said."""
+    test = tmp_path / "test_silent.py"
+    test.write_text("def test_leaves_no_results():\n    pass\n")
+
+    with pytest.raises(SetupFailed, match=r"left no results; its last lines:\n(.*\n)*.*1 passed"):
+        bench(settings, ROW, [str(test), *QUIET], told)

@@ -1,0 +1,72 @@
+"""The record of what was seen, test by test."""
+
+import time
+
+from harness import observations
+
+
+def test_each_test_has_its_own_page() -> None:
+    """What is seen is written to the test that runs now, and to no other."""
+    observations.saw("setup", "cluster up")
+    observations.turn_to("test_a")
+    observations.saw("client", "<3 answers>")
+    observations.measured("enforced", 15.0, of="ratings")
+    observations.turn_to("test_b")
+    observations.attach("x.yaml", "kind: Pod")
+
+    assert [s.what for s in observations.page().sightings] == ["cluster up"]
+    assert [s.what for s in observations.page("test_a").sightings] == ["<3 answers>"]
+    assert [(f.name, f.seconds, f.of) for f in observations.page("test_a").figures] == [("enforced", 15.0, "ratings")]
+    assert observations.page("test_a").attachments == []
+    assert observations.page("test_b").attachments == [observations.Attachment("x.yaml", "kind: Pod")]
+    assert [page.test for page in observations.pages()] == ["", "test_a", "test_b"]
+
+
+def test_a_page_may_be_turned_back_to() -> None:
+    """A page once opened is kept."""
+    observations.turn_to("test_a")
+    observations.saw("client", "first")
+    observations.turn_to("")
+    assert observations.turn_to("test_a").sightings[0].what == "first"
+
+
+def test_witnesses_are_named_once_in_order() -> None:
+    """Who saw anything is told once, in the order of first words; an empty page has none."""
+    for who in ("client", "ztunnel log", "client", "limiter counters"):
+        observations.saw(who, "x")
+
+    assert observations.page().witnesses == ["client", "ztunnel log", "limiter counters"]
+    assert observations.page("nobody").witnesses == []
+
+
+def test_sightings_bear_the_time() -> None:
+    """When something was seen is seconds since the epoch."""
+    before = time.time()
+    observations.saw("client", "x")
+
+    assert before <= observations.page().sightings[0].at <= time.time()
+
+
+def test_rows_of_all_pages_make_one_table() -> None:
+    """In the order they came, whatever test they are of."""
+    observations.turn_to("a")
+    observations.tabulate("outage windows", {"event": "one"})
+    observations.turn_to("b")
+    observations.tabulate("outage windows", {"event": "two"})
+
+    assert observations.tables() == {"outage windows": [{"event": "one"}, {"event": "two"}]}
+
+
+def test_what_several_saw_stands_once_in_the_order_of_time() -> None:
+    """Shared again, it is not told twice; what was seen later comes after it."""
+    observations.turn_to("a")
+    observations.saw("client", "shared")
+    shared = list(observations.current().sightings)
+    observations.turn_to("b")
+    observations.saw("log", "own")
+
+    for _ in range(2):
+        observations.current().share(shared)
+
+    assert [s.what for s in observations.page("b").sightings] == ["shared", "own"]
+    assert [s.what for s in observations.page("a").sightings] == ["shared"]

@@ -1,0 +1,93 @@
+"""Calls of the harness's functions, watched."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.faults import call_hooks
+from harness.faults.catalogue import load_all
+from harness.waits import responses
+
+HERE = "harness.waits.responses.reached"
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happened, in order; the watched function is a stub that tells."""
+    told: list[str] = []
+
+    def reached(*, fails: bool = False) -> str:
+        told.append("called")
+        if fails:
+            raise ValueError("it fails")
+        return "answer"
+
+    monkeypatch.setattr(responses, "reached", reached)
+    return told
+
+
+def call(**named: bool) -> object:
+    return responses.reached(**named)  # type: ignore[call-arg]  # the stub's arguments
+
+
+def test_done_around_the_call_once(told: list[str]) -> None:
+    """Before and after the first call alone, whose answer is passed on."""
+    call_hooks.at_call(HERE, before=lambda: told.append("before"), after=lambda: told.append("after"))
+
+    assert (call(), call()) == ("answer", "answer")
+    assert told == ["before", "called", "after", "called"]
+
+
+def test_numbered_call(told: list[str]) -> None:
+    """With a number, that call."""
+    call_hooks.at_call(f"{HERE}#2", after=lambda: told.append("after"))
+
+    call()
+    call()
+
+    assert told == ["called", "called", "after"]
+
+
+def test_call_that_fails_has_ended_too(told: list[str]) -> None:
+    """What it raises is passed on."""
+    call_hooks.at_call(HERE, after=lambda: told.append("after"))
+
+    with pytest.raises(ValueError, match="it fails"):
+        call(fails=True)
+
+    assert told == ["called", "after"]
+
+
+def test_watch_is_taken_away(told: list[str]) -> None:
+    """The function is itself again."""
+    stub = responses.reached
+    take_away = call_hooks.at_call(HERE, after=lambda: told.append("after"))
+
+    take_away()
+    call()
+
+    assert told == ["called"]
+    assert responses.reached is stub
+
+
+@pytest.mark.parametrize("text", ["waypoint", "test", "a/b.yaml", "harness", "harness.wait.until#0", "os.path.join"])
+def test_what_names_no_call(text: str) -> None:
+    """Fixtures, manifests and others' functions are none."""
+    assert not call_hooks.is_call(text)
+    with pytest.raises(ValueError, match="names no call"):
+        call_hooks.at_call(text)
+
+
+@pytest.mark.parametrize("text", ["harness.nowhere.function", "harness.wait.nothing"])
+def test_unknown_function(text: str) -> None:
+    """It is said when the fault is armed, not never."""
+    with pytest.raises((ImportError, AttributeError)):
+        call_hooks.at_call(text)
+
+
+@pytest.mark.parametrize("fault", load_all(), ids=lambda fault: fault.name)
+def test_calls_of_the_catalogue_exist(fault: object) -> None:
+    """Each call that a fault of the repository names is one of the harness's."""
+    for text in (fault.after, fault.until):  # type: ignore[attr-defined]  # a Fault
+        if text.startswith("harness."):
+            call_hooks.at_call(text)()

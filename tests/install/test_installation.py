@@ -1,0 +1,317 @@
+"""The stack's steps: in order, side by side, the first failure wins."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness import observations, progress, timeouts, versions
+from harness.errors import NotReady, SetupFailed
+from harness.install import installation
+from harness.install.installation import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, run_side_by_side, stand, steps
+from harness.kube import Kube
+from tests.fakes.api import FakeApi, Object, named
+from tests.fakes.clock import Clock
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.pods import deployment
+
+ROW = versions.load().pick()
+CLASSES = ("eg-ingress", "eg-waypoint", "eg-waypoint-15008")
+
+
+class Record:
+    """What began and what ended, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def step(self, name: str, *after: str, act: Callable[[], object] = lambda: None) -> Step:
+        def run() -> None:
+            self.events.append(f"begin {name}")
+            act()
+            self.events.append(f"end {name}")
+
+        return Step(name, run, after)
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record()
+
+
+def fail() -> None:
+    raise SetupFailed("no such image")
+
+
+def test_steps_begin_after_what_they_need(record: Record) -> None:
+    """However they are listed, each begins after the end of all it needs, and each runs once."""
+    run_side_by_side(
+        [
+            record.step("d", "b", "c"),
+            record.step("b", "a"),
+            record.step("c", "a"),
+            record.step("a"),
+            record.step("e", "d"),
+        ]
+    )
+
+    at = {event: n for n, event in enumerate(record.events)}
+    assert len(at) == len(record.events) == 10
+    for name, needs in {"b": "a", "c": "a", "d": "bc", "e": "d"}.items():
+        assert all(at[f"end {need}"] < at[f"begin {name}"] for need in needs)
+
+
+def test_independent_steps_run_side_by_side(record: Record) -> None:
+    """Three steps that need nothing of each other are under way together."""
+    together = threading.Barrier(3)
+
+    run_side_by_side([record.step(name, act=lambda: together.wait(5)) for name in "abc"])
+
+    assert record.events[:3] == ["begin a", "begin b", "begin c"]
+
+
+def test_a_step_does_not_wait_for_what_it_does_not_need(record: Record) -> None:
+    """A slow step holds up only those that need it."""
+    slow = threading.Event()
+
+    run_side_by_side(
+        [record.step("slow", act=lambda: slow.wait(5)), record.step("a"), record.step("b", "a", act=slow.set)]
+    )
+
+    assert record.events.index("end b") > record.events.index("begin slow")
+    assert slow.is_set()
+
+
+def test_first_failure_wins_and_names_the_step(record: Record) -> None:
+    """The error is the step's own, says which step it was, and the stage of that name has failed."""
+    with pytest.raises(SetupFailed) as caught:
+        run_side_by_side([record.step("a"), record.step("redis", "a", act=fail), record.step("c", "redis")])
+
+    assert str(caught.value) == "no such image"
+    assert "while installing: redis" in "".join(traceback.format_exception_only(caught.value))
+    assert [(s.name, s.failed) for s in progress.PROGRESS.stages] == [("a", ""), ("redis", "no such image")]
+
+
+def test_no_step_begins_after_a_failure(record: Record) -> None:
+    """Steps under way end by themselves; none begins, also none that needs nothing of what failed."""
+    failed = threading.Event()
+
+    def slowly() -> None:
+        failed.wait(5)
+        time.sleep(0.05)
+
+    def break_down() -> None:
+        failed.set()
+        fail()
+
+    with pytest.raises(SetupFailed):
+        run_side_by_side(
+            [
+                record.step("slow", act=slowly),
+                record.step("bad", act=break_down),
+                record.step("next", "slow"),
+                record.step("more", "bad"),
+            ]
+        )
+
+    assert "end slow" in record.events
+    assert {"begin next", "begin more"}.isdisjoint(record.events)
+
+
+def test_first_of_two_failures_is_told(record: Record) -> None:
+    """What failed first is the cause; what failed because of it is not."""
+    first = threading.Event()
+
+    def cause() -> None:
+        first.set()
+        raise SetupFailed("the cause")
+
+    def consequence() -> None:
+        first.wait(5)
+        time.sleep(0.05)
+        raise SetupFailed("a consequence")
+
+    with pytest.raises(SetupFailed, match="the cause"):
+        run_side_by_side([record.step("b", act=consequence), record.step("a", act=cause)])
+
+
+@pytest.mark.parametrize("needs", [("b",), ("a",), ("nobody",)])
+def test_what_never_comes_is_refused(record: Record, needs: tuple[str, ...]) -> None:
+    """A cycle, or a need that nobody meets, is an error and not a wait for ever."""
+    with pytest.raises(ValueError, match=r"wait for what never comes: \['a'"):
+        run_side_by_side([record.step("ok"), record.step("a", *needs), record.step("b", "a")])
+
+
+def test_seconds_of_each_step_are_measured(record: Record) -> None:
+    """A report has every step's time."""
+    run_side_by_side([record.step("a"), record.step("b", "a")])
+
+    assert [figure.name for figure in observations.page().figures] == ["stack: a", "stack: b"]
+
+
+# -- the real steps ------------------------------------------------------------------------------------------------
+
+
+def ready_stack(api: FakeApi) -> None:
+    """A server on which every workload is ready as soon as anybody looks."""
+    api.put(named("Node/n1", status={"conditions": [{"type": "Ready", "status": "True"}]}))
+
+    def healed(key: str) -> None:
+        kind, _, rest = key.partition("/")
+        if kind == "Deployment":
+            api.put(deployment(rest, ready=1))
+        elif kind == "DaemonSet":
+            counts = ("desired", "current", "updated")
+            status = {f"{count}NumberScheduled": 1 for count in counts} | {"numberReady": 1, "numberAvailable": 1}
+            spec = {"selector": {"matchLabels": {"app": "x"}}}
+            api.put(named(key, spec=spec, status=status))
+        elif kind == "CustomResourceDefinition" and key in api.objects:
+            api.objects[key]["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+
+    api.on_get = healed
+
+
+def crd(name: str) -> Object:
+    return named(f"CustomResourceDefinition/{name}")
+
+
+def test_steps_form_no_cycle_and_name_known_steps(cluster: FakeCluster, kube: Kube) -> None:
+    """Every need is a step, and an order exists."""
+    work = {step.name: step for step in steps(cluster, kube, ROW, None)}
+    done: set[str] = set()
+    while len(done) < len(work):
+        due = [name for name, step in work.items() if name not in done and done.issuperset(step.after)]
+        assert due, f"a cycle among {set(work) - done}"
+        done.update(due)
+
+
+def test_stack_stands(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
+    """Every release is installed, every manifest applied, definitions before what needs them."""
+    ready_stack(api)
+    cluster.documents = [crd("gateways")]
+
+    installation.install(cluster, kube, ROW, None)
+
+    assert sorted(name for what, name in cluster.told if what == "install") == [
+        "base",
+        "cni",
+        "eg",
+        "istiod",
+        "ztunnel",
+    ]
+    applied = [seen.path.rsplit("/", 1)[-1] for seen in api.asked("PATCH")]
+    assert {"productpage-v1", "mesh-client", "redis", "eg-ingress", "gateways"} <= set(applied)
+    assert api.asked("PATCH", "customresourcedefinitions")[0].query["force"].lower() == "true"
+    names = [stage.name for stage in progress.PROGRESS.stages]
+    assert names.index("envoy gateway") > names.index("definitions")
+
+
+def test_images_applied_are_the_sets(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
+    """What runs is what the version set says."""
+    ready_stack(api)
+
+    row = versions.load().pick().model_copy(update={"bookinfo": "9.9.9"})
+    installation.install(cluster, kube, row, None)
+
+    sent = [seen.body for seen in api.asked("PATCH", "deployments")]
+    images = {c["image"] for body in sent for c in body["spec"]["template"]["spec"]["containers"]}
+    assert "docker.io/istio/examples-bookinfo-ratings-v1:9.9.9" in images
+    assert images <= set(row.images.values())
+
+
+def test_bundled_images_are_loaded_before_they_run(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
+    """Every image of the set is loaded, each once, and charts come from the bundle."""
+    ready_stack(api)
+
+    class Held:
+        charts = Path("/b/charts")
+
+        def archive(self, image: str) -> Path:
+            return Path(image)
+
+    installation.install(cluster, kube, ROW, Held())  # type: ignore[arg-type]  # stands in for a Bundle
+
+    loaded = [str(path) for what, paths in cluster.told if what == "load" for path in paths]
+    assert sorted(loaded) == sorted(ROW.images.values())
+    assert cluster.told[0][0] == "load" or cluster.told[0] == ("install", "base")
+
+
+def test_failing_step_stops_the_installation(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
+    """Bookinfo is not applied to a mesh whose limiter could not be installed."""
+    ready_stack(api)
+    api.refuse("PATCH", "services/redis", 422, "Service is invalid")
+
+    with pytest.raises(Exception, match="422 Service is invalid"):
+        installation.install(cluster, kube, ROW, None)
+
+    assert ("install", "eg") not in cluster.told
+
+
+# -- standing on somebody's cluster --------------------------------------------------------------------------------
+
+
+def test_ours_is_installed_and_left_to_the_clusters_end(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
+    """A cluster of ours is filled, and nothing is uninstalled: it goes as a whole."""
+    ready_stack(api)
+
+    stand(cluster, kube, ROW, None, installs=False)
+
+    assert ("install", "eg") in cluster.told
+    assert [what for what, _ in cluster.told if what == "uninstall"] == []
+
+
+def test_somebodys_is_looked_at_only(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """Without being told to install, every workload is looked for and nothing is changed."""
+    cluster.kind = "existing"
+    ready_stack(api)
+    api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
+
+    stand(cluster, kube, ROW, None, installs=False)
+
+    assert cluster.told == []
+    assert api.asked("PATCH") == []
+    looked_at = {seen.path.rsplit("/", 1)[-1] for seen in api.asked("GET")}
+    assert {name.rsplit("/", 1)[-1] for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)} <= looked_at
+
+
+def test_somebodys_that_lacks_something(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """All that is missing is named at once, with the way to have it."""
+    cluster.kind = "existing"
+    api.put(named("Node/n1", status={"conditions": [{"type": "Ready", "status": "True"}]}))
+    api.put(deployment("istio-system/istiod", ready=1))
+
+    with pytest.raises(SetupFailed) as caught:
+        stand(cluster, kube, ROW, None, installs=False)
+
+    for part in ("DaemonSet/istio-system/ztunnel", "Deployment/default/ratings-v1", "GatewayClass/eg-ingress"):
+        assert part in str(caught.value)
+    assert "istiod" not in str(caught.value)
+    assert "INSTALL=1" in caught.value.remedy
+
+
+def test_somebodys_that_is_not_ready(kube: Kube, api: FakeApi, cluster: FakeCluster, clock: Clock) -> None:
+    """What is there must be ready, within the time of a status and not of a rollout."""
+    cluster.kind = "existing"
+    ready_stack(api)
+    healed = api.on_get
+    api.on_get = lambda key: api.put(deployment(f"default/{key.rsplit('/')[-1]}")) if "ratings" in key else healed(key)
+    api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
+
+    with pytest.raises(NotReady, match="Deployment/default/ratings-v1 is rolled out"):
+        stand(cluster, kube, ROW, None, installs=False)
+
+    assert clock.slept < timeouts.ROLLOUT
+
+
+def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """Told to install on somebody's cluster, the stack tells it of every manifest before that is applied."""
+    cluster.kind = "existing"
+    ready_stack(api)
+
+    stand(cluster, kube, ROW, None, installs=True)
+
+    remembered = {name for what, name in cluster.told if what == "remember"}
+    assert {"Deployment/default/ratings-v1", "Namespace/redis-system", "GatewayClass/eg-ingress"} <= remembered

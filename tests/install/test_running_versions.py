@@ -1,0 +1,109 @@
+"""Versions as they run, whatever was asked for."""
+
+import pytest
+
+from harness import versions
+from harness.errors import SetupFailed
+from harness.install import running_versions
+from harness.kube import Kube
+from harness.report.results import versions_of
+from harness.versions import UNKNOWN
+from tests.fakes.api import FakeApi, Object, named
+
+ROW, GROUP = versions.load().pick(), "gateway.networking.k8s.io"
+IMAGES = {
+    "Deployment/istio-system/istiod": "docker.io/istio/pilot:1.28.3-distroless",
+    "DaemonSet/istio-system/ztunnel": "docker.io/istio/ztunnel:1.28.3",
+    "Deployment/envoy-gateway-system/envoy-gateway": "docker.io/envoyproxy/gateway:v1.9.0",
+    "Deployment/envoy-gateway-system/envoy-ratelimit": "docker.io/envoyproxy/ratelimit:17b1956c",
+    "Deployment/redis-system/redis": "redis",
+    "Deployment/default/productpage-v1": "10.0.0.1:5000/examples-bookinfo-productpage-v1:1.20.3@sha256:0a1b",
+}
+
+
+def workload(name: str, image: str) -> Object:
+    """A workload of that image, beside which runs something else."""
+    containers = [{"name": "x", "image": image}, {"name": "beside", "image": "x:9.9.9"}]
+    return named(name, spec={"template": {"spec": {"containers": containers}}})
+
+
+@pytest.fixture
+def running(api: FakeApi) -> FakeApi:
+    """Somebody's cluster."""
+    marks = {f"{GROUP}/bundle-version": "v1.6.1", f"{GROUP}/channel": "experimental"}
+    api.put(*(workload(name, image) for name, image in IMAGES.items()))
+    api.put(named(running_versions.DEFINITION, metadata={"annotations": marks}))
+    return api
+
+
+def test_what_runs_is_told(running: FakeApi, kube: Kube) -> None:
+    """By the server, by the images' tags, by the definitions' mark; what has no tag is unknown."""
+    assert running_versions.versions(kube) == {
+        "kubernetes": "1.34.4",
+        "istio": "1.28.3",
+        "ztunnel": "1.28.3",
+        "envoy-gateway": "1.9.0",
+        "ratelimit": "17b1956c",
+        "redis": UNKNOWN,
+        "bookinfo": "1.20.3",
+        "gateway-api": "1.6.1 experimental",
+    }
+
+
+def test_what_cannot_be_asked_is_unknown(running: FakeApi, kube: Kube) -> None:
+    """And the run goes on."""
+    del running.objects["Deployment/envoy-gateway-system/envoy-gateway"]
+    running.refuse("GET", "/customresourcedefinitions", 403, "forbidden")
+
+    found = running_versions.versions(kube)
+
+    assert {name for name, version in found.items() if version == UNKNOWN} == {"envoy-gateway", "gateway-api", "redis"}
+
+
+def test_every_component_of_a_set_is_observed(running: FakeApi, kube: Kube) -> None:
+    """But Envoy: its proxies come later, and tell themselves."""
+    assert set(running_versions.versions(kube)) == set(versions_of(ROW)) - {"envoy"}
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("docker.io/istio/pilot:1.29.1-distroless", "1.29.1"),
+        ("docker.io/istio/pilot:1.30.0-rc.1-distroless", "1.30.0-rc.1"),
+        ("docker.io/envoyproxy/envoy:distroless-v1.37.5", "1.37.5"),
+        ("docker.io/envoyproxy/gateway:v1.8.0-rc.1", "1.8.0-rc.1"),
+        ("docker.io/envoyproxy/gateway:latest", "latest"),
+        ("registry:5000/gateway", UNKNOWN),
+        ("docker.io/envoyproxy/gateway@sha256:0a1b", UNKNOWN),
+    ],
+)
+def test_version_is_read_from_the_tag(image: str, version: str) -> None:
+    """Without what says how it was built."""
+    assert running_versions.version(image) == version
+
+
+def test_every_image_of_a_set_is_read_as_that_set_says() -> None:
+    """Else a cluster of ours would be refused for running what was asked for."""
+    for name in versions.load().sets:
+        row = versions.load().pick(name)
+        roles = {"pilot": row.istio, "ztunnel": row.istio, "gateway": row.envoy_gateway, "ratelimit": row.ratelimit,
+                 "redis": row.redis, "bookinfo-productpage-v1": row.bookinfo}  # fmt: skip
+        assert {role: running_versions.version(row.images[role]) for role in roles} == roles
+
+
+def test_cluster_of_ours_that_was_kept_from_another_set() -> None:
+    """All that differ are named, with the way out."""
+    asked = versions_of(ROW)
+
+    with pytest.raises(SetupFailed) as caught:
+        running_versions.as_asked(asked | {"istio": "1.28.3", "envoy-gateway": "1.9.0"}, asked)
+
+    assert f"istio 1.28.3 instead of {ROW.istio}, envoy-gateway 1.9.0 instead of" in str(caught.value)
+    assert "make clean" in caught.value.remedy
+
+
+def test_what_nobody_knows_is_no_difference() -> None:
+    """Nor is the Kubernetes of a node image of one's own."""
+    asked = versions_of(ROW)
+
+    running_versions.as_asked({"istio": ROW.istio, "redis": UNKNOWN, "kubernetes": "1.36.0"}, asked)

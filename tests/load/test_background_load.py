@@ -1,0 +1,204 @@
+"""Load beside a test's act: bounded, told of, and never taken for proof when it ended too soon."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from harness import observations
+from harness.errors import Inconclusive, SetupFailed
+from harness.http_exchange import Answer, Request, get
+from harness.load import background_load, sources
+from harness.load.background_load import TABLE, flowing
+from harness.load.sources import Outside
+from harness.load.timeline import Sample
+from tests.fakes.clock import Clock
+
+
+@dataclass
+class Source:
+    """Tells of a request each tenth of a second, those from `broken` on lost."""
+
+    client: str = "a client"
+    through: Any = None
+    wanted: Sequence[int] = (200,)
+    broken: int = 10**6
+    lasting: float = 60.0
+    late: float = 0.0
+
+    def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
+        at = time.time()
+        begun()
+        assert stop.wait(20)
+        return [
+            Sample(at + self.late + n / 10, 1, 200 if n < self.broken else None) for n in range(int(self.lasting * 10))
+        ]
+
+
+class Away:
+    """A proxy that nobody reaches."""
+
+    gateway = "waypoint"
+
+    def access_log(self, since: datetime) -> None:
+        raise SetupFailed("no ready proxy pod")
+
+
+def attached() -> set[str]:
+    return {one.name for one in observations.page().attachments}
+
+
+@pytest.fixture(autouse=True)
+def at_once(own_world: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_load, "pause", lambda seconds, why: None)
+
+
+def test_timelines_are_reported() -> None:
+    with flowing(Source(), Source(client="another", broken=20)) as flow:
+        time.sleep(0.01)
+        with flow.event("ztunnel killed", "nothing"):
+            pass
+
+    assert [t.client for t in flow.timelines] == ["a client", "another"]
+    assert [r["lost of sent"] for r in observations.tables()[TABLE]] == ["0 of 599", "580 of 599"]
+    assert {r["event"] for r in observations.tables()[TABLE]} == {"ztunnel killed"}
+    assert {r["promise"] for r in observations.tables()[TABLE]} == {"nothing"}
+    assert [f.of for f in observations.page().figures] == ["a client", "another"]
+    assert {a.name for a in observations.page().attachments} == {"timelines.txt", "timelines.json"}
+
+
+def test_load_that_ended_before_the_act_proves_nothing() -> None:
+    told = "was over before this was: ztunnel killed"
+    with (
+        pytest.raises(Inconclusive, match=told),
+        flowing(Source(lasting=0.2)) as flow,
+        flow.event("ztunnel killed"),
+    ):
+        pass
+    assert attached() == {"timelines.txt", "timelines.json"}
+
+
+def test_load_that_was_over_before_the_last_event_began() -> None:
+    """Nothing was sent since that event: what is said is why nothing is judged, and what the load saw is there."""
+    with (  # noqa: PT012  # the act is what counts
+        pytest.raises(Inconclusive, match=r"was over before this was: .*helm upgrade back"),
+        flowing(Source(lasting=0.2)) as flow,
+    ):
+        time.sleep(0.3)
+        with flow.event("helm upgrade"), flow.event("helm upgrade back"):
+            pass
+
+    assert attached() == {"timelines.txt", "timelines.json"}
+    assert TABLE not in observations.tables()
+
+
+def test_act_before_the_load_proves_nothing() -> None:
+    """Nobody knows then how the flow was when all was well."""
+    told = "had not begun before this did: ztunnel killed"
+    with (
+        pytest.raises(Inconclusive, match=told),
+        flowing(Source(late=0.2)) as flow,
+        flow.event("ztunnel killed"),
+    ):
+        pass
+
+
+def test_loss_before_the_act_is_not_its_doing() -> None:
+    """Planted: the first request is lost, before anything is done."""
+    told = "before anything was done"
+    with pytest.raises(Inconclusive, match=told), flowing(Source(broken=0)) as flow, flow.event("killed"):
+        pass
+
+
+def test_who_asks_for_a_timeline_has_a_witness() -> None:
+    """Two tests of one event: each has seen it."""
+    with flowing(Source()) as flow:
+        pass
+
+    assert observations.page().witnesses == []
+    assert flow.timelines[0].sent == 600
+    assert observations.page().witnesses == ["a client"]
+
+
+def test_source_that_cannot_tell_is_not_taken_for_a_quiet_one() -> None:
+    class Broken(Source):
+        def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
+            begun()
+            raise Inconclusive("fortio did not end its run")
+
+    with pytest.raises(Inconclusive, match="did not end"), flowing(Broken()):
+        pass
+
+
+@pytest.mark.parametrize("error", [AssertionError("the act"), KeyboardInterrupt("the act")])
+def test_failing_act_is_what_is_raised(error: BaseException) -> None:
+    """And what the load saw of it is kept, by all that can tell of it."""
+
+    class Mute(Source):
+        def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
+            super().run(id, begun, stop)
+            raise Inconclusive("fortio did not end its run")
+
+    sources = Mute(client="mute"), Source(broken=20), Source(client="another", through=Away())
+    with pytest.raises(type(error), match="the act"), flowing(*sources) as flow, flow.event("ztunnel killed"):
+        raise error
+
+    assert [one.client for one in flow.told] == ["a client", "another"]
+    assert attached() == {"timelines.txt", "timelines.json"}
+    assert "ztunnel killed" in observations.page().attachments[0].text
+
+
+def test_proxy_that_is_gone_hides_no_loss() -> None:
+    """What was lost tells, without the log of whoever lost it. Where nothing was lost nobody knows who served it."""
+    with flowing(Source(broken=20, through=Away())) as flow:
+        time.sleep(0.01)
+        with flow.event("killed"):
+            pass
+    assert len(flow.timeline.lost) == 580
+
+    with pytest.raises(SetupFailed, match="no ready proxy pod"), flowing(Source(through=Away())):
+        pass
+
+
+def test_source_that_fails_does_not_take_the_others_along() -> None:
+    """Nothing is judged; what the others saw is kept."""
+
+    class Broken(Source):
+        def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
+            begun()
+            raise Inconclusive("fortio did not end its run")
+
+    with pytest.raises(Inconclusive, match="did not end"), flowing(Source(), Broken()):
+        pass
+
+    assert attached() == {"timelines.txt", "timelines.json"}
+
+
+def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Ten requests a second, whatever each takes; a request without an answer is a loss."""
+    waited: list[float] = []
+    monkeypatch.setattr(sources, "pause", lambda seconds, why: (waited.append(seconds), clock.sleep(seconds)))
+
+    class Ingress:
+        @contextmanager
+        def steady(self) -> Iterator[Callable[[Request], Answer]]:
+            yield self.send
+
+        def send(self, request: Request) -> Answer:
+            assert request.headers["user-agent"] == "e2e/load-7"
+            return Answer("rq", None, {}, 3.0, error="ConnectError")
+
+    stop, heard = threading.Event(), itertools.count(1)
+    found = Outside(Ingress(), get("/productpage")).run(  # type: ignore[arg-type]  # a stand-in
+        "load-7", lambda: stop.set() if next(heard) == 20 else None, stop
+    )
+
+    assert len(found) == 20
+    assert {sample.status for sample in found} == {None}
+    assert sum(waited) == pytest.approx(1.9)

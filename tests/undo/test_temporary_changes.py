@@ -1,0 +1,190 @@
+"""Manifests for a while: what we made goes, what was there stays."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import observations, versions
+from harness.errors import BadInput
+from harness.kube import Kube, Missing, Refused
+from harness.undo import temporary_changes as module
+from harness.undo.temporary_changes import Manifests
+from harness.undo.undo_log import Made
+from tests.fakes.api import FakeApi, named
+
+ROW = versions.load().pick()
+ONE, TWO, THREE = (named(f"Service/default/{name}", spec={"ports": []}) for name in ("one", "two", "three"))
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Writes manifests of one's own."""
+    monkeypatch.setattr(module, "MANIFESTS", tmp_path)
+
+    def manifest(name: str, *documents: Any) -> None:
+        (tmp_path / name).write_text(yaml.safe_dump_all(documents))
+
+    return manifest
+
+
+@pytest.fixture
+def notes_file(tmp_path: Path) -> Path:
+    return tmp_path / "applied.json"
+
+
+def test_repositorys_manifests_are_read_pinned(kube: Kube, notes_file: Path) -> None:
+    """A name is a path below manifests/, and images are the set's."""
+    row = ROW.model_copy(update={"curl": "9.9.9"})
+
+    documents = Manifests(kube, row, Made(notes_file)).read("base/mesh_client.yaml")
+
+    assert "docker.io/curlimages/curl:9.9.9" in str(documents)
+
+
+def test_made_is_taken_away(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """Within the block it is there, after it it is gone."""
+    write("a.yaml", ONE, TWO)
+
+    with manifests.applied("a.yaml"):
+        assert set(api.objects) == {"Service/default/one", "Service/default/two"}
+
+    assert api.objects == {}
+
+
+def test_what_was_there_stays(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """An object that somebody made before is not deleted."""
+    api.put(ONE)
+    write("a.yaml", ONE, TWO)
+
+    with manifests.applied("a.yaml"):
+        assert set(api.objects) == {"Service/default/one", "Service/default/two"}
+
+    assert set(api.objects) == {"Service/default/one"}
+
+
+def test_what_a_killed_run_left_goes(
+    manifests: Manifests, kube: Kube, api: FakeApi, write: Any, notes_file: Path, notes: list[tuple[str, str]]
+) -> None:
+    """The next run takes it away before it begins; what was there before either of them stays, labels and all."""
+    theirs = named("Service/default/one", metadata={"labels": {"team": "theirs"}})
+    api.put(theirs)
+    write("a.yaml", ONE | {"metadata": ONE["metadata"] | {"labels": {"mode": "ours"}}}, TWO)
+    killed = manifests.applied("a.yaml")
+    killed.__enter__()
+    assert set(api.objects) == {"Service/default/one", "Service/default/two"}
+
+    after = Manifests(kube, ROW, Made(notes_file))
+    after.tidy()
+
+    assert set(api.objects) == {"Service/default/one"}
+    assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs"}
+    assert ("note", "taken back, left by a killed run: Service/default/two, Service/default/one") in notes
+    with after.applied("a.yaml"):
+        pass
+    assert not notes_file.exists()
+    assert set(api.objects) == {"Service/default/one"}
+
+
+def test_nothing_left_is_nothing_done(manifests: Manifests, api: FakeApi, notes: list[tuple[str, str]]) -> None:
+    """After a run that ended as it should nothing is asked and nothing said."""
+    manifests.tidy()
+
+    assert (api.requests, notes) == ([], [])
+
+
+def test_manifest_applied_twice_at_once(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """Who applied it first takes it away; the inner block leaves it."""
+    write("a.yaml", ONE, TWO)
+    write("b.yaml", ONE, THREE)
+
+    with manifests.applied("a.yaml"):
+        with manifests.applied("b.yaml"):
+            assert len(api.objects) == 3
+        assert set(api.objects) == {"Service/default/one", "Service/default/two"}
+
+    assert api.objects == {}
+
+
+@pytest.mark.parametrize("before", [{}, {"mode": "theirs"}])
+@pytest.mark.parametrize("killed", [False, True])
+def test_change_is_taken_back(
+    manifests: Manifests, kube: Kube, api: FakeApi, notes_file: Path, before: dict[str, str], killed: bool
+) -> None:
+    """For the block an object is as asked for, then again as it was; also after a run that was killed."""
+    api.put(named("Service/default/one", metadata={"labels": {"team": "theirs"} | before}))
+    block = manifests.patched("Service/default/one", {"metadata": {"labels": {"mode": "ours"}}})
+
+    block.__enter__()
+    assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs", "mode": "ours"}
+    if killed:
+        Manifests(kube, ROW, Made(notes_file)).tidy()
+    else:
+        block.__exit__(None, None, None)
+
+    assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs"} | before
+
+
+def test_change_of_nothing(manifests: Manifests, api: FakeApi, notes_file: Path) -> None:
+    """An object that is not there is told, and nothing is left to undo."""
+    with pytest.raises(Missing), manifests.patched("Service/default/one", {"spec": {"a": 1}}):
+        pass
+
+    assert not notes_file.exists()
+
+
+def test_block_that_raises_is_undone(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """The error goes on, after everything was taken away."""
+    write("a.yaml", ONE)
+
+    with pytest.raises(ZeroDivisionError), manifests.applied("a.yaml"):
+        raise ZeroDivisionError
+
+    assert api.objects == {}
+
+
+def test_second_manifest_that_fails(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """What the first manifest made goes when the second is refused."""
+    write("a.yaml", ONE)
+    write("b.yaml", TWO)
+    api.refuse("PATCH", "services/two", 422, "invalid")
+
+    with pytest.raises(Refused, match="422 invalid"), manifests.applied("a.yaml", "b.yaml"):
+        pass
+
+    assert api.objects == {}
+
+
+def test_manifest_that_fails_in_its_middle(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """What a manifest made before its refused document goes too."""
+    api.put(THREE)
+    write("a.yaml", ONE, TWO, THREE)
+    api.refuse("PATCH", "services/two", 422, "invalid")
+
+    with pytest.raises(Refused), manifests.applied("a.yaml"):
+        pass
+
+    assert set(api.objects) == {"Service/default/three"}
+
+
+def test_manifest_that_is_not_there(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """A misspelt name is bad input, and undoes what came before."""
+    write("a.yaml", ONE)
+
+    with pytest.raises(BadInput), manifests.applied("a.yaml", "none.yaml"):
+        pass
+
+    assert api.objects == {}
+
+
+def test_manifest_is_kept_with_the_result(manifests: Manifests, write: Any) -> None:
+    """What was applied is attached, as it was applied."""
+    write("a.yaml", ONE)
+
+    with manifests.applied("a.yaml"):
+        pass
+
+    (kept,) = observations.page().attachments
+    assert kept.name == "a.yaml"
+    assert yaml.safe_load(kept.text) == ONE

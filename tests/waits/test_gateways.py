@@ -1,0 +1,230 @@
+"""The article's proxies: ready when the data plane carries a request."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from harness import timeouts
+from harness.clients.http import IngressClient
+from harness.disruption import deployment_env
+from harness.errors import NotReady, Terminal
+from harness.http_exchange import Answer, Answers
+from harness.kube import Kube
+from harness.undo.temporary_changes import Manifests
+from harness.wait import be_patient
+from harness.waits import envoy_config, gateways, waypoints
+from tests import recordings
+from tests.fakes.api import FakeApi, named
+from tests.fakes.clock import Clock
+from tests.fakes.pods import deployment, pod
+
+GATEWAY = {"gateway.envoyproxy.io/owning-gateway-name": "waypoint"}
+URL = "http://ratings:9080/ratings/0"
+BOUND = {
+    "conditions": [
+        {
+            "type": "istio.io/WaypointBound",
+            "status": "True",
+            "reason": "WaypointAccepted",
+            "message": "default/waypoint",
+        }
+    ]
+}
+
+
+class Client:
+    """Answers with these statuses in turn, the last for ever."""
+
+    via = "a test"
+
+    def __init__(self, *statuses: int) -> None:
+        self._left, self.sent = list(statuses), 0
+
+    def in_turn(self, request: Any) -> Answers:
+        self.sent += 1
+        status = self._left.pop(0) if len(self._left) > 1 else self._left[0]
+        return Answers((Answer(f"rq-{self.sent}", status, {}, 1),))
+
+
+class Envoy:
+    """Its log tells of the requests in `heard`, and its endpoints are those of `addresses` in turn."""
+
+    gateway = "waypoint"
+
+    def __init__(self, *heard: str, addresses: tuple[set[str], ...] = ()) -> None:
+        self.heard, self._addresses = set(heard), list(addresses)
+
+    def silent_about(self, answers: Answers, since: Any) -> bool:
+        return not self.heard & set(answers.ids)
+
+    def endpoints(self, cluster: str) -> set[str]:
+        return self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
+
+
+def test_call_must_pass_the_waypoint(clock: Clock) -> None:
+    """A 200 that the waypoint's log does not have went past it: the wait goes on until one passed."""
+    client = Client(200)
+
+    answer = waypoints.passes(client, Envoy("rq-4"), URL)  # type: ignore[arg-type]  # stand-ins
+
+    assert answer.status == 200
+    assert client.sent == 4
+
+
+def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
+    """Envoy flushes its log now and then: a line may come a probe late, but not of any age."""
+    client, envoy = Client(200), Envoy()
+    original = client.in_turn
+
+    def in_turn(request: Any) -> Answers:
+        if client.sent == 4:
+            envoy.heard = {"rq-3"}
+        return original(request)
+
+    client.in_turn = in_turn  # type: ignore[method-assign]  # for this test
+
+    waypoints.passes(client, envoy, URL)  # type: ignore[arg-type]  # stand-ins
+
+    assert client.sent == 5
+
+
+@pytest.mark.parametrize(("client", "heard", "why"), [(Client(200), (), "lacks it"), (Client(503), ("rq-1",), "503")])
+def test_call_that_never_passes(clock: Clock, client: Client, heard: tuple[str, ...], why: str) -> None:
+    """A bypassed waypoint, or one that does not serve, is told as that."""
+    with pytest.raises(NotReady, match=f"answers 200 through waypoint waypoint: .*{why}"):
+        waypoints.passes(client, Envoy(*heard), URL)  # type: ignore[arg-type]  # stand-ins
+
+    assert clock.slept <= timeouts.XDS_PROPAGATION + 1
+
+
+def test_ingress_serves(clock: Clock) -> None:
+    """A page is awaited until it answers 200; what it answered instead is told."""
+    left = [404, 503, 200]
+    client = IngressClient("http://x", "node port", httpx.MockTransport(lambda _: httpx.Response(left.pop(0))))
+
+    assert gateways.serves(client, "/productpage").status == 200
+    left += [404] * 1000
+    with pytest.raises(NotReady, match=r"/productpage answers 200 through the ingress \(node port\): .*404"):
+        gateways.serves(client, "/productpage")
+
+
+def test_proxy_is_one_ready_pod(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """None, one that is not ready, or two are not one ready pod."""
+    be_patient(0.02)
+    with pytest.raises(NotReady, match=r"Gateway waypoint has one ready proxy pod"):
+        gateways.proxy(kube, "waypoint")
+    api.put(pod("default/w-1", labels=GATEWAY), pod("default/w-2", labels=GATEWAY))
+    with pytest.raises(NotReady, match=r"\[True, True\]"):
+        gateways.proxy(kube, "waypoint")
+    del api.objects["Pod/default/w-2"]
+
+    gateways.proxy(kube, "waypoint")
+
+
+def test_gateway_is_programmed_its_route_accepted_its_proxy_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """All of it as recorded from a real cluster."""
+    gateways, routes = recordings.objects("objects/gateway.yaml"), recordings.objects("objects/httproute.yaml")
+    api.put(*gateways.values(), *routes.values(), pod("default/w-1", labels=GATEWAY))
+
+    gateways.gateway(kube, "waypoint", "ratings")
+
+
+def test_gateway_without_its_backend_is_terminal_or_told(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A route to a backend that does not exist ends the wait with the controller's words."""
+    gateways = recordings.objects("objects/gateway.yaml")
+    route = recordings.obj("negative/httproute-neg-missing-backend.yaml")
+    api.put(*gateways.values(), route, pod("default/w-1", labels=GATEWAY))
+
+    with pytest.raises((Terminal, NotReady), match="ResolvedRefs"):
+        gateways.gateway(kube, "waypoint", route["metadata"]["name"])
+
+
+def test_service_is_bound_by_its_label(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """The label is set, and istiod's word awaited."""
+    api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"}}, status=BOUND))
+
+    waypoints.bind(kube, "ratings", "waypoint")
+
+    assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {
+        "app": "ratings",
+        waypoints.USE_WAYPOINT: "waypoint",
+    }
+
+
+@pytest.mark.parametrize("before", [{}, {waypoints.USE_WAYPOINT: "theirs"}])
+def test_service_of_the_stack_is_bound_for_a_while(
+    manifests: Manifests, api: FakeApi, clock: Clock, before: dict[str, str]
+) -> None:
+    """Within the block it has our waypoint, after it that of before, or none; other labels are not touched."""
+    api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"} | before}, status=BOUND))
+    with waypoints.bound(manifests, "ratings", "waypoint"):
+        within = api.objects["Service/default/ratings"]["metadata"]["labels"]
+
+    assert within == {"app": "ratings", waypoints.USE_WAYPOINT: "waypoint"}
+    assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {"app": "ratings"} | before
+
+
+def test_service_that_is_not_bound(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A waypoint that istiod does not take is told in its words."""
+    service = recordings.obj("negative/svc-neg-bogus-waypoint.yaml")
+    api.put(service)
+
+    with pytest.raises((NotReady, Terminal), match="WaypointBound"):
+        waypoints.bind(kube, service["metadata"]["name"], "bogus")
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_environment_is_given_and_taken_back(manifests: Manifests, api: FakeApi, clock: Clock, raises: bool) -> None:
+    """Within the block the container has the variable, after it what it had before, also when the block raised."""
+    before = deployment("default/ratings-v1", ready=1)
+    before["spec"]["template"]["spec"]["containers"] = [
+        {"name": "ratings", "image": "r:1", "env": [{"name": "A", "value": "1"}]},
+        {"name": "other", "image": "o:1"},
+    ]
+    api.put(before)
+
+    def containers() -> Any:
+        return api.objects["Deployment/default/ratings-v1"]["spec"]["template"]["spec"]["containers"]
+
+    try:
+        with deployment_env.environment(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+            within = containers()
+            if raises:
+                raise ZeroDivisionError
+    except ZeroDivisionError:
+        assert raises
+
+    assert within[0]["env"] == [{"name": "A", "value": "1"}, {"name": "SERVICE_VERSION", "value": "v-delayed"}]
+    assert within[1] == {"name": "other", "image": "o:1"}
+    assert containers() == before["spec"]["template"]["spec"]["containers"]
+
+
+def test_environment_that_does_not_roll_out_is_taken_back(manifests: Manifests, api: FakeApi, clock: Clock) -> None:
+    """A rollout that fails leaves the Deployment as it was found."""
+    be_patient(0.02)
+    api.put(deployment("default/ratings-v1"))
+
+    with (
+        pytest.raises(NotReady),
+        deployment_env.environment(manifests, "ratings-v1", "app", SERVICE_VERSION="v-delayed"),
+    ):
+        pass
+
+    assert "env" not in api.objects["Deployment/default/ratings-v1"]["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_proxy_follows_a_rollout(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """Envoy's endpoints are exactly the pods there are, none that is on its way out."""
+    api.put(pod("default/ratings-2", labels={"app": "ratings"}, ip="10.0.0.8"))
+    envoy = Envoy(addresses=({"10.0.0.7:9080"}, {"10.0.0.7:9080", "10.0.0.8:9080"}, {"10.0.0.8:9080"}))
+
+    envoy_config.follows(envoy, kube, "c", "app=ratings", 9080)  # type: ignore[arg-type]  # stands in for Envoy
+
+    assert len(clock.sleeps) == 2
+
+
+def test_no_pods_are_not_followed(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """No endpoint and no pod is no agreement."""
+    with pytest.raises(NotReady, match=r"calls \[\], pods are \[\]"):
+        envoy_config.follows(Envoy(addresses=(set(),)), kube, "c", "app=ratings", 9080)  # type: ignore[arg-type]  # as above

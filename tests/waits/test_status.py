@@ -1,0 +1,142 @@
+"""A controller's word: of the current generation, and in its own words."""
+
+import pytest
+
+from harness import observations, timeouts
+from harness.errors import NotReady, Terminal
+from harness.kube import Kube, Missing
+from harness.waits import status
+from tests import recordings
+from tests.fakes.api import FakeApi, Object, named
+from tests.fakes.clock import Clock
+
+NAME = "GatewayClass/eg"
+
+
+def gateway_class(state: str, reason: str = "Accepted", message: str = "Valid", *, observed: int = 1) -> Object:
+    """A class with that condition, in generation 1."""
+    condition = {
+        "type": "Accepted",
+        "status": state,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": observed,
+    }
+    return named(NAME, metadata={"generation": 1}, spec={"controllerName": "eg"}, status={"conditions": [condition]})
+
+
+def later(api: FakeApi, clock: Clock, *states: tuple[float, Object]) -> None:
+    """From each of these seconds on, the object is as given."""
+    began = clock.now
+    api.on_get = lambda _: [api.put(obj) for at, obj in states if clock.now - began >= at]
+
+
+def test_condition_is_awaited(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """True for the current generation is what is waited for; the judgement comes back."""
+    api.put(gateway_class("Unknown", "Pending", "Waiting for controller"))
+    later(api, clock, (3, gateway_class("True")))
+
+    assert status.condition(kube, NAME, "Accepted").met
+    assert 3 <= clock.slept < 4
+
+
+def test_stale_condition_is_not_true(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A True of the generation before is no True."""
+    api.put(gateway_class("True", observed=0))
+
+    with pytest.raises(NotReady) as caught:
+        status.condition(kube, NAME, "Accepted", within=5)
+
+    assert "observed" in str(caught.value) or "stale" in str(caught.value)
+
+
+def test_status_that_does_not_come_is_quoted(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """The last message of the status is in the error."""
+    api.put(gateway_class("Unknown", "Pending", "Waiting for controller"))
+
+    with pytest.raises(NotReady, match=r"GatewayClass/eg is Accepted=True: .*Waiting for controller"):
+        status.condition(kube, NAME, "Accepted")
+
+    assert clock.slept >= timeouts.STATUS - 1
+
+
+def test_terminal_reason_ends_the_wait_once_it_stands(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A refusal that stands for some seconds ends the wait early, in the controller's words."""
+    api.put(gateway_class("False", "Invalid", "spec is wrong"))
+
+    with pytest.raises(Terminal, match="spec is wrong"):
+        status.condition(kube, NAME, "Accepted")
+
+    assert status.FLICKER <= clock.slept < status.FLICKER + 1
+
+
+def test_refusal_that_may_heal_is_waited_for(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A class whose parameters are missing is accepted once they are there: the recorded refusal is no end."""
+    api.put(recordings.obj("negative/gatewayclass-neg-class.yaml"))
+
+    with pytest.raises(NotReady, match='InvalidParameters "Invalid parametersRef'):
+        status.condition(kube, "GatewayClass/neg-class", "Accepted", within=20)
+
+
+def test_flickering_refusal_does_not_end_it(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A terminal reason that comes and goes while manifests are applied is not final."""
+    bad, good = gateway_class("False", "Invalid", "not found"), gateway_class("Unknown", "Pending")
+    api.put(bad)
+    later(api, clock, *((n * 2.0, (bad, good)[n % 2]) for n in range(8)), (16.0, gateway_class("True")))
+
+    assert status.condition(kube, NAME, "Accepted").met
+    assert clock.slept >= 16
+
+
+def test_object_that_is_not_there_is_missing(kube: Kube, clock: Clock) -> None:
+    """A misspelt name is not waited for."""
+    with pytest.raises(Missing):
+        status.condition(kube, NAME, "Accepted")
+
+    assert clock.sleeps == []
+
+
+def test_server_away_is_not_yet(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A 503 in between does not end the wait."""
+    api.put(gateway_class("True"))
+    api.refuse("GET", "gatewayclasses/eg", 503, times=2)
+
+    assert status.condition(kube, NAME, "Accepted").met
+
+
+def test_said_is_what_it_says_now(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """No wait, whatever it says; and it is noted."""
+    api.put(gateway_class("Unknown", "Pending", "Waiting for controller"))
+
+    assert not status.said(kube, NAME, "Accepted").met
+    assert clock.sleeps == []
+    assert observations.page().sightings[0].who == f"status of {NAME}"
+
+
+@pytest.mark.parametrize(("state", "reason"), [("True", "Accepted"), ("False", "InvalidParameters")])
+def test_spoken_is_yes_or_no(kube: Kube, api: FakeApi, clock: Clock, state: str, reason: str) -> None:
+    """Whichever it says of the current generation is the answer, awaited from before the object exists."""
+    began = clock.now
+    api.on_get = lambda _: [api.put(gateway_class(state, reason))] if clock.now - began >= 2 else None
+
+    found = status.spoken(kube, NAME, "Accepted")
+
+    assert (found.status, found.reason) == (state, reason)
+
+
+def test_spoken_of_an_old_generation_does_not_count(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """What was said of the spec before says nothing of this one."""
+    api.put(gateway_class("False", "InvalidParameters", observed=0))
+
+    with pytest.raises(NotReady, match="says whether it is Accepted"):
+        status.spoken(kube, NAME, "Accepted")
+
+
+def test_refused_is_no_of_this_generation(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """A refusal is awaited; an acceptance is none."""
+    api.put(gateway_class("True"))
+    with pytest.raises(NotReady, match="GatewayClass/eg is Accepted=False"):
+        status.refused(kube, NAME, "Accepted")
+    api.put(gateway_class("False", "InvalidParameters", "default/nowhere not found"))
+
+    assert status.refused(kube, NAME, "Accepted").message == "default/nowhere not found"
