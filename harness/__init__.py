@@ -1,1 +1,33 @@
-"""End-to-end harness for Envoy Gateway on Istio ambient."""
+"""End-to-end test harness for Envoy Gateway on Istio ambient: each layer below knows only those under it.
+
+cli                `mesh-e2e`: run, faults, clean, doctor, bench
+plugin             the pytest plugin: options, fixtures, reporting; the only home of pytest
+benchmark          seconds of each stage and suite
+doctor             checks of this machine before a run
+faults             planted faults: each test of the suites must be able to fail
+reaper             removes the clusters that kept or killed runs left
+diagnostics        what is gathered from a cluster when something failed
+report             a run's folder, failure texts, summary, Allure, JUnit
+install            installs the stack, reads which versions run
+disruption         restarts, outages, drains, upgrades, edits, and the repair
+experiments        send, gather what was seen, return a value to be judged
+load               steady load with a timeline
+oracles            what must hold over every run; its collector reads every component
+waits              bounded waits: rollouts, status, gateways, waypoints, policies
+cluster            clusters behind one protocol: kind, existing, emulated
+components         Envoy, ztunnel, istiod, rate limit service: logs, counters, admin pages
+clients            clients that send traffic, outside and inside the mesh
+undo               changes to a cluster that are undone, also after a kill
+helm, port_forward, bundle, cluster_records   helm, kubectl port-forward, offline bundle, files about clusters
+archives           image archives (docker save, OCI layout): the images in them, missing blobs
+kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
+threads, wait, command                        threads, polling, child processes
+progress, observations                        live lines; what witnesses saw, figures, attachments
+versions, settings                            version sets, settings
+registry, strict_yaml                         image registries; YAML that refuses a key twice
+evidence           pure: joins of log lines, journeys, verdicts
+http_exchange      pure: a request and its answers
+logs, proxy        pure: readers of log lines, and of admin pages
+objects            pure: Kubernetes objects
+timeouts, errors, interruption                all waiting times, exceptions, signals
+"""

@@ -25,7 +25,12 @@ HOMES = {
     "time.sleep": ("wait.py", EMULATOR),
     "asyncio.sleep": (EMULATOR,),
     "tenacity": ("wait.py",),
-    "os.environ": ("settings.py", "command.py", EMULATOR, "faults/warm.py"),  # the last: its forked children's own
+    "os.environ": (
+        "settings.py",
+        "command.py",
+        EMULATOR,
+        "faults/forked_pytest.py",
+    ),  # the last: its children's own
     "os.getenv": (),
     "yaml.load": ("cluster/emulated/", "strict_yaml.py"),
     "aiohttp": (EMULATOR,),

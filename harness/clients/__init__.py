@@ -1,1 +1,1 @@
-"""Who sends traffic: the ingress client from outside, the mesh client from inside a pod."""
+"""Clients that send traffic: from outside through the ingress, from inside the mesh in a pod."""

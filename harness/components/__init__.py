@@ -1,4 +1,4 @@
-"""The data plane's own word: Envoys of a Gateway, ztunnel of every node, istiod and the limiter."""
+"""Envoy, ztunnel, istiod and the rate limit service: their logs, counters and admin pages, read over the network."""
 
 from harness.components.envoy import Envoy
 from harness.components.istiod import Istiod

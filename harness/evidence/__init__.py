@@ -1,7 +1,8 @@
 """Pure judgements over what was recorded: doing and judging are apart, so a stored run can be judged again.
 
-joins     which log lines speak of the same request
-verdict   held, broken or inconclusive, and how several make one
-journey   one request's way through the mesh, joined from three kinds of log
-window    the arithmetic of fixed rate-limit windows
+joins                which log lines belong to the same request
+verdict              held, broken or inconclusive, and how several make one
+journey              one request's path through the mesh, joined from three kinds of log
+rate_limit_window    the arithmetic of fixed rate limit windows
+hbone_port_conflict  Envoy has a waypoint's port 15008 and ztunnel does not: judged from both logs
 """

@@ -1,1 +1,8 @@
-"""x"""
+"""Experiments: send, gather what clients and proxies saw, return it as a value to be judged.
+
+burst                 a burst of requests, their access lines and the overflow counter
+bypass                a call past a proxy and one through it
+policy_timing         seconds from a policy's apply to Accepted and to enforcement, and back
+journey_collector     each request's path through the mesh, once all its log lines are there
+certificate_rotation  workload certificates before and after ztunnel renews them
+"""

@@ -1,7 +1,7 @@
 """Faults planted on purpose, one by one: each test of the suites must be able to fail, and say why.
 
 `catalogue` reads faults/*.yaml, `planting` does and undoes what they say inside a run, `running` starts the runs,
-`asserts` finds the assertions that no fault has made fail, `report` shows what came of it all.
+`assertion_coverage` finds the assertions that no fault has made fail, `report` shows what came of it all.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pure readers of log text: a line of ztunnel or Envoy becomes a value.
 
-ztunnel  connections that ztunnel carried, and ports it could not bind
-access   requests that Envoy answered (Envoy Gateway's default JSON access log)
-envoy    configuration that Envoy refused
+ztunnel            connections that ztunnel carried, and ports it could not bind
+envoy_access       requests that Envoy answered (Envoy Gateway's default JSON access log)
+envoy_xds_rejects  configuration that Envoy rejected, from its own log
 """

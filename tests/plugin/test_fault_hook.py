@@ -154,7 +154,8 @@ def test_planted_around_calls_of_the_harness(
             file.write("reached\n")
 
     monkeypatch.setattr(responses, "reached", reached)
-    calls = "from harness.stack import probing\ndef test_calls(proxy):\n    probing.reached()\n    probing.reached()\n"
+    reach = "    responses.reached()\n"
+    calls = f"from harness.waits import responses\ndef test_calls(proxy):\n{reach}{reach}"
 
     order, told = run(tests=calls, **when)
 

@@ -124,17 +124,17 @@ def test_proxy_is_one_ready_pod(kube: Kube, api: FakeApi, clock: Clock) -> None:
 
 def test_gateway_is_programmed_its_route_accepted_its_proxy_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """All of it as recorded from a real cluster."""
-    gateways, routes = recordings.objects("objects/gateway.yaml"), recordings.objects("objects/httproute.yaml")
-    api.put(*gateways.values(), *routes.values(), pod("default/w-1", labels=GATEWAY))
+    recorded, routes = recordings.objects("objects/gateway.yaml"), recordings.objects("objects/httproute.yaml")
+    api.put(*recorded.values(), *routes.values(), pod("default/w-1", labels=GATEWAY))
 
     gateways.gateway(kube, "waypoint", "ratings")
 
 
 def test_gateway_without_its_backend_is_terminal_or_told(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A route to a backend that does not exist ends the wait with the controller's words."""
-    gateways = recordings.objects("objects/gateway.yaml")
+    recorded = recordings.objects("objects/gateway.yaml")
     route = recordings.obj("negative/httproute-neg-missing-backend.yaml")
-    api.put(*gateways.values(), route, pod("default/w-1", labels=GATEWAY))
+    api.put(*recorded.values(), route, pod("default/w-1", labels=GATEWAY))
 
     with pytest.raises((Terminal, NotReady), match="ResolvedRefs"):
         gateways.gateway(kube, "waypoint", route["metadata"]["name"])
