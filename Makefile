@@ -40,6 +40,10 @@ doctor: $(BIN)/.installed ## what this machine lacks for a run, each with its re
 images: $(BIN)/.installed ## every image that a version set needs (VERSIONS=name)
 	$(BIN)/mesh-e2e images
 
+.PHONY: check-references
+check-references: $(BIN)/.installed ## ask the registries whether each image and chart still exists (VERSIONS=name)
+	$(BIN)/mesh-e2e check-references
+
 .PHONY: bundle
 bundle: $(BIN)/.installed ## charts and images into a folder, for runs without a network (BUNDLE=folder)
 	$(BIN)/mesh-e2e bundle $(or $(BUNDLE),bundle)
@@ -78,7 +82,7 @@ lock: ## write requirements.lock and requirements-dev.lock anew from pyproject.t
 .PHONY: help
 help: ## this
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z0-9-]+:.*##/ {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*##/ {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

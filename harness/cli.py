@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from harness import doctor, progress, reaper, settings, versions
@@ -54,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     made = command("bundle", _bundle, "charts and images into a folder, for runs without a network")
     made.add_argument("folder")
     made.add_argument("--index", action="store_true", help="only index the archives that lie in the folder already")
+    checked = command("check-references", _check_references, "ask the registries whether each image and chart exists")
+    checked.add_argument("--registry", default="", metavar="HOST[:PORT]", help="ask this one for all of them")
+    checked.add_argument("--any-digest", action="store_true", help="private builds: compare no digests")
     command("clean", _clean, "take away what kept or killed runs left")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
     bench.add_argument("tests", nargs="*", default=["suites"])
@@ -91,6 +97,35 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
         made = bundle.make(folder, row, Helm(Path(), "", chosen.state / "helm").pull)
     OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
     return 0
+
+
+def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    from harness import references
+
+    sets = versions.load().sets
+    rows = [row] if chosen.versions else list(sets.values())
+    known = references.load().pulled()
+    wanted = references.pulled_by(rows)
+    if asked.any_digest:
+        wanted, known = [replace(one, digest="") for one in wanted], []
+    elif not asked.registry:  # what the harness itself pulls, beside the sets
+        named = {replace(one, digest="") for one in references.pulled_by(sets.values())}
+        wanted += [one for one in known if replace(one, digest="") not in named]
+    registries = references.made()
+    answers = references.check(wanted, references.digests(known), registry=asked.registry, registries=registries)
+    table = Table("reference", "", "", box=None)
+    for one in answers:
+        table.add_row(escape(str(one.reference)), one.state, escape(one.reason))
+    (OUT if OUT.is_terminal else Console(highlight=False, width=200)).print(table)
+    for registry, left in registries.remaining.items():
+        OUT.print(f"{registry}: {left}")
+    counts = Counter(one.state for one in answers)
+    OUT.print(f"{len(answers)} references: " + ", ".join(f"{counts[s]} {s}" for s in references.STATES if counts[s]))
+    missed = references.by_reason(answers)
+    for (state, reason), those in missed.items():
+        names = ", ".join(those) if state != "not asked" else f"{len(those)} references"
+        ERR.print(f"{references.SAID[state]}: {names}: {reason}", markup=False, soft_wrap=True)
+    return 1 if missed else 0
 
 
 def _clean(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:

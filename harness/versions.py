@@ -17,8 +17,8 @@ from harness.registry.reference import parse
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
 UNKNOWN = "unknown"  # what stands for a version that nobody observed
 ASKED = "(asked for)"  # behind one that was asked for and not observed yet
-# Istio's two other homes, gcr.io/istio-release and registry.istio.io/release, are gone after December 2026
-# (istio/istio#61467); these have the images and charts of all its versions.
+# These have the images and charts of all Istio versions; its two other registries are gone after December 2026
+# (istio/istio#61467).
 ISTIO_IMAGES = "docker.io/istio"
 ISTIO_CHARTS = "oci://ghcr.io/istio/release/charts"
 

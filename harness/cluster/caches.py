@@ -17,7 +17,8 @@ from testcontainers.core.docker_client import DockerClient
 from harness.command import run
 from harness.errors import SetupFailed
 
-IMAGE = "docker.io/library/registry:3"
+# renovate: datasource=docker depName=library/registry
+IMAGE = "docker.io/library/registry:3.0.0"
 NETWORK = "kind"
 LABEL = {"mesh-e2e": "cache"}
 UPSTREAMS = {"docker.io": "https://registry-1.docker.io"}  # where a registry's own name is not its host

@@ -49,7 +49,7 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """Reads a reference: "redis:6" is docker.io/library/redis:6; `oci://` before a chart's is left out.
+    """Reads a reference: "redis:6.0.6" is docker.io/library/redis:6.0.6; `oci://` before a chart's is left out.
 
     Raises:
         BadInput: it is not a reference; the message names the part that is wrong.
