@@ -18,6 +18,10 @@ export E2E_WAYPOINT := $(or $(WAYPOINT),$(E2E_WAYPOINT))
 export E2E_KUBECONFIG := $(or $(KUBECONFIG_FILE),$(E2E_KUBECONFIG))
 export E2E_CONTEXT := $(or $(CONTEXT),$(E2E_CONTEXT))
 export E2E_INSTALL := $(or $(INSTALL),$(E2E_INSTALL))
+export E2E_KIND_BIN := $(or $(KIND_BIN),$(E2E_KIND_BIN))
+export E2E_HELM_BIN := $(or $(HELM_BIN),$(E2E_HELM_BIN))
+export E2E_KUBECTL_BIN := $(or $(KUBECTL_BIN),$(E2E_KUBECTL_BIN))
+export E2E_TOOLS_MIRROR := $(or $(TOOLS_MIRROR),$(E2E_TOOLS_MIRROR))
 export E2E_DELAY_FACTOR := $(or $(DELAY_FACTOR),$(E2E_DELAY_FACTOR))
 
 .DEFAULT_GOAL := help
@@ -35,6 +39,10 @@ e2e: $(BIN)/.installed ## the article's flow, end to end (CLUSTER=kind|existing|
 .PHONY: doctor
 doctor: $(BIN)/.installed ## what this machine lacks for a run, each with its remedy
 	$(BIN)/mesh-e2e doctor
+
+.PHONY: tools
+tools: $(BIN)/.installed ## kind, helm and kubectl: PATH's when they fit, else fetched into .tools/ (TOOLS_MIRROR=url)
+	$(BIN)/mesh-e2e tools
 
 .PHONY: images
 images: $(BIN)/.installed ## every image that a version set needs (VERSIONS=name)
@@ -84,20 +92,43 @@ help: ## this
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*##/ {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+# Python 3.11 or newer: asked of the venv each time, so that one made with an older Python is made anew.
+FITS := import sys; sys.exit(sys.version_info < (3, 11))
+VENV_FITS := $(shell $(BIN)/python -ISc '$(FITS)' 2>/dev/null && echo yes)
+
+# --clear empties the folder, so only one that is a venv is cleared. A half made one (no python3-venv) does not stay.
+$(BIN)/.python: $(if $(VENV_FITS),,FORCE)
+	@if ! $(BIN)/python -ISc '$(FITS)' 2>/dev/null; then \
+	  command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on PATH: install Python 3.11 or newer, or make PYTHON=path" >&2; exit 2; }; \
+	  $(PYTHON) -c '$(FITS)' || { newer=$$(for one in python3.{14,13,12,11}; do $$one -ISc '$(FITS)' 2>/dev/null && echo $$one && break; done); \
+	    echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1), mesh-e2e needs Python 3.11 or newer: make PYTHON=$${newer:-python3.13} $(MAKECMDGOALS)" >&2; exit 2; }; \
+	  there=; clear=; [ -e $(VENV) ] && there=yes; [ -e $(VENV)/pyvenv.cfg ] && clear=--clear; \
+	  $(PYTHON) -m venv $$clear $(VENV) || { [ "$$there" ] && [ -z "$$clear" ] || rm -rf $(VENV); exit 2; }; \
+	fi
+	@touch $@
+
+.PHONY: FORCE
+FORCE:
 
 PIP := $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(BIN)/python,\
   $(BIN)/python -m pip install --quiet --disable-pip-version-check)
-OURS = $(PIP) --no-deps --editable . && $(BIN)/python -m compileall -q harness
+
+# $(call install,lock): what pip says goes to a log, so that an index that does not answer is told from all else.
+define install
+	@echo "installing packages into $(VENV) (about a minute)" >&2
+	@{ $(PIP) --require-hashes --requirement $(1) && $(PIP) --no-deps --editable . && \
+	  $(BIN)/python -m compileall -q harness; } >$(VENV)/install.log 2>&1 || { \
+	  grep -E '^(ERROR|error|WARNING: Retrying|  (Caused|×)|  (├|╰))|[Cc]aused by' $(VENV)/install.log | tail -4 >&2; \
+	  if grep -qiE 'connection broken|connection refused|timed out|ProxyError|resolve|dns error|error sending request|Failed to fetch' $(VENV)/install.log; \
+	  then echo "make: the package index does not answer: is the network there, and are the proxy and the index (PIP_INDEX_URL, UV_DEFAULT_INDEX) right? All of it: $(VENV)/install.log" >&2; \
+	  else echo "make: the packages of $(1) cannot be installed; all that was said: $(VENV)/install.log" >&2; fi; exit 2; }
+endef
 
 # Whichever comes first; the development lock holds the other whole.
-$(BIN)/.installed: requirements.lock pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes --requirement requirements.lock
-	$(OURS)
+$(BIN)/.installed: requirements.lock pyproject.toml $(BIN)/.python
+	$(call install,requirements.lock)
 	@touch $@
 
-$(BIN)/.installed-dev: requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes --requirement requirements-dev.lock
-	$(OURS)
+$(BIN)/.installed-dev: requirements-dev.lock pyproject.toml $(BIN)/.python
+	$(call install,requirements-dev.lock)
 	@touch $@ $(BIN)/.installed

@@ -18,11 +18,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness import doctor, progress, reaper, settings, versions
+from harness import container_engine, doctor, progress, reaper, settings, versions
 from harness.cluster import caches
 from harness.errors import BadInput, HarnessError
 from harness.interruption import exit_code, sigterm_heard
 from harness.settings import Settings
+from harness.tools import programs
 from harness.versions import VersionSet
 
 OUT, ERR = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     command("doctor", _doctor, "what this machine lacks for a run, each with its remedy")
+    command("tools", _tools, "kind, helm and kubectl: PATH's when they fit, else fetched into .tools/")
     command("images", _images, "every image that the version set needs, the node image first")
     made = command("bundle", _bundle, "charts and images into a folder, for runs without a network")
     made.add_argument("folder")
@@ -71,11 +73,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _doctor(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     findings = doctor.examine(chosen, row)
-    table = Table("check", "", "seen", "remedy", title=f"for {chosen.cluster}, version set {row.name}", box=None)
-    for found in findings:
-        table.add_row(found.what, found.grade, found.seen, found.remedy)
-    OUT.print(table)
+    OUT.print(f"for CLUSTER={chosen.cluster}, version set {row.name}")
+    OUT.print("\n".join(doctor.lines(findings)), markup=False, soft_wrap=True)
     return 1 if any(found.grade == "missing" for found in findings) else 0
+
+
+def _tools(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    for name in programs.NAMES:
+        OUT.print(f"{name} {programs.choose(name, chosen, kind_least=row.node_image.kind)}", soft_wrap=True)
+    return 0
 
 
 def _images(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
@@ -94,6 +100,9 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
         made = bundle.index(folder, row)
         bundle.open_for(folder, row)
     else:
+        container_engine.check()
+        container_engine.check_save(container_engine.engine())
+        programs.choose("helm", chosen)
         made = bundle.make(folder, row, Helm(Path(), "", chosen.state / "helm").pull)
     OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
     return 0

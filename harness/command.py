@@ -17,6 +17,7 @@ from harness import progress, timeouts
 from harness.errors import BadInput, CommandFailed
 from harness.interruption import heed
 
+_chosen: dict[str, str] = {}  # the program that stands for a name, where it is not the one of PATH
 _live: dict[subprocess.Popen[str], int] = {}  # the programs that run now, and the threads that wait for them
 REMEDIES = {
     "kind": "install kind (https://kind.sigs.k8s.io), or use CLUSTER=emulated, which needs none",
@@ -35,13 +36,18 @@ class Output:
     stderr: str
 
 
+def use(program: str, path: str) -> None:
+    """From now on `program` is the one at `path`, for this process."""
+    _chosen[program] = path
+
+
 def which(program: str) -> str:
-    """The program's path.
+    """The program's path: the one chosen by `use`, else the one on PATH.
 
     Raises:
         BadInput: it is not on PATH; the remedy says how to get it.
     """
-    path = shutil.which(program)
+    path = _chosen.get(program) or shutil.which(program)
     if path is None:
         raise BadInput(f"`{program}` is not on PATH", remedy=REMEDIES.get(Path(program).name, ""))
     return path

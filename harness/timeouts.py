@@ -8,6 +8,7 @@ an API or HTTP request, a load, the diagnostics.
 CLUSTER_CREATE = 300.0  # `kind create cluster`: 27 s seen on 2 cores
 CLUSTER_DELETE = 120.0  # `kind delete cluster`
 IMAGE_LOAD = 300.0  # all archives of a bundle into all nodes: 41 s seen
+DOWNLOAD = 600.0  # one program of a release: kubectl is 58 MiB
 PROGRAM = 30.0  # one word of docker, kind or helm about what is there
 PROGRAM_END = 5.0  # a program that was told to end has ended
 INNER_END = 240.0  # a run inside another has gathered its evidence, and taken its cluster away

@@ -7,6 +7,7 @@ from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Cluster
 from harness.errors import BadInput
 from harness.settings import Settings
+from harness.tools import published
 from harness.versions import VersionSet
 
 
@@ -19,7 +20,10 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
     match settings.cluster:
         case "kind":
             asked = "" if settings.node_image else versions.kubernetes  # a node image of one's own may hold any
-            return KindCluster(settings, settings.node_image or versions.node, versions.images.values(), asked)
+            node, release = settings.node_image or versions.node, versions.node_image.kind
+            if settings.node_image:
+                release = published.load(settings.tools_file).kind_for(settings.node_image)
+            return KindCluster(settings, node, versions.images.values(), asked, release=release)
         case "existing":
             return ExistingCluster(settings)
         case "emulated":

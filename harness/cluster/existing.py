@@ -14,8 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from harness import cluster_records
-from harness.cluster.protocol import Capability, Release
-from harness.command import which
+from harness.cluster.protocol import Capability, Release, Requirement
 from harness.errors import BadInput
 from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
@@ -24,6 +23,7 @@ from harness.objects.manifests import Document
 from harness.objects.refs import ref_of
 from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings
+from harness.tools import programs
 from harness.undo.undo_log import Made
 
 MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in state.APPLIED
@@ -45,6 +45,7 @@ class ExistingCluster:
             raise BadInput(f"kubeconfig {file} is not there", remedy="KUBECONFIG_FILE=path")
         self.kubeconfig, self.context = file, settings.context
         self.name = settings.context
+        self._settings = settings
         self._installs, self._kubectl = settings.install, settings.kubectl_bin
         # Our releases' marks lie there: contexts of one name in two files (kubeadm names all alike) are two clusters.
         told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
@@ -61,9 +62,27 @@ class ExistingCluster:
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
         return lacking
 
+    @property
+    def requirements(self) -> Sequence[Requirement]:
+        helm = Requirement("helm", lambda: str(programs.choose("helm", self._settings)))
+        return [
+            Requirement("kubectl", lambda: str(programs.choose("kubectl", self._settings))),
+            *([helm] if self._installs else []),
+            Requirement(f"context {self.context}", self._reach),
+        ]
+
+    def _reach(self) -> str:
+        try:
+            self._version = self._kube.version().removeprefix("v")
+        except (ApiUnavailable, Missing, Refused) as error:
+            raise BadInput(
+                f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
+            ) from error
+        return f"Kubernetes {self._version}"
+
     def create(self) -> None:
-        for program in (self._kubectl, *(["helm"] if self._installs else [])):
-            which(program)
+        for requirement in self.requirements:
+            requirement.check()
         with FileLock(self.home / "lock"):
             old = cluster_records.find(self._state, self.kind, self._recorded)
             if old and old.anothers:
@@ -71,12 +90,6 @@ class ExistingCluster:
                     f"context {self.context} is in use by process {old.pid}",
                     remedy="wait for that run: two in one cluster would undo each other",
                 )
-            try:
-                self._version = self._kube.version().removeprefix("v")
-            except (ApiUnavailable, Missing, Refused) as error:
-                raise BadInput(
-                    f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
-                ) from error
             # Before anything is applied, be it only by tests: what a killed run leaves is found by its record.
             where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context}
             cluster_records.write(

@@ -13,16 +13,17 @@ from typing import Any, Literal
 import yaml
 from filelock import FileLock
 
-from harness import cluster_records, progress, timeouts
+from harness import cluster_records, container_engine, progress, timeouts
 from harness.cluster import caches
-from harness.cluster.protocol import Capability, Release
-from harness.command import run, which
+from harness.cluster.protocol import Capability, Release, Requirement
+from harness.command import run
 from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
 from harness.objects.manifests import Document
 from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings
 from harness.threads import side_by_side
+from harness.tools import programs
 
 MARKS = "/var/lib/mesh-e2e/archives"
 CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
@@ -33,10 +34,20 @@ class KindCluster:
 
     kind: ClusterKind = "kind"
 
-    def __init__(self, settings: Settings, node_image: str, images: Iterable[str] = (), kubernetes: str = "") -> None:
-        """`kubernetes` is the version that a cluster must have to be reused; empty: any."""
+    def __init__(
+        self,
+        settings: Settings,
+        node_image: str,
+        images: Iterable[str] = (),
+        kubernetes: str = "",
+        *,
+        release: str = "",
+    ) -> None:
+        """`kubernetes` is the version that a cluster must have to be reused; empty: any. `release` is the oldest kind
+        that works with the node image; empty: any."""
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
+        self._settings, self._release = settings, release
         self._cached, self._kubernetes = list(images) if settings.cache else [], kubernetes
         self._state = settings.state
         self.home = cluster_records.folder(settings.state, "kind", self.name)
@@ -51,10 +62,30 @@ class KindCluster:
             return {}
         return {"two nodes": f"{self._workers} workers: what moves from node to node takes the ingress's door along"}
 
+    @property
+    def requirements(self) -> Sequence[Requirement]:
+        return [
+            Requirement("docker", container_engine.check),
+            Requirement("kind", self._choose_kind),
+            Requirement("helm", lambda: str(programs.choose("helm", self._settings))),
+            Requirement("kubectl", lambda: str(programs.choose("kubectl", self._settings))),
+            Requirement(f"cluster {self.name}", self._look, last=True),
+        ]
+
+    def _look(self) -> str:
+        there = self.name in self._clusters()
+        self._refuse(there)
+        if there and not self._unfinished.exists():
+            self._refuse_another_kubernetes()
+            return "there, and will be reused"
+        return "will be made"
+
+    def _choose_kind(self) -> str:
+        return str(programs.choose("kind", self._settings, kind_least=self._release))
+
     def create(self) -> None:
-        for program in ("docker", self._kind, "helm", self._kubectl):
-            which(program)
-        _docker_answers()
+        for requirement in self.requirements:
+            requirement.check()
         with FileLock(self.home / "lock"):
             there = self.name in self._clusters()
             self._refuse(there)
@@ -202,6 +233,7 @@ class KindCluster:
         cluster_records.forget(self._state, self.kind, self.name)
 
     def _remove(self) -> None:
+        self._choose_kind()  # also where nothing was created before: `make clean`
         argv = [self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)]
         run(argv, within=timeouts.CLUSTER_DELETE)
         self.kubeconfig.unlink(missing_ok=True)
@@ -233,19 +265,11 @@ def _config(workers: int) -> dict[str, object]:
     }
 
 
-def _docker_answers() -> None:
-    if run(["docker", "info", "--format", "{{.ServerVersion}}"], check=False).code != 0:
-        raise BadInput("Docker does not answer", remedy="start it (and be allowed to use it), or use CLUSTER=emulated")
-
-
 def _image_is_there(image: str) -> None:
     """Docker pulls what it lacks; without a network that fails late and badly, so a look comes first."""
-    if run(["docker", "image", "inspect", "--format", "{{.Id}}", image], check=False).code == 0:
+    if container_engine.has_image(image):
         return
     progress.note(f"node image {image} is not in Docker yet: pulling it")
     pulled = run(["docker", "pull", "--quiet", image], within=timeouts.CLUSTER_CREATE, check=False)
     if pulled.code != 0:
-        raise BadInput(
-            f"node image {image} is neither in Docker nor to be pulled: {pulled.stderr.strip()[-200:]}",
-            remedy="load it (docker load -i …), name another (NODE_IMAGE=…), or use CLUSTER=emulated",
-        )
+        raise container_engine.no_image(image, pulled.stderr)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from harness.settings import ClusterKind
 
@@ -23,6 +23,17 @@ class Release:
     version: str
     namespace: str
     values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Requirement(NamedTuple):
+    """Something that must hold before a cluster is made. `check` returns what it saw, or raises BadInput.
+
+    The `last` one can only be checked when all others hold.
+    """
+
+    what: str
+    check: Callable[[], str]
+    last: bool = False
 
 
 class Cluster(Protocol):
@@ -49,6 +60,10 @@ class Cluster(Protocol):
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
         """Capabilities that this cluster lacks, each with the reason shown where a claim is skipped."""
+
+    @property
+    def requirements(self) -> Sequence[Requirement]:
+        """What `create` checks before it makes anything, in this order; `mesh-e2e doctor` runs the very same."""
 
     def create(self) -> None:
         """Makes it, or takes the one of exactly this name that is there already.

@@ -207,7 +207,7 @@ def test_missing_program_is_bad_input(
     """kubectl is needed in any case, helm only to install."""
     tools.lose(program)
 
-    with pytest.raises(BadInput, match=f"`{program}`"):
+    with pytest.raises(BadInput, match=rf"^{program} v.* cannot be fetched"):
         existing(settings, asked, install=install).create()
 
 

@@ -1,6 +1,7 @@
 """The command line: exit codes, and one sentence for each failure."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ ROW = versions.load().pick()
 
 
 @pytest.fixture(autouse=True)
-def asked(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def asked(settings: Settings, own_world: None, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """State in the test's own folder, by the variable."""
     monkeypatch.setenv("E2E_STATE", str(settings.state))
     return settings
@@ -77,16 +78,37 @@ def test_doctor_finds_what_is_missing(capsys: pytest.CaptureFixture[str], progra
     assert "kind" in capsys.readouterr().out
 
 
-def test_doctor_is_content(
-    capsys: pytest.CaptureFixture[str], programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_is_content(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Warnings alone are status 0."""
-    monkeypatch.setenv("E2E_CLUSTER", "existing")
-    monkeypatch.setattr("shutil.disk_usage", lambda _: (0, 0, 2**50), raising=True)
-    monkeypatch.setattr("harness.doctor.disk", lambda _: __import__("harness.doctor").doctor.Finding("disk", "ok", "x"))
-    programs.have("kubectl")
+    monkeypatch.setenv("E2E_CLUSTER", "emulated")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 0))
 
     assert cli.main(["doctor"]) == 0
+    assert "warning  disk" in capsys.readouterr().out
+
+
+def test_bundle_without_its_programs_makes_nothing(
+    capsys: pytest.CaptureFixture[str], programs: Programs, tmp_path: Path
+) -> None:
+    """Docker and helm are looked for before a folder is made."""
+    programs.have("docker")
+    assert cli.main(["bundle", str(tmp_path / "b")]) == 2
+    assert "helm v4.1.3 cannot be fetched" in capsys.readouterr().err
+    programs.lose("docker")
+    assert cli.main(["bundle", str(tmp_path / "b")]) == 2
+    assert "`docker` is not on PATH" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_tools_are_named(capsys: pytest.CaptureFixture[str], programs: Programs) -> None:
+    """Each program with its version and where it is."""
+    programs.have("kind", "helm", "kubectl")
+
+    assert cli.main(["tools"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{name} {version}, {programs.home / name}"
+        for name, version in (("kind", "0.31.0"), ("helm", "4.1.3"), ("kubectl", "1.35.3"))
+    ]
 
 
 def test_clean_tells_of_each(capsys: pytest.CaptureFixture[str], programs: Programs, asked: Settings) -> None:

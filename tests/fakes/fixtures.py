@@ -10,15 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from harness import observations, progress, versions, wait
+from harness import command, observations, progress, versions, wait
 from harness.kube import Kube
 from harness.settings import Settings
+from harness.tools import download
 from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import Made
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.programs import Programs
+
+NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -30,6 +33,11 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    # No test fetches kind, helm or kubectl from where they are published: nothing listens there.
+    monkeypatch.setenv("E2E_TOOLS", str(tmp_path / "tools"))
+    monkeypatch.setenv("E2E_TOOLS_MIRROR", NOWHERE)
+    monkeypatch.setattr(download, "PAUSES", (0.0, 0.0, None))
+    monkeypatch.setattr(command, "_chosen", {})
     monkeypatch.setattr(observations, "_book", {"": observations.Ledger()})
     monkeypatch.setattr(observations, "_current", "")
     monkeypatch.setattr(progress.PROGRESS, "listeners", [])
@@ -93,7 +101,7 @@ def notes() -> list[tuple[str, str]]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings that keep state in the test's own folder."""
-    return Settings(state=tmp_path / "state", runs=tmp_path / "runs")
+    return Settings(state=tmp_path / "state", runs=tmp_path / "runs", tools=tmp_path / "tools", tools_mirror=NOWHERE)
 
 
 @pytest.fixture

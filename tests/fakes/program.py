@@ -1,7 +1,8 @@
 """The body of every fake program: says what it was called with, and answers as it was told to.
 
 It lies beside its own files: `calls.jsonl` (one call a line), `answers.json` (rules, the last one that fits counts)
-and, for kind, `clusters` (one name a line). Standard library only: it is run by `python -I -S`, which starts fast.
+and, for kind, `clusters` (one name a line). `version` is answered as the real ones do. Standard library only: it is run
+by `python -I -S`, which starts fast.
 """
 
 from __future__ import annotations
@@ -12,6 +13,13 @@ import sys
 import time
 from pathlib import Path
 
+VERSIONS = {
+    "kind": "kind v0.31.0 go1.25.5 linux/amd64\n",
+    "helm": "v4.1.3",
+    "kubectl": "Client Version: v1.35.3\n",
+    "docker": '{"Version": "28.0.1", "Components": [{"Name": "Engine", "Version": "28.0.1"}]}\n',
+}
+
 
 def main(home: Path, name: str, argv: list[str]) -> int:
     stdin = "" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.read()
@@ -19,7 +27,8 @@ def main(home: Path, name: str, argv: list[str]) -> int:
     with (home / "calls.jsonl").open("a") as file:
         file.write(json.dumps(call) + "\n")
     rules = json.loads((home / "answers.json").read_text()) if (home / "answers.json").exists() else []
-    said = {"code": 0, "out": "", "err": "", "hang": 0}
+    version = VERSIONS.get(name, "") if argv[:1] == ["version"] else ""
+    said = {"code": 0, "out": version, "err": "", "hang": 0}
     for rule in rules:
         if rule["program"] == name and set(rule["words"]) <= set(argv):
             said |= rule

