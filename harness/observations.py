@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One witness's word: `who` ("client", "waypoint access log", "limiter counter") saw `what`, `at` epoch seconds."""
+    """One observation: `who` ("ingress client", "waypoint access log") saw `what`, `at` epoch seconds.
+
+    `of` are the ids of the requests that it is about: those that a client sent, those whose access lines or connections
+    were joined to them, those that were all that moved a counter. `probe`: of a request that a wait sent to see whether
+    something is there yet, which is no evidence of what it does afterwards.
+    """
 
     who: str
     what: str
     at: float
+    of: frozenset[str] = frozenset()
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +61,33 @@ class Ledger:
     rows: list[Row] = field(default_factory=list)
 
     @property
+    def requests(self) -> frozenset[str]:
+        """The ids of all requests that the test judges; probes are not among them."""
+        return frozenset[str]().union(*(s.of for s in self.sightings))
+
+    @property
+    def kind(self) -> Literal["traffic", "status"]:
+        """What the claim is about: traffic if the test judges requests, else statuses, configuration or counters."""
+        return "traffic" if self.requests else "status"
+
+    @property
     def witnesses(self) -> list[str]:
-        """Who saw anything, each once, in order."""
-        return list(dict.fromkeys(s.who for s in self.sightings))
+        """Who saw anything, each once, in order. Of a claim about traffic: who saw these very requests."""
+        traffic = self.kind == "traffic"
+        return list(dict.fromkeys(s.who for s in self.sightings if not s.probe and (s.of or not traffic)))
+
+    @property
+    def lacking(self) -> str:
+        """Why the claim has not two witnesses of each of its requests; empty when it has, or is not about traffic."""
+        saw: dict[str, set[str]] = {id: set() for id in self.requests}
+        for sighting in self.sightings:
+            for id in sighting.of:
+                saw[id].add(sighting.who)
+        alone = {id: who for id, who in saw.items() if len(who) < 2}
+        if not alone:
+            return ""
+        only = ", ".join(sorted(set().union(*alone.values())))
+        return f"{len(alone)} of {len(saw)} requests have one witness ({only}): a claim about traffic needs two of each"
 
     def share(self, seen: Iterable[Sighting]) -> None:
         """Takes in what was seen for several tests at once, in the order of time; what is here already stays once."""
@@ -63,6 +96,7 @@ class Ledger:
 
 _book: dict[str, Ledger] = {"": Ledger()}
 _current = ""
+_probing = 0
 
 
 def turn_to(test: str) -> Ledger:
@@ -86,8 +120,30 @@ def pages() -> list[Ledger]:
     return list(_book.values())
 
 
-def saw(who: str, what: str) -> None:
-    current().sightings.append(Sighting(who, what, time.time()))
+def saw(who: str, what: str, *, of: Iterable[str] = ()) -> None:
+    """Records an observation; `of` are the ids of the requests that it is about."""
+    ids = frozenset() if _probing else frozenset(of)
+    current().sightings.append(Sighting(who, what, time.time(), ids, probe=_probing > 0))
+
+
+@contextmanager
+def probing() -> Iterator[None]:
+    """What is sent in the block only finds out whether something is there yet."""
+    global _probing  # as the open page: one test at a time in a process
+    _probing += 1
+    try:
+        yield
+    finally:
+        _probing -= 1
+
+
+@contextmanager
+def all_sent() -> Iterator[set[str]]:
+    """The ids of the requests that are sent in the block, complete at its end."""
+    ids, page = set[str](), current()
+    begun = len(page.sightings)
+    yield ids
+    ids |= frozenset[str]().union(*(s.of for s in page.sightings[begun:]))
 
 
 def measured(name: str, seconds: float, *, of: str = "") -> None:

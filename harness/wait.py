@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import tenacity
 
-from harness import progress
+from harness import observations, progress
 from harness.errors import NotObserved, NotReady, Terminal
 from harness.interruption import heed
 
@@ -67,7 +67,8 @@ def until(
         nonlocal seen, observation
         heed()
         try:
-            observed = observe()
+            with observations.probing():
+                observed = observe()
         except transient as error:
             seen = f"{type(error).__name__}: {_short(str(error))}"
             observation = seen if getattr(error, "observed", False) else observation

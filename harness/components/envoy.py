@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from harness import observations
 from harness.clients.admin import Admin
-from harness.components.wait_for_log_lines import logged
+from harness.components.wait_for_log_lines import complete, logged
 from harness.errors import Absent, Inconclusive, SetupFailed
 from harness.http_exchange import Answers
 from harness.kube import Kube
@@ -20,6 +23,13 @@ from harness.proxy import clusters, stats
 from harness.proxy.config_dump import error_states, thresholds
 
 Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Count:
+    """How far a counter moved; 0 until the block that it counts is over."""
+
+    moved: int = 0
 
 
 class Envoy:
@@ -57,8 +67,8 @@ class Envoy:
     def log(self, since: datetime | None = None) -> str:
         return self._kube.logs(self.namespace, self.name, "envoy", since=since)
 
-    def access_log(self, since: datetime) -> tuple[AccessLine, ...]:
-        """All access lines written after that moment (and a few before)."""
+    def access_log(self, since: datetime) -> envoy_access.Parsed:
+        """All access lines written after that moment (and a few before), and what could not be read."""
         return envoy_access.parse(self.log(since))
 
     def lines_of(self, answers: Answers, since: datetime) -> list[AccessLine]:
@@ -70,10 +80,13 @@ class Envoy:
         if not answers:
             raise Inconclusive("no answers: no access lines to look for")
         wanted = {f"e2e/{id_}" for id_ in answers.ids}
+        log = envoy_access.Parsed(())
 
         def look() -> dict[str, list[AccessLine]]:
+            nonlocal log
             found: dict[str, list[AccessLine]] = {}
-            for line in self.access_log(since):
+            log = self.access_log(since)
+            for line in log.lines:
                 if line.user_agent in wanted:
                     found.setdefault(str(line.user_agent), []).append(line)
             return found
@@ -83,17 +96,26 @@ class Envoy:
             lambda lines: wanted <= set(lines),
             what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
             silence="the proxy's log does not tell of all requests",
+            unreadable=lambda: log.unreadable,
         )
         double = [agent for agent, lines in found.items() if len(lines) > 1]
         if double:
             raise Inconclusive(f"{len(double)} requests have more than one access line, first {double[0]}")
-        observations.saw(f"{self.gateway} access log", f"{len(answers)} lines joined by request id")
+        observations.saw(f"{self.gateway} access log", f"{len(answers)} lines joined by request id", of=answers.ids)
         return [found[f"e2e/{id_}"][0] for id_ in answers.ids]
 
     def silent_about(self, answers: Answers, since: datetime) -> bool:
-        """Whether no line of its log speaks of any of these requests."""
-        agents = {f"e2e/{id_}" for id_ in answers.ids}
-        return not any(line.user_agent in agents for line in self.access_log(since))
+        """Whether no line of its log is about any of these requests.
+
+        Raises:
+            Inconclusive: none is, but lines of the log could not be read.
+        """
+        agents, log = {f"e2e/{id_}" for id_ in answers.ids}, self.access_log(since)
+        if any(line.user_agent in agents for line in log.lines):
+            return False
+        complete(log.unreadable, f"access log of Gateway {self.gateway}")
+        observations.saw(f"{self.gateway} access log", f"no line of {len(answers)} requests", of=answers.ids)
+        return True
 
     def config_dump(self) -> Json:
         """Envoy's whole configuration, endpoints left out."""
@@ -120,25 +142,54 @@ class Envoy:
         observations.saw(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
         return count
 
+    @contextmanager
+    def counting_sent(self, cluster: str) -> Iterator[Count]:
+        """How many of the requests of the block Envoy sent to a cluster: its counter before and after them.
+
+        Raises:
+            Inconclusive: as `sent`.
+        """
+        count, before = Count(), self.sent(cluster)
+        with observations.all_sent() as ids:
+            yield count
+        count.moved = self.sent(cluster) - before
+        observations.saw(f"{self.gateway} counters", f"requests sent to {cluster} moved by {count.moved}", of=ids)
+
     def heard(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
         """The lines, however many, that speak of any of these requests (also as forwarded by an application).
 
         Raises:
             Inconclusive: there are fewer than `at_least`.
         """
-        agents = {f"e2e/{id_}" for id_ in answers.ids}
+        agents, log = {f"e2e/{id_}" for id_ in answers.ids}, envoy_access.Parsed(())
+
+        def look() -> list[AccessLine]:
+            nonlocal log
+            log = self.access_log(since)
+            return [line for line in log.lines if line.user_agent in agents]
+
         found = logged(
-            lambda: [line for line in self.access_log(since) if line.user_agent in agents],
+            look,
             lambda lines: len(lines) >= at_least,
             what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
             silence="the proxy's log does not tell of the requests",
+            unreadable=lambda: log.unreadable,
         )
-        observations.saw(f"{self.gateway} access log", f"{len(found)} lines about {len(answers)} requests")
+        observations.saw(
+            f"{self.gateway} access log", f"{len(found)} lines about {len(answers)} requests", of=_told(found)
+        )
         return found
 
     def refused(self) -> list[str]:
-        """Names of what Envoy refused to take since it started: by its own log, and by its configuration's errors."""
-        logged = {rejection.resource for rejection in envoy_xds_rejects.rejections(self.log())}
+        """Names of what Envoy refused to take since it started: by its own log, and by its configuration's errors.
+
+        Raises:
+            Inconclusive: it refused nothing, but lines of its log could not be read.
+        """
+        text = self.log()
+        logged = {rejection.resource for rejection in envoy_xds_rejects.rejections(text)}
+        if not logged:
+            complete(envoy_xds_rejects.unreadable(text), f"log of Gateway {self.gateway}")
         standing = {error.resource for error in error_states(self.config_dump())}
         observations.saw(f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}")
         return sorted(logged | standing)
@@ -160,3 +211,8 @@ class Envoy:
 
     def _get(self, path: str) -> str:
         return self._admin.get(self.namespace, self.name, 19000, path)
+
+
+def _told(lines: Iterable[AccessLine]) -> set[str]:
+    """The ids of our requests that these lines are about."""
+    return {str(line.user_agent).removeprefix("e2e/") for line in lines}

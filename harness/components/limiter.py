@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from harness import observations, timeouts
@@ -22,6 +23,14 @@ class Counters:
 
     hits: float
     over_limit: float
+
+
+@dataclass(slots=True)
+class Moved:
+    """How far the counters moved; 0 until the block that they count is over."""
+
+    hits: float = 0.0
+    over_limit: float = 0.0
 
 
 class Limiter:
@@ -68,6 +77,20 @@ class Limiter:
         text = self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 19001, "/metrics")
         wanted = f"ratelimit_service_rate_limit_{name}"
         return sum(s.value for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted)
+
+    @contextmanager
+    def counting(self) -> Iterator[Moved]:
+        """How far its counters moved by the requests of the block: read before and after, each time standing still.
+
+        Raises:
+            Inconclusive: they never stood still.
+        """
+        moved, before = Moved(), self.settled()
+        with observations.all_sent() as ids:
+            yield moved
+        after = self.settled()
+        moved.hits, moved.over_limit = after.hits - before.hits, after.over_limit - before.over_limit
+        observations.saw("limiter counters", f"moved by {moved.hits:g}, over the limit {moved.over_limit:g}", of=ids)
 
     def settled(self) -> Counters:
         """Its counters, once they stood still for LIMITER_SETTLED seconds: nothing sent before is still uncounted.

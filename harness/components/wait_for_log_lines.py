@@ -8,13 +8,22 @@ from typing import TypeVar
 from harness import timeouts
 from harness.errors import Inconclusive, NotReady
 from harness.kube import ApiUnavailable
+from harness.logs.unreadable import Unreadable
 from harness.wait import until
 
 S = TypeVar("S", bound=Sized)
 
 
-def logged(look: Callable[[], S], told: Callable[[S], bool], *, what: str, silence: str) -> S:
-    """What `look` reads of a log, once `told` says that it tells enough; `silence` begins the error otherwise.
+def logged(
+    look: Callable[[], S],
+    told: Callable[[S], bool],
+    *,
+    what: str,
+    silence: str,
+    unreadable: Callable[[], Unreadable] = Unreadable,
+) -> S:
+    """What `look` reads of a log, once `told` says that it tells enough; `silence` begins the error otherwise, which
+    also tells of lines that could not be read.
 
     Raises:
         Inconclusive: it does not tell in time.
@@ -30,4 +39,15 @@ def logged(look: Callable[[], S], told: Callable[[S], bool], *, what: str, silen
             show=lambda found: f"lines of {len(found)}",
         )
     except NotReady as error:
-        raise Inconclusive(f"{silence}: {error}") from error
+        lost = unreadable()
+        raise Inconclusive(f"{silence}: {error}" + (f"; {lost}" if lost else "")) from error
+
+
+def complete(unreadable: Unreadable, what: str) -> None:
+    """Refuses to take what a log does not say for something that did not happen.
+
+    Raises:
+        Inconclusive: lines of it could not be read; `what` names the log.
+    """
+    if unreadable:
+        raise Inconclusive(f"{what}: {unreadable}")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from harness import observations
 from harness.clients.admin import Admin
-from harness.components.wait_for_log_lines import logged
+from harness.components.wait_for_log_lines import complete, logged
 from harness.errors import Inconclusive
 from harness.evidence import hbone_port_conflict
 from harness.evidence.joins import legs, mirrors
@@ -16,6 +16,7 @@ from harness.http_exchange import Answers
 from harness.kube import Kube
 from harness.logs import ztunnel
 from harness.logs.envoy_access import AccessLine
+from harness.logs.unreadable import Unreadable
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import node_name, pod_ready
@@ -45,32 +46,66 @@ class Ztunnels:
         }
 
     def lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
-        """Access lines of all nodes, oldest first."""
-        found = self._lines(since)
+        """Access lines of all nodes, oldest first.
+
+        Raises:
+            Inconclusive: lines of a log could not be read, so these are not all.
+        """
+        log = self._log(since)
+        complete(log.unreadable, "ztunnel log")
+        found = log.lines
         observations.saw(
             "ztunnel log", f"{len(found)} connections ended, {sum(not line.ok for line in found)} in an error"
         )
         return found
 
-    def _lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
-        found = [line for text in self.logs(since).values() for line in ztunnel.parse(text).lines]
-        return tuple(sorted(found, key=lambda line: line.time))
+    def _log(self, since: datetime) -> ztunnel.Parsed:
+        """The logs of all nodes as one, oldest line first."""
+        logs = [ztunnel.parse(text) for text in self.logs(since).values()]
+        lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.time)
+        unreadable = sum((log.unreadable for log in logs), Unreadable())
+        return ztunnel.Parsed(tuple(lines), sum(log.skipped for log in logs), unreadable)
 
     def ways(self, since: datetime, service: str) -> set[str]:
         """The Deployments to whose pods callers were carried that asked for this Service (of `default`, by its short
-        name): its waypoint's alone, unless a caller went past it. Connections that still stand have no line yet."""
+        name): its waypoint's alone, unless a caller went past it. Connections that still stand have no line yet.
+
+        Raises:
+            Inconclusive: lines of a log could not be read, so there may be other ways.
+        """
         host = f"{service}.default.svc.cluster.local"
-        asked = [line for line in self._lines(since) if line.direction == "outbound" and line.dst.service == host]
+        log = self._log(since)
+        complete(log.unreadable, "ztunnel log")
+        asked = [line for line in log.lines if line.direction == "outbound" and line.dst.service == host]
         found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
         observations.saw("ztunnel log", f"{len(asked)} connections asked for {service} went to {sorted(found)}")
         return found
 
-    def _one(self, look: Callable[[], Sequence[ZtunnelLine]], what: str) -> ZtunnelLine:
-        """The one line that `look` finds, awaited until its connection closes."""
-        found = logged(look, bool, what=f"ztunnel's line of {what}", silence="ztunnel says nothing of it")
+    def _one(
+        self,
+        since: datetime,
+        look: Callable[[Sequence[ZtunnelLine]], Sequence[ZtunnelLine]],
+        what: str,
+        of: Sequence[str] = (),
+    ) -> ZtunnelLine:
+        """The one line that `look` picks, awaited until its connection closes; `of` is the request that it carried."""
+        log = ztunnel.Parsed((), 0)
+
+        def pick() -> Sequence[ZtunnelLine]:
+            nonlocal log
+            log = self._log(since)
+            return look(log.lines)
+
+        found = logged(
+            pick,
+            bool,
+            what=f"ztunnel's line of {what}",
+            silence="ztunnel says nothing of it",
+            unreadable=lambda: log.unreadable,
+        )
         if len(found) > 1:
             raise Inconclusive(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
-        observations.saw("ztunnel log", found[0].raw)
+        observations.saw("ztunnel log", found[0].raw, of=of)
         return found[0]
 
     def leg(self, since: datetime, source: str | None, around: AccessLine, reaches: str | None) -> ZtunnelLine:
@@ -83,8 +118,10 @@ class Ztunnels:
         if not source or not reaches:
             raise Inconclusive(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
         line = self._one(
-            lambda: legs(self._lines(since), source=source, around=around, reaches=reaches),
+            since,
+            lambda lines: legs(lines, source=source, around=around, reaches=reaches),
             f"the connection from {source} to {reaches}",
+            [str(around.user_agent).removeprefix("e2e/")],
         )
         if line.src.addr != source:
             observations.saw("ztunnel log", f"the kernel had given {source} another port: {line.src.addr}")
@@ -97,9 +134,12 @@ class Ztunnels:
             Inconclusive: one has none in time.
         """
         sources = {answer.local for answer in answers}
+        log = ztunnel.Parsed((), 0)
 
         def look() -> dict[str, ZtunnelLine]:
-            outbound = (line for line in self._lines(since) if line.direction == "outbound")
+            nonlocal log
+            log = self._log(since)
+            outbound = (line for line in log.lines if line.direction == "outbound")
             return {line.src.addr: line for line in outbound if line.src.addr in sources}
 
         found = logged(
@@ -107,9 +147,10 @@ class Ztunnels:
             lambda lines: set(lines) == sources,
             what=f"ztunnel's lines of {len(sources)} connections of {len(answers)} answers",
             silence="ztunnel does not tell of all connections",
+            unreadable=lambda: log.unreadable,
         )
-        for line in found.values():
-            observations.saw("ztunnel log", line.raw)
+        for answer in answers:
+            observations.saw("ztunnel log", found[answer.local].raw, of=[answer.id])
         return list(found.values())
 
     def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
@@ -119,7 +160,7 @@ class Ztunnels:
             Inconclusive: there is none in time, or more than one.
         """
         return self._one(
-            lambda: [line for line in self._lines(since) if mirrors(line, out)], f"the other side of {out.src.addr}"
+            since, lambda lines: [line for line in lines if mirrors(line, out)], f"the other side of {out.src.addr}"
         )
 
     def hindrance(self) -> str:

@@ -96,7 +96,7 @@ def carried(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]
     for pod in on(kube, node, "default"):
         gateway = text(pod, "metadata", "labels", OWNING_GATEWAY)
         if gateway:
-            lines = envoy_access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since))
+            lines = envoy_access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since)).lines
             found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)
     observations.saw("access logs", f"requests of {load} carried on node {node}: {found}")
     return found

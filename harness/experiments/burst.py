@@ -40,5 +40,5 @@ def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster
         raise Inconclusive(
             f"upstream_rq_pending_overflow fell by {-overflow}: the proxy of {cluster} was restarted meanwhile"
         )
-    observations.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}")
+    observations.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}", of=answers.ids)
     return Arm(answers, tuple(lines), overflow)

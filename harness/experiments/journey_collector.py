@@ -16,6 +16,7 @@ from harness.http_exchange import Answer, Answers
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.logs import envoy_access, ztunnel
 from harness.logs.envoy_access import AccessLine
+from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import pod_name
@@ -37,6 +38,7 @@ class Scene:
     ztunnel: tuple[ZtunnelLine, ...]
     pods: tuple[Json, ...]
     conflict: str = ""
+    unreadable: Unreadable = NONE_UNREADABLE
 
 
 class Journeys:
@@ -63,9 +65,12 @@ class Journeys:
         if not answers:
             raise Inconclusive("no answers: no journeys to follow")
         last: list[tuple[Journey, ...]] = []
+        unreadable = Unreadable()
 
         def look() -> tuple[tuple[Journey, ...], str]:
+            nonlocal unreadable
             scene = self.scene(since)
+            unreadable = scene.unreadable
             last.append(joined(scene, answers, via))
             return last[-1], scene.conflict
 
@@ -85,19 +90,24 @@ class Journeys:
             unclear = [j for j in (last[-1] if last else ()) if j.verdict.state == "inconclusive"]
             pictures = "\n".join(render(journey) for journey in unclear[:_SHOWN])
             last_seen = f"{len(unclear)} of {len(answers)} journeys are not complete after {error.within:g}s"
-            raise Inconclusive(f"{last_seen}\n{pictures}") from error
+            lost = f"\n{unreadable}" if unreadable else ""
+            raise Inconclusive(f"{last_seen}{lost}\n{pictures}") from error
         finally:
             _kept(last[-1] if last else ())
-        observations.saw("journeys", f"{len(found)} complete, of {sum(len(j.hops) for j in found)} hops")
+        observations.saw(
+            "journeys", f"{len(found)} complete, of {sum(len(j.hops) for j in found)} hops", of=answers.ids
+        )
         return found
 
     def scene(self, since: datetime) -> Scene:
         """Everything written since then, as it is now."""
         pods = tuple(self._kube.objects("Pod"))
         logs = self._ztunnels.logs(since)
-        lines = [line for one in logs.values() for line in ztunnel.parse(one).lines]
-        ingress = self._ingress.access_log(since) if self._ingress else ()
-        waypoint = envoy_access.parse(self._waypoint.log(since)) if self._waypoint else ()
+        mesh = [ztunnel.parse(one) for one in logs.values()]
+        lines = [line for one in mesh for line in one.lines]
+        envoys = [one.access_log(since) if one else envoy_access.Parsed(()) for one in (self._ingress, self._waypoint)]
+        ingress, waypoint = (one.lines for one in envoys)
+        unreadable = sum((one.unreadable for one in mesh), Unreadable()) + envoys[0].unreadable + envoys[1].unreadable
         failures = [failure for one in logs.values() for failure in ztunnel.bind_failures(one)]
         by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
         conflict = hbone_port_conflict.conflict(
@@ -106,7 +116,7 @@ class Journeys:
             by_uid,
             {ip: pod.name for ip, pod in pods_by_ip(pods).items()},
         )
-        return Scene(ingress, waypoint, tuple(sorted(lines, key=lambda line: line.opened)), pods, conflict)
+        return Scene(ingress, waypoint, tuple(sorted(lines, key=lambda line: line.opened)), pods, conflict, unreadable)
 
 
 def joined(scene: Scene, answers: Answers, via: Callable[[Answer], Sequence[Via]]) -> tuple[Journey, ...]:

@@ -50,7 +50,9 @@ def once(
         Inconclusive: it was in force before it was applied: nothing can be timed.
         NotReady: it did not come, or did not go, in time.
     """
-    if enforced():
+    with observations.probing():
+        before = enforced()
+    if before:
         raise Inconclusive(f"{kind} is in force at {of} before {manifest} was applied")
     found = {}
     started = time.monotonic()
@@ -63,6 +65,8 @@ def once(
     observations.measured(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
     observations.measured(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
     observations.measured(f"{kind}: removed to enforced", found[f"{kind} removed"], of=of)
+    seen = f"{kind} in force after {found[f'{kind} applied']:.2f}s, gone after {found[f'{kind} removed']:.2f}s"
+    observations.saw(f"{of}, asked every {EVERY:g}s", seen)
     return found
 
 

@@ -155,7 +155,7 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
 
     def look() -> int:
         nonlocal told
-        lines = [line for line in envoy.access_log(since) if line.user_agent == f"e2e/{id}"]
+        lines = [line for line in envoy.access_log(since).lines if line.user_agent == f"e2e/{id}"]
         told = joined(timeline, lines, envoy.name)
         return sum(sample.status is not None and not sample.flags for sample in told.samples)
 

@@ -3,4 +3,5 @@
 ztunnel            connections that ztunnel carried, and ports it could not bind
 envoy_access       requests that Envoy answered (Envoy Gateway's default JSON access log)
 envoy_xds_rejects  configuration that Envoy rejected, from its own log
+unreadable         lines that look like what a parser reads, and could not be read
 """

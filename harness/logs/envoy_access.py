@@ -5,12 +5,18 @@ Envoy's own messages share the stdout and are skipped. A request's line is writt
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
 from harness.objects.unstructured import maybe_number, maybe_text, text
+
+# Envoy's own default format of an access line, text: `[2026-01-01T00:00:00.000Z] "GET / HTTP/1.1" 200 ...`. Its other
+# messages have a space in the time.
+_TEXT_FORMAT = re.compile(r'\[\d{4}-\d\d-\d\dT[^\]]*\] "')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +63,22 @@ class AccessLine:
         return self.downstream_local_address.rpartition(":")[0].strip("[]")
 
 
-def parse(text: str) -> tuple[AccessLine, ...]:
-    """The access lines in the text, in order; every other line, and half a line, is skipped. Never raises."""
-    lines = (parse_line(raw) for raw in text.split("\n") if raw.lstrip().startswith("{"))
-    return tuple(line for line in lines if line is not None)
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The access lines of a log, in order as written, and what looks like more of them. Envoy's own messages are
+    neither."""
+
+    lines: tuple[AccessLine, ...]
+    unreadable: Unreadable = NONE_UNREADABLE
+
+
+def parse(text: str) -> Parsed:
+    """The access lines in the text. Never raises."""
+    candidates = [raw for raw in text.split("\n") if raw.lstrip().startswith("{") or _TEXT_FORMAT.match(raw)]
+    read = [(raw, parse_line(raw)) for raw in candidates]
+    return Parsed(
+        tuple(line for _, line in read if line is not None), Unreadable.of(raw for raw, line in read if line is None)
+    )
 
 
 def parse_line(raw: str) -> AccessLine | None:

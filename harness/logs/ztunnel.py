@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
+
 SCOPE = "access"
 # At debug level ztunnel also writes "connection opened": the same connection once more, without its outcome.
 MESSAGES = frozenset({"connection complete", "connection failed"})
@@ -95,13 +97,13 @@ class ZtunnelLine:
 class Parsed:
     """The access lines of a log, oldest first as written.
 
-    skipped counts the lines that are about something else; unreadable those that claim to be access lines and could
-    not be read (a log cut in the middle of a line, a new format): more than one is a reason to distrust an absence.
+    skipped counts the lines that are about something else; unreadable are those that look like access lines and could
+    not be read (a log cut in the middle of a line, a new format).
     """
 
     lines: tuple[ZtunnelLine, ...]
     skipped: int
-    unreadable: int = 0
+    unreadable: Unreadable = NONE_UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +122,17 @@ class BindFailure:
 
 def parse(text: str) -> Parsed:
     """The access lines in the text, both formats, even mixed. Never raises."""
-    lines, skipped, unreadable = [], 0, 0
+    lines: list[ZtunnelLine] = []
+    skipped, unreadable = 0, list[str]()
     for raw in _rows(text):
         line = parse_line(raw)
         if line is not None:
             lines.append(line)
         elif _claims_access(raw):
-            unreadable += 1
+            unreadable.append(raw)
         else:
             skipped += 1
-    return Parsed(tuple(lines), skipped, unreadable)
+    return Parsed(tuple(lines), skipped, Unreadable.of(unreadable))
 
 
 def parse_line(raw: str) -> ZtunnelLine | None:
@@ -183,9 +186,12 @@ def _rows(text: str) -> Iterator[str]:
 
 
 def _claims_access(raw: str) -> bool:
+    """By its scope, or in a format of another shape by what every access line has: both ends of a connection."""
+    if "connection opened" in raw:
+        return False
     if raw.lstrip().startswith("{"):
-        return '"scope":"access"' in raw.replace(" ", "") and "connection opened" not in raw
-    return f"\t{SCOPE}\t" in raw and "\tconnection opened\t" not in raw
+        return '"scope":"access"' in raw.replace(" ", "") or ("src.addr" in raw and "dst.addr" in raw)
+    return f"\t{SCOPE}\t" in raw or ("src.addr" in raw and "dst.addr" in raw)
 
 
 def _plain(raw: str) -> dict[str, str] | None:

@@ -11,8 +11,9 @@ from harness.errors import HarnessError, Inconclusive, NotReady
 from harness.evidence import hbone_port_conflict
 from harness.evidence.journey import pods_by_ip
 from harness.kube import ApiUnavailable, Kube, Missing
-from harness.logs import envoy_access, ztunnel
+from harness.logs import envoy_access, envoy_xds_rejects, ztunnel
 from harness.logs.envoy_access import AccessLine
+from harness.logs.unreadable import Unreadable
 from harness.logs.ztunnel import BindFailure
 from harness.objects.unstructured import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
@@ -39,6 +40,7 @@ class Watch:
         self._pods = self._now()
         self._counts = self._rejections(self._pods)
         self._found: dict[Sign, None] = {}
+        self._unread: dict[str, Unreadable] = {}  # by log
 
     def harvest(self) -> None:
         """Takes in what was written so far: logs of pods that are about to go would go with them.
@@ -56,10 +58,13 @@ class Watch:
             kind, text_ = log
             if kind == "envoy":
                 self._add(signs.rejected_by_envoy(pod_name(pod), text_, self._since))
-                taken += [line for line in envoy_access.parse(text_) if line.start_time >= self._since]
+                requests = envoy_access.parse(text_)
+                self._unreadable(pod_name(pod), requests.unreadable + envoy_xds_rejects.unreadable(text_))
+                taken += [line for line in requests.lines if line.start_time >= self._since]
             elif kind == "ztunnel":
-                lines = ztunnel.parse(text_).lines
-                self._add(signs.failed_connections(lines, self._since))
+                connections = ztunnel.parse(text_)
+                self._unreadable(pod_name(pod), connections.unreadable)
+                self._add(signs.failed_connections(connections.lines, self._since))
                 self._add(signs.nacks(f"ztunnel {pod_name(pod)}", text_))
                 self._add(signs.panics(f"ztunnel {pod_name(pod)}", text_))
                 bound += [f for f in ztunnel.bind_failures(text_) if f.time >= self._since]
@@ -93,10 +98,19 @@ class Watch:
         """What the harvests since the last `end` brought in."""
         return tuple(self._found)
 
+    def doubts(self) -> tuple[str, ...]:
+        """Logs since the last call of which lines could not be read: that nothing was found in them says little."""
+        doubts, self._unread = tuple(f"log of {who}: {lost}" for who, lost in self._unread.items()), {}
+        return doubts
+
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _add(self, found: object) -> None:
         self._found |= dict.fromkeys(found)  # type: ignore[call-overload]  # an iterable of signs, each kept once
+
+    def _unreadable(self, log: str, lost: Unreadable) -> None:
+        if lost:
+            self._unread[log] = self._unread.get(log, Unreadable()) + lost
 
     def _now(self) -> list[Json]:
         return [pod for pod in self._kube.objects("Pod") if not pod["metadata"].get("deletionTimestamp")]

@@ -101,6 +101,7 @@ class Oracles:
         started, unjudged = time.monotonic(), self._unjudged
         self._unjudged = ""
         signs = self._watch.end()
+        unjudged = "; ".join([*([unjudged] if unjudged else []), *self._watch.doubts()])
         files = self._ran.get(str(folder), set())
         found = known.sort(signs, known.read(), files=files, today=datetime.now(UTC).date())
         self._seconds += time.monotonic() - started

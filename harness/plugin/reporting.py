@@ -42,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "needs(capability): what a cluster must be able to judge; else a skip, with reason"
     )
+    config.addinivalue_line("markers", "one_witness(why): requests that only one component can see")
     config.stash[FAILED] = False
     if not is_run(config) or hasattr(config, "workerinput"):
         return

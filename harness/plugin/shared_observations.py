@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from harness import observations
+from harness.errors import Inconclusive
 
 EXPERIMENTS = ("class", "module", "package")
 
@@ -48,3 +49,13 @@ class Shared:
             for fixture, seen in self._seen.items():
                 if fixture.argname in names:
                     observations.page(item.nodeid).share(seen)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """A claim about traffic that holds has two witnesses of each of its requests, or is not judged. A test whose
+        requests only one component can see says so: `one_witness("why")`."""
+        result = yield
+        lacking = observations.page(item.nodeid).lacking
+        if lacking and item.get_closest_marker("one_witness") is None:
+            raise Inconclusive(lacking)
+        return result

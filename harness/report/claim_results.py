@@ -79,6 +79,7 @@ class Book:
             reason=entry.reason,
             evidence=entry.evidence,
             feature=entry.feature,
+            kind=page.kind,
         )
 
     @property

@@ -27,7 +27,8 @@ class Verdict:
     said of the claim); inconclusive (a witness is missing or ambiguous); skipped (`reason` says why); not run.
     `seconds` is the test's own time, without session fixtures. `witnesses` saw something in the test, or in the set-up
     of an experiment (a fixture) that it shares with others. `evidence` is a path inside the run folder or empty.
-    `feature` is set for claims beyond the article (marker `extended`).
+    `feature` is set for claims beyond the article (marker `extended`). `kind` is "traffic" where the test judges
+    requests (each then has two witnesses), else "status".
     """
 
     id: str
@@ -40,6 +41,7 @@ class Verdict:
     reason: str = ""
     evidence: str = ""
     feature: str = ""
+    kind: str = ""
 
 
 class Times(NamedTuple):
@@ -181,7 +183,7 @@ def as_json(run: Run) -> dict[str, Any]:
     facts         {fact: text}, as the cluster told them
     started       UTC, ISO 8601
     tests         [{id, area, claim, outcome: held|broken|error|inconclusive|skipped|not run, seconds, witnesses: [who],
-                    figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature}]
+                    figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature, kind}]
     counts        {outcome: how many}
     times         [{name, n, min, median, max, of}]
     tables        {title: [{column: text}]}
@@ -208,6 +210,7 @@ def as_json(run: Run) -> dict[str, Any]:
                 "reason": v.reason,
                 "evidence": v.evidence,
                 "feature": v.feature,
+                "kind": v.kind,
             }
             for v in run.verdicts
         ],

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from harness import timeouts
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
+from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, get
 from harness.kube import ApiUnavailable, Kube
 from harness.undo.temporary_changes import Manifests
@@ -50,7 +51,7 @@ def passes(client: MeshClient, envoy: Envoy, url: str) -> Answer:
         lambda seen: seen[0].status == 200 and seen[1],
         what=f"{url} answers 200 through waypoint {envoy.gateway}",
         within=timeouts.XDS_PROPAGATION,
-        transient=(ApiUnavailable,),
+        transient=(ApiUnavailable, Inconclusive),
         show=lambda seen: f"{seen[0].status or seen[0].error}, waypoint's log {'has' if seen[1] else 'lacks'} it",
     )
     return answer

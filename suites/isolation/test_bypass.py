@@ -12,7 +12,10 @@ from harness.http_exchange import get
 from harness.waits import rollouts, status
 from harness.waits.responses import reached
 
-pytestmark = pytest.mark.extended("Bypass")
+pytestmark = [
+    pytest.mark.extended("Bypass"),
+    pytest.mark.one_witness("ztunnel's lines of plaintext connections are joined to clients, not to requests"),
+]
 REFUSED = "connection closed due to policy rejection: allow policies exist, but none allowed"
 ANSWERED = "http status: 401 Unauthorized"
 POLICY = "AuthorizationPolicy/default/ratings-through-waypoint"

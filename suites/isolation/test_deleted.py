@@ -57,9 +57,10 @@ def test_calls_go_past_where_it_was(orphaned, mesh_client, ztunnel, kube, since)
     assert {(leg.dst.addr, leg.dst.hbone_addr) for leg in legs} == {(f"{ip}:15008", f"{ip}:9080")}
 
 
-def test_what_it_kept_out_comes_in(orphaned, mesh_client):
+def test_what_it_kept_out_comes_in(orphaned, mesh_client, ztunnel, since):
     """A name that the route leaves out was refused by the waypoint, 404, NR, and is answered since it is gone."""
     answers = mesh_client.in_turn(UNROUTED, 5)
 
     assert orphaned.before == {(404, "NR")}
     assert answers.statuses == [200] * 5
+    assert all(leg.ok for leg in ztunnel.dialled(answers, since))

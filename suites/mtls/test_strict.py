@@ -13,7 +13,8 @@ from harness.experiments.journey_collector import Journeys
 from harness.http_exchange import Answers, get
 from harness.waits import responses, rollouts
 
-pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls")]
+ONE = pytest.mark.one_witness("ztunnel's lines of plaintext connections are joined to clients, not to requests")
+pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls"), ONE]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from harness.waits import policy_propagation
 
 QUOTA = 3  # an hour for each caller; tests/test_pairs.py holds it to the manifest
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting"
-CLUSTER = "cluster.httproute/default/ingress-bookinfo/rule/0.upstream_rq_total"
+CLUSTER = "httproute/default/ingress-bookinfo/rule/0"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,9 +26,11 @@ def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, 
 
 
 @pytest.fixture(scope="module")
-def control(ingress):
-    """The same caller and requests before there is a policy."""
-    return ingress.in_turn(get("/productpage", x_user_id=unique("control")), QUOTA + 2)
+def control(ingress, ingress_gateway, moment):
+    """The same client and requests before there is a policy, and their access lines."""
+    since = moment()
+    answers = ingress.in_turn(get("/productpage", x_user_id=unique("control")), QUOTA + 2)
+    return answers, ingress_gateway.lines_of(answers, since)
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,20 @@ class Counted:
 @pytest.fixture(scope="module")
 def counted(limited, ingress, limiter):
     """Three callers send the same between two readings of counters that stand still."""
-    before = limiter.settled()
-    named = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
-    admin = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
-    nameless = ingress.in_turn(get("/productpage"), QUOTA + 3)
-    after = limiter.settled()
-    return Counted(named, admin, nameless, after.hits - before.hits, after.over_limit - before.over_limit)
+    with limiter.counting() as moved:
+        named = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
+        admin = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
+        nameless = ingress.in_turn(get("/productpage"), QUOTA + 3)
+    return Counted(named, admin, nameless, moved.hits, moved.over_limit)
 
 
 def test_nobody_is_limited_before(control):
     """Control: without the policy the same requests all pass, and no limiter is asked."""
-    assert control.statuses == [200] * (QUOTA + 2)
-    assert set(control.header("x-ratelimit-limit")) == {None}
+    answers, lines = control
+
+    assert answers.statuses == [200] * (QUOTA + 2)
+    assert set(answers.header("x-ratelimit-limit")) == {None}
+    assert {line.flags for line in lines} == {"-"}
 
 
 def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
@@ -71,7 +75,7 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
     assert {line.details for line in lines[QUOTA:]} == {"request_rate_limited"}
 
 
-def test_limiter_says_what_is_left(ingress):
+def test_limiter_says_what_is_left(ingress, ingress_gateway, since):
     """Each answer carries the limiter's own figures: the quota, and a remainder that falls to nothing."""
     request = get("/productpage", x_user_id=unique("caller"))
 
@@ -79,6 +83,7 @@ def test_limiter_says_what_is_left(ingress):
 
     assert set(answers.header("x-ratelimit-limit")) == {f"{QUOTA}, {QUOTA};w=3600"}
     assert answers.header("x-ratelimit-remaining") == ["2", "1", "0", "0"]
+    assert [line.flags for line in ingress_gateway.lines_of(answers, since)] == ["-"] * QUOTA + ["RL"]
 
 
 def test_limiter_counts_every_request_and_refusal(counted):
@@ -89,23 +94,23 @@ def test_limiter_counts_every_request_and_refusal(counted):
 
 def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since):
     """Envoy sends productpage the requests within the quota and none of the others."""
-    before = ingress_gateway.stats()[CLUSTER]
+    with ingress_gateway.counting_sent(CLUSTER) as sent:
+        answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
 
-    answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
-
-    sent = ingress_gateway.stats()[CLUSTER] - before
-    assert sent == QUOTA, f"Envoy sent productpage {sent} requests, of which the quota allows {QUOTA}"
+    assert sent.moved == QUOTA, f"Envoy sent productpage {sent.moved} requests, of which the quota allows {QUOTA}"
     lines = ingress_gateway.lines_of(answers.having(429), since)
     assert [line.upstream_host for line in lines] == [None] * 3
 
 
-def test_callers_have_quotas_of_their_own(ingress):
+def test_callers_have_quotas_of_their_own(ingress, ingress_gateway, since):
     """One caller's spent quota leaves another's whole."""
     spent = ingress.in_turn(get("/productpage", x_user_id=unique("spent")), QUOTA + 1)
     other = ingress.in_turn(get("/productpage", x_user_id=unique("other")), QUOTA)
 
     assert spent.statuses == expected(QUOTA, QUOTA + 1)
     assert other.statuses == [200] * QUOTA
+    assert [line.flags for line in ingress_gateway.lines_of(spent, since)] == ["-"] * QUOTA + ["RL"]
+    assert {line.flags for line in ingress_gateway.lines_of(other, since)} == {"-"}
 
 
 def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_client, since):
@@ -117,6 +122,7 @@ def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_c
     marker = ingress.in_turn(get("/productpage", x_user_id=caller))
 
     assert spent.statuses == expected(QUOTA, QUOTA + 1)
+    assert [line.flags for line in ingress_gateway.lines_of(spent, since)] == ["-"] * QUOTA + ["RL"]
     ingress_gateway.lines_of(marker, since)  # in batches: with this line, the other would be there
     assert ingress_gateway.silent_about(inside, since), "the ingress has a line of the call from inside the mesh"
     assert inside.statuses == [200]

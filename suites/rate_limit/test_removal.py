@@ -9,7 +9,7 @@ from harness.waits import policy_propagation
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 
 
-def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress, ingress_gateway, limiter):
+def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress, ingress_gateway, limiter, since):
     """Control, treatment, recovery: one caller passes, is refused under the policy, and passes once it is gone."""
     request = get("/productpage", x_user_id=unique("caller"))
 
@@ -27,3 +27,6 @@ def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress,
     assert treatment.statuses == [200, 429, 429]
     assert recovery.statuses == [200, 200, 200]
     assert set(recovery.header("x-ratelimit-limit")) == {None}
+    assert {line.flags for line in ingress_gateway.lines_of(control, since)} == {"-"}
+    assert [line.flags for line in ingress_gateway.lines_of(treatment, since)] == ["-", "RL", "RL"]
+    assert {line.flags for line in ingress_gateway.lines_of(recovery, since)} == {"-"}

@@ -24,14 +24,16 @@ def limited(whole_again, hour_left, applied, clock, ingress, ingress_gateway, li
 
 
 @pytest.fixture
-def spent(limited, ingress):
+def spent(limited, ingress, ingress_gateway, since):
     """A request of a caller whose quota is spent, seen to be refused: 429 for the rest of the hour."""
     request = get("/health", x_user_id=unique("spent"))
-    assert ingress.in_turn(request, 2).statuses == [200, 429]
+    answers = ingress.in_turn(request, 2)
+    assert answers.statuses == [200, 429]
+    assert [line.flags for line in ingress_gateway.lines_of(answers, since)] == ["-", "RL"]
     return request
 
 
-def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gateway):
+def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gateway, since):
     """Without its limiter Envoy serves a caller whose quota is spent, without any x-ratelimit header."""
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
@@ -43,15 +45,16 @@ def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gate
         responses.reached(ingress, spent, status=429)
 
     assert passed.statuses == [200, 200, 200]
+    assert {line.flags for line in ingress_gateway.lines_of(passed, since)} == {"-"}
     assert set(passed.header("x-ratelimit-limit")) == {None}
     assert set(flow.timeline.statuses) == {"200", "429"}
     assert flow.timeline.recovered(AWAY) <= 15, flow.story
 
 
-def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingress_gateway):
+def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingress_gateway, since):
     """After a restart of Redis a caller whose quota was spent is served it anew, then refused again."""
     watched = get("/health", x_user_id=unique("watched"))
-    _ = ingress.get(watched)
+    first = ingress.in_turn(watched)
 
     with load(outside(watched, through=ingress_gateway, wanted=(429,))) as flow:
         with flow.event(KILLED, "a quota anew; limited again in 15 s"):
@@ -60,5 +63,7 @@ def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingre
     after = ingress.in_turn(spent, 2)
 
     assert after.statuses == [200, 429]
+    assert [line.flags for line in ingress_gateway.lines_of(after, since)] == ["-", "RL"]
+    assert [line.status for line in ingress_gateway.lines_of(first, since)] == first.statuses
     assert flow.timeline.lost, flow.story
     assert flow.timeline.recovered(KILLED) <= 15, flow.story

@@ -13,7 +13,8 @@ from harness.http_exchange import get
 from harness.objects.workloads import pod_ready
 from harness.waits.status import condition
 
-pytestmark = [pytest.mark.extended("Sandwich"), pytest.mark.needs("istio gateways")]
+ONE = pytest.mark.one_witness("Istio's waypoint writes no access log by default")
+pytestmark = [pytest.mark.extended("Sandwich"), pytest.mark.needs("istio gateways"), ONE]
 GATEWAY, SERVICE = "Gateway/default/byo-waypoint", "Service/default/ratings-sandwich"
 URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
 

@@ -90,11 +90,12 @@ def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
     assert waypoint.silent_about(answers, since), "the waypoint has a line of the call to the pod's own address"
 
 
-def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, since):
+def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gateway, since):
     """Each page asked for at the ingress calls ratings through the waypoint, but for those of reviews v1."""
     answers = ingress.in_turn(get("/productpage"), 12)  # reviews forwards the caller's name; v1 calls nobody
 
     assert answers.statuses == [200] * 12
+    assert {line.status for line in ingress_gateway.lines_of(answers, since)} == {200}
     lines = waypoint.lines_of(answers.without(REVIEWS_V1), since)
     assert {(line.status, line.authority) for line in lines} == {(200, "ratings:9080")}
 

@@ -166,6 +166,17 @@ def test_silent_about(envoy: Envoy, api: FakeApi) -> None:
     assert not envoy.silent_about(answers("b", "a"), SINCE)
 
 
+def test_silence_of_a_log_that_cannot_be_read_is_inconclusive(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
+    """Neither "no such line" nor "nothing was refused" rests on it; a line that is there counts all the same."""
+    api.logs[LOG] = line("a") + '{"startTime": "x"}\n'
+
+    assert not envoy.silent_about(answers("a"), SINCE)
+    with pytest.raises(Inconclusive, match=r"1 line of this log could not be read.*startTime"):
+        envoy.silent_about(answers("b"), SINCE)
+    with pytest.raises(Inconclusive, match=r"lines of 0.*; 1 line of this log could not be read"):
+        envoy.lines_of(answers("b"), SINCE)
+
+
 def test_heard_takes_any_lines(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
     """Of several requests, some of which call here more than once, whatever was heard counts, but something must be."""
     api.logs[LOG] = line("a") + line("z") + line("a")
@@ -243,7 +254,7 @@ def test_endpoints_of_a_cluster(envoy: Envoy, pages: Pages) -> None:
 
 ZTUNNEL = {"app": "ztunnel"}
 MESH = recordings.text("variants/ztunnel-two-nodes.log")
-REQUEST = envoy_access.parse(recordings.text("variants/waypoint2-envoy.log"))[0]
+REQUEST = envoy_access.parse(recordings.text("variants/waypoint2-envoy.log")).lines[0]
 OUTBOUND = next(
     row for row in MESH.split("\n") if f"src.addr={REQUEST.upstream_local_address} " in row and "outbound" in row
 )
@@ -281,6 +292,15 @@ def test_lines_of_all_nodes_oldest_first(ztunnels: Ztunnels, api: FakeApi) -> No
 
     assert len(found) == len(rows)
     assert [one.time for one in found] == sorted(one.time for one in found)
+
+
+def test_connections_of_a_log_that_cannot_be_read_are_not_all(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """No failed connection, and no other way, can be told from such a log."""
+    z(api, "n2", "".join(f"{row}\n".replace("\t", "  ") for row in MESH.split("\n") if "\taccess\t" in row))
+
+    for read in (ztunnels.lines, lambda since: ztunnels.ways(since, "ratings")):
+        with pytest.raises(Inconclusive, match=r"ztunnel log: \d+ lines of this log could not be read"):
+            read(SINCE)
 
 
 def test_ways_to_a_service_are_the_workloads_that_took_its_callers(ztunnels: Ztunnels, api: FakeApi) -> None:

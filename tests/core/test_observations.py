@@ -70,3 +70,21 @@ def test_what_several_saw_stands_once_in_the_order_of_time() -> None:
 
     assert [s.what for s in observations.page("b").sightings] == ["shared", "own"]
     assert [s.what for s in observations.page("a").sightings] == ["shared"]
+
+
+def test_claim_about_traffic_has_two_witnesses_of_each_request() -> None:
+    """Of these very requests: what was read beside them is no witness of theirs, nor is a probe one of the requests."""
+    page = observations.turn_to("a")
+    with observations.probing():
+        observations.saw("client", "are you there?", of=["probe"])
+    assert (page.kind, page.lacking, page.witnesses) == ("status", "", [])
+
+    with observations.all_sent() as ids:
+        observations.saw("client", "<2 answers>", of=["1", "2"])
+    observations.saw("config_dump", "there is a limit")
+    observations.saw("access log", "1 line", of=["1"])
+    assert (page.kind, page.witnesses) == ("traffic", ["client", "access log"])
+    assert page.lacking.startswith("1 of 2 requests have one witness (client)")
+
+    observations.saw("counters", "moved by 2", of=ids)
+    assert (page.lacking, page.requests) == ("", {"1", "2"})

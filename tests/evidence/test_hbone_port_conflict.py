@@ -6,7 +6,9 @@ from tests.recordings import text
 
 FAILURES = ztunnel.bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
 UID = "84d9eb35-7dfd-4c4c-b840-4907573dc07a"
-TAKEN = [a for a in envoy_access.parse(text("eg-1.9.0/waypoint-envoy.log")) if a.upstream_cluster == "EmptyCluster"]
+TAKEN = [
+    a for a in envoy_access.parse(text("eg-1.9.0/waypoint-envoy.log")).lines if a.upstream_cluster == "EmptyCluster"
+]
 
 
 def test_pod_and_port_are_named() -> None:
@@ -26,7 +28,7 @@ def test_failure_of_a_pod_that_is_gone_is_over() -> None:
 
 def test_nothing_is_said_when_all_is_well() -> None:
     """No failure, and access lines of every other kind."""
-    well = envoy_access.parse(text("logs/waypoint-envoy.log"))
+    well = envoy_access.parse(text("logs/waypoint-envoy.log")).lines
 
     assert well
     assert conflict((), well, {}) == ""

@@ -32,7 +32,7 @@ HBONE_PAIR = ["ztunnel-out", "ztunnel-in"]
 
 def mine(name: str, which: int = 0) -> envoy_access.AccessLine:
     """A recorded request, as if our client number 7 had sent it."""
-    return replace(envoy_access.parse(text(name))[which], user_agent="e2e/7")
+    return replace(envoy_access.parse(text(name)).lines[which], user_agent="e2e/7")
 
 
 def made(at: str, took: int, client: str, proxy: str, own: str | None, upstream: str | None) -> envoy_access.AccessLine:
@@ -132,7 +132,7 @@ def test_one_side_of_a_tunnel_is_not_enough() -> None:
 @pytest.mark.parametrize("via", [("ingress", "waypoint"), ("ingress",), ("waypoint",), ()])
 def test_nothing_seen_is_unknown(via: tuple[str, ...]) -> None:
     """No line of ours anywhere: every proxy that was to be passed is missing, and nothing is held."""
-    others = envoy_access.parse(text("logs/ingress-envoy.log"))
+    others = envoy_access.parse(text("logs/ingress-envoy.log")).lines
 
     journey = join("7", others, others, LINES, PODS, via=via)  # type: ignore[arg-type]
 
@@ -156,7 +156,7 @@ def test_refused_request_ends_at_the_proxy_that_refused() -> None:
 
 def test_overflow_is_seen_between_the_tunnel_and_the_backend() -> None:
     """A 503 of the breaker came in over HBONE and went no further. 200 callers at once are alike: not ambiguous."""
-    refused = [line for line in envoy_access.parse(text("logs/waypoint-envoy.log")) if line.flags == "UO"]
+    refused = [line for line in envoy_access.parse(text("logs/waypoint-envoy.log")).lines if line.flags == "UO"]
     lines = ztunnel.parse(text("logs/ztunnel.log")).lines
 
     journey = join("7", (), [replace(refused[0], user_agent="e2e/7")], lines, {}, via=("waypoint",))
@@ -249,8 +249,8 @@ def test_pods_are_found_by_their_ip() -> None:
 
 def test_ingress_behind_a_port_forward_tells_its_ip() -> None:
     """By its upstream side, else by what it wrote into x-forwarded-for."""
-    assert own_ip(envoy_access.parse(text("logs/access-429.json"))[0]) == "10.244.0.20"
-    assert {own_ip(line) for line in envoy_access.parse(text("logs/ingress-envoy.log"))} == {"10.244.0.20"}
+    assert own_ip(envoy_access.parse(text("logs/access-429.json")).lines[0]) == "10.244.0.20"
+    assert {own_ip(line) for line in envoy_access.parse(text("logs/ingress-envoy.log")).lines} == {"10.244.0.20"}
     assert own_ip(PAGE) == "10.244.1.17"
 
 

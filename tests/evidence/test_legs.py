@@ -7,7 +7,7 @@ from harness.logs import envoy_access, ztunnel
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "source-port-remapped"
 LINES = ztunnel.parse((RECORDED / "ztunnel.log").read_text()).lines
-(REQUEST,) = envoy_access.parse((RECORDED / "access.log").read_text())
+(REQUEST,) = envoy_access.parse((RECORDED / "access.log").read_text()).lines
 WAYPOINT = "10.244.1.32"
 ASKED = "10.244.1.10:42058"  # what curl said its port was; a burst 84 s before had used it too
 

@@ -94,15 +94,12 @@ def past(envoy: Envoy) -> Any:
     return bypass(Client(), envoy, get("http://10.0.0.1/"), get("http://ratings/"))  # type: ignore[arg-type]  # as above
 
 
-@pytest.mark.parametrize(
-    ("silent", "told"), [(True, "no line of the call past it"), (False, "a line of the call past")]
-)
-def test_bypass_is_what_the_proxy_does_not_tell_of(silent: bool, told: str) -> None:
+@pytest.mark.parametrize("silent", [True, False])
+def test_bypass_is_what_the_proxy_does_not_tell_of(silent: bool) -> None:
     """The call past the proxy is answered by whom it called, and the proxy's log is asked about that one."""
     found = past(Envoy(silent=silent))
 
     assert (found.past.statuses, found.through.statuses, found.unseen) == ([200], [503], silent)
-    assert told in observations.page().sightings[-1].what
 
 
 def test_silence_of_a_lost_log_is_no_bypass() -> None:

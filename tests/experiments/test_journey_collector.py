@@ -10,7 +10,7 @@ from harness.logs import envoy_access, ztunnel
 from tests.recordings import text
 
 LINES = sorted(ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines, key=lambda line: line.opened)
-PASSED = envoy_access.parse(text("variants/waypoint2-envoy.log"))
+PASSED = envoy_access.parse(text("variants/waypoint2-envoy.log")).lines
 
 
 def answer(id: str, body: str = "") -> Answer:

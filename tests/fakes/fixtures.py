@@ -26,7 +26,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture
 def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home of its own, none of the user's variables, an empty ledger, no listeners and the usual patience."""
+    """A home of its own, none of the user's variables, an empty record, no listeners and the usual patience."""
     for name in [
         n for n in os.environ if n.startswith(("E2E_", "KUBE", "XDG_", "HELM_")) or n.lower().endswith("proxy")
     ]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.logs import ztunnel
+from harness.logs.unreadable import Unreadable
 from tests.recordings import text
 from tests.recordings.shapes import fuzz
 
@@ -36,7 +37,7 @@ def test_every_recorded_access_line_is_read(name: str) -> None:
     parsed = ztunnel.parse(text(name))
 
     assert len(parsed.lines) == text(name).count("\taccess\t") > 0
-    assert parsed.unreadable == 0
+    assert not parsed.unreadable
     assert parsed.skipped == len([row for row in text(name).split("\n") if row.strip()]) - len(parsed.lines)
 
 
@@ -75,7 +76,7 @@ def test_plaintext_to_a_pod_outside_the_mesh_is_no_hbone() -> None:
 
 def test_empty_text_has_no_lines() -> None:
     """Nothing written is nothing seen."""
-    assert ztunnel.parse("") == ztunnel.Parsed((), 0, 0)
+    assert ztunnel.parse("") == ztunnel.Parsed((), 0)
     assert ztunnel.bind_failures("") == ()
     assert ztunnel.parse_line("") is None
 
@@ -86,16 +87,20 @@ def test_opened_lines_are_skipped() -> None:
         HEAD.replace("complete", "opened") + 'src.addr=1.2.3.4:5 dst.addr=1.2.3.4:6 direction="outbound"'
     )
 
-    assert parsed == ztunnel.Parsed((), 1, 0)
+    assert parsed == ztunnel.Parsed((), 1)
 
 
 def test_half_a_line_is_counted() -> None:
     """A log cut in the middle of a line is no proof that something was not there."""
     whole = ztunnel.parse(text("logs/ztunnel.log")).lines[0].raw
 
-    assert ztunnel.parse(whole[: whole.index("direction")]) == ztunnel.Parsed((), 0, 1)
-    assert ztunnel.parse(HEAD + "src.addr=") == ztunnel.Parsed((), 0, 1)
-    assert ztunnel.parse('{"scope": "access", "message": "connection complete"}') == ztunnel.Parsed((), 0, 1)
+    for half in (
+        whole[: whole.index("direction")],
+        HEAD + "src.addr=",
+        '{"scope": "access", "message": "connection complete"}',
+        whole.replace("\t", "  "),  # another format
+    ):
+        assert ztunnel.parse(half) == ztunnel.Parsed((), 0, Unreadable.of([half]))
 
 
 def test_time_without_a_zone_is_not_read() -> None:
@@ -185,4 +190,6 @@ def test_any_text_can_be_read(anything: str) -> None:
     parsed = ztunnel.parse(anything)
     ztunnel.bind_failures(anything)
 
-    assert len(parsed.lines) + parsed.skipped + parsed.unreadable == len([r for r in anything.split("\n") if r.strip()])
+    assert len(parsed.lines) + parsed.skipped + parsed.unreadable.count == len(
+        [r for r in anything.split("\n") if r.strip()]
+    )

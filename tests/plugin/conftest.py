@@ -19,7 +19,7 @@ from tests.fakes.fixtures import api, clock, kube, own_world  # noqa: F401  # fi
 FIXTURES = """
 import pathlib
 import pytest
-from harness import ledger, progress
+from harness import observations, progress
 from harness.errors import BadInput, CommandFailed, NotReady, SetupFailed, Terminal, Inconclusive
 from harness.plugin.reporting import FAILED, GATHERER, RUN
 
@@ -34,8 +34,8 @@ def cluster(pytestconfig):
         (into / "state.txt").write_text("state")
     pytestconfig.stash[GATHERER] = gather
     with progress.stage("cluster"):
-        ledger.measured("cluster up", 2.0)
-    ledger.saw("setup", "nodes ready")
+        observations.measured("cluster up", 2.0)
+    observations.saw("setup", "nodes ready")
     pytestconfig.stash[RUN].facts.update({"istio": "1.29.99", "runner": "two cores"})
     yield "cluster"
     order(f"cluster undone, failed={pytestconfig.stash[FAILED]}")
@@ -68,7 +68,7 @@ class Mini:
             area, _, stem = name.rpartition("__")
             path = self.root / "suites" / area / f"test_{stem}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("import pytest\nfrom harness import ledger\nfrom harness.errors import *\n" + text)
+            path.write_text("import pytest\nfrom harness import observations\nfrom harness.errors import *\n" + text)
         return self
 
     def run(self, *args: str, cluster: str = "emulated") -> pytest.RunResult:

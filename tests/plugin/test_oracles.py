@@ -43,7 +43,7 @@ CHURN = Sign("churn", "Envoy default/waypoint-1", "2 and then 3 more pushes")
 def signs(monkeypatch) -> Callable[..., None]:
     """`signs(*found)`: what every area's last look brings, instead of a cluster's."""
 
-    def found(*signs: Sign) -> None:
+    def found(*signs: Sign, unread: bool = False) -> None:
         class Played(Watch):
             def __init__(self, *_):
                 pass
@@ -53,6 +53,9 @@ def signs(monkeypatch) -> Callable[..., None]:
 
             def end(self):
                 return signs
+
+            def doubts(self):
+                return ("log of ztunnel: 12 lines",) if unread else ()
 
         monkeypatch.setattr(oracles, "Watch", Played)
 
@@ -108,6 +111,18 @@ def test_command_to_run_again_runs_the_oracles(mini, signs):
 
     ids = [test["id"] for test in mini.results["tests"]]
     assert ids == ["suites/ingress/test_a.py::test_a", "suites/ingress::oracles"]
+
+
+def test_nothing_found_in_logs_that_cannot_be_read_is_inconclusive(mini, signs):
+    """A log of another format would hold nothing that looks wrong."""
+    signs(unread=True)
+    stood(mini, ingress__a=TEST).run()
+
+    (found,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
+    assert (found["outcome"], found["reason"]) == (
+        "inconclusive",
+        "harness.errors.Inconclusive: log of ztunnel: 12 lines",
+    )
 
 
 def test_entry_whose_day_has_come_is_told_once_a_run(mini, signs, monkeypatch):

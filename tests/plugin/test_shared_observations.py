@@ -7,25 +7,25 @@ import json
 EXPERIMENT = '''
 @pytest.fixture(scope="module")
 def arms(cluster):
-    ledger.saw("client", "200 x 3")
-    ledger.saw("access log", "3 lines")
-    ledger.measured("enforced", 1.5)
+    observations.saw("client", "200 x 3")
+    observations.saw("access log", "3 lines")
+    observations.measured("enforced", 1.5)
     return "arms"
 
 @pytest.fixture(scope="module")
 def counted(arms):
-    ledger.saw("counters", "moved by 3")
+    observations.saw("counters", "moved by 3")
 
 @pytest.fixture
 def judged(arms):
-    ledger.saw("config_dump", "read again")
+    observations.saw("config_dump", "read again")
 
 def test_first(arms):
     """It is the first to ask."""
 
 def test_second(arms):
     """It sees more of its own."""
-    ledger.saw("log", "a line")
+    observations.saw("log", "a line")
 
 def test_through_others(counted, judged):
     """It asks for what others ask for."""
@@ -68,12 +68,12 @@ def test_what_the_stack_saw_is_nobodys(mini):
     text = '''
 @pytest.fixture(scope="session")
 def stack(cluster):
-    ledger.saw("istiod", "ready")
+    observations.saw("istiod", "ready")
 
 @pytest.fixture(scope="module", autouse=True)
 def bound(request):
     request.getfixturevalue("stack")
-    ledger.saw("client", "200")
+    observations.saw("client", "200")
 
 def test_a():
     """A."""
@@ -92,11 +92,11 @@ def test_an_experiment_made_anew_has_its_own(mini):
     text = '''
 @pytest.fixture(scope="module", params=["patch", "listener"])
 def form(cluster, request):
-    ledger.saw(request.param, "200")
+    observations.saw(request.param, "200")
 
 @pytest.fixture(scope="class")
 def kind(cluster, request):
-    ledger.saw(request.cls.__name__, "200")
+    observations.saw(request.cls.__name__, "200")
 
 def test_one(form):
     """One."""
@@ -118,7 +118,7 @@ class TestB:
     other = '''
 @pytest.fixture(scope="module")
 def form(cluster):
-    ledger.saw("other", "200")
+    observations.saw("other", "200")
 
 def test_other(form):
     """Other."""
@@ -142,7 +142,7 @@ def test_an_experiment_that_fails_is_witnessed_to_the_end(mini):
     text = '''
 @pytest.fixture(scope="module")
 def arms(cluster):
-    ledger.saw("client", "404")
+    observations.saw("client", "404")
     raise NotReady("Envoy enforces it", within=3, tries=4, last_seen="[404]")
 
 def test_a(arms):
@@ -155,3 +155,46 @@ def test_b(arms):
 
     assert mini.outcomes == {"test_a": "error", "test_b": "error"}
     assert witnesses(mini) == {"test_a": ["client"], "test_b": ["client"]}
+
+
+REQUESTS = '''
+@pytest.fixture(scope="module")
+def sent(cluster):
+    observations.saw("client", "<2 answers>", of=["1", "2"])
+
+def test_alone(sent):
+    """One witness."""
+
+def test_joined(sent):
+    """Two witnesses."""
+    observations.saw("access log", "2 lines", of=["1", "2"])
+
+def test_beside(sent):
+    """One witness, and what another saw of other requests."""
+    observations.saw("counters", "stand at 7")
+
+@pytest.mark.one_witness("nobody else can see it")
+def test_allowed(sent):
+    """One witness, and why."""
+
+def test_broken(sent):
+    """One witness, and broken."""
+    assert 0
+'''
+
+
+def test_claim_about_traffic_with_one_witness_is_inconclusive(mini):
+    """Whatever it asserts; one that is broken stays broken."""
+    mini.write(ingress__shared=REQUESTS).run()
+
+    assert mini.outcomes == {
+        "test_alone": "inconclusive",
+        "test_joined": "held",
+        "test_beside": "inconclusive",
+        "test_allowed": "held",
+        "test_broken": "broken",
+    }
+    tests = {test["id"].partition("::")[2]: test for test in mini.results["tests"]}
+    assert "2 of 2 requests have one witness (client)" in tests["test_alone"]["reason"]
+    assert tests["test_joined"]["witnesses"] == ["client", "access log"]
+    assert {test["kind"] for test in tests.values()} == {"traffic"}

@@ -16,7 +16,7 @@ from harness import wait
 STUCK = '''
 import pathlib, signal, time
 import pytest
-from harness import ledger
+from harness import observations
 from harness.plugin.reporting import GATHERER
 
 def order(line):
@@ -34,7 +34,7 @@ def made(pytestconfig):
 
 def test_stuck(made):
     """A claim that takes long."""
-    ledger.saw("client", "half of it")
+    observations.saw("client", "half of it")
     pathlib.Path("started").touch()
     time.sleep(60)
 '''
