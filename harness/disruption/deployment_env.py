@@ -13,7 +13,7 @@ from harness.waits import rollouts
 
 
 @contextmanager
-def environment(manifests: Manifests, deployment: str, container: str, **variables: str) -> Iterator[None]:
+def while_environment_set(manifests: Manifests, deployment: str, container: str, **variables: str) -> Iterator[None]:
     """Gives a Deployment's container environment variables for the block, and what it had before afterwards; rolled
     out both times."""
     name = f"Deployment/default/{deployment}"
@@ -22,7 +22,7 @@ def environment(manifests: Manifests, deployment: str, container: str, **variabl
     changed = [c | {"env": [*objects(c, "env"), *added]} if text(c, "name") == container else c for c in before]
     try:
         with manifests.patched(name, {"spec": {"template": {"spec": {"containers": changed}}}}):
-            rollouts.workload(manifests.kube, name)
+            rollouts.wait_for_rollout(manifests.kube, name)
             yield
     finally:
-        rollouts.workload(manifests.kube, name)
+        rollouts.wait_for_rollout(manifests.kube, name)

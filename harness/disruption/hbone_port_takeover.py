@@ -28,7 +28,7 @@ def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
     return name
 
 
-def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
+def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
     """Kills ztunnel beside the waypoint and changes these routes, the first its own, until Envoy has port 15008. The
     Gateway must have a TCP listener on it. Who is first is a race, so it is tried TRIES times.
 
@@ -60,7 +60,7 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
                 if attempt == TRIES:
                     raise
                 progress.note(f"ztunnel was first at port 15008, try {attempt} of {TRIES}")
-                rollouts.workload(kube, restarts.ZTUNNEL)
+                rollouts.wait_for_rollout(kube, restarts.ZTUNNEL)
             else:
                 observations.saw(f"{envoy.gateway} config_dump", f"listens on port 15008 (try {attempt})")
                 break
@@ -77,7 +77,7 @@ def plant(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
     )
 
 
-def culprits(kube: Kube, ztunnels: Ztunnels) -> list[str]:
+def read_pods_with_taken_ports(kube: Kube, ztunnels: Ztunnels) -> list[str]:
     """The pods, still there, of whose ports ztunnel could not have one: "Pod/namespace/name"."""
     uids = {failure.uid for text in ztunnels.logs().values() for failure in bind_failures(text)}
     pods: list[Document] = kube.objects("Pod")
@@ -88,9 +88,9 @@ def culprits(kube: Kube, ztunnels: Ztunnels) -> list[str]:
     ]
 
 
-def repair(kube: Kube, envoy: Envoy) -> None:
+def give_port_back(kube: Kube, envoy: Envoy) -> None:
     """Deletes the waypoint's pod: in the new one ztunnel is first. Waits until both are ready."""
     labels = f"{OWNING_GATEWAY}={envoy.gateway}"
     kube.delete([f"Pod/{envoy.namespace}/{pod['metadata']['name']}" for pod in kube.pods(envoy.namespace, labels)])
-    gateways.proxy(kube, envoy.gateway)
-    rollouts.workload(kube, restarts.ZTUNNEL)
+    gateways.wait_for_proxy_pod(kube, envoy.gateway)
+    rollouts.wait_for_rollout(kube, restarts.ZTUNNEL)

@@ -15,20 +15,20 @@ from harness.waits import rollouts
 WORKLOADS = {"ztunnel": restarts.ZTUNNEL, "istiod": restarts.ISTIOD, "eg": restarts.CONTROLLER}
 
 
-def upgraded(cluster: Cluster, kube: Kube, *releases: Release) -> None:
+def upgrade_releases(cluster: Cluster, kube: Kube, *releases: Release) -> None:
     """Upgrades releases one by one, and waits until all their workloads' pods are new ones.
 
     Raises:
         CommandFailed: helm said no.
         NotReady: an upgrade did not roll out, or replaced no pod.
     """
-    with restarts.renewed(kube, *(WORKLOADS[release.name] for release in releases)):
+    with restarts.while_replacing_pods(kube, *(WORKLOADS[release.name] for release in releases)):
         for release in releases:
             cluster.install(release)
 
 
 @contextmanager
-def as_before(cluster: Cluster, kube: Kube, before: Mapping[str, Release]) -> Iterator[None]:
+def while_releases_change(cluster: Cluster, kube: Kube, before: Mapping[str, Release]) -> Iterator[None]:
     """After the block each of these releases is as it was: what the block has put back itself is left alone."""
     try:
         yield
@@ -36,4 +36,4 @@ def as_before(cluster: Cluster, kube: Kube, before: Mapping[str, Release]) -> It
         for release in before.values():
             cluster.install(release)
         for release in before.values():
-            rollouts.workload(kube, WORKLOADS[release.name], within=timeouts.DISTURBED)
+            rollouts.wait_for_rollout(kube, WORKLOADS[release.name], within=timeouts.DISTURBED)

@@ -23,7 +23,7 @@ MIRROR = "kubernetes.io/config.mirror"  # a static pod's image in the API: no ev
 
 
 @contextmanager
-def frozen(cluster: Cluster) -> Iterator[None]:
+def while_api_server_stopped(cluster: Cluster) -> Iterator[None]:
     """The API server of a kind cluster stopped for the block (SIGSTOP): connected to, and silent.
 
     Longer than 10 s, and controllers that lead by a lease end and start again: Envoy Gateway too.
@@ -36,7 +36,7 @@ def frozen(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
-def drained(manifests: Manifests, node: str) -> Iterator[None]:
+def while_drained(manifests: Manifests, node: str) -> Iterator[None]:
     """A node cordoned and emptied as `kubectl drain` does it, by evictions that heed PodDisruptionBudgets; uncordoned
     after the block, or when the next run begins. Pods of DaemonSets and static ones stay.
 
@@ -59,41 +59,43 @@ def drained(manifests: Manifests, node: str) -> Iterator[None]:
 
 def _evict(kube: Kube, node: str) -> list[str]:
     """The pods that are still to leave, each asked to."""
-    left = [pod for pod in on(kube, node) if _can_leave(pod)]
+    left = [pod for pod in read_pods_on(kube, node) if _can_leave(pod)]
     for pod in left:
         if not pod["metadata"].get("deletionTimestamp"):
             kube.evict(pod["metadata"]["namespace"], pod["metadata"]["name"])
     return [str(pod["metadata"]["name"]) for pod in left]
 
 
-def on(kube: Kube, node: str, namespace: str = "") -> list[Document]:
+def read_pods_on(kube: Kube, node: str, namespace: str = "") -> list[Document]:
     """The pods of a node, of one namespace or of all, those on their way out among them."""
     return [pod for pod in kube.objects("Pod", namespace) if node_name(pod) == node]
 
 
-def workloads(kube: Kube, node: str, namespace: str = "default") -> set[str]:
+def read_deployments_on(kube: Kube, node: str, namespace: str = "default") -> set[str]:
     """The Deployments that have a pod there: "Deployment/default/ratings-v1"."""
-    owners = [owner for pod in on(kube, node, namespace) for owner in objects(pod, "metadata", "ownerReferences")]
+    owners = [
+        owner for pod in read_pods_on(kube, node, namespace) for owner in objects(pod, "metadata", "ownerReferences")
+    ]
     sets = (text(owner, "name") for owner in owners if text(owner, "kind") == "ReplicaSet")
     return {f"Deployment/{namespace}/{name.rpartition('-')[0]}" for name in sets}
 
 
-def hold(cluster: Cluster, bundle: Bundle | None, versions: VersionSet, *roles: str) -> None:
+def load_images_everywhere(cluster: Cluster, bundle: Bundle | None, versions: VersionSet, *roles: str) -> None:
     """Puts images on every node, the control plane's as well: without a bundle its nodes pull what they need."""
     if bundle:
         cluster.load_images([bundle.archive(versions.images[role]) for role in roles], everywhere=True)
 
 
-def beside(kube: Kube, labels: str) -> str:
+def read_node_without(kube: Kube, labels: str) -> str:
     """A node on which no pod with these labels runs; by name the first."""
     taken = {node_name(pod) for pod in kube.pods("default", labels)}
     return min(str(n["metadata"]["name"]) for n in kube.objects("Node") if n["metadata"]["name"] not in taken)
 
 
-def carried(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]:
+def read_request_counts(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]:
     """How many requests of a load (its id) each Gateway's proxy on that node has a line of, by Gateway."""
     found: dict[str, int] = {}
-    for pod in on(kube, node, "default"):
+    for pod in read_pods_on(kube, node, "default"):
         gateway = text(pod, "metadata", "labels", OWNING_GATEWAY)
         if gateway:
             lines = envoy_access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since)).lines

@@ -21,16 +21,16 @@ WAYPOINT, INGRESS = "Deployment/default/waypoint", "Deployment/default/bookinfo-
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
-def rolled(kube: Kube, *workloads: str) -> None:
+def restart_rolling(kube: Kube, *workloads: str) -> None:
     """`kubectl rollout restart` of all at once, awaited: pods are replaced one by one, each asked to end."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    with renewed(kube, *workloads):
+    with while_replacing_pods(kube, *workloads):
         for workload in workloads:
             kube.patch(workload, {"spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}})
 
 
 @contextmanager
-def renewed(kube: Kube, *workloads: str) -> Iterator[None]:
+def while_replacing_pods(kube: Kube, *workloads: str) -> Iterator[None]:
     """After the block waits until each has rolled out, and no pod of before is left: one that ends still serves.
 
     Raises:
@@ -39,29 +39,31 @@ def renewed(kube: Kube, *workloads: str) -> Iterator[None]:
     before = {workload: {str(pod["metadata"]["uid"]) for pod in _pods(kube, workload)} for workload in workloads}
     yield
     for workload, old in before.items():
-        rollouts.workload(kube, workload, within=timeouts.DISTURBED)
+        rollouts.wait_for_rollout(kube, workload, within=timeouts.DISTURBED)
         _gone(kube, workload, old)
         observations.saw("Kubernetes API", f"{workload} is rolled out, and none of its {len(old)} old pods is left")
 
 
-def shot(kube: Kube, workload: str) -> set[str]:
+def force_delete_pods(kube: Kube, workload: str) -> set[str]:
     """Deletes every pod of a workload without grace, and returns their names; kubelet gives them 2 s all the same."""
     obj = kube.get(workload)
-    gone = {str(pod["metadata"]["name"]) for pod in rollouts.pods(kube, obj)}
+    gone = {str(pod["metadata"]["name"]) for pod in rollouts.read_pods(kube, obj)}
     kube.delete([f"Pod/{obj['metadata']['namespace']}/{name}" for name in gone], gone=False, force=True)
     return gone
 
 
-def killed(kube: Kube, workload: str) -> None:
+def kill_and_wait_for_new_pods(kube: Kube, workload: str) -> None:
     """Deletes every pod of a workload without grace, and waits until as many others are ready."""
-    replaced(kube, workload, shot(kube, workload))
+    wait_for_new_pods(kube, workload, force_delete_pods(kube, workload))
 
 
-def replaced(kube: Kube, workload: str, gone: set[str]) -> None:
+def wait_for_new_pods(kube: Kube, workload: str, gone: set[str]) -> None:
     """Waits until as many new pods as are gone are ready."""
     obj = kube.get(workload)
     until(
-        lambda: [pod for pod in rollouts.pods(kube, obj) if pod["metadata"]["name"] not in gone and pod_ready(pod)],
+        lambda: [
+            pod for pod in rollouts.read_pods(kube, obj) if pod["metadata"]["name"] not in gone and pod_ready(pod)
+        ],
         lambda pods: len(pods) >= len(gone),
         what=f"{workload} has {len(gone)} new ready pods",
         within=timeouts.DISTURBED,
@@ -72,7 +74,7 @@ def replaced(kube: Kube, workload: str, gone: set[str]) -> None:
 
 
 @contextmanager
-def away(manifests: Manifests, *deployments: str, grace: bool = True) -> Iterator[None]:
+def while_scaled_to_zero(manifests: Manifests, *deployments: str, grace: bool = True) -> Iterator[None]:
     """Deployments without pods for the block, all seen to be gone to the last; then as many as before, ready. If this
     process is killed meanwhile, they come back when the next run begins.
 
@@ -82,7 +84,7 @@ def away(manifests: Manifests, *deployments: str, grace: bool = True) -> Iterato
     kube = manifests.kube
     with ExitStack() as undo:
         for deployment in deployments:
-            undo.callback(rollouts.workload, kube, deployment, within=timeouts.DISTURBED)
+            undo.callback(rollouts.wait_for_rollout, kube, deployment, within=timeouts.DISTURBED)
         for deployment in deployments:  # undone first: all come back together, and are awaited then
             undo.enter_context(manifests.patched(deployment, {"spec": {"replicas": 0}}))
             if not grace:  # those that were asked to end already, by the patch, as well

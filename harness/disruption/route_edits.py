@@ -16,7 +16,7 @@ from harness.wait import until
 _HEADER = "x-edit"
 
 
-def route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
+def edit_route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
     """Changes an HTTPRoute of `default` that many times (a response header's value), each time until Envoy's active
     routes have it, then gives it its rules back.
 

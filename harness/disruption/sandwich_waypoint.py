@@ -20,23 +20,23 @@ DEPLOYMENT = "Deployment/default/byo-waypoint-istio"
 PULL = ("ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull")
 
 
-def bind(kube: Kube) -> None:
+def bind_service(kube: Kube) -> None:
     """The sandwich's Service bound to its waypoint."""
-    waypoints.bind(kube, "ratings-sandwich", "byo-waypoint")
+    waypoints.bind_service(kube, "ratings-sandwich", "byo-waypoint")
 
 
-def pods(kube: Kube) -> list[Document]:
+def read_pods(kube: Kube) -> list[Document]:
     """The waypoint's pods."""
     return kube.pods("default", "gateway.networking.k8s.io/gateway-name=byo-waypoint")
 
 
 @contextmanager
-def empty(kube: Kube) -> Iterator[None]:
+def while_without_pods(kube: Kube) -> Iterator[None]:
     """The waypoint without pods for the block. What comes back afterwards is not awaited: it may not come at all."""
     try:
         kube.patch(DEPLOYMENT, {"spec": {"replicas": 0}})
         until(
-            lambda: [pod for pod in pods(kube) if pod_ready(pod)],
+            lambda: [pod for pod in read_pods(kube) if pod_ready(pod)],
             lambda found: not found,
             what=f"{DEPLOYMENT} has no ready pod left",
             within=timeouts.DISTURBED,
@@ -48,14 +48,14 @@ def empty(kube: Kube) -> Iterator[None]:
         kube.patch(DEPLOYMENT, {"spec": {"replicas": 1}})
 
 
-def image_missing(kube: Kube) -> str:
+def wait_for_start_or_missing_image(kube: Kube) -> str:
     """Why the proxy cannot start, if that is its image; empty once it is ready.
 
     Raises:
         Terminal: it cannot start for another reason.
     """
     try:
-        rollouts.workload(kube, DEPLOYMENT, within=timeouts.ROLLOUT)
+        rollouts.wait_for_rollout(kube, DEPLOYMENT, within=timeouts.ROLLOUT)
     except Terminal as error:
         if not any(reason in error.seen for reason in PULL):
             raise
@@ -63,7 +63,7 @@ def image_missing(kube: Kube) -> str:
     return ""
 
 
-def leg(ztunnel: Ztunnels, since: datetime, source: str) -> ZtunnelLine:
+def wait_for_connection_line(ztunnel: Ztunnels, since: datetime, source: str) -> ZtunnelLine:
     """The source's line of the connection from that "ip:port", once it is closed."""
     return until(
         lambda: [line for line in ztunnel.lines(since) if line.src.addr == source and line.direction == "outbound"],

@@ -21,7 +21,7 @@ PARTS = (
 )
 
 
-def whole(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy, url: str) -> None:
+def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy, url: str) -> None:
     """Waits until every part is ready and a call passes the waypoint. A pod whose port 15008 ztunnel cannot have is
     deleted: nothing else heals it.
 
@@ -29,12 +29,12 @@ def whole(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy, ur
         NotReady, Terminal: a part did not come back.
     """
     try:
-        rollouts.workload(kube, restarts.ZTUNNEL, within=timeouts.DISTURBED / 4)
+        rollouts.wait_for_rollout(kube, restarts.ZTUNNEL, within=timeouts.DISTURBED / 4)
     except NotReady:
-        culprits = hbone_port_takeover.culprits(kube, ztunnel)
+        culprits = hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnel)
         progress.note(f"{ztunnel.hindrance() or 'ztunnel is not ready'}: deleting {culprits}")
         kube.delete(culprits)
     for name in PARTS:
-        rollouts.workload(kube, name, within=timeouts.DISTURBED)
-    gateways.proxy(kube, waypoint.gateway)
-    waypoints.passes(client, waypoint, url)
+        rollouts.wait_for_rollout(kube, name, within=timeouts.DISTURBED)
+    gateways.wait_for_proxy_pod(kube, waypoint.gateway)
+    waypoints.wait_for_waypoint_traffic(client, waypoint, url)

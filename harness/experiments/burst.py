@@ -23,7 +23,7 @@ class Arm:
     overflow: int
 
 
-def burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster: str) -> Arm:
+def send_burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster: str) -> Arm:
     """Sends a burst from inside the mesh, and gathers both witnesses of it.
 
     Raises:

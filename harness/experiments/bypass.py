@@ -19,7 +19,7 @@ class Bypass:
     unseen: bool
 
 
-def bypass(client: MeshClient, envoy: Envoy, past: Request, through: Request) -> Bypass:
+def send_past_and_through(client: MeshClient, envoy: Envoy, past: Request, through: Request) -> Bypass:
     """Sends one request past the proxy, then one through it.
 
     Raises:

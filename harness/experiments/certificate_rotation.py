@@ -39,7 +39,7 @@ class Turn:
         return min(one.expires for one in self.after.values() if one.expires)
 
 
-def held(ztunnels: Ztunnels) -> Held:
+def read_certificates(ztunnels: Ztunnels) -> Held:
     """What every node's ztunnel holds now."""
     return {
         (node, one.identity.rpartition("/")[2]): one
@@ -49,14 +49,14 @@ def held(ztunnels: Ztunnels) -> Held:
     }
 
 
-def turned(ztunnels: Ztunnels, before: Held) -> Turn:
+def wait_for_rotation(ztunnels: Ztunnels, before: Held) -> Turn:
     """Waits until ztunnel holds another certificate for every identity of before that it still knows.
 
     Raises:
         NotReady: one stayed as it was.
     """
     found = until(
-        lambda: Turn(before, held(ztunnels)),
+        lambda: Turn(before, read_certificates(ztunnels)),
         lambda turn: bool(turn.accounts) and not turn.same,
         what=f"ztunnel has turned {len(before)} certificates",
         within=timeouts.CERTIFICATES,
@@ -70,7 +70,7 @@ def turned(ztunnels: Ztunnels, before: Held) -> Turn:
     return found
 
 
-def hours_left(ztunnels: Ztunnels) -> float:
+def read_hours_left(ztunnels: Ztunnels) -> float:
     """How long the first certificate to end is still good for."""
-    ends = min(one.expires for one in held(ztunnels).values() if one.expires)
+    ends = min(one.expires for one in read_certificates(ztunnels).values() if one.expires)
     return (ends - datetime.now(UTC)).total_seconds() / 3600

@@ -11,7 +11,7 @@ from harness import observations, timeouts
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.wait import patient, until
-from harness.waits.status import condition
+from harness.waits.status import wait_for_condition
 
 EVERY = 0.1  # seconds between two looks: how exact the figures are
 
@@ -30,7 +30,7 @@ BUDGET: Mapping[str, float] = {
 }
 
 
-def once(
+def time_policy(
     kube: Kube,
     applying: Callable[[str], AbstractContextManager[Any]],
     manifest: str,
@@ -57,7 +57,7 @@ def once(
     found = {}
     started = time.monotonic()
     with applying(manifest):
-        condition(kube, policy, "Accepted")
+        wait_for_condition(kube, policy, "Accepted")
         found["Accepted"] = time.monotonic() - started
         found[f"{kind} applied"] = _until(enforced, f"{kind} is in force at {of}", started)
         removing = time.monotonic()

@@ -12,7 +12,7 @@ _CALL = re.compile(r"^(?P<owner>harness(?:\.\w+)+)\.(?P<name>\w+)(?:#(?P<number>
 
 
 def is_call(text: str) -> bool:
-    """Whether this names a call: "harness.waits.policy_propagation.breaker", or with "#2" the second one."""
+    """Whether this names a call: "harness.waits.status.wait_for_condition", or with "#2" the second one."""
     return _CALL.match(text) is not None
 
 

@@ -19,7 +19,7 @@ from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.wait import pause, until
 from harness.waits import rollouts
-from harness.waits.status import condition
+from harness.waits.status import wait_for_condition
 
 _ROLLED_OUT = ("Deployment/", "DaemonSet/")
 _QUICK = 0.2  # seconds: what the emulated cluster needs at the least
@@ -93,12 +93,12 @@ class Planter:
             return  # it went with the fixture that made it
         self._kube.patch(name, back)
         if name.startswith(_ROLLED_OUT):
-            rollouts.workload(self._kube, name)
+            rollouts.wait_for_rollout(self._kube, name)
 
     def _scaled(self, scale: Scale) -> None:
         obj = self._kube.get(scale.object)
         until(
-            lambda: len(rollouts.pods(self._kube, obj)),
+            lambda: len(rollouts.read_pods(self._kube, obj)),
             lambda pods: pods == scale.replicas,
             what=f"{scale.object} has {scale.replicas} pods",
             within=timeouts.ROLLOUT,
@@ -114,7 +114,7 @@ class Planter:
         self._kube.apply([document], force=True)
         name = str(ref_of(document))
         if name.startswith(_ROLLED_OUT):
-            rollouts.workload(self._kube, name)
+            rollouts.wait_for_rollout(self._kube, name)
 
     def _apply(self, documents: list[Document]) -> None:
         for document in documents:
@@ -133,7 +133,7 @@ class Planter:
 
     def _await(self, awaited: Await) -> None:
         if awaited.type:
-            condition(
+            wait_for_condition(
                 self._kube,
                 awaited.object,
                 awaited.type,
@@ -142,7 +142,7 @@ class Planter:
                 within=timeouts.ROLLOUT,
             )
         else:
-            rollouts.workload(self._kube, awaited.object)
+            rollouts.wait_for_rollout(self._kube, awaited.object)
 
 
 def altered(documents: list[Document], manifest: Manifest) -> list[Document]:

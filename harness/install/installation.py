@@ -58,7 +58,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
         def act() -> None:
             cluster.install(found[chart])
             for name in workloads:
-                rollouts.workload(kube, name)
+                rollouts.wait_for_rollout(kube, name)
 
         return act
 
@@ -68,7 +68,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
             cluster.remember(documents)
             kube.apply(documents)
             for name in workloads:
-                rollouts.workload(kube, name)
+                rollouts.wait_for_rollout(kube, name)
 
         return act
 
@@ -78,7 +78,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
         kube.apply(documents, force=True)
         for document in documents:
             if document["kind"] == "CustomResourceDefinition":
-                rollouts.definition(kube, document["metadata"]["name"])
+                rollouts.wait_for_definition(kube, document["metadata"]["name"])
 
     bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
     applications = _applications(versions)
@@ -136,7 +136,7 @@ def _timed(step: Step) -> None:
         observations.measured(f"stack: {step.name}", time.monotonic() - started)
 
 
-def look(kube: Kube, versions: VersionSet) -> None:
+def check_stack(kube: Kube, versions: VersionSet) -> None:
     """Sees that all the suites need is there and ready, on a cluster that is not ours to fill.
 
     Raises:
@@ -156,7 +156,7 @@ def look(kube: Kube, versions: VersionSet) -> None:
             remedy="install it (manifests/ and versions.yaml say what), or let the harness do it: INSTALL=1",
         )
     for name in workloads:
-        rollouts.workload(kube, name, within=timeouts.STATUS)
+        rollouts.wait_for_rollout(kube, name, within=timeouts.STATUS)
 
 
 def _classes() -> list[Document]:
@@ -168,14 +168,14 @@ def _applications(versions: VersionSet) -> list[str]:
     return [f"Deployment/default/{role.removeprefix('bookinfo-')}" for role in bookinfo]
 
 
-def stand(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool) -> None:
+def ensure_stack(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool) -> None:
     """Makes sure of the stack: installs it, or on somebody else's cluster, unless asked to install, only looks at it.
 
     Raises:
         SetupFailed: a part is missing, or did not get ready.
     """
-    rollouts.nodes(kube)
+    rollouts.wait_for_nodes(kube)
     if cluster.kind == "existing" and not installs:
-        look(kube, versions)
+        check_stack(kube, versions)
     else:
         install(cluster, kube, versions, bundle)

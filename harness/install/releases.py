@@ -27,7 +27,7 @@ def releases(versions: VersionSet, charts: Path | None) -> dict[str, Release]:
     return made
 
 
-def changed(release: Release, values: dict[str, Any]) -> Release:
+def with_values(release: Release, values: dict[str, Any]) -> Release:
     """The release with some of its values changed, or more."""
     return replace(release, values=_merged(dict(release.values), values))
 

@@ -29,15 +29,15 @@ DEFINITION = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
 _VARIANT = re.compile(r"^(distroless|debug|contrib)-|-(distroless|debug)$")
 
 
-def versions(kube: Kube) -> dict[str, str]:
+def read_versions(kube: Kube) -> dict[str, str]:
     """Each component's version as it runs; UNKNOWN where nobody could tell. Proxies come and go: not Envoy's."""
-    found = {"kubernetes": told(lambda: plain(kube.version()))}
+    found = {"kubernetes": answer_or_unknown(lambda: plain(kube.version()))}
     for component, workload in WORKLOADS.items():
-        found[component] = told(lambda workload=workload: version(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
-    return found | {"gateway-api": told(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
+        found[component] = answer_or_unknown(lambda workload=workload: version(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
+    return found | {"gateway-api": answer_or_unknown(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
 
 
-def as_asked(seen: Mapping[str, str], asked: Mapping[str, str]) -> None:
+def check_versions(seen: Mapping[str, str], asked: Mapping[str, str]) -> None:
     """Sees that a cluster of ours runs what the version set says; what is unknown is no difference.
 
     Kubernetes is whatever the nodes' image holds, which may be one's own choice: a kept kind cluster of another version
@@ -73,7 +73,7 @@ def _image(workload: Document) -> str:
     return next((text(container, "image") for container in pod_containers(workload)), "")
 
 
-def told(ask: Callable[[], str]) -> str:
+def answer_or_unknown(ask: Callable[[], str]) -> str:
     """What was answered, or UNKNOWN: a report lacks what could not be asked for, the run goes on."""
     try:
         return ask()

@@ -111,10 +111,10 @@ def stack(
 ) -> None:
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
     with evidence_first(pytestconfig), progress.stage("stack"):
-        installation.stand(cluster, kube, version_set, bundle, installs=settings.install)
-        seen = pytestconfig.stash[RUN].observed = running_versions.versions(kube)
+        installation.ensure_stack(cluster, kube, version_set, bundle, installs=settings.install)
+        seen = pytestconfig.stash[RUN].observed = running_versions.read_versions(kube)
         if cluster.kind != "existing":
-            running_versions.as_asked(seen, versions_of(version_set))
+            running_versions.check_versions(seen, versions_of(version_set))
 
 
 @pytest.fixture(scope="session")
@@ -156,9 +156,9 @@ def ingress_gateway(
     """The article's ingress, programmed."""
     with manifests.applied("ingress/gateway.yaml"):
         with evidence_first(pytestconfig), progress.stage("ingress gateway"):
-            gateways.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
+            gateways.wait_for_gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
         envoy = Envoy(kube, admin, "default", "bookinfo-ingress")
-        pytestconfig.stash[RUN].observed["envoy"] = running_versions.told(lambda: envoy.version)
+        pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
         yield envoy
 
 
@@ -168,7 +168,7 @@ def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[In
     with reach(cluster, kube, "default/bookinfo-ingress", 80) as found:
         client = IngressClient(found.url, found.via)
         with progress.stage(f"first 200 through the ingress, by {found.via}"):
-            gateways.serves(client, "/productpage")
+            gateways.wait_for_ingress_response(client, "/productpage")
             observations.measured("run started to first 200", progress.PROGRESS.seconds, of=found.via)
         yield client
 
@@ -186,11 +186,11 @@ def waypoint(
     """The waypoint of ratings, bound, and seen to carry a call."""
     with manifests.applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"), ExitStack() as undo:
         with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
-            gateways.gateway(kube, "waypoint", "ratings")
-            undo.enter_context(waypoints.bound(manifests, "ratings", "waypoint"))
+            gateways.wait_for_gateway(kube, "waypoint", "ratings")
+            undo.enter_context(waypoints.while_service_bound(manifests, "ratings", "waypoint"))
             envoy = Envoy(kube, admin, "default", "waypoint")
-            waypoints.passes(mesh_client, envoy, "http://ratings:9080/ratings/0")
-        pytestconfig.stash[RUN].observed["envoy"] = running_versions.told(lambda: envoy.version)
+            waypoints.wait_for_waypoint_traffic(mesh_client, envoy, "http://ratings:9080/ratings/0")
+        pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
         yield envoy
 
 
@@ -210,7 +210,7 @@ def applying(stack: None, manifests: Manifests) -> Applying:
 @pytest.fixture(scope="session")
 def binding(stack: None, manifests: Manifests) -> Binding:
     """`with binding("details", "waypoint"):` binds a Service of the stack to a waypoint for a block of a test."""
-    return lambda service, waypoint: waypoints.bound(manifests, service, waypoint)
+    return lambda service, waypoint: waypoints.while_service_bound(manifests, service, waypoint)
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def proxy_of(kube: Kube, admin: Admin) -> Callable[[str], Envoy]:
     """The proxy of a Gateway, once its pod is ready, whatever the Gateway's status says."""
 
     def find(gateway: str) -> Envoy:
-        gateways.proxy(kube, gateway)
+        gateways.wait_for_proxy_pod(kube, gateway)
         return Envoy(kube, admin, "default", gateway)
 
     return find
@@ -251,29 +251,29 @@ def client_of(cluster: Cluster, kube: Kube) -> Callable[[str, int], AbstractCont
 @pytest.fixture(scope="session")
 def says(kube: Kube) -> Callable[..., Judgement]:
     """`says("Gateway/default/x", "Accepted", about="")`: what a status says now, judged, for the current generation."""
-    return lambda name, type, **about: status.said(kube, name, type, **about)
+    return lambda name, type, **about: status.read_condition(kube, name, type, **about)
 
 
 @pytest.fixture(scope="session")
 def settled(kube: Kube) -> Callable[[str, str], Condition]:
     """The condition of an object itself, once it is there for the current generation, whatever it says."""
-    return lambda name, type: status.spoken(kube, name, type)
+    return lambda name, type: status.wait_for_current_condition(kube, name, type)
 
 
 @pytest.fixture(scope="session")
 def refusal(kube: Kube) -> Callable[[str, str], Condition]:
     """The condition of an object, once it is False for the current generation."""
-    return lambda name, type: status.refused(kube, name, type)
+    return lambda name, type: status.wait_for_false_condition(kube, name, type)
 
 
 @pytest.fixture(scope="module")
 def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterator[None]:
     """ratings in its delayed mode, where half of its answers take 7 s, and the waypoint calling that pod."""
     route = ("httproute/default/ratings/rule/0", "app=ratings", 9080)
-    with deployment_env.environment(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
-        envoy_config.follows(waypoint, kube, *route)
+    with deployment_env.while_environment_set(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+        envoy_config.wait_for_endpoints(waypoint, kube, *route)
         yield
-    envoy_config.follows(waypoint, kube, *route)
+    envoy_config.wait_for_endpoints(waypoint, kube, *route)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from harness.disruption import stack_recovery
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -13,7 +14,7 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
 from harness.components import Envoy, Ztunnels
-from harness.disruption import stack_recovery
+
 from harness.install.releases import releases
 from harness.kube import Kube
 from harness.load.background_load import Flow, flowing
@@ -64,15 +65,15 @@ def early_policy(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[N
 @pytest.fixture(scope="session")
 def idle_connections(early_policy: None, waypoint: Envoy, ingress_gateway: Envoy) -> None:
     """Both proxies let go of idle connections before their backends do, seen to be in force."""
-    envoy_config.lets_go(waypoint, "httproute/default/ratings/rule/0")
-    envoy_config.lets_go(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
+    envoy_config.wait_for_idle_timeout(waypoint, "httproute/default/ratings/rule/0")
+    envoy_config.wait_for_idle_timeout(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
 
 
 @pytest.fixture(scope="module")
 def whole_again(kube: Kube, mesh_client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy) -> Iterator[None]:
     """After the file every part of the stack is ready, and a call passes the waypoint: awaited, whatever failed."""
     yield
-    stack_recovery.whole(kube, mesh_client, ztunnel, waypoint, RATINGS)
+    stack_recovery.repair_stack(kube, mesh_client, ztunnel, waypoint, RATINGS)
 
 
 @pytest.fixture(scope="session")

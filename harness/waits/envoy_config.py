@@ -15,7 +15,7 @@ from harness.proxy.config_dump import routes
 from harness.wait import until
 
 
-def follows(envoy: Envoy, kube: Kube, cluster: str, labels: str, port: int) -> None:
+def wait_for_endpoints(envoy: Envoy, kube: Kube, cluster: str, labels: str, port: int) -> None:
     """Waits until Envoy's endpoints of a cluster are exactly the pods there are now: a rollout that Kubernetes calls
     done has not reached the proxy yet, which still calls a pod on its way out."""
     until(
@@ -31,7 +31,7 @@ def follows(envoy: Envoy, kube: Kube, cluster: str, labels: str, port: int) -> N
     )
 
 
-def routed(envoy: Envoy, route: str, *, there: bool = True) -> None:
+def wait_for_route(envoy: Envoy, route: str, *, there: bool = True) -> None:
     """Waits until Envoy's active configuration has (or has no more) a route whose name begins so."""
     until(
         lambda: [found.name for found in routes(envoy.config_dump())],
@@ -44,7 +44,7 @@ def routed(envoy: Envoy, route: str, *, there: bool = True) -> None:
     )
 
 
-def lets_go(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
+def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
     """Waits until Envoy's active cluster gives up connections that were idle so long."""
     until(
         lambda: [one for one in _active(envoy.config_dump()) if one.get("name") == cluster],
@@ -56,7 +56,7 @@ def lets_go(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
     )
 
 
-def denies(envoy: Envoy) -> None:
+def wait_for_fail_closed(envoy: Envoy) -> None:
     """Waits until Envoy, which has a limit, refuses what the limiter does not answer: `rateLimit.failClosed`."""
     until(
         lambda: _has(envoy.config_dump(), "failure_mode_deny", True),

@@ -8,21 +8,21 @@ from harness.http_exchange import Answer, get
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
 from harness.wait import until
-from harness.waits.status import condition
+from harness.waits.status import wait_for_condition
 
 
-def gateway(kube: Kube, name: str, route: str) -> None:
+def wait_for_gateway(kube: Kube, name: str, route: str) -> None:
     """Waits until a Gateway is Programmed, its route accepted with its backends resolved, and its proxy pod ready.
 
     Raises:
         Terminal, NotReady: with the status that says why not.
     """
-    condition(
+    wait_for_condition(
         kube, f"Gateway/default/{name}", "Programmed", within=timeouts.ROLLOUT, stuck=lambda: _trouble(kube, name)
     )
-    condition(kube, f"HTTPRoute/default/{route}", "Accepted")
-    condition(kube, f"HTTPRoute/default/{route}", "ResolvedRefs")
-    proxy(kube, name)
+    wait_for_condition(kube, f"HTTPRoute/default/{route}", "Accepted")
+    wait_for_condition(kube, f"HTTPRoute/default/{route}", "ResolvedRefs")
+    wait_for_proxy_pod(kube, name)
 
 
 def _trouble(kube: Kube, gateway: str) -> str:
@@ -31,7 +31,7 @@ def _trouble(kube: Kube, gateway: str) -> str:
     return next((one.text for pod in pods for one in trouble(pod)), "")
 
 
-def proxy(kube: Kube, gateway: str) -> None:
+def wait_for_proxy_pod(kube: Kube, gateway: str) -> None:
     """Waits until the Gateway has exactly one proxy pod and that is ready."""
     until(
         lambda: [pod_ready(pod) for pod in kube.pods("default", f"{OWNING_GATEWAY}={gateway}")],
@@ -42,7 +42,7 @@ def proxy(kube: Kube, gateway: str) -> None:
     )
 
 
-def serves(client: IngressClient, path: str) -> Answer:
+def wait_for_ingress_response(client: IngressClient, path: str) -> Answer:
     """Waits until the path answers 200 through the ingress: what statuses promise, the data plane keeps."""
     return until(
         lambda: client.get(get(path)),

@@ -14,16 +14,16 @@ from harness.http_exchange import Answers, get, unique
 from harness.kube import Kube
 from harness.proxy.config_dump import rate_limited_routes, routes
 from harness.wait import until
-from harness.waits.status import condition
+from harness.waits.status import wait_for_condition
 
 
-def accepted(kube: Kube, policy: str, *, since: float) -> None:
+def wait_for_accepted(kube: Kube, policy: str, *, since: float) -> None:
     """Waits for the policy's Accepted and reports the seconds since `since` (monotonic clock)."""
-    condition(kube, policy, "Accepted")
+    wait_for_condition(kube, policy, "Accepted")
     observations.measured("policy applied to Accepted", time.monotonic() - since, of=policy)
 
 
-def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:
+def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:
     """Waits until Envoy's ACTIVE cluster has that maximum of pending requests (None: Envoy's own default again).
 
     Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
@@ -38,10 +38,10 @@ def breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) ->
     )
 
 
-def rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
+def wait_for_rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
     """Waits until the route in Envoy's active configuration has, or has no more, a rate limit."""
     _enforced(
-        lambda: limited(envoy, route),
+        lambda: is_rate_limited(envoy, route),
         there,
         what=f"Envoy {envoy.gateway} {'limits' if there else 'no longer limits'} {route}",
         since=since,
@@ -50,7 +50,7 @@ def rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
     )
 
 
-def limited(envoy: Envoy, route: str) -> bool:
+def is_rate_limited(envoy: Envoy, route: str) -> bool:
     """Whether a route of this name in Envoy's active configuration has a rate limit now.
 
     Raises:
@@ -62,7 +62,7 @@ def limited(envoy: Envoy, route: str) -> bool:
     return any(route in one.name for one in rate_limited_routes(dump))
 
 
-def limiter_answers(client: IngressClient | MeshClient, limiter: Limiter, path: str) -> None:
+def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Limiter, path: str) -> None:
     """Waits until the limiter itself answers for a throwaway caller: its x-ratelimit-limit header is on a 200.
 
     Envoy lets requests pass when it cannot ask the limiter, which looks just like no limit.
@@ -88,7 +88,7 @@ def limiter_answers(client: IngressClient | MeshClient, limiter: Limiter, path: 
         ) from error
 
 
-def heard(answers: Answers) -> str:
+def describe_rate_limit_headers(answers: Answers) -> str:
     """Whose doing the answers' statuses are, for a message: a limiter that fails open looks just like no limit."""
     silent = sum(header is None for header in answers.header("x-ratelimit-limit"))
     if silent:

@@ -10,7 +10,7 @@ from harness.kube import ApiUnavailable
 from harness.wait import until
 
 
-def reached(client: MeshClient | IngressClient, request: Request, *, status: int | None) -> Answer:
+def wait_for_response(client: MeshClient | IngressClient, request: Request, *, status: int | None) -> Answer:
     """Waits until the request is answered with this status; None: until it gets no HTTP answer at all."""
     return until(
         lambda: client.get(request),

@@ -16,7 +16,7 @@ from harness.wait import patient, until
 SCALED_DOWN = "scaled to 0, so nothing makes its pods: `kubectl scale` it up again"
 
 
-def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None:
+def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None:
     """Waits until a Deployment or DaemonSet ("Deployment/default/ratings-v1") has rolled out.
 
     Raises:
@@ -37,7 +37,7 @@ def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None
         return (
             progress.done,
             progress.text,
-            [] if progress.done else [t for pod in pods(kube, obj) for t in trouble(pod)],
+            [] if progress.done else [t for pod in read_pods(kube, obj) for t in trouble(pod)],
         )
 
     def hopeless(seen: tuple[bool, str, list[Trouble]]) -> str | None:
@@ -64,12 +64,12 @@ def workload(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT) -> None
     )
 
 
-def pods(kube: Kube, obj: Document) -> list[Document]:
+def read_pods(kube: Kube, obj: Document) -> list[Document]:
     """The pods that a workload's selector finds, those on their way out left out."""
     return kube.pods(obj["metadata"]["namespace"], selector(obj))
 
 
-def definition(kube: Kube, name: str) -> None:
+def wait_for_definition(kube: Kube, name: str) -> None:
     """Waits until a CustomResourceDefinition is established: its objects can be applied."""
     until(
         lambda: kube.find(ref(f"CustomResourceDefinition/{name}")),
@@ -82,7 +82,7 @@ def definition(kube: Kube, name: str) -> None:
     )
 
 
-def nodes(kube: Kube) -> None:
+def wait_for_nodes(kube: Kube) -> None:
     """Waits until every node is Ready."""
 
     def look() -> Sequence[str]:

@@ -13,7 +13,7 @@ from harness.wait import patient, until
 FLICKER = 3.0  # a terminal reason counts once it has stood that long: it flickers while manifests are applied
 
 
-def condition(
+def wait_for_condition(
     kube: Kube,
     name: str,
     type: str,
@@ -54,14 +54,14 @@ def condition(
     )
 
 
-def said(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:
+def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:
     """What the object's status says of the condition now, for the record and for the caller to judge."""
     judgement = judge(kube.get(name), type, about=about)
     observations.saw(f"status of {name}", judgement.text)
     return judgement
 
 
-def spoken(kube: Kube, name: str, type: str) -> Condition:
+def wait_for_current_condition(kube: Kube, name: str, type: str) -> Condition:
     """Waits until the object's own condition speaks of the current generation, and returns it, True or False.
 
     Raises:
@@ -81,7 +81,7 @@ def spoken(kube: Kube, name: str, type: str) -> Condition:
     return found.condition
 
 
-def refused(kube: Kube, name: str, type: str) -> Condition:
+def wait_for_false_condition(kube: Kube, name: str, type: str) -> Condition:
     """Waits until the object's own condition is False for the current generation, and returns it.
 
     Raises:

@@ -14,28 +14,28 @@ from harness.http_exchange import Answer, Answers, get
 from harness.kube import ApiUnavailable, Kube
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
-from harness.waits.status import condition
+from harness.waits.status import wait_for_condition
 
 USE_WAYPOINT = "istio.io/use-waypoint"
 
 
-def bind(kube: Kube, service: str, waypoint: str) -> None:
+def bind_service(kube: Kube, service: str, waypoint: str) -> None:
     """Labels a Service that the caller made with its waypoint and waits for istiod's word. The Gateway must be
     programmed before: bound to one that is not ready, calls go straight to the pods (stack-facts 8.10)."""
     kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
-    condition(kube, f"Service/default/{service}", "istio.io/WaypointBound")
+    wait_for_condition(kube, f"Service/default/{service}", "istio.io/WaypointBound")
 
 
 @contextmanager
-def bound(manifests: Manifests, service: str, waypoint: str) -> Iterator[None]:
+def while_service_bound(manifests: Manifests, service: str, waypoint: str) -> Iterator[None]:
     """A Service of the stack bound likewise for the block; afterwards it has the waypoint, or none, that it had before:
     in somebody's cluster it may be theirs."""
     with manifests.patched(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
-        condition(manifests.kube, f"Service/default/{service}", "istio.io/WaypointBound")
+        wait_for_condition(manifests.kube, f"Service/default/{service}", "istio.io/WaypointBound")
         yield
 
 
-def passes(client: MeshClient, envoy: Envoy, url: str) -> Answer:
+def wait_for_waypoint_traffic(client: MeshClient, envoy: Envoy, url: str) -> Answer:
     """Waits until a call from the mesh passes the waypoint: its answer is 200 and the waypoint's log has it."""
 
     sent: list[tuple[datetime, Answers]] = []

@@ -8,8 +8,8 @@ Never through productpage: reviews swallows the error, so the counts would not b
 
 import pytest
 
-from harness.experiments.burst import Arm, burst
-from harness.experiments.bypass import Bypass, bypass
+from harness.experiments.burst import Arm, send_burst
+from harness.experiments.bypass import Bypass, send_past_and_through
 from harness.http_exchange import get
 from harness.waits import policy_propagation
 
@@ -27,15 +27,17 @@ def experiment(waypoint, delayed_ratings, mesh_client, applying, kube, clock) ->
     """The same burst three times: before the policy, under it (and then past it), and after it was taken away."""
     before = waypoint.breaker(CLUSTER)
     (pod,) = kube.pods("default", "app=ratings")
-    arms = {"control": burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)}
+    arms = {"control": send_burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)}
     with applying("circuit_breaker/ratings.yaml"):
         started = clock()
-        policy_propagation.accepted(kube, POLICY, since=started)
-        policy_propagation.breaker(waypoint, CLUSTER, pending=0, since=started)
-        arms["treatment"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
-        passed = bypass(mesh_client, waypoint, get(f"http://{pod['status']['podIP']}:9080/health"), HEALTH)
-    policy_propagation.breaker(waypoint, CLUSTER, pending=before, since=clock())
-    arms["recovery"] = burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
+        policy_propagation.wait_for_accepted(kube, POLICY, since=started)
+        policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=0, since=started)
+        arms["treatment"] = send_burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
+        passed = send_past_and_through(
+            mesh_client, waypoint, get(f"http://{pod['status']['podIP']}:9080/health"), HEALTH
+        )
+    policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=before, since=clock())
+    arms["recovery"] = send_burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
     return arms, passed
 
 

@@ -17,7 +17,7 @@ def test_time_to_enforced(applying, kube, waypoint, repeat):
     """The waypoint enforces a circuit breaker, and drops it after its deletion, each within its budget."""
     before = waypoint.breaker(CLUSTER)
 
-    took = policy_timing.once(
+    took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/circuit_breaker.yaml",

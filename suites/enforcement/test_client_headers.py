@@ -21,7 +21,7 @@ def test_time_to_enforced(applying, kube, ingress, repeat):
         answer = ingress.get(get("/productpage"))
         return answer.status, answer.header(HEADER) is not None
 
-    took = policy_timing.once(
+    took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/client_headers.yaml",

@@ -17,9 +17,9 @@ def test_time_to_enforced(applying, kube, ingress_gateway, limiter, repeat):
     """The ingress enforces a rate limit, and drops it after its deletion, each within its budget."""
 
     def limited():
-        return policy_propagation.limited(ingress_gateway, "ingress-bookinfo")
+        return policy_propagation.is_rate_limited(ingress_gateway, "ingress-bookinfo")
 
-    took = policy_timing.once(
+    took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/rate_limit.yaml",

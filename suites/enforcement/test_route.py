@@ -15,7 +15,7 @@ REQUEST = get("http://ratings:9080/ratings/0", host="timed.example")
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
     """The waypoint serves a new route, and answers 404 again after its deletion, each within its budget."""
-    took = policy_timing.once(
+    took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/route.yaml",

@@ -10,7 +10,7 @@ import pytest
 from harness.clients.mesh import MeshClient
 from harness.http_exchange import get
 from harness.waits import rollouts, status
-from harness.waits.responses import reached
+from harness.waits.responses import wait_for_response
 
 pytestmark = [
     pytest.mark.extended("Bypass"),
@@ -47,8 +47,8 @@ class Tried:
 def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
     """Every way three times: before the policy, under it, and after it was taken away."""
     with applying("isolation/callers.yaml"):
-        rollouts.workload(kube, "Deployment/default/other-client")
-        rollouts.workload(kube, "Deployment/default/outsider")
+        rollouts.wait_for_rollout(kube, "Deployment/default/other-client")
+        rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
         names = {client.ip: name for name, client in callers.items()}
         (pod,) = kube.pods("default", "app=ratings")
@@ -58,15 +58,15 @@ def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
         def all_ways():
             return {way: client.get(request) for way, (client, request) in requests.items()}
 
-        reached(*requests["to the pod"], status=200)
+        wait_for_response(*requests["to the pod"], status=200)
         before = all_ways()
         with applying("isolation/bypass.yaml"):
-            status.condition(kube, POLICY, "ZtunnelAccepted")
-            reached(*requests["to the pod"], status=None)
+            status.wait_for_condition(kube, POLICY, "ZtunnelAccepted")
+            wait_for_response(*requests["to the pod"], status=None)
             since = moment()
             under = all_ways()
             lines = [line for line in ztunnel.lines(since) if line.dst.ip == targets["pod"] and not line.ok]
-        reached(*requests["to the pod"], status=200)
+        wait_for_response(*requests["to the pod"], status=200)
         after = all_ways()
     said = [{way: answer.status for way, answer in arm.items()} for arm in (before, under, after)]
     refusals = {

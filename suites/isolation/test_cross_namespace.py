@@ -7,7 +7,7 @@ import pytest
 
 from harness.http_exchange import get
 from harness.waits import rollouts, status, waypoints
-from harness.waits.responses import reached
+from harness.waits.responses import wait_for_response
 
 pytestmark = pytest.mark.extended("Cross-namespace attachment")
 BOUND = "istio.io/WaypointBound"
@@ -17,22 +17,22 @@ GUEST, WELCOME = get("http://guest.elsewhere:9080/ratings/0"), get("http://welco
 @pytest.fixture(scope="module")
 def denied(waypoint, applied, kube, refusal, mesh_client):
     """The Service that asks for the waypoint of ratings: istiod's refusal, once its pods answer calls."""
-    rollouts.workload(kube, "Deployment/elsewhere/ratings-v1")
+    rollouts.wait_for_rollout(kube, "Deployment/elsewhere/ratings-v1")
     refused = refusal("Service/elsewhere/guest", BOUND)
-    reached(mesh_client, GUEST, status=200)
+    wait_for_response(mesh_client, GUEST, status=200)
     return refused
 
 
 @pytest.fixture(scope="module")
 def permitted(denied, kube, proxy_of, mesh_client):
     """The Service given the waypoint that takes any namespace: its proxy, once it is seen to carry a call."""
-    status.condition(kube, "Gateway/default/waypoint-open", "Programmed")
-    status.condition(kube, "HTTPRoute/elsewhere/welcome", "Accepted")
+    status.wait_for_condition(kube, "Gateway/default/waypoint-open", "Programmed")
+    status.wait_for_condition(kube, "HTTPRoute/elsewhere/welcome", "Accepted")
     labels = {waypoints.USE_WAYPOINT: "waypoint-open", f"{waypoints.USE_WAYPOINT}-namespace": "default"}
     kube.patch("Service/elsewhere/welcome", {"metadata": {"labels": labels}})
-    status.condition(kube, "Service/elsewhere/welcome", BOUND)
+    status.wait_for_condition(kube, "Service/elsewhere/welcome", BOUND)
     envoy = proxy_of("waypoint-open")
-    waypoints.passes(mesh_client, envoy, WELCOME.url)
+    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, WELCOME.url)
     return envoy
 
 

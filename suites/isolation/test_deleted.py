@@ -10,7 +10,7 @@ import pytest
 from harness.http_exchange import get
 from harness.objects.conditions import Condition
 from harness.waits import gateways, waypoints
-from harness.waits.responses import reached
+from harness.waits.responses import wait_for_response
 
 pytestmark = pytest.mark.extended("Waypoint deleted")
 REQUEST = get("http://ratings-orphan:9080/ratings/0")
@@ -28,15 +28,15 @@ class Orphaned:
 @pytest.fixture(scope="module")
 def orphaned(applied, kube, proxy_of, mesh_client, refusal, moment):
     """The Service bound and called through its waypoint, by both names; then the Gateway deleted, until that shows."""
-    gateways.gateway(kube, "waypoint-orphan", "ratings-orphan")
-    waypoints.bind(kube, "ratings-orphan", "waypoint-orphan")
+    gateways.wait_for_gateway(kube, "waypoint-orphan", "ratings-orphan")
+    waypoints.bind_service(kube, "ratings-orphan", "waypoint-orphan")
     envoy = proxy_of("waypoint-orphan")
-    waypoints.passes(mesh_client, envoy, REQUEST.url)
+    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
     since = moment()
     before = {(line.status, line.flags) for line in envoy.lines_of(mesh_client.in_turn(UNROUTED, 3), since)}
     kube.delete(["Gateway/default/waypoint-orphan"])
     refused = refusal("Service/default/ratings-orphan", "istio.io/WaypointBound")
-    reached(mesh_client, UNROUTED, status=200)
+    wait_for_response(mesh_client, UNROUTED, status=200)
     return Orphaned(refused, before)
 
 

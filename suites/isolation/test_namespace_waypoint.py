@@ -7,7 +7,7 @@ import pytest
 
 from harness.http_exchange import get
 from harness.waits import waypoints
-from harness.waits.responses import reached
+from harness.waits.responses import wait_for_response
 
 pytestmark = pytest.mark.extended("Namespace-wide waypoint")
 DETAILS = get("http://details:9080/details/0")
@@ -17,11 +17,11 @@ DETAILS = get("http://details:9080/details/0")
 def labelled(waypoint, applied, kube, mesh_client):
     """The namespace's label, until the file ends; details answers as ever afterwards."""
     try:
-        reached(mesh_client, DETAILS, status=404)
+        wait_for_response(mesh_client, DETAILS, status=404)
         yield
     finally:
         kube.patch("Namespace/default", {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
-        reached(mesh_client, DETAILS, status=200)
+        wait_for_response(mesh_client, DETAILS, status=200)
 
 
 def test_service_without_a_route_is_refused(labelled, waypoint, mesh_client, since):

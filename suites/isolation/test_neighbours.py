@@ -8,7 +8,7 @@ import pytest
 from harness.evidence.rate_limit_window import expected
 from harness.http_exchange import get, unique
 from harness.waits import envoy_config, policy_propagation, status, waypoints
-from harness.waits.responses import reached
+from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.extended("Neighbours"), pytest.mark.timeout(300)]
 RATINGS, DETAILS = "http://ratings:9080/ratings/0", "http://details:9080/details/0"
@@ -19,12 +19,12 @@ QUOTA = 2  # tests/test_pairs.py holds it to the manifest
 @pytest.fixture(scope="module")
 def bound(waypoint, applied, binding, kube, mesh_client):
     """details behind the waypoint of ratings too, until the file ends; it answers as ever afterwards."""
-    status.condition(kube, "HTTPRoute/default/details", "Accepted")
-    envoy_config.routed(waypoint, "httproute/default/details/")
+    status.wait_for_condition(kube, "HTTPRoute/default/details", "Accepted")
+    envoy_config.wait_for_route(waypoint, "httproute/default/details/")
     with binding("details", "waypoint"):
-        waypoints.passes(mesh_client, waypoint, DETAILS)
+        waypoints.wait_for_waypoint_traffic(mesh_client, waypoint, DETAILS)
         yield
-    reached(mesh_client, get(DETAILS), status=200)
+    wait_for_response(mesh_client, get(DETAILS), status=200)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,14 @@ def arms(hour_left, bound, waypoint, applying, mesh_client, limiter, clock, mome
 
     found = {"before": both()}
     with applying("isolation/ratings_limit.yaml"):
-        policy_propagation.rate_limit(waypoint, CLUSTER, there=True, since=clock())
-        policy_propagation.limiter_answers(mesh_client, limiter, RATINGS)
+        policy_propagation.wait_for_rate_limit(waypoint, CLUSTER, there=True, since=clock())
+        policy_propagation.wait_for_rate_limit_service(mesh_client, limiter, RATINGS)
         found["limit"] = both()
-    policy_propagation.rate_limit(waypoint, CLUSTER, there=False, since=clock())
+    policy_propagation.wait_for_rate_limit(waypoint, CLUSTER, there=False, since=clock())
     with applying("isolation/ratings_breaker.yaml"):
-        policy_propagation.breaker(waypoint, CLUSTER, pending=0, since=clock())
+        policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=0, since=clock())
         found["breaker"] = both()
-    policy_propagation.breaker(waypoint, CLUSTER, pending=pending, since=clock())
+    policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=pending, since=clock())
     found["after"] = both()
     return found
 

@@ -16,8 +16,8 @@ FORMS = ("shifted", "refused", "allowed", "told")
 def bound(applied, kube, proxy_of):
     """Four waypoints of port 80, each with its Service: programmed and bound."""
     for form in FORMS:
-        gateways.gateway(kube, f"waypoint-{form}", f"ratings-{form}")
-        waypoints.bind(kube, f"ratings-{form}", f"waypoint-{form}")
+        gateways.wait_for_gateway(kube, f"waypoint-{form}", f"ratings-{form}")
+        waypoints.bind_service(kube, f"ratings-{form}", f"waypoint-{form}")
     return {form: proxy_of(f"waypoint-{form}") for form in FORMS}
 
 
@@ -31,7 +31,7 @@ def test_every_status_is_green(bound, says, form):
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("told", "10080")])
 def test_calls_pass(bound, mesh_client, moment, form, port):
     """Calls pass where Envoy may listen on 80 itself, and where istiod is told of 10080 (NONE/10080)."""
-    waypoints.passes(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
+    waypoints.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
     since = moment()
     answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 

@@ -15,8 +15,8 @@ REQUEST = get("http://ratings-loop:9080/ratings/0")
 @pytest.fixture(scope="module")
 def looping(applied, kube, proxy_of):
     """The waypoint with routingType: Service, bound."""
-    gateways.gateway(kube, "waypoint-loop", "ratings-loop")
-    waypoints.bind(kube, "ratings-loop", "waypoint-loop")
+    gateways.wait_for_gateway(kube, "waypoint-loop", "ratings-loop")
+    waypoints.bind_service(kube, "ratings-loop", "waypoint-loop")
     return proxy_of("waypoint-loop")
 
 

@@ -39,12 +39,12 @@ class Clash:
 @pytest.fixture(scope="module")
 def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
     """A waypoint of the article's form whose node loses its ztunnel while its route changes."""
-    gateways.gateway(kube, NAME, SERVICE)
-    waypoints.bind(kube, SERVICE, NAME)
+    gateways.wait_for_gateway(kube, NAME, SERVICE)
+    waypoints.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
-    waypoints.passes(mesh_client, envoy, REQUEST.url)
+    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
     watch, before, pod = Watch(kube, admin), mesh_client.in_turn(REQUEST, 3), envoy.name
-    hbone_port_takeover.plant(kube, ztunnel, envoy, SERVICE)
+    hbone_port_takeover.let_envoy_take_port(kube, ztunnel, envoy, SERVICE)
     try:
         since = moment()
         during = mesh_client.in_turn(REQUEST, 3)
@@ -62,8 +62,8 @@ def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
         }
         ready, nodes = ztunnel.ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}
     finally:
-        hbone_port_takeover.repair(kube, envoy)
-    waypoints.passes(mesh_client, envoy, REQUEST.url)
+        hbone_port_takeover.give_port_back(kube, envoy)
+    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
     after = mesh_client.in_turn(REQUEST, 3)
     return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)
 

@@ -18,7 +18,7 @@ MANY = 1_000
 @pytest.fixture(scope="module")
 def page(applied, kube, ingress, ingress_gateway):
     """The page under the host of this file's route, once the ingress has that route."""
-    envoy_config.routed(ingress_gateway, "httproute/default/journey/")
+    envoy_config.wait_for_route(ingress_gateway, "httproute/default/journey/")
     return get("/productpage", host="journey.example")
 
 

@@ -35,19 +35,19 @@ class Arms:
 def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
     """Plaintext to the pod before, under and after STRICT, and calls of the mesh under it."""
     with applying("mtls/callers.yaml"):
-        rollouts.workload(kube, "Deployment/default/outsider")
+        rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
         (pod,) = kube.pods("default", "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(f"http://{pod['status']['podIP']}:9080/ratings/0")
-        responses.reached(outsider, plain, status=200)
+        responses.wait_for_response(outsider, plain, status=200)
         before = outsider.in_turn(plain, 3).statuses
         with applying("mtls/strict.yaml"):
-            responses.reached(outsider, plain, status=None)
+            responses.wait_for_response(outsider, plain, status=None)
             since = moment()
             under = outsider.in_turn(plain, 3).statuses
             mesh = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
             found = Journeys(kube, ztunnel, None, waypoint).of(mesh, since, via=lambda _: ("waypoint",))
             refused = {line.src.ip for line in ztunnel.lines(since) if line.direction == "inbound" and line.refused}
-        responses.reached(outsider, plain, status=200)
+        responses.wait_for_response(outsider, plain, status=200)
         return Arms(before, under, outsider.in_turn(plain, 3).statuses, mesh, found, refused, outsider.ip)
 
 

@@ -20,9 +20,9 @@ CLUSTER = "httproute/default/ingress-bookinfo/rule/0"
 def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, limiter):
     """Accepted is the controller's word; the route in Envoy and the limiter's own header are the data plane's."""
     started = clock()
-    policy_propagation.accepted(kube, POLICY, since=started)
-    policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
-    policy_propagation.limiter_answers(ingress, limiter, "/productpage")
+    policy_propagation.wait_for_accepted(kube, POLICY, since=started)
+    policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
+    policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/productpage")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
 
     answers = ingress.in_turn(request, QUOTA + 3)
 
-    assert answers.statuses == expected(QUOTA, QUOTA + 3), policy_propagation.heard(answers)
+    assert answers.statuses == expected(QUOTA, QUOTA + 3), policy_propagation.describe_rate_limit_headers(answers)
     lines = ingress_gateway.lines_of(answers, since)
     assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * 3
     assert {line.details for line in lines[QUOTA:]} == {"request_rate_limited"}

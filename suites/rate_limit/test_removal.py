@@ -16,11 +16,11 @@ def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress,
     control = ingress.in_turn(request, 3)
     with applying("rate_limit/removal.yaml"):
         started = clock()
-        policy_propagation.accepted(kube, POLICY, since=started)
-        policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
-        policy_propagation.limiter_answers(ingress, limiter, "/productpage")
+        policy_propagation.wait_for_accepted(kube, POLICY, since=started)
+        policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
+        policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/productpage")
         treatment = ingress.in_turn(request, 3)
-    policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=False, since=clock())
+    policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=False, since=clock())
     recovery = ingress.in_turn(request, 3)
 
     assert control.statuses == [200, 200, 200]

@@ -21,7 +21,7 @@ def flow(load, anew, kept, outside, manifests, waypoint, ingress_gateway):
     with (
         load(*within, outside(get("/health"), through=ingress_gateway)) as flow,
         flow.event("istiod and Envoy Gateway away", "nothing is lost"),
-        restarts.away(manifests, restarts.ISTIOD, restarts.CONTROLLER),
+        restarts.while_scaled_to_zero(manifests, restarts.ISTIOD, restarts.CONTROLLER),
     ):
         pause(5, why="a mesh without control planes")
     return flow

@@ -27,15 +27,15 @@ def flow(load, anew, kept, kube, waypoint, applying, clock):
     with load(anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)) as flow, ExitStack() as there:
         with flow.event(APPLIED, "nothing is lost"):
             there.enter_context(applying("resilience/edited.yaml"))
-            policy_propagation.breaker(waypoint, CLUSTER, pending=500, since=clock())
+            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=500, since=clock())
         with flow.event(EDITED, "nothing is lost"):
             kube.patch(POLICY, {"spec": {"circuitBreaker": {"maxPendingRequests": 600}}})
-            policy_propagation.breaker(waypoint, CLUSTER, pending=600, since=clock())
+            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=600, since=clock())
         with flow.event(REMOVED, "nothing is lost"):
             there.close()
-            policy_propagation.breaker(waypoint, CLUSTER, pending=None, since=clock())
+            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=None, since=clock())
         with flow.event(ROUTE, "nothing is lost"):
-            route_edits.route(kube, waypoint, "ratings", times=10)
+            route_edits.edit_route(kube, waypoint, "ratings", times=10)
     return flow
 
 

@@ -39,9 +39,11 @@ def bound(whole_again, applying, kube, proxy_of, mesh_client):
     """Both forms' waypoints, each bound to a Service of its own and seen to carry a call."""
     with applying("waypoint/form_binding.yaml", "waypoint/form_listener.yaml"):
         for name in FORMS:
-            gateways.gateway(kube, f"waypoint-{name}", f"ratings-{name}")
-            waypoints.bind(kube, f"ratings-{name}", f"waypoint-{name}")
-            waypoints.passes(mesh_client, proxy_of(f"waypoint-{name}"), f"http://ratings-{name}:9080/ratings/0")
+            gateways.wait_for_gateway(kube, f"waypoint-{name}", f"ratings-{name}")
+            waypoints.bind_service(kube, f"ratings-{name}", f"waypoint-{name}")
+            waypoints.wait_for_waypoint_traffic(
+                mesh_client, proxy_of(f"waypoint-{name}"), f"http://ratings-{name}:9080/ratings/0"
+            )
         yield [proxy_of(f"waypoint-{name}") for name in FORMS]
 
 
@@ -56,14 +58,14 @@ def killed(bound, load, anew, kept, kube, ztunnel, says, moment):
     )
     with load(*sources) as flow:
         with flow.event(KILLED, "binding: at most 10 s; listener: lost until its pod is deleted"):
-            hbone_port_takeover.plant(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
+            hbone_port_takeover.let_envoy_take_port(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
         pause(6, why="ztunnel tries again every 5 s")
         told, green = ztunnel.hindrance(), says("Gateway/default/waypoint-listener", "Programmed")
         since = moment()
         with flow.event(DELETED, "at most 30 s"):
             kube.delete([f"Pod/default/{envoy.name}" for envoy in bound])
-            gateways.proxy(kube, "waypoint-binding")
-            gateways.proxy(kube, "waypoint-listener")
+            gateways.wait_for_proxy_pod(kube, "waypoint-binding")
+            gateways.wait_for_proxy_pod(kube, "waypoint-listener")
     return Killed(flow, told, green.state, ztunnel.ways(since, "ratings-binding"))
 
 

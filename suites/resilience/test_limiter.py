@@ -19,8 +19,8 @@ AWAY, KILLED = "limiter away", "Redis killed"
 @pytest.fixture(scope="module")
 def limited(whole_again, hour_left, applied, clock, ingress, ingress_gateway, limiter):
     """The limit of this file's manifest, seen to be in force."""
-    policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
-    policy_propagation.limiter_answers(ingress, limiter, "/health")
+    policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
+    policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/health")
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gate
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
             flow.event(AWAY, "unlimited meanwhile (200, no header), limited again in 15 s"),
-            restarts.away(manifests, restarts.LIMITER, grace=False),
+            restarts.while_scaled_to_zero(manifests, restarts.LIMITER, grace=False),
         ):
-            responses.reached(ingress, spent, status=200)
+            responses.wait_for_response(ingress, spent, status=200)
             passed = ingress.in_turn(spent, 3)
-        responses.reached(ingress, spent, status=429)
+        responses.wait_for_response(ingress, spent, status=429)
 
     assert passed.statuses == [200, 200, 200]
     assert {line.flags for line in ingress_gateway.lines_of(passed, since)} == {"-"}
@@ -58,8 +58,8 @@ def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingre
 
     with load(outside(watched, through=ingress_gateway, wanted=(429,))) as flow:
         with flow.event(KILLED, "a quota anew; limited again in 15 s"):
-            restarts.killed(kube, restarts.REDIS)
-        responses.reached(ingress, watched, status=429)
+            restarts.kill_and_wait_for_new_pods(kube, restarts.REDIS)
+        responses.wait_for_response(ingress, watched, status=429)
     after = ingress.in_turn(spent, 2)
 
     assert after.statuses == [200, 429]

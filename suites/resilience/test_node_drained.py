@@ -14,7 +14,7 @@ from harness.http_exchange import get
 from harness.load.background_load import Flow
 from harness.load.timeline_text import picture
 from harness.waits import responses, rollouts, waypoints
-from harness.waits.status import condition
+from harness.waits.status import wait_for_condition
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "two nodes")]
 WORKLOADS = {f"Deployment/default/{name}" for name in ("waypoint-spread", "ingress-spread", "ratings-spread")}
@@ -38,27 +38,30 @@ class Drained:
 @pytest.fixture(scope="module")
 def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client):
     """Waypoint, ingress and backend, two replicas of each, one on each node."""
-    nodes.hold(cluster, bundle, version_set, "envoy", "gateway", "bookinfo-ratings-v1")
-    condition(kube, "Gateway/default/waypoint-spread", "Programmed")
-    condition(kube, "Gateway/default/ingress-spread", "Programmed")
+    nodes.load_images_everywhere(cluster, bundle, version_set, "envoy", "gateway", "bookinfo-ratings-v1")
+    wait_for_condition(kube, "Gateway/default/waypoint-spread", "Programmed")
+    wait_for_condition(kube, "Gateway/default/ingress-spread", "Programmed")
     for workload in WORKLOADS:
-        rollouts.workload(kube, workload)
-    waypoints.bind(kube, "ratings-spread", "waypoint-spread")
-    responses.reached(mesh_client, REQUEST, status=200)
+        rollouts.wait_for_rollout(kube, workload)
+    waypoints.bind_service(kube, "ratings-spread", "waypoint-spread")
+    responses.wait_for_response(mesh_client, REQUEST, status=200)
 
 
 @pytest.fixture(scope="module")
 def drained(spread, load, anew, kept, outside, client_of, manifests, kube, ztunnel, moment):
     """Requests through all of them while the node without the client is drained, and after it."""
-    node, since = nodes.beside(kube, "app=mesh-client"), moment()
+    node, since = nodes.read_node_without(kube, "app=mesh-client"), moment()
     with client_of("ingress-spread", 80) as client:
         within = anew(REQUEST), kept(REQUEST)
         with load(*within, outside(get("/ratings/0"), ingress=client)) as flow:
-            carried, before = nodes.carried(kube, node, flow.id, since), nodes.workloads(kube, node)
-            with flow.event(DRAINED, "at most two new connections"), nodes.drained(manifests, node):
-                after = nodes.workloads(kube, node)
+            carried, before = (
+                nodes.read_request_counts(kube, node, flow.id, since),
+                nodes.read_deployments_on(kube, node),
+            )
+            with flow.event(DRAINED, "at most two new connections"), nodes.while_drained(manifests, node):
+                after = nodes.read_deployments_on(kube, node)
             for workload in WORKLOADS:
-                rollouts.workload(kube, workload)
+                rollouts.wait_for_rollout(kube, workload)
     return Drained(flow, ztunnel.ways(since, "ratings-spread"), carried, before, after)
 
 

@@ -39,10 +39,10 @@ def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
     request, since = get(f"http://{pod['status']['podIP']}:9080/ratings/0"), moment()
     with load(anew(request), kept(request)) as flow:
         with flow.event(CLOSED, "new connections refused, those that stand served"), applying("isolation/bypass.yaml"):
-            responses.reached(mesh_client, request, status=None)
+            responses.wait_for_response(mesh_client, request, status=None)
             pause(STANDS, why="connections that stand under a policy that refuses new ones")
         with flow.event(OPEN, "nothing is lost once one is let in"):
-            responses.reached(mesh_client, request, status=200)
+            responses.wait_for_response(mesh_client, request, status=200)
     lines = [line for line in ztunnel.lines(since) if line.dst.workload == pod["metadata"]["name"]]
     inbound = [line for line in lines if line.direction == "inbound"]
     return Refused(

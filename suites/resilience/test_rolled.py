@@ -35,7 +35,7 @@ def rolled(load, anew, kept, outside, kube, waypoint, ztunnel, moment):
         load(anew(REQUEST), kept(REQUEST), outside(get("/health"))) as flow,
         flow.event("waypoint and ingress rolled", "at most two new connections, through the waypoint"),
     ):
-        restarts.rolled(kube, restarts.WAYPOINT, restarts.INGRESS)
+        restarts.restart_rolling(kube, restarts.WAYPOINT, restarts.INGRESS)
     return Rolled(flow, ztunnel.ways(since, "ratings"))
 
 

@@ -14,7 +14,7 @@ import pytest
 from harness.disruption import helm_upgrade, restarts
 from harness.experiments import certificate_rotation
 from harness.http_exchange import Answers, get, unique
-from harness.install.releases import changed
+from harness.install.releases import with_values
 from harness.load.background_load import Flow
 from harness.load.timeline_text import picture
 from harness.waits import envoy_config, policy_propagation, responses
@@ -63,13 +63,13 @@ def before(charts):
 @pytest.fixture(scope="module")
 def upgraded(load, sources, cluster, kube, before, ztunnel, mesh_client):
     """Both upgraded under load, and ztunnel's certificates turned."""
-    ztunnel_, gateway = changed(before["ztunnel"], SHORT_LIVED), changed(before["gateway-helm"], FAIL_CLOSED)
-    with helm_upgrade.as_before(cluster, kube, before):
+    ztunnel_, gateway = with_values(before["ztunnel"], SHORT_LIVED), with_values(before["gateway-helm"], FAIL_CLOSED)
+    with helm_upgrade.while_releases_change(cluster, kube, before):
         with load(*sources) as flow:
             with flow.event(UPGRADED, "at most one new connection"):
-                helm_upgrade.upgraded(cluster, kube, ztunnel_, gateway)
+                helm_upgrade.upgrade_releases(cluster, kube, ztunnel_, gateway)
             with flow.event(TURNED, "nothing is lost"):
-                turn = certificate_rotation.turned(ztunnel, certificate_rotation.held(ztunnel))
+                turn = certificate_rotation.wait_for_rotation(ztunnel, certificate_rotation.read_certificates(ztunnel))
                 fresh = mesh_client.in_turn(UNKNOWN, 3)
         yield Upgraded(flow, turn, fresh)
 
@@ -78,9 +78,9 @@ def upgraded(load, sources, cluster, kube, before, ztunnel, mesh_client):
 def spent(upgraded, hour_left, applying, clock, ingress, ingress_gateway, limiter):
     """A request of a caller whose quota is spent, seen to be refused: 429 for the rest of the hour."""
     with applying("resilience/limiter.yaml"):
-        policy_propagation.rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
-        envoy_config.denies(ingress_gateway)
-        policy_propagation.limiter_answers(ingress, limiter, "/health")
+        policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
+        envoy_config.wait_for_fail_closed(ingress_gateway)
+        policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/health")
         request = get("/health", x_user_id=unique("spent"))
         assert ingress.in_turn(request, 2).statuses == [200, 429]
         yield request
@@ -109,12 +109,12 @@ def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
             flow.event(AWAY, "500 meanwhile, limited again in 15 s"),
-            restarts.away(manifests, restarts.LIMITER, grace=False),
+            restarts.while_scaled_to_zero(manifests, restarts.LIMITER, grace=False),
         ):
-            responses.reached(ingress, spent, status=500)
+            responses.wait_for_response(ingress, spent, status=500)
             refused = ingress.in_turn(spent, 3)
             nameless = ingress.in_turn(HEALTH, 1)
-        responses.reached(ingress, spent, status=429)
+        responses.wait_for_response(ingress, spent, status=429)
 
     assert (refused.statuses, nameless.statuses) == ([500, 500, 500], [200])
     assert set(flow.timeline.statuses) == {"429", "500"}
@@ -124,10 +124,10 @@ def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests
 def test_upgrade_back_loses_nothing_that_stands(upgraded, load, sources, before, cluster, kube, ztunnel):
     """Nor does the upgrade back to what was installed, after which certificates live for hours again."""
     with load(*sources) as flow, flow.event(BACK, "at most one new connection"):
-        helm_upgrade.upgraded(cluster, kube, *before.values())
+        helm_upgrade.upgrade_releases(cluster, kube, *before.values())
     anew, kept, outside = flow.timelines
 
     assert len(anew.lost) <= HANDOVER, picture(anew)
     assert (kept.lost, outside.lost) == ((), ()), flow.story
     assert (anew.flags, kept.flags, outside.flags) == ({"-"}, {"-"}, {"-"}), flow.story
-    assert certificate_rotation.hours_left(ztunnel) > 1
+    assert certificate_rotation.read_hours_left(ztunnel) > 1

@@ -11,7 +11,7 @@ import pytest
 from harness.disruption import sandwich_waypoint
 from harness.http_exchange import get
 from harness.objects.workloads import pod_ready
-from harness.waits.status import condition
+from harness.waits.status import wait_for_condition
 
 ONE = pytest.mark.one_witness("Istio's waypoint writes no access log by default")
 pytestmark = [pytest.mark.extended("Sandwich"), pytest.mark.needs("istio gateways"), ONE]
@@ -22,21 +22,21 @@ URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
 @pytest.fixture(scope="module")
 def bound(applied, kube):
     """The Gateway as istiod programs it, and the Service bound to it."""
-    condition(kube, GATEWAY, "Programmed")
-    sandwich_waypoint.bind(kube)
+    wait_for_condition(kube, GATEWAY, "Programmed")
+    sandwich_waypoint.bind_service(kube)
 
 
 @pytest.fixture
 def without_pod(bound, kube):
     """The waypoint without a pod, as after a failed pull, a crash, or a node that is full."""
-    with sandwich_waypoint.empty(kube):
+    with sandwich_waypoint.while_without_pods(kube):
         yield
 
 
 @pytest.fixture(scope="module")
 def proxy(bound, kube):
     """Istio's proxy, ready; where its image is not to be had what needs it is unproven, and says so."""
-    missing = sandwich_waypoint.image_missing(kube)
+    missing = sandwich_waypoint.wait_for_start_or_missing_image(kube)
     if missing:
         pytest.skip(f"unproven here: {missing}")
 
@@ -72,7 +72,7 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, says, mesh_client):
     """Without a single pod the Gateway is Programmed and the Service bound, and every call to it is reset."""
     answers = mesh_client.in_turn(get(URL), 5)
 
-    assert not any(pod_ready(pod) for pod in sandwich_waypoint.pods(kube))
+    assert not any(pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
     assert says(GATEWAY, "Programmed", about="").state == "met"
     assert says(SERVICE, "istio.io/WaypointBound").state == "met"
     assert answers.statuses == [None] * 5
@@ -83,9 +83,9 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
     answers = mesh_client.in_turn(get(URL))
 
     assert answers.statuses == [200]
-    leg = sandwich_waypoint.leg(ztunnel, since, answers[0].local)
+    leg = sandwich_waypoint.wait_for_connection_line(ztunnel, since, answers[0].local)
     assert (leg.ok, leg.hbone) == (True, True), leg.raw
-    assert leg.dst.ip in {pod["status"]["podIP"] for pod in sandwich_waypoint.pods(kube)}
+    assert leg.dst.ip in {pod["status"]["podIP"] for pod in sandwich_waypoint.read_pods(kube)}
 
 
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):

@@ -15,10 +15,10 @@ URL = f"http://{SERVICE}:9080/ratings/0"
 @pytest.fixture(scope="module")
 def envoy(applied, kube, proxy_of, mesh_client):
     """This form's waypoint, bound to a Service of its own, and seen to carry a call."""
-    gateways.gateway(kube, NAME, SERVICE)
-    waypoints.bind(kube, SERVICE, NAME)
+    gateways.wait_for_gateway(kube, NAME, SERVICE)
+    waypoints.bind_service(kube, SERVICE, NAME)
     waypoint = proxy_of(NAME)
-    waypoints.passes(mesh_client, waypoint, URL)
+    waypoints.wait_for_waypoint_traffic(mesh_client, waypoint, URL)
     return waypoint
 
 

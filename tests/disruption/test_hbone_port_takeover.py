@@ -27,7 +27,7 @@ def test_culprits_are_the_pods_that_are_still_there(kube: Kube, api: FakeApi) ->
     api.put(taken, other)
     ztunnels = Ztunnels(BIND.format("uid-7"), BIND.format("uid-7"), BIND.format("uid-gone"))
 
-    assert hbone_port_takeover.culprits(kube, ztunnels) == ["Pod/default/waypoint-1"]  # type: ignore[arg-type]  # a stand-in
+    assert hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnels) == ["Pod/default/waypoint-1"]  # type: ignore[arg-type]  # a stand-in
 
 
 def test_without_a_failure_nobody_is(kube: Kube, api: FakeApi) -> None:
@@ -37,4 +37,4 @@ def test_without_a_failure_nobody_is(kube: Kube, api: FakeApi) -> None:
     api.put(there)
 
     told = Ztunnels("2026-11-21T09:22:20Z\tinfo\tproxy\tlistening on [::]:15008")
-    assert hbone_port_takeover.culprits(kube, told) == []  # type: ignore[arg-type]  # a stand-in
+    assert hbone_port_takeover.read_pods_with_taken_ports(kube, told) == []  # type: ignore[arg-type]  # a stand-in

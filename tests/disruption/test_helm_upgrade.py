@@ -5,7 +5,7 @@ import pytest
 from harness.cluster.protocol import Release
 from harness.disruption import helm_upgrade
 from harness.errors import NotReady
-from harness.install.releases import changed
+from harness.install.releases import with_values
 from harness.kube import Kube
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
@@ -28,7 +28,7 @@ def told(kube: Kube, api: FakeApi) -> FakeCluster:
 def test_upgrade_that_replaces_no_pod_is_none(told: FakeCluster, kube: Kube, clock: Clock) -> None:
     """Planted: helm says yes, and nothing changes."""
     with pytest.raises(NotReady, match="no old pod left"):
-        helm_upgrade.upgraded(told, kube, BEFORE)  # type: ignore[arg-type]  # a stand-in
+        helm_upgrade.upgrade_releases(told, kube, BEFORE)  # type: ignore[arg-type]  # a stand-in
 
     assert told.told == [("install", "istiod")]
 
@@ -36,7 +36,7 @@ def test_upgrade_that_replaces_no_pod_is_none(told: FakeCluster, kube: Kube, clo
 def test_release_is_put_back_although_the_test_failed(told: FakeCluster, kube: Kube) -> None:
     with (
         pytest.raises(AssertionError, match="the test"),
-        helm_upgrade.as_before(told, kube, {"istiod": BEFORE}),  # type: ignore[arg-type]  # a stand-in
+        helm_upgrade.while_releases_change(told, kube, {"istiod": BEFORE}),  # type: ignore[arg-type]  # a stand-in
     ):
         raise AssertionError("the test")
 
@@ -44,7 +44,7 @@ def test_release_is_put_back_although_the_test_failed(told: FakeCluster, kube: K
 
 
 def test_changed_values_are_laid_over_the_release() -> None:
-    after = changed(BEFORE, {"env": {"B": "2"}})
+    after = with_values(BEFORE, {"env": {"B": "2"}})
 
     assert after.values == {"env": {"A": "1", "B": "2"}, "profile": "ambient"}
     assert BEFORE.values["env"] == {"A": "1"}

@@ -44,7 +44,7 @@ def cordons(api: FakeApi) -> list[Any]:
 
 
 def test_all_that_can_leave_is_evicted(manifests: Manifests, kube: Kube, api: FakeApi, node: str) -> None:
-    with nodes.drained(manifests, node):
+    with nodes.while_drained(manifests, node):
         left = {pod["metadata"]["name"] for pod in kube.objects("Pod")}
 
     assert left == {"z-1", "etcd", "y-1"}
@@ -58,7 +58,7 @@ def test_budget_is_heeded(manifests: Manifests, api: FakeApi, node: str, clock: 
         "POST", "x-1/eviction", 429, "Cannot evict pod as it would violate the pod's disruption budget.", times=2
     )
 
-    with nodes.drained(manifests, node):
+    with nodes.while_drained(manifests, node):
         pass
 
     assert len(api.asked("POST", "x-1/eviction")) == 3
@@ -69,7 +69,7 @@ def test_node_is_open_again_although_nothing_left(manifests: Manifests, api: Fak
     """Planted: a budget that never has anything to spare."""
     api.refuse("POST", "eviction", 429, "disruption budget")
 
-    with pytest.raises(NotReady, match="node n1 is drained"), nodes.drained(manifests, node):
+    with pytest.raises(NotReady, match="node n1 is drained"), nodes.while_drained(manifests, node):
         raise AssertionError("never reached")
 
     assert cordons(api) == [True, None]
@@ -77,7 +77,7 @@ def test_node_is_open_again_although_nothing_left(manifests: Manifests, api: Fak
 
 def test_node_is_open_again_although_the_run_was_killed(manifests: Manifests, api: FakeApi, node: str) -> None:
     """Planted: SIGKILL in the block. The next run opens it before it begins."""
-    nodes.drained(manifests, node).__enter__()
+    nodes.while_drained(manifests, node).__enter__()
 
     manifests.tidy()
 
@@ -88,26 +88,26 @@ def test_pod_on_its_way_out_is_not_gone(manifests: Manifests, api: FakeApi, node
     """It serves on; and nobody evicts it twice."""
     api.objects["Pod/default/x-1"]["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
 
-    with pytest.raises(NotReady, match="x-1"), nodes.drained(manifests, node):
+    with pytest.raises(NotReady, match="x-1"), nodes.while_drained(manifests, node):
         raise AssertionError("never reached")
 
     assert api.asked("POST", "x-1/eviction") == []
 
 
 def test_workloads_of_a_node(kube: Kube, api: FakeApi, node: str) -> None:
-    assert nodes.workloads(kube, node) == {"Deployment/default/x"}
-    assert nodes.workloads(kube, "n2") == {"Deployment/default/y"}
+    assert nodes.read_deployments_on(kube, node) == {"Deployment/default/x"}
+    assert nodes.read_deployments_on(kube, "n2") == {"Deployment/default/y"}
 
 
 def test_node_beside_a_client(kube: Kube, api: FakeApi, node: str) -> None:
-    assert nodes.beside(kube, "app=y-8d") == "n1"
-    assert nodes.beside(kube, "app=x-5b") == "n2"
+    assert nodes.read_node_without(kube, "app=y-8d") == "n1"
+    assert nodes.read_node_without(kube, "app=x-5b") == "n2"
 
 
 def test_api_server_goes_on_although_the_test_failed(programs: Any, cluster: Cluster) -> None:
     programs.have("docker")
 
-    with pytest.raises(AssertionError), nodes.frozen(cluster):
+    with pytest.raises(AssertionError), nodes.while_api_server_stopped(cluster):
         raise AssertionError("the test")
 
     assert [("-STOP" in call.argv, "-CONT" in call.argv) for call in programs.calls("docker", "pkill")] == [

@@ -17,7 +17,10 @@ LABELS = {"app": "x"}
 def test_away_comes_back_although_the_test_failed(manifests: Manifests, api: FakeApi) -> None:
     api.put(deployment("default/x", ready=2, wanted=2, labels=LABELS))
 
-    with pytest.raises(AssertionError, match="the test"), restarts.away(manifests, "Deployment/default/x"):
+    with (
+        pytest.raises(AssertionError, match="the test"),
+        restarts.while_scaled_to_zero(manifests, "Deployment/default/x"),
+    ):
         raise AssertionError("the test")
 
     assert [seen.body["spec"]["replicas"] for seen in api.asked("PATCH", "deployments/x")] == [0, 2]
@@ -26,7 +29,7 @@ def test_away_comes_back_although_the_test_failed(manifests: Manifests, api: Fak
 def test_away_comes_back_although_the_run_was_killed(manifests: Manifests, api: FakeApi) -> None:
     """Planted: SIGKILL in the block. The next run begins with as many as before."""
     api.put(deployment("default/x", ready=2, wanted=2, labels=LABELS))
-    restarts.away(manifests, "Deployment/default/x").__enter__()
+    restarts.while_scaled_to_zero(manifests, "Deployment/default/x").__enter__()
 
     manifests.tidy()
 
@@ -39,7 +42,7 @@ def test_pods_on_their_way_out_are_not_away(manifests: Manifests, api: FakeApi, 
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
     api.put(deployment("default/x", ready=1, labels=LABELS), leaving)
 
-    with pytest.raises(NotReady, match="no pod left"), restarts.away(manifests, "Deployment/default/x"):
+    with pytest.raises(NotReady, match="no pod left"), restarts.while_scaled_to_zero(manifests, "Deployment/default/x"):
         raise AssertionError("never reached")
 
     assert clock.slept >= timeouts.DISTURBED - 1
@@ -51,7 +54,7 @@ def test_without_grace_those_asked_to_end_are_ended(manifests: Manifests, api: F
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
     api.put(deployment("default/x", ready=1, labels=LABELS), leaving)
 
-    with restarts.away(manifests, "Deployment/default/x", grace=False):
+    with restarts.while_scaled_to_zero(manifests, "Deployment/default/x", grace=False):
         pass
 
     assert [seen.query.get("gracePeriodSeconds") for seen in api.asked("DELETE")] == ["0"]
@@ -61,7 +64,7 @@ def test_shot_deletes_every_pod_without_grace(kube: Kube, api: FakeApi) -> None:
     api.put(deployment("default/x", ready=2, wanted=2, labels=LABELS))
     api.put(pod("default/x-1", labels=LABELS), pod("default/x-2", labels=LABELS), pod("default/y", labels={"app": "y"}))
 
-    assert restarts.shot(kube, "Deployment/default/x") == {"x-1", "x-2"}
+    assert restarts.force_delete_pods(kube, "Deployment/default/x") == {"x-1", "x-2"}
     assert kube.find("Pod/default/y") is not None
     assert [seen.query.get("gracePeriodSeconds") for seen in api.asked("DELETE")] == ["0", "0"]
 
@@ -71,14 +74,14 @@ def test_old_pod_that_is_still_there_is_no_replacement(kube: Kube, api: FakeApi,
     api.put(deployment("default/x", ready=1, labels=LABELS), pod("default/x-1", labels=LABELS))
 
     with pytest.raises(NotReady, match="1 new ready pods"):
-        restarts.replaced(kube, "Deployment/default/x", {"x-1"})
+        restarts.wait_for_new_pods(kube, "Deployment/default/x", {"x-1"})
 
 
 def test_all_that_were_away_come_back(manifests: Manifests, api: FakeApi) -> None:
     """Side by side: none waits for another to be gone, or back."""
     api.put(deployment("default/x", ready=1), deployment("default/y", ready=1))
 
-    with restarts.away(manifests, "Deployment/default/x", "Deployment/default/y"):
+    with restarts.while_scaled_to_zero(manifests, "Deployment/default/x", "Deployment/default/y"):
         pass
 
     assert [seen.body["spec"]["replicas"] for seen in api.asked("PATCH", "deployments/")] == [0, 0, 1, 1]
@@ -90,7 +93,7 @@ def test_pod_of_before_that_still_ends_is_awaited(kube: Kube, api: FakeApi, cloc
     leaving["metadata"] |= {"deletionTimestamp": "2026-11-21T00:00:00Z", "uid": "1"}
     api.put(deployment("default/x", ready=1, labels=LABELS), leaving)
 
-    with pytest.raises(NotReady, match="no old pod left"), restarts.renewed(kube, "Deployment/default/x"):
+    with pytest.raises(NotReady, match="no old pod left"), restarts.while_replacing_pods(kube, "Deployment/default/x"):
         pass
 
 
@@ -101,7 +104,7 @@ def test_what_replaces_no_pod_renews_nothing(kube: Kube, api: FakeApi, clock: Cl
     api.put(deployment("default/x", ready=1, labels=LABELS), same)
 
     with pytest.raises(NotReady, match="no old pod left"):
-        restarts.rolled(kube, "Deployment/default/x")
+        restarts.restart_rolling(kube, "Deployment/default/x")
 
     assert len(api.asked("PATCH", "deployments/x")) == 1
 
@@ -111,7 +114,7 @@ def test_renewed_is_content_with_other_pods(kube: Kube, api: FakeApi) -> None:
     old["metadata"]["uid"], new["metadata"]["uid"] = "1", "2"
     api.put(deployment("default/x", ready=1, labels=LABELS), old)
 
-    with restarts.renewed(kube, "Deployment/default/x"):
+    with restarts.while_replacing_pods(kube, "Deployment/default/x"):
         del api.objects["Pod/default/x-1"]
         api.put(new)
 

@@ -33,7 +33,7 @@ def test_route_has_its_rules_back_although_an_edit_failed(kube: Kube, api: FakeA
     api.refuse("PATCH", "httproutes/x", 422, "no", times=1)
 
     with pytest.raises(Exception, match="no"):
-        route_edits.route(kube, Routed(kube), "x", times=3)  # type: ignore[arg-type]  # a stand-in
+        route_edits.edit_route(kube, Routed(kube), "x", times=3)  # type: ignore[arg-type]  # a stand-in
 
     assert kube.get("HTTPRoute/default/x")["spec"]["rules"] == rules
 
@@ -42,7 +42,7 @@ def test_each_edit_is_another(kube: Kube, api: FakeApi) -> None:
     """Edits that change nothing would prove nothing."""
     api.put(named("HTTPRoute/default/x", spec={"rules": [{"backendRefs": []}]}), manager="mesh-e2e")
 
-    route_edits.route(kube, Routed(kube), "x", times=3)  # type: ignore[arg-type]  # a stand-in
+    route_edits.edit_route(kube, Routed(kube), "x", times=3)  # type: ignore[arg-type]  # a stand-in
 
     assert len({str(seen.body) for seen in api.asked("PATCH", "httproutes/x")}) == 4
 
@@ -53,7 +53,7 @@ def test_edit_that_never_arrives_is_told(kube: Kube, api: FakeApi, clock: Clock)
     api.put(named("HTTPRoute/default/x", spec={"rules": rules}), manager="mesh-e2e")
 
     with pytest.raises(NotReady, match="Envoy waypoint has edit 1 of HTTPRoute x"):
-        route_edits.route(kube, Routed(kube, stuck=True), "x", times=3)  # type: ignore[arg-type]  # a stand-in
+        route_edits.edit_route(kube, Routed(kube, stuck=True), "x", times=3)  # type: ignore[arg-type]  # a stand-in
 
     assert kube.get("HTTPRoute/default/x")["spec"]["rules"] == rules
 
@@ -72,7 +72,7 @@ class Envoy:
 
 
 def test_active_cluster_lets_go() -> None:
-    envoy_config.lets_go(Envoy(dynamic_active_clusters="1s"), "c")  # type: ignore[arg-type]  # a stand-in
+    envoy_config.wait_for_idle_timeout(Envoy(dynamic_active_clusters="1s"), "c")  # type: ignore[arg-type]  # a stand-in
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_active_cluster_lets_go() -> None:
 def test_warming_cluster_does_not_let_go_yet(envoy: Envoy, clock: Clock) -> None:
     """Planted: what Envoy was told and does not do yet, for 15 s; a cluster that is not there."""
     with pytest.raises(NotReady, match="lets go of idle connections"):
-        envoy_config.lets_go(envoy, "c")  # type: ignore[arg-type]  # a stand-in
+        envoy_config.wait_for_idle_timeout(envoy, "c")  # type: ignore[arg-type]  # a stand-in
 
 
 def test_idle_connections_of_another_cluster_do_not_count(clock: Clock) -> None:
     with pytest.raises(NotReady):
-        envoy_config.lets_go(Envoy(dynamic_active_clusters="1s"), "another")  # type: ignore[arg-type]  # a stand-in
+        envoy_config.wait_for_idle_timeout(Envoy(dynamic_active_clusters="1s"), "another")  # type: ignore[arg-type]  # a stand-in
 
 
 class Denying:
@@ -104,7 +104,7 @@ class Denying:
 @pytest.mark.parametrize("lenient", [Denying(failure_mode_deny=False), Denying()])
 def test_envoy_that_lets_pass_does_not_refuse(lenient: Denying, clock: Clock) -> None:
     """Planted: the switch off, and not there at all."""
-    envoy_config.denies(Denying(failure_mode_deny=True))  # type: ignore[arg-type]  # a stand-in
+    envoy_config.wait_for_fail_closed(Denying(failure_mode_deny=True))  # type: ignore[arg-type]  # a stand-in
 
     with pytest.raises(NotReady, match="refuses what the limiter does not answer"):
-        envoy_config.denies(lenient)  # type: ignore[arg-type]  # a stand-in
+        envoy_config.wait_for_fail_closed(lenient)  # type: ignore[arg-type]  # a stand-in

@@ -42,7 +42,7 @@ def test_emptied_for_a_while(kube: Kube, api: FakeApi, stood: None, raises: bool
 
     api.answer = answer  # type: ignore[method-assign]  # for this test
     try:
-        with sandwich_waypoint.empty(kube):
+        with sandwich_waypoint.while_without_pods(kube):
             within = replicas()
             if raises:
                 raise ZeroDivisionError
@@ -54,7 +54,7 @@ def test_emptied_for_a_while(kube: Kube, api: FakeApi, stood: None, raises: bool
 
 def test_pod_that_stays_is_told_and_it_is_filled_again(kube: Kube, api: FakeApi, stood: None) -> None:
     """A block of a waypoint that still has a pod does not begin."""
-    with pytest.raises(NotReady, match="has no ready pod left"), sandwich_waypoint.empty(kube):
+    with pytest.raises(NotReady, match="has no ready pod left"), sandwich_waypoint.while_without_pods(kube):
         raise AssertionError("it is not empty")
 
     assert api.objects[sandwich_waypoint.DEPLOYMENT]["spec"]["replicas"] == 1
@@ -62,7 +62,7 @@ def test_pod_that_stays_is_told_and_it_is_filled_again(kube: Kube, api: FakeApi,
 
 def test_ready_proxy_lacks_no_image(kube: Kube, stood: None) -> None:
     """Nothing is missing then."""
-    assert sandwich_waypoint.image_missing(kube) == ""
+    assert sandwich_waypoint.wait_for_start_or_missing_image(kube) == ""
 
 
 def test_image_that_cannot_be_had_is_said(kube: Kube, api: FakeApi, stood: None) -> None:
@@ -70,7 +70,7 @@ def test_image_that_cannot_be_had_is_said(kube: Kube, api: FakeApi, stood: None)
     api.put(deployment("default/byo-waypoint-istio", labels=LABELS))
     api.put(waiting("default/byo-1", "ImagePullBackOff", PULL, labels=LABELS))
 
-    assert "ImagePullBackOff" in sandwich_waypoint.image_missing(kube)
+    assert "ImagePullBackOff" in sandwich_waypoint.wait_for_start_or_missing_image(kube)
 
 
 def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None) -> None:
@@ -79,7 +79,7 @@ def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None
     api.put(waiting("default/byo-1", "CrashLoopBackOff", "back-off 10s", labels=LABELS))
 
     with pytest.raises(Terminal, match="CrashLoopBackOff"):
-        sandwich_waypoint.image_missing(kube)
+        sandwich_waypoint.wait_for_start_or_missing_image(kube)
 
 
 def test_leg_is_the_callers_own_line(clock: Clock) -> None:
@@ -93,5 +93,5 @@ def test_leg_is_the_callers_own_line(clock: Clock) -> None:
             assert since == NOW
             return told.pop(0) if len(told) > 1 else told[0]
 
-    assert sandwich_waypoint.leg(Ztunnels(), NOW, wanted.src.addr) == wanted  # type: ignore[arg-type]  # a stand-in
+    assert sandwich_waypoint.wait_for_connection_line(Ztunnels(), NOW, wanted.src.addr) == wanted  # type: ignore[arg-type]  # a stand-in
     assert len(clock.sleeps) == 1

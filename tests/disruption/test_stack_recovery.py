@@ -1,6 +1,7 @@
 """Whole again: every part ready, a call through the waypoint; only a port that is taken is helped."""
 
 from typing import Any
+from harness.disruption import stack_recovery
 
 import pytest
 
@@ -69,7 +70,7 @@ def stack(api: FakeApi, clock: Clock) -> None:
 
 
 def whole(kube: Kube, ztunnels: Ztunnels) -> None:
-    stack_recovery.whole(kube, Client(), ztunnels, Waypoint(), URL)  # type: ignore[arg-type]  # stand-ins
+    stack_recovery.repair_stack(kube, Client(), ztunnels, Waypoint(), URL)  # type: ignore[arg-type]  # stand-ins
 
 
 def test_what_is_whole_is_left_alone(kube: Kube, api: FakeApi, stack: None) -> None:

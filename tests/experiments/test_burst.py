@@ -7,8 +7,8 @@ import pytest
 
 from harness import observations
 from harness.errors import Inconclusive
-from harness.experiments.burst import burst
-from harness.experiments.bypass import bypass
+from harness.experiments.burst import send_burst
+from harness.experiments.bypass import send_past_and_through
 from harness.http_exchange import Answer, Answers, get
 
 COUNTER = "cluster.httproute/default/ratings/rule/0.upstream_rq_pending_overflow"
@@ -50,7 +50,7 @@ class Envoy:
 
 
 def run(envoy: Envoy, size: int = 3) -> Any:
-    return burst(Client(), envoy, get("http://ratings/"), size, "httproute/default/ratings/rule/0")  # type: ignore[arg-type]  # stand-ins
+    return send_burst(Client(), envoy, get("http://ratings/"), size, "httproute/default/ratings/rule/0")  # type: ignore[arg-type]  # stand-ins
 
 
 def test_arm_has_answers_lines_and_the_counters_movement() -> None:
@@ -91,7 +91,7 @@ def test_missing_line_is_unjudged() -> None:
 
 
 def past(envoy: Envoy) -> Any:
-    return bypass(Client(), envoy, get("http://10.0.0.1/"), get("http://ratings/"))  # type: ignore[arg-type]  # as above
+    return send_past_and_through(Client(), envoy, get("http://10.0.0.1/"), get("http://ratings/"))  # type: ignore[arg-type]  # as above
 
 
 @pytest.mark.parametrize("silent", [True, False])

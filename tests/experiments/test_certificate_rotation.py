@@ -30,7 +30,7 @@ class Ztunnels:
 
 def turned(*dumps: dict[str, str]) -> certificate_rotation.Turn:
     ztunnels = Ztunnels(*dumps)
-    return certificate_rotation.turned(ztunnels, certificate_rotation.held(ztunnels))  # type: ignore[arg-type]  # a stand-in
+    return certificate_rotation.wait_for_rotation(ztunnels, certificate_rotation.read_certificates(ztunnels))  # type: ignore[arg-type]  # a stand-in
 
 
 def test_every_serial_is_awaited(clock: Clock) -> None:

@@ -53,7 +53,7 @@ def test_policy_that_is_in_force_already_is_not_timed() -> None:
         yield
 
     with pytest.raises(Inconclusive, match=r"before x\.yaml was applied"):
-        policy_timing.once(None, never, "x.yaml", "P", lambda: True, bool, kind="route", of="w")  # type: ignore[arg-type]  # unused
+        policy_timing.time_policy(None, never, "x.yaml", "P", lambda: True, bool, kind="route", of="w")  # type: ignore[arg-type]  # unused
 
 
 def test_removed_is_seen_and_not_guessed(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -66,7 +66,7 @@ def test_removed_is_seen_and_not_guessed(kube: Kube, api: FakeApi, clock: Clock)
     def applying(_: str) -> Iterator[None]:
         yield
 
-    policy_timing.once(
+    policy_timing.time_policy(
         kube,
         applying,
         "x.yaml",

@@ -8,7 +8,7 @@ from harness.faults import call_hooks
 from harness.faults.catalogue import load_all
 from harness.waits import responses
 
-HERE = "harness.waits.responses.reached"
+HERE = "harness.waits.responses.wait_for_response"
 
 
 @pytest.fixture
@@ -22,12 +22,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise ValueError("it fails")
         return "answer"
 
-    monkeypatch.setattr(responses, "reached", reached)
+    monkeypatch.setattr(responses, "wait_for_response", reached)
     return told
 
 
 def call(**named: bool) -> object:
-    return responses.reached(**named)  # type: ignore[call-arg]  # the stub's arguments
+    return responses.wait_for_response(**named)  # type: ignore[call-arg]  # the stub's arguments
 
 
 def test_done_around_the_call_once(told: list[str]) -> None:
@@ -60,14 +60,14 @@ def test_call_that_fails_has_ended_too(told: list[str]) -> None:
 
 def test_watch_is_taken_away(told: list[str]) -> None:
     """The function is itself again."""
-    stub = responses.reached
+    stub = responses.wait_for_response
     take_away = call_hooks.at_call(HERE, after=lambda: told.append("after"))
 
     take_away()
     call()
 
     assert told == ["called"]
-    assert responses.reached is stub
+    assert responses.wait_for_response is stub
 
 
 @pytest.mark.parametrize("text", ["waypoint", "test", "a/b.yaml", "harness", "harness.wait.until#0", "os.path.join"])

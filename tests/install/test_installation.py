@@ -11,7 +11,7 @@ import pytest
 from harness import observations, progress, timeouts, versions
 from harness.errors import NotReady, SetupFailed
 from harness.install import installation
-from harness.install.installation import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, run_side_by_side, stand, steps
+from harness.install.installation import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, ensure_stack, run_side_by_side, steps
 from harness.kube import Kube
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
@@ -257,7 +257,7 @@ def test_ours_is_installed_and_left_to_the_clusters_end(cluster: FakeCluster, ku
     """A cluster of ours is filled, and nothing is uninstalled: it goes as a whole."""
     ready_stack(api)
 
-    stand(cluster, kube, ROW, None, installs=False)
+    ensure_stack(cluster, kube, ROW, None, installs=False)
 
     assert ("install", "eg") in cluster.told
     assert [what for what, _ in cluster.told if what == "uninstall"] == []
@@ -269,7 +269,7 @@ def test_somebodys_is_looked_at_only(kube: Kube, api: FakeApi, cluster: FakeClus
     ready_stack(api)
     api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
 
-    stand(cluster, kube, ROW, None, installs=False)
+    ensure_stack(cluster, kube, ROW, None, installs=False)
 
     assert cluster.told == []
     assert api.asked("PATCH") == []
@@ -284,7 +284,7 @@ def test_somebodys_that_lacks_something(kube: Kube, api: FakeApi, cluster: FakeC
     api.put(deployment("istio-system/istiod", ready=1))
 
     with pytest.raises(SetupFailed) as caught:
-        stand(cluster, kube, ROW, None, installs=False)
+        ensure_stack(cluster, kube, ROW, None, installs=False)
 
     for part in ("DaemonSet/istio-system/ztunnel", "Deployment/default/ratings-v1", "GatewayClass/eg-ingress"):
         assert part in str(caught.value)
@@ -301,7 +301,7 @@ def test_somebodys_that_is_not_ready(kube: Kube, api: FakeApi, cluster: FakeClus
     api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
 
     with pytest.raises(NotReady, match="Deployment/default/ratings-v1 is rolled out"):
-        stand(cluster, kube, ROW, None, installs=False)
+        ensure_stack(cluster, kube, ROW, None, installs=False)
 
     assert clock.slept < timeouts.ROLLOUT
 
@@ -311,7 +311,7 @@ def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, clust
     cluster.kind = "existing"
     ready_stack(api)
 
-    stand(cluster, kube, ROW, None, installs=True)
+    ensure_stack(cluster, kube, ROW, None, installs=True)
 
     remembered = {name for what, name in cluster.told if what == "remember"}
     assert {"Deployment/default/ratings-v1", "Namespace/redis-system", "GatewayClass/eg-ingress"} <= remembered

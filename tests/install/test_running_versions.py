@@ -38,7 +38,7 @@ def running(api: FakeApi) -> FakeApi:
 
 def test_what_runs_is_told(running: FakeApi, kube: Kube) -> None:
     """By the server, by the images' tags, by the definitions' mark; what has no tag is unknown."""
-    assert running_versions.versions(kube) == {
+    assert running_versions.read_versions(kube) == {
         "kubernetes": "1.34.4",
         "istio": "1.28.3",
         "ztunnel": "1.28.3",
@@ -55,14 +55,14 @@ def test_what_cannot_be_asked_is_unknown(running: FakeApi, kube: Kube) -> None:
     del running.objects["Deployment/envoy-gateway-system/envoy-gateway"]
     running.refuse("GET", "/customresourcedefinitions", 403, "forbidden")
 
-    found = running_versions.versions(kube)
+    found = running_versions.read_versions(kube)
 
     assert {name for name, version in found.items() if version == UNKNOWN} == {"envoy-gateway", "gateway-api", "redis"}
 
 
 def test_every_component_of_a_set_is_observed(running: FakeApi, kube: Kube) -> None:
     """But Envoy: its proxies come later, and tell themselves."""
-    assert set(running_versions.versions(kube)) == set(versions_of(ROW)) - {"envoy"}
+    assert set(running_versions.read_versions(kube)) == set(versions_of(ROW)) - {"envoy"}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_cluster_of_ours_that_was_kept_from_another_set() -> None:
     asked = versions_of(ROW)
 
     with pytest.raises(SetupFailed) as caught:
-        running_versions.as_asked(asked | {"istio": "1.28.3", "envoy-gateway": "1.9.0"}, asked)
+        running_versions.check_versions(asked | {"istio": "1.28.3", "envoy-gateway": "1.9.0"}, asked)
 
     assert f"istio 1.28.3 instead of {ROW.istio}, envoy-gateway 1.9.0 instead of" in str(caught.value)
     assert "make clean" in caught.value.remedy
@@ -106,4 +106,4 @@ def test_what_nobody_knows_is_no_difference() -> None:
     """Nor is the Kubernetes of a node image of one's own."""
     asked = versions_of(ROW)
 
-    running_versions.as_asked({"istio": ROW.istio, "redis": UNKNOWN, "kubernetes": "1.36.0"}, asked)
+    running_versions.check_versions({"istio": ROW.istio, "redis": UNKNOWN, "kubernetes": "1.36.0"}, asked)

@@ -138,23 +138,23 @@ def test_planted_once_a_manifest_is_applied(run: Any) -> None:
 @pytest.mark.parametrize(
     ("when", "around"),
     [
-        ({"after": "harness.waits.responses.reached"}, ["reached", "planted", "reached"]),
-        ({"after": "harness.waits.responses.reached#2"}, ["reached", "reached", "planted"]),
-        ({"until": "harness.waits.responses.reached#2"}, ["reached", "undone", "reached"]),
+        ({"after": "harness.waits.responses.wait_for_response"}, ["reached", "planted", "reached"]),
+        ({"after": "harness.waits.responses.wait_for_response#2"}, ["reached", "reached", "planted"]),
+        ({"until": "harness.waits.responses.wait_for_response#2"}, ["reached", "undone", "reached"]),
     ],
 )
 def test_planted_around_calls_of_the_harness(
     run: Any, monkeypatch: pytest.MonkeyPatch, when: dict[str, str], around: list[str]
 ) -> None:
     """After a call, or until one: within a fixture that makes a whole experiment. At the end it is undone anyway."""
-    original = responses.reached
+    original = responses.wait_for_response
 
     def reached() -> None:
         with open("order.txt", "a") as file:  # noqa: PTH123  # where the small suite writes, too
             file.write("reached\n")
 
-    monkeypatch.setattr(responses, "reached", reached)
-    reach = "    responses.reached()\n"
+    monkeypatch.setattr(responses, "wait_for_response", reached)
+    reach = "    responses.wait_for_response()\n"
     calls = f"from harness.waits import responses\ndef test_calls(proxy):\n{reach}{reach}"
 
     order, told = run(tests=calls, **when)
@@ -163,7 +163,7 @@ def test_planted_around_calls_of_the_harness(
     assert order[first : first + 3] == around
     assert order[-3:-1] == ["undone", "stack down"]
     assert (told["planted"], told["trouble"]) == (1, "")
-    assert responses.reached is reached is not original
+    assert responses.wait_for_response is reached is not original
 
 
 def test_struck_lines_are_told(run: Any) -> None:

@@ -66,7 +66,7 @@ def test_call_must_pass_the_waypoint(clock: Clock) -> None:
     """A 200 that the waypoint's log does not have went past it: the wait goes on until one passed."""
     client = Client(200)
 
-    answer = waypoints.passes(client, Envoy("rq-4"), URL)  # type: ignore[arg-type]  # stand-ins
+    answer = waypoints.wait_for_waypoint_traffic(client, Envoy("rq-4"), URL)  # type: ignore[arg-type]  # stand-ins
 
     assert answer.status == 200
     assert client.sent == 4
@@ -84,7 +84,7 @@ def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
 
     client.in_turn = in_turn  # type: ignore[method-assign]  # for this test
 
-    waypoints.passes(client, envoy, URL)  # type: ignore[arg-type]  # stand-ins
+    waypoints.wait_for_waypoint_traffic(client, envoy, URL)  # type: ignore[arg-type]  # stand-ins
 
     assert client.sent == 5
 
@@ -93,7 +93,7 @@ def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
 def test_call_that_never_passes(clock: Clock, client: Client, heard: tuple[str, ...], why: str) -> None:
     """A bypassed waypoint, or one that does not serve, is told as that."""
     with pytest.raises(NotReady, match=f"answers 200 through waypoint waypoint: .*{why}"):
-        waypoints.passes(client, Envoy(*heard), URL)  # type: ignore[arg-type]  # stand-ins
+        waypoints.wait_for_waypoint_traffic(client, Envoy(*heard), URL)  # type: ignore[arg-type]  # stand-ins
 
     assert clock.slept <= timeouts.XDS_PROPAGATION + 1
 
@@ -103,23 +103,23 @@ def test_ingress_serves(clock: Clock) -> None:
     left = [404, 503, 200]
     client = IngressClient("http://x", "node port", httpx.MockTransport(lambda _: httpx.Response(left.pop(0))))
 
-    assert gateways.serves(client, "/productpage").status == 200
+    assert gateways.wait_for_ingress_response(client, "/productpage").status == 200
     left += [404] * 1000
     with pytest.raises(NotReady, match=r"/productpage answers 200 through the ingress \(node port\): .*404"):
-        gateways.serves(client, "/productpage")
+        gateways.wait_for_ingress_response(client, "/productpage")
 
 
 def test_proxy_is_one_ready_pod(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """None, one that is not ready, or two are not one ready pod."""
     be_patient(0.02)
     with pytest.raises(NotReady, match=r"Gateway waypoint has one ready proxy pod"):
-        gateways.proxy(kube, "waypoint")
+        gateways.wait_for_proxy_pod(kube, "waypoint")
     api.put(pod("default/w-1", labels=GATEWAY), pod("default/w-2", labels=GATEWAY))
     with pytest.raises(NotReady, match=r"\[True, True\]"):
-        gateways.proxy(kube, "waypoint")
+        gateways.wait_for_proxy_pod(kube, "waypoint")
     del api.objects["Pod/default/w-2"]
 
-    gateways.proxy(kube, "waypoint")
+    gateways.wait_for_proxy_pod(kube, "waypoint")
 
 
 def test_gateway_is_programmed_its_route_accepted_its_proxy_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -127,7 +127,7 @@ def test_gateway_is_programmed_its_route_accepted_its_proxy_ready(kube: Kube, ap
     recorded, routes = recordings.objects("objects/gateway.yaml"), recordings.objects("objects/httproute.yaml")
     api.put(*recorded.values(), *routes.values(), pod("default/w-1", labels=GATEWAY))
 
-    gateways.gateway(kube, "waypoint", "ratings")
+    gateways.wait_for_gateway(kube, "waypoint", "ratings")
 
 
 def test_gateway_without_its_backend_is_terminal_or_told(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -137,14 +137,14 @@ def test_gateway_without_its_backend_is_terminal_or_told(kube: Kube, api: FakeAp
     api.put(*recorded.values(), route, pod("default/w-1", labels=GATEWAY))
 
     with pytest.raises((Terminal, NotReady), match="ResolvedRefs"):
-        gateways.gateway(kube, "waypoint", route["metadata"]["name"])
+        gateways.wait_for_gateway(kube, "waypoint", route["metadata"]["name"])
 
 
 def test_service_is_bound_by_its_label(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """The label is set, and istiod's word awaited."""
     api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"}}, status=BOUND))
 
-    waypoints.bind(kube, "ratings", "waypoint")
+    waypoints.bind_service(kube, "ratings", "waypoint")
 
     assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {
         "app": "ratings",
@@ -158,7 +158,7 @@ def test_service_of_the_stack_is_bound_for_a_while(
 ) -> None:
     """Within the block it has our waypoint, after it that of before, or none; other labels are not touched."""
     api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"} | before}, status=BOUND))
-    with waypoints.bound(manifests, "ratings", "waypoint"):
+    with waypoints.while_service_bound(manifests, "ratings", "waypoint"):
         within = api.objects["Service/default/ratings"]["metadata"]["labels"]
 
     assert within == {"app": "ratings", waypoints.USE_WAYPOINT: "waypoint"}
@@ -171,7 +171,7 @@ def test_service_that_is_not_bound(kube: Kube, api: FakeApi, clock: Clock) -> No
     api.put(service)
 
     with pytest.raises((NotReady, Terminal), match="WaypointBound"):
-        waypoints.bind(kube, service["metadata"]["name"], "bogus")
+        waypoints.bind_service(kube, service["metadata"]["name"], "bogus")
 
 
 @pytest.mark.parametrize("raises", [False, True])
@@ -188,7 +188,7 @@ def test_environment_is_given_and_taken_back(manifests: Manifests, api: FakeApi,
         return api.objects["Deployment/default/ratings-v1"]["spec"]["template"]["spec"]["containers"]
 
     try:
-        with deployment_env.environment(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
+        with deployment_env.while_environment_set(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
             within = containers()
             if raises:
                 raise ZeroDivisionError
@@ -207,7 +207,7 @@ def test_environment_that_does_not_roll_out_is_taken_back(manifests: Manifests, 
 
     with (
         pytest.raises(NotReady),
-        deployment_env.environment(manifests, "ratings-v1", "app", SERVICE_VERSION="v-delayed"),
+        deployment_env.while_environment_set(manifests, "ratings-v1", "app", SERVICE_VERSION="v-delayed"),
     ):
         pass
 
@@ -219,7 +219,7 @@ def test_proxy_follows_a_rollout(kube: Kube, api: FakeApi, clock: Clock) -> None
     api.put(pod("default/ratings-2", labels={"app": "ratings"}, ip="10.0.0.8"))
     envoy = Envoy(addresses=({"10.0.0.7:9080"}, {"10.0.0.7:9080", "10.0.0.8:9080"}, {"10.0.0.8:9080"}))
 
-    envoy_config.follows(envoy, kube, "c", "app=ratings", 9080)  # type: ignore[arg-type]  # stands in for Envoy
+    envoy_config.wait_for_endpoints(envoy, kube, "c", "app=ratings", 9080)  # type: ignore[arg-type]  # stands in for Envoy
 
     assert len(clock.sleeps) == 2
 
@@ -227,4 +227,4 @@ def test_proxy_follows_a_rollout(kube: Kube, api: FakeApi, clock: Clock) -> None
 def test_no_pods_are_not_followed(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """No endpoint and no pod is no agreement."""
     with pytest.raises(NotReady, match=r"calls \[\], pods are \[\]"):
-        envoy_config.follows(Envoy(addresses=(set(),)), kube, "c", "app=ratings", 9080)  # type: ignore[arg-type]  # as above
+        envoy_config.wait_for_endpoints(Envoy(addresses=(set(),)), kube, "c", "app=ratings", 9080)  # type: ignore[arg-type]  # as above

@@ -72,7 +72,7 @@ def test_accepted_is_awaited_and_timed(kube: Kube, api: FakeApi, clock: Clock) -
     api.put(*btp.values())
     name = next(n for n, o in btp.items() if o["status"]["ancestors"][0]["conditions"][0]["status"] == "True")
 
-    policy_propagation.accepted(kube, f"BackendTrafficPolicy/default/{name}", since=clock.now - 2)
+    policy_propagation.wait_for_accepted(kube, f"BackendTrafficPolicy/default/{name}", since=clock.now - 2)
 
     (figure,) = observations.page().figures
     assert (figure.name, round(figure.seconds)) == ("policy applied to Accepted", 2)
@@ -83,7 +83,7 @@ def test_breaker_is_awaited_in_the_data_plane(clock: Clock) -> None:
     other = copy.deepcopy(without(BROKEN, "circuit_breakers"))
     proxy = Proxy(clock, (0, other), (15, BROKEN))
 
-    policy_propagation.breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # stands in for Envoy
+    policy_propagation.wait_for_circuit_breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # stands in for Envoy
 
     assert 15 <= clock.slept < 16
     (figure,) = observations.page().figures
@@ -95,7 +95,7 @@ def test_breaker_taken_away_is_awaited_too(clock: Clock) -> None:
     """None is Envoy's own default: the threshold is gone."""
     proxy = Proxy(clock, (0, BROKEN), (5, without(BROKEN, "circuit_breakers")))
 
-    policy_propagation.breaker(proxy, CLUSTER, pending=None, since=clock.now)  # type: ignore[arg-type]  # as above
+    policy_propagation.wait_for_circuit_breaker(proxy, CLUSTER, pending=None, since=clock.now)  # type: ignore[arg-type]  # as above
 
     assert observations.page().figures[0].name == "circuit breaker deleted to enforced"
 
@@ -105,7 +105,7 @@ def test_cluster_that_is_gone_is_not_one_without_a_breaker(clock: Clock) -> None
     proxy = Proxy(clock, (0, BROKEN), (2, without(BROKEN, "dynamic_active_clusters")), (9, BROKEN))
 
     with pytest.raises(NotReady, match="max_pending_requests None"):
-        policy_propagation.breaker(proxy, CLUSTER, pending=None, since=clock.now)  # type: ignore[arg-type]  # as above
+        policy_propagation.wait_for_circuit_breaker(proxy, CLUSTER, pending=None, since=clock.now)  # type: ignore[arg-type]  # as above
 
 
 def test_breaker_that_does_not_come(clock: Clock) -> None:
@@ -113,7 +113,7 @@ def test_breaker_that_does_not_come(clock: Clock) -> None:
     proxy = Proxy(clock, (0, without(BROKEN, "circuit_breakers")))
 
     with pytest.raises(NotReady, match=f"Envoy waypoint holds max_pending_requests 0 for {CLUSTER}"):
-        policy_propagation.breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # as above
+        policy_propagation.wait_for_circuit_breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # as above
 
     assert clock.slept <= timeouts.XDS_PROPAGATION + 1
     assert observations.page().figures == []
@@ -123,18 +123,18 @@ def test_silent_admin_port_is_not_yet(clock: Clock) -> None:
     """A proxy that restarts is asked again."""
     proxy = Proxy(clock, (0, Inconclusive("nobody answers")), (2, BROKEN))
 
-    policy_propagation.breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # as above
+    policy_propagation.wait_for_circuit_breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # as above
 
 
 def test_rate_limit_is_awaited_on_its_own_route(clock: Clock) -> None:
     """The route of that name has a limit; another route's limit is none of its."""
     proxy = Proxy(clock, (0, without(LIMITED, "rate_limits")), (2, LIMITED))
 
-    policy_propagation.rate_limit(proxy, "ingress-bookinfo", there=True, since=clock.now)  # type: ignore[arg-type]  # as above
+    policy_propagation.wait_for_rate_limit(proxy, "ingress-bookinfo", there=True, since=clock.now)  # type: ignore[arg-type]  # as above
 
     assert clock.slept >= 2
     with pytest.raises(NotReady, match="Envoy waypoint limits other-route"):
-        policy_propagation.rate_limit(proxy, "other-route", there=True, since=clock.now)  # type: ignore[arg-type]  # as above
+        policy_propagation.wait_for_rate_limit(proxy, "other-route", there=True, since=clock.now)  # type: ignore[arg-type]  # as above
 
 
 def test_rate_limit_that_stays(clock: Clock) -> None:
@@ -142,7 +142,7 @@ def test_rate_limit_that_stays(clock: Clock) -> None:
     proxy = Proxy(clock, (0, LIMITED))
 
     with pytest.raises(NotReady, match="no longer limits ingress-bookinfo"):
-        policy_propagation.rate_limit(proxy, "ingress-bookinfo", there=False, since=clock.now)  # type: ignore[arg-type]  # as above
+        policy_propagation.wait_for_rate_limit(proxy, "ingress-bookinfo", there=False, since=clock.now)  # type: ignore[arg-type]  # as above
 
 
 def test_route_that_is_gone_is_not_one_without_a_limit(clock: Clock) -> None:
@@ -150,7 +150,7 @@ def test_route_that_is_gone_is_not_one_without_a_limit(clock: Clock) -> None:
     proxy = Proxy(clock, (0, LIMITED), (2, without(LIMITED, "dynamic_route_configs")), (9, LIMITED))
 
     with pytest.raises(NotReady, match="no longer limits ingress-bookinfo"):
-        policy_propagation.rate_limit(proxy, "ingress-bookinfo", there=False, since=clock.now)  # type: ignore[arg-type]  # as above
+        policy_propagation.wait_for_rate_limit(proxy, "ingress-bookinfo", there=False, since=clock.now)  # type: ignore[arg-type]  # as above
 
 
 def test_limiter_answers_for_throwaway_callers(clock: Clock) -> None:
@@ -162,7 +162,7 @@ def test_limiter_answers_for_throwaway_callers(clock: Clock) -> None:
         clock.now += 0.001
         return httpx.Response(200, headers={"x-ratelimit-limit": "3, 3;w=3600"} if len(callers) > 3 else {})
 
-    policy_propagation.limiter_answers(ingress(handle), Limiter(), "/productpage")  # type: ignore[arg-type]  # stands in
+    policy_propagation.wait_for_rate_limit_service(ingress(handle), Limiter(), "/productpage")  # type: ignore[arg-type]  # stands in
 
     assert len(callers) == len(set(callers)) == 4
 
@@ -179,7 +179,7 @@ def test_limiter_answers_for_throwaway_callers(clock: Clock) -> None:
 def test_fail_open_is_a_broken_limiter(clock: Clock, answer: httpx.Response) -> None:
     """Envoy passes everything when the limiter is silent: that is told as such, and not as a limit not enforced."""
     with pytest.raises(SetupFailed) as caught:
-        policy_propagation.limiter_answers(ingress(lambda _: answer), Limiter(), "/productpage")  # type: ignore[arg-type]  # as above
+        policy_propagation.wait_for_rate_limit_service(ingress(lambda _: answer), Limiter(), "/productpage")  # type: ignore[arg-type]  # as above
 
     assert "the limiter does not answer Envoy, which then lets every request pass" in str(caught.value)
     assert "Redis" in caught.value.remedy
@@ -192,7 +192,7 @@ def test_limiter_without_a_pod_is_told_at_once(clock: Clock) -> None:
     sent: list[int] = []
 
     with pytest.raises(SetupFailed, match="limiter is down"):
-        policy_propagation.limiter_answers(
+        policy_propagation.wait_for_rate_limit_service(
             ingress(lambda _: sent.append(1) or httpx.Response(200)),
             Limiter(up=False),  # type: ignore[arg-type]  # as above
             "/productpage",

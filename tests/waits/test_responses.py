@@ -6,7 +6,7 @@ from harness import timeouts
 from harness.errors import NotReady
 from harness.http_exchange import Answer, Request, get
 from harness.kube import ApiUnavailable
-from harness.waits.responses import reached
+from harness.waits.responses import wait_for_response
 from tests.fakes.clock import Clock
 
 REQUEST = get("http://ratings:9080/ratings/0")
@@ -32,7 +32,7 @@ def test_asked_until_the_answer_is_the_wanted_one(clock: Clock, wanted: int | No
     """Any status, or none; an API server that is away for a moment is no answer."""
     client = Client(503, ApiUnavailable("away"), wanted)
 
-    answer = reached(client, REQUEST, status=wanted)  # type: ignore[arg-type]  # stands in for either client
+    answer = wait_for_response(client, REQUEST, status=wanted)  # type: ignore[arg-type]  # stands in for either client
 
     assert (answer.status, client.asked) == (wanted, 3)
 
@@ -43,6 +43,6 @@ def test_asked_until_the_answer_is_the_wanted_one(clock: Clock, wanted: int | No
 def test_what_is_answered_instead_is_told(clock: Clock, answer: int | None, status: int | None, said: str) -> None:
     """The wait ends in its time, with what came last."""
     with pytest.raises(NotReady, match=f"answers {status or 'nothing'}: .* last seen: {said}"):
-        reached(Client(answer), REQUEST, status=status)  # type: ignore[arg-type]  # as above
+        wait_for_response(Client(answer), REQUEST, status=status)  # type: ignore[arg-type]  # as above
 
     assert clock.slept <= timeouts.XDS_PROPAGATION + 1

@@ -32,7 +32,7 @@ def test_ready_workload_is_ready_at_once(kube: Kube, api: FakeApi, clock: Clock)
     """A rollout that is done is not waited for."""
     api.put(deployment("default/x", ready=1))
 
-    rollouts.workload(kube, NAME)
+    rollouts.wait_for_rollout(kube, NAME)
 
     assert clock.sleeps == []
 
@@ -43,7 +43,7 @@ def test_workload_is_awaited_from_before_it_exists(kube: Kube, api: FakeApi, clo
     states = {2: deployment("default/x"), 6: deployment("default/x", ready=1)}
     api.on_get = lambda _: [api.put(obj) for at, obj in states.items() if clock.now - began >= at]
 
-    rollouts.workload(kube, NAME)
+    rollouts.wait_for_rollout(kube, NAME)
 
     assert 6 <= clock.slept < 8
 
@@ -53,13 +53,13 @@ def test_workload_that_is_never_ready_says_how_far_it_came(kube: Kube, api: Fake
     api.put(deployment("default/x", wanted=2))
 
     with pytest.raises(NotReady, match=r"Deployment/default/x is rolled out: not within 5s .*0/2 ready"):
-        rollouts.workload(kube, NAME, within=5)
+        rollouts.wait_for_rollout(kube, NAME, within=5)
 
 
 def test_workload_that_is_never_created(kube: Kube, clock: Clock) -> None:
     """Absence is told as absence."""
     with pytest.raises(NotReady, match="not created yet"):
-        rollouts.workload(kube, NAME, within=5)
+        rollouts.wait_for_rollout(kube, NAME, within=5)
 
 
 def test_workload_without_pods_is_not_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -67,7 +67,7 @@ def test_workload_without_pods_is_not_ready(kube: Kube, api: FakeApi, clock: Clo
     api.put(deployment("default/x", wanted=0))
 
     with pytest.raises(Terminal, match=r"Deployment/default/x is rolled out: cannot become true .* scaled to 0"):
-        rollouts.workload(kube, NAME)
+        rollouts.wait_for_rollout(kube, NAME)
 
     assert clock.sleeps == []
 
@@ -77,7 +77,7 @@ def test_pull_that_fails_ends_the_wait_in_seconds(kube: Kube, api: FakeApi, cloc
     api.put(deployment("default/x"), waiting("default/x-1", "ImagePullBackOff", PULL, labels=APP))
 
     with pytest.raises(Terminal) as caught:
-        rollouts.workload(kube, NAME)
+        rollouts.wait_for_rollout(kube, NAME)
 
     said = str(caught.value)
     for part in (
@@ -97,7 +97,7 @@ def test_pull_told_in_two_words_is_one_trouble(kube: Kube, api: FakeApi, clock: 
     changing(api, clock, *((n * 3.0, [deployment("default/x"), words[n % 2]]) for n in range(50)))
 
     with pytest.raises(Terminal, match="manifest unknown"):
-        rollouts.workload(kube, NAME)
+        rollouts.wait_for_rollout(kube, NAME)
 
     assert clock.slept <= 12
 
@@ -109,7 +109,7 @@ def test_trouble_that_comes_and_goes_does_not_end_the_wait(kube: Kube, api: Fake
     flicker = [(n * 5.0, [deployment("default/x"), (bad, good)[n % 2]]) for n in range(8)]
     changing(api, clock, *flicker, (40.0, [deployment("default/x", ready=1)]))
 
-    rollouts.workload(kube, NAME)
+    rollouts.wait_for_rollout(kube, NAME)
 
     assert clock.slept >= 40
 
@@ -122,7 +122,7 @@ def test_each_pods_trouble_has_its_own_time(kube: Kube, api: FakeApi, clock: Clo
     ]
     changing(api, clock, *states, (40.0, [deployment("default/x", ready=1)]))
 
-    rollouts.workload(kube, NAME)
+    rollouts.wait_for_rollout(kube, NAME)
 
     assert clock.slept >= 40
 
@@ -134,7 +134,7 @@ def test_crash_loop_is_named(kube: Kube, api: FakeApi, clock: Clock) -> None:
     api.put(deployment("default/x"), crashing)
 
     with pytest.raises(Terminal, match=r"CrashLoopBackOff .*last exit 139 Error"):
-        rollouts.workload(kube, NAME)
+        rollouts.wait_for_rollout(kube, NAME)
 
 
 def test_pod_that_fits_nowhere_is_named(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -144,7 +144,7 @@ def test_pod_that_fits_nowhere_is_named(kube: Kube, api: FakeApi, clock: Clock) 
     )
 
     with pytest.raises(Terminal, match=r"Unschedulable.*Insufficient cpu"):
-        rollouts.workload(kube, NAME)
+        rollouts.wait_for_rollout(kube, NAME)
 
 
 def test_trouble_of_other_workloads_is_not_its(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -154,14 +154,14 @@ def test_trouble_of_other_workloads_is_not_its(kube: Kube, api: FakeApi, clock: 
     api.put(deployment("default/x"), waiting("default/y-1", "ImagePullBackOff", labels={"app": "y"}), leaving)
 
     with pytest.raises(NotReady):
-        rollouts.workload(kube, NAME, within=60)
+        rollouts.wait_for_rollout(kube, NAME, within=60)
 
 
 def test_trouble_of_an_old_pod_does_not_matter_once_done(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A rollout that is done is done."""
     api.put(deployment("default/x", ready=1), waiting("default/x-1", "CrashLoopBackOff", labels=APP))
 
-    rollouts.workload(kube, NAME)
+    rollouts.wait_for_rollout(kube, NAME)
 
 
 def test_server_away_for_a_moment_is_not_the_end(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -169,12 +169,12 @@ def test_server_away_for_a_moment_is_not_the_end(kube: Kube, api: FakeApi, clock
     api.put(deployment("default/x", ready=1))
     api.refuse("GET", "deployments/x", 503, times=3)
 
-    rollouts.workload(kube, NAME)
+    rollouts.wait_for_rollout(kube, NAME)
 
     assert len(clock.sleeps) == 3
     api.refuse("GET", "deployments/x", 403, "forbidden")
     with pytest.raises(Exception, match="403 forbidden"):
-        rollouts.workload(kube, NAME)
+        rollouts.wait_for_rollout(kube, NAME)
 
 
 def test_definition_is_established(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -184,25 +184,25 @@ def test_definition_is_established(kube: Kube, api: FakeApi, clock: Clock) -> No
     crd = named(f"CustomResourceDefinition/{name}", status={"conditions": [{"type": "Established", "status": "False"}]})
     api.put(crd)
     with pytest.raises(NotReady, match=f"{name} is established: .*there"):
-        rollouts.definition(kube, name)
+        rollouts.wait_for_definition(kube, name)
     crd["status"]["conditions"][0]["status"] = "True"
     api.put(crd)
 
-    rollouts.definition(kube, name)
+    rollouts.wait_for_definition(kube, name)
 
 
 def test_nodes_are_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Every node; none at all is not every."""
     be_patient(0.02)
     with pytest.raises(NotReady, match="not ready: no node"):
-        rollouts.nodes(kube)
+        rollouts.wait_for_nodes(kube)
     for name, status in (("n1", "True"), ("n2", "False")):
         api.put(named(f"Node/{name}", status={"conditions": [{"type": "Ready", "status": status}]}))
     with pytest.raises(NotReady, match=r"not ready: n2$"):
-        rollouts.nodes(kube)
+        rollouts.wait_for_nodes(kube)
     api.objects["Node/n2"]["status"]["conditions"][0]["status"] = "True"
 
-    rollouts.nodes(kube)
+    rollouts.wait_for_nodes(kube)
 
 
 @pytest.mark.parametrize("silence", [{"conditions": None}, {"conditions": []}, {}, None])
@@ -213,7 +213,7 @@ def test_new_definition_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock
     began, settled = clock.now, {"conditions": [{"type": "Established", "status": "True"}]}
     api.on_get = lambda _: api.put(named(name, status=settled if clock.now - began >= 2 else silence))
 
-    rollouts.definition(kube, name.partition("/")[2])
+    rollouts.wait_for_definition(kube, name.partition("/")[2])
 
     assert clock.slept >= 2
 
@@ -225,4 +225,4 @@ def test_new_node_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock, sile
 
     be_patient(0.02)
     with pytest.raises(NotReady, match="not ready: n1"):
-        rollouts.nodes(kube)
+        rollouts.wait_for_nodes(kube)

@@ -36,7 +36,7 @@ def test_condition_is_awaited(kube: Kube, api: FakeApi, clock: Clock) -> None:
     api.put(gateway_class("Unknown", "Pending", "Waiting for controller"))
     later(api, clock, (3, gateway_class("True")))
 
-    assert status.condition(kube, NAME, "Accepted").met
+    assert status.wait_for_condition(kube, NAME, "Accepted").met
     assert 3 <= clock.slept < 4
 
 
@@ -45,7 +45,7 @@ def test_stale_condition_is_not_true(kube: Kube, api: FakeApi, clock: Clock) -> 
     api.put(gateway_class("True", observed=0))
 
     with pytest.raises(NotReady) as caught:
-        status.condition(kube, NAME, "Accepted", within=5)
+        status.wait_for_condition(kube, NAME, "Accepted", within=5)
 
     assert "observed" in str(caught.value) or "stale" in str(caught.value)
 
@@ -55,7 +55,7 @@ def test_status_that_does_not_come_is_quoted(kube: Kube, api: FakeApi, clock: Cl
     api.put(gateway_class("Unknown", "Pending", "Waiting for controller"))
 
     with pytest.raises(NotReady, match=r"GatewayClass/eg is Accepted=True: .*Waiting for controller"):
-        status.condition(kube, NAME, "Accepted")
+        status.wait_for_condition(kube, NAME, "Accepted")
 
     assert clock.slept >= timeouts.STATUS - 1
 
@@ -65,7 +65,7 @@ def test_terminal_reason_ends_the_wait_once_it_stands(kube: Kube, api: FakeApi, 
     api.put(gateway_class("False", "Invalid", "spec is wrong"))
 
     with pytest.raises(Terminal, match="spec is wrong"):
-        status.condition(kube, NAME, "Accepted")
+        status.wait_for_condition(kube, NAME, "Accepted")
 
     assert status.FLICKER <= clock.slept < status.FLICKER + 1
 
@@ -75,7 +75,7 @@ def test_refusal_that_may_heal_is_waited_for(kube: Kube, api: FakeApi, clock: Cl
     api.put(recordings.obj("negative/gatewayclass-neg-class.yaml"))
 
     with pytest.raises(NotReady, match='InvalidParameters "Invalid parametersRef'):
-        status.condition(kube, "GatewayClass/neg-class", "Accepted", within=20)
+        status.wait_for_condition(kube, "GatewayClass/neg-class", "Accepted", within=20)
 
 
 def test_flickering_refusal_does_not_end_it(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -84,14 +84,14 @@ def test_flickering_refusal_does_not_end_it(kube: Kube, api: FakeApi, clock: Clo
     api.put(bad)
     later(api, clock, *((n * 2.0, (bad, good)[n % 2]) for n in range(8)), (16.0, gateway_class("True")))
 
-    assert status.condition(kube, NAME, "Accepted").met
+    assert status.wait_for_condition(kube, NAME, "Accepted").met
     assert clock.slept >= 16
 
 
 def test_object_that_is_not_there_is_missing(kube: Kube, clock: Clock) -> None:
     """A misspelt name is not waited for."""
     with pytest.raises(Missing):
-        status.condition(kube, NAME, "Accepted")
+        status.wait_for_condition(kube, NAME, "Accepted")
 
     assert clock.sleeps == []
 
@@ -101,14 +101,14 @@ def test_server_away_is_not_yet(kube: Kube, api: FakeApi, clock: Clock) -> None:
     api.put(gateway_class("True"))
     api.refuse("GET", "gatewayclasses/eg", 503, times=2)
 
-    assert status.condition(kube, NAME, "Accepted").met
+    assert status.wait_for_condition(kube, NAME, "Accepted").met
 
 
 def test_said_is_what_it_says_now(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """No wait, whatever it says; and it is noted."""
     api.put(gateway_class("Unknown", "Pending", "Waiting for controller"))
 
-    assert not status.said(kube, NAME, "Accepted").met
+    assert not status.read_condition(kube, NAME, "Accepted").met
     assert clock.sleeps == []
     assert observations.page().sightings[0].who == f"status of {NAME}"
 
@@ -119,7 +119,7 @@ def test_spoken_is_yes_or_no(kube: Kube, api: FakeApi, clock: Clock, state: str,
     began = clock.now
     api.on_get = lambda _: [api.put(gateway_class(state, reason))] if clock.now - began >= 2 else None
 
-    found = status.spoken(kube, NAME, "Accepted")
+    found = status.wait_for_current_condition(kube, NAME, "Accepted")
 
     assert (found.status, found.reason) == (state, reason)
 
@@ -129,14 +129,14 @@ def test_spoken_of_an_old_generation_does_not_count(kube: Kube, api: FakeApi, cl
     api.put(gateway_class("False", "InvalidParameters", observed=0))
 
     with pytest.raises(NotReady, match="says whether it is Accepted"):
-        status.spoken(kube, NAME, "Accepted")
+        status.wait_for_current_condition(kube, NAME, "Accepted")
 
 
 def test_refused_is_no_of_this_generation(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A refusal is awaited; an acceptance is none."""
     api.put(gateway_class("True"))
     with pytest.raises(NotReady, match="GatewayClass/eg is Accepted=False"):
-        status.refused(kube, NAME, "Accepted")
+        status.wait_for_false_condition(kube, NAME, "Accepted")
     api.put(gateway_class("False", "InvalidParameters", "default/nowhere not found"))
 
-    assert status.refused(kube, NAME, "Accepted").message == "default/nowhere not found"
+    assert status.wait_for_false_condition(kube, NAME, "Accepted").message == "default/nowhere not found"

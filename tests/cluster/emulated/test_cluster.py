@@ -48,9 +48,9 @@ def emulated(state: Path) -> Iterator[EmulatedCluster]:
         kube = Kube(made.kubeconfig, made.context)
         install(made, kube, picked, None)
         apply(kube, "ingress/gateway.yaml", "waypoint/gateway_binding.yaml", "waypoint/ratings.yaml")
-        gateways.gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
-        gateways.gateway(kube, "waypoint", "ratings")
-        waypoints.bind(kube, "ratings", "waypoint")
+        gateways.wait_for_gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
+        gateways.wait_for_gateway(kube, "waypoint", "ratings")
+        waypoints.bind_service(kube, "ratings", "waypoint")
         made.mark()
         yield made
     finally:
@@ -79,7 +79,7 @@ def ingress(kube_api: Kube) -> IngressClient:
     port = kube_api.get("Service/default/bookinfo-ingress")["spec"]["ports"][0]["nodePort"]
     (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=bookinfo-ingress")
     client = IngressClient(f"http://{pod['status']['hostIP']}:{port}", "node port")
-    gateways.serves(client, "/productpage")
+    gateways.wait_for_ingress_response(client, "/productpage")
     return client
 
 
@@ -141,7 +141,7 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
 ) -> None:
     kube_api.delete(["Gateway/default/waypoint"])
     apply(kube_api, "waypoint/gateway_listener.yaml")
-    gateways.gateway(kube_api, "waypoint", "ratings")
+    gateways.wait_for_gateway(kube_api, "waypoint", "ratings")
     until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="the listener form works", within=8)
 
     emulated.fault("port_15008")
