@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from harness.disruption import stack_recovery
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -14,7 +13,7 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
 from harness.components import Envoy, Ztunnels
-
+from harness.disruption import stack_recovery
 from harness.install.releases import releases
 from harness.kube import Kube
 from harness.load.background_load import Flow, flowing

@@ -1,7 +1,6 @@
 """Whole again: every part ready, a call through the waypoint; only a port that is taken is helped."""
 
 from typing import Any
-from harness.disruption import stack_recovery
 
 import pytest
 
