@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness import container_engine, doctor, progress, reaper, settings, versions
+from harness import container_engine, doctor, no_proxy, progress, reaper, settings, versions
 from harness.cluster import caches
 from harness.errors import BadInput, HarnessError
 from harness.interruption import exit_code, sigterm_heard
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; every failure of ours is one clear sentence, never a traceback."""
     asked = _parser().parse_args(arguments)
     progress.show()
+    no_proxy.extend()
     try:
         with sigterm_heard():
             chosen = settings.read()

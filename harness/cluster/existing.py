@@ -76,7 +76,8 @@ class ExistingCluster:
             self._version = self._kube.version().removeprefix("v")
         except (ApiUnavailable, Missing, Refused) as error:
             raise BadInput(
-                f"context {self.context}: {error}", remedy="is the cluster up and reachable from here?"
+                f"context {self.context}: {error.args[0]}",
+                remedy=error.remedy or "is the cluster up and reachable from here?",
             ) from error
         return f"Kubernetes {self._version}"
 

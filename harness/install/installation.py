@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 
-from harness import observations, progress, timeouts
+from harness import no_proxy, observations, progress, timeouts
 from harness.bundle import Bundle
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
 from harness.install.releases import releases
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, pinned, read
+from harness.objects.workloads import addresses
 from harness.threads import side_by_side
 from harness.versions import VersionSet
 from harness.waits import rollouts
@@ -175,6 +176,7 @@ def ensure_stack(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bun
         SetupFailed: a part is missing, or did not get ready.
     """
     rollouts.wait_for_nodes(kube)
+    no_proxy.extend(addresses(kube.objects("Node")))
     if cluster.kind == "existing" and not installs:
         check_stack(kube, versions)
     else:

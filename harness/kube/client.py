@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import kubernetes
 import urllib3
@@ -17,9 +19,9 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.dynamic import DynamicClient, LazyDiscoverer
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 
-from harness import timeouts
+from harness import no_proxy, timeouts
 from harness.errors import BadInput
-from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused, message, translated
+from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused, message, translated, unanswered
 from harness.kube.exec import Ended, run_in_pod
 from harness.objects.manifests import Document
 from harness.objects.refs import KINDS, Ref, ref, ref_of
@@ -30,6 +32,9 @@ MERGE = "application/merge-patch+json"
 
 T = TypeVar("T")
 
+# What it warns of is said in our errors; its "Retrying" lines are noise between the results.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
 
 class Kube:
     """The API behind one context of one kubeconfig file. Safe to use from several threads."""
@@ -37,6 +42,7 @@ class Kube:
     def __init__(self, kubeconfig: Path, context: str) -> None:
         self.kubeconfig, self.context = kubeconfig, context
         self._local = threading.local()
+        self._host = "the kubeconfig's server"
 
     # -- objects ------------------------------------------------------------------------------------------------
 
@@ -82,7 +88,7 @@ class Kube:
                     **_where(named),
                     field_manager=FIELD_MANAGER,
                     force_conflicts=force or None,
-                    _request_timeout=timeouts.API,
+                    _request_timeout=_within(timeouts.API),
                 ),
             )
 
@@ -165,7 +171,7 @@ class Kube:
                 previous=previous,
                 _preload_content=False,
                 since_seconds=seconds,
-                _request_timeout=timeouts.API,
+                _request_timeout=_within(timeouts.API),
             ),
         )
         return str(response.data.decode(errors="replace"))
@@ -204,14 +210,17 @@ class Kube:
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
         body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
         with suppress(Missing):
-            self._call(f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=timeouts.API))
+            self._call(
+                f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=_within(timeouts.API))
+            )
 
     # -- server -------------------------------------------------------------------------------------------------
 
     def version(self) -> str:
-        """The server's version: "v1.34.4"."""
-        api = kubernetes.client.VersionApi(self._client().client)
-        return str(self._call("/version", lambda: api.get_code(_request_timeout=timeouts.API)).git_version)
+        """The server's version: "v1.34.4". Bounded by API_FIRST: it is the first that an unknown server is asked."""
+        api = self._new_api_client()
+        code = kubernetes.client.VersionApi(api).get_code
+        return str(self._call("/version", lambda: code(_request_timeout=_within(timeouts.API_FIRST)).git_version))
 
     def _client(self) -> DynamicClient:
         if not hasattr(self._local, "dynamic"):
@@ -219,20 +228,23 @@ class Kube:
         return self._local.dynamic  # type: ignore[no-any-return]  # threading.local is untyped
 
     def _discover(self) -> DynamicClient:
-        api = self._new_api_client()
-        try:
-            return _Client(api, discoverer=_Discoverer)  # type: ignore[no-untyped-call]  # not annotated
-        except (ValueError, TypeError, AttributeError, KeyError) as error:  # what listens there speaks otherwise
-            raise ApiUnavailable(f"discovery: no Kubernetes API at {api.configuration.host}: {error}") from error
+        return _Client(self._new_api_client(), discoverer=_Discoverer)  # type: ignore[no-untyped-call]  # not annotated
 
     def _new_api_client(self) -> kubernetes.client.ApiClient:
         try:
-            return kubernetes.config.new_client_from_config(str(self.kubeconfig), context=self.context or None)  # type: ignore[no-any-return]  # untyped
+            configuration = kubernetes.client.Configuration()
+            kubernetes.config.load_kube_config(
+                str(self.kubeconfig), context=self.context or None, client_configuration=configuration
+            )
         except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
             raise BadInput(
                 f"kubeconfig {self.kubeconfig}, context {self.context!r}: {' '.join(str(error).split())[:300]}",
                 remedy="`kubectl config get-contexts --kubeconfig FILE` lists what there is",
             ) from None
+        self._host, configuration.retries = configuration.host, _OnceMore(total=1)
+        if no_proxy.is_loopback(urlsplit(self._host).hostname):
+            configuration.proxy = None  # kubectl uses none either
+        return kubernetes.client.ApiClient(configuration)
 
     def _resource(self, named: Ref) -> Any:
         return self._call(
@@ -247,15 +259,38 @@ class Kube:
         except (DynamicApiError, ApiException) as error:
             raise translated(what, error) from error
         except urllib3.exceptions.HTTPError as error:
-            raise ApiUnavailable(f"{what}: the API server did not answer: {error}") from error
+            raise unanswered(what, self._host, error) from error
+        except (ValueError, TypeError, AttributeError, KeyError) as error:  # by the libraries that read the answer
+            raise ApiUnavailable(
+                f"{what}: what answers at {self._host} is not a Kubernetes API server",
+                remedy="is the kubeconfig's server address right, and does no proxy or login page stand before it?",
+            ) from error
 
 
 class _Client(DynamicClient):
     """The official client, each of its requests bounded, discovery's included."""
 
     def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
-        params.setdefault("_request_timeout", timeouts.API)
+        params.setdefault("_request_timeout", _within(timeouts.API))
         return super().request(method, path, body, **params)
+
+
+class _OnceMore(urllib3.Retry):
+    """One more try for a read whose kept connection turned out to be closed. A server that does not take connections,
+    or takes a request and is silent, is not asked again: that only multiplies the silence."""
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: urllib3.connectionpool.ConnectionPool | None = None,
+        _stacktrace: Any = None,
+    ) -> Self:
+        if error is not None and not (method == "GET" and isinstance(error, urllib3.exceptions.ProtocolError)):
+            raise error
+        return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
 class _Discoverer(LazyDiscoverer):
@@ -266,6 +301,11 @@ class _Discoverer(LazyDiscoverer):
         super().__init__(client, f"{os.devnull}/no-cache")  # type: ignore[no-untyped-call]  # not annotated
 
     def _write_cache(self) -> None: ...
+
+
+def _within(seconds: float) -> tuple[float, float]:
+    """Bounds to connect and to answer, as the client takes them."""
+    return min(seconds, timeouts.API_CONNECT), seconds
 
 
 def _where(named: Ref) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import urllib3
 import yaml
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
@@ -40,10 +42,54 @@ def translated(what: str, error: Any) -> HarnessError:
             return Missing(f"{what} is not there: {said}")
         case 409:
             return Conflict(f"{what}: {said}", remedy="another manager owns this field: change its values instead")
+        case 401:
+            return Refused(
+                f"{what}: 401, the API server does not accept these credentials: {said}",
+                remedy="renew them: `kubectl auth whoami` with the same kubeconfig and context must work",
+            )
+        case 403 if forbidden := _FORBIDDEN.search(said):
+            return _not_allowed(what, said, forbidden)
         case 0 | 429 | 500 | 502 | 503 | 504:
             return ApiUnavailable(f"{what}: {error.status} {said}")
         case status:
             return Refused(f"{what}: {status} {said}")
+
+
+def unanswered(what: str, host: str, error: urllib3.exceptions.HTTPError) -> ApiUnavailable:
+    """The error of a request that was not answered, in one sentence."""
+    cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
+    match cause:
+        case urllib3.exceptions.NewConnectionError():  # a ConnectTimeoutError too; its text ends with the reason
+            said = " ".join(str(cause).split()).rpartition("connection: ")[2][:300]
+        case urllib3.exceptions.ConnectTimeoutError():
+            said = "it takes no connection in time"
+        case urllib3.exceptions.ReadTimeoutError():
+            said = "it took the request and is silent"
+        case urllib3.exceptions.ProxyError():
+            said = "the proxy does not connect (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY names what goes past it)"
+        case urllib3.exceptions.ProtocolError():
+            said = "it closed the connection"
+        case _:
+            said = " ".join(str(cause).split())[:300]
+    return ApiUnavailable(f"{what}: the API server did not answer ({host}): {said}")
+
+
+# "... cannot get resource "pods" in API group "" in the namespace "default"": the API server's authorizer.
+_FORBIDDEN = re.compile(
+    r'cannot (\w+) resource "([^"]+)"(?: in API group "([^"]*)")?(?: in the namespace "([^"]+)"| at the cluster scope)?'
+)
+
+
+def _not_allowed(what: str, said: str, forbidden: re.Match[str]) -> Refused:
+    """What the authorizer refused. Other 403s (admission, quota) are quoted as they are."""
+    verb, resource, group, namespace = forbidden.groups()
+    whole = f"{resource}.{group}" if group else resource
+    where = f" in namespace {namespace}" if namespace else ""
+    option = f" --namespace {namespace}" if namespace else ""
+    return Refused(
+        f"{what}: 403, these credentials may not {verb} {whole}{where}: {said}",
+        remedy=f"grant it by RBAC, or use other credentials (`kubectl auth can-i {verb} {whole}{option}` tells)",
+    )
 
 
 def message(error: Any) -> str:

@@ -4,7 +4,7 @@
 on an image that does not exist. The pod's status had the cause after 2 s: that is what `trouble` reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +133,12 @@ def pod_ip(pod: Json) -> str:
 def node_name(pod: Json) -> str:
     """The node on which the pod runs; "" before it is scheduled."""
     return text(pod, "spec", "nodeName")
+
+
+def addresses(nodes: Iterable[Json]) -> list[str]:
+    """The addresses of nodes; their host names are left out."""
+    found = (one for node in nodes for one in objects(node, "status", "addresses") if text(one, "type").endswith("IP"))
+    return [text(one, "address") for one in found if text(one, "address")]
 
 
 def selector(obj: Json) -> str:

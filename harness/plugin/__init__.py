@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 
+from harness import no_proxy
 from harness.plugin.comparison_text import Comparing
 from harness.plugin.options import is_run, reaches_suites, settings_of
 from harness.plugin.shared_observations import Shared
@@ -30,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
         config.pluginmanager.register(importlib.import_module(NEEDS), NEEDS)
     if is_run(config):
+        no_proxy.extend()
         settings = settings_of(config)
         be_patient(settings.patience, delays=settings.delay_factor if settings.cluster == "emulated" else 1.0)
         config.pluginmanager.register(Comparing())

@@ -1,6 +1,7 @@
 """The Kubernetes API as the harness uses it, through the real client, against a small server on loopback."""
 
 import logging
+import re
 import socket
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import timeouts
+from harness import no_proxy, timeouts
 from harness.errors import BadInput, HarnessError, NotReady
 from harness.kube import ApiUnavailable, Conflict, Kube, Missing, Refused
 from harness.objects.refs import ref
@@ -271,7 +272,7 @@ def test_server_in_trouble_is_unavailable(kube: Kube, api: FakeApi, code: int) -
         kube.get("HTTPRoute/default/ratings")
 
 
-@pytest.mark.parametrize("code", [400, 401, 403, 405, 422])
+@pytest.mark.parametrize("code", [400, 403, 405, 422])
 def test_refusal_is_quoted(kube: Kube, api: FakeApi, code: int) -> None:
     """A no is a no, in the server's words."""
     api.refuse("GET", "httproutes/", code, "user cannot get resource")
@@ -318,6 +319,7 @@ def test_every_request_is_bounded(kube: Kube, api: FakeApi, monkeypatch: pytest.
     with suppress(Missing):
         kube.logs("default", "x", "app")  # the client library builds its validators at the first call, for a second
     monkeypatch.setattr(timeouts, "API", 0.02)
+    monkeypatch.setattr(timeouts, "API_FIRST", 0.02)
     monkeypatch.setattr(timeouts, "DELETE", 0.1)
     for method in ("GET", "PATCH", "DELETE"):
         api.hang(method, "", HANG)
@@ -467,3 +469,121 @@ def test_nothing_is_kept_outside_our_folders(
 def test_our_errors_are_ours() -> None:
     """Everything that the API may come to is a HarnessError: one sentence, no traceback."""
     assert all(issubclass(error, HarnessError) for error in (ApiUnavailable, Conflict, Missing, Refused))
+
+
+# -- proxies, silence, credentials ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_server_on_loopback_is_asked_without_a_proxy(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A proxy of the environment is not asked for a server on this machine; kubectl does not do so either."""
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "corp.example")
+    no_proxy.extend()
+    api.put(ROUTE)
+
+    assert kube.get("HTTPRoute/default/ratings") == ROUTE
+    assert kube.version() == "v1.34.4"
+    assert kube.run("default", "x", "app", ["true"], within=5).code == 0
+
+
+def test_server_elsewhere_is_asked_through_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remote server may be reachable by the proxy alone; one that does not connect is named."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(kubeconfig("http://api.example", "fake")))
+
+    with pytest.raises(ApiUnavailable, match="the proxy does not connect"):
+        Kube(file, "fake").version()
+
+
+def test_silent_server_is_asked_once(
+    kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that takes the request and says nothing is not asked again: silence is not multiplied, nor logged."""
+    monkeypatch.setattr(timeouts, "API_FIRST", 0.05)
+    api.hang("GET", "", HANG)
+
+    with pytest.raises(ApiUnavailable) as caught:
+        kube.version()
+
+    assert "/version: the API server did not answer (http://127.0.0.1:" in str(caught.value)
+    assert str(caught.value).endswith("it took the request and is silent")
+    assert len(api.requests) == 1
+    assert caplog.records == []
+
+
+def test_nobody_listens_is_one_sentence(tmp_path: Path) -> None:
+    """No object addresses, no class names."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"http://127.0.0.1:{free.getsockname()[1]}"
+        file = tmp_path / "kubeconfig"
+        file.write_text(yaml.safe_dump(kubeconfig(host, "fake")))
+
+    with pytest.raises(ApiUnavailable) as caught:
+        Kube(file, "fake").version()
+
+    assert re.fullmatch(
+        rf"/version: the API server did not answer \({host}\): \[Errno \d+\] Connection refused", str(caught.value)
+    )
+
+
+@pytest.mark.parametrize("page", ["<html>login</html>", "hello", "null", "[]", "{}", '{"groups": 3}', '"x"'])
+def test_answers_of_others_show_no_python(kube: Kube, api: FakeApi, page: str) -> None:
+    """Text, HTML and JSON of something else: one sentence with the address, for the first call as for any other."""
+    api.page = page
+
+    for act in (kube.version, lambda: kube.get("Node/x"), lambda: kube.objects("Pod")):
+        with pytest.raises(ApiUnavailable) as caught:
+            act()
+        assert f"what answers at http://127.0.0.1:{api.port} is not a Kubernetes API server" in str(caught.value)
+
+
+def test_later_answers_of_others_show_no_python(kube: Kube, api: FakeApi) -> None:
+    """A proxy that begins to answer in the server's place is told in the same words."""
+    api.put(ROUTE)
+    kube.get("HTTPRoute/default/ratings")
+    api.page = "<html>gateway timeout</html>"
+
+    with pytest.raises(ApiUnavailable, match="is not a Kubernetes API server"):
+        kube.get("HTTPRoute/default/ratings")
+    with pytest.raises(ApiUnavailable, match="is not a Kubernetes API server"):
+        kube.objects("HTTPRoute")
+
+
+def test_credentials_that_are_not_accepted(kube: Kube, api: FakeApi) -> None:
+    """401 has words of its own, and is nothing to wait for."""
+    api.refuse("GET", "", 401, "Unauthorized")
+
+    with pytest.raises(Refused, match="401, the API server does not accept these credentials: Unauthorized") as caught:
+        kube.version()
+    assert "kubectl auth whoami" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("message", "may_not", "remedy"),
+    [
+        (
+            'pods is forbidden: User "u" cannot list resource "pods" in API group "" in the namespace "default"',
+            "these credentials may not list pods in namespace default",
+            "kubectl auth can-i list pods --namespace default",
+        ),
+        (
+            'gatewayclasses.gateway.networking.k8s.io "x" is forbidden: User "u" cannot get resource "gatewayclasses" '
+            'in API group "gateway.networking.k8s.io" at the cluster scope',
+            "these credentials may not get gatewayclasses.gateway.networking.k8s.io: ",
+            "kubectl auth can-i get gatewayclasses.gateway.networking.k8s.io`",
+        ),
+    ],
+)
+def test_what_credentials_may_not_do(kube: Kube, api: FakeApi, message: str, may_not: str, remedy: str) -> None:
+    """403 of the authorizer names the verb, the resource and where, and how to ask for it."""
+    api.refuse("GET", "httproutes/", 403, message)
+
+    with pytest.raises(Refused) as caught:
+        kube.get("HTTPRoute/default/ratings")
+    assert may_not in str(caught.value)
+    assert remedy in caught.value.remedy
