@@ -196,7 +196,7 @@ def test_something_else_at_that_address_is_bad_input(settings: Settings, asked: 
     """A server that is not Kubernetes is told."""
     api.page = "<html>"
 
-    with pytest.raises(BadInput, match="http://127.* is not a Kubernetes API server"):
+    with pytest.raises(BadInput, match=r"http://127.* is not a Kubernetes API server"):
         existing(settings, asked).create()
 
 
