@@ -28,6 +28,7 @@ HOMES = {
     "os.environ": (
         "settings.py",
         "command.py",
+        "no_proxy.py",
         EMULATOR,
         "faults/forked_pytest.py",
     ),  # the last: its children's own

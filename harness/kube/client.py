@@ -63,10 +63,11 @@ class Kube:
         except Missing:
             return None
 
-    def objects(self, kind: str, namespace: str = "", *, labels: str = "") -> list[Document]:
-        """All objects of a kind, of one namespace or (empty) of all, by label selector. The kind must exist."""
+    def objects(self, kind: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Document]:
+        """All objects of a kind, of one namespace or (empty) of all, by label and field selector. The kind exists."""
         resource = self._resource(Ref(kind, "", namespace, KINDS[kind][0]))
-        where = ({"namespace": namespace} if namespace else {}) | ({"label_selector": labels} if labels else {})
+        asked = {"namespace": namespace, "label_selector": labels, "field_selector": fields}
+        where = {key: value for key, value in asked.items() if value}
         found = self._call(f"{kind} in {namespace or 'all namespaces'}", lambda: resource.get(**where).to_dict())
         # Items of a list carry no kind of their own.
         return [{"apiVersion": KINDS[kind][0], "kind": kind} | item for item in found.get("items") or []]

@@ -6,5 +6,7 @@ workloads     Pods, Deployments and DaemonSets: ready, rolled out, in trouble
 refs          names of objects, and where each kind lives
 manifests     manifest documents, checked before anything is applied
 definitions   custom resource definitions, and of which Gateway API they are
+pulls         what a failed image pull means
+events        failures that only Events tell
 patches       merge patches, and what takes one back
 """

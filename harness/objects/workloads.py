@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness import timeouts
 from harness.errors import SetupFailed
+from harness.objects import pulls
 from harness.objects.conditions import is_true
 from harness.objects.unstructured import Json, mapping, maybe_number, name_of, number, objects, one_line, text
 
@@ -21,6 +23,8 @@ WAITING = frozenset(
         "ImagePullBackOff",
         "ErrImagePull",
         "ErrImageNeverPull",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
         "InvalidImageName",
         "ImageInspectError",
         "CreateContainerConfigError",
@@ -29,6 +33,7 @@ WAITING = frozenset(
         "CrashLoopBackOff",
     }
 )
+PULLS = frozenset({"ImagePullBackOff", "ErrImagePull", "RegistryUnavailable"})
 TERMINATED = frozenset({"OOMKilled", "StartError", "ContainerCannotRun"})
 
 
@@ -41,13 +46,16 @@ class Trouble:
     image: str
     reason: str
     message: str
+    stands: float = timeouts.TROUBLE_GRACE  # seconds after which waiting does not help (pulls.NEVER)
+    advice: str = ""
 
     @property
     def text(self) -> str:
-        """One line: who, why, with which image, and kubelet's own words."""
+        """One line: who, why, with which image, kubelet's own words, and what to do where that is known."""
         who = f"{self.pod} ({self.container})" if self.container else self.pod
         image = f" {self.image}" if self.image else ""
-        return f"Pod {who}: {self.reason}{image}" + (f': "{one_line(self.message)}"' if self.message else "")
+        said = f': "{one_line(self.message)}"' if self.message else ""
+        return f"Pod {who}: {self.reason}{image}{said}" + (f" ({self.advice})" if self.advice else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +191,5 @@ def _container_trouble(pod: Json, status: Json) -> Iterator[Trouble]:
         reason, message = text(last, "reason"), text(last, "message")
     else:
         return
-    yield Trouble(pod_name(pod), text(status, "name"), text(status, "image"), reason, message)
+    pull = pulls.judge(message) if reason in PULLS else pulls.Pull(timeouts.TROUBLE_GRACE, "")
+    yield Trouble(pod_name(pod), text(status, "name"), text(status, "image"), reason, message, pull.stands, pull.advice)

@@ -28,7 +28,7 @@ def wait_for_gateway(kube: Kube, name: str, route: str) -> None:
 def _trouble(kube: Kube, gateway: str) -> str:
     """What keeps a proxy pod of the Gateway from running, or nothing."""
     pods = kube.pods("default", f"{OWNING_GATEWAY}={gateway}")
-    return next((one.text for pod in pods for one in trouble(pod)), "")
+    return next((one.text for pod in pods for one in trouble(pod) if one.stands <= timeouts.TROUBLE_GRACE), "")
 
 
 def wait_for_proxy_pod(kube: Kube, gateway: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from harness import timeouts
-from harness.kube import ApiUnavailable, Kube, Missing
+from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.objects.conditions import is_true
+from harness.objects.events import trouble as told_by_events
 from harness.objects.manifests import Document
+from harness.objects.pulls import NEVER
 from harness.objects.refs import ref
-from harness.objects.workloads import Trouble, rolled_out, scaled_to_none, selector, trouble
+from harness.objects.workloads import PULLS, Trouble, rolled_out, scaled_to_none, selector, trouble
 from harness.wait import patient, until
 
 SCALED_DOWN = "scaled to 0, so nothing makes its pods: `kubectl scale` it up again"
@@ -20,11 +23,13 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
     """Waits until a Deployment or DaemonSet ("Deployment/default/ratings-v1") has rolled out.
 
     Raises:
-        Terminal: a pod of it is in trouble that stood for TROUBLE_GRACE seconds: pod, container, image, message. Or it
-            is asked to have no pods at all.
-        NotReady: it did not roll out in time.
+        Terminal: a pod of it is in trouble that stood for its grace and does not heal: pod, container, image, message,
+            or the words of the Event that tells of it. Or it is asked to have no pods at all.
+        NotReady: it did not roll out in time; trouble that may heal (a registry's rate limit) is in the message.
     """
-    since: dict[tuple[str, str], float] = {}
+    since: dict[tuple[str, str, float], float] = {}
+    causes: dict[tuple[str, str], Trouble] = {}
+    events = _Events(kube)
 
     def look() -> tuple[bool, str, list[Trouble]]:
         try:
@@ -34,22 +39,28 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
         if scaled_to_none(obj):
             return False, SCALED_DOWN, []
         progress = rolled_out(obj)
-        return (
-            progress.done,
-            progress.text,
-            [] if progress.done else [t for pod in read_pods(kube, obj) for t in trouble(pod)],
-        )
+        if progress.done:
+            return True, progress.text, []
+        found = read_pods(kube, obj)
+        return False, progress.text, [*(t for pod in found for t in trouble(pod)), *events.trouble(obj, found)]
 
     def hopeless(seen: tuple[bool, str, list[Trouble]]) -> str | None:
         if seen[1] == SCALED_DOWN:
             return SCALED_DOWN
         now = time.monotonic()
-        # By container, not by reason: kubelet tells of one failing pull as ErrImagePull and ImagePullBackOff in turn.
-        standing = {(t.pod, t.container): t for t in seen[2]}
-        for key in set(since) - set(standing):
-            del since[key]
-        for key, one in standing.items():
-            if now - since.setdefault(key, now) >= patient(timeouts.TROUBLE_GRACE):
+        # By container, not by reason: kubelet tells of one failing pull as ErrImagePull and ImagePullBackOff in turn,
+        # before Kubernetes 1.31 with its cause only in the first.
+        standing = {}
+        for one in seen[2]:
+            if one.reason in PULLS:
+                key = one.pod, one.container
+                one = causes.setdefault(key, one) if one.stands == NEVER and not one.advice else one
+                causes[key] = one
+            standing[one.pod, one.container or one.reason, one.stands] = one
+        for over in set(since) - set(standing):
+            del since[over]
+        for stood, one in standing.items():
+            if now - since.setdefault(stood, now) >= patient(one.stands):
                 return one.text
         return None
 
@@ -62,6 +73,22 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
         transient=(ApiUnavailable,),
         show=lambda seen: "; ".join([seen[1], *(t.text for t in seen[2][:2])]),
     )
+
+
+class _Events:
+    """Events about a workload that is not ready, read EVENTS_AFTER seconds after the first look, and as often."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube, self._due = kube, time.monotonic() + timeouts.EVENTS_AFTER
+        self._read: list[Document] = []
+
+    def trouble(self, obj: Document, found: list[Document]) -> tuple[Trouble, ...]:
+        """What they say now keeps its pods from starting; nothing where reading Events is not allowed."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + timeouts.EVENTS_AFTER
+            with suppress(Refused, Missing):
+                self._read = self._kube.objects("Event", obj["metadata"]["namespace"], fields="type=Warning")
+        return told_by_events(obj, found, self._read)
 
 
 def read_pods(kube: Kube, obj: Document) -> list[Document]:

@@ -38,3 +38,11 @@ def deployment(name: str, *, ready: int = 0, wanted: int = 1, labels: dict[str, 
     return named(
         f"Deployment/{name}", metadata={"generation": 1}, spec=spec, status={"observedGeneration": 1, **counts}
     )
+
+
+def event(about: str, reason: str, message: str, *, uid: str = "", time: str = "2026-11-27T12:00:00Z") -> Object:
+    """A Warning about an object ("Pod/default/x-1"), as kubelet and controllers write them."""
+    kind, namespace, name = about.split("/")
+    involved = {"kind": kind, "namespace": namespace, "name": name} | ({"uid": uid} if uid else {})
+    more = {"type": "Warning", "reason": reason, "message": message, "count": 3, "lastTimestamp": time}
+    return named(f"Event/{namespace}/{name}.{reason.lower()}", involvedObject=involved, **more)

@@ -9,7 +9,7 @@ from harness.wait import be_patient
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
-from tests.fakes.pods import PULL, deployment, pod, unschedulable, waiting
+from tests.fakes.pods import PULL, deployment, event, pod, unschedulable, waiting
 
 NAME = "Deployment/default/x"
 APP = {"app": "x"}
@@ -226,3 +226,100 @@ def test_new_node_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock, sile
     be_patient(0.02)
     with pytest.raises(NotReady, match="not ready: n1"):
         rollouts.wait_for_nodes(kube)
+
+
+# -- what heals, and what only Events tell -------------------------------------------------------------------------
+
+LIMIT = (
+    'Back-off pulling image "docker.io/x/app:1": ErrImagePull: failed to copy: unexpected status from GET request to '
+    "https://registry-1.docker.io/v2/x/app/manifests/1: 429 Too Many Requests\ntoomanyrequests: You have reached your "
+    "unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit"
+)
+
+
+def test_rate_limit_that_ends_is_no_failure(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """Seen with public registries: one anonymous 429, and kubelet's next try succeeds."""
+    limited = waiting("default/x-1", "ImagePullBackOff", LIMIT, labels=APP)
+    changing(api, clock, (0.0, [deployment("default/x"), limited]), (60.0, [deployment("default/x", ready=1)]))
+
+    rollouts.wait_for_rollout(kube, NAME)
+
+    assert clock.slept >= 60
+
+
+def test_rate_limit_that_stays_is_named_with_its_remedies(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """Bounded by the rollout's bound; the limit and what to do are in the message."""
+    api.put(deployment("default/x"), waiting("default/x-1", "ErrImagePull", LIMIT, labels=APP))
+
+    with pytest.raises(NotReady) as caught:
+        rollouts.wait_for_rollout(kube, NAME)
+
+    assert timeouts.ROLLOUT - 1 <= clock.slept <= timeouts.ROLLOUT + 1
+    assert "Docker Hub's anonymous pull rate limit (429): `docker login`, CACHE=1, REGISTRY=, or BUNDLE=" in str(
+        caught.value
+    )
+
+
+def test_back_off_without_a_cause_keeps_the_pulls(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """Before Kubernetes 1.31 kubelet gives the cause with ErrImagePull only, and shows ImagePullBackOff most of the
+    time."""
+    bare = waiting("default/x-1", "ImagePullBackOff", 'Back-off pulling image "docker.io/x/app:1"', labels=APP)
+    cause = waiting("default/x-1", "ErrImagePull", "manifest unknown", labels=APP)
+    changing(api, clock, (0.0, [deployment("default/x"), cause]), (2.0, [deployment("default/x"), bare]))
+
+    with pytest.raises(Terminal, match="manifest unknown"):
+        rollouts.wait_for_rollout(kube, NAME)
+
+
+def test_config_map_that_is_missing_is_named_in_seconds(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """The pod's status says ContainerCreating alone; the Event has the words."""
+    said = 'MountVolume.SetUp failed for volume "config" : configmap "missing" not found'
+    api.put(deployment("default/x"), waiting("default/x-1", "ContainerCreating", labels=APP))
+    api.put(event("Pod/default/x-1", "FailedMount", said))
+
+    with pytest.raises(Terminal) as caught:
+        rollouts.wait_for_rollout(kube, NAME)
+
+    assert said in str(caught.value)
+    assert timeouts.MOUNT_GRACE <= clock.slept <= timeouts.MOUNT_GRACE + timeouts.EVENTS_AFTER + 2
+    assert {seen.query.get("fieldSelector") for seen in api.asked("GET", "/events")} == {"type=Warning"}
+    assert len(api.asked("GET", "/events")) <= clock.slept / timeouts.EVENTS_AFTER + 1
+
+
+def test_sandbox_failure_while_the_cni_starts_is_no_failure(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """FailedCreatePodSandBox in passing, and then a pull that takes longer than the grace."""
+    failed = event("Pod/default/x-1", "FailedCreatePodSandBox", 'failed to find plugin "istio-cni" in path')
+    begun = waiting("default/x-1", "ContainerCreating", labels=APP)
+    pulling = waiting("default/x-1", "ContainerCreating", labels=APP)
+    pulling["status"]["conditions"] = [{"type": "PodReadyToStartContainers", "status": "True"}]
+    changing(
+        api,
+        clock,
+        (0.0, [deployment("default/x"), begun, failed]),
+        (30.0, [deployment("default/x"), pulling, failed]),
+        (120.0, [deployment("default/x", ready=1)]),
+    )
+
+    rollouts.wait_for_rollout(kube, NAME)
+
+    assert clock.slept >= 120
+
+
+def test_quota_that_forbids_every_pod_is_named(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """There is no pod to look at: the ReplicaSet's Event tells."""
+    said = 'pods "x-5d4-" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+    api.put(deployment("default/x"), event("ReplicaSet/default/x-5d4", "FailedCreate", said))
+
+    with pytest.raises(Terminal, match="exceeded quota: q"):
+        rollouts.wait_for_rollout(kube, NAME)
+
+    assert clock.slept <= 15
+
+
+def test_events_that_may_not_be_read_are_none(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """Somebody's cluster may not let us list Events: the wait goes on without."""
+    api.put(deployment("default/x"), waiting("default/x-1", "ContainerCreating", labels=APP))
+    api.refuse("GET", "/events", 403, "forbidden")
+
+    with pytest.raises(NotReady, match="0/1 ready"):
+        rollouts.wait_for_rollout(kube, NAME, within=20)
