@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import kubernetes
 import urllib3
 import yaml
 from kubernetes.client.exceptions import ApiException
-from kubernetes.dynamic import DynamicClient, LazyDiscoverer
+from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 
 from harness import no_proxy, timeouts
 from harness.errors import BadInput
 from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused, message, translated, unanswered
 from harness.kube.exec import Ended, run_in_pod
+from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.manifests import Document
 from harness.objects.refs import KINDS, Ref, ref, ref_of
 from harness.wait import until
@@ -31,9 +30,6 @@ FIELD_MANAGER = "mesh-e2e"
 MERGE = "application/merge-patch+json"
 
 T = TypeVar("T")
-
-# What it warns of is said in our errors; its "Retrying" lines are noise between the results.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 class Kube:
@@ -89,7 +85,7 @@ class Kube:
                     **_where(named),
                     field_manager=FIELD_MANAGER,
                     force_conflicts=force or None,
-                    _request_timeout=_within(timeouts.API),
+                    _request_timeout=bounds(timeouts.API),
                 ),
             )
 
@@ -172,7 +168,7 @@ class Kube:
                 previous=previous,
                 _preload_content=False,
                 since_seconds=seconds,
-                _request_timeout=_within(timeouts.API),
+                _request_timeout=bounds(timeouts.API),
             ),
         )
         return str(response.data.decode(errors="replace"))
@@ -211,9 +207,7 @@ class Kube:
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
         body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
         with suppress(Missing):
-            self._call(
-                f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=_within(timeouts.API))
-            )
+            self._call(f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=bounds(timeouts.API)))
 
     # -- server -------------------------------------------------------------------------------------------------
 
@@ -221,7 +215,7 @@ class Kube:
         """The server's version: "v1.34.4". Bounded by API_FIRST: it is the first that an unknown server is asked."""
         api = self._new_api_client()
         code = kubernetes.client.VersionApi(api).get_code
-        return str(self._call("/version", lambda: code(_request_timeout=_within(timeouts.API_FIRST)).git_version))
+        return str(self._call("/version", lambda: code(_request_timeout=bounds(timeouts.API_FIRST)).git_version))
 
     def _client(self) -> DynamicClient:
         if not hasattr(self._local, "dynamic"):
@@ -229,7 +223,7 @@ class Kube:
         return self._local.dynamic  # type: ignore[no-any-return]  # threading.local is untyped
 
     def _discover(self) -> DynamicClient:
-        return _Client(self._new_api_client(), discoverer=_Discoverer)  # type: ignore[no-untyped-call]  # not annotated
+        return BoundedClient(self._new_api_client(), discoverer=Discoverer)  # type: ignore[no-untyped-call]  # not annotated
 
     def _new_api_client(self) -> kubernetes.client.ApiClient:
         try:
@@ -242,7 +236,7 @@ class Kube:
                 f"kubeconfig {self.kubeconfig}, context {self.context!r}: {' '.join(str(error).split())[:300]}",
                 remedy="`kubectl config get-contexts --kubeconfig FILE` lists what there is",
             ) from None
-        self._host, configuration.retries = configuration.host, _OnceMore(total=1)
+        self._host, configuration.retries = configuration.host, OnceMore(total=1)
         if no_proxy.is_loopback(urlsplit(self._host).hostname):
             configuration.proxy = None  # kubectl uses none either
         return kubernetes.client.ApiClient(configuration)
@@ -266,47 +260,6 @@ class Kube:
                 f"{what}: what answers at {self._host} is not a Kubernetes API server",
                 remedy="is the kubeconfig's server address right, and does no proxy or login page stand before it?",
             ) from error
-
-
-class _Client(DynamicClient):
-    """The official client, each of its requests bounded, discovery's included."""
-
-    def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
-        params.setdefault("_request_timeout", _within(timeouts.API))
-        return super().request(method, path, body, **params)
-
-
-class _OnceMore(urllib3.Retry):
-    """One more try for a read whose kept connection turned out to be closed. A server that does not take connections,
-    or takes a request and is silent, is not asked again: that only multiplies the silence."""
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: urllib3.BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: urllib3.connectionpool.ConnectionPool | None = None,
-        _stacktrace: Any = None,
-    ) -> Self:
-        if error is not None and not (method == "GET" and isinstance(error, urllib3.exceptions.ProtocolError)):
-            raise error
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-
-class _Discoverer(LazyDiscoverer):
-    """Discovery kept in memory. The library's own cache is a file in /tmp, named by the server's address: threads
-    overwrite each other's, and the next cluster on that address reads it."""
-
-    def __init__(self, client: DynamicClient, _: str | None) -> None:
-        super().__init__(client, f"{os.devnull}/no-cache")  # type: ignore[no-untyped-call]  # not annotated
-
-    def _write_cache(self) -> None: ...
-
-
-def _within(seconds: float) -> tuple[float, float]:
-    """Bounds to connect and to answer, as the client takes them."""
-    return min(seconds, timeouts.API_CONNECT), seconds
 
 
 def _where(named: Ref) -> dict[str, str]:
