@@ -1,4 +1,4 @@
-"""How the official client speaks to the API server: every request bounded, hardly any repeated, nothing cached on disk."""
+"""How the official client talks to the API server: each request bounded, hardly any repeated, no cache on disk."""
 
 from __future__ import annotations
 
