@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.objects.patches import inverse, merged
+from tests.recordings.shapes import fuzz
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 KEYS = st.sampled_from("abc")
@@ -21,6 +22,7 @@ OBJECTS = st.dictionaries(KEYS, VALUES, max_size=3)
 PATCHES = st.recursive(SCALARS, lambda inner: st.lists(SCALARS, max_size=2) | st.dictionaries(KEYS, inner, max_size=3))
 
 
+@fuzz
 @given(value=OBJECTS, patch=st.dictionaries(KEYS, PATCHES, max_size=3))
 def test_inverse_takes_what_is_patched_back(value: dict[str, Any], patch: dict[str, Any]) -> None:
     """Whatever the object and the patch."""
@@ -29,6 +31,7 @@ def test_inverse_takes_what_is_patched_back(value: dict[str, Any], patch: dict[s
     assert back == value
 
 
+@fuzz
 @given(value=OBJECTS, patch=st.dictionaries(KEYS, PATCHES, max_size=3))
 def test_patch_twice_is_once(value: dict[str, Any], patch: dict[str, Any]) -> None:
     """RFC 7386 patches are idempotent; and what was patched is left as it was."""

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.report.redact import GONE, redacted
+from tests.recordings.shapes import fuzz
 
 ROOT = Path(__file__).parents[1]
 SECRETS = st.text("abcXYZ0189+/_.%^$#!~*?-", min_size=6).map(lambda text: f"s3cret{text}")
@@ -123,6 +124,7 @@ def test_the_neighbours_of_a_secret_are_left():
     assert redacted('{"token": "abc", "user": "me"}') == f'{{"token": "{GONE}", "user": "me"}}'
 
 
+@fuzz
 @given(secret=SECRETS, name=st.sampled_from(["DB_PASSWORD", "access_token", "clientSecret", "x-api-key"]))
 def test_no_form_of_writing_it_down_shows_a_secret(secret, name):
     """Variables, fields and Secrets, as YAML and JSON, also as JSON in a string of JSON."""
@@ -150,6 +152,7 @@ PIECES = ["token", "password", "authorization", "kind", "Secret", "data", "name"
 MARKS = [*":='\"{}[]@,|- \n\\", ": ", "  ", "- ", '\\"', ": {"]
 
 
+@fuzz
 @given(st.lists(st.sampled_from(PIECES + MARKS)).map("".join))
 def test_what_is_redacted_has_nothing_left_to_hide(text):
     """Whatever it was: it ends, and a second look finds nothing more."""
