@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import overload
+
+RAW_BODY = 400
 
 
 def unique(prefix: str) -> str:
@@ -86,6 +89,18 @@ class Answers(Sequence[Answer]):
 
     def header(self, name: str) -> list[str | None]:
         return [answer.header(name) for answer in self.items]
+
+    @property
+    def raw(self) -> list[str]:
+        """Each answer as JSON, its body cut to RAW_BODY characters."""
+        names = ("id", "status", "ms", "error", "local")
+        return [
+            json.dumps(
+                {name: getattr(one, name) for name in names}
+                | {"headers": dict(one.headers), "body": one.body[:RAW_BODY]}
+            )
+            for one in self.items
+        ]
 
     @property
     def slowest_ms(self) -> float:

@@ -15,7 +15,8 @@ class Sighting:
 
     `of` are the ids of the requests that it is about: those that a client sent, those whose access lines or connections
     were joined to them, those that were all that moved a counter. `probe`: of a request that a wait sent to see whether
-    something is there yet, which is no evidence of what it does afterwards.
+    something is there yet, which is no evidence of what it does afterwards. `raw` is what it rests on, as it was
+    received: log lines as written, answers as JSON.
     """
 
     who: str
@@ -23,6 +24,7 @@ class Sighting:
     at: float
     of: frozenset[str] = frozenset()
     probe: bool = False
+    raw: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,10 @@ def pages() -> list[Ledger]:
     return list(_book.values())
 
 
-def saw(who: str, what: str, *, of: Iterable[str] = ()) -> None:
-    """Records an observation; `of` are the ids of the requests that it is about."""
+def saw(who: str, what: str, *, of: Iterable[str] = (), raw: Iterable[str] = ()) -> None:
+    """Records an observation; `of` are the ids of the requests that it is about, `raw` what it rests on."""
     ids = frozenset() if _probing else frozenset(of)
-    current().sightings.append(Sighting(who, what, time.time(), ids, probe=_probing > 0))
+    current().sightings.append(Sighting(who, what, time.time(), ids, probe=_probing > 0, raw=tuple(raw)))
 
 
 @contextmanager

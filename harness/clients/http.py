@@ -78,7 +78,7 @@ class IngressClient:
         )
 
     def _told(self, answers: Answers) -> Answers:
-        observations.saw("ingress client", f"{answers!r} via {self.via}", of=answers.ids)
+        observations.saw("ingress client", f"{answers!r} via {self.via}", of=answers.ids, raw=answers.raw)
         return answers
 
 

@@ -51,7 +51,7 @@ class MeshClient:
             raise Inconclusive(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
         answers = curl.answers(ended.stdout, ids)
         who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
-        observations.saw(who, f"{answers!r} to {requests[0].url}", of=ids)
+        observations.saw(who, f"{answers!r} to {requests[0].url}", of=ids, raw=answers.raw)
         return answers
 
 

@@ -101,8 +101,10 @@ class Envoy:
         double = [agent for agent, lines in found.items() if len(lines) > 1]
         if double:
             raise Inconclusive(f"{len(double)} requests have more than one access line, first {double[0]}")
-        observations.saw(f"{self.gateway} access log", f"{len(answers)} lines joined by request id", of=answers.ids)
-        return [found[f"e2e/{id_}"][0] for id_ in answers.ids]
+        joined = [found[f"e2e/{id_}"][0] for id_ in answers.ids]
+        told = f"{len(answers)} lines joined by request id"
+        observations.saw(f"{self.gateway} access log", told, of=answers.ids, raw=_raw(joined))
+        return joined
 
     def silent_about(self, answers: Answers, since: datetime) -> bool:
         """Whether no line of its log is about any of these requests.
@@ -175,9 +177,8 @@ class Envoy:
             silence="the proxy's log does not tell of the requests",
             unreadable=lambda: log.unreadable,
         )
-        observations.saw(
-            f"{self.gateway} access log", f"{len(found)} lines about {len(answers)} requests", of=_told(found)
-        )
+        told = f"{len(found)} lines about {len(answers)} requests"
+        observations.saw(f"{self.gateway} access log", told, of=_told(found), raw=_raw(found))
         return found
 
     def refused(self) -> list[str]:
@@ -216,3 +217,7 @@ class Envoy:
 def _told(lines: Iterable[AccessLine]) -> set[str]:
     """The ids of our requests that these lines are about."""
     return {str(line.user_agent).removeprefix("e2e/") for line in lines}
+
+
+def _raw(lines: Iterable[AccessLine]) -> list[str]:
+    return [json.dumps(line.raw) for line in lines]

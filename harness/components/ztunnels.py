@@ -54,9 +54,8 @@ class Ztunnels:
         log = self._log(since)
         complete(log.unreadable, "ztunnel log")
         found = log.lines
-        observations.saw(
-            "ztunnel log", f"{len(found)} connections ended, {sum(not line.ok for line in found)} in an error"
-        )
+        told = f"{len(found)} connections ended, {sum(not line.ok for line in found)} in an error"
+        observations.saw("ztunnel log", told, raw=[line.raw for line in found])
         return found
 
     def _log(self, since: datetime) -> ztunnel.Parsed:
@@ -78,7 +77,8 @@ class Ztunnels:
         complete(log.unreadable, "ztunnel log")
         asked = [line for line in log.lines if line.direction == "outbound" and line.dst.service == host]
         found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
-        observations.saw("ztunnel log", f"{len(asked)} connections asked for {service} went to {sorted(found)}")
+        told = f"{len(asked)} connections asked for {service} went to {sorted(found)}"
+        observations.saw("ztunnel log", told, raw=[line.raw for line in asked])
         return found
 
     def _one(
@@ -105,7 +105,7 @@ class Ztunnels:
         )
         if len(found) > 1:
             raise Inconclusive(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
-        observations.saw("ztunnel log", found[0].raw, of=of)
+        observations.saw("ztunnel log", found[0].raw, of=of, raw=[found[0].raw])
         return found[0]
 
     def leg(self, since: datetime, source: str | None, around: AccessLine, reaches: str | None) -> ZtunnelLine:
@@ -150,7 +150,8 @@ class Ztunnels:
             unreadable=lambda: log.unreadable,
         )
         for answer in answers:
-            observations.saw("ztunnel log", found[answer.local].raw, of=[answer.id])
+            line = found[answer.local]
+            observations.saw("ztunnel log", line.raw, of=[answer.id], raw=[line.raw])
         return list(found.values())
 
     def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:

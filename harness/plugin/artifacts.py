@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from harness.settings import as_make_variables
 
 Gatherer = Callable[[Path, str], None]
 GATHERER = pytest.StashKey[Gatherer | None]()
+MATERIAL = 1_000_000  # characters of a claim's raw material
 FULL = 3  # failures of a run whose diagnostics are gathered; later ones rarely tell more, and each takes its time
 
 
@@ -148,6 +151,7 @@ class Evidence:
     def _keep(self, folder: Path, page: observations.Ledger) -> Path:
         if page.sightings:
             self._write(folder / "witnesses.txt", "\n".join(failure_text.witnesses(page.sightings)) + "\n")
+            self._write(folder / "observations.jsonl", material(page.sightings))
         for one in page.attachments:
             self._try(partial(self._folder.add, folder, one.name, one.text))
         return folder
@@ -160,6 +164,19 @@ class Evidence:
             act()
         except BadInput as error:
             self.note(str(error))
+
+
+def material(sightings: Sequence[observations.Sighting], limit: int = MATERIAL) -> str:
+    """The raw material of a claim, JSON lines in the order of time: {at, who, what, of: [request id], probe, raw: [as
+    received]}. What goes beyond `limit` characters is left out, and the last line says so: {cut: how many}."""
+    lines, size = list[str](), 0
+    for number, one in enumerate(sightings):
+        line = json.dumps(asdict(one) | {"of": sorted(one.of)})
+        size += len(line)
+        if size > limit:
+            return "\n".join([*lines, json.dumps({"cut": len(sightings) - number})]) + "\n"
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+from harness.observations import Sighting
+from harness.plugin.artifacts import material
+
 EXPERIMENT = '''
 @pytest.fixture(scope="module")
 def arms(cluster):
@@ -198,3 +201,35 @@ def test_claim_about_traffic_with_one_witness_is_inconclusive(mini):
     assert "2 of 2 requests have one witness (client)" in tests["test_alone"]["reason"]
     assert tests["test_joined"]["witnesses"] == ["client", "access log"]
     assert {test["kind"] for test in tests.values()} == {"traffic"}
+
+
+RAW = '''
+@pytest.fixture(scope="module")
+def sent(cluster):
+    observations.saw("client", "<1 answers>", of=["1"], raw=['{"id": "1", "status": 200}'])
+
+def test_held(sent):
+    """A held claim."""
+    observations.saw("access log", "a line", of=["1"], raw=['{"authorization": "Bearer abcdef123456"}'])
+'''
+
+
+def test_raw_material_of_a_held_claim_is_kept(mini):
+    """As received, in the order of time, that of a shared experiment as well, without secrets."""
+    mini.write(ingress__raw=RAW).run()
+    kept = (mini.folder / "artifacts/ingress/test_held/observations.jsonl").read_text()
+
+    client, log = map(json.loads, kept.splitlines())
+    assert (client["who"], client["of"], json.loads(client["raw"][0])["status"]) == ("client", ["1"], 200)
+    assert (log["who"], log["probe"]) == ("access log", False)
+    assert "abcdef123456" not in kept
+
+
+def test_material_is_bounded_and_says_what_is_left_out():
+    """Whole observations, up to the limit."""
+    many = [Sighting("log", "x" * 90, n) for n in range(10)]
+
+    *kept, last = map(json.loads, material(many, limit=600).splitlines())
+
+    assert last == {"cut": 10 - len(kept)}
+    assert 0 < len(kept) < 10
