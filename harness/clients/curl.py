@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, Request
+from harness.objects.addresses import host_port
 
 
 def arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: int, max_time: float) -> list[str]:
@@ -64,5 +65,5 @@ def _answer(one: dict[str, Any]) -> Answer:
         headers={name.lower(): ", ".join(values) for name, values in one["headers"].items()},
         ms=float(said["time_total"]) * 1000,
         error="" if status else str(said.get("errormsg") or f"curl exit {said.get('exitcode')}"),
-        local=f"{said['local_ip']}:{said['local_port']}" if said.get("local_ip") else "",
+        local=host_port(said["local_ip"], said["local_port"]) if said.get("local_ip") else "",
     )

@@ -13,6 +13,7 @@ import httpx
 from harness import observations, timeouts
 from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, Request, unique
+from harness.objects.addresses import host_port, url
 
 BODY_LIMIT = 20_000
 NO_LIMITS = httpx.Limits(max_connections=None)  # by its default the 101st of a burst waits for a connection
@@ -100,10 +101,10 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
 def connects(host: str, port: int) -> bool:
     """Whether an HTTP server can be connected to there, from here."""
     try:
-        httpx.get(f"http://{host}:{port}/", timeout=httpx.Timeout(3, connect=1.5), trust_env=False)
+        httpx.get(url(host, port, "/"), timeout=httpx.Timeout(3, connect=1.5), trust_env=False)
     except httpx.ConnectError:
         return False
-    except httpx.ConnectTimeout:
+    except (httpx.ConnectTimeout, httpx.InvalidURL):
         return False
     except httpx.TransportError:
         return True  # it was connected; what came after is the suites' to judge
@@ -117,4 +118,4 @@ def _ms_since(started: float) -> float:
 def _local(response: httpx.Response) -> str:
     stream = response.extensions.get("network_stream")
     address = stream.get_extra_info("client_addr") if stream is not None else None
-    return f"{address[0]}:{address[1]}" if address else ""
+    return host_port(*address[:2]) if address else ""

@@ -10,8 +10,10 @@ from harness.clients.http import connects
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
 from harness.kube import Kube
+from harness.objects.addresses import host_port, url
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready
+from harness.objects.unstructured import Json, maybe_number, name_of, number, objects, text
+from harness.objects.workloads import pod_ready, selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,38 +29,66 @@ def reach(cluster: Cluster, kube: Kube, service: str, port: int) -> Iterator[Rea
     """Reaches a Service port ("default/bookinfo-ingress", 80) for the block.
 
     Raises:
-        SetupFailed: no way led there; the message lists what was tried.
+        SetupFailed: no way led there (the message lists what was tried), or the Service has no such port.
     """
     namespace = service.partition("/")[0]
     found = kube.get(f"Service/{service}")
+    entry = _port(found, port)
     tried = []
-    for host, number, via in _addresses(kube, found, port):
-        if connects(host, number):
-            yield Reach(f"http://{host}:{number}", f"{via} {host}:{number}")
+    for host, at_port, via in _addresses(kube, found, entry):
+        at = host_port(host, at_port)
+        if connects(host, at_port):
+            yield Reach(url(host, at_port), f"{via} {at}")
             return
-        tried.append(f"{via} {host}:{number}")
+        tried.append(f"{via} {at}")
     pods = _ready_pods(kube, found)
     if not pods:
         raise SetupFailed(f"Service/{service}: no ready pod behind it (tried: {', '.join(tried) or 'no address'})")
     pod = pods[0]["metadata"]["name"]
-    with cluster.open(namespace, pod, _target(found, port)) as url:
-        yield Reach(url, f"port-forward to pod {namespace}/{pod}")
+    with cluster.open(namespace, pod, _target(found, entry, pods[0])) as forwarded:
+        yield Reach(forwarded, f"port-forward to pod {namespace}/{pod}")
 
 
-def _addresses(kube: Kube, service: Document, port: int) -> Iterator[tuple[str, int, str]]:
-    for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress") or []:
-        yield entry.get("ip") or entry["hostname"], port, "load balancer"
-    node_port = next((p.get("nodePort") for p in service["spec"]["ports"] if p["port"] == port), None)
-    if node_port:
-        # externalTrafficPolicy is Local: only a node that runs the proxy answers.
+def _port(service: Document, port: int) -> Json:
+    """The entry of the Service's port.
+
+    Raises:
+        SetupFailed: it has no such port.
+    """
+    ports = list(objects(service, "spec", "ports"))
+    for entry in ports:
+        if number(entry, "port") == port:
+            return entry
+    raise SetupFailed(f"{name_of(service)} has no port {port}, only {sorted(number(entry, 'port') for entry in ports)}")
+
+
+def _addresses(kube: Kube, service: Document, entry: Json) -> Iterator[tuple[str, int, str]]:
+    for ingress in objects(service, "status", "loadBalancer", "ingress"):
+        if host := text(ingress, "ip") or text(ingress, "hostname"):
+            yield host, number(entry, "port"), "load balancer"
+    if node_port := number(entry, "nodePort"):
+        # externalTrafficPolicy is Local: only a node that runs the proxy answers. On dual stack it has two addresses.
         for pod in _ready_pods(kube, service):
-            yield pod["status"]["hostIP"], int(node_port), "node port"
+            both = [text(pod, "status", "hostIP"), *(text(ip, "ip") for ip in objects(pod, "status", "hostIPs"))]
+            for host in dict.fromkeys(ip for ip in both if ip):
+                yield host, node_port, "node port"
 
 
 def _ready_pods(kube: Kube, service: Document) -> list[Document]:
-    labels = ",".join(f"{k}={v}" for k, v in service["spec"]["selector"].items())
-    return [pod for pod in kube.pods(service["metadata"]["namespace"], labels) if pod_ready(pod)]
+    return [pod for pod in kube.pods(service["metadata"]["namespace"], selector(service)) if pod_ready(pod)]
 
 
-def _target(service: Document, port: int) -> int:
-    return next(int(p.get("targetPort") or port) for p in service["spec"]["ports"] if p["port"] == port)
+def _target(service: Document, entry: Json, pod: Document) -> int:
+    """The pod's port behind the Service's: its number, or that of the container port of its name.
+
+    Raises:
+        SetupFailed: no container of the pod has a port of that name.
+    """
+    name = text(entry, "targetPort")
+    if not name or name.isdigit():
+        return int(name) if name else maybe_number(entry, "targetPort") or number(entry, "port")
+    for container in objects(pod, "spec", "containers"):
+        for one in objects(container, "ports"):
+            if text(one, "name") == name:
+                return number(one, "containerPort")
+    raise SetupFailed(f"{name_of(service)}: targetPort {name!r} is no port's name in pod {pod['metadata']['name']}")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from harness import observations, timeouts
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
+from harness.objects.unstructured import text
 from harness.objects.workloads import pod_ready, selector
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
@@ -111,4 +112,4 @@ def _gone(kube: Kube, workload: str, old: set[str] | None = None) -> None:
 
 def _pods(kube: Kube, workload: str) -> list[Document]:
     obj = kube.get(workload)
-    return kube.objects("Pod", obj["metadata"]["namespace"], labels=selector(obj))
+    return kube.objects("Pod", text(obj, "metadata", "namespace"), labels=selector(obj))

@@ -27,6 +27,7 @@ from datetime import timedelta
 
 from harness.logs.envoy_access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.addresses import host_of
 
 # Two witnesses of one connection were at most 9 ms apart on two busy cores; a starved node may be slower.
 TOLERANCE = timedelta(milliseconds=100)
@@ -66,8 +67,8 @@ def mirror_distance(z: ZtunnelLine, out: ZtunnelLine) -> tuple[float, float]:
 
 
 def ip_of(address: str | None) -> str:
-    """The IP of "ip:port"; "" for None."""
-    return (address or "").rpartition(":")[0].strip("[]")
+    """The IP of "ip:port" or "[ip]:port"; "" for None."""
+    return host_of(address)
 
 
 def legs(lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reaches: str) -> tuple[ZtunnelLine, ...]:

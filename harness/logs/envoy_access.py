@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
+from harness.objects.addresses import host_of
 from harness.objects.unstructured import maybe_number, maybe_text, text
 
 # Envoy's own default format of an access line, text: `[2026-01-01T00:00:00.000Z] "GET / HTTP/1.1" 200 ...`. Its other
@@ -55,12 +56,12 @@ class AccessLine:
     @property
     def client_ip(self) -> str:
         """The downstream address without its port."""
-        return self.downstream_remote_address.rpartition(":")[0].strip("[]")
+        return host_of(self.downstream_remote_address)
 
     @property
     def proxy_ip(self) -> str:
         """The address at which this Envoy was reached, without its port."""
-        return self.downstream_local_address.rpartition(":")[0].strip("[]")
+        return host_of(self.downstream_local_address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
+from harness.objects.addresses import host_of
 
 SCOPE = "access"
 # At debug level ztunnel also writes "connection opened": the same connection once more, without its outcome.
@@ -47,7 +48,7 @@ class Endpoint:
     @property
     def ip(self) -> str:
         """The address without its port."""
-        return self.addr.rpartition(":")[0].strip("[]")
+        return host_of(self.addr)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,5 +8,6 @@ manifests     manifest documents, checked before anything is applied
 definitions   custom resource definitions, and of which Gateway API they are
 pulls         what a failed image pull means
 events        failures that only Events tell
+addresses     hosts with ports, IPv4 and IPv6
 patches       merge patches, and what takes one back
 """

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.objects.addresses import host_port
 from harness.objects.unstructured import Json, mapping, maybe_number, number, objects, strings, text
 
 State = Literal["static", "active", "warming", "draining"]
@@ -152,7 +153,7 @@ def _section(dump: Json, kind: str) -> Json:
 
 def _listener(holder: Json, listener: Json, state: State) -> Listener:
     socket = mapping(listener, "address", "socket_address")
-    address = f"{text(socket, 'address')}:{number(socket, 'port_value')}" if socket else ""
+    address = host_port(text(socket, "address"), number(socket, "port_value")) if socket else ""
     return Listener(text(listener, "name"), state, address, text(holder, "version_info"))
 
 

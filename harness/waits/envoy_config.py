@@ -9,6 +9,7 @@ from harness import timeouts
 from harness.components import Envoy
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.addresses import host_port
 from harness.objects.unstructured import mapping, objects
 from harness.objects.workloads import pod_ip
 from harness.proxy.config_dump import routes
@@ -21,7 +22,7 @@ def wait_for_endpoints(envoy: Envoy, kube: Kube, cluster: str, labels: str, port
     until(
         lambda: (
             envoy.endpoints(cluster),
-            {f"{pod_ip(pod)}:{port}" for pod in kube.pods("default", labels)},
+            {host_port(pod_ip(pod), port) for pod in kube.pods("default", labels)},
         ),
         lambda seen: bool(seen[0]) and seen[0] == seen[1],
         what=f"Envoy {envoy.gateway} calls exactly the pods of {labels}",

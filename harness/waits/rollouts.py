@@ -13,6 +13,7 @@ from harness.objects.events import trouble as told_by_events
 from harness.objects.manifests import Document
 from harness.objects.pulls import NEVER
 from harness.objects.refs import ref
+from harness.objects.unstructured import text
 from harness.objects.workloads import PULLS, Trouble, rolled_out, scaled_to_none, selector, trouble
 from harness.wait import patient, until
 
@@ -93,7 +94,7 @@ class _Events:
 
 def read_pods(kube: Kube, obj: Document) -> list[Document]:
     """The pods that a workload's selector finds, those on their way out left out."""
-    return kube.pods(obj["metadata"]["namespace"], selector(obj))
+    return kube.pods(text(obj, "metadata", "namespace"), selector(obj))
 
 
 def wait_for_definition(kube: Kube, name: str) -> None:

@@ -11,6 +11,8 @@ import pytest
 from harness.experiments.burst import Arm, send_burst
 from harness.experiments.bypass import Bypass, send_past_and_through
 from harness.http_exchange import get
+from harness.objects.addresses import url
+from harness.objects.workloads import pod_ip
 from harness.waits import policy_propagation
 
 BURST = 200
@@ -33,9 +35,7 @@ def experiment(waypoint, delayed_ratings, mesh_client, applying, kube, clock) ->
         policy_propagation.wait_for_accepted(kube, POLICY, since=started)
         policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=0, since=started)
         arms["treatment"] = send_burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
-        passed = send_past_and_through(
-            mesh_client, waypoint, get(f"http://{pod['status']['podIP']}:9080/health"), HEALTH
-        )
+        passed = send_past_and_through(mesh_client, waypoint, get(url(pod_ip(pod), 9080, "/health")), HEALTH)
     policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=before, since=clock())
     arms["recovery"] = send_burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)
     return arms, passed

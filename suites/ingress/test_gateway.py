@@ -6,6 +6,8 @@ Manifest: manifests/ingress/gateway.yaml    Article: "Setting Up Envoy Gateway a
 import pytest
 
 from harness.http_exchange import get
+from harness.objects.addresses import host_port
+from harness.objects.workloads import pod_ip
 
 INGRESS = "spiffe://cluster.local/ns/default/sa/bookinfo-ingress"
 PRODUCTPAGE = "spiffe://cluster.local/ns/default/sa/bookinfo-productpage"
@@ -76,7 +78,7 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
     mirror = ztunnel.mirror(since, out)
     assert mirror.src.identity == INGRESS
     assert mirror.dst.workload == pod["metadata"]["name"]
-    assert mirror.dst.addr == f"{pod['status']['podIP']}:15008"
+    assert mirror.dst.addr == host_port(pod_ip(pod), 15008)
 
 
 def test_ingress_refused_no_configuration(ingress_gateway, ingress):

@@ -9,6 +9,8 @@ import pytest
 
 from harness.clients.mesh import MeshClient
 from harness.http_exchange import get
+from harness.objects.addresses import url
+from harness.objects.workloads import pod_ip
 from harness.waits import rollouts, status
 from harness.waits.responses import wait_for_response
 
@@ -52,8 +54,8 @@ def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
         names = {client.ip: name for name, client in callers.items()}
         (pod,) = kube.pods("default", "app=ratings")
-        targets = {"ratings": "ratings", "pod": pod["status"]["podIP"]}
-        requests = {way: (callers[who], get(f"http://{targets[to]}:9080/ratings/0")) for way, (who, to) in WAYS.items()}
+        targets = {"ratings": "ratings", "pod": pod_ip(pod)}
+        requests = {way: (callers[who], get(url(targets[to], 9080, "/ratings/0"))) for way, (who, to) in WAYS.items()}
 
         def all_ways():
             return {way: client.get(request) for way, (client, request) in requests.items()}

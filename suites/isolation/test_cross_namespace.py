@@ -6,6 +6,8 @@ Manifest: manifests/isolation/cross_namespace.yaml    Article: none (stack-facts
 import pytest
 
 from harness.http_exchange import get
+from harness.objects.addresses import host_port
+from harness.objects.workloads import pod_ip
 from harness.waits import rollouts, status, waypoints
 from harness.waits.responses import wait_for_response
 
@@ -67,7 +69,7 @@ def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, 
     answers = mesh_client.in_turn(WELCOME, 3)
 
     assert answers.statuses == [200] * 3
-    assert {line.upstream_host for line in permitted.lines_of(answers, since)} == {f"{pod['status']['podIP']}:9080"}
+    assert {line.upstream_host for line in permitted.lines_of(answers, since)} == {host_port(pod_ip(pod), 9080)}
 
 
 def test_ztunnel_sends_the_permitted_to_the_waypoint(permitted, ztunnel):

@@ -9,6 +9,7 @@ import pytest
 
 from harness.http_exchange import get
 from harness.objects.conditions import Condition
+from harness.objects.workloads import pod_ip
 from harness.waits import gateways, waypoints
 from harness.waits.responses import wait_for_response
 
@@ -48,7 +49,7 @@ def test_istiod_says_that_it_is_not_ready(orphaned):
 def test_calls_go_past_where_it_was(orphaned, mesh_client, ztunnel, kube, since):
     """Calls are answered all the same, and ztunnel carries them straight to the pod of ratings, over HBONE."""
     (pod,) = kube.pods("default", "app=ratings")
-    ip = pod["status"]["podIP"]
+    ip = pod_ip(pod)
 
     answers = mesh_client.in_turn(REQUEST, 5)
 

@@ -11,6 +11,8 @@ from harness.clients.mesh import MeshClient
 from harness.evidence.journey import Journey, render
 from harness.experiments.journey_collector import Journeys
 from harness.http_exchange import Answers, get
+from harness.objects.addresses import url
+from harness.objects.workloads import pod_ip
 from harness.waits import responses, rollouts
 
 ONE = pytest.mark.one_witness("ztunnel's lines of plaintext connections are joined to clients, not to requests")
@@ -37,7 +39,7 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
     with applying("mtls/callers.yaml"):
         rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
         (pod,) = kube.pods("default", "app=ratings")
-        outsider, plain = MeshClient(kube, "app=outsider"), get(f"http://{pod['status']['podIP']}:9080/ratings/0")
+        outsider, plain = MeshClient(kube, "app=outsider"), get(url(pod_ip(pod), 9080, "/ratings/0"))
         responses.wait_for_response(outsider, plain, status=200)
         before = outsider.in_turn(plain, 3).statuses
         with applying("mtls/strict.yaml"):

@@ -15,6 +15,8 @@ from harness.load.background_load import Flow
 from harness.load.sources import CONNECTIONS
 from harness.load.timeline_text import picture
 from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.addresses import url
+from harness.objects.workloads import pod_ip
 from harness.wait import pause
 from harness.waits import responses
 
@@ -36,7 +38,7 @@ class Refused:
 def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
     """Requests straight to the pod of ratings, over new and kept connections: before the policy, under it and after."""
     (pod,) = kube.pods("default", "app=ratings")
-    request, since = get(f"http://{pod['status']['podIP']}:9080/ratings/0"), moment()
+    request, since = get(url(pod_ip(pod), 9080, "/ratings/0")), moment()
     with load(anew(request), kept(request)) as flow:
         with flow.event(CLOSED, "new connections refused, those that stand served"), applying("isolation/bypass.yaml"):
             responses.wait_for_response(mesh_client, request, status=None)

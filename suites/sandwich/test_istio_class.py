@@ -10,7 +10,7 @@ import pytest
 
 from harness.disruption import sandwich_waypoint
 from harness.http_exchange import get
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import pod_ip, pod_ready
 from harness.waits.status import wait_for_condition
 
 ONE = pytest.mark.one_witness("Istio's waypoint writes no access log by default")
@@ -85,7 +85,7 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
     assert answers.statuses == [200]
     leg = sandwich_waypoint.wait_for_connection_line(ztunnel, since, answers[0].local)
     assert (leg.ok, leg.hbone) == (True, True), leg.raw
-    assert leg.dst.ip in {pod["status"]["podIP"] for pod in sandwich_waypoint.read_pods(kube)}
+    assert leg.dst.ip in {pod_ip(pod) for pod in sandwich_waypoint.read_pods(kube)}
 
 
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):

@@ -7,6 +7,8 @@ import pytest
 
 from harness.experiments.journey_collector import REVIEWS_V1
 from harness.http_exchange import get
+from harness.objects.addresses import host_port, url
+from harness.objects.workloads import pod_ip
 
 CLIENT = "spiffe://cluster.local/ns/default/sa/mesh-client"
 WAYPOINT = "spiffe://cluster.local/ns/default/sa/waypoint"
@@ -74,7 +76,7 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
     leg = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
     assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (WAYPOINT, RATINGS)
-    assert leg.dst.addr == f"{pod['status']['podIP']}:15008"
+    assert leg.dst.addr == host_port(pod_ip(pod), 15008)
     assert leg.dst.hbone_addr == line.upstream_host
 
 
@@ -82,7 +84,7 @@ def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
     """The bypass is open: a call to the pod's own address is answered, and the waypoint never sees it."""
     (pod,) = kube.pods("default", "app=ratings")
 
-    answers = mesh_client.in_turn(get(f"http://{pod['status']['podIP']}:9080/ratings/0"))
+    answers = mesh_client.in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
     marker = mesh_client.in_turn(get(URL))
 
     assert answers.statuses == [200]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from harness.clients import reach as module
+from harness.clients.http import connects
 from harness.clients.reach import reach
 from harness.errors import SetupFailed
 from harness.kube import Kube, Missing
@@ -129,3 +130,56 @@ def test_error_of_the_block_goes_on(
 
     with pytest.raises(ZeroDivisionError), reach(cluster, kube, SERVICE, 80):
         raise ZeroDivisionError
+
+
+def test_ipv6_addresses_are_bracketed(
+    cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]
+) -> None:
+    """A load balancer and nodes with IPv6 addresses; on dual stack the node's other address is tried too."""
+    dual = ready("p1", "172.18.0.3")
+    dual["status"]["hostIPs"] = [{"ip": "172.18.0.3"}, {"ip": "fd00::3"}]
+    api.put(service(addresses=[{"ip": "fd00::4"}], node_port=30080), dual)
+
+    open_to |= {("fd00::4", 80)}
+    with reach(cluster, kube, SERVICE, 80) as found:
+        assert (found.url, found.via) == ("http://[fd00::4]:80", "load balancer [fd00::4]:80")
+    open_to.clear()
+    open_to |= {("fd00::3", 30080)}
+    with reach(cluster, kube, SERVICE, 80) as found:
+        assert (found.url, found.via) == ("http://[fd00::3]:30080", "node port [fd00::3]:30080")
+
+
+def test_named_target_port_is_the_pods(
+    cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]
+) -> None:
+    """A target port may be the name of a container's port; a name that no container has is refused."""
+    proxy = ready("p1")
+    proxy["spec"]["containers"] = [{"name": "a"}, {"name": "b", "ports": [{"name": "http", "containerPort": 10080}]}]
+    api.put(service(target="http"), proxy)
+    cluster.urls = {("default", "p1", 10080): "http://127.0.0.1:1"}
+
+    with reach(cluster, kube, SERVICE, 80) as found:
+        assert found.via == "port-forward to pod default/p1"
+    api.put(service(target="htpp"))
+    with (
+        pytest.raises(SetupFailed, match="targetPort 'htpp' is no port's name in pod p1"),
+        reach(cluster, kube, SERVICE, 80),
+    ):
+        pass
+
+
+def test_port_that_the_service_lacks(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
+    """Another port than the Service's is refused with those it has."""
+    api.put(service())
+
+    with (
+        pytest.raises(SetupFailed, match=r"Service default/bookinfo-ingress has no port 81, only \[80, 443\]"),
+        reach(cluster, kube, SERVICE, 81),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("host", ["::1", "a b"])
+def test_any_host_can_be_tried(host: str) -> None:
+    """Where nobody listens, or nobody could, the answer is no, and no error."""
+    assert not connects(host, 1)
