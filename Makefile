@@ -13,6 +13,10 @@ export E2E_KEEP := $(or $(KEEP),$(E2E_KEEP))
 export E2E_BUNDLE := $(or $(BUNDLE),$(E2E_BUNDLE))
 export E2E_NODE_IMAGE := $(or $(NODE_IMAGE),$(E2E_NODE_IMAGE))
 export E2E_CACHE := $(or $(CACHE),$(E2E_CACHE))
+export E2E_REGISTRY := $(or $(REGISTRY),$(E2E_REGISTRY))
+export E2E_REGISTRY_CA := $(or $(REGISTRY_CA),$(E2E_REGISTRY_CA))
+export E2E_REGISTRY_PLAIN_HTTP := $(or $(REGISTRY_PLAIN_HTTP),$(E2E_REGISTRY_PLAIN_HTTP))
+export E2E_REGISTRY_SECRET := $(or $(REGISTRY_SECRET),$(E2E_REGISTRY_SECRET))
 export E2E_WORKERS := $(or $(WORKERS),$(E2E_WORKERS))
 export E2E_WAYPOINT := $(or $(WAYPOINT),$(E2E_WAYPOINT))
 export E2E_KUBECONFIG := $(or $(KUBECONFIG_FILE),$(E2E_KUBECONFIG))
@@ -55,6 +59,10 @@ check-references: $(BIN)/.installed ## ask the registries whether each image and
 .PHONY: bundle
 bundle: $(BIN)/.installed ## charts and images into a folder, for runs without a network (BUNDLE=folder)
 	$(BIN)/mesh-e2e bundle $(or $(BUNDLE),bundle)
+
+.PHONY: mirror
+mirror: $(BIN)/.installed ## all charts and images of a version set into a registry (REGISTRY=host/prefix, BUNDLE=, FROM=)
+	$(BIN)/mesh-e2e mirror $(if $(FROM),--from $(FROM))
 
 .PHONY: clean
 clean: $(BIN)/.installed ## take away what killed or kept runs left

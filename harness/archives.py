@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import BadInput
+from harness.registry.reference import parse
 
 NAME = "io.containerd.image.name"
 NOT_SO_SHAPED = (KeyError, ValueError, TypeError, AttributeError, IndexError)  # what reading another's JSON comes to
@@ -70,14 +71,6 @@ def whole(archive: Path) -> Contents:
     return found
 
 
-def full(reference: str) -> str:
-    """A reference with its registry: "redis:6.0.6" is docker.io/library/redis:6.0.6."""
-    first, slash, _ = reference.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return reference
-    return f"docker.io/{reference}" if slash else f"docker.io/library/{reference}"
-
-
 def _read(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> Contents:
     images: dict[str, str] = {}
     lacking: list[str] = []
@@ -85,14 +78,14 @@ def _read(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> Conte
         for one in _json(tar, members["index.json"])["manifests"]:
             name = (one.get("annotations") or {}).get(NAME)
             if name is not None:
-                images[full(name)] = str(one["digest"])
+                images[str(parse(name))] = str(one["digest"])
             lacking += _lacking(tar, members, one)
     if "manifest.json" in members:
         for image in _json(tar, members["manifest.json"]):
             named = [image["Config"], *(image.get("Layers") or [])] if "index.json" not in members else []
-            lacking += [f"{path} (of Docker's manifest.json)" for path in named if path not in members]
+            lacking += [f"{one} (of Docker's manifest.json)" for one in named if one not in members]
             for tag in image.get("RepoTags") or []:
-                images.setdefault(full(tag), "")
+                images.setdefault(str(parse(tag)), "")
     elif "index.json" not in members:
         raise ValueError("it has neither index.json nor manifest.json")
     return Contents(images, list(dict.fromkeys(lacking)))
@@ -100,7 +93,7 @@ def _read(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> Conte
 
 def _lacking(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], one: Any) -> Iterator[str]:
     """What a descriptor names, itself and below it, that has no member in the archive."""
-    member = members.get(_path(one["digest"]))
+    member = members.get(path(one["digest"]))
     platform = one.get("platform") or {}
     of = f" of {platform['os']}/{platform['architecture']}" if platform else ""
     if member is None:
@@ -112,11 +105,12 @@ def _lacking(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], one: 
     parts = [("config", held["config"])] if held.get("config") else []
     parts += [("layer", layer) for layer in held.get("layers") or []]
     for what, part in parts:
-        if _path(part["digest"]) not in members and not part.get("urls"):  # a layer with URLs is fetched from there
+        if path(part["digest"]) not in members and not part.get("urls"):  # a layer with URLs is fetched from there
             yield f"{part['digest']} ({what}{of})"
 
 
-def _path(digest: str) -> str:
+def path(digest: str) -> str:
+    """Where a blob lies in an OCI archive."""
     algorithm, _, hexadecimal = digest.partition(":")
     return f"blobs/{algorithm}/{hexadecimal}"
 

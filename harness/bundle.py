@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness import archives, progress, timeouts
 from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
+from harness.registry.reference import parse
 from harness.versions import VersionSet
 
 INDEX = "bundle.yaml"
@@ -68,8 +69,13 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
 
     Raises:
         BadInput: it is no bundle, or something is missing or not what was indexed; all of it is named, before
-            anything starts.
+            anything starts. Or a private registry is asked for as well.
     """
+    if versions.registry:
+        raise BadInput(
+            f"BUNDLE={folder} and REGISTRY={versions.registry} are two sources of the same images",
+            remedy="leave one of them out; `make mirror` fills a registry from a bundle",
+        )
     index = _index(folder)
     missing = [f"chart {c.archive}" for c in versions.charts.values() if not (folder / "charts" / c.archive).is_file()]
     for image in versions.images.values():
@@ -132,7 +138,7 @@ def make(
     """
     for program in ("helm", "docker"):
         which(program)
-    platform, saves = _docker()
+    platform, saves = docker()
     with _possible(folder):
         (folder / "charts").mkdir(parents=True, exist_ok=True)
         (folder / "images").mkdir(exist_ok=True)
@@ -154,7 +160,7 @@ def missing_images(folder: Path, images: Iterable[str]) -> list[str]:
     return [image for image in images if image not in held]
 
 
-def _docker() -> tuple[list[str], list[str]]:
+def docker() -> tuple[list[str], list[str]]:
     """The words that choose Docker's platform for `docker pull`, and for `docker save` where it takes them.
 
     With the containerd image store, the default of new installations of Docker 29, `docker save` without them writes
@@ -188,7 +194,7 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
     said = run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", source], check=False).stdout
     repository = source.partition("@")[0].rpartition(":")[0]
     digests = json.loads(said or "[]") or []
-    return next((one for one in map(archives.full, digests) if one.startswith(f"{repository}@")), source)
+    return next((one for one in (str(parse(one)) for one in digests) if one.startswith(f"{repository}@")), source)
 
 
 def _index(folder: Path) -> Index:

@@ -20,7 +20,8 @@ from rich.table import Table
 
 from harness import container_engine, doctor, no_proxy, progress, reaper, settings, versions
 from harness.cluster import caches
-from harness.errors import BadInput, HarnessError
+from harness.errors import BadInput, HarnessError, SetupFailed
+from harness.helm import Helm
 from harness.interruption import exit_code, sigterm_heard
 from harness.settings import Settings
 from harness.tools import programs
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with sigterm_heard():
             chosen = settings.read()
-            return int(asked.act(asked, chosen, versions.load().pick(chosen.versions)))
+            return int(asked.act(asked, chosen, versions.load().pick(chosen.versions, chosen.private)))
     except HarnessError as error:
         ERR.print(f"mesh-e2e {asked.command}: {error}", markup=False, soft_wrap=True)
         return error.exit_code
@@ -63,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     checked = command("check-references", _check_references, "ask the registries whether each image and chart exists")
     checked.add_argument("--registry", default="", metavar="HOST[:PORT]", help="ask this one for all of them")
     checked.add_argument("--any-digest", action="store_true", help="private builds: compare no digests")
+    mirror = command("mirror", _mirror, "fill the registry that REGISTRY= names with all charts and images of the set")
+    mirror.add_argument(
+        "--from", dest="source", default="", help="another registry that holds them, host[:port][/prefix]"
+    )
     command("clean", _clean, "take away what kept or killed runs left")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
     bench.add_argument("tests", nargs="*", default=["suites"])
@@ -92,19 +97,18 @@ def _images(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 
 def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     from harness import bundle
-    from harness.helm import Helm
 
     if not asked.folder.strip():
         raise BadInput("the bundle's folder has no name", remedy="mesh-e2e bundle FOLDER, or make bundle BUNDLE=folder")
     folder = Path(asked.folder)
     if asked.index:
         made = bundle.index(folder, row)
-        bundle.open_for(folder, row)
+        bundle.open_for(folder, row.taken_from(None))
     else:
         container_engine.check()
         container_engine.check_save(container_engine.engine())
         programs.choose("helm", chosen)
-        made = bundle.make(folder, row, Helm(Path(), "", chosen.state / "helm").pull)
+        made = bundle.make(folder, row.taken_from(None), _helm(chosen).pull, row.registry.at if row.registry else str)
     OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
     return 0
 
@@ -138,16 +142,43 @@ def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionS
     return 1 if missed else 0
 
 
+def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    from harness import mirror
+    from harness.registry import private
+
+    if row.registry is None:
+        raise BadInput("no registry is named that is to be filled", remedy=f"make mirror REGISTRY={private.FORM}")
+    if asked.source and chosen.bundle:
+        raise BadInput("--from and BUNDLE= are two sources", remedy="leave one of them out")
+    if chosen.bundle:
+        programs.choose("helm", chosen)
+        done = mirror.from_bundle(row, row.registry, chosen.bundle, _helm(chosen), chosen.node_image)
+    else:
+        source = private.read(asked.source) if asked.source else None
+        done = mirror.from_registries(row, row.registry, source, chosen.node_image)
+    OUT.print("\n".join(map(str, done)), soft_wrap=True, markup=False)
+    return 0
+
+
+def _helm(chosen: Settings) -> Helm:
+    return Helm(Path(), "", chosen.state / "helm", chosen.private)
+
+
 def _clean(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     reaped = reaper.reap(chosen, row)
     for one in reaped:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
-    removed = caches.remove() if shutil.which("docker") else []
-    for name in removed:
+    removed: list[str] | None = []
+    try:
+        removed = caches.remove() if shutil.which("docker") else []
+    except SetupFailed as error:
+        removed = None
+        ERR.print(f"mesh-e2e clean: {error}", markup=False, soft_wrap=True)
+    for name in removed or []:
         OUT.print(f"registry cache {name}: gone (its volume stays)")
-    if not reaped and not removed:
+    if not reaped and removed == []:
         OUT.print("nothing of ours was left")
-    return 1 if any(one.outcome.startswith("not") for one in reaped) else 0
+    return 1 if removed is None or any(one.outcome.startswith("not") for one in reaped) else 0
 
 
 def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:

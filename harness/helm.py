@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +16,20 @@ from harness.errors import BadInput, CommandFailed
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document, documents
 from harness.objects.unstructured import mapping
+from harness.registry.private import Private
 
 SUPPORTED = (3, 4)
 
 
 class Helm:
-    """Helm against one context. `home` keeps its caches and settings away from the user's."""
+    """Helm against one context. `home` keeps its caches and settings away from the user's.
 
-    def __init__(self, kubeconfig: Path, context: str, home: Path) -> None:
+    Charts of a private registry are pulled as it asks for. Credentials are those of `docker login`: Helm reads Docker's
+    configuration where its own has none.
+    """
+
+    def __init__(self, kubeconfig: Path, context: str, home: Path, registry: Private | None = None) -> None:
+        self._registry, self._archives = registry, home / "charts"
         self._env = {
             "KUBECONFIG": str(kubeconfig),
             "HELM_CACHE_HOME": str(home / "cache"),
@@ -45,7 +53,7 @@ class Helm:
             return
         conflicts = ["--force-conflicts"] if version()[0] >= 4 else []
         self._run(
-            ["upgrade", "--install", release.name, release.chart, *_version(release), "--namespace", release.namespace],
+            ["upgrade", "--install", release.name, *self._chart(release), "--namespace", release.namespace],
             ["--create-namespace", "--skip-crds", "--values", "-", "--timeout", f"{timeouts.HELM:.0f}s", *conflicts],
             self._context,
             values=release,
@@ -67,7 +75,7 @@ class Helm:
     def template(self, release: Release) -> list[Document]:
         """What a release would apply, CRDs included, as documents."""
         output = self._run(
-            ["template", release.name, release.chart, *_version(release), "--namespace", release.namespace],
+            ["template", release.name, *self._chart(release), "--namespace", release.namespace],
             ["--include-crds", "--values", "-"],
             values=release,
         )
@@ -94,7 +102,36 @@ class Helm:
 
     def pull(self, reference: str, version: str, into: Path) -> None:
         """Fetches a chart's archive into a folder."""
-        self._run(["pull", reference, "--version", version, "--destination", str(into)])
+        self._run(["pull", *self._remote(reference, version), "--destination", str(into)])
+
+    def fetch(self, reference: str, version: str) -> None:
+        """Pulls a chart ahead of its use: from now on its archive is taken instead, by every Helm of this home."""
+        folder = self._fetched(reference, version)
+        shutil.rmtree(folder, ignore_errors=True)  # of another run: the registry may have another now
+        folder.mkdir(parents=True)
+        self.pull(reference, version, folder)
+
+    def _fetched(self, reference: str, version: str) -> Path:
+        return self._archives / hashlib.sha256(f"{reference} {version}".encode()).hexdigest()[:12]
+
+    def push(self, archive: Path, to: str) -> None:
+        """Puts a chart's archive into a registry: `to` is oci:// and the repository above the chart's own name."""
+        self._run(["push", str(archive), to, *self._transport(f"{to}/")])
+
+    def _chart(self, release: Release) -> list[str]:
+        if not release.chart.startswith("oci://"):
+            return [release.chart]
+        fetched = sorted(self._fetched(release.chart, release.version).glob("*.tgz"))
+        return [str(fetched[0])] if fetched else self._remote(release.chart, release.version)
+
+    def _remote(self, reference: str, version: str) -> list[str]:
+        return [reference, "--version", version, *self._transport(reference)]
+
+    def _transport(self, reference: str) -> list[str]:
+        if not self._registry or not reference.startswith("oci://") or not self._registry.holds(reference):
+            return []
+        ca = ["--ca-file", str(self._registry.ca)] if self._registry.ca else []
+        return [*ca, *(["--plain-http"] if self._registry.plain_http else [])]
 
     def _run(self, *parts: list[str], values: Release | None = None) -> Output:
         argv = ["helm", *(word for part in parts for word in part)]
@@ -102,8 +139,14 @@ class Helm:
         try:
             return run(argv, within=timeouts.HELM + 20, env=self._env, stdin=stdin)
         except CommandFailed as failed:
-            if "no such host" in failed.output or "FetchReference" in failed.output:
-                failed.remedy = "no way to the chart's registry: use a bundle (BUNDLE=folder, `make bundle`)"
+            if self._registry and self._registry.host in failed.output:
+                failed.remedy = (
+                    f"`make mirror REGISTRY={self._registry}` puts in what a version set needs; `docker login`"
+                )
+            elif "no such host" in failed.output or "FetchReference" in failed.output:
+                failed.remedy = (
+                    "no way to the chart's registry: use a bundle (BUNDLE=folder, `make bundle`), or REGISTRY="
+                )
             raise
 
 
@@ -122,7 +165,3 @@ def version() -> tuple[int, str]:
 
 def _hook(document: Document) -> bool:
     return "helm.sh/hook" in mapping(document, "metadata", "annotations")
-
-
-def _version(release: Release) -> list[str]:
-    return ["--version", release.version] if release.chart.startswith("oci://") else []

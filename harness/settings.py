@@ -12,6 +12,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from harness.errors import BadInput
+from harness.registry import private
+from harness.registry.private import Private
 
 ROOT = Path(__file__).resolve().parent.parent
 KIND_PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"
@@ -40,6 +42,12 @@ class Settings(BaseSettings):
     node_image: str = Field("", description="kind node image; empty is the version set's")
     bundle: Path | None = Field(None, description="folder of charts and images made by `make bundle`")
     cache: bool = Field(False, description="kind: pull through caches of the registries, kept for the next run")
+    registry: str = Field("", description="one registry for all charts and images: host[:port][/prefix]")
+    registry_ca: Path | None = Field(None, description="PEM file of the authority of that registry's certificate")
+    registry_plain_http: bool = Field(False, description="speak plain HTTP to that registry, as REGISTRY=http://… does")
+    registry_secret: str = Field(
+        "", description="name of a pull secret, made of `docker login`, that our pods refer to"
+    )
     kubeconfig: Path | None = Field(None, description="existing: the kubeconfig file")
     context: str = Field("", description="existing: the context, by its exact name")
     install: bool = Field(False, description="existing: install the stack (else test what is there)")
@@ -54,6 +62,21 @@ class Settings(BaseSettings):
     fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")
 
+    @property
+    def private(self) -> Private | None:
+        """The private registry that was asked for.
+
+        Raises:
+            BadInput: it is not host[:port][/prefix], or its authority's file is not there.
+        """
+        if not self.registry.strip():
+            return None
+        if self.registry_ca is not None and not self.registry_ca.is_file():
+            raise BadInput(f"REGISTRY_CA={self.registry_ca} is not a file", remedy="the authority's certificate as PEM")
+        return private.read(
+            self.registry, plain_http=self.registry_plain_http, ca=self.registry_ca, secret=self.registry_secret
+        )
+
 
 # The make variables that decide what a run tests, by field; `make help` and the Makefile know the same.
 MAKE = {
@@ -64,6 +87,10 @@ MAKE = {
     "workers": "WORKERS",
     "node_image": "NODE_IMAGE",
     "bundle": "BUNDLE",
+    "registry": "REGISTRY",
+    "registry_ca": "REGISTRY_CA",
+    "registry_plain_http": "REGISTRY_PLAIN_HTTP",
+    "registry_secret": "REGISTRY_SECRET",
     "kubeconfig": "KUBECONFIG_FILE",
     "context": "CONTEXT",
     "install": "INSTALL",

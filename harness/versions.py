@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from harness import strict_yaml
 from harness.errors import BadInput
+from harness.registry.private import Private
 from harness.registry.reference import parse
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
@@ -103,11 +104,26 @@ class VersionSet(_Strict):
     redis: Version
     curl: Version
     fortio: Version
+    _registry: Private | None = PrivateAttr(None)
+
+    @property
+    def registry(self) -> Private | None:
+        """The private registry that all charts and images are taken from; None: from where they are public."""
+        return self._registry
+
+    def taken_from(self, registry: Private | None) -> VersionSet:
+        """The same set with its references rewritten to a private registry, or for None to the public ones."""
+        copied = self.model_copy()
+        copied._registry = registry
+        return copied
+
+    def _at(self, reference: str) -> str:
+        return self._registry.at(reference) if self._registry else reference
 
     @property
     def node(self) -> str:
         """The kind node image, with its digest."""
-        return self.node_image.image
+        return self._at(self.node_image.image)
 
     @property
     def kubernetes(self) -> str:
@@ -117,19 +133,20 @@ class VersionSet(_Strict):
     @property
     def istio_hub(self) -> str:
         """Where Istio's images and Bookinfo's are, as Istio's charts take it."""
-        return ISTIO_IMAGES
+        return self._at(f"{ISTIO_IMAGES}/x").removesuffix("/x")
 
     @property
     def charts(self) -> dict[str, Chart]:
         """Charts by short name, in no particular order."""
-        istio = {n: Chart(n, f"{ISTIO_CHARTS}/{n}", self.istio) for n in ("base", "cni", "istiod", "ztunnel")}
-        eg = Chart("gateway-helm", "oci://docker.io/envoyproxy/gateway-helm", f"v{self.envoy_gateway}")
+        istio = {n: Chart(n, self._at(f"{ISTIO_CHARTS}/{n}"), self.istio) for n in ("base", "cni", "istiod", "ztunnel")}
+        gateway = self._at("oci://docker.io/envoyproxy/gateway-helm")
+        eg = Chart("gateway-helm", gateway, f"v{self.envoy_gateway}")
         return istio | {"gateway-helm": eg}
 
     @property
     def images(self) -> dict[str, str]:
         """Every image the stack runs, by role; the node image is apart, in `node`."""
-        hub = self.istio_hub
+        hub = ISTIO_IMAGES
         bookinfo = {
             f"bookinfo-{app}": f"{hub}/examples-bookinfo-{app}:{self.bookinfo}"
             for app in (
@@ -141,7 +158,7 @@ class VersionSet(_Strict):
                 "reviews-v3",
             )
         }
-        return {
+        public = {
             "pilot": f"{hub}/pilot:{self.istio}-distroless",
             "install-cni": f"{hub}/install-cni:{self.istio}-distroless",
             "ztunnel": f"{hub}/ztunnel:{self.istio}-distroless",
@@ -153,6 +170,7 @@ class VersionSet(_Strict):
             "fortio": f"docker.io/fortio/fortio:{self.fortio}",
             **bookinfo,
         }
+        return {role: self._at(image) for role, image in public.items()}
 
     @property
     def summary(self) -> str:
@@ -170,8 +188,9 @@ class Versions(_Strict):
     sets: Mapping[str, VersionSet]
     limits: Limits
 
-    def pick(self, name: str = "") -> VersionSet:
-        """The set of that name (the default for an empty one), if it is not known to be impossible.
+    def pick(self, name: str = "", registry: Private | None = None) -> VersionSet:
+        """The set of that name (the default for an empty one), if it is not known to be impossible; its references
+        rewritten to a private registry if there is one.
 
         Raises:
             BadInput: there is no such set, or its versions cannot work together; the message says why.
@@ -187,7 +206,7 @@ class Versions(_Strict):
                 f"version set {chosen.name!r} cannot work: " + "; ".join(reasons),
                 remedy="change it in versions.yaml, whose `limits` say what goes together",
             )
-        return chosen
+        return chosen.taken_from(registry)
 
 
 def minor(version: str) -> tuple[int, int]:

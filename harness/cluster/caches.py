@@ -1,80 +1,102 @@
 """Pull-through caches of registries, so that the second cluster pulls nothing. The one home of testcontainers.
 
 One registry container for each registry that the version set's images come from, on kind's network, its layers in a
-named volume, left running for the next run (`make clean` takes it away; the volume stays). Each node is told of them by
-containerd's certs.d, as kind's own documentation does.
+named volume, left running for the next run (`make clean` takes it away; the volume stays). `cluster.pulling` points the
+nodes to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
 from docker.errors import DockerException, NotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient
 
-from harness.command import run
 from harness.errors import SetupFailed
+from harness.registry.credentials import Login
+from harness.registry.private import Private
 
 # renovate: datasource=docker depName=library/registry
 IMAGE = "docker.io/library/registry:3.0.0"
 NETWORK = "kind"
 LABEL = {"mesh-e2e": "cache"}
 UPSTREAMS = {"docker.io": "https://registry-1.docker.io"}  # where a registry's own name is not its host
+CA = "/etc/mesh-e2e/ca.crt"
 
 
-def attach(nodes: Iterable[str], images: Iterable[str]) -> list[str]:
-    """Starts (or finds) a cache for each registry of the images, and points the nodes to them. Returns their names.
+def start(
+    registries: Iterable[str], private: Private | None, direct: Mapping[str, str], known: Mapping[str, Login]
+) -> dict[str, str]:
+    """Starts (or finds) a cache for each registry. Returns their names, which the nodes resolve, by registry.
+
+    `direct` has the URL of a registry as containers on kind's network reach it, where that is not its own name. With
+    a login a cache serves what that login may pull, to all that reach kind's network.
 
     Raises:
         SetupFailed: Docker would not start one.
     """
     testcontainers_config.ryuk_disabled = True  # its reaper would take the caches away with this process
-    registries = sorted({image.partition("/")[0] for image in images})
-    caches = [_start(registry) for registry in registries]
-    for node in nodes:
-        for registry, cache in zip(registries, caches, strict=True):
-            _point(node, registry, cache)
-    return caches
+    names = {}
+    for registry in registries:
+        env = {"REGISTRY_PROXY_REMOTEURL": direct.get(registry) or UPSTREAMS.get(registry, f"https://{registry}")}
+        if registry in known:
+            env |= dict(zip(("REGISTRY_PROXY_USERNAME", "REGISTRY_PROXY_PASSWORD"), known[registry], strict=True))
+        names[registry] = _start(registry, env, private)
+    return names
 
 
 def remove() -> list[str]:
-    """Takes every cache of ours away; their volumes stay. Returns their names; [] where Docker does not answer."""
+    """Takes every cache of ours away; their volumes stay. Returns their names.
+
+    Raises:
+        SetupFailed: Docker does not answer, or would not take one away: nobody knows what is left.
+    """
     try:
         found = DockerClient().client.containers.list(all=True, filters={"label": "mesh-e2e=cache"})
         for one in found:
             one.remove(force=True)
-    except DockerException:
-        return []
+    except DockerException as error:
+        raise SetupFailed(
+            f"registry caches (CACHE=1) may be left: Docker says {error}",
+            remedy="start Docker, then `make clean` again; or `docker ps -a --filter label=mesh-e2e=cache`",
+        ) from error
     return [str(one.name) for one in found]
 
 
-def _start(registry: str) -> str:
-    name = f"mesh-e2e-cache-{registry}"
+def _start(registry: str, env: Mapping[str, str], private: Private | None) -> str:
+    name = f"mesh-e2e-cache-{re.sub(r'[^a-zA-Z0-9_.-]', '_', registry)}"  # a port's colon is in no container's name
     try:
+        client = DockerClient().client
         try:
-            DockerClient().client.containers.get(name).start()
+            there = client.containers.get(name)
+            if {f"{key}={value}" for key, value in env.items()} == _proxied(there.attrs):
+                there.start()
+                return name
+            there.remove(force=True)  # its upstream or login is another now; what it holds is in the volume
         except NotFound:
-            _container(registry, name).start()
+            pass
+        _container(name, env, private).start()
     except DockerException as error:
         raise SetupFailed(f"cache {name} did not start: {error}", remedy="leave CACHE=1 out") from error
     return name
 
 
-def _container(registry: str, name: str) -> DockerContainer:
-    upstream = UPSTREAMS.get(registry, f"https://{registry}")
-    return (
-        DockerContainer(IMAGE)
+def _proxied(attrs: Mapping[str, Mapping[str, list[str] | None]]) -> set[str]:
+    return {one for one in attrs["Config"]["Env"] or [] if one.startswith("REGISTRY_PROXY_")}
+
+
+def _container(name: str, env: Mapping[str, str], private: Private | None) -> DockerContainer:
+    made = (
+        DockerContainer(private.at(IMAGE) if private else IMAGE)
         .with_name(name)
-        .with_env("REGISTRY_PROXY_REMOTEURL", upstream)
-        .with_volume_mapping(f"mesh-e2e-cache-{registry}", "/var/lib/registry", "rw")
+        .with_volume_mapping(name, "/var/lib/registry", "rw")
         .with_kwargs(labels=LABEL, network=NETWORK, restart_policy={"Name": "unless-stopped"})
     )
-
-
-def _point(node: str, registry: str, cache: str) -> None:
-    folder = f"/etc/containerd/certs.d/{registry}"
-    hosts = f'[host."http://{cache}:5000"]\n  capabilities = ["pull", "resolve"]\n'
-    run(["docker", "exec", node, "mkdir", "-p", folder])
-    run(["docker", "exec", "-i", node, "cp", "/dev/stdin", f"{folder}/hosts.toml"], stdin=hosts)
+    for key, value in env.items():
+        made = made.with_env(key, value)
+    if private and private.ca:  # Go's TLS takes its authorities from this file instead of the system's
+        made = made.with_env("SSL_CERT_FILE", CA).with_volume_mapping(str(private.ca.resolve()), CA, "ro")
+    return made

@@ -23,7 +23,12 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
             node, release = settings.node_image or versions.node, versions.node_image.kind
             if settings.node_image:
                 release = published.load(settings.tools_file).kind_for(settings.node_image)
-            return KindCluster(settings, node, versions.images.values(), asked, release=release)
+            if settings.bundle:
+                return KindCluster(settings, node, kubernetes=asked, release=release)
+            charts, images = versions.charts.values(), versions.images.values()
+            return KindCluster(
+                settings, node, images, asked, release=release, registry=versions.registry, charts=charts
+            )
         case "existing":
             return ExistingCluster(settings)
         case "emulated":

@@ -45,7 +45,7 @@ class ExistingCluster:
             raise BadInput(f"kubeconfig {file} is not there", remedy="KUBECONFIG_FILE=path")
         self.kubeconfig, self.context = file, settings.context
         self.name = settings.context
-        self._settings = settings
+        self._settings, self._registry = settings, settings.private
         self._installs, self._kubectl = settings.install, settings.kubectl_bin
         # Our releases' marks lie there: contexts of one name in two files (kubeadm names all alike) are two clusters.
         told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
@@ -148,7 +148,7 @@ class ExistingCluster:
 
     @property
     def _helm(self) -> Helm:
-        return Helm(self.kubeconfig, self.context, self.home / "helm")
+        return Helm(self.kubeconfig, self.context, self.home / "helm", self._registry)
 
     def open(self, namespace: str, pod: str, port: int) -> AbstractContextManager[str]:
         return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port, kubectl=self._kubectl)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -14,16 +15,20 @@ import yaml
 from filelock import FileLock
 
 from harness import cluster_records, container_engine, progress, timeouts
-from harness.cluster import caches
+from harness.cluster import pulling
 from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
 from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
 from harness.objects.manifests import Document
 from harness.port_forward import port_forward
+from harness.registry.answers import answers
+from harness.registry.private import Private
 from harness.settings import ClusterKind, Settings
 from harness.threads import side_by_side
 from harness.tools import programs
+from harness.versions import Chart
+from harness.wait import until
 
 MARKS = "/var/lib/mesh-e2e/archives"
 CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
@@ -42,14 +47,17 @@ class KindCluster:
         kubernetes: str = "",
         *,
         release: str = "",
+        registry: Private | None = None,
+        charts: Iterable[Chart] = (),
     ) -> None:
-        """`kubernetes` is the version that a cluster must have to be reused; empty: any. `release` is the oldest kind
-        that works with the node image; empty: any."""
+        """`images` and `charts` are pulled while it boots, from `registry` if there is one; `kubernetes` is the version
+        that a cluster must have to be reused, empty: any. `release` is the oldest kind that works with the node image;
+        empty: any."""
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
         self._settings, self._release = settings, release
-        self._cached, self._kubernetes = list(images) if settings.cache else [], kubernetes
-        self._state = settings.state
+        self._pulled, self._cache, self._registry, self._kubernetes = list(images), settings.cache, registry, kubernetes
+        self._charts, self._state = list(charts), settings.state
         self.home = cluster_records.folder(settings.state, "kind", self.name)
         self.kubeconfig = self.home / "kubeconfig"
         self._unfinished = self.home / "unfinished"  # there from before `kind create` until it has succeeded
@@ -64,8 +72,10 @@ class KindCluster:
 
     @property
     def requirements(self) -> Sequence[Requirement]:
+        registry = self._registry
         return [
             Requirement("docker", container_engine.check),
+            *([Requirement("registry", lambda: answers(registry))] if registry else []),
             Requirement("kind", self._choose_kind),
             Requirement("helm", lambda: str(programs.choose("helm", self._settings))),
             Requirement("kubectl", lambda: str(programs.choose("kubectl", self._settings))),
@@ -102,8 +112,6 @@ class KindCluster:
                 self._record()  # before it is made: what a killed run leaves half made is found by its record
                 self._make()
                 self._record()  # now with its container
-            if self._cached:
-                caches.attach(self._nodes(), self._cached)
 
     def _clusters(self) -> list[str]:
         return run([self._kind, "get", "clusters"]).stdout.split()
@@ -114,13 +122,49 @@ class KindCluster:
         argv = [self._kind, "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
         argv += ["--kubeconfig", str(self.kubeconfig), "--wait", "120s"]
         self._unfinished.touch()
-        run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
+        ended = threading.Event()
+        with side_by_side(2) as pool:
+            pulls = pool.submit(self._pull_early, ended)
+            pool.submit(self._fetch_charts)
+            try:
+                run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
+            finally:
+                ended.set()
+            pulls.result()
         self._unfinished.unlink()
+
+    def _pull_early(self, ended: threading.Event) -> None:
+        """Lets nodes pull as soon as their containers run, while Kubernetes is still to come."""
+        if not self._pulled:
+            return
+        nodes = [f"{self.name}-{role}" for role in ("control-plane", "worker")][: 1 + self._workers]
+        nodes += [f"{self.name}-worker{number}" for number in range(2, self._workers + 1)]
+        for node in nodes:
+            until(
+                lambda node=node: ended.is_set() or _runs_containerd(node),  # type: ignore[misc]  # the default binds the loop's value
+                bool,
+                what=f"containerd runs in {node}",
+                within=timeouts.CLUSTER_CREATE,
+                every=0.5,
+            )
+        with progress.stage("images: pulls begin"):
+            pulling.attach(nodes, self._pulled, self._registry, cached=self._cache)
+            for node in nodes:
+                pulling.pull_early(node, [image for image in self._pulled if _wants(node, nodes, image)])
+
+    def _fetch_charts(self) -> None:
+        try:
+            for chart in self._charts:
+                self._helm.fetch(chart.reference, chart.version)
+        except (HarnessError, OSError) as failed:  # whoever needs the chart tries again, and says why not
+            progress.note(f"charts could not be pulled ahead: {str(failed).splitlines()[0]}")
 
     def _reuse(self) -> None:
         self.reused = True
         progress.note(f"kind cluster {self.name} is there already: reused")
         run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)])
+        if self._pulled:
+            pulling.attach(self._nodes(), self._pulled, self._registry, cached=self._cache)
         # A run killed while it had the API server stopped (stack.nodes.frozen) leaves it so, silent to all.
         signal_api_server(self.name, "CONT", check=False)
 
@@ -174,7 +218,9 @@ class KindCluster:
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
         nodes = self._nodes()
         held = self._held(nodes)
-        work = [(archive, node) for archive in archives for node in nodes if everywhere or _wants(node, nodes, archive)]
+        work = [
+            (archive, node) for archive in archives for node in nodes if everywhere or _wants(node, nodes, archive.name)
+        ]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
         with side_by_side(2) as pool:  # containerd unpacks: more than the cores does not help
             list(pool.map(lambda pair: self._load(*pair), missing))
@@ -203,7 +249,7 @@ class KindCluster:
 
     @property
     def _helm(self) -> Helm:
-        return Helm(self.kubeconfig, self.context, self.home / "helm")
+        return Helm(self.kubeconfig, self.context, self.home / "helm", self._registry)
 
     def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """The whole cluster goes, and all that is in it."""
@@ -214,7 +260,9 @@ class KindCluster:
     def facts(self) -> Mapping[str, str]:
         kind = run([self._kind, "version"], check=False).stdout.strip()
         docker = run(["docker", "version", "--format", "{{.Server.Version}}"], check=False).stdout.strip()
-        return {"kind": kind, "docker": docker, "node image": self._image, "nodes": str(1 + self._workers)}
+        found = {"kind": kind, "docker": docker, "node image": self._image, "nodes": str(1 + self._workers)}
+        found |= {"registry": str(self._registry)} if self._registry else {}
+        return found | ({"registry caches": "on"} if self._cache and self._pulled else {})
 
     def gather(self, into: Path) -> None:
         try:
@@ -245,9 +293,13 @@ def signal_api_server(name: str, number: Literal["STOP", "CONT"], *, check: bool
     run(["docker", "exec", f"{name}-control-plane", "pkill", f"-{number}", "-x", "kube-apiserver"], check=check)
 
 
-def _wants(node: str, nodes: Sequence[str], archive: Path) -> bool:
-    """The control plane takes only what runs there, unless it is the only node."""
-    return len(nodes) == 1 or "control-plane" not in node or any(w in archive.name for w in CONTROL_PLANE_IMAGES)
+def _wants(node: str, nodes: Sequence[str], image: str) -> bool:
+    """The control plane takes only what runs there, unless it is the only node. An archive has its image's name."""
+    return len(nodes) == 1 or "control-plane" not in node or any(w in image for w in CONTROL_PLANE_IMAGES)
+
+
+def _runs_containerd(node: str) -> bool:
+    return run(["docker", "exec", node, "test", "-S", "/run/containerd/containerd.sock"], check=False).code == 0
 
 
 def _mark(archive: Path) -> str:

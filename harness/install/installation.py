@@ -11,10 +11,11 @@ from harness import no_proxy, observations, progress, timeouts
 from harness.bundle import Bundle
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
-from harness.install.releases import releases
+from harness.install.releases import GATEWAY, ISTIO, releases
 from harness.kube import Kube
-from harness.objects.manifests import MANIFESTS, Document, pinned, read
+from harness.objects.manifests import MANIFESTS, Document, read
 from harness.objects.workloads import addresses
+from harness.pull_secrets import as_pulled, secret
 from harness.threads import side_by_side
 from harness.versions import VersionSet
 from harness.waits import rollouts
@@ -65,7 +66,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
     def manifest(file: str, *workloads: str) -> Callable[[], None]:
         def act() -> None:
-            documents = pinned(read(MANIFESTS / file), versions.images.values())
+            documents = as_pulled(read(MANIFESTS / file), versions)
             cluster.remember(documents)
             kube.apply(documents)
             for name in workloads:
@@ -81,6 +82,15 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
             if document["kind"] == "CustomResourceDefinition":
                 rollouts.wait_for_definition(kube, document["metadata"]["name"])
 
+    def pull_secrets() -> None:
+        if not versions.registry or not versions.registry.secret:
+            return
+        for namespace in (ISTIO, GATEWAY):
+            made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            documents = [made, secret(versions.registry, namespace)]
+            cluster.remember(documents)
+            kube.apply(documents)
+
     bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
     applications = _applications(versions)
     istio = [Step(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()]
@@ -89,10 +99,11 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
         Step("images: limiter", load("redis", "ratelimit", "envoy"), ("images: mesh",)),
         Step("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
         Step("definitions", definitions),
-        Step("istio base", release("base")),
+        Step("pull secrets", pull_secrets),
+        Step("istio base", release("base"), ("pull secrets",)),
         *istio,
         Step("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: limiter",)),
-        Step("envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis")),
+        Step("envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis", "pull secrets")),
         Step("enrolment", manifest("install/ambient.yaml"), ("istio cni", "istio ztunnel")),
         Step(
             "bookinfo",

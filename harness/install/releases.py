@@ -34,18 +34,21 @@ def with_values(release: Release, values: dict[str, Any]) -> Release:
 
 def _istio(versions: VersionSet) -> dict[str, Any]:
     tag = {"hub": versions.istio_hub, "tag": versions.istio, "variant": "distroless", "imagePullPolicy": "IfNotPresent"}
-    return {"global": tag}
+    secrets = {"imagePullSecrets": [versions.registry.secret]} if versions.registry and versions.registry.secret else {}
+    return {"global": {**tag, **secrets}}
 
 
 def _envoy_gateway(versions: VersionSet) -> dict[str, Any]:
-    images = versions.images
+    images, registry = versions.images, versions.registry
+    secrets = {"imagePullSecrets": [{"name": registry.secret}]} if registry and registry.secret else {}
     return {
         "crds": {"enabled": False},  # the definitions are applied before, by us; charts up to 1.7 ignore it
         "global": {
+            **secrets,
             "images": {
                 "envoyGateway": {"image": images["gateway"], "pullPolicy": "IfNotPresent"},
                 "ratelimit": {"image": images["ratelimit"], "pullPolicy": "IfNotPresent"},
-            }
+            },
         },
     }
 

@@ -15,6 +15,7 @@ from harness.objects.unstructured import at, text
 
 Document = dict[str, Any]
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job")
 
 
 def documents(text: str) -> list[Any]:
@@ -60,8 +61,11 @@ def read(file: Path) -> list[Document]:
     return parse(text, source=str(file))
 
 
-def pinned(manifest: Iterable[Document], images: Iterable[str]) -> list[Document]:
+def pinned(manifest: Iterable[Document], images: Iterable[str], *, proxy: str = "", secret: str = "") -> list[Document]:
     """Copies whose container images are those of `images` with the same repository name.
+
+    `proxy` is the image that each EnvoyProxy gets; empty: the one that Envoy Gateway was built with. `secret` names
+    the pull secret of every pod, also of those that Envoy Gateway makes; empty: none.
 
     A manifest is valid as it stands; the version set only moves its tags and registries.
 
@@ -81,11 +85,25 @@ def pinned(manifest: Iterable[Document], images: Iterable[str]) -> list[Document
                     remedy="add it to harness/versions.py",
                 )
             container["image"] = by_name[name]
+        _add_registry(document, proxy, secret)
     return copies
 
 
+def _add_registry(document: Document, proxy: str, secret: str) -> None:
+    """An EnvoyProxy's image, and a pull secret, where the document makes pods."""
+    if document["kind"] in WORKLOADS and secret:
+        document["spec"]["template"]["spec"]["imagePullSecrets"] = [{"name": secret}]
+    if document["kind"] == "EnvoyProxy" and (proxy or secret):
+        spec = document["spec"].setdefault("provider", {"type": "Kubernetes"}).setdefault("kubernetes", {})
+        deployment = spec.setdefault("envoyDeployment", {})
+        if proxy:
+            deployment.setdefault("container", {})["image"] = proxy
+        if secret:
+            deployment.setdefault("pod", {})["imagePullSecrets"] = [{"name": secret}]
+
+
 def _containers(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    if document["kind"] in ("Deployment", "DaemonSet", "StatefulSet", "Job"):
+    if document["kind"] in WORKLOADS:
         for kind in ("initContainers", "containers"):
             found = at(document, "spec", "template", "spec", kind)
             yield from (one for one in found if isinstance(one, dict)) if isinstance(found, list) else ()

@@ -46,7 +46,7 @@ def settings(pytestconfig: pytest.Config) -> Settings:
 @pytest.fixture(scope="session")
 def version_set(settings: Settings) -> versions.VersionSet:
     """The row of the matrix that this run tests."""
-    return versions.load().pick(settings.versions)
+    return versions.load().pick(settings.versions, settings.private)
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("--version-set", "a set of versions.yaml by name (E2E_VERSIONS)", metavar="NAME")
     option("--keep", "keep what was made: never, on-failure or always (E2E_KEEP)", metavar="WHEN")
     option("--bundle", "folder of charts and images made by `make bundle` (E2E_BUNDLE)", metavar="DIR")
+    option("--registry", "one registry for all charts and images, host[:port][/prefix] (E2E_REGISTRY)", metavar="HOST")
     option("--workers", "kind worker nodes beside the control plane (E2E_WORKERS)", metavar="N")
     option("--context", "existing: the context, by its exact name (E2E_CONTEXT)", metavar="NAME")
     option("--install", "existing: install the stack, else test what is there (E2E_INSTALL)", action="store_true")
@@ -96,6 +97,7 @@ def overrides(config: pytest.Config) -> dict[str, object]:
         "kind_bin": str(kind.kind) if kind.kind else None,
         "kubectl_bin": str(kind.kubectl) if kind.kubectl else None,
         "bundle": _from_caller(config, config.getoption("--bundle")),
+        "registry": config.getoption("--registry"),
         "kubeconfig": _from_caller(config, kind.kubeconfig),
         "context": config.getoption("--context"),
         "install": config.getoption("--install"),

@@ -74,7 +74,7 @@ class Reporting:
         self.settings = settings_of(config)
         if config.getoption("--conformance"):
             conformance.refuse_emulated(self.settings.cluster)
-        self.set = versions.load().pick(self.settings.versions)
+        self.set = versions.load().pick(self.settings.versions, self.settings.private)
         self.started = datetime.now(UTC)
         self.folder = RunFolder.create(
             runs_folder(config), cluster=self.settings.cluster, set_name=self.set.name, now=self.started

@@ -11,8 +11,9 @@ import yaml
 
 from harness import observations, progress
 from harness.kube import Kube
-from harness.objects.manifests import MANIFESTS, Document, pinned, read
+from harness.objects.manifests import MANIFESTS, Document, read
 from harness.objects.refs import ref
+from harness.pull_secrets import as_pulled
 from harness.undo.undo_log import Made, Note
 from harness.versions import VersionSet
 
@@ -34,7 +35,7 @@ class Manifests:
 
     def read(self, name: str) -> list[Document]:
         """The documents of manifests/<name>, for instance "ingress/gateway.yaml"."""
-        documents = pinned(read(MANIFESTS / name), self._versions.images.values())
+        documents = as_pulled(read(MANIFESTS / name), self._versions)
         for change in self.alter:
             documents = change(name, documents)
         return documents

@@ -1,4 +1,4 @@
-"""Pull-through caches, with Docker's client and programs replaced by recorders."""
+"""Pull-through caches, with Docker's client replaced by a recorder."""
 
 from types import SimpleNamespace
 
@@ -8,31 +8,45 @@ from testcontainers.core.config import testcontainers_config
 
 from harness.cluster import caches
 from harness.errors import SetupFailed
+from harness.registry.credentials import Login
+from harness.registry.private import Private
 
-IMAGES = ["docker.io/istio/pilot:1", "docker.io/library/redis:6", "ghcr.io/istio/ztunnel:1"]
+REGISTRIES = ["docker.io", "ghcr.io"]
+HUB = {"docker.io": Login("me", "geheim")}
 
 
 @pytest.fixture
 def docker(monkeypatch):
-    """What was started, found and run; `there` names the containers that exist already."""
-    seen = SimpleNamespace(there=set(), started=[], made=[], ran=[], fails=False)
+    """What was started, made and removed; `there` has the environment of containers that exist, by name."""
+    seen = SimpleNamespace(there={}, started=[], made=[], removed=[], fails=False)
 
     def get(name):
         if name not in seen.there:
             raise NotFound(name)
-        return SimpleNamespace(start=lambda: seen.started.append(name))
+        return SimpleNamespace(
+            name=name,
+            attrs={"Config": {"Env": ["PATH=/bin", *seen.there[name]]}},
+            start=lambda: seen.started.append(name),
+            remove=lambda force: seen.removed.append(name),
+        )
+
+    def listed(**_):
+        if seen.fails:
+            raise APIError("permission denied")
+        return [get(name) for name in seen.there]
 
     def start(self):
         if seen.fails:
             raise APIError("no space left on device")
-        seen.made.append((self.image, self._name, self.env, self.volumes, self._kwargs))
+        seen.made.append(
+            SimpleNamespace(image=self.image, name=self._name, env=self.env, volumes=self.volumes, **self._kwargs)
+        )
         return self
 
-    client = SimpleNamespace(client=SimpleNamespace(containers=SimpleNamespace(get=get)))
+    client = SimpleNamespace(client=SimpleNamespace(containers=SimpleNamespace(get=get, list=listed)))
     monkeypatch.setattr(caches, "DockerClient", lambda: client)
     monkeypatch.setattr(caches.DockerContainer, "__init__", _plain)
     monkeypatch.setattr(caches.DockerContainer, "start", start)
-    monkeypatch.setattr(caches, "run", lambda argv, **words: seen.ran.append((argv, words.get("stdin"))))
     monkeypatch.setattr(testcontainers_config, "ryuk_disabled", False)
     return seen
 
@@ -42,41 +56,65 @@ def _plain(self, image):
 
 
 def test_each_registry_has_one_cache(docker):
-    """Two images of one registry share a cache; each cache knows its upstream and keeps its layers in a volume."""
-    names = caches.attach(["node-1"], IMAGES)
+    """Each knows its upstream, keeps its layers in a volume, and outlives this process."""
+    names = caches.start(REGISTRIES, None, {}, {})
 
-    assert names == ["mesh-e2e-cache-docker.io", "mesh-e2e-cache-ghcr.io"]
-    upstreams = [env["REGISTRY_PROXY_REMOTEURL"] for _, _, env, _, _ in docker.made]
-    assert upstreams == ["https://registry-1.docker.io", "https://ghcr.io"]
-    assert [list(volumes) for _, _, _, volumes, _ in docker.made] == [[name] for name in names]
-    assert {kwargs["network"] for *_, kwargs in docker.made} == {"kind"}
+    assert names == {"docker.io": "mesh-e2e-cache-docker.io", "ghcr.io": "mesh-e2e-cache-ghcr.io"}
+    assert [one.env for one in docker.made] == [
+        {"REGISTRY_PROXY_REMOTEURL": "https://registry-1.docker.io"},
+        {"REGISTRY_PROXY_REMOTEURL": "https://ghcr.io"},
+    ]
+    assert [list(one.volumes) for one in docker.made] == [[name] for name in names.values()]
+    assert {one.network for one in docker.made} == {"kind"}
+    assert testcontainers_config.ryuk_disabled
 
 
-def test_every_node_is_told_of_every_cache(docker):
-    """containerd reads hosts.toml of each registry, on each node."""
-    caches.attach(["node-1", "node-2"], IMAGES)
+def test_login_reaches_its_cache_alone(docker):
+    """The credentials of one registry are no other's."""
+    caches.start(REGISTRIES, None, {}, HUB)
 
-    written = [(argv[3], argv[-1], stdin) for argv, stdin in docker.ran if stdin]
-    assert len(written) == 4
-    assert ("node-2", "/etc/containerd/certs.d/docker.io/hosts.toml") in {(node, path) for node, path, _ in written}
-    assert all("mesh-e2e-cache-" in stdin for _, _, stdin in written)
+    assert docker.made[0].env | {"REGISTRY_PROXY_REMOTEURL": ""} == {
+        "REGISTRY_PROXY_REMOTEURL": "",
+        "REGISTRY_PROXY_USERNAME": "me",
+        "REGISTRY_PROXY_PASSWORD": "geheim",
+    }
+    assert list(docker.made[1].env) == ["REGISTRY_PROXY_REMOTEURL"]
+
+
+def test_cache_of_a_private_registry(docker, tmp_path):
+    """Its own image comes from there too; a port is no part of a container's name; an own authority is trusted."""
+    (tmp_path / "ca.pem").touch()
+    private = Private("localhost:5001", "m", ca=tmp_path / "ca.pem")
+
+    names = caches.start([private.host], private, {private.host: "https://172.18.0.1:5001"}, {})
+
+    (made,) = docker.made
+    assert names == {"localhost:5001": "mesh-e2e-cache-localhost_5001"}
+    assert made.image == "localhost:5001/m/" + caches.IMAGE.removeprefix("docker.io/")
+    assert made.env["REGISTRY_PROXY_REMOTEURL"] == "https://172.18.0.1:5001"
+    assert made.env["SSL_CERT_FILE"] == made.volumes[str(tmp_path / "ca.pem")]["bind"] == caches.CA
 
 
 def test_a_cache_that_is_there_is_used_again(docker):
     """A second run starts what the first one left, and makes nothing."""
-    docker.there = {"mesh-e2e-cache-docker.io", "mesh-e2e-cache-ghcr.io"}
+    docker.there = {"mesh-e2e-cache-ghcr.io": ["REGISTRY_PROXY_REMOTEURL=https://ghcr.io"]}
 
-    caches.attach(["node-1"], IMAGES)
+    caches.start(["ghcr.io"], None, {}, {})
 
-    assert docker.made == []
-    assert sorted(docker.started) == sorted(docker.there)
+    assert (docker.started, docker.made, docker.removed) == (["mesh-e2e-cache-ghcr.io"], [], [])
 
 
-def test_caches_outlive_the_process(docker):
-    """testcontainers' reaper is off: it would end the caches with this process."""
-    caches.attach([], IMAGES)
+@pytest.mark.parametrize("known", [{}, {"docker.io": Login("me", "new")}])
+def test_a_cache_with_another_login_is_made_anew(docker, known):
+    """So is one of another upstream; what it holds is in its volume."""
+    old = ["REMOTEURL=https://registry-1.docker.io", "USERNAME=me", "PASSWORD=geheim"]
+    docker.there = {"mesh-e2e-cache-docker.io": [f"REGISTRY_PROXY_{one}" for one in old]}
 
-    assert testcontainers_config.ryuk_disabled
+    caches.start(["docker.io"], None, {}, known)
+
+    assert docker.removed == ["mesh-e2e-cache-docker.io"]
+    assert docker.started == []
+    assert len(docker.made) == 1
 
 
 def test_a_cache_that_does_not_start_says_so(docker):
@@ -84,6 +122,16 @@ def test_a_cache_that_does_not_start_says_so(docker):
     docker.fails = True
 
     with pytest.raises(SetupFailed, match="no space left") as caught:
-        caches.attach(["node-1"], IMAGES)
+        caches.start(REGISTRIES, None, {}, {})
 
     assert "CACHE=1" in caught.value.remedy
+
+
+def test_caches_are_taken_away(docker):
+    """Those that are ours, by name. Where Docker does not say which, that is an error, not nothing."""
+    docker.there = {"mesh-e2e-cache-docker.io": []}
+    assert caches.remove() == docker.removed == ["mesh-e2e-cache-docker.io"]
+
+    docker.fails = True
+    with pytest.raises(SetupFailed, match=r"may be left: Docker says.*permission denied"):
+        caches.remove()

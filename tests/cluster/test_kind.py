@@ -17,7 +17,9 @@ from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
 from harness.cluster_records import Record
 from harness.errors import BadInput, CommandFailed
+from harness.registry.private import Private
 from harness.settings import Settings
+from harness.versions import Chart
 from harness.wait import until
 from tests.fakes.programs import Programs
 
@@ -59,6 +61,46 @@ def test_cluster_is_made_with_all_of_our_own(settings: Settings, tools: Programs
     assert cluster.context == "kind-foo"
     assert tools.clusters == ["foo"]
     assert not cluster.reused
+
+
+def test_nodes_pull_while_kubernetes_boots(settings: Settings, tools: Programs) -> None:
+    """As soon as containerd runs in them: the workers all images, the control plane what runs there."""
+    images = ["docker.io/istio/pilot:1", "docker.io/istio/ztunnel:1"]
+    made = KindCluster(settings.model_copy(update={"cluster_name": "foo", "workers": 2}), IMAGE, images)
+
+    made.create()
+
+    by_node: dict[str, list[str]] = {}
+    for call in tools.calls("docker", "--detach"):
+        by_node.setdefault(next(word for word in call.argv if word.startswith("foo-")), []).extend(
+            word for word in call.argv if word in images
+        )
+    assert {node: sorted(found) for node, found in by_node.items()} == {
+        "foo-control-plane": images[1:],
+        "foo-worker": images,
+        "foo-worker2": images,
+    }
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_charts_are_pulled_while_kubernetes_boots(settings: Settings, tools: Programs, code: int) -> None:
+    """A chart that cannot be had then is no end: its release says so when it is its turn."""
+    tools.answer("helm", "pull", code=code)
+    chart = Chart("base", "oci://r.io/base", "1.29.1")
+
+    KindCluster(settings.model_copy(update={"cluster_name": "foo"}), IMAGE, charts=[chart]).create()
+
+    assert tools.call("helm", "pull").argv[1:4] == ["oci://r.io/base", "--version", "1.29.1"]
+    assert tools.clusters == ["foo"]
+
+
+def test_registry_that_does_not_answer_comes_first(settings: Settings, tools: Programs) -> None:
+    """Before a cluster or a record of one is made."""
+    with pytest.raises(BadInput, match="localhost:1 does not answer"):
+        KindCluster(settings, IMAGE, registry=Private("localhost:1", plain_http=True)).create()
+
+    assert tools.clusters == []
+    assert cluster_records.records(settings.state) == []
 
 
 def test_cluster_is_recorded_as_ours(settings: Settings) -> None:

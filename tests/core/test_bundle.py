@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from harness import bundle, versions
-from harness.archives import full, read, references
+from harness.archives import read, references
 from harness.bundle import INDEX
 from harness.errors import BadInput
+from harness.registry.private import Private
 from tests.fakes.programs import Programs
 
 ROW = versions.load().pick()
@@ -103,23 +104,6 @@ def test_docker_save_names_its_tags(tmp_path: Path) -> None:
 def test_oci_archive_names_its_annotations(tmp_path: Path) -> None:
     """containerd's annotation is the name; a manifest without one has none."""
     assert references(oci(tmp_path / "x.tar", "docker.io/library/redis:6")) == ["docker.io/library/redis:6"]
-
-
-@pytest.mark.parametrize(
-    ("name", "whole"),
-    [
-        ("redis:6.0.6", "docker.io/library/redis:6.0.6"),
-        ("istio/pilot:1", "docker.io/istio/pilot:1"),
-        ("gcr.io/a/b:1", "gcr.io/a/b:1"),
-        ("localhost/b:1", "localhost/b:1"),
-        ("localhost:5000/b:1", "localhost:5000/b:1"),
-        ("docker.io/library/redis", "docker.io/library/redis"),
-        ("redis", "docker.io/library/redis"),
-    ],
-)
-def test_reference_with_its_registry(name: str, whole: str) -> None:
-    """Docker's short names are Docker Hub's."""
-    assert full(name) == whole
 
 
 @pytest.mark.parametrize(
@@ -459,3 +443,11 @@ def test_image_that_cannot_be_had(folder: Path, docker: Programs) -> None:
         bundle.make(folder, ROW, lambda *_: None)
 
     assert [path.name for path in (folder / "images").iterdir()] == ["all.tar"]
+
+
+def test_bundle_and_registry_are_two_sources(folder: Path) -> None:
+    """Neither is preferred to the other; the command that makes one of the other is named."""
+    with pytest.raises(BadInput, match="two sources") as caught:
+        bundle.open_for(folder, ROW.taken_from(Private("r.io")))
+
+    assert "make mirror" in caught.value.remedy

@@ -12,6 +12,7 @@ import pytest
 
 from harness import cli, cluster_records, versions
 from harness.cluster_records import Record
+from harness.errors import SetupFailed
 from harness.settings import Settings
 from harness.wait import until
 from tests.fakes.programs import Programs
@@ -42,6 +43,72 @@ def test_images_of_another_set(capsys: pytest.CaptureFixture[str], monkeypatch: 
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "mine:1"
     assert "docker.io/istio/pilot:1.30.3-distroless" in said
+
+
+def test_images_of_a_private_registry(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is what is then pulled, the node image too."""
+    monkeypatch.setenv("E2E_REGISTRY", "localhost:5001/m")
+
+    assert cli.main(["images"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1 + len(ROW.images)
+    assert all(line.startswith("localhost:5001/m/") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (["bundle", ""], {}, "the bundle's folder has no name"),
+        (["bundle", "/etc/passwd"], {}, "/etc/passwd is not a folder"),
+        (["mirror"], {}, "no registry is named"),
+        (["mirror", "--from", "localhost:5002"], {"REGISTRY": "localhost:5001", "BUNDLE": "b"}, "two sources"),
+        (["mirror"], {"REGISTRY": "localhost:1"}, "registry localhost:1 does not answer"),
+        (["mirror"], {"REGISTRY": "localhost:5001", "BUNDLE": "/etc/passwd"}, "/etc/passwd is no bundle"),
+        (["images"], {"REGISTRY": "me:geheim@r.io"}, "REGISTRY= has a user"),
+        (["images"], {"REGISTRY": "r.io", "REGISTRY_CA": "/nowhere"}, "REGISTRY_CA=/nowhere is not a file"),
+    ],
+)
+def test_registries_asked_wrong(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    programs: Programs,
+    tmp_path: Path,
+    arguments: list[str],
+    variables: dict[str, str],
+    said: str,
+) -> None:
+    """Status 2, one sentence and its remedy, no password, and nothing made."""
+    programs.have("helm", "docker")
+    programs.answer("docker", "version", out="1.48 linux/amd64\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    before = sorted(tmp_path.iterdir())
+    for name, value in variables.items():
+        monkeypatch.setenv(f"E2E_{name}", value)
+
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "remedy: " in told
+    assert "geheim" not in told
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_caches_that_may_be_left_are_not_nothing(
+    capsys: pytest.CaptureFixture[str], programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Docker does not answer, `clean` does not say that nothing was left."""
+
+    def fail() -> list[str]:
+        raise SetupFailed("registry caches (CACHE=1) may be left")
+
+    programs.have("docker", "kind")
+    monkeypatch.setattr("harness.cluster.caches.remove", fail)
+
+    assert cli.main(["clean"]) == 1
+    told = capsys.readouterr()
+    assert "nothing of ours was left" not in told.out
+    assert "may be left" in told.err
 
 
 @pytest.mark.parametrize(

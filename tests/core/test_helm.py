@@ -1,6 +1,7 @@
 """Helm 3 and 4 through their program."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from harness import helm
 from harness.cluster.protocol import Release
 from harness.errors import BadInput, CommandFailed
 from harness.helm import Helm
+from harness.registry.private import Private
 from tests.fakes.programs import Programs
 
 REMOTE = Release(
@@ -242,3 +244,56 @@ def test_other_versions_are_refused(tools: Programs, said: str) -> None:
 
     with pytest.raises(BadInput, match="is not supported"):
         helm.version()
+
+
+@pytest.mark.parametrize(
+    ("registry", "flags"),
+    [
+        (Private("r.io:5000", "m", plain_http=True), ["--plain-http"]),
+        (Private("r.io:5000", "m", ca=Path("/ca.pem")), ["--ca-file", "/ca.pem"]),
+        (Private("r.io:5000", "m"), []),
+        (Private("other.io", plain_http=True), []),
+        (None, []),
+    ],
+)
+def test_private_registry_as_it_asks_for(
+    tools: Programs, tmp_path: Path, registry: Private | None, flags: list[str]
+) -> None:
+    """Charts of a registry without TLS, or with an authority of its own, are pulled so; others are not."""
+    chart = "oci://r.io:5000/m/istio/release/charts/base"
+    own = Helm(tmp_path / "kubeconfig", "", tmp_path / "helm", registry)
+
+    own.pull(chart, "1.29.1", tmp_path)
+    own.template(replace(REMOTE, chart=chart))
+    own.upgrade_install(replace(REMOTE, chart=chart))
+    own.push(tmp_path / "base-1.29.1.tgz", "oci://r.io:5000/m/istio/release/charts")
+
+    for word in ("pull", "template", "upgrade", "push"):
+        argv = tools.call("helm", word).argv
+        assert [one for one in argv if one in ("--plain-http", "--ca-file", "/ca.pem")] == flags
+
+
+def test_chart_that_a_private_registry_lacks(tools: Programs, tmp_path: Path) -> None:
+    """The remedy is the command that fills it."""
+    tools.answer("helm", "pull", code=1, err='failed to perform "FetchReference" on source: r.io/base:1: not found')
+
+    with pytest.raises(CommandFailed) as caught:
+        Helm(tmp_path, "", tmp_path, Private("r.io")).pull("oci://r.io/base", "1", tmp_path)
+
+    assert "make mirror REGISTRY=r.io" in str(caught.value)
+
+
+def test_chart_that_was_fetched_is_not_pulled_again(tools: Programs, tmp_path: Path) -> None:
+    """From then on every Helm of that home takes its archive; another version, and another home, do not."""
+    first, second = (Helm(tmp_path / "kubeconfig", "", tmp_path / "helm") for _ in range(2))
+
+    first.fetch(REMOTE.chart, REMOTE.version)
+
+    archive = Path(tools.call("helm", "pull").after("--destination")) / "istiod-1.29.1.tgz"
+    archive.touch()
+    second.template(REMOTE)
+    second.template(replace(REMOTE, version="1.29.2"))
+    Helm(tmp_path, "", tmp_path / "other").template(REMOTE)
+    assert [call.argv[2] for call in tools.calls("helm", "template")] == [str(archive), REMOTE.chart, REMOTE.chart]
+    first.fetch(REMOTE.chart, REMOTE.version)
+    assert not archive.exists()  # what another run pulled does not count

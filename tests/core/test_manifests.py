@@ -121,3 +121,26 @@ def test_unknown_image_is_refused() -> None:
 def test_what_runs_nothing_is_left_alone() -> None:
     """A Service has no images to pin."""
     assert pinned([SERVICE], []) == [SERVICE]
+
+
+POD = {"kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": []}}}}
+PROXY = {
+    "kind": "EnvoyProxy",
+    "metadata": {"name": "a"},
+    "spec": {"provider": {"kubernetes": {"envoyDeployment": {"container": {"resources": {}}}}}},
+}
+
+
+def test_private_registry_reaches_proxies_and_pods() -> None:
+    """An EnvoyProxy gets its image and pull secret, also one that says nothing of its pods; workloads the secret."""
+    bare = {"kind": "EnvoyProxy", "metadata": {"name": "b"}, "spec": {}}
+
+    pod, proxy, other = pinned([POD, PROXY, bare], [], proxy="r.io/envoy:1", secret="pull")
+
+    assert pod["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+    for one in (proxy, other):
+        deployment = one["spec"]["provider"]["kubernetes"]["envoyDeployment"]
+        assert deployment["container"]["image"] == "r.io/envoy:1"
+        assert deployment["pod"]["imagePullSecrets"] == [{"name": "pull"}]
+    assert proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]["resources"] == {}
+    assert pinned([POD, PROXY, bare], []) == [POD, PROXY, bare]

@@ -1,0 +1,201 @@
+"""Fills a registry with all charts and images of a version set, from the public ones, another registry or a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import archives, bundle, progress, timeouts
+from harness.cluster import caches
+from harness.command import run
+from harness.errors import SetupFailed
+from harness.helm import Helm
+from harness.registry.answers import answers
+from harness.registry.api import CHUNK, Api, Manifest, Source, copy
+from harness.registry.credentials import login
+from harness.registry.private import Private
+from harness.registry.reference import Reference, parse
+from harness.threads import side_by_side
+from harness.versions import Chart, VersionSet
+
+ABREAST = 3  # references at a time
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """One reference as it is now in the registry. `digest` is empty for a chart that helm pushed."""
+
+    name: str
+    digest: str
+    copied: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}{f'@{self.digest}' if self.digest else ''}: {'copied' if self.copied else 'there already'}"
+
+
+def from_registries(versions: VersionSet, target: Private, source: Private | None, node: str = "") -> list[Mirrored]:
+    """Copies from where each reference is public, or from another registry. `node` is a node image of one's own.
+
+    Raises:
+        SetupFailed: something could not be read or written.
+        BadInput: a registry wants a login.
+    """
+    answers(target)
+    public = versions.taken_from(None)
+    wanted = [(f"{chart.reference}:{chart.version.replace('+', '_')}", "") for chart in public.charts.values()]
+    wanted += [(image, "") for image in [*public.images.values(), caches.IMAGE]]
+    wanted += [(node or public.node, node)]
+    to = _api(target)
+    sources: dict[str, Api] = {}
+
+    def one(reference: str, own: str) -> Mirrored:
+        found = parse(source.at(reference) if source and not own else reference)
+        if found.registry not in sources:
+            here = source if source and found.registry == source.host else None
+            sources[found.registry] = _api(here) if here else Api(found.registry, login=login(found.registry))
+        with progress.stage(str(found)):
+            return _into(to, target, parse(reference), sources[found.registry], found)
+
+    return _side_by_side([lambda r=r, own=own: one(r, own) for r, own in wanted])  # type: ignore[misc]  # as bound
+
+
+def from_bundle(versions: VersionSet, target: Private, folder: Path, helm: Helm, node: str = "") -> list[Mirrored]:
+    """Copies what a bundle holds, and the node image from Docker, if it is there.
+
+    Raises:
+        BadInput: it is no bundle of that version set, or the registry wants a login.
+        SetupFailed: something could not be written.
+    """
+    public = versions.taken_from(None)
+    held, to = bundle.open_for(folder, public), _api(target)
+    answers(target)
+    done = [_push(to, target, held.charts / chart.archive, chart, helm) for chart in public.charts.values()]
+
+    def one(image: str) -> Mirrored:
+        with progress.stage(image), Archive(held.archive(image)) as source:
+            return _into(to, target, parse(image), source, parse(image))
+
+    done += _side_by_side([lambda i=i: one(i) for i in public.images.values()])  # type: ignore[misc]  # as bound
+    return [*done, *_node(to, target, node or public.node)]
+
+
+class Archive:
+    """An image archive as a source. What Docker before 25 wrote has no manifests: they are made for it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._names, self._members = path, dict[str, str](), dict[str, tarfile.TarInfo]()
+        self._made: dict[str, bytes] = {}
+        self._paths: dict[str, str] = {}
+        self.first = ""  # the first image's digest, also of one without a name
+
+    def __enter__(self) -> Archive:
+        self._tar = tarfile.open(self._path)  # closed by __exit__
+        self._members = {one.name.removeprefix("./"): one for one in self._tar.getmembers()}
+        self._names = dict(archives.whole(self._path).images)
+        if "index.json" in self._members:
+            self.first = str(json.loads(self._read("index.json"))["manifests"][0]["digest"])
+            return self
+        for image in json.loads(self._read("manifest.json")):
+            digest = self._manifest_of(image)
+            self.first = self.first or digest
+            self._names |= {str(parse(tag)): digest for tag in image.get("RepoTags") or []}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tar.close()
+
+    def digest(self, repository: str, version: str) -> str:
+        if version.startswith("sha256:"):
+            return version
+        found = {parse(name): digest for name, digest in self._names.items()}
+        return next((d for n, d in found.items() if (n.repository, n.tag) == (repository, version)), "")
+
+    def manifest(self, repository: str, version: str) -> Manifest:  # noqa: ARG002  # of one archive all is one's own
+        data = self._made.get(version) or self._read(archives.path(version))
+        said = json.loads(data)
+        kind = said.get("mediaType") or (MANIFEST if "config" in said else "application/vnd.oci.image.index.v1+json")
+        return Manifest(data, kind)
+
+    def blob(self, repository: str, digest: str) -> Iterator[bytes]:  # noqa: ARG002  # as above
+        file = self._tar.extractfile(self._members[self._paths.get(digest, archives.path(digest))])
+        if file is None:
+            raise SetupFailed(f"{self._path}: {digest} is no file")
+        while piece := file.read(CHUNK):
+            yield piece
+
+    def _manifest_of(self, image: Any) -> str:
+        config = self._describe(image["Config"], "application/vnd.oci.image.config.v1+json")
+        layers = [self._describe(layer, "application/vnd.oci.image.layer.v1.tar") for layer in image["Layers"]]
+        data = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}).encode()
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self._made[digest] = data
+        return digest
+
+    def _describe(self, path: str, kind: str) -> dict[str, object]:
+        file = self._tar.extractfile(self._members[path])
+        if file is None:
+            raise SetupFailed(f"{self._path}: {path} is no file")
+        digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"  # type: ignore[arg-type]  # it reads bytes
+        self._paths[digest] = path
+        return {"mediaType": kind, "size": self._members[path].size, "digest": digest}
+
+    def _read(self, path: str) -> bytes:
+        file = self._tar.extractfile(self._members[path])
+        return file.read() if file else b""
+
+
+def _into(to: Api, target: Private, public: Reference, source: Source, found: Reference) -> Mirrored:
+    """One reference from a source to its place in the registry."""
+    there = parse(target.at(str(public)))
+    digest, copied = copy(source, found.repository, found.version, to, there.repository, there.tag or there.version)
+    return Mirrored(there.name + (f":{there.tag}" if there.tag else ""), digest, copied)
+
+
+def _push(to: Api, target: Private, archive: Path, chart: Chart, helm: Helm) -> Mirrored:
+    there = parse(target.at(chart.reference))
+    tag = chart.version.replace("+", "_")
+    digest = to.digest(there.repository, tag)
+    layers = to.manifest(there.repository, digest).body.get("layers", []) if digest else []
+    content = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+    same = any(layer["digest"] == content for layer in layers)
+    if not same:
+        with progress.stage(f"chart {archive.name}"):
+            helm.push(archive, f"oci://{there.name.rpartition('/')[0]}")
+    return Mirrored(f"{there.name}:{tag}", to.digest(there.repository, tag), not same)
+
+
+def _node(to: Api, target: Private, image: str) -> list[Mirrored]:
+    """The node image from Docker: a bundle has none."""
+    if run(["docker", "image", "inspect", "--format", "{{.Id}}", image], check=False).code != 0:
+        progress.note(f"node image {image} is in no bundle, and not in Docker: not mirrored (docker load, NODE_IMAGE=)")
+        return []
+    public = parse(image)
+    with progress.stage(image), tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "node.tar"
+        _, saves = bundle.docker()
+        run(["docker", "save", *saves, "--output", str(archive), image], within=timeouts.IMAGE_LOAD)
+        with Archive(archive) as source:
+            there = parse(target.at(str(public)))
+            digest, copied = copy(source, "", source.first, to, there.repository, there.tag or "latest")
+    if public.digest and digest != public.digest:
+        progress.note(
+            f"node image {there.name}:{there.tag} is {digest}, not {public.digest} as published: Docker saved it anew; "
+            f"name it NODE_IMAGE={there.name}:{there.tag}"
+        )
+    return [Mirrored(f"{there.name}:{there.tag}", digest, copied)]
+
+
+def _api(private: Private) -> Api:
+    return Api(private.host, plain_http=private.plain_http, ca=private.ca, login=login(private.host))
+
+
+def _side_by_side(work: list[Callable[[], Mirrored]]) -> list[Mirrored]:
+    with side_by_side(ABREAST) as pool:
+        return [future.result() for future in [pool.submit(one) for one in work]]
