@@ -14,7 +14,7 @@ EMULATOR = "cluster/emulated/"  # a process of its own, with programs, time and 
 
 # What, and the only places below harness/ where it may be. A name is an import or an attribute such as time.sleep.
 HOMES = {
-    "httpx": ("tools/download.py", "clients/http.py", "registry/client.py"),
+    "httpx": ("tools/download.py", "clients/http.py", "registry/"),
     "kubernetes": ("kube/",),
     "pytest": ("plugin/",),
     "_pytest": (),

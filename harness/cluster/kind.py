@@ -28,10 +28,8 @@ from harness.settings import ClusterKind, Settings
 from harness.threads import side_by_side
 from harness.tools import programs
 from harness.versions import Chart
-from harness.wait import until
 
 MARKS = "/var/lib/mesh-e2e/archives"
-CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
 
 
 class KindCluster:
@@ -139,18 +137,7 @@ class KindCluster:
             return
         nodes = [f"{self.name}-{role}" for role in ("control-plane", "worker")][: 1 + self._workers]
         nodes += [f"{self.name}-worker{number}" for number in range(2, self._workers + 1)]
-        for node in nodes:
-            until(
-                lambda node=node: ended.is_set() or _runs_containerd(node),  # type: ignore[misc]  # the default binds the loop's value
-                bool,
-                what=f"containerd runs in {node}",
-                within=timeouts.CLUSTER_CREATE,
-                every=0.5,
-            )
-        with progress.stage("images: pulls begin"):
-            pulling.attach(nodes, self._pulled, self._registry, cached=self._cache)
-            for node in nodes:
-                pulling.pull_early(node, [image for image in self._pulled if _wants(node, nodes, image)])
+        pulling.while_booting(nodes, self._pulled, self._registry, cached=self._cache, ended=ended)
 
     def _fetch_charts(self) -> None:
         try:
@@ -219,7 +206,10 @@ class KindCluster:
         nodes = self._nodes()
         held = self._held(nodes)
         work = [
-            (archive, node) for archive in archives for node in nodes if everywhere or _wants(node, nodes, archive.name)
+            (archive, node)
+            for archive in archives
+            for node in nodes
+            if everywhere or pulling.wants(node, nodes, archive.name)
         ]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
         with side_by_side(2) as pool:  # containerd unpacks: more than the cores does not help
@@ -291,15 +281,6 @@ class KindCluster:
 def signal_api_server(name: str, number: Literal["STOP", "CONT"], *, check: bool = True) -> None:
     """Stops the API server of a kind cluster, or lets it go on; without `check` whether it is there or not."""
     run(["docker", "exec", f"{name}-control-plane", "pkill", f"-{number}", "-x", "kube-apiserver"], check=check)
-
-
-def _wants(node: str, nodes: Sequence[str], image: str) -> bool:
-    """The control plane takes only what runs there, unless it is the only node. An archive has its image's name."""
-    return len(nodes) == 1 or "control-plane" not in node or any(w in image for w in CONTROL_PLANE_IMAGES)
-
-
-def _runs_containerd(node: str) -> bool:
-    return run(["docker", "exec", node, "test", "-S", "/run/containerd/containerd.sock"], check=False).code == 0
 
 
 def _mark(archive: Path) -> str:

@@ -6,21 +6,24 @@ Sources: containerd docs/hosts.md; kind's documentation of private registries an
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness import progress
+from harness import progress, timeouts
 from harness.cluster import caches
 from harness.command import run
 from harness.errors import SetupFailed
 from harness.registry.credentials import Login, docker_config, logins
 from harness.registry.private import Private
 from harness.registry.reference import parse
+from harness.wait import until
 
 CERTS = "/etc/containerd/certs.d"
 KUBELET_CONFIG = "/var/lib/kubelet/config.json"
 LOG = "/var/lib/mesh-e2e/pulls.log"
 CACHE_PORT = 5000
+CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
 STREAMS = 2  # images that a node pulls at a time before its kubelet does; that one pulls one after the other
 _PULL = """mkdir -p "$(dirname "$0")"; n=0
 until crictl info >/dev/null 2>&1 || [ $n -ge 240 ]; do n=$((n+1)); sleep 0.25; done
@@ -68,6 +71,38 @@ def attach(nodes: Sequence[str], images: Iterable[str], private: Private | None,
                 write(node, f"{CERTS}/{registry}/hosts.toml", hosts_toml(hosts))
         if known:
             _log_in(node, known)
+
+
+def while_booting(
+    nodes: Sequence[str], images: Sequence[str], private: Private | None, *, cached: bool, ended: threading.Event
+) -> None:
+    """Attaches nodes and lets them pull as soon as containerd runs in them, while Kubernetes is still to come; gives up
+    when `ended` is set, which is when `kind create` has ended.
+
+    Raises:
+        SetupFailed, BadInput: as `attach`.
+    """
+    for node in nodes:
+        until(
+            lambda node=node: ended.is_set() or _runs_containerd(node),  # type: ignore[misc]  # the default binds the loop's value
+            bool,
+            what=f"containerd runs in {node}",
+            within=timeouts.CLUSTER_CREATE,
+            every=0.5,
+        )
+    with progress.stage("images: pulls begin"):
+        attach(nodes, images, private, cached=cached)
+        for node in nodes:
+            pull_early(node, [image for image in images if wants(node, nodes, image)])
+
+
+def wants(node: str, nodes: Sequence[str], image: str) -> bool:
+    """The control plane takes only what runs there, unless it is the only node. An archive has its image's name."""
+    return len(nodes) == 1 or "control-plane" not in node or any(w in image for w in CONTROL_PLANE_IMAGES)
+
+
+def _runs_containerd(node: str) -> bool:
+    return run(["docker", "exec", node, "test", "-S", "/run/containerd/containerd.sock"], check=False).code == 0
 
 
 def pull_early(node: str, images: Sequence[str]) -> None:
