@@ -6,13 +6,14 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from harness import progress, timeouts
 from harness.cluster.protocol import Release
 from harness.command import Output, run
-from harness.errors import BadInput, CommandFailed
+from harness.errors import BadInput, CommandFailed, HarnessError
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document, documents
 from harness.objects.unstructured import mapping
@@ -110,6 +111,14 @@ class Helm:
         shutil.rmtree(folder, ignore_errors=True)  # of another run: the registry may have another now
         folder.mkdir(parents=True)
         self.pull(reference, version, folder)
+
+    def fetch_ahead(self, charts: Iterable[tuple[str, str]]) -> None:
+        """Fetches charts by reference and version. Never raises: whoever needs one pulls it again, and says why not."""
+        try:
+            for reference, version in charts:
+                self.fetch(reference, version)
+        except (HarnessError, OSError) as failed:
+            progress.note(f"charts could not be pulled ahead: {str(failed).splitlines()[0]}")
 
     def _fetched(self, reference: str, version: str) -> Path:
         return self._archives / hashlib.sha256(f"{reference} {version}".encode()).hexdigest()[:12]

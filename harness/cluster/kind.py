@@ -123,7 +123,7 @@ class KindCluster:
         ended = threading.Event()
         with side_by_side(2) as pool:
             pulls = pool.submit(self._pull_early, ended)
-            pool.submit(self._fetch_charts)
+            pool.submit(self._helm.fetch_ahead, [(one.reference, one.version) for one in self._charts])
             try:
                 run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
             finally:
@@ -132,19 +132,11 @@ class KindCluster:
         self._unfinished.unlink()
 
     def _pull_early(self, ended: threading.Event) -> None:
-        """Lets nodes pull as soon as their containers run, while Kubernetes is still to come."""
         if not self._pulled:
             return
-        nodes = [f"{self.name}-{role}" for role in ("control-plane", "worker")][: 1 + self._workers]
-        nodes += [f"{self.name}-worker{number}" for number in range(2, self._workers + 1)]
+        workers = ["worker", *(f"worker{number}" for number in range(2, self._workers + 1))][: self._workers]
+        nodes = [f"{self.name}-{role}" for role in ("control-plane", *workers)]
         pulling.while_booting(nodes, self._pulled, self._registry, cached=self._cache, ended=ended)
-
-    def _fetch_charts(self) -> None:
-        try:
-            for chart in self._charts:
-                self._helm.fetch(chart.reference, chart.version)
-        except (HarnessError, OSError) as failed:  # whoever needs the chart tries again, and says why not
-            progress.note(f"charts could not be pulled ahead: {str(failed).splitlines()[0]}")
 
     def _reuse(self) -> None:
         self.reused = True
