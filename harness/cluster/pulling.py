@@ -25,9 +25,12 @@ LOG = "/var/lib/mesh-e2e/pulls.log"
 CACHE_PORT = 5000
 CONTROL_PLANE_IMAGES = ("install-cni", "ztunnel", "curl", "fortio")  # what is scheduled beside the control plane
 STREAMS = 2  # images that a node pulls at a time before its kubelet does; that one pulls one after the other
+# crictl pulls as the kubelet does, with a login; ctr is there also in a node image without crictl.
 _PULL = """mkdir -p "$(dirname "$0")"; n=0
-until crictl info >/dev/null 2>&1 || [ $n -ge 240 ]; do n=$((n+1)); sleep 0.25; done
-for image; do crictl pull "$image" >>"$0" 2>&1 || echo "not pulled: $image" >>"$0"; done"""
+if command -v crictl; then up='crictl info' pull='crictl pull'
+else up='ctr version' pull='ctr --namespace k8s.io images pull --hosts-dir /etc/containerd/certs.d'; fi >>"$0"
+until $up >/dev/null 2>&1 || [ $n -ge 240 ]; do n=$((n+1)); sleep 0.25; done
+for image; do $pull "$image" >>"$0" 2>&1 || echo "not pulled: $image" >>"$0"; done"""
 _WRITE = 'umask 077; mkdir -p "$(dirname "$0")" && cat >"$0"'
 
 

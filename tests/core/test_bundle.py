@@ -20,6 +20,7 @@ from tests.fakes.programs import Programs
 
 ROW = versions.load().pick()
 IMAGES = list(ROW.images.values())
+ZEROS = f"sha256:{'0' * 64}"
 
 
 def tar(path: Path, files: Mapping[str, Any] | None = None, **named: Any) -> Path:
@@ -346,7 +347,7 @@ def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> No
     first, *others = IMAGES[len(IMAGES) // 2 :]
     oci(folder / "images" / "others.tar", *others)
     saves(docker, oci(folder / "new", first))
-    docker.answer("docker", "inspect", out=json.dumps(["other.io/a@sha256:1", f"{first.partition(':')[0]}@sha256:2"]))
+    docker.answer("docker", "inspect", out=json.dumps([f"other.io/a@{ZEROS}", f"{first.partition(':')[0]}@{ZEROS}"]))
 
     def pull(reference: str, version: str, into: Path) -> None:
         pulled.append((reference, version))
@@ -358,7 +359,7 @@ def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> No
     assert docker.call("docker", "pull").argv == ["pull", "--quiet", "--platform", "linux/arm64", first]
     assert docker.call("docker", "save").argv[-1] == first
     assert docker.call("docker", "save").after("--platform") == "linux/arm64"
-    assert made.images[first].pulled == f"{first.partition(':')[0]}@sha256:2"
+    assert made.images[first].pulled == f"{first.partition(':')[0]}@{ZEROS}"
     assert made.images[first].image == next(iter(read(folder / made.images[first].file).images.values()))
     assert {made.images[image].pulled for image in others} == {""}
     assert bundle.index(folder, ROW) == made
