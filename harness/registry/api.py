@@ -19,6 +19,7 @@ import httpx
 
 from harness.errors import BadInput, SetupFailed
 from harness.registry.credentials import Login
+from harness.registry.private import is_loopback
 from harness.registry.reference import DOCKER_HUB
 
 API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}  # where a registry's name is not the host of its API
@@ -87,7 +88,7 @@ class Api:
             follow_redirects=True,
             timeout=TIMEOUT,
             transport=transport,
-            trust_env=not plain_http,
+            trust_env=not is_loopback(registry),
             verify=verify,
         )
 
