@@ -51,6 +51,11 @@ class CommandFailed(SetupFailed):
         super().__init__(f"`{' '.join(argv[:6])}{' …' if len(argv) > 6 else ''}` {ended}: {_tail(output)}")
 
 
+class NotAllowed(HarnessError):
+    """What was about to be done would touch what is not ours, on a cluster where nobody asked for that. Raised before
+    anything is touched; the test is skipped with this reason."""
+
+
 class Inconclusive(HarnessError):
     """A claim could not be judged: a witness is missing or ambiguous. Never a pass."""
 

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = Field(None, description="existing: the kubeconfig file")
     context: str = Field("", description="existing: the context, by its exact name")
     install: bool = Field(False, description="existing: install the stack (else test what is there)")
+    disruptive: bool = Field(False, description="existing: allow tests that touch what is not ours")
     runs: Path = Field(Path("runs"), description="where each run's folder is made")
     state: Path = Field(
         Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "mesh-e2e",
@@ -94,6 +95,7 @@ MAKE = {
     "kubeconfig": "KUBECONFIG_FILE",
     "context": "CONTEXT",
     "install": "INSTALL",
+    "disruptive": "DISRUPTIVE",
 }
 
 

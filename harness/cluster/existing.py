@@ -27,6 +27,7 @@ from harness.tools import programs
 from harness.undo.undo_log import Made
 
 MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in state.APPLIED
+NOT_OURS = "this touches what is not ours, which DISRUPTIVE=1 allows"
 
 
 class ExistingCluster:
@@ -58,6 +59,8 @@ class ExistingCluster:
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
         lacking: dict[Capability, str] = {"nodes": "the nodes of a cluster that is not ours are not touched"}
+        if not self._settings.disruptive:
+            lacking["disruptive"] = NOT_OURS
         if not self._installs:
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
         return lacking

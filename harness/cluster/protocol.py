@@ -10,7 +10,9 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 from harness.settings import ClusterKind
 
-Capability = Literal["load", "nodes", "two nodes", "upgrade", "many", "waypoint kinds", "istio gateways", "mtls"]
+Capability = Literal[
+    "load", "nodes", "two nodes", "upgrade", "many", "waypoint kinds", "istio gateways", "mtls", "disruptive"
+]
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)  # what a test can ask for by the mark `needs`
 
 

@@ -7,6 +7,7 @@ import itertools
 from harness import observations, progress, timeouts
 from harness.components import Envoy, Ztunnels
 from harness.disruption import restarts
+from harness.disruption.touched import touches
 from harness.errors import Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.logs.ztunnel import bind_failures
@@ -20,6 +21,7 @@ from harness.waits import gateways, rollouts
 TRIES = 4
 
 
+@touches(restarts.ZTUNNEL)
 def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
     """Ends the node's ztunnel without grace, as an OOM or a crash does; its pod's name. A new one comes by itself."""
     name = next(str(p["metadata"]["name"]) for p in ztunnels.pods() if node_name(p) == node)
@@ -28,6 +30,7 @@ def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
     return name
 
 
+@touches(restarts.ZTUNNEL)
 def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> None:
     """Kills ztunnel beside the waypoint and changes these routes, the first its own, until Envoy has port 15008. The
     Gateway must have a TCP listener on it. Who is first is a race, so it is tried TRIES times.

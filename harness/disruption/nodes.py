@@ -10,6 +10,7 @@ from harness import observations, timeouts
 from harness.bundle import Bundle
 from harness.cluster.kind import signal_api_server
 from harness.cluster.protocol import Cluster
+from harness.disruption.touched import check_allowed, touches
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import envoy_access
 from harness.objects.manifests import Document
@@ -23,11 +24,13 @@ MIRROR = "kubernetes.io/config.mirror"  # a static pod's image in the API: no ev
 
 
 @contextmanager
+@touches("the API server")
 def while_api_server_stopped(cluster: Cluster) -> Iterator[None]:
     """The API server of a kind cluster stopped for the block (SIGSTOP): connected to, and silent.
 
     Longer than 10 s, and controllers that lead by a lease end and start again: Envoy Gateway too.
     """
+    check_allowed(cluster, "the API server")
     signal_api_server(cluster.name, "STOP")
     try:
         yield
@@ -36,6 +39,7 @@ def while_api_server_stopped(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
+@touches("a node and every pod that can leave it")
 def while_drained(manifests: Manifests, node: str) -> Iterator[None]:
     """A node cordoned and emptied as `kubectl drain` does it, by evictions that heed PodDisruptionBudgets; uncordoned
     after the block, or when the next run begins. Pods of DaemonSets and static ones stay.

@@ -8,6 +8,8 @@ from harness.components import Envoy, Ztunnels
 from harness.disruption import hbone_port_takeover, restarts
 from harness.errors import NotReady
 from harness.kube import Kube
+from harness.objects.refs import ref
+from harness.objects.scope import reach_beyond_ours
 from harness.waits import gateways, rollouts, waypoints
 
 PARTS = (
@@ -22,8 +24,8 @@ PARTS = (
 
 
 def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy, url: str) -> None:
-    """Waits until every part is ready and a call passes the waypoint. A pod whose port 15008 ztunnel cannot have is
-    deleted: nothing else heals it.
+    """Waits until every part is ready and a call passes the waypoint. A pod of ours whose port 15008 ztunnel cannot
+    have is deleted: nothing else heals it. Pods in namespaces that are not ours are left alone.
 
     Raises:
         NotReady, Terminal: a part did not come back.
@@ -31,7 +33,8 @@ def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: En
     try:
         rollouts.wait_for_rollout(kube, restarts.ZTUNNEL, within=timeouts.DISTURBED / 4)
     except NotReady:
-        culprits = hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnel)
+        found = hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnel)
+        culprits = [name for name in found if not reach_beyond_ours(ref(name))]
         progress.note(f"{ztunnel.hindrance() or 'ztunnel is not ready'}: deleting {culprits}")
         kube.delete(culprits)
     for name in PARTS:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from harness.kube.exec import Ended, run_in_pod
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.manifests import Document
 from harness.objects.refs import KINDS, Ref, ref, ref_of
+from harness.objects.scope import check_ours
 from harness.wait import until
 
 FIELD_MANAGER = "mesh-e2e"
@@ -35,10 +37,31 @@ T = TypeVar("T")
 class Kube:
     """The API behind one context of one kubeconfig file. Safe to use from several threads."""
 
-    def __init__(self, kubeconfig: Path, context: str) -> None:
+    def __init__(self, kubeconfig: Path, context: str, *, not_ours: str = "") -> None:
+        """With `not_ours`, the reason why others must not be touched, every change that would concern more than this
+        run's own objects raises NotAllowed (harness/objects/scope.py says which)."""
         self.kubeconfig, self.context = kubeconfig, context
+        self._not_ours = not_ours
         self._local = threading.local()
         self._host = "the kubeconfig's server"
+
+    @cached_property
+    def unrestricted(self) -> Kube:
+        """The same API without that limit: to install when asked to, and to undo what was noted as ours."""
+        if not self._not_ours:
+            return self
+        free = Kube(self.kubeconfig, self.context)
+        free._local = self._local
+        return free
+
+    def check_allowed(self, changes: Iterable[tuple[Ref, Mapping[str, Any] | None]]) -> None:
+        """Checks changes before any of them is made: objects by name, each with its whole document if it is known.
+
+        Raises:
+            NotAllowed: some concern others, on a cluster where nobody asked for that; all are named.
+        """
+        if self._not_ours:
+            check_ours(changes, self._not_ours)
 
     # -- objects ------------------------------------------------------------------------------------------------
 
@@ -74,7 +97,10 @@ class Kube:
         Raises:
             Conflict: another manager owns a field; the message names it. `force` takes the field over.
             Refused: the server finds the object wrong; its message is quoted.
+            NotAllowed: some of it concerns others; nothing was applied.
         """
+        documents = list(documents)
+        self.check_allowed((ref_of(document), document) for document in documents)
         for document in documents:
             named = ref_of(document)
             self._call(
@@ -90,8 +116,13 @@ class Kube:
             )
 
     def patch(self, name: str | Ref, body: Mapping[str, Any]) -> Document:
-        """A JSON merge patch; None deletes a field."""
+        """A JSON merge patch; None deletes a field.
+
+        Raises:
+            NotAllowed: the object is not ours to change.
+        """
         named = ref(name) if isinstance(name, str) else name
+        self.check_allowed([(named, None)])
         return self._call(
             str(named),
             lambda: (
@@ -108,8 +139,10 @@ class Kube:
 
         Raises:
             Refused: the server keeps some of it; all of that is named, and all else was deleted.
+            NotAllowed: some of it is not ours to delete; nothing was deleted.
         """
         refs = [ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
+        self.check_allowed((named, None) for named in refs)
         refused: dict[Ref, str] = {}
         for named in reversed(refs):
             try:
@@ -203,7 +236,9 @@ class Kube:
 
         Raises:
             ApiUnavailable: not now (429): its PodDisruptionBudget has nothing to spare.
+            NotAllowed: the pod is not ours to evict.
         """
+        self.check_allowed([(ref(f"Pod/{namespace}/{pod}"), None)])
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
         body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
         with suppress(Missing):

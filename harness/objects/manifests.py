@@ -61,6 +61,11 @@ def read(file: Path) -> list[Document]:
     return parse(text, source=str(file))
 
 
+def paired(suite: Path) -> str:
+    """The manifest of a suite's file: suites/<area>/test_<stem>.py has manifests/<area>/<stem>.yaml."""
+    return f"{suite.parent.name}/{suite.stem.removeprefix('test_')}.yaml"
+
+
 def pinned(manifest: Iterable[Document], images: Iterable[str], *, proxy: str = "", secret: str = "") -> list[Document]:
     """Copies whose container images are those of `images` with the same repository name.
 

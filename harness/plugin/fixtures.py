@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -24,6 +23,7 @@ from harness.evidence.rate_limit_window import seconds_left
 from harness.install import installation, running_versions
 from harness.kube import Kube
 from harness.objects.conditions import Condition, Judgement
+from harness.objects.manifests import paired
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import FAILED, GATHERER, RUN
 from harness.report.results import versions_of
@@ -87,8 +87,8 @@ def kind_cluster(cluster: Cluster) -> Cluster:
 
 @pytest.fixture(scope="session")
 def kube(cluster: Cluster) -> Kube:
-    """The cluster's Kubernetes API."""
-    return Kube(cluster.kubeconfig, cluster.context)
+    """The cluster's Kubernetes API. Where nobody asked for disruption it changes what is ours, and nothing else."""
+    return Kube(cluster.kubeconfig, cluster.context, not_ours=cluster.cannot_judge.get("disruptive", ""))
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def stack(
 ) -> None:
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
     with evidence_first(pytestconfig), progress.stage("stack"):
-        installation.ensure_stack(cluster, kube, version_set, bundle, installs=settings.install)
+        installation.ensure_stack(cluster, kube.unrestricted, version_set, bundle, installs=settings.install)
         seen = pytestconfig.stash[RUN].observed = running_versions.read_versions(kube)
         if cluster.kind != "existing":
             running_versions.check_versions(seen, versions_of(version_set))
@@ -282,11 +282,6 @@ def hour_left() -> None:
     left = seconds_left(datetime.now(UTC), "Hour")
     if left < patient(timeouts.HOUR_MARGIN):
         pause(left + 1, why="the turn of the hour: rate-limit windows end there")
-
-
-def paired(test: Path) -> str:
-    """The manifest of a test file: suites/<area>/test_<stem>.py has manifests/<area>/<stem>.yaml."""
-    return f"{test.parent.name}/{test.stem.removeprefix('test_')}.yaml"
 
 
 @contextmanager

@@ -1,16 +1,28 @@
 """The mark `needs("capability")`: a test, or a whole file, is skipped where the cluster cannot judge it.
 
-Capabilities are those of harness/cluster/protocol.py; any other name is refused before anything is made.
+Capabilities are those of harness/cluster/protocol.py; any other name is refused before anything is made. A test that
+lacks the mark, and is about to touch what is not ours on a cluster where nobody asked for that, is skipped then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from pathlib import Path
+
 import pytest
 
+import harness
 from harness.cluster.protocol import CAPABILITIES
-from harness.errors import BadInput
-from harness.plugin.options import Refused
+from harness.disruption.touched import touched_by
+from harness.errors import BadInput, NotAllowed
+from harness.plugin.options import Refused, settings_of, suites
 from harness.plugin.reporting import RUN
+
+JUDGED = "judged_here"
+INSTALLATION = Path(harness.__file__).with_name("install") / "installation.py"
+TOUCHED = "DISRUPTIVE=1: tests of this run touch what is not ours:"
+NOT_TOUCHED = "not touched, and the tests that would are skipped (DISRUPTIVE=1 runs them):"
+INSTALLED = "INSTALL=1 installs Istio, Envoy Gateway and the Gateway API's definitions, and applies besides:"
 
 
 @pytest.hookimpl(tryfirst=True)  # what is deselected must be right as well
@@ -31,6 +43,37 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 if run is not None:
                     run.why = f"bad input: {error}"  # the summary says it
                 raise Refused(error, told=run is not None)
+        if isinstance(item, pytest.Function) and item.get_closest_marker("needs") and JUDGED in item.fixturenames:
+            item.fixturenames.remove(JUDGED)
+            item.fixturenames.insert(0, JUDGED)  # before the session's fixtures stand anything up for it
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """What of others the tests of this run would touch on an existing cluster, an object a line."""
+    if config.stash.get(RUN, None) is None or settings_of(config).cluster != "existing":
+        return []
+    files = {item.path for item in items if isinstance(item, pytest.Function) and item.path.suffix == ".py"}
+    by: dict[str, list[str]] = {}
+    for file in sorted(file for file in files if _in_suites(config, file)):
+        for what in touched_by(file):
+            by.setdefault(what, []).append(f"{file.parent.name}/{file.name}")
+    heading = TOUCHED if settings_of(config).disruptive else NOT_TOUCHED
+    lines = [heading, *(f"  {what}: {', '.join(by[what])}" for what in sorted(by))] if by else []
+    if settings_of(config).install:
+        lines += [INSTALLED, *(f"  {what}" for what in touched_by(INSTALLATION))]
+    return lines
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """A fixture that was about to touch what is not ours: nothing was touched, and the test is skipped."""
+    return (yield from _skipped_if_not_allowed())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """The same of the test itself."""
+    return (yield from _skipped_if_not_allowed())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,6 +86,17 @@ def file_judged_here(request: pytest.FixtureRequest) -> None:
 def judged_here(request: pytest.FixtureRequest) -> None:
     """Skips a marked test."""
     _skip_unless_judged(request)
+
+
+def _in_suites(config: pytest.Config, file: Path) -> bool:
+    return any(file.is_relative_to(folder) for folder in suites(config))
+
+
+def _skipped_if_not_allowed() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except NotAllowed as error:
+        pytest.skip(str(error))
 
 
 def _skip_unless_judged(request: pytest.FixtureRequest) -> None:

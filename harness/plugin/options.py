@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     option("--workers", "kind worker nodes beside the control plane (E2E_WORKERS)", metavar="N")
     option("--context", "existing: the context, by its exact name (E2E_CONTEXT)", metavar="NAME")
     option("--install", "existing: install the stack, else test what is there (E2E_INSTALL)", action="store_true")
+    option("--disruptive", "existing: allow tests that touch what is not ours (E2E_DISRUPTIVE)", action="store_true")
     option("--waypoint-form", "binding, patch or listener (E2E_WAYPOINT)", metavar="FORM")
     option("--runs", "where each run's folder is made (E2E_RUNS)", metavar="DIR")
     option("--conformance", "also write conformance.yaml; not for an emulated cluster", action="store_true")
@@ -101,6 +102,7 @@ def overrides(config: pytest.Config) -> dict[str, object]:
         "kubeconfig": _from_caller(config, kind.kubeconfig),
         "context": config.getoption("--context"),
         "install": config.getoption("--install"),
+        "disruptive": config.getoption("--disruptive"),
         "runs": _from_caller(config, config.getoption("--runs")),
     }
 

@@ -21,6 +21,7 @@ from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.oracles import known
 from harness.oracles.collector import Watch
+from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import RUN
 
@@ -52,7 +53,8 @@ class Oracles:
             if isinstance(item, pytest.Function) and {"stack", "kube"} <= set(item.fixturenames):
                 watched.add(item.path.parent)
                 if FIXTURE not in item.fixturenames:
-                    item.fixturenames.insert(0, FIXTURE)  # first: what the others bring about is watched too
+                    # First: what the others bring about is watched too. But nothing is stood up for a test to skip.
+                    item.fixturenames.insert(item.fixturenames[:1] == [JUDGED], FIXTURE)
         for folder, at in sorted(areas.items(), key=lambda found: -found[1]):
             if folder not in watched:
                 continue

@@ -12,7 +12,7 @@ import yaml
 from harness import observations, progress
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read
-from harness.objects.refs import ref
+from harness.objects.refs import ref, ref_of
 from harness.pull_secrets import as_pulled
 from harness.undo.undo_log import Made, Note
 from harness.versions import VersionSet
@@ -29,7 +29,7 @@ class Manifests:
 
     def tidy(self) -> None:
         """Takes back what a killed run left applied: it would be taken for what was there before, and stay."""
-        left = self._made.undo(self.kube)
+        left = self._made.undo(self.kube.unrestricted)
         if left:
             progress.note(f"taken back, left by a killed run: {', '.join(dict.fromkeys(str(n.named) for n in left))}")
 
@@ -41,8 +41,13 @@ class Manifests:
         return documents
 
     def apply(self, name: str, made: list[Note]) -> None:
-        """Applies them. What this changes is added to `made`, first: it may fail in its middle."""
+        """Applies them. What this changes is added to `made`, first: it may fail in its middle.
+
+        Raises:
+            NotAllowed: some of it concerns others, and nobody asked for that; nothing was noted or applied.
+        """
         documents = self.read(name)
+        self.kube.check_allowed((ref_of(document), document) for document in documents)
         made += self._made.remember(self.kube, documents)
         observations.attach(Path(name).name, yaml.safe_dump_all(documents, sort_keys=False))
         self.kube.apply(documents)
@@ -58,13 +63,14 @@ class Manifests:
                 self.apply(name, made)
             yield
         finally:
-            self._made.undo(self.kube, made)
+            self._made.undo(self.kube.unrestricted, made)
 
     @contextmanager
     def patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:
         """What is there is changed by a merge patch for the block, and afterwards what it was before."""
+        self.kube.check_allowed([(ref(name), None)])
         made = self._made.patch(self.kube, ref(name), body)
         try:
             yield
         finally:
-            self._made.undo(self.kube, made)
+            self._made.undo(self.kube.unrestricted, made)

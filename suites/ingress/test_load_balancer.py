@@ -7,6 +7,8 @@ import pytest
 
 from harness.http_exchange import get
 
+pytestmark = pytest.mark.needs("disruptive")
+
 
 @pytest.fixture(scope="module")
 def gateway(applied, proxy_of):

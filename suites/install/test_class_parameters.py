@@ -3,6 +3,10 @@
 Manifest: manifests/install/class_parameters.yaml    Article: none; the control of test_envoy_gateway.py
 """
 
+import pytest
+
+pytestmark = pytest.mark.needs("disruptive")
+
 
 def test_class_without_its_parameters_is_refused(applied, refusal):
     """Envoy Gateway refuses a class whose EnvoyProxy does not exist, and names what is missing."""

@@ -11,7 +11,7 @@ from harness.objects.workloads import pod_ip
 from harness.waits import rollouts, status, waypoints
 from harness.waits.responses import wait_for_response
 
-pytestmark = pytest.mark.extended("Cross-namespace attachment")
+pytestmark = [pytest.mark.extended("Cross-namespace attachment"), pytest.mark.needs("disruptive")]
 BOUND = "istio.io/WaypointBound"
 GUEST, WELCOME = get("http://guest.elsewhere:9080/ratings/0"), get("http://welcome.elsewhere:9080/ratings/0")
 

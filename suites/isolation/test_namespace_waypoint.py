@@ -9,7 +9,7 @@ from harness.http_exchange import get
 from harness.waits import waypoints
 from harness.waits.responses import wait_for_response
 
-pytestmark = pytest.mark.extended("Namespace-wide waypoint")
+pytestmark = [pytest.mark.extended("Namespace-wide waypoint"), pytest.mark.needs("disruptive")]
 DETAILS = get("http://details:9080/details/0")
 
 

@@ -8,7 +8,11 @@ import pytest
 from harness.http_exchange import get
 from harness.waits import gateways, waypoints
 
-pytestmark = [pytest.mark.extended("Routing loop"), pytest.mark.needs("waypoint kinds"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.extended("Routing loop"),
+    pytest.mark.needs("waypoint kinds", "disruptive"),
+    pytest.mark.timeout(300),
+]
 REQUEST = get("http://ratings-loop:9080/ratings/0")
 
 

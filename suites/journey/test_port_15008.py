@@ -16,7 +16,7 @@ from harness.oracles.signs import Sign
 from harness.waits import gateways, waypoints
 
 ONE = pytest.mark.one_witness("calls that are reset have no access line")
-pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600), ONE]
+pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600), ONE, pytest.mark.needs("disruptive")]
 NAME, SERVICE = "waypoint-clash", "ratings-clash"
 REQUEST = get(f"http://{SERVICE}:9080/ratings/0")
 

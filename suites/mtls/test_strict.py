@@ -16,7 +16,7 @@ from harness.objects.workloads import pod_ip
 from harness.waits import responses, rollouts
 
 ONE = pytest.mark.one_witness("ztunnel's lines of plaintext connections are joined to clients, not to requests")
-pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls"), ONE]
+pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls", "disruptive"), ONE]
 
 
 @dataclass(frozen=True)

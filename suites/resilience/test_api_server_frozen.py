@@ -9,7 +9,7 @@ from harness.disruption import nodes
 from harness.http_exchange import get
 from harness.wait import pause
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "disruptive")]
 
 
 def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, waypoint, ingress_gateway):

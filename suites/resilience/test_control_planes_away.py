@@ -10,7 +10,7 @@ from harness.http_exchange import get
 from harness.load.timeline_text import picture
 from harness.wait import pause
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
 REQUEST = get("http://ratings:9080/ratings/0")
 
 

@@ -17,7 +17,7 @@ from harness.load.timeline_text import picture
 from harness.wait import pause
 from harness.waits import gateways, waypoints
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
 KILLED, DELETED = "ztunnel killed, routes edited", "waypoints' pods deleted"
 KILLED_MS, DELETED_MS = 10_000, 30_000  # 1 s to 6 s seen, and 10 s to 12 s
 FORMS = ("binding", "listener")

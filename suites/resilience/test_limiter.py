@@ -12,7 +12,7 @@ from harness.disruption import restarts
 from harness.http_exchange import get, unique
 from harness.waits import policy_propagation, responses
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
 AWAY, KILLED = "limiter away", "Redis killed"
 
 

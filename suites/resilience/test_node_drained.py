@@ -16,7 +16,7 @@ from harness.load.timeline_text import picture
 from harness.waits import responses, rollouts, waypoints
 from harness.waits.status import wait_for_condition
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "two nodes")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "two nodes", "disruptive")]
 WORKLOADS = {f"Deployment/default/{name}" for name in ("waypoint-spread", "ingress-spread", "ratings-spread")}
 REQUEST = get("http://ratings-spread:9080/ratings/0")
 DRAINED = "node of two drained"

@@ -19,7 +19,7 @@ from harness.load.background_load import Flow
 from harness.load.timeline_text import picture
 from harness.waits import envoy_config, policy_propagation, responses
 
-pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "upgrade")]
+pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "upgrade", "disruptive")]
 REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
 UNKNOWN = get("http://details:9080/details/0")  # ztunnel has no connection to it from this client yet
 HANDOVER = 1  # new connections lost: none in eight rolls of ztunnel, one in the ninth

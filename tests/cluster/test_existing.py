@@ -345,12 +345,18 @@ def test_nodes_are_not_ours(settings: Settings, asked: dict[str, Any], tools: Pr
 
     assert tools.calls() == []
     assert "context fake" in (tmp_path / "existing.txt").read_text()
-    assert set(cluster.cannot_judge) == {"nodes", "upgrade"}
+    assert set(cluster.cannot_judge) == {"nodes", "upgrade", "disruptive"}
 
 
 def test_releases_of_ours_are_ours_to_upgrade(settings: Settings, asked: dict[str, Any]) -> None:
     """What somebody else installed is not."""
-    assert set(existing(settings, asked, install=True).cannot_judge) == {"nodes"}
+    assert set(existing(settings, asked, install=True).cannot_judge) == {"nodes", "disruptive"}
+
+
+def test_others_are_touched_only_when_asked_for(settings: Settings, asked: dict[str, Any]) -> None:
+    """The reason names the variable; nodes stay out of reach."""
+    assert "DISRUPTIVE=1" in existing(settings, asked).cannot_judge["disruptive"]
+    assert set(existing(settings, asked, install=True, disruptive=True).cannot_judge) == {"nodes"}
 
 
 def test_choice_is_the_settings(settings: Settings, asked: dict[str, Any]) -> None:

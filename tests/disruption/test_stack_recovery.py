@@ -118,3 +118,15 @@ def test_part_that_does_not_come_back_is_named(kube: Kube, api: FakeApi, stack: 
         whole(kube, Ztunnels())
 
     assert api.asked("DELETE") == []
+
+
+def test_pods_of_others_are_left_alone(kube: Kube, api: FakeApi, stack: None) -> None:
+    """Whose port ztunnel cannot have either, but who are in a namespace that is not ours."""
+    theirs = pod("team-b/proxy-1", labels={})
+    theirs["metadata"]["uid"] = "uid-8"
+    api.put(daemon(0), theirs)
+
+    with pytest.raises(NotReady):
+        whole(kube, Ztunnels(TAKEN.replace("uid-7", "uid-8")))
+
+    assert api.asked("DELETE") == []

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from harness import no_proxy, timeouts
-from harness.errors import BadInput, HarnessError, NotReady
+from harness.errors import BadInput, HarnessError, NotAllowed, NotReady
 from harness.kube import ApiUnavailable, Conflict, Kube, Missing, Refused
 from harness.objects.refs import ref
 from tests.fakes.api import FakeApi, kubeconfig, named
@@ -587,3 +587,38 @@ def test_what_credentials_may_not_do(kube: Kube, api: FakeApi, message: str, may
         kube.get("HTTPRoute/default/ratings")
     assert may_not in str(caught.value)
     assert remedy in caught.value.remedy
+
+
+STRICT = named("PeerAuthentication/default/strict", spec={"mtls": {"mode": "STRICT"}})
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda kube: kube.apply([POLICY, STRICT]), r"PeerAuthentication/default/strict \(namespace-wide\)"),
+        (lambda kube: kube.patch("Namespace/default", {"metadata": {"labels": {"a": "b"}}}), "Namespace/default"),
+        (lambda kube: kube.patch("Deployment/istio-system/istiod", {"spec": {"replicas": 0}}), "in namespace istio"),
+        (lambda kube: kube.delete(["Pod/default/ours", "Pod/istio-system/ztunnel-1"], force=True), "ztunnel-1"),
+        (lambda kube: kube.evict("team-b", "web-1"), "Pod/team-b/web-1"),
+    ],
+)
+def test_what_is_not_ours_is_not_changed(kube: Kube, api: FakeApi, change: Any, what: str) -> None:
+    """Each kind of change is refused as a whole, before the server is asked for any of it; the reason is in it."""
+    api.put(pod("default/ours", labels={}))
+    limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
+
+    with pytest.raises(NotAllowed, match=f"disruptive: not ours here: .*{what}"):
+        change(limited)
+
+    assert [seen for seen in api.requests if seen.method != "GET"] == []
+
+
+def test_what_is_ours_is_changed(kube: Kube, api: FakeApi) -> None:
+    """Objects of our own by name are applied and deleted; without the limit all else is too."""
+    limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
+
+    limited.apply([POLICY])
+    limited.delete(["BackendTrafficPolicy/default/limit"])
+    limited.unrestricted.apply([STRICT])
+
+    assert set(api.objects) == {"PeerAuthentication/default/strict"}

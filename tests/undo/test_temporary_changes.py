@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from harness import observations, versions
-from harness.errors import BadInput
+from harness.errors import BadInput, NotAllowed
 from harness.kube import Kube, Missing, Refused
+from harness.objects.refs import ref
 from harness.undo import temporary_changes as module
 from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import Made
@@ -188,3 +189,30 @@ def test_manifest_is_kept_with_the_result(manifests: Manifests, write: Any) -> N
     (kept,) = observations.page().attachments
     assert kept.name == "a.yaml"
     assert yaml.safe_load(kept.text) == ONE
+
+
+def test_what_is_not_ours_is_neither_noted_nor_touched(kube: Kube, api: FakeApi, write: Any, notes_file: Path) -> None:
+    """Refused before the first object of the manifest: nothing is left to take back."""
+    limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
+    manifests = Manifests(limited, ROW, Made(notes_file))
+    api.put(named("Namespace/default"), named("Deployment/istio-system/istiod", spec={"replicas": 2}))
+    write("a.yaml", ONE, named("Namespace/default", metadata={"labels": {"a": "b"}}))
+
+    with pytest.raises(NotAllowed), manifests.applied("a.yaml"):
+        pytest.fail("applied")
+    with pytest.raises(NotAllowed), manifests.patched("Deployment/istio-system/istiod", {"spec": {"replicas": 0}}):
+        pytest.fail("patched")
+
+    assert not notes_file.exists()
+    assert [seen for seen in api.requests if seen.method != "GET"] == []
+
+
+def test_what_a_killed_disruptive_run_changed_is_put_back(kube: Kube, api: FakeApi, notes_file: Path) -> None:
+    """By the next run, though nobody allowed that one to touch what is not ours."""
+    api.put(named("Deployment/istio-system/istiod", spec={"replicas": 2}))
+    Made(notes_file).patch(kube, ref("Deployment/istio-system/istiod"), {"spec": {"replicas": 0}})
+    limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
+
+    Manifests(limited, ROW, Made(notes_file)).tidy()
+
+    assert kube.get("Deployment/istio-system/istiod")["spec"]["replicas"] == 2
