@@ -48,9 +48,7 @@ class Kube:
     @cached_property
     def unrestricted(self) -> Kube:
         """The same API without that limit: to install when asked to, and to undo what was noted as ours."""
-        if not self._not_ours:
-            return self
-        free = Kube(self.kubeconfig, self.context)
+        free = Kube(self.kubeconfig, self.context) if self._not_ours else self
         free._local = self._local
         return free
 
