@@ -11,18 +11,21 @@ from harness.registry.credentials import docker_config, login
 from harness.registry.private import Private
 from harness.versions import VersionSet
 
+CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 MAKES_PODS = (*WORKLOADS, "EnvoyProxy", "Gateway")
 
 
 def as_pulled(documents: Iterable[Document], versions: VersionSet) -> list[Document]:
-    """Copies with images pinned to the version set; with a pull secret (REGISTRY_SECRET=) a Secret of it for each
-    namespace in which they make pods, right behind the namespaces.
+    """Copies with images pinned to the version set. From a private registry each class of Envoy Gateway's has an
+    EnvoyProxy, which names the proxy's image; with a pull secret (REGISTRY_SECRET=) there is a Secret for each namespace
+    in which they make pods, right behind the namespaces.
 
     Raises:
         BadInput: an image is not of the version set, or nobody is logged in to the registry.
     """
     registry = versions.registry
     proxy = versions.images["envoy"] if registry else ""
+    documents = _with_parameters(documents) if registry else documents
     found = pinned(documents, versions.images.values(), proxy=proxy, secret=registry.secret if registry else "")
     if not registry or not registry.secret:
         return found
@@ -30,6 +33,24 @@ def as_pulled(documents: Iterable[Document], versions: VersionSet) -> list[Docum
     namespaces = [one for one in found if one["kind"] == "Namespace"]
     others = [one for one in found if one["kind"] != "Namespace"]
     return [*namespaces, *(secret(registry, namespace) for namespace in used), *others]
+
+
+def _with_parameters(documents: Iterable[Document]) -> list[Document]:
+    """A class without parameters has Envoy Gateway's own proxy image, from the public registry: it gets an EnvoyProxy
+    of its name that says nothing yet. A chart's value for that image came with Envoy Gateway 1.8."""
+    found: list[Document] = []
+    for one in documents:
+        if one["kind"] == "GatewayClass" and one["spec"]["controllerName"] == CONTROLLER:
+            name, group = one["metadata"]["name"], "gateway.envoyproxy.io"
+            reference = {"group": group, "kind": "EnvoyProxy", "name": name, "namespace": "default"}
+            if "parametersRef" not in one["spec"]:
+                metadata = {"name": name, "namespace": "default"}
+                found.append(
+                    {"apiVersion": f"{group}/v1alpha1", "kind": "EnvoyProxy", "metadata": metadata, "spec": {}}
+                )
+                one = {**one, "spec": {**one["spec"], "parametersRef": reference}}
+        found.append(one)
+    return found
 
 
 def secret(registry: Private, namespace: str) -> Document:

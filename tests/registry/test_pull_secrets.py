@@ -36,6 +36,9 @@ def test_every_pod_of_every_manifest_can_be_pulled(file: Path) -> None:
     text = json.dumps([one for one in found if one["kind"] != "Secret"])
     assert "docker.io" not in text
     assert text.count('"image":') == text.count('"r.io/m/') == text.count('"image": "r.io/m/')
+    for one in found:
+        if one["kind"] == "GatewayClass" and "envoy" in one["spec"]["controllerName"]:
+            assert one["spec"]["parametersRef"]["kind"] == "EnvoyProxy"  # without one the proxy's image is public
     there: set[str] = set()
     for one in found:
         namespace = one["metadata"].get("namespace", "")
@@ -72,12 +75,22 @@ def test_pull_secret_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "docker login r.io" in caught.value.remedy
 
 
-def test_without_a_registry_nothing_is_added() -> None:
-    """Envoy Gateway's own proxy image, and no secrets."""
-    found = as_pulled(read(MANIFESTS / "install/envoy_gateway.yaml"), ROW)
+@pytest.mark.parametrize("name", ["install/envoy_gateway.yaml", "ingress/load_balancer.yaml"])
+def test_without_a_registry_nothing_is_added(name: str) -> None:
+    """Envoy Gateway's own proxy image, no secrets, and classes as the manifest has them."""
+    assert as_pulled(read(MANIFESTS / name), ROW) == read(MANIFESTS / name)
 
-    assert "image" not in json.dumps(found)
-    assert found == read(MANIFESTS / "install/envoy_gateway.yaml")
+
+def test_class_without_parameters_gets_the_image() -> None:
+    """A class of the article's form takes its proxy from the registry too; it says nothing else."""
+    proxy, gateway_class, *_ = as_pulled(
+        read(MANIFESTS / "ingress/load_balancer.yaml"), ROW.taken_from(Private("r.io"))
+    )
+
+    reference = gateway_class["spec"]["parametersRef"]
+    assert (reference["name"], reference["namespace"]) == (proxy["metadata"]["name"], proxy["metadata"]["namespace"])
+    deployment = {"container": {"image": f"r.io/envoyproxy/envoy:distroless-v{ROW.envoy}"}}
+    assert proxy["spec"] == {"provider": {"type": "Kubernetes", "kubernetes": {"envoyDeployment": deployment}}}
 
 
 @pytest.mark.parametrize("name", versions.load().sets)
