@@ -17,8 +17,8 @@ MAKES_PODS = (*WORKLOADS, "EnvoyProxy", "Gateway")
 
 def as_pulled(documents: Iterable[Document], versions: VersionSet) -> list[Document]:
     """Copies with images pinned to the version set. From a private registry each class of Envoy Gateway's has an
-    EnvoyProxy, which names the proxy's image; with a pull secret (REGISTRY_SECRET=) there is a Secret for each namespace
-    in which they make pods, right behind the namespaces.
+    EnvoyProxy, which names the proxy's image; with a pull secret (REGISTRY_SECRET=) there is a Secret for each
+    namespace in which they make pods, right behind the namespaces.
 
     Raises:
         BadInput: an image is not of the version set, or nobody is logged in to the registry.
