@@ -13,6 +13,7 @@ import yaml
 
 from harness import versions
 from harness.objects import manifests
+from tests.patience import SOON
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES, MANIFESTS = ROOT / "suites", ROOT / "manifests"
@@ -241,7 +242,7 @@ def test_every_target_is_documented() -> None:
 def test_help_lists_every_target() -> None:
     """`make help`, and `make` alone, list every target with its help."""
     for argv in (["make", "help"], ["make"]):
-        said = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=20, check=True).stdout
+        said = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=True).stdout
         assert set(re.findall(r"^  make (\S+)", said, re.MULTILINE)) == DOCUMENTED
 
 
@@ -254,7 +255,7 @@ def test_variables_reach_the_harness_and_nothing_else(tmp_path: Path) -> None:
     own = {"PATH": os.environ["PATH"], "E2E_CLUSTER": "emulated", "E2E_KEEP": "always"}
 
     def told(argv: list[str]) -> list[str]:
-        done = subprocess.run(argv, cwd=ROOT, env=own, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(argv, cwd=ROOT, env=own, capture_output=True, text=True, timeout=SOON, check=True)
         return done.stdout.splitlines()
 
     assert {"E2E_INSTALL=1", "E2E_KEEP=never", "E2E_CLUSTER=emulated"} <= set(told(argv))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.clients import curl
 from harness.errors import Inconclusive
 from harness.http_exchange import get
+from tests.patience import SOON
 from tests.recordings.shapes import fuzz, json_values, keyed
 
 IDS = st.lists(st.from_regex(r"rq-[0-9a-f]{10}", fullmatch=True), min_size=1, max_size=6, unique=True)
@@ -151,7 +152,7 @@ def test_real_curl_understands_us(free_port: int) -> None:
     ids = ["a", "b", "c"]
     argv = curl.arguments([get(f"http://127.0.0.1:{free_port}/")] * 3, ids, at_once=3, max_time=2)
 
-    said = subprocess.run(argv, capture_output=True, text=True, timeout=10, check=False)
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=SOON, check=False)
 
     found = curl.answers(said.stdout, ids)
     assert found.statuses == [None] * 3

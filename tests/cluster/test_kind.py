@@ -22,6 +22,7 @@ from harness.settings import Settings
 from harness.versions import Chart
 from harness.wait import until
 from tests.fakes.programs import Programs
+from tests.patience import SOON
 
 IMAGE = "kindest/node:v1.34.4"
 pytestmark = pytest.mark.usefixtures("own_world")
@@ -139,7 +140,7 @@ def test_interrupted_creation_ends_kind_and_leaves_a_record(settings: Settings, 
     tools.answer("kind", "create", hang=30)
 
     def interrupt() -> None:
-        until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=60, every=0.01)
+        until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=SOON, every=0.01)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
@@ -147,7 +148,9 @@ def test_interrupted_creation_ends_kind_and_leaves_a_record(settings: Settings, 
         kind(settings).create()
 
     running = tools.call("kind", "create").pid
-    until(lambda: Path(f"/proc/{running}").exists(), lambda there: not there, what="kind ended", within=2, every=0.01)
+    until(
+        lambda: Path(f"/proc/{running}").exists(), lambda there: not there, what="kind ended", within=SOON, every=0.01
+    )
     assert [r.name for r in cluster_records.records(settings.state)] == ["foo"]
 
 
@@ -164,7 +167,7 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
     tools.clusters = ["somebodys"]
     tools.answer("kind", "create", hang=30)
     run = subprocess.Popen([sys.executable, "-c", code])
-    until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=60, every=0.01)
+    until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=SOON, every=0.01)
     (record,) = cluster_records.records(settings.state)
     assert record.alive
     run.kill()

@@ -16,6 +16,7 @@ from harness.errors import SetupFailed
 from harness.settings import Settings
 from harness.wait import until
 from tests.fakes.programs import Programs
+from tests.patience import SOON
 
 ROOT = str(Path(__file__).resolve().parents[2])
 ROW = versions.load().pick()
@@ -238,9 +239,9 @@ def test_interrupted_bench_lets_its_run_gather_and_undo(tmp_path: Path) -> None:
     (tmp_path / "test_gathers.py").write_text(GATHERS.format(here=str(tmp_path)))
     call = [sys.executable, "-m", "harness.cli", "bench", str(tmp_path / "test_gathers.py")]
     with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": ROOT}) as process:
-        until((tmp_path / "begun").exists, bool, what="the run inside has begun", within=30, every=0.05)
+        until((tmp_path / "begun").exists, bool, what="the run inside has begun", within=SOON, every=0.05)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=SOON)
 
     assert process.returncode == 143
     assert (tmp_path / "gathered").exists()

@@ -9,6 +9,7 @@ from harness.errors import BadInput, NotReady, SetupFailed
 from harness.port_forward import port_forward
 from harness.wait import until
 from tests.fakes.programs import Programs, alive
+from tests.patience import SOON
 
 SAID = "Forwarding from 127.0.0.1:40123 -> 19000\n"
 
@@ -29,7 +30,7 @@ def test_port_is_kubectls_own_choice(tools: Programs, tmp_path: Path) -> None:
         made = tools.call("kubectl")
         assert alive(made.pid)
 
-    until(lambda: alive(made.pid), lambda still: not still, what="kubectl ended", within=2, every=0.01)
+    until(lambda: alive(made.pid), lambda still: not still, what="kubectl ended", within=SOON, every=0.01)
     assert made.argv == [
         "--kubeconfig", str(tmp_path / "kubeconfig"), "--context", "kind-foo", "port-forward",
         "--namespace", "default", "--address", "127.0.0.1", "pod/x", ":19000",
@@ -59,7 +60,7 @@ def test_kubectl_that_says_nothing(tools: Programs, tmp_path: Path, monkeypatch:
         pass
 
     gone = tools.call("kubectl").pid
-    until(lambda: alive(gone), lambda still: not still, what="kubectl ended", within=2, every=0.01)
+    until(lambda: alive(gone), lambda still: not still, what="kubectl ended", within=SOON, every=0.01)
 
 
 def test_other_lines_are_not_taken_for_a_port(tools: Programs, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from harness import progress
 from harness.progress import PROGRESS, live, plain
+from tests.patience import SOON
 
 
 def lines(listener_of: object) -> tuple[io.StringIO, Console]:
@@ -49,7 +50,7 @@ def test_awaiting_belongs_to_the_stage_of_its_thread(notes: list[tuple[str, str]
 
     def work(name: str) -> None:
         with progress.stage(name):
-            both.wait(5)
+            both.wait(SOON)
             progress.awaiting(f"what {name} needs", "")
 
     threads = [threading.Thread(target=work, args=(name,)) for name in ("a", "b")]

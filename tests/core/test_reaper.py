@@ -82,11 +82,11 @@ def test_unreadable_notes_do_not_keep_the_others(
 
 
 def test_missing_tool_is_told(settings: Settings, tools: Programs) -> None:
-    """Without kind its clusters cannot be taken away: said, not raised."""
+    """Without kind its clusters cannot be deleted: that is reported, not raised."""
     tools.lose("kind")
     cluster_records.write(settings.state, Record("kind", "left", GONE, time.time()))
 
-    assert outcomes(settings)["left"].startswith("not taken away: `kind` is not on PATH")
+    assert outcomes(settings)["left"].startswith("not taken away: kind ")
 
 
 def test_unreadable_record_is_reaped_by_its_folder(settings: Settings, tools: Programs) -> None:

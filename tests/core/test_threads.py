@@ -15,8 +15,9 @@ from harness.interruption import heed, others_give_up
 from harness.threads import side_by_side
 from harness.wait import pause, until
 from tests.fakes.programs import alive
+from tests.patience import SOON
 
-AT_ONCE = 3.0  # seconds, of the minute that each act takes; a busy machine included
+AT_ONCE = 30.0  # seconds, of the minute that each act takes
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def interrupted() -> Iterator[Callable[[threading.Event], None]]:
 
     def when(begun: threading.Event) -> None:
         def interrupt() -> None:
-            begun.wait(10)
+            begun.wait(SOON)
             time.sleep(0.1)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

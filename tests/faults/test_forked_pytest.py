@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 import pytest
 
 from harness.faults import forked_pytest
+from harness.wait import until
+from tests.patience import SOON
 
 TESTS = """
 import os, pathlib, subprocess, time
@@ -39,9 +42,18 @@ def test_two(thing):
 def hang(_arguments: list[str], _env: dict[str, str], file: Path) -> None:
     """Instead of pytest: starts something, and never ends."""
     os.setsid()
-    child = subprocess.Popen(["sleep", "60"])
+    child = subprocess.Popen(["sleep", "240"])
     file.with_name("child").write_text(str(child.pid))
-    time.sleep(60)
+    file.with_name("child.begun").touch()
+    time.sleep(2 * SOON)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or waits only to be reaped."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture
@@ -60,7 +72,7 @@ def arguments(folder: Path, text: str) -> list[str]:
 
 def test_what_fixtures_made_is_left(forks: forked_pytest.Forks, tmp_path: Path) -> None:
     """The tests run, in the given environment, and none of what the last one's fixtures made is undone."""
-    tail = forks.pytest(arguments(tmp_path, TESTS), env={"SAID": "yes"}, folder=tmp_path / "run", within=30)
+    tail = forks.pytest(arguments(tmp_path, TESTS), env={"SAID": "yes"}, folder=tmp_path / "run", within=SOON)
 
     assert (tmp_path / "env").read_text() == "yes"
     assert "1 failed, 1 passed" in tail
@@ -76,7 +88,7 @@ def test_fixture_that_nobody_needs_any_more_is_undone(forks: forked_pytest.Forks
     later.mkdir()
     (later / "test_later.py").write_text("def test_later():\n    pass\n")
 
-    forks.pytest([*arguments(tmp_path, TESTS), str(later)], env={"SAID": ""}, folder=tmp_path / "run", within=30)
+    forks.pytest([*arguments(tmp_path, TESTS), str(later)], env={"SAID": ""}, folder=tmp_path / "run", within=SOON)
 
     assert (tmp_path / "module-undone").exists()
 
@@ -85,11 +97,18 @@ def test_late_call_ends_with_all_that_it_started(
     forks: forked_pytest.Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its time it is killed, its children with it, and that is what is said."""
-    forks.pytest(["--version"], env={}, folder=tmp_path / "before", within=60)  # what is imported is, from now on
+    forks.pytest(["--version"], env={}, folder=tmp_path / "before", within=SOON)  # what is imported is, from now on
     monkeypatch.setattr(forked_pytest, "_session", hang)
+    join, begun = BaseProcess.join, tmp_path / "child.begun"
 
-    tail = forks.pytest([], env={}, folder=tmp_path, within=4)
+    def join_once_begun(process: BaseProcess, timeout: float | None = None) -> None:
+        until(begun.exists, bool, what="the call has started something", within=SOON, every=0.01)
+        join(process, timeout)
 
-    assert tail == "killed after 4s"
-    pid = int((tmp_path / "child").read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    monkeypatch.setattr(BaseProcess, "join", join_once_begun)
+
+    tail = forks.pytest([], env={}, folder=tmp_path, within=0.2)
+
+    assert tail == "killed after 0.2s"
+    child = int((tmp_path / "child").read_text())
+    until(lambda: has_ended(child), bool, what="what the call started has ended", within=SOON, every=0.01)

@@ -17,6 +17,7 @@ from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import deployment
+from tests.patience import SOON
 
 ROW = versions.load().pick()
 CLASSES = ("eg-ingress", "eg-waypoint", "eg-waypoint-15008")
@@ -68,7 +69,7 @@ def test_independent_steps_run_side_by_side(record: Record) -> None:
     """Three steps that need nothing of each other are under way together."""
     together = threading.Barrier(3)
 
-    run_side_by_side([record.step(name, act=lambda: together.wait(5)) for name in "abc"])
+    run_side_by_side([record.step(name, act=lambda: together.wait(SOON)) for name in "abc"])
 
     assert record.events[:3] == ["begin a", "begin b", "begin c"]
 
@@ -78,7 +79,7 @@ def test_a_step_does_not_wait_for_what_it_does_not_need(record: Record) -> None:
     slow = threading.Event()
 
     run_side_by_side(
-        [record.step("slow", act=lambda: slow.wait(5)), record.step("a"), record.step("b", "a", act=slow.set)]
+        [record.step("slow", act=lambda: slow.wait(SOON)), record.step("a"), record.step("b", "a", act=slow.set)]
     )
 
     assert record.events.index("end b") > record.events.index("begin slow")
@@ -100,7 +101,7 @@ def test_no_step_begins_after_a_failure(record: Record) -> None:
     failed = threading.Event()
 
     def slowly() -> None:
-        failed.wait(5)
+        failed.wait(SOON)
         time.sleep(0.05)
 
     def break_down() -> None:
@@ -130,7 +131,7 @@ def test_first_of_two_failures_is_told(record: Record) -> None:
         raise SetupFailed("the cause")
 
     def consequence() -> None:
-        first.wait(5)
+        first.wait(SOON)
         time.sleep(0.05)
         raise SetupFailed("a consequence")
 

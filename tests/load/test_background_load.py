@@ -19,6 +19,7 @@ from harness.load.background_load import TABLE, flowing
 from harness.load.sources import Outside
 from harness.load.timeline import Sample
 from tests.fakes.clock import Clock
+from tests.patience import SOON
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Source:
     def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
         at = time.time()
         begun()
-        assert stop.wait(20)
+        assert stop.wait(SOON)
         return [
             Sample(at + self.late + n / 10, 1, 200 if n < self.broken else None) for n in range(int(self.lasting * 10))
         ]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import wait
+from tests.patience import SOON
 
 STUCK = '''
 import pathlib, signal, time
@@ -60,7 +61,7 @@ def appears(path: Path, process: subprocess.Popen[str]) -> None:
         path.exists,
         bool,
         what=f"{path.name} is there",
-        within=30,
+        within=SOON,
         every=0.05,
         hopeless=lambda _: process.communicate()[0] if process.poll() is not None else None,
     )
@@ -71,7 +72,7 @@ def test_a_signal_gathers_then_undoes_and_leaves_the_record(stuck, number, by, s
     """As Ctrl-C does: evidence before teardown, results and witnesses in the folder; the exit status is a shell's."""
     process, root = stuck
     process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=SOON)
 
     assert process.returncode == status, out
     why = f"interrupted by {by} in suites/test_stuck.py::test_stuck"
@@ -92,7 +93,7 @@ def test_the_second_sigterm_ends_at_once(stuck):
     appears(root / "undoing", process)
     process.send_signal(signal.SIGTERM)
 
-    assert process.wait(timeout=5) == -signal.SIGTERM
+    assert process.wait(timeout=SOON) == -signal.SIGTERM
 
 
 def test_the_handler_from_before_is_back_after_a_run(mini):

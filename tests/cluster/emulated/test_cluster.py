@@ -25,6 +25,7 @@ from harness.proxy import stats
 from harness.settings import Settings
 from harness.wait import pause, until
 from harness.waits import gateways, waypoints
+from tests.patience import SOON
 
 RATINGS = get("http://ratings:9080/ratings/0")
 
@@ -100,11 +101,11 @@ def test_pages_come_through_the_ingress_and_calls_through_the_waypoint(
 
 def test_breaker_refuses_all_and_none_once_it_is_gone(kube_api: Kube, mesh: MeshClient) -> None:
     apply(kube_api, "circuit_breaker/ratings.yaml")
-    burst = until(lambda: mesh.at_once(RATINGS, 20), lambda got: 503 in got.statuses, what="refusal", within=10)
+    burst = until(lambda: mesh.at_once(RATINGS, 20), lambda got: 503 in got.statuses, what="refusal", within=SOON)
     kube_api.delete(["BackendTrafficPolicy/default/circuit-breaker-btp"])
 
     assert burst.statuses == [503] * 20
-    until(lambda: mesh.at_once(RATINGS, 20).statuses, lambda got: got == [200] * 20, what="recovery", within=10)
+    until(lambda: mesh.at_once(RATINGS, 20).statuses, lambda got: got == [200] * 20, what="recovery", within=SOON)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,9 @@ def test_limit_and_its_faults(
     def attempt() -> list[int | None]:
         return ingress.in_turn(get("/productpage", x_user_id=unique("caller")), 4).statuses
 
-    assert until(attempt, lambda got: got == statuses, what=f"{fault or 'no fault'}: {statuses}", within=8) == statuses
+    assert (
+        until(attempt, lambda got: got == statuses, what=f"{fault or 'no fault'}: {statuses}", within=SOON) == statuses
+    )
 
 
 def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
@@ -142,7 +145,7 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
     kube_api.delete(["Gateway/default/waypoint"])
     apply(kube_api, "waypoint/gateway_listener.yaml")
     gateways.wait_for_gateway(kube_api, "waypoint", "ratings")
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="the listener form works", within=8)
+    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="the listener form works", within=SOON)
 
     emulated.fault("port_15008")
 
@@ -153,7 +156,7 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
     assert sorted(ready) == [False, True]
     (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
     kube_api.delete([f"Pod/default/{pod['metadata']['name']}"])
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=10)
+    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=SOON)
 
 
 def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: Kube) -> None:
@@ -163,7 +166,7 @@ def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: K
         pods = kube_api.pods("default", "app=reviews,version=v1")
         return [pod["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason", "") for pod in pods]
 
-    until(reasons, lambda got: got == ["ImagePullBackOff"], what="ImagePullBackOff", within=5)
+    until(reasons, lambda got: got == ["ImagePullBackOff"], what="ImagePullBackOff", within=SOON)
 
 
 @pytest.fixture
@@ -188,7 +191,7 @@ def test_proxy_is_sent_the_same_without_end_and_serves(
     emulated.fault("sent_again", gateway="waypoint")
     for _ in range(3):
         before = signs.pushes(waypoint_stats())
-        until(lambda: signs.pushes(waypoint_stats()), lambda now: now > before, what="another push", within=2)  # noqa: B023  # called at once
+        until(lambda: signs.pushes(waypoint_stats()), lambda now: now > before, what="another push", within=SOON)  # noqa: B023  # called at once
     assert mesh.get(RATINGS).status == 200
 
     emulated.calm()
@@ -206,13 +209,13 @@ def test_proxy_warms_until_its_pod_goes(
 
     emulated.fault("warms_for_ever", gateway="waypoint")
 
-    until(lambda: waypoint_stats()[warming], lambda number: number == 1, what="a cluster warms", within=2)
+    until(lambda: waypoint_stats()[warming], lambda number: number == 1, what="a cluster warms", within=SOON)
     pause(1, why="it warms on")
     assert waypoint_stats()[warming] == 1
     assert mesh.get(RATINGS).status == 200
     emulated.calm()
     kube_api.delete(kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint"))
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew serves", within=10)
+    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew serves", within=SOON)
 
 
 def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: Kube, ingress: IngressClient) -> None:
@@ -225,7 +228,7 @@ def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: 
     assert not (emulated.home / APPLIED).exists()
     with pytest.raises(Missing):
         kube_api.get("BackendTrafficPolicy/default/productpage-rate-limiting")
-    until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=20)
+    until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=SOON)
 
 
 @pytest.mark.parametrize("back", [False, True])
@@ -266,8 +269,8 @@ def test_reset_is_whole_when_it_answers(
 
     names = {pod["metadata"]["name"] for pod in kube_api.pods("default", "")}
     assert names == {pod["metadata"]["name"] for pod in pods}
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="calls pass", within=20)
-    until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=20)
+    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="calls pass", within=SOON)
+    until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=SOON)
 
 
 def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_api: Kube) -> None:
@@ -291,7 +294,7 @@ def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_a
     with pytest.raises(SetupFailed, match="known"):
         emulated.fault("no_such_switch")
     (pod,) = kube_api.pods("default", "app=mesh-client")
-    ended = kube_api.run("default", pod["metadata"]["name"], "curl", ["rm", "-rf", "/"], within=5)
+    ended = kube_api.run("default", pod["metadata"]["name"], "curl", ["rm", "-rf", "/"], within=SOON)
     assert (ended.code, "not emulated" in ended.stderr) == (126, True)
 
 
@@ -325,6 +328,6 @@ def test_emulator_ends_with_its_folder_and_its_children_with_it(state: Path) -> 
     try:
         process = psutil.Process(made._call("GET", "/emulated/state")["pid"])
         (made.home / "run" / "ready.json").unlink()
-        process.wait(timeout=5)
+        process.wait(timeout=SOON)
     finally:
         made.delete()

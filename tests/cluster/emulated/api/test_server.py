@@ -19,6 +19,7 @@ from harness.cluster.emulated.api.admission import Admission
 from harness.cluster.emulated.api.server import Api
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.api.streams import Ended, Line
+from tests.patience import SOON
 
 ME = {"field_manager": "mesh-e2e", "force_conflicts": True}
 
@@ -237,7 +238,7 @@ def test_exec_gives_output_and_exit_code(api: kubernetes.client.ApiClient, pod: 
             tty=False,
             _preload_content=False,
         )
-        client.run_forever(timeout=10)
+        client.run_forever(timeout=SOON)
         out, err = client.read_stdout(timeout=0), client.read_stderr(timeout=0)
         return out, err, client.returncode
 
