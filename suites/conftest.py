@@ -1,4 +1,4 @@
-"""The suites in the article's order, then what goes beyond it: how a reader and a first failure should meet them."""
+"""Order and ids of the suites: the article's areas first, and parameters shown as `[name=value]`."""
 
 from pathlib import Path
 
@@ -10,6 +10,11 @@ ORDER = ("install", "ingress", "rate_limit", "waypoint", "circuit_breaker")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts by area only; no test may rely on another's place."""
     items.sort(key=lambda item: _place(item.path))
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """`[repeat=3]` instead of `[3]`, because a report prints claims outside their file. None: pytest's own id."""
+    return f"{argname}={val}" if isinstance(val, str | int | float) else None
 
 
 def _place(path: Path) -> int:

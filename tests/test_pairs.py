@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,18 @@ def test_docstring_is_a_fact() -> None:
 
     assert CLAIMS
     assert {name: reason for name, reason in reasons.items() if reason} == {}
+
+
+def test_claims_stand_alone() -> None:
+    """Each claim differs from every other, names its subject and uses the field's words: reports print it alone."""
+    claims = {name: ast.get_docstring(function) or "" for name, function in CLAIMS.items()}
+    text = Counter(claims.values())
+    subject = re.compile(r"(It|Its|They|Their|With it|Under it|Meanwhile|Either|Nor|The policy|The other)\b")
+    house = re.compile(r"\b(callers?|limiter|(?<!circuit )breaker|spent|green|told|refused|QUOTA)\b")
+
+    assert [name for name, claim in claims.items() if text[claim] > 1] == []
+    assert [name for name, claim in claims.items() if subject.match(claim)] == []
+    assert {name: found[0] for name, claim in claims.items() if (found := house.search(claim))} == {}
 
 
 @pytest.mark.parametrize("text", ["", "No full stop", "Two. Sentences.", "It should hold.", "Checks that it holds."])

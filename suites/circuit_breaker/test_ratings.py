@@ -1,9 +1,9 @@
-"""The waypoint of ratings fails fast when its circuit breaker has no room.
+"""The waypoint of ratings returns 503 at once when its circuit breaker allows no pending request.
 
 Manifest: manifests/circuit_breaker/ratings.yaml    Article: "Circuit breaking is a great example"
 
-One experiment, judged by several tests: control, treatment, recovery, each a burst from inside the mesh.
-Never through productpage: reviews swallows the error, so the counts would not be Envoy's.
+One experiment, judged by several tests: control, treatment and recovery, each a burst from inside the mesh. The burst
+does not go through productpage, because reviews hides errors of ratings and the counts would not be Envoy's.
 """
 
 import pytest
@@ -49,7 +49,7 @@ def arms(experiment):
 
 @pytest.mark.parametrize("arm", ["control", "recovery"])
 def test_burst_is_served_slowly_without_the_policy(arms, arm):
-    """Without the policy, before and after, the whole burst is served, and as slowly as ratings is."""
+    """Without the circuit breaker, all 200 requests of a burst return 200, the slowest after more than 6.5 seconds."""
     answers = arms[arm].answers
 
     assert answers.statuses == [200] * BURST
@@ -57,7 +57,7 @@ def test_burst_is_served_slowly_without_the_policy(arms, arm):
 
 
 def test_burst_is_refused_fast_with_the_policy(arms):
-    """With the policy every request of the burst is refused with 503, long before ratings would answer."""
+    """With maxPendingRequests: 0, all 200 requests of a burst return 503, each in less than 2 seconds."""
     answers = arms["treatment"].answers
 
     assert answers.statuses == [503] * BURST
@@ -65,7 +65,7 @@ def test_burst_is_refused_fast_with_the_policy(arms):
 
 
 def test_refusals_are_the_breakers_own(arms):
-    """Every refusal is Envoy's, for overflow: no request was sent on to ratings."""
+    """The waypoint logs each 503 of the circuit breaker with flag UO, overflow details and no upstream connection."""
     lines = arms["treatment"].lines
 
     assert len(lines) == BURST
@@ -75,7 +75,7 @@ def test_refusals_are_the_breakers_own(arms):
 
 
 def test_pod_address_goes_past_the_breaker(experiment):
-    """The bypass is open: while the breaker refuses, a call to the pod's own address is answered past the waypoint."""
+    """While the circuit breaker returns 503, a request to the ratings pod IP bypasses the waypoint and returns 200."""
     _, passed = experiment
 
     assert passed.through.statuses == [503]
@@ -85,12 +85,12 @@ def test_pod_address_goes_past_the_breaker(experiment):
 
 @pytest.mark.parametrize(("arm", "refused"), [("control", 0), ("treatment", BURST), ("recovery", 0)])
 def test_overflow_counter_moves_by_the_refused(arms, arm, refused):
-    """upstream_rq_pending_overflow moves by exactly the number refused, and by none without the policy."""
+    """Envoy's upstream_rq_pending_overflow counter rises by 200 with the circuit breaker, and by 0 without it."""
     assert arms[arm].overflow == refused
 
 
 def test_control_and_recovery_reach_ratings(arms):
-    """Without the policy no request carries a response flag, and each has its upstream."""
+    """Without the circuit breaker, each request of a burst has an upstream connection and no response flag."""
     lines = [*arms["control"].lines, *arms["recovery"].lines]
 
     assert len(lines) == 2 * BURST

@@ -1,6 +1,6 @@
-"""How long a circuit breaker takes: to Accepted, to the waypoint's active cluster, and away again.
+"""Seconds until a circuit breaker is Accepted, active in the waypoint's Envoy, and gone after its deletion.
 
-Manifest: manifests/enforcement/circuit_breaker.yaml    Article: none; finding 2, Accepted is not effective
+Manifest: manifests/enforcement/circuit_breaker.yaml    Article: none; docs/findings.md, "Accepted is not enforced"
 """
 
 import pytest
@@ -14,7 +14,7 @@ CLUSTER = "httproute/default/ratings/rule/0"
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, repeat):
-    """The waypoint enforces a circuit breaker, and drops it after its deletion, each within its budget."""
+    """A circuit breaker is Accepted, enters the waypoint's configuration and leaves it, each within its time budget."""
     before = waypoint.breaker(CLUSTER)
 
     took = policy_timing.time_policy(

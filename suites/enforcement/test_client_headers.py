@@ -1,6 +1,6 @@
-"""How long a ClientTrafficPolicy takes: to Accepted, to the ingress's answers, and away again.
+"""Seconds until a ClientTrafficPolicy is Accepted, visible in ingress responses, and gone after its deletion.
 
-Manifest: manifests/enforcement/client_headers.yaml    Article: none; finding 2, Accepted is not effective
+Manifest: manifests/enforcement/client_headers.yaml    Article: none; docs/findings.md, "Accepted is not enforced"
 """
 
 import pytest
@@ -15,7 +15,7 @@ HEADER = "x-envoy-upstream-service-time"
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, ingress, repeat):
-    """The ingress applies a ClientTrafficPolicy, and drops it after its deletion, each within its budget."""
+    """A ClientTrafficPolicy is Accepted, changes ingress responses and stops doing so, each within its time budget."""
 
     def shown():
         answer = ingress.get(get("/productpage"))

@@ -1,6 +1,6 @@
-"""How long a rate limit takes: to Accepted, to the ingress's route, and away again.
+"""Seconds until a rate limit is Accepted, active in the ingress's route, and gone after its deletion.
 
-Manifest: manifests/enforcement/rate_limit.yaml    Article: none; finding 2, Accepted is not effective
+Manifest: manifests/enforcement/rate_limit.yaml    Article: none; docs/findings.md, "Accepted is not enforced"
 """
 
 import pytest
@@ -14,7 +14,7 @@ POLICY = "BackendTrafficPolicy/default/timed-rate-limit"
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, ingress_gateway, limiter, repeat):
-    """The ingress enforces a rate limit, and drops it after its deletion, each within its budget."""
+    """A rate limit is Accepted, enters the ingress's configuration and leaves it, each within its time budget."""
 
     def limited():
         return policy_propagation.is_rate_limited(ingress_gateway, "ingress-bookinfo")

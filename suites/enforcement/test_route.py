@@ -1,6 +1,6 @@
-"""How long a route takes: to Accepted, to the waypoint's answer for its host, and away again.
+"""Seconds until an HTTPRoute is Accepted, serves its host at the waypoint, and is gone after its deletion.
 
-Manifest: manifests/enforcement/route.yaml    Article: none; finding 2, Accepted is not effective
+Manifest: manifests/enforcement/route.yaml    Article: none; docs/findings.md, "Accepted is not enforced"
 """
 
 import pytest
@@ -14,7 +14,7 @@ REQUEST = get("http://ratings:9080/ratings/0", host="timed.example")
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
-    """The waypoint serves a new route, and answers 404 again after its deletion, each within its budget."""
+    """An HTTPRoute is Accepted, returns 200 at the waypoint, and 404 once deleted, each within its time budget."""
     took = policy_timing.time_policy(
         kube,
         applying,

@@ -1,4 +1,4 @@
-"""Envoy Gateway is the mesh's ingress: statuses, a page, and the HBONE leg behind it.
+"""Envoy Gateway as the ingress of the mesh: conditions, a page, and the HBONE connection behind the proxy.
 
 Manifest: manifests/ingress/gateway.yaml    Article: "Setting Up Envoy Gateway as the Ingress Gateway"
 """
@@ -16,7 +16,7 @@ ROUTE = "httproute/default/ingress-bookinfo/rule/0/match/0/*"
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed"])
 def test_gateway_condition(ingress, says, type):
-    """The Gateway is accepted and programmed in its current generation."""
+    """The condition of Gateway bookinfo-ingress is True for its current generation."""
     judgement = says("Gateway/default/bookinfo-ingress", type, about="")
 
     assert judgement.state == "met", judgement.text
@@ -24,7 +24,7 @@ def test_gateway_condition(ingress, says, type):
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed", "ResolvedRefs"])
 def test_listener_condition(ingress, says, type):
-    """Its listener is accepted, programmed, and has its references resolved."""
+    """The condition of the listener of Gateway bookinfo-ingress is True for its current generation."""
     judgement = says("Gateway/default/bookinfo-ingress", type, about="listener/ingress")
 
     assert judgement.state == "met", judgement.text
@@ -32,14 +32,14 @@ def test_listener_condition(ingress, says, type):
 
 @pytest.mark.parametrize("type", ["Accepted", "ResolvedRefs"])
 def test_route_condition(ingress, says, type):
-    """The Gateway accepts the HTTPRoute and finds the backend it names."""
+    """The condition of HTTPRoute ingress-bookinfo for its parent Gateway is True for its current generation."""
     judgement = says("HTTPRoute/default/ingress-bookinfo", type, about="Gateway/default/bookinfo-ingress")
 
     assert judgement.state == "met", judgement.text
 
 
 def test_proxy_is_enrolled(ingress_gateway, ztunnel):
-    """Every node's ztunnel knows the ingress proxy's pod as HBONE."""
+    """Every node's ztunnel lists the ingress proxy's pod with protocol HBONE."""
     protocols = {node: view.protocols(ingress_gateway.name) for node, view in ztunnel.views().items()}
 
     assert protocols, "no ztunnel is there to ask"
@@ -47,7 +47,7 @@ def test_proxy_is_enrolled(ingress_gateway, ztunnel):
 
 
 def test_productpage_is_served(ingress, ingress_gateway, since):
-    """/productpage answers 200 through the ingress, by the article's route."""
+    """GET /productpage through the ingress returns 200, and Envoy logs the route of HTTPRoute ingress-bookinfo."""
     answers = ingress.in_turn(get("/productpage"))
 
     assert answers.statuses == [200]
@@ -57,7 +57,7 @@ def test_productpage_is_served(ingress, ingress_gateway, since):
 
 
 def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunnel, since):
-    """The very connection that carried the page goes through ztunnel as HBONE, both identities proven."""
+    """ztunnel logs the ingress's connection to productpage as HBONE, with the SPIFFE identities of both."""
     answers = ingress.in_turn(get("/productpage"))
 
     (line,) = ingress_gateway.lines_of(answers, since)
@@ -69,7 +69,7 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
 
 
 def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, since):
-    """The destination's ztunnel tells of the same connection: inbound, from the ingress identity."""
+    """The destination's ztunnel logs the inbound HBONE connection to productpage with the ingress's SPIFFE identity."""
     (pod,) = kube.pods("default", "app=productpage")
     answers = ingress.in_turn(get("/productpage"))
 
@@ -82,5 +82,5 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
 
 
 def test_ingress_refused_no_configuration(ingress_gateway, ingress):
-    """The ingress proxy has taken every listener, cluster and route that it was sent."""
+    """The ingress Envoy has rejected no xDS update."""
     assert ingress_gateway.refused() == []

@@ -1,4 +1,4 @@
-"""The article's own ingress class: a LoadBalancer Service, with or without a load balancer.
+"""The article's ingress class, whose Service has type LoadBalancer, on a cluster with or without a load balancer.
 
 Manifest: manifests/ingress/load_balancer.yaml    Article: "Setting Up Envoy Gateway as the Ingress Gateway"
 """
@@ -17,7 +17,7 @@ def gateway(applied, proxy_of):
 
 
 def test_programmed_follows_the_address(gateway, kube, settled):
-    """The Gateway is Programmed exactly when its Service has an address: without one, AddressNotAssigned."""
+    """Gateway lb-ingress is Programmed exactly when its Service has an address, and AddressNotAssigned otherwise."""
     service = kube.get("Service/default/lb-ingress")
     addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
@@ -31,7 +31,7 @@ def test_programmed_follows_the_address(gateway, kube, settled):
 
 
 def test_proxy_serves_without_an_address(gateway, client_of, since):
-    """The proxy serves the page though the Gateway may not be Programmed: the status is about the address only."""
+    """The proxy of Gateway lb-ingress returns 200 for /productpage, whatever the Gateway's Programmed condition is."""
     with client_of("lb-ingress", 80) as client:
         answers = client.in_turn(get("/productpage"))
 
@@ -41,7 +41,7 @@ def test_proxy_serves_without_an_address(gateway, client_of, since):
 
 
 def test_accepted_does_not_wait_for_the_address(gateway, says):
-    """The Gateway is accepted whether or not an address is assigned."""
+    """Condition Accepted of Gateway lb-ingress is True for its current generation."""
     judgement = says("Gateway/default/lb-ingress", "Accepted", about="")
 
     assert judgement.state == "met", judgement.text

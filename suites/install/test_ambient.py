@@ -1,4 +1,4 @@
-"""Istio ambient is in, and has taken Bookinfo in.
+"""Istio ambient is installed, and Bookinfo is enrolled.
 
 Manifest: manifests/install/ambient.yaml    Article: "Setting Up Envoy Gateway as the Ingress Gateway"
 """
@@ -17,7 +17,7 @@ def views(ztunnel):
 
 
 def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
-    """ztunnel is ready on every node."""
+    """Every node has a ready ztunnel pod."""
     nodes = {node["metadata"]["name"] for node in kube.objects("Node")}
 
     ready = ztunnel.ready_nodes()
@@ -28,7 +28,7 @@ def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
 
 @pytest.mark.parametrize("app", APPS)
 def test_ztunnel_takes_the_application_in(views, app):
-    """Every node's ztunnel knows the application's pod as HBONE: enrolled, not passed through."""
+    """Every node's ztunnel lists the application's pod with protocol HBONE."""
     protocols = {node: view.protocols(app) for node, view in views.items()}
 
     assert protocols, "no ztunnel is there to ask"
@@ -36,7 +36,7 @@ def test_ztunnel_takes_the_application_in(views, app):
 
 
 def test_identities_have_valid_certificates(kube, views):
-    """The ztunnel beside each Bookinfo pod holds a valid certificate for that pod's identity."""
+    """The ztunnel on each Bookinfo pod's node holds a valid certificate for that pod's service account."""
     pods = [pod for app in APPS for pod in kube.pods("default", f"app={app[:-3]},version={app[-2:]}")]
 
     lacking = [
@@ -50,5 +50,5 @@ def test_identities_have_valid_certificates(kube, views):
 
 
 def test_no_configuration_was_refused(istiod):
-    """No proxy has refused configuration from istiod."""
+    """istiod counts no xDS update that a proxy rejected."""
     assert istiod.rejections() == {}

@@ -1,4 +1,4 @@
-"""A class whose parameters do not exist is refused: acceptance says something.
+"""A GatewayClass whose parameters do not exist is not Accepted.
 
 Manifest: manifests/install/class_parameters.yaml    Article: none; the control of test_envoy_gateway.py
 """
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.needs("disruptive")
 
 
 def test_class_without_its_parameters_is_refused(applied, refusal):
-    """Envoy Gateway refuses a class whose EnvoyProxy does not exist, and names what is missing."""
+    """A GatewayClass whose EnvoyProxy does not exist has Accepted False, InvalidParameters, and names the object."""
     condition = refusal("GatewayClass/eg-parameters-missing", "Accepted")
 
     assert condition.reason == "InvalidParameters"

@@ -1,4 +1,4 @@
-"""Envoy Gateway is in, and has taken the article's classes.
+"""Envoy Gateway is installed and accepts the article's GatewayClasses.
 
 Manifest: manifests/install/envoy_gateway.yaml    Article: "Setting Up Envoy Gateway as the Ingress Gateway"
 """
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.parametrize("name", ["eg-ingress", "eg-waypoint", "eg-waypoint-15008"])
 def test_class_is_accepted(stack, says, name):
-    """Envoy Gateway accepts the class in its current generation."""
+    """Condition Accepted of the GatewayClass is True for its current generation."""
     judgement = says(f"GatewayClass/{name}", "Accepted")
 
     assert judgement.state == "met", judgement.text

@@ -1,6 +1,6 @@
-"""Ways past the waypoint: open by themselves, closed by an AuthorizationPolicy, open again without it.
+"""Paths that bypass the waypoint: open by default, closed by an AuthorizationPolicy, open again without it.
 
-Manifest: manifests/isolation/bypass.yaml (callers.yaml: who tries)    Article: none
+Manifest: manifests/isolation/bypass.yaml (callers.yaml: the clients)    Article: none
 """
 
 from dataclasses import dataclass
@@ -80,22 +80,22 @@ def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
 
 @pytest.mark.parametrize("arm", ["before", "after"])
 def test_every_way_is_open_without_the_policy(tried, arm):
-    """Without the policy every way to ratings is open: past the waypoint, as anybody, even from outside the mesh."""
+    """Without an AuthorizationPolicy, every path to ratings returns 200, also those that bypass the waypoint."""
     assert getattr(tried, arm) == dict.fromkeys(WAYS, 200)
 
 
 def test_policy_closes_every_way_past_the_waypoint(tried):
-    """With it only calls through the waypoint are answered: no other way gets any HTTP answer at all."""
+    """With the AuthorizationPolicy, paths through the waypoint return 200 and all other paths get no HTTP response."""
     assert tried.under == dict.fromkeys(WAYS, 200) | dict.fromkeys(PAST)
 
 
 def test_refusal_is_a_connection_cut(tried):
-    """The refusal is ztunnel's, below HTTP: the client sees its connection end, not a status."""
+    """Each client that bypasses the waypoint under the AuthorizationPolicy reports a connection error."""
     assert all(tried.errors[way] for way in PAST), tried.errors
 
 
 def test_ztunnel_names_the_policys_refusal(tried):
-    """ztunnel names exactly the callers past the waypoint: that no rule allowed them, and the mesh's were told 401."""
+    """ztunnel logs a policy rejection for each client that bypasses the waypoint, and a 401 for those in the mesh."""
     callers = {WAYS[way][0] for way in PAST}
 
     assert tried.refusals["inbound"] == {(who, REFUSED) for who in callers}

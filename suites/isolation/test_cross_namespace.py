@@ -1,6 +1,6 @@
-"""Services of another namespace: denied the waypoint whose listener does not take them, given one that does.
+"""Services of another namespace: one that the waypoint's listeners do not allow, and one that they allow.
 
-Manifest: manifests/isolation/cross_namespace.yaml    Article: none (stack-facts 0.4)
+Manifest: manifests/isolation/cross_namespace.yaml    Article: none
 """
 
 import pytest
@@ -39,13 +39,13 @@ def permitted(denied, kube, proxy_of, mesh_client):
 
 
 def test_attachment_is_denied(denied):
-    """istiod refuses to bind it, and says why: the waypoint's listeners do not allow its namespace."""
+    """istiod sets WaypointBound of Service guest to False with reason AttachmentDenied, and names the waypoint."""
     assert denied.reason == "AttachmentDenied"
     assert "default/waypoint" in denied.message
 
 
 def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel):
-    """No node's ztunnel sends its calls to the waypoint."""
+    """No node's ztunnel has a waypoint for Service guest, whose attachment is denied."""
     destinations = {node: view.waypoint_of("guest", "elsewhere") for node, view in ztunnel.views().items()}
 
     assert destinations
@@ -53,7 +53,7 @@ def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel):
 
 
 def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client, since):
-    """Denied is not closed: its calls are answered, straight by its pods, with none of the waypoint's policies."""
+    """Requests to Service guest, whose attachment is denied, return 200 and bypass the waypoint."""
     answers = mesh_client.in_turn(GUEST, 3)
     marker = mesh_client.in_turn(get("http://ratings:9080/ratings/0"))
 
@@ -63,7 +63,7 @@ def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client,
 
 
 def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, since):
-    """Where the listener takes any namespace, each call passes the waypoint, to a pod of the other namespace."""
+    """Requests to Service welcome return 200 through a waypoint of another namespace that allows its attachment."""
     (pod,) = kube.pods("elsewhere", "app=ratings")
 
     answers = mesh_client.in_turn(WELCOME, 3)
@@ -73,7 +73,7 @@ def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, 
 
 
 def test_ztunnel_sends_the_permitted_to_the_waypoint(permitted, ztunnel):
-    """Every node's ztunnel has a waypoint for it."""
+    """Every node's ztunnel has a waypoint for Service welcome, whose attachment is allowed."""
     destinations = {node: view.waypoint_of("welcome", "elsewhere") for node, view in ztunnel.views().items()}
 
     assert destinations

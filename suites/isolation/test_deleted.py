@@ -1,6 +1,6 @@
-"""A waypoint that is deleted while a Service is bound to it: calls go past it, unprotected.
+"""A waypoint that is deleted while a Service is bound to it: requests bypass it, without its policies.
 
-Manifest: manifests/isolation/deleted.yaml    Article: none (stack-facts 8, 10)
+Manifest: manifests/isolation/deleted.yaml    Article: none
 """
 
 from dataclasses import dataclass
@@ -42,12 +42,12 @@ def orphaned(applied, kube, proxy_of, mesh_client, refusal, moment):
 
 
 def test_istiod_says_that_it_is_not_ready(orphaned):
-    """istiod takes its word back: the waypoint is not ready."""
+    """istiod sets WaypointBound of a Service to False, WaypointIsNotReady, once its waypoint Gateway is deleted."""
     assert orphaned.refused.reason == "WaypointIsNotReady"
 
 
 def test_calls_go_past_where_it_was(orphaned, mesh_client, ztunnel, kube, since):
-    """Calls are answered all the same, and ztunnel carries them straight to the pod of ratings, over HBONE."""
+    """Once the waypoint is deleted, requests to its Service return 200 over HBONE directly to the ratings pod."""
     (pod,) = kube.pods("default", "app=ratings")
     ip = pod_ip(pod)
 
@@ -59,7 +59,7 @@ def test_calls_go_past_where_it_was(orphaned, mesh_client, ztunnel, kube, since)
 
 
 def test_what_it_kept_out_comes_in(orphaned, mesh_client, ztunnel, since):
-    """A name that the route leaves out was refused by the waypoint, 404, NR, and is answered since it is gone."""
+    """A host name without a route returns 404 (NR) at the waypoint, and 200 once the waypoint is deleted."""
     answers = mesh_client.in_turn(UNROUTED, 5)
 
     assert orphaned.before == {(404, "NR")}

@@ -1,6 +1,6 @@
-"""A waypoint given to the whole namespace: what it has no route for is refused.
+"""A waypoint for a whole namespace: Services for which it has no route get 404.
 
-Manifest: manifests/isolation/namespace_waypoint.yaml    Article: "or label the namespace", where it says the Service
+Manifest: manifests/isolation/namespace_waypoint.yaml    Article: "or label the namespace", where it labels the Service
 """
 
 import pytest
@@ -25,7 +25,7 @@ def labelled(waypoint, applied, kube, mesh_client):
 
 
 def test_service_without_a_route_is_refused(labelled, waypoint, mesh_client, since):
-    """details, which the waypoint has no route for, is answered 404 by it, NR: no route."""
+    """Under a namespace-wide waypoint, requests to details, which has no HTTPRoute, return 404 (NR)."""
     answers = mesh_client.in_turn(DETAILS, 3)
 
     assert answers.statuses == [404] * 3
@@ -33,7 +33,7 @@ def test_service_without_a_route_is_refused(labelled, waypoint, mesh_client, sin
 
 
 def test_service_with_a_route_is_served(labelled, waypoint, mesh_client, since):
-    """ratings, which has its route, is served through the waypoint as before."""
+    """Under a namespace-wide waypoint, requests to ratings, which has an HTTPRoute, return 200 through the waypoint."""
     answers = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
 
     assert answers.statuses == [200] * 3
@@ -41,5 +41,5 @@ def test_service_with_a_route_is_served(labelled, waypoint, mesh_client, since):
 
 
 def test_istiod_calls_it_bound(labelled, says):
-    """istiod's status of the refused Service is green: bound to the waypoint."""
+    """WaypointBound of Service details is True, although the namespace-wide waypoint has no route for details."""
     assert says("Service/default/details", "istio.io/WaypointBound").state == "met"

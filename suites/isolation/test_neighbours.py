@@ -1,4 +1,4 @@
-"""Two Services behind one waypoint: neither the limit nor the breaker of one touches the other.
+"""Two Services behind one waypoint: neither the rate limit nor the circuit breaker of one affects the other.
 
 Manifest: manifests/isolation/neighbours.yaml (ratings_limit.yaml, ratings_breaker.yaml: the policies)    Article: none
 """
@@ -55,21 +55,21 @@ def arms(hour_left, bound, waypoint, applying, mesh_client, limiter, clock, mome
 
 @pytest.mark.parametrize("arm", ["before", "after"])
 def test_both_are_served_without_a_policy(arms, arm):
-    """Without a policy both Services are served through the waypoint."""
+    """Without a policy, ratings and details both return 200 through the waypoint that they share."""
     assert arms[arm] == {"ratings": ([200] * 5, {"-"}), "details": ([200] * 5, {"-"})}
 
 
 def test_limit_refuses_its_own_service(arms):
-    """Under the limit of ratings its calls beyond the quota are refused, for the limit."""
+    """With a rate limit on ratings, requests over its quota of 2 per hour return 429 with response flag RL."""
     assert arms["limit"]["ratings"] == (expected(QUOTA, 5), {"-", "RL"})
 
 
 def test_breaker_refuses_its_own_service(arms):
-    """Under the breaker of ratings every call of ratings is refused, for overflow."""
+    """With a circuit breaker on ratings, every request to ratings returns 503 with response flag UO."""
     assert arms["breaker"]["ratings"] == ([503] * 5, {"UO"})
 
 
 @pytest.mark.parametrize("policy", ["limit", "breaker"])
 def test_neighbour_is_left_alone(arms, policy):
-    """Meanwhile details, behind the same Envoy and asked by the same caller, is served as ever."""
+    """While a policy applies to ratings, every request to details through the same waypoint returns 200."""
     assert arms[policy]["details"] == ([200] * 5, {"-"})

@@ -1,6 +1,9 @@
-"""A Service of port 80 behind a waypoint: ztunnel goes to the Service's port, where Envoy does not listen by itself.
+"""A Service on port 80 behind a waypoint: ztunnel connects to port 80, where Envoy does not listen by default.
 
-Manifest: manifests/isolation/port_80.yaml    Article: none (stack-facts 0.8)
+Manifest: manifests/isolation/port_80.yaml    Article: none; docs/findings.md, "Ports below 1024"
+
+The forms: `shifted` leaves Envoy on 10080; `refused` asks for 80 without NET_BIND_SERVICE; `allowed` has that
+capability; `told` has the annotation waypoint-inbound-binding NONE/10080.
 """
 
 import pytest
@@ -27,14 +30,14 @@ def bound(applied, kube, proxy_of):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_status_is_green(bound, says, form):
-    """Whatever becomes of calls: the Gateway is programmed, the Service bound."""
+    """Programmed of the waypoint and WaypointBound of its port 80 Service are True, whether or not requests succeed."""
     assert says(f"Gateway/default/waypoint-{form}", "Programmed").state == "met"
     assert says(f"Service/default/ratings-{form}", "istio.io/WaypointBound").state == "met"
 
 
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("told", "10080")])
 def test_calls_pass(bound, mesh_client, moment, form, port):
-    """Calls pass where Envoy may listen on 80 itself, and where istiod is told of 10080 (NONE/10080)."""
+    """Requests to a port 80 Service return 200 where Envoy listens on the port that istiod gives to ztunnel."""
     waypoints.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
     since = moment()
     answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
@@ -46,7 +49,7 @@ def test_calls_pass(bound, mesh_client, moment, form, port):
 
 @pytest.mark.parametrize("form", ["shifted", "refused"])
 def test_calls_go_unanswered(bound, mesh_client, form):
-    """Every call ends unanswered where Envoy listens on 10080 unasked, or was told to take 80 and may not."""
+    """Requests to a port 80 Service get no response where Envoy does not listen on the port ztunnel connects to."""
     with bound[form].counting_sent(f"httproute/default/ratings-{form}/rule/0") as sent:
         answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 
@@ -54,7 +57,11 @@ def test_calls_go_unanswered(bound, mesh_client, form):
     assert sent.moved == 0
 
 
-@pytest.mark.parametrize(("form", "refused"), [("refused", ["default/waypoint-refused/http"]), ("allowed", [])])
+@pytest.mark.parametrize(
+    ("form", "refused"),
+    [("refused", ["default/waypoint-refused/http"]), ("allowed", [])],
+    ids=["form=refused", "form=allowed"],
+)
 def test_port_80_is_refused_without_leave(bound, form, refused):
-    """useListenerPortAsContainerPort alone is not enough: Envoy may not bind 80, and only its log says so."""
+    """Envoy rejects its listener on port 80 without NET_BIND_SERVICE, and accepts it with that capability."""
     assert bound[form].refused() == refused

@@ -1,6 +1,6 @@
-"""A waypoint whose Envoy calls the Service instead of its pods: the call comes back to it.
+"""A waypoint with routingType: Service sends requests to the Service address, and so back to itself.
 
-Manifest: manifests/isolation/routing_service.yaml    Article: none (stack-facts 0.9)
+Manifest: manifests/isolation/routing_service.yaml    Article: none; docs/findings.md, "A waypoint that calls itself"
 """
 
 import pytest
@@ -25,7 +25,7 @@ def looping(applied, kube, proxy_of):
 
 
 def test_one_call_passes_the_waypoint_many_times(looping, mesh_client, says, since):
-    """One call passes the same Envoy again and again until the route's time-out, 504, while every status is green."""
+    """With routingType: Service, a request loops through the waypoint and returns 504 while all conditions are True."""
     answers = mesh_client.in_turn(REQUEST, 1)
 
     lines = looping.heard(answers, since, at_least=50)

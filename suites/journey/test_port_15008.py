@@ -1,4 +1,4 @@
-"""Statuses green, calls reset: the fault that no status shows, brought about, named, and put right.
+"""Envoy takes port 15008 from ztunnel: all conditions stay True while all requests fail.
 
 Manifest: manifests/journey/port_15008.yaml    Article: its TCP listener on 15008; docs/port-15008.md
 """
@@ -69,25 +69,25 @@ def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
 
 
 def test_every_status_stays_green(clash):
-    """While every call is reset, Gateway, route and Service statuses are all met."""
+    """While Envoy holds port 15008, the conditions of the waypoint's Gateway, HTTPRoute and Service are True."""
     assert len(clash.statuses) == 4
     assert set(clash.statuses.values()) == {"met"}, clash.statuses
 
 
 def test_every_call_is_reset(clash):
-    """Before it calls pass; under it each is reset without an answer, for good; once the pod was deleted they pass."""
+    """Requests get no response while Envoy holds port 15008, and return 200 once the waypoint pod is deleted."""
     assert clash.before.statuses == [200, 200, 200]
     assert clash.during.statuses == [None, None, None]
     assert clash.after.statuses == [200, 200, 200]
 
 
 def test_ztunnel_of_its_node_is_not_ready(clash):
-    """The one object that shows it is ztunnel's pod on that node: it stays unready."""
+    """While Envoy holds port 15008, exactly one node lacks a ready ztunnel pod."""
     assert len(clash.nodes - clash.ready_nodes) == 1
 
 
 def test_journey_names_the_port_the_pod_and_the_remedy(clash):
-    """Following such a call ends early, and says: port 15008, this pod, delete it, leave the listener out."""
+    """Tracing a failed request ends with an error that names port 15008, the waypoint pod and the remedy."""
     said = str(clash.journey.value)
 
     assert f"port 15008 of default/{clash.pod}" in said
@@ -96,7 +96,7 @@ def test_journey_names_the_port_the_pod_and_the_remedy(clash):
 
 
 def test_oracle_names_the_port_the_pod_and_the_remedy(clash):
-    """The oracle over the same time says the same."""
+    """The port oracle reports port 15008, the waypoint pod that holds it, and the remedy."""
     said = [str(sign) for sign in clash.signs if sign.oracle == "port"]
 
     assert said

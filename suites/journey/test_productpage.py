@@ -1,6 +1,6 @@
-"""A page is followed hop by hop: who carried it, as whom, over which protocol, with which outcome.
+"""A page request is followed hop by hop: which pod carried it, under which identity and protocol, with which result.
 
-Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic flows", drawn there, followed here
+Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic flows"
 """
 
 import pytest
@@ -37,7 +37,7 @@ def picture(followed):
 
 
 def test_page_passes_every_station(followed):
-    """A page goes from the ingress to productpage, to reviews, to the waypoint, to ratings: nothing is left out."""
+    """A page request with ratings passes ingress, productpage, reviews v2 or v3, waypoint and ratings in this order."""
     reviews = {tuple(stations(journey)) for journey in followed}
 
     assert reviews
@@ -48,7 +48,7 @@ def test_page_passes_every_station(followed):
 
 
 def test_every_mesh_leg_is_hbone(followed):
-    """Each of its four mesh legs was HBONE, seen on both sides, without an error: no plaintext anywhere."""
+    """All four mesh connections of a page request are HBONE, logged by both ztunnels without an error."""
     states = {journey.verdict.state: render(journey) for journey in followed}
 
     assert list(states) == ["held"], states
@@ -57,7 +57,7 @@ def test_every_mesh_leg_is_hbone(followed):
 
 
 def test_each_leg_bears_its_callers_identity(followed):
-    """On each leg the caller's identity is that of the pod that called: the same on both sides of the tunnel."""
+    """Both ztunnels log each connection of a page request under the service account of the pod that opened it."""
     legs = {
         tuple(hop.identity.rpartition("/sa/")[2] for hop in journey.hops if "ztunnel" in hop.kind)
         for journey in followed
@@ -67,7 +67,7 @@ def test_each_leg_bears_its_callers_identity(followed):
 
 
 def test_proxies_answered(followed):
-    """Both proxies answered 200 without a response flag."""
+    """The ingress and the waypoint both log a page request with status 200 and no response flag."""
     said = {(hop.kind, hop.status, hop.flags) for journey in followed for hop in journey.hops if hop.status.isdigit()}
 
     assert said == {("ingress", "200", "-"), ("waypoint", "200", "-")}, picture(followed)
@@ -76,7 +76,7 @@ def test_proxies_answered(followed):
 @pytest.mark.needs("many")
 @pytest.mark.timeout(600)
 def test_a_thousand_journeys_are_complete(page, ingress, journeys, moment):
-    """Of a thousand pages each journey is held: one of reviews v1 ends at productpage, all others pass the waypoint."""
+    """Each of 1,000 page requests is traced end to end, and only those served by reviews v1 skip the waypoint."""
     since = moment()
     answers = ingress.in_turn(page, MANY)
 

@@ -1,6 +1,6 @@
-"""With mTLS STRICT plaintext is refused; without it, it is let in. Who calls is proven to the backend.
+"""PeerAuthentication STRICT rejects plaintext, which is accepted without it, and backends see verified identities.
 
-Manifest: manifests/mtls/strict.yaml (callers.yaml: who speaks plaintext)    Article: none
+Manifest: manifests/mtls/strict.yaml (callers.yaml: the plaintext client)    Article: none
 """
 
 from dataclasses import dataclass
@@ -54,24 +54,24 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
 
 
 def test_plaintext_is_let_in_without_it(arms):
-    """By default plaintext from outside the mesh is answered: mTLS is used, not required."""
+    """Without PeerAuthentication STRICT, plaintext requests from outside the mesh return 200."""
     assert (arms.before, arms.after) == ([200] * 3, [200] * 3)
 
 
 def test_plaintext_is_refused_under_it(arms):
-    """Under STRICT it gets no answer at all, and ztunnel says why: a policy, which refuses nobody else."""
+    """With PeerAuthentication STRICT, plaintext requests get no response, and ztunnel rejects only their client."""
     assert arms.under == [None] * 3
     assert arms.refused == {arms.outsider}
 
 
 def test_mesh_is_served_under_it(arms):
-    """Calls of the mesh pass under STRICT as ever, HBONE on every leg."""
+    """With PeerAuthentication STRICT, requests inside the mesh return 200 over HBONE connections."""
     assert arms.mesh.statuses == [200] * 3
     assert {journey.verdict.state for journey in arms.journeys} == {"held"}, render(arms.journeys[0])
 
 
 def test_backend_is_called_as_the_waypoint(arms):
-    """Who is proven to the waypoint is the client, and to ratings the waypoint: never the client itself."""
+    """The waypoint is called under the client's SPIFFE identity, and ratings under the waypoint's."""
     seen = {
         tuple(
             (h.who.split("/")[1].rsplit("-", 2)[0], h.identity.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""The ingress refuses a caller whose hourly quota is spent.
+"""The ingress returns 429 to a user over the hourly quota.
 
 Manifest: manifests/rate_limit/per_user.yaml    Article: "This Ingress needs rate limiting"
 """
@@ -55,7 +55,7 @@ def counted(limited, ingress, limiter):
 
 
 def test_nobody_is_limited_before(control):
-    """Control: without the policy the same requests all pass, and no limiter is asked."""
+    """Without the rate limit policy, all requests return 200, without x-ratelimit-limit header or response flag."""
     answers, lines = control
 
     assert answers.statuses == [200] * (QUOTA + 2)
@@ -64,7 +64,7 @@ def test_nobody_is_limited_before(control):
 
 
 def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
-    """A fresh caller is served exactly QUOTA times, then refused by Envoy itself."""
+    """A user's first 3 requests in an hour return 200, and all further ones 429 with response flag RL."""
     request = get("/productpage", x_user_id=unique("caller"))
 
     answers = ingress.in_turn(request, QUOTA + 3)
@@ -76,7 +76,7 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
 
 
 def test_limiter_says_what_is_left(ingress, ingress_gateway, since):
-    """Each answer carries the limiter's own figures: the quota, and a remainder that falls to nothing."""
+    """Responses carry the quota of 3 per hour in x-ratelimit-limit, and 2, 1, 0, 0 in x-ratelimit-remaining."""
     request = get("/productpage", x_user_id=unique("caller"))
 
     answers = ingress.in_turn(request, QUOTA + 1)
@@ -87,13 +87,13 @@ def test_limiter_says_what_is_left(ingress, ingress_gateway, since):
 
 
 def test_limiter_counts_every_request_and_refusal(counted):
-    """The limiter's counters move by exactly what a named caller sent, and by exactly what it was refused."""
+    """For 6 requests of one user, the rate limit service counts 6 hits, 3 of them over quota."""
     assert counted.named.statuses == expected(QUOTA, QUOTA + 3)
     assert (counted.hits, counted.refused) == (QUOTA + 3, 3)
 
 
 def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since):
-    """Envoy sends productpage the requests within the quota and none of the others."""
+    """Envoy sends productpage the 3 requests within a user's quota and none of the 3 over quota."""
     with ingress_gateway.counting_sent(CLUSTER) as sent:
         answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
 
@@ -103,7 +103,7 @@ def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, sinc
 
 
 def test_callers_have_quotas_of_their_own(ingress, ingress_gateway, since):
-    """One caller's spent quota leaves another's whole."""
+    """After one user exceeds the quota of 3 requests per hour, another user's 3 requests return 200."""
     spent = ingress.in_turn(get("/productpage", x_user_id=unique("spent")), QUOTA + 1)
     other = ingress.in_turn(get("/productpage", x_user_id=unique("other")), QUOTA)
 
@@ -114,7 +114,7 @@ def test_callers_have_quotas_of_their_own(ingress, ingress_gateway, since):
 
 
 def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_client, since):
-    """The bypass is open: productpage serves a caller whose quota is spent, and that calls it past the ingress."""
+    """A user over quota gets 200 from productpage when calling it inside the mesh, past the ingress."""
     caller = unique("caller")
 
     spent = ingress.in_turn(get("/productpage", x_user_id=caller), QUOTA + 1)
@@ -129,19 +129,19 @@ def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_c
 
 
 def test_admin_is_exempt(counted):
-    """admin passes beyond any quota, and is not counted: only the named caller's requests were."""
+    """All 6 requests with x-user-id: admin return 200, and the rate limit service does not count them."""
     assert counted.admin.statuses == [200] * (QUOTA + 3)
     assert counted.hits == len(counted.named)
 
 
 def test_caller_without_a_name_is_exempt(counted):
-    """A request without x-user-id passes beyond any quota, and is not counted: only the named caller's were."""
+    """All 6 requests without an x-user-id header return 200, and the rate limit service does not count them."""
     assert counted.nameless.statuses == [200] * (QUOTA + 3)
     assert counted.hits == len(counted.named)
 
 
 def test_limiter_holds_the_rule(limiter):
-    """The limiter itself lists the rule, with the manifest's quota and unit."""
+    """The rate limit service lists exactly one rule for the ingress: 3 requests per hour."""
     rules = [rule for rule in limiter.rules() if rule.of("default/bookinfo-ingress/ingress")]
 
     assert [(rule.requests, rule.unit) for rule in rules] == [(QUOTA, "HOUR")]

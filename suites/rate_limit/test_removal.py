@@ -1,4 +1,4 @@
-"""A limit ends with its policy.
+"""A rate limit ends when its policy is removed.
 
 Manifest: manifests/rate_limit/removal.yaml    Article: "This Ingress needs rate limiting"
 """
@@ -10,7 +10,7 @@ POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 
 
 def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress, ingress_gateway, limiter, since):
-    """Control, treatment, recovery: one caller passes, is refused under the policy, and passes once it is gone."""
+    """A user's requests return 200 before the rate limit, 200, 429, 429 under it, and 200 once it is removed."""
     request = get("/productpage", x_user_id=unique("caller"))
 
     control = ingress.in_turn(request, 3)

@@ -1,6 +1,7 @@
-"""The Kubernetes API server is silent: connections stand, no answer comes.
+"""The Kubernetes API server is stopped: connections stay open and nothing answers on them.
 
-Promise: nothing is lost: what serves asks no API server. Eight seconds: from ten on, controllers lose their leases.
+Promise: no request is lost, because the data plane does not need the API server. It is stopped for 8 seconds: from
+about 10 seconds on, controllers lose their leader election leases.
 """
 
 import pytest
@@ -13,7 +14,7 @@ pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nod
 
 
 def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, waypoint, ingress_gateway):
-    """While the API server is silent neither waypoint nor ingress loses a request, and each serves its own."""
+    """No request through the waypoint or the ingress fails while the API server is stopped for 8 seconds."""
     calls = anew(get("http://ratings:9080/ratings/0"), through=waypoint)
     with (
         load(calls, outside(get("/health"), through=ingress_gateway)) as flow,

@@ -1,6 +1,6 @@
-"""istiod and Envoy Gateway are away together, scaled to 0, and come back.
+"""istiod and Envoy Gateway are scaled to 0 together, and scaled up again.
 
-Promise: nothing is lost: ztunnel and the proxies keep what they were told, and certificates outlive the outage.
+Promise: no request is lost: ztunnel and the proxies keep their configuration, and certificates outlive the outage.
 """
 
 import pytest
@@ -28,7 +28,7 @@ def flow(load, anew, kept, outside, manifests, waypoint, ingress_gateway):
 
 
 def test_mesh_serves_without_control_planes(flow):
-    """Without istiod and Envoy Gateway, and while they come back, no request is lost, and the waypoint serves each."""
+    """No request through the waypoint fails while istiod and Envoy Gateway are scaled to 0 and back."""
     anew, kept, _ = flow.timelines
 
     assert (anew.lost, kept.lost) == ((), ()), flow.story
@@ -36,7 +36,7 @@ def test_mesh_serves_without_control_planes(flow):
 
 
 def test_ingress_serves_without_control_planes(flow):
-    """Meanwhile no request through the ingress is lost either."""
+    """No request through the ingress fails while istiod and Envoy Gateway are scaled to 0 and back."""
     *_, outside = flow.timelines
 
     assert outside.lost == (), picture(outside)

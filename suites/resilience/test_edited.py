@@ -1,8 +1,8 @@
-"""A policy of the waypoint is applied, edited and removed, and a route edited, all under load.
+"""A policy of the waypoint is applied, edited and removed under load, and a route is edited.
 
 Manifest: manifests/resilience/edited.yaml
-Promise: nothing is lost: Envoy keeps the old cluster while the changed one warms (15 s), and a route's change needs no
-new listener and no new cluster.
+Promise: no request is lost: Envoy keeps the old cluster while the new one warms (15 s), and a changed route needs
+neither a new listener nor a new cluster.
 """
 
 from contextlib import ExitStack
@@ -40,7 +40,7 @@ def flow(load, anew, kept, kube, waypoint, applying, clock):
 
 
 def test_editing_a_route_loses_nothing(flow):
-    """Ten edits of the waypoint's route, each seen in Envoy, drop no request: the waypoint serves every one."""
+    """No request through the waypoint fails while its HTTPRoute is edited 10 times."""
     anew, kept = (timeline.during(ROUTE) for timeline in flow.timelines)
 
     assert (anew.lost, kept.lost) == ((), ()), flow.story
@@ -48,7 +48,7 @@ def test_editing_a_route_loses_nothing(flow):
 
 
 def test_editing_a_policy_loses_nothing(flow):
-    """A circuit breaker applied, edited and removed, each until Envoy has it, drops no request that it has room for."""
+    """No request through the waypoint fails while a circuit breaker with room is applied, edited and removed."""
     anew, kept = flow.timelines
 
     assert (anew.lost, kept.lost) == ((), ()), flow.story

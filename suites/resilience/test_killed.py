@@ -1,9 +1,9 @@
-"""ztunnel is killed, routes change before it is back, then waypoints' pods are deleted, in two forms of the waypoint.
+"""ztunnel is killed, routes change before it is back, then the waypoint pods are deleted, in two forms of waypoint.
 
 Manifests: manifests/waypoint/form_binding.yaml, form_listener.yaml    See docs/port-15008.md
-Promise: with the annotation (`binding`) calls are lost until ztunnel runs again, at most 10 s, and then all are served.
-In the article's form (`listener`) none is ever again: Envoy then holds port 15008, which ztunnel needs, until the
-waypoint's pod is deleted; no status says so. A deleted pod of one replica takes its traffic with it, at most 30 s.
+Promise: with the annotation (form `binding`) requests fail until ztunnel runs again, for at most 10 s. In the article's
+form (`listener`) all requests fail until the waypoint pod is deleted, because Envoy holds port 15008, which ztunnel
+needs; no condition shows this. A deleted pod of a single replica interrupts its traffic for at most 30 s.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def killed(bound, load, anew, kept, kube, ztunnel, says, moment):
 
 
 def test_new_connections_are_served_again(killed):
-    """In the form without port 15008 new connections are served again once ztunnel is back, whatever changed."""
+    """After ztunnel is killed, new connections to the waypoint without port 15008 fail for at most 10 seconds."""
     anew = killed.flow.timelines[0].about(killed.flow.events[0])
 
     assert anew.lost, "nobody noticed: what was killed did not carry this"
@@ -79,7 +79,7 @@ def test_new_connections_are_served_again(killed):
 
 
 def test_kept_connections_are_served_again(killed):
-    """Kept connections are too, after at most as long."""
+    """After ztunnel is killed, keep-alive clients of the waypoint without port 15008 fail for at most 10 seconds."""
     kept = killed.flow.timelines[1].about(killed.flow.events[0])
 
     assert kept.outage_ms <= KILLED_MS, picture(kept)
@@ -87,7 +87,7 @@ def test_kept_connections_are_served_again(killed):
 
 
 def test_no_call_is_served_until_the_pod_is_deleted(killed):
-    """In the article's form every call is lost for good, its Gateway green, until the waypoint's pod is deleted."""
+    """After ztunnel is killed, all requests to the waypoint with listener 15008 fail until its pod is deleted."""
     (first, deleted), (_, _, listener) = killed.flow.events, killed.flow.timelines
     between = listener.between(first.ended, deleted.began)
 
@@ -97,7 +97,7 @@ def test_no_call_is_served_until_the_pod_is_deleted(killed):
 
 
 def test_deleted_waypoint_is_replaced(killed):
-    """A deleted waypoint pod costs every call until another is ready: none goes past the waypoint meanwhile."""
+    """Deleting the waypoint pod fails requests for at most 30 seconds, and no connection bypasses the waypoint."""
     anew = killed.flow.timelines[0].about(killed.flow.events[1])
 
     assert killed.ways == {"waypoint-binding"}

@@ -1,9 +1,10 @@
-"""The limiter is away, and Redis is killed: whoever has spent a quota goes on asking.
+"""The rate limit service is down, then Redis is killed, while users over quota keep sending requests.
 
 Manifest: manifests/resilience/limiter.yaml
-Promise: by default Envoy lets pass what it cannot ask about (fail open), and says so by no x-ratelimit header; it
-limits again within 15 s of the limiter's return. Redis keeps nothing on a disk here: killed, it forgets who has spent
-what, and until it answers again each request waits for the limiter's time-out (2 s here) and then passes.
+Promise: by default Envoy allows requests when the rate limit service does not answer (fail open), without x-ratelimit
+headers, and enforces the limit within 15 s of the service's return. Redis stores nothing on disk here: when it is
+killed, quotas are reset, and until it answers again each request waits for Envoy's rate limit timeout (2 s here) and
+then passes.
 """
 
 import pytest
@@ -34,7 +35,7 @@ def spent(limited, ingress, ingress_gateway, since):
 
 
 def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gateway, since):
-    """Without its limiter Envoy serves a caller whose quota is spent, without any x-ratelimit header."""
+    """A user over quota gets 200 while the rate limit service is down, and 429 within 15 seconds of its return."""
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
             flow.event(AWAY, "unlimited meanwhile (200, no header), limited again in 15 s"),
@@ -52,7 +53,7 @@ def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gate
 
 
 def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingress_gateway, since):
-    """After a restart of Redis a caller whose quota was spent is served it anew, then refused again."""
+    """Killing Redis resets a user's quota, and the rate limit applies again within 15 seconds."""
     watched = get("/health", x_user_id=unique("watched"))
     first = ingress.in_turn(watched)
 

@@ -1,8 +1,8 @@
-"""A node of two is drained, with a second replica of what serves on it and a budget for each.
+"""One of two nodes is drained. Each workload has a replica on both nodes and a PodDisruptionBudget.
 
 Manifest: manifests/resilience/node_drained.yaml
-Promise: nothing is lost: an eviction takes a replica only while the other serves, and each drains before it ends. But
-now and then the draining waypoint answers and does not close the connection (tests/recordings/rolled-unclosed).
+Promise: no request is lost: an eviction removes a replica only while the other one serves, and each drains before it
+ends. Occasionally the draining waypoint responds without closing the connection (tests/recordings/rolled-unclosed).
 """
 
 from dataclasses import dataclass
@@ -66,14 +66,14 @@ def drained(spread, load, anew, kept, outside, client_of, manifests, kube, ztunn
 
 
 def test_drained_node_carried_its_share(drained):
-    """Before it is drained the node has a replica of each, and its proxies carry requests of this load."""
+    """Before the drain, the node runs a replica of each Deployment, and its two proxies serve requests of this load."""
     assert drained.before >= WORKLOADS
     assert drained.carried.keys() == {"waypoint-spread", "ingress-spread"}
     assert min(drained.carried.values()) > 0
 
 
 def test_draining_a_node_loses_nothing_that_stands(drained):
-    """Draining it moves all that can move, costs two new connections at most, and none goes past the waypoint."""
+    """Draining a node fails at most 2 new connections and no keep-alive one, and none bypasses the waypoint."""
     anew, kept, outside = drained.flow.timelines
 
     assert not drained.after & drained.before

@@ -1,9 +1,9 @@
-"""The policy that closes the way past the waypoint comes while calls go that way.
+"""An AuthorizationPolicy that closes the way around the waypoint is applied while requests bypass the waypoint.
 
 Manifest: manifests/isolation/bypass.yaml
-Promise: no new connection is let in, and once the policy is gone each is again. But a connection that stood is served
-on for as long as it lasts: ztunnel judges those again when a policy comes, but by the pod as it was when each was made,
-and then it had none (tests/recordings/standing-connections). The way is closed once its callers have connected anew.
+Promise: ztunnel rejects new connections while the policy exists, and accepts them once it is removed. A connection that
+was open before the policy continues for as long as it lasts: ztunnel checks open connections when a policy changes, but
+against the workload as it was when the connection was made (tests/recordings/standing-connections).
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
 
 
 def test_policy_refuses_every_new_connection(refused):
-    """Once the policy is in force no new connection is served, by ztunnel's refusal, until it is gone."""
+    """For 4.5 of 5 seconds or more under an AuthorizationPolicy, ztunnel rejects new connections to the ratings pod."""
     anew, _ = refused.flow.timelines
 
     assert anew.outage_ms >= CLOSED_MS, picture(anew)
@@ -64,7 +64,7 @@ def test_policy_refuses_every_new_connection(refused):
 
 
 def test_connection_that_stood_outlives_the_policy(refused):
-    """A connection made before the policy is served all the time under it: closing the way does not end who is in."""
+    """A connection to the ratings pod that predates the AuthorizationPolicy stays open and fails no request."""
     _, kept = refused.flow.timelines
 
     assert kept.lost == (), picture(kept)

@@ -1,8 +1,9 @@
-"""Waypoint and ingress are restarted as one should, side by side: `kubectl rollout restart`.
+"""The waypoint and the ingress proxy are restarted together by `kubectl rollout restart`.
 
-Promise: nothing is lost: the new pod serves before the old one ends, and that drains first. But now and then a whole
-answer of the draining waypoint comes back and its connection is not closed (tests/recordings/rolled-unclosed): to a
-client that waits for the end, as ours with new connections does, that is a loss, one on each of its two connections.
+Promise: no request is lost: the new pod serves before the old one ends, and the old one drains first. Occasionally the
+draining waypoint sends a complete response without closing the connection (tests/recordings/rolled-unclosed). For a
+client that waits for the close, as the load generator's new connections do, that is a lost request: at most one on each
+of its two connections.
 """
 
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ def rolled(load, anew, kept, outside, kube, waypoint, ztunnel, moment):
 
 
 def test_rolling_waypoint_loses_nothing_kept(rolled):
-    """A rollout restart of the waypoint costs two new connections at most, no kept one, and none goes past it."""
+    """A rolling restart of the waypoint fails at most 2 new connections, no keep-alive one, and none bypasses it."""
     anew, kept, _ = rolled.flow.timelines
 
     assert len(anew.lost) <= UNCLOSED, picture(anew)
@@ -49,7 +50,7 @@ def test_rolling_waypoint_loses_nothing_kept(rolled):
 
 
 def test_rolling_ingress_loses_nothing(rolled):
-    """A rollout restart of the ingress proxy drops no request from outside."""
+    """A rolling restart of the ingress proxy fails no request from outside the mesh."""
     *_, outside = rolled.flow.timelines
 
     assert outside.lost == (), picture(outside)

@@ -1,10 +1,10 @@
-"""`helm upgrade` of ztunnel and Envoy Gateway under load, what it asks for seen to hold, and back again.
+"""ztunnel and Envoy Gateway are upgraded by `helm upgrade` under load, and then upgraded back.
 
-Promise: nothing is lost, but now and then a new connection that finds ztunnel's old pod handing over to the new one
-(tests/recordings/ztunnel-handover). Pods are replaced node by node, as by `kubectl rollout restart`. Certificates, made
-to live shortly, are turned under load, and nothing is lost by that: connections that stand keep what they were made
-with, and new ones are made with the new. With `failClosed` Envoy refuses with
-500 what it cannot ask the limiter about, and limits again within 15 s of the limiter's return.
+Promise: no request is lost, except occasionally a new connection that arrives while ztunnel's old pod hands over to the
+new one (tests/recordings/ztunnel-handover). Pods are replaced node by node, as by `kubectl rollout restart`.
+Certificates with a short lifetime rotate under load, and no request is lost: open connections keep their certificate,
+and new ones use the new certificate. With `failClosed` Envoy returns 500 when the rate limit service does not answer,
+and enforces the limit within 15 s of the service's return.
 """
 
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ def spent(upgraded, hour_left, applying, clock, ingress, ingress_gateway, limite
 
 
 def test_upgrade_loses_nothing_that_stands(upgraded):
-    """An upgrade of ztunnel and Envoy Gateway costs one new connection at most; the proxies serve all others."""
+    """A Helm upgrade of ztunnel and Envoy Gateway fails at most one new connection and no other request."""
     anew, kept, outside = (timeline.about(upgraded.flow.events[0]) for timeline in upgraded.flow.timelines)
 
     assert len(anew.lost) <= HANDOVER, picture(anew)
@@ -96,7 +96,7 @@ def test_upgrade_loses_nothing_that_stands(upgraded):
 
 
 def test_turning_certificates_loses_nothing(upgraded):
-    """While every certificate in use gets another serial no request is lost, and who then meets first is served."""
+    """Rotating all certificates in use fails no request, and new connections to another Service return 200."""
     assert upgraded.turn.accounts >= IN_USE
     assert upgraded.fresh.statuses == [200, 200, 200]
     assert [timeline.about(upgraded.flow.events[1]).lost for timeline in upgraded.flow.timelines] == [(), (), ()], (
@@ -105,7 +105,7 @@ def test_turning_certificates_loses_nothing(upgraded):
 
 
 def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests, ingress, ingress_gateway):
-    """With failClosed Envoy refuses with 500, while its limiter is away, each caller that it limits."""
+    """With failClosed, Envoy returns 500 to a user over quota while the rate limit service is down, 200 to others."""
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
             flow.event(AWAY, "500 meanwhile, limited again in 15 s"),
@@ -122,7 +122,7 @@ def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests
 
 
 def test_upgrade_back_loses_nothing_that_stands(upgraded, load, sources, before, cluster, kube, ztunnel):
-    """Nor does the upgrade back to what was installed, after which certificates live for hours again."""
+    """A Helm upgrade back to the installed values fails at most one new connection and no other request."""
     with load(*sources) as flow, flow.event(BACK, "at most one new connection"):
         helm_upgrade.upgrade_releases(cluster, kube, *before.values())
     anew, kept, outside = flow.timelines

@@ -1,9 +1,9 @@
-"""The sandwich of the fourth article: a Gateway of Istio's own class as waypoint, beside Envoy Gateway's.
+"""A sandwich waypoint: a Gateway of Istio's own class as the waypoint, beside those of Envoy Gateway.
 
-Manifest: manifests/sandwich/istio_class.yaml    Article: the fourth, "BYO Waypoint in Istio Ambient Mode"
+Manifest: manifests/sandwich/istio_class.yaml    Article: "BYO Waypoint in Istio Ambient Mode"
 
-Its statuses are istiod's word and are judged wherever istiod runs. Its traffic needs Istio's proxy image: where that is
-not to be had those tests say that they are unproven.
+Its conditions are set by istiod and are judged wherever istiod runs. Its traffic needs Istio's proxy image; where that
+image cannot be pulled, the traffic tests are skipped with that reason.
 """
 
 import pytest
@@ -42,7 +42,7 @@ def proxy(bound, kube):
 
 
 def test_istiod_programs_the_gateway(bound, says):
-    """istiod accepts and programs the Gateway, and gives it its Service's name for an address."""
+    """Gateway byo-waypoint is Accepted, and Programmed with a message that names its Service and port 15008."""
     assert says(GATEWAY, "Accepted", about="").state == "met"
     programmed = says(GATEWAY, "Programmed", about="")
 
@@ -51,7 +51,7 @@ def test_istiod_programs_the_gateway(bound, says):
 
 
 def test_service_is_bound(bound, says):
-    """istiod says that the Service is bound to this waypoint."""
+    """WaypointBound of Service ratings-sandwich is True and names Gateway byo-waypoint."""
     judgement = says(SERVICE, "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -59,7 +59,7 @@ def test_service_is_bound(bound, says):
 
 
 def test_tcp_listener_is_refused_and_its_port_opened(bound, kube):
-    """istiod refuses the article's TCP listener on 15008, unsupported, and gives the Service that port all the same."""
+    """istiod rejects the TCP listener on 15008 (UnsupportedProtocol), but the waypoint's Service has port 15008."""
     listeners = {one["name"]: one["conditions"] for one in kube.get(GATEWAY)["status"]["listeners"]}
     accepted = next(c for c in listeners["fake-hbone-port"] if c["type"] == "Accepted")
     ports = {port["port"] for port in kube.get("Service/default/byo-waypoint-istio")["spec"]["ports"]}
@@ -69,7 +69,7 @@ def test_tcp_listener_is_refused_and_its_port_opened(bound, kube):
 
 
 def test_statuses_are_green_without_a_pod(without_pod, kube, says, mesh_client):
-    """Without a single pod the Gateway is Programmed and the Service bound, and every call to it is reset."""
+    """Without a waypoint pod, Programmed and WaypointBound are True while every request gets no response."""
     answers = mesh_client.in_turn(get(URL), 5)
 
     assert not any(pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
@@ -79,7 +79,7 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, says, mesh_client):
 
 
 def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
-    """A call is answered 200 through this waypoint, by HBONE from the client to its pod."""
+    """A request to ratings-sandwich returns 200 over an HBONE connection to the pod of Istio's waypoint."""
     answers = mesh_client.in_turn(get(URL))
 
     assert answers.statuses == [200]
@@ -89,7 +89,7 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
 
 
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):
-    """A call by the short name is none of the listener's: the waypoint answers 404."""
+    """A request to the short host name ratings-sandwich, which the route does not list, returns 404."""
     answers = mesh_client.in_turn(get("http://ratings-sandwich:9080/ratings/0"))
 
     assert answers.statuses == [404]

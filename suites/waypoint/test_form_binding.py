@@ -1,4 +1,4 @@
-"""Without port 15008: istiod is told how the waypoint takes traffic.
+"""A waypoint without port 15008: an annotation tells istiod how the waypoint receives traffic.
 
 Manifest: manifests/waypoint/form_binding.yaml    Article: "Enabling Envoy Gateway as the Waypoint Proxy"
 """
@@ -23,7 +23,7 @@ def envoy(applied, kube, proxy_of, mesh_client):
 
 
 def test_service_is_bound(envoy, says):
-    """istiod says that the Service is bound to this waypoint."""
+    """WaypointBound of Service ratings-binding is True and names Gateway waypoint-binding."""
     judgement = says(f"Service/default/{SERVICE}", "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -31,7 +31,7 @@ def test_service_is_bound(envoy, says):
 
 
 def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
-    """A call is answered 200 through this waypoint, by HBONE from the client."""
+    """A request to Service ratings-binding returns 200 through Gateway waypoint-binding, over HBONE."""
     answers = mesh_client.in_turn(get(URL))
 
     assert answers.statuses == [200], ztunnel.hindrance()
@@ -42,14 +42,14 @@ def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
 
 
 def test_service_ports(envoy, kube):
-    """The waypoint's Service has no port 15008."""
+    """Service waypoint-binding has port 9080 and no port 15008."""
     ports = {port["port"] for port in kube.get(f"Service/default/{NAME}")["spec"]["ports"]}
 
     assert ports == {9080}
 
 
 def test_what_envoy_was_refused(envoy, says):
-    """Envoy takes all it is sent: no listener wants a port of ztunnel's."""
+    """The Envoy of Gateway waypoint-binding has rejected no xDS update, and the Gateway is Programmed."""
     assert envoy.refused() == []
     programmed = says(f"Gateway/default/{NAME}", "Programmed")
     assert programmed.state == "met", programmed.text

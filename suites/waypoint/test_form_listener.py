@@ -1,4 +1,4 @@
-"""The article's form, with a TCP listener on 15008 that Envoy cannot have.
+"""The article's waypoint, with a TCP listener on port 15008, which Envoy cannot bind because ztunnel holds the port.
 
 Manifest: manifests/waypoint/form_listener.yaml    Article: "Enabling Envoy Gateway as the Waypoint Proxy"
 """
@@ -23,7 +23,7 @@ def envoy(applied, kube, proxy_of, mesh_client):
 
 
 def test_service_is_bound(envoy, says):
-    """istiod says that the Service is bound to this waypoint."""
+    """WaypointBound of Service ratings-listener is True and names Gateway waypoint-listener."""
     judgement = says(f"Service/default/{SERVICE}", "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -31,7 +31,7 @@ def test_service_is_bound(envoy, says):
 
 
 def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
-    """A call is answered 200 through this waypoint, by HBONE from the client."""
+    """A request to Service ratings-listener returns 200 through Gateway waypoint-listener, over HBONE."""
     answers = mesh_client.in_turn(get(URL))
 
     assert answers.statuses == [200], ztunnel.hindrance()
@@ -42,14 +42,14 @@ def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
 
 
 def test_service_ports(envoy, kube):
-    """The waypoint's Service has port 15008, by the listener and the patch."""
+    """Service waypoint-listener has the ports 9080 and 15008."""
     ports = {port["port"] for port in kube.get(f"Service/default/{NAME}")["spec"]["ports"]}
 
     assert ports == {9080, 15008}
 
 
 def test_what_envoy_was_refused(envoy, says):
-    """Envoy is refused port 15008, which ztunnel holds, and no status of the Gateway says so."""
+    """The Envoy of Gateway waypoint-listener has rejected its listener on 15008, and the Gateway is Programmed."""
     assert envoy.refused() == ["default/waypoint-listener/fake-hbone"]
     programmed = says(f"Gateway/default/{NAME}", "Programmed")
     assert programmed.state == "met", programmed.text

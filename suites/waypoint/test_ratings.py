@@ -1,4 +1,4 @@
-"""Envoy Gateway is the waypoint of ratings: bound, on the way, and chosen by host.
+"""Envoy Gateway is the waypoint of ratings: bound, on the path of requests, with a route for each host name.
 
 Manifest: manifests/waypoint/ratings.yaml (with gateway_<form>.yaml)    Article: "Enabling ... as the Waypoint Proxy"
 """
@@ -18,7 +18,7 @@ URL = "http://ratings:9080/ratings/0"
 
 
 def test_service_is_bound(waypoint, says):
-    """istiod says that ratings is bound to the waypoint, by name."""
+    """WaypointBound of Service ratings is True and names Gateway waypoint."""
     judgement = says("Service/default/ratings", "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -26,7 +26,7 @@ def test_service_is_bound(waypoint, says):
 
 
 def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
-    """Every node's ztunnel has the waypoint's address for ratings."""
+    """Every node's ztunnel has the waypoint's ClusterIP as the waypoint of Service ratings."""
     address = kube.get("Service/default/waypoint")["spec"]["clusterIP"]
 
     destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.views().items()}
@@ -37,7 +37,7 @@ def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host):
-    """A call to a host of the route is answered 200 by the waypoint's route of that host."""
+    """A request to a host name of the HTTPRoute returns 200 through the waypoint's route for that host."""
     answers = mesh_client.in_turn(get(f"http://{host}:9080/ratings/0"))
 
     assert answers.statuses == [200], ztunnel.hindrance()
@@ -46,7 +46,7 @@ def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host):
 
 
 def test_host_outside_the_route_is_refused(waypoint, mesh_client, since):
-    """A name of ratings that the route lacks reaches the waypoint and no further: 404, NR."""
+    """A request to a host name of ratings that the HTTPRoute lacks returns 404 (NR) at the waypoint."""
     answers = mesh_client.in_turn(get("http://ratings.default.svc:9080/ratings/0"))
 
     assert answers.statuses == [404]
@@ -55,7 +55,7 @@ def test_host_outside_the_route_is_refused(waypoint, mesh_client, since):
 
 
 def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
-    """From the client to the waypoint the call is HBONE, asked for at the Service's address, identities proven."""
+    """ztunnel logs the client's connection to the waypoint as HBONE for Service ratings, with both identities."""
     answers = mesh_client.in_turn(get(URL))
 
     (line,) = waypoint.lines_of(answers, since)
@@ -68,7 +68,7 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
 
 
 def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
-    """From the waypoint to ratings the call is HBONE again, on the connection of that very request."""
+    """ztunnel logs the waypoint's connection to the ratings pod as HBONE, with both identities."""
     (pod,) = kube.pods("default", "app=ratings")
     answers = mesh_client.in_turn(get(URL))
 
@@ -81,7 +81,7 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
 
 
 def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
-    """The bypass is open: a call to the pod's own address is answered, and the waypoint never sees it."""
+    """A request to the ratings pod IP returns 200 and bypasses the waypoint."""
     (pod,) = kube.pods("default", "app=ratings")
 
     answers = mesh_client.in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
@@ -93,7 +93,7 @@ def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
 
 
 def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gateway, since):
-    """Each page asked for at the ingress calls ratings through the waypoint, but for those of reviews v1."""
+    """Every page request, except those served by reviews v1, calls ratings through the waypoint."""
     answers = ingress.in_turn(get("/productpage"), 12)  # reviews forwards the caller's name; v1 calls nobody
 
     assert answers.statuses == [200] * 12
@@ -103,7 +103,7 @@ def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gate
 
 
 def test_waypoint_refused_no_configuration(waypoint, settings):
-    """The waypoint has taken all it was sent, but for port 15008 where its Gateway asks for that (form: listener)."""
+    """The waypoint's Envoy has rejected no xDS update, except the listener on 15008 in form listener."""
     refused = waypoint.refused()
 
     assert refused == {"binding": [], "patch": [], "listener": ["default/waypoint/fake-hbone"]}[settings.waypoint]
