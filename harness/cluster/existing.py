@@ -62,6 +62,7 @@ class ExistingCluster:
         if not self._settings.disruptive:
             lacking["disruptive"] = NOT_OURS
         if not self._installs:
+            lacking["own mesh"] = "istiod counts refusals of all its proxies together, those of others among them"
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
         return lacking
 

@@ -11,7 +11,16 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 from harness.settings import ClusterKind
 
 Capability = Literal[
-    "load", "nodes", "two nodes", "upgrade", "many", "waypoint kinds", "istio gateways", "mtls", "disruptive"
+    "load",
+    "nodes",
+    "two nodes",
+    "upgrade",
+    "many",
+    "waypoint kinds",
+    "istio gateways",
+    "mtls",
+    "disruptive",
+    "own mesh",
 ]
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)  # what a test can ask for by the mark `needs`
 

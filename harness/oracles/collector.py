@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from harness import observations, timeouts
@@ -18,6 +19,7 @@ from harness.logs.ztunnel import BindFailure
 from harness.objects.unstructured import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
 from harness.oracles import signs
+from harness.oracles.ours import EVERYTHING, Ours
 from harness.oracles.signs import Sign
 from harness.proxy import prometheus, stats
 from harness.wait import dwell, pause, until
@@ -32,10 +34,14 @@ QUIET = 1.0  # seconds to a third reading of push counters, when the second had 
 
 
 class Watch:
-    """Keeps what it has seen between two calls of `end`. The first look counts from its making."""
+    """Keeps what it has seen between two calls of `end`. The first look counts from its making.
 
-    def __init__(self, kube: Kube, admin: Admin) -> None:
-        self._kube, self._admin = kube, admin
+    `ours` says what is judged at present; signs of all else are kept apart (`elsewhere`).
+    """
+
+    def __init__(self, kube: Kube, admin: Admin, ours: Callable[[], Ours] = lambda: EVERYTHING) -> None:
+        self._kube, self._admin, self._ours = kube, admin, ours
+        self._elsewhere: dict[Sign, None] = {}
         self._since = datetime.now(UTC)
         self._pods = self._now()
         self._counts = self._rejections(self._pods)
@@ -48,7 +54,7 @@ class Watch:
         Raises:
             Inconclusive: a component that is there could not be asked.
         """
-        began, pods = datetime.now(UTC), self._now()
+        began, pods, ours = datetime.now(UTC), self._now(), self._ours()
         bound: list[BindFailure] = []
         taken: list[AccessLine] = []
         for pod in pods:
@@ -57,22 +63,29 @@ class Watch:
                 continue
             kind, text_ = log
             if kind == "envoy":
-                self._add(signs.rejected_by_envoy(pod_name(pod), text_, self._since))
+                self._add(signs.rejected_by_envoy(pod_name(pod), text_, self._since), judged=ours.has_pod(pod))
+                if not ours.has_pod(pod):
+                    continue
                 requests = envoy_access.parse(text_)
                 self._unreadable(pod_name(pod), requests.unreadable + envoy_xds_rejects.unreadable(text_))
                 taken += [line for line in requests.lines if line.start_time >= self._since]
             elif kind == "ztunnel":
                 connections = ztunnel.parse(text_)
                 self._unreadable(pod_name(pod), connections.unreadable)
-                self._add(signs.failed_connections(connections.lines, self._since))
-                self._add(signs.nacks(f"ztunnel {pod_name(pod)}", text_))
-                self._add(signs.panics(f"ztunnel {pod_name(pod)}", text_))
+                mine = [line for line in connections.lines if ours.has_connection(line)]
+                others = [line for line in connections.lines if not ours.has_connection(line)]
+                self._add(signs.failed_connections(mine, self._since))
+                self._add(signs.failed_connections(others, self._since), judged=False)
+                self._add_of(pod, signs.nacks(f"ztunnel {pod_name(pod)}", text_))
+                self._add_of(pod, signs.panics(f"ztunnel {pod_name(pod)}", text_))
                 bound += [f for f in ztunnel.bind_failures(text_) if f.time >= self._since]
             else:
-                self._add(signs.nacks(f"{kind} {pod_name(pod)}", text_))
-                self._add(signs.panics(f"{kind} {pod_name(pod)}", text_))
+                self._add_of(pod, signs.nacks(f"{kind} {pod_name(pod)}", text_))
+                self._add_of(pod, signs.panics(f"{kind} {pod_name(pod)}", text_))
         self._ports(bound, taken, pods)
-        self._add(signs.restarted(self._pods, pods))
+        for judged in (True, False):
+            restarted = signs.restarted(self._pods, [pod for pod in pods if ours.has_pod(pod) == judged])
+            self._add(restarted, judged=judged)
         self._pods, self._since = pods, began - timedelta(milliseconds=200)
 
     def end(self) -> tuple[Sign, ...]:
@@ -82,7 +95,8 @@ class Watch:
         self.harvest()
         counts = self._rejections(self._pods)
         for who, now in counts.items():
-            self._add(signs.rejected_by_counter(who, self._counts.get(who, {}), now))
+            pod = next(pod for pod in self._pods if who.endswith(f" {pod_name(pod)}"))
+            self._add_of(pod, signs.rejected_by_counter(who, self._counts.get(who, {}), now))
         self._counts = counts
         self._warming()
         second = self._pushes()  # nobody changed anything meanwhile: the tests of the area are over
@@ -98,6 +112,11 @@ class Watch:
         """What the harvests since the last `end` brought in."""
         return tuple(self._found)
 
+    def elsewhere(self) -> tuple[Sign, ...]:
+        """What was seen since the last call of what is not ours: it judges nothing."""
+        found, self._elsewhere = tuple(self._elsewhere), {}
+        return found
+
     def doubts(self) -> tuple[str, ...]:
         """Logs since the last call of which lines could not be read: that nothing was found in them says little."""
         doubts, self._unread = tuple(f"log of {who}: {lost}" for who, lost in self._unread.items()), {}
@@ -105,8 +124,17 @@ class Watch:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _add(self, found: object) -> None:
-        self._found |= dict.fromkeys(found)  # type: ignore[call-overload]  # an iterable of signs, each kept once
+    def _add(self, found: Iterable[Sign], *, judged: bool = True) -> None:
+        (self._found if judged else self._elsewhere).update(dict.fromkeys(found))  # each kept once
+
+    def _add_of(self, writer: Json, found: Iterable[Sign]) -> None:
+        """Signs of a component that serves all: each is ours if it is about ours."""
+        ours = self._ours()
+        others = {text(pod, "metadata", "namespace") for pod in self._pods} - ours.namespaces
+        others -= {text(writer, "metadata", "namespace")}
+        for sign in found:
+            judged = ours.is_named_in(sign.text, writer=ours.has_pod(writer), others=others)
+            self._add([sign], judged=judged)
 
     def _unreadable(self, log: str, lost: Unreadable) -> None:
         if lost:
@@ -125,6 +153,8 @@ class Watch:
         except (Missing, ApiUnavailable) as error:
             if self._kube.find(f"Pod/{namespace}/{name}") is None:
                 return None  # It went while it was asked.
+            if kind == "envoy" and not self._ours().has_pod(pod):
+                return None  # Nothing of it is judged.
             raise Inconclusive(f"the log of {namespace}/{name} cannot be read: {error}") from error
         except HarnessError:
             return None  # A container that has not begun has no log: its trouble is others' to tell.
@@ -132,20 +162,24 @@ class Watch:
     def _ports(self, bound: list[BindFailure], taken: list[AccessLine], pods: list[Json]) -> None:
         by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
         by_ip = {ip: pod.name for ip, pod in pods_by_ip(pods).items()}
-        said = hbone_port_conflict.conflict(bound, taken, by_uid, by_ip)
+        ours = self._ours()
+        theirs = {text(p, "metadata", "uid") for p in (*self._pods, *pods) if not ours.has_pod(p)}
+        mine = [failure for failure in bound if (failure.uid or "") not in theirs]
+        said = hbone_port_conflict.conflict(mine, taken, by_uid, by_ip)
         if said:
             self._add([Sign("port", "ztunnel and Envoy", said, hbone_port_conflict.REMEDY)])
         for failure in bound:
             who = by_uid.get(failure.uid or "", "")
-            if not (who and failure.address.endswith(":15008")):
+            if failure not in mine or not (who and failure.address.endswith(":15008")):
                 pod = who or f"a pod that is gone now (uid {failure.uid})"
                 remedy = hbone_port_conflict.REMEDY if failure.address.endswith(":15008") else ""
                 text_ = f"failed to bind {failure.address}: {failure.text}"
-                self._add([Sign("port", f"ztunnel for {pod}", text_, remedy)])
+                self._add([Sign("port", f"ztunnel for {pod}", text_, remedy)], judged=failure in mine)
 
     def _envoys(self) -> list[Json]:
-        """The ready ones of the last harvest."""
-        return [pod for pod in self._pods if _kind(pod)[0] == "envoy" and pod_ready(pod)]
+        """The ready ones of ours of the last harvest."""
+        ours = self._ours()
+        return [pod for pod in self._pods if _kind(pod)[0] == "envoy" and pod_ready(pod) and ours.has_pod(pod)]
 
     def _stats(self, pod: Json) -> dict[str, int]:
         """All of its counters and gauges; none when it went since it was listed."""
@@ -180,8 +214,10 @@ class Watch:
             self._add(last)
 
     def _pushes(self) -> dict[str, float]:
-        """Updates that each Envoy took, and that istiod sent to all."""
+        """Updates that each Envoy took, and that istiod sent to all: those only where nobody else makes it send any."""
         found: dict[str, float] = {f"Envoy {pod_name(p)}": signs.pushes(self._stats(p)) for p in self._envoys()}
+        if not self._ours().everything:
+            return found
         for who, samples in self._metrics("istiod", self._pods, "pilot_xds_pushes").items():
             found[who] = sum(s.value for s in samples)
         return found

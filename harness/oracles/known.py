@@ -73,8 +73,16 @@ def read(file: Path = FILE) -> tuple[Known, ...]:
     return tuple(found)
 
 
-def sort(signs: Iterable[Sign], known: Sequence[Known], *, files: Collection[str], today: date) -> Sorted:
-    """Sorts the signs of one area. files are those whose tests ran in it ("suites/area/test_x.py")."""
+def sort(
+    signs: Iterable[Sign],
+    known: Sequence[Known],
+    *,
+    files: Collection[str],
+    today: date,
+    elsewhere: Collection[Sign] = (),
+) -> Sorted:
+    """Sorts the signs of one area. files are those whose tests ran in it ("suites/area/test_x.py"). Signs `elsewhere`
+    judge nothing, but an entry that covers one of them was seen."""
     new, excused = [], []
     for sign in signs:
         entry = next((k for k in known if k.covers(sign, files)), None)
@@ -82,7 +90,7 @@ def sort(signs: Iterable[Sign], known: Sequence[Known], *, files: Collection[str
             new.append(sign)
         else:
             excused.append((entry.id, sign))
-    seen = {id_ for id_, _ in excused}
+    seen = {id_ for id_, _ in excused} | {k.id for k in known if any(k.covers(sign, files) for sign in elsewhere)}
     expired = [
         f"known sign {k.id} was not seen though {', '.join(f for f in k.seen_by if f in files)} ran: it has expired"
         for k in known

@@ -8,7 +8,7 @@ whose every trace it would report, unless the fault is there for it (E2E_ORACLES
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.oracles import known
 from harness.oracles.collector import Watch
+from harness.oracles.ours import Ours
+from harness.oracles.signs import Sign
 from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import RUN
 
 NAME = "mesh_e2e_oracles"
 FIXTURE = "oracles"
+SHOWN = 10  # signs of others below a failure of ours
 
 
 class Oracles:
@@ -39,9 +42,9 @@ class Oracles:
         self._unjudged = ""
         self._seconds = 0.0
 
-    def begin(self, kube: Kube, admin: Admin) -> None:
-        """Watches every component from now on."""
-        self._watch = Watch(kube, admin)
+    def begin(self, kube: Kube, admin: Admin, ours: Callable[[], Ours]) -> None:
+        """Watches every component from now on, and judges what is ours."""
+        self._watch = Watch(kube, admin, ours)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -102,23 +105,34 @@ class Oracles:
         assert self._watch is not None  # the fixture made it
         started, unjudged = time.monotonic(), self._unjudged
         self._unjudged = ""
-        signs = self._watch.end()
+        signs, elsewhere = self._watch.end(), self._watch.elsewhere()
         unjudged = "; ".join([*([unjudged] if unjudged else []), *self._watch.doubts()])
         files = self._ran.get(str(folder), set())
-        found = known.sort(signs, known.read(), files=files, today=datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        found = known.sort(signs, known.read(), files=files, today=today, elsewhere=elsewhere)
         self._seconds += time.monotonic() - started
         observations.measured("oracles", self._seconds, of=folder.name)
         self._seconds = 0.0
         for id_, sign in found.excused:
             observations.saw(f"known: {id_}", str(sign))
         observations.attach("oracles.txt", "\n".join(map(str, signs)) + "\n")
+        if elsewhere:
+            observations.saw("elsewhere, not judged", f"{len(elsewhere)} signs, the first: {elsewhere[0]}")
+            observations.attach("elsewhere.txt", "\n".join(map(str, elsewhere)) + "\n")
         for text in found.due:
             self._config.stash[RUN].evidence.note(text)  # once a run, whichever area comes first
         wrong = [*map(str, found.new), *found.expired]
         if wrong:
-            raise AssertionError(f"{len(wrong)} not expected: " + "\n  ".join(wrong))
+            raise AssertionError(f"{len(wrong)} not expected: " + "\n  ".join([*wrong, *_not_judged(elsewhere)]))
         if unjudged:
             raise Inconclusive(unjudged)
+
+
+def _not_judged(elsewhere: Sequence[Sign]) -> list[str]:
+    """What was seen of others, below a failure of ours: it may be why."""
+    lines = [f"elsewhere, not judged (it may be why): {sign}" for sign in elsewhere[:SHOWN]]
+    more = len(elsewhere) - SHOWN
+    return [*lines, f"and {more} more in elsewhere.txt"] if more > 0 else lines
 
 
 def register(config: pytest.Config) -> None:

@@ -12,7 +12,7 @@ import yaml
 from harness import observations, progress
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read
-from harness.objects.refs import ref, ref_of
+from harness.objects.refs import Ref, ref, ref_of
 from harness.pull_secrets import as_pulled
 from harness.undo.undo_log import Made, Note
 from harness.versions import VersionSet
@@ -26,6 +26,7 @@ class Manifests:
         # For planted faults: what becomes of a manifest's documents, and who is told once it was applied, by its name.
         self.alter: list[Callable[[str, list[Document]], list[Document]]] = []
         self.told: list[Callable[[str], None]] = []
+        self.ever_applied: set[Ref] = set()  # also what has been taken away since
 
     def tidy(self) -> None:
         """Takes back what a killed run left applied: it would be taken for what was there before, and stay."""
@@ -50,6 +51,7 @@ class Manifests:
         self.kube.check_allowed((ref_of(document), document) for document in documents)
         made += self._made.remember(self.kube, documents)
         observations.attach(Path(name).name, yaml.safe_dump_all(documents, sort_keys=False))
+        self.ever_applied.update(ref_of(document) for document in documents)
         self.kube.apply(documents)
         for tell in self.told:
             tell(name)

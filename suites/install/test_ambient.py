@@ -49,6 +49,7 @@ def test_identities_have_valid_certificates(kube, views):
     assert lacking == []
 
 
+@pytest.mark.needs("own mesh")
 def test_no_configuration_was_refused(istiod):
     """istiod counts no xDS update that a proxy rejected."""
     assert istiod.rejections() == {}

@@ -52,7 +52,7 @@ def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
         rollouts.wait_for_rollout(kube, "Deployment/default/other-client")
         rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
-        names = {client.ip: name for name, client in callers.items()}
+        names = {client.ip: name for name, client in callers.items()} | {waypoint.ip: "waypoint"}  # ours, nobody else's
         (pod,) = kube.pods("default", "app=ratings")
         targets = {"ratings": "ratings", "pod": pod_ip(pod)}
         requests = {way: (callers[who], get(url(targets[to], 9080, "/ratings/0"))) for way, (who, to) in WAYS.items()}
@@ -67,12 +67,16 @@ def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
             wait_for_response(*requests["to the pod"], status=None)
             since = moment()
             under = all_ways()
-            lines = [line for line in ztunnel.lines(since) if line.dst.ip == targets["pod"] and not line.ok]
+            lines = [
+                line
+                for line in ztunnel.lines(since)
+                if line.dst.ip == targets["pod"] and line.src.ip in names and not line.ok
+            ]
         wait_for_response(*requests["to the pod"], status=200)
         after = all_ways()
     said = [{way: answer.status for way, answer in arm.items()} for arm in (before, under, after)]
     refusals = {
-        side: {(names.get(line.src.ip, line.src.ip), line.error) for line in lines if line.direction == side}
+        side: {(names[line.src.ip], line.error) for line in lines if line.direction == side}
         for side in ("inbound", "outbound")
     }
     return Tried(*said, {way: answer.error for way, answer in under.items()}, refusals)

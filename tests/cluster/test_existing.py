@@ -345,7 +345,7 @@ def test_nodes_are_not_ours(settings: Settings, asked: dict[str, Any], tools: Pr
 
     assert tools.calls() == []
     assert "context fake" in (tmp_path / "existing.txt").read_text()
-    assert set(cluster.cannot_judge) == {"nodes", "upgrade", "disruptive"}
+    assert set(cluster.cannot_judge) == {"nodes", "upgrade", "disruptive", "own mesh"}
 
 
 def test_releases_of_ours_are_ours_to_upgrade(settings: Settings, asked: dict[str, Any]) -> None:

@@ -30,6 +30,10 @@ def kube():
 @pytest.fixture(scope="session")
 def admin():
     return None
+
+@pytest.fixture(scope="session")
+def ours():
+    return None
 """
 TEST = '''
 def test_a(stack, kube):
@@ -43,7 +47,7 @@ CHURN = Sign("churn", "Envoy default/waypoint-1", "2 and then 3 more pushes")
 def signs(monkeypatch) -> Callable[..., None]:
     """`signs(*found)`: what every area's last look brings, instead of a cluster's."""
 
-    def found(*signs: Sign, unread: bool = False) -> None:
+    def found(*signs: Sign, unread: bool = False, elsewhere: tuple[Sign, ...] = ()) -> None:
         class Played(Watch):
             def __init__(self, *_):
                 pass
@@ -53,6 +57,9 @@ def signs(monkeypatch) -> Callable[..., None]:
 
             def end(self):
                 return signs
+
+            def elsewhere(self):
+                return elsewhere
 
             def doubts(self):
                 return ("log of ztunnel: 12 lines",) if unread else ()
@@ -146,3 +153,25 @@ def test_oracles_are_off_when_asked_to_be(mini, signs, monkeypatch):
     stood(mini, ingress__a=TEST).run()
 
     assert mini.outcomes == {"test_a": "held"}
+
+
+def test_signs_of_others_judge_nothing(mini, signs):
+    """The area holds; its evidence lists them."""
+    signs(elsewhere=(CHURN,))
+    result = stood(mini, ingress__a=TEST).run()
+
+    (found,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
+    assert (result.ret, found["outcome"]) == (0, "held")
+    assert "elsewhere, not judged" in str(found)
+
+
+def test_signs_of_others_are_shown_with_a_failure_of_ours(mini, signs):
+    """They may be why; they are not counted."""
+    signs(PANIC, elsewhere=(CHURN,))
+    stood(mini, ingress__a=TEST).run()
+
+    (found,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
+    assert found["reason"].splitlines() == [
+        f"AssertionError: 1 not expected: {PANIC}",
+        f"  elsewhere, not judged (it may be why): {CHURN}",
+    ]
