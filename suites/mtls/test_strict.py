@@ -61,7 +61,7 @@ def test_plaintext_is_let_in_without_it(arms):
 
 
 def test_plaintext_is_refused_under_it(arms):
-    """With PeerAuthentication STRICT, plaintext requests get no response; of our clients ztunnel rejects only theirs."""
+    """With PeerAuthentication STRICT, plaintext requests get no response; ztunnel rejects no other client of ours."""
     assert arms.under == [None] * 3
     assert arms.refused == {arms.outsider}
 
