@@ -12,6 +12,7 @@ from harness.clients.admin import Admin
 from harness.errors import Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
+from harness.objects.scope import NAMESPACES
 from harness.objects.workloads import pod_ready
 from harness.proxy import prometheus, rlconfig
 from harness.wait import dwell, until
@@ -73,10 +74,12 @@ class Limiter:
         return found
 
     def counted(self, name: str) -> float:
-        """The sum of a counter over all its rules: "over_limit", "total_hits", "within_limit"; 0 when none is yet."""
+        """The sum of a counter over the rules of our Gateways: "over_limit", "total_hits", "within_limit"; 0 when none
+        is yet. Gateways of other namespaces may share the service."""
         text = self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 19001, "/metrics")
         wanted = f"ratelimit_service_rate_limit_{name}"
-        return sum(s.value for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted)
+        samples = [s for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted]
+        return sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", "")))
 
     @contextmanager
     def counting(self) -> Iterator[Moved]:
@@ -113,3 +116,9 @@ class Limiter:
             raise Inconclusive(str(error)) from error
         observations.saw("limiter counters", f"{last[0][1]}")
         return last[0][1]
+
+
+def _is_ours(domain: str) -> bool:
+    """Whether a rule is of a Gateway of ours, by its domain: "default/bookinfo-ingress/ingress"."""
+    namespace, slash, _ = domain.partition("/")
+    return not slash or namespace in NAMESPACES

@@ -46,7 +46,9 @@ def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
         with flow.event(OPEN, "nothing is lost once one is let in"):
             responses.wait_for_response(mesh_client, request, status=200)
     lines = [line for line in ztunnel.lines(since) if line.dst.workload == pod["metadata"]["name"]]
-    inbound = [line for line in lines if line.direction == "inbound"]
+    inbound = [
+        line for line in lines if line.direction == "inbound" and line.src.ip == mesh_client.ip
+    ]  # none of others
     return Refused(
         flow,
         [line for line in inbound if line.ok and line.duration_ms >= STANDS * 1000],

@@ -526,6 +526,16 @@ def test_counters_of_nearly_the_same_name_are_others(limiter: Limiter, pages: Pa
     assert limiter.counted("over_limit") == 5
 
 
+def test_limits_of_others_are_not_counted(limiter: Limiter, pages: Pages) -> None:
+    """Gateways of other namespaces share the service: their rules' counters are left out."""
+    of = 'ratelimit_service_rate_limit_total_hits{{domain="{}/gateway/http"}} {}\n'
+    pages.pages["/metrics"] = "# TYPE ratelimit_service_rate_limit_total_hits counter\n" + "".join(
+        of.format(namespace, hits) for namespace, hits in (("default", 3), ("team-b", 40))
+    )
+
+    assert limiter.counted("total_hits") == 3
+
+
 def test_counters_are_read_once_they_stand_still(limiter: Limiter, pages: Pages, clock: Clock) -> None:
     """The limiter writes its counters now and then: they are believed after they have not moved for a while."""
     pages.pages["/metrics"] = [counters(total_hits=n, over_limit=n) for n in (5, 5, 6, 6, 9)]

@@ -50,6 +50,11 @@ def test_no_fixture_touches_others() -> None:
     assert {str(file): found for file in FIXTURES if (found := touched.touched_by(file))} == {}
 
 
+def test_no_suite_takes_the_client_without_limits() -> None:
+    """It is for installing and undoing."""
+    assert [file.name for file in SUITES if ".unrestricted" in file.read_text()] == []
+
+
 @pytest.mark.parametrize(
     ("source", "what"),
     [
