@@ -4,30 +4,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARTICLE := $(addprefix suites/,install ingress rate_limit waypoint circuit_breaker)
-T ?= $(ARTICLE)
+TESTS = $(or $(strip $(T)),$(ARTICLE))
 
-export E2E_CLUSTER := $(or $(CLUSTER),$(E2E_CLUSTER))
-export E2E_CLUSTER_NAME := $(or $(CLUSTER_NAME),$(E2E_CLUSTER_NAME))
-export E2E_VERSIONS := $(or $(VERSIONS),$(E2E_VERSIONS))
-export E2E_KEEP := $(or $(KEEP),$(E2E_KEEP))
-export E2E_BUNDLE := $(or $(BUNDLE),$(E2E_BUNDLE))
-export E2E_NODE_IMAGE := $(or $(NODE_IMAGE),$(E2E_NODE_IMAGE))
-export E2E_CACHE := $(or $(CACHE),$(E2E_CACHE))
-export E2E_REGISTRY := $(or $(REGISTRY),$(E2E_REGISTRY))
-export E2E_REGISTRY_CA := $(or $(REGISTRY_CA),$(E2E_REGISTRY_CA))
-export E2E_REGISTRY_PLAIN_HTTP := $(or $(REGISTRY_PLAIN_HTTP),$(E2E_REGISTRY_PLAIN_HTTP))
-export E2E_REGISTRY_SECRET := $(or $(REGISTRY_SECRET),$(E2E_REGISTRY_SECRET))
-export E2E_WORKERS := $(or $(WORKERS),$(E2E_WORKERS))
-export E2E_WAYPOINT := $(or $(WAYPOINT),$(E2E_WAYPOINT))
-export E2E_KUBECONFIG := $(or $(KUBECONFIG_FILE),$(E2E_KUBECONFIG))
-export E2E_CONTEXT := $(or $(CONTEXT),$(E2E_CONTEXT))
-export E2E_INSTALL := $(or $(INSTALL),$(E2E_INSTALL))
-export E2E_DISRUPTIVE := $(or $(DISRUPTIVE),$(E2E_DISRUPTIVE))
-export E2E_KIND_BIN := $(or $(KIND_BIN),$(E2E_KIND_BIN))
-export E2E_HELM_BIN := $(or $(HELM_BIN),$(E2E_HELM_BIN))
-export E2E_KUBECTL_BIN := $(or $(KUBECTL_BIN),$(E2E_KUBECTL_BIN))
-export E2E_TOOLS_MIRROR := $(or $(TOOLS_MIRROR),$(E2E_TOOLS_MIRROR))
-export E2E_DELAY_FACTOR := $(or $(DELAY_FACTOR),$(E2E_DELAY_FACTOR))
+# The settings of harness/settings.py (docs/settings.md): NAME=… here is E2E_NAME there. A test compares this list.
+SETTINGS := CLUSTER CLUSTER_NAME KEEP VERSIONS WAYPOINT KIND_BIN KUBECTL_BIN HELM_BIN TOOLS TOOLS_FILE TOOLS_MIRROR \
+  WORKERS NODE_IMAGE BUNDLE CACHE REGISTRY REGISTRY_CA REGISTRY_PLAIN_HTTP REGISTRY_SECRET KUBECONFIG_FILE CONTEXT \
+  INSTALL DISRUPTIVE RUNS KEEP_RUNS STATE DELAY_FACTOR PATIENCE GATHER FAULT ORACLES
+$(foreach name,$(SETTINGS),$(eval export E2E_$(name) := $$(or $$(strip $$($(name))),$$(E2E_$(name)))))
+export E2E_MAKE := $(MAKEOVERRIDES)
 
 .DEFAULT_GOAL := help
 
@@ -38,8 +22,8 @@ test: $(BIN)/.installed-dev ## the harness's own tests: no cluster, no Docker
 	$(BIN)/pytest tests
 
 .PHONY: e2e
-e2e: $(BIN)/.installed ## the article's flow, end to end (CLUSTER=kind|existing|emulated, T=suites for all, KEEP=always)
-	$(BIN)/pytest $(T)
+e2e: $(BIN)/.installed ## the article's flow, end to end (CLUSTER=kind|existing|emulated, T=suites for all, KEEP=always, ARGS='-k page')
+	$(BIN)/pytest $(TESTS) $(ARGS)
 
 .PHONY: doctor
 doctor: $(BIN)/.installed ## what this machine lacks for a run, each with its remedy
@@ -73,7 +57,7 @@ clean: $(BIN)/.installed ## take away what killed or kept runs left
 
 .PHONY: bench
 bench: $(BIN)/.installed ## seconds of each stage and suite, and what the harness itself costs
-	$(BIN)/mesh-e2e bench $(T)
+	$(BIN)/mesh-e2e bench $(TESTS)
 
 .PHONY: faults
 faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them (CLUSTER=emulated|kind)

@@ -1,7 +1,7 @@
 """`mesh-e2e`: what is done outside a test run. Exit codes: 0 fine, 1 found wrong, 2 asked wrong.
 
-130 is Ctrl-C, 143 SIGTERM: both end what was begun, also a run inside, which gathers its evidence and takes down what
-it made before.
+130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP, 131 SIGQUIT: each ends what was begun, also a run inside, which gathers its
+evidence and takes down what it made before.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness import container_engine, doctor, no_proxy, progress, reaper, settings, versions
+from harness import container_engine, doctor, no_proxy, progress, reaper, settings, settings_table, versions
 from harness.cluster import caches
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
-from harness.interruption import exit_code, sigterm_heard
+from harness.interruption import exit_code, signals_heard
 from harness.settings import Settings
 from harness.tools import programs
 from harness.versions import VersionSet
@@ -36,8 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress.show()
     no_proxy.extend()
     try:
-        with sigterm_heard():
+        with signals_heard():
+            for remark in settings.remarks():
+                ERR.print(f"note: {remark}", markup=False, soft_wrap=True)
+            if asked.command == "settings":
+                OUT.print(settings_table.table(), end="", markup=False, soft_wrap=True)
+                return 0
             chosen = settings.read()
+            if asked.command == "clean":  # which needs no version set
+                return _clean(chosen)
             return int(asked.act(asked, chosen, versions.load().pick(chosen.versions, chosen.private)))
     except HarnessError as error:
         ERR.print(f"mesh-e2e {asked.command}: {error}", markup=False, soft_wrap=True)
@@ -68,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     mirror.add_argument(
         "--from", dest="source", default="", help="another registry that holds them, host[:port][/prefix]"
     )
-    command("clean", _clean, "take away what kept or killed runs left")
+    command("clean", None, "take away what kept or killed runs left")
+    command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
     bench.add_argument("tests", nargs="*", default=["suites"])
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
@@ -164,8 +172,8 @@ def _helm(chosen: Settings) -> Helm:
     return Helm(Path(), "", chosen.state / "helm", chosen.private)
 
 
-def _clean(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    reaped = reaper.reap(chosen, row)
+def _clean(chosen: Settings) -> int:
+    reaped = reaper.reap(chosen)
     for one in reaped:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
     removed: list[str] | None = []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
 
-from harness.errors import BadInput
+from harness import settings
+from harness.errors import BadInput, SetupFailed
 
 APPLIED = "applied.json"  # in a cluster's folder: what a run's tests have applied and not yet taken away
 
@@ -34,8 +35,8 @@ class Record:
 
     @property
     def anothers(self) -> bool:
-        """Whether another process that still runs made it."""
-        return self.alive and self.pid != os.getpid()
+        """Whether another run that still goes on made it."""
+        return self.alive and self.pid != settings.owner()
 
 
 def folder(state: Path, kind: str, name: str) -> Path:
@@ -45,7 +46,9 @@ def folder(state: Path, kind: str, name: str) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o700)
     except OSError as error:
-        raise BadInput(f"cannot keep state in {path}: {error.strerror}", remedy="set E2E_STATE to a folder") from None
+        raise BadInput(
+            f"cannot keep state in {path}: {error.strerror}", remedy="set STATE= (E2E_STATE) to a folder"
+        ) from None
     return path
 
 
@@ -55,10 +58,47 @@ def write(state: Path, record: Record) -> None:
 
 
 def keep(file: Path, text: str) -> None:
-    """Writes a file whole or not at all: a process killed meanwhile leaves the one of before."""
+    """Writes a file whole or not at all: a process killed meanwhile leaves the one of before.
+
+    Raises:
+        SetupFailed: it cannot be written (a full disk).
+    """
     partial = file.with_name(f"partial-{file.name}")
-    partial.write_text(text)
-    partial.replace(file)
+    try:
+        partial.write_text(text)
+        partial.replace(file)
+    except OSError as error:
+        raise SetupFailed(
+            f"cannot write {file}: {error.strerror}", remedy="free some space there, or set STATE= to another folder"
+        ) from None
+
+
+def refuse_in_use(record: Record | None, what: str) -> None:
+    """
+    Raises:
+        BadInput: another run that still goes on uses it; the message names that run's process.
+    """
+    if record and record.anothers:
+        raise BadInput(
+            f"{what} is in use by process {record.pid}",
+            remedy="wait for that run: two on one cluster would undo each other; or choose another CLUSTER_NAME=…",
+        )
+
+
+def refuse_kept(record: Record | None, asked: Mapping[str, str], what: str) -> None:
+    """Compares what a cluster was made with, by its record, with what is asked for now. What an older record does not
+    say is not compared.
+
+    Raises:
+        BadInput: they differ: every version in a report about it would be wrong.
+    """
+    for name, wanted in asked.items():
+        found = record.details.get(name, wanted) if record else wanted
+        if found != wanted:
+            raise BadInput(
+                f"{what} was kept with {name} {found}, this run asks for {name} {wanted}",
+                remedy="`make clean` takes it away; or choose another name (CLUSTER_NAME=…)",
+            )
 
 
 def forget(state: Path, kind: str, name: str) -> None:

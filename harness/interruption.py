@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: heard by the main thread, as KeyboardInterrupt, and told by it to the others.
+"""Signals that end a run: heard by the main thread, as KeyboardInterrupt, and passed by it to the others.
+
+Ctrl-C (SIGINT), SIGTERM, SIGHUP (the terminal was closed) and SIGQUIT mean the same: gather evidence, take away what
+was made, end with 128 + the signal's number. A signal that the process was started to ignore (nohup) stays ignored.
 
 A thread that waits for others (an executor's `with`, its end) waits for all that they do: minutes, while they are
 installing. With `others_give_up` their waits and programs end at once.
@@ -6,38 +9,59 @@ installing. With `others_give_up` their waits and programs end at once.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
-_SIGTERM = "SIGTERM"
+HEARD = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # beside SIGINT, which Python itself hears
 _given_up: list[int] = []  # the threads that do not wait for the others any more
 
 
-def once(_number: int, _frame: FrameType | None) -> None:
-    """The handler of the first SIGTERM: as Ctrl-C. The second one ends the process at once."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise KeyboardInterrupt(_SIGTERM)
+def interrupt(number: int, _frame: FrameType | None = None) -> None:
+    """The handler: as Ctrl-C, with the signal's name."""
+    if number == signal.SIGHUP:
+        _leave_the_terminal()
+    raise KeyboardInterrupt(*_name(number))
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """What a shell has for a program that ended by that signal: 143 (SIGTERM), 130 (Ctrl-C)."""
-    return 143 if str(interrupt) == _SIGTERM else 130
+    """What a shell has for a program that ended by that signal: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), 131."""
+    named = signal.Signals.__members__.get(str(interrupt), signal.SIGINT)
+    return 128 + named
 
 
 @contextmanager
-def sigterm_heard() -> Iterator[None]:
-    """SIGTERM as Ctrl-C, for the block; in the main thread, which alone may say so."""
-    if threading.current_thread() is not threading.main_thread():
+def signals_heard() -> Iterator[None]:
+    """The other signals as Ctrl-C, for the block; in the main thread, which alone may say so."""
+    with _handled(HEARD, interrupt):
         yield
-        return
-    before = signal.signal(signal.SIGTERM, once)
-    try:
+
+
+@contextmanager
+def shielded(tell: Callable[[], None]) -> Iterator[None]:
+    """For the block the first signal calls `tell` and no more; the second one interrupts.
+
+    Raises:
+        KeyboardInterrupt: at the block's end, when a signal came during it.
+    """
+    came: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            interrupt(number, frame)
+        if number == signal.SIGHUP:
+            _leave_the_terminal()
+        tell()
+
+    with _handled((signal.SIGINT, *HEARD), hold):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    if came:
+        raise KeyboardInterrupt(*_name(came[0]))
 
 
 @contextmanager
@@ -58,3 +82,31 @@ def heed() -> None:
     """
     if any(one != threading.get_ident() for one in _given_up):
         raise KeyboardInterrupt("given up")
+
+
+@contextmanager
+def _handled(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, was in before.items():
+            signal.signal(number, was)
+
+
+def _name(number: int) -> tuple[str, ...]:
+    return () if number == signal.SIGINT else (signal.Signals(number).name,)
+
+
+def _leave_the_terminal() -> None:
+    """The terminal is gone: what is still written to it would fail, and with it the taking away."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208  # names of descriptors, not paths
+        with suppress(OSError):
+            if os.isatty(int(name)) and Path(f"/dev/fd/{name}").exists():
+                os.dup2(nowhere, int(name))
+    os.close(nowhere)

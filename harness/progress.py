@@ -100,7 +100,7 @@ def live(console: Console) -> Callable[[Stage, str], None]:
     """A listener for a terminal: finished stages stay as lines, running ones share one moving status line."""
     status = console.status("", spinner="dots")
     running: dict[int, Stage] = {}
-    lock = threading.Lock()
+    lock = threading.RLock()  # a signal's handler speaks in the middle of what its thread says
 
     def listen(stage: Stage, event: str) -> None:
         with lock:

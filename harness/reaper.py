@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 from harness import cluster_records
-from harness.cluster.choose import choose
+from harness.cluster.choose import recorded
 from harness.errors import HarnessError
 from harness.settings import ClusterKind, Settings
-from harness.versions import VersionSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Reaped:
     outcome: str
 
 
-def reap(settings: Settings, versions: VersionSet) -> list[Reaped]:
+def reap(settings: Settings) -> list[Reaped]:
     """Deletes every recorded cluster whose process is gone. Tells of each; raises for none."""
     found = []
     for record in cluster_records.records(settings.state):
@@ -36,7 +35,7 @@ def reap(settings: Settings, versions: VersionSet) -> list[Reaped]:
         named = {"cluster": record.kind, "cluster_name": record.name, **where, **context}
         mine = settings.model_copy(update=named)
         try:
-            choose(mine, versions).delete()
+            recorded(mine).delete()
             found.append(Reaped(record, "gone"))
         except HarnessError as error:
             found.append(Reaped(record, f"not taken away: {error}"))

@@ -1,19 +1,27 @@
-"""The one place that reads the environment. `make` passes its variables here; pytest options override them."""
+"""The one place that reads the environment. `make` passes its variables here; pytest options override them.
+
+Each setting has one name: the make variable NAME, the pytest option --name, the environment variable E2E_NAME. The few
+that differ, and the old names that stay, are in OPTIONS, MAKE_NAMES and ALIASES; docs/settings.md is made of all this
+(harness/settings_table.py).
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import pydantic
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from harness.errors import BadInput
 from harness.registry import private
 from harness.registry.private import Private
+from harness.suggest import did_you_mean, nearest
 
 ROOT = Path(__file__).resolve().parent.parent
 KIND_PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"
@@ -22,13 +30,44 @@ Keep = Literal["never", "on-failure", "always"]
 WaypointForm = Literal["binding", "patch", "listener"]
 
 
+Folder = Annotated[Path, AfterValidator(Path.expanduser)]  # `make RUNS=~/runs` is not expanded by every shell
+
+# pytest-kind's options, which keep their names; where that plugin is not loaded they are not there.
+OPTIONS = {
+    "cluster_name": "--cluster-name",
+    "kind_bin": "--kind-bin",
+    "kubectl_bin": "--kind-kubectl-bin",
+    "kubeconfig": "--kubeconfig",
+}
+MAKE_NAMES = {"kubeconfig": "KUBECONFIG_FILE"}  # KUBECONFIG is in many an environment, and make reads that
+ALIASES = {
+    "cluster": ("--e2e-cluster",),
+    "versions": ("--version-set",),
+    "waypoint": ("--waypoint-form",),
+    "keep": ("--keep-cluster",),
+    "node_image": ("--kind-image",),
+    "kubeconfig": ("E2E_KUBECONFIG_FILE",),
+}
+MAKE_ONLY = {
+    "T": "tests to run (`e2e`, `bench`): paths below suites/, `T=suites` for all; empty: the article's",
+    "ARGS": "more of pytest's own arguments (`e2e`): `ARGS='-k page -x'`",
+    "FAULTS": "names of faults to plant (`faults`); empty: all",
+    "THIRD": "1, 2 or 3: only that third of the faults (`faults`)",
+    "PYTHON": "the Python that the virtual environment is made with",
+    "VENV": "where the virtual environment is",
+}
+_INTERNAL = ("E2E_OWNER", "E2E_BENCH", "E2E_MAKE")  # what our own processes tell each other
+
+
 class Settings(BaseSettings):
     """What a run was asked to do. Each field is read from E2E_<NAME>."""
 
     model_config = SettingsConfigDict(env_prefix="E2E_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     cluster: ClusterKind = Field("kind", description="which cluster: kind, existing or emulated")
-    cluster_name: str = Field("mesh-e2e", pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")
+    cluster_name: str = Field(
+        "mesh-e2e", pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$", description="the cluster's name (kind, emulated)"
+    )
     keep: Keep = Field("never", description="keep what was made: never, on-failure, always")
     versions: str = Field("", description="a version set's name; empty is the default one")
     waypoint: WaypointForm = Field("binding", description="form of the waypoint manifest")
@@ -40,27 +79,32 @@ class Settings(BaseSettings):
     tools_mirror: str = Field("", pattern=r"^(https?://\S+)?$", description="base URL to fetch them from instead")
     workers: int = Field(1, ge=0, le=9, description="kind worker nodes beside the control plane")
     node_image: str = Field("", description="kind node image; empty is the version set's")
-    bundle: Path | None = Field(None, description="folder of charts and images made by `make bundle`")
+    bundle: Folder | None = Field(None, description="folder of charts and images made by `make bundle`")
     cache: bool = Field(False, description="kind: pull through caches of the registries, kept for the next run")
     registry: str = Field("", description="one registry for all charts and images: host[:port][/prefix]")
-    registry_ca: Path | None = Field(None, description="PEM file of the authority of that registry's certificate")
+    registry_ca: Folder | None = Field(None, description="PEM file of the authority of that registry's certificate")
     registry_plain_http: bool = Field(False, description="speak plain HTTP to that registry, as REGISTRY=http://… does")
     registry_secret: str = Field(
         "", description="name of a pull secret, made of `docker login`, that our pods refer to"
     )
-    kubeconfig: Path | None = Field(None, description="existing: the kubeconfig file")
+    kubeconfig: Folder | None = Field(None, description="existing: the kubeconfig file")
     context: str = Field("", description="existing: the context, by its exact name")
     install: bool = Field(False, description="existing: install the stack (else test what is there)")
     disruptive: bool = Field(False, description="existing: allow tests that touch what is not ours")
-    runs: Path = Field(Path("runs"), description="where each run's folder is made")
-    state: Path = Field(
+    runs: Folder = Field(Path("runs"), description="where each run's folder is made")
+    keep_runs: int = Field(50, ge=0, description="run folders that stay, the newest ones; 0: all")
+    state: Folder = Field(
         Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "mesh-e2e",
         description="records of what was made, for `make clean`",
     )
-    delay_factor: float = Field(30.0, ge=1, description="emulated: measured propagation delays are divided by this")
-    patience: float = Field(1.0, gt=0, le=10, description="what is awaited by looking has this many times its bound")
+    delay_factor: float = Field(
+        30.0, ge=1, allow_inf_nan=False, description="emulated: measured propagation delays are divided by this"
+    )
+    patience: float = Field(
+        1.0, gt=0, le=10, allow_inf_nan=False, description="what is awaited by looking has this many times its bound"
+    )
     gather: bool = Field(True, description="gather diagnostics when something fails")
-    fault: Path | None = Field(None, description="a file of faults/ to be planted in this run")
+    fault: Folder | None = Field(None, description="a file of faults/ to be planted in this run")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")
 
     @property
@@ -111,20 +155,95 @@ def as_make_variables(settings: Settings) -> list[str]:
 
 
 def read(**overrides: object) -> Settings:
-    """The settings of this process, with overrides (pytest options) applied.
+    """The settings of this process, with overrides (pytest options) applied. What is empty was not given.
 
     Raises:
-        BadInput: a value is not allowed; the message names its variable and what is.
+        BadInput: a value is not allowed, or nobody would read it; the message names its variable and what is allowed.
     """
+    _refuse_misspelt_make_variables()
+    given = {name: value for name, value in overrides.items() if value not in (None, "")}
+    other = os.environ.get("E2E_KUBECONFIG_FILE", "")
+    if other and not os.environ.get("E2E_KUBECONFIG"):
+        given = {"kubeconfig": other} | given
     try:
-        return Settings(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]  # checked by pydantic itself
+        found = Settings(**given)  # type: ignore[arg-type]  # checked by pydantic itself
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise BadInput(
-            f"{name}={first['input']!r}: {first['msg']}",
-            remedy=f"set E2E_{name.upper()} (or the make variable)",
-        ) from None
+        raise _wrong(str(first["loc"][0]), first["input"], first["type"], first.get("ctx", {})) from None
+    if found.cluster != "existing":
+        for field in ("kubeconfig", "context"):
+            if getattr(found, field):
+                raise BadInput(
+                    f"{names(field)[0]} chooses an existing cluster, and CLUSTER is {found.cluster}",
+                    remedy="CLUSTER=existing (--cluster existing) tests that cluster; for another one leave it out",
+                )
+    return found
+
+
+def names(field: str) -> tuple[str, str, str]:
+    """A setting's make variable, pytest option and environment variable."""
+    return (
+        MAKE_NAMES.get(field, field.upper()),
+        OPTIONS.get(field, "--" + field.replace("_", "-")),
+        f"E2E_{field.upper()}",
+    )
+
+
+def remarks() -> list[str]:
+    """What is set in the environment and read by nobody: one sentence each."""
+    known = [*(names(field)[2] for field in Settings.model_fields), "E2E_KUBECONFIG_FILE"]
+    unread = [name for name in sorted(os.environ) if name.startswith("E2E_") and os.environ[name]]
+    return [
+        f"{name} is no setting{did_you_mean(name, known) or ': see docs/settings.md'}"
+        for name in unread
+        if name not in (*known, *_INTERNAL)
+    ]
+
+
+_SAID = {
+    "greater_than_equal": "less than {ge}",
+    "greater_than": "not more than {gt}",
+    "less_than_equal": "more than {le}",
+    "finite_number": "not a finite number",
+    "float_parsing": "not a number",
+    "int_parsing": "not a whole number",
+    "int_from_float": "not a whole number",
+    "bool_parsing": "neither yes (1) nor no (0)",
+}
+
+
+def _wrong(field: str, value: object, kind: str, context: Mapping[str, Any]) -> BadInput:
+    """One sentence with the remedy, for what pydantic refused."""
+    info, (make, option, variable) = Settings.model_fields[field], names(field)
+    how = f"set {variable} (make {make}=…, pytest {option})"
+    if kind == "literal_error":
+        allowed = [str(one) for one in get_args(info.annotation)]
+        said = f"{field}={value!r} is not one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}"
+        return BadInput(said, remedy=how)
+    if kind == "string_pattern_mismatch" and field == "cluster_name":
+        what = "is no name of a cluster: lower-case letters, digits and dashes, at most 42, no dash at either end"
+        return BadInput(f"{field}={value!r} {what}", remedy=how)
+    what = _SAID.get(kind, "not allowed").format(**context)
+    return BadInput(f"{field}={value!r} is {what}", remedy=f"{how}: {info.description}")
+
+
+def _refuse_misspelt_make_variables() -> None:
+    """`make e2e CLUSTR=kind` would test another cluster than was meant. What is like none of ours is not for us.
+
+    Raises:
+        BadInput: of a variable given to make.
+    """
+    known = [*(names(field)[0] for field in Settings.model_fields), *MAKE_ONLY]
+    for name in re.findall(r"(?:^| )([A-Z][A-Z0-9_]*)=", os.environ.get("E2E_MAKE", "")):
+        near = nearest(name, known) if name not in known and not name.startswith("E2E_") else ""
+        if near:
+            raise BadInput(f"make knows no variable {name}, did you mean {near}?", remedy="docs/settings.md lists all")
+
+
+def owner() -> int:
+    """The process that a cluster of this run belongs to: this one, or the `mesh-e2e faults` that started it."""
+    started_by = os.environ.get("E2E_OWNER", "")
+    return int(started_by) if started_by.isdigit() else os.getpid()
 
 
 def kind_provider() -> str:

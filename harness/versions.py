@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness import strict_yaml
 from harness.errors import BadInput
 from harness.registry.private import Private
 from harness.registry.reference import parse
+from harness.suggest import did_you_mean
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
 UNKNOWN = "unknown"  # what stands for a version that nobody observed
@@ -173,6 +175,12 @@ class VersionSet(_Strict):
         return {role: self._at(image) for role, image in public.items()}
 
     @property
+    def label(self) -> str:
+        """Its name and a digest of its versions: two clusters of one label run the same."""
+        content = self.model_dump_json(exclude={"name", "proven"})
+        return f"{self.name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})"
+
+    @property
     def summary(self) -> str:
         """One line that names the row."""
         return (
@@ -199,7 +207,8 @@ class Versions(_Strict):
         if chosen is None:
             known = ", ".join(self.sets)
             asked = name or self.default
-            raise BadInput(f"no version set is named {asked!r}", remedy=f"use one of: {known} (versions.yaml)")
+            meant = did_you_mean(asked, self.sets)
+            raise BadInput(f"no version set is named {asked!r}{meant}", remedy=f"use one of: {known} (versions.yaml)")
         reasons = impossible(chosen, self.limits)
         if reasons:
             raise BadInput(

@@ -296,13 +296,3 @@ def test_pages_name_files_that_exist() -> None:
 
     assert named
     assert [name for name in sorted(named) if not (ROOT / name[1]).exists()] == []
-
-
-def test_variables_of_make_are_settings() -> None:
-    """Every variable that make passes on is a setting."""
-    from harness.settings import Settings
-
-    passed = {name.lower() for name in re.findall(r"^export E2E_(\w+)", MAKEFILE, re.MULTILINE)}
-
-    assert passed
-    assert passed <= set(Settings.model_fields)

@@ -24,18 +24,34 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
             if settings.node_image:
                 release = published.load(settings.tools_file).kind_for(settings.node_image)
             if settings.bundle:
-                return KindCluster(settings, node, kubernetes=asked, release=release)
+                return KindCluster(settings, node, kubernetes=asked, label=versions.label, release=release)
             charts, images = versions.charts.values(), versions.images.values()
-            return KindCluster(
-                settings, node, images, asked, release=release, registry=versions.registry, charts=charts
-            )
+            registry, label = versions.registry, versions.label
+            return KindCluster(settings, node, images, asked, label, release=release, registry=registry, charts=charts)
+        case "existing":
+            return ExistingCluster(settings, versions.label)
+        case "emulated":
+            return _emulated(settings, versions)
+
+
+def recorded(settings: Settings) -> Cluster:
+    """The cluster of a record, to be taken away: no version set is needed for that.
+
+    Raises:
+        BadInput: its kubeconfig is gone, or the emulated cluster's packages are.
+    """
+    match settings.cluster:
+        case "kind":
+            return KindCluster(settings, "")
         case "existing":
             return ExistingCluster(settings)
         case "emulated":
-            try:
-                from harness.cluster.emulated import EmulatedCluster
-            except ImportError as error:
-                raise BadInput(
-                    f"the emulated cluster lacks {error.name}", remedy="pip install 'mesh-e2e[emulated]'"
-                ) from error
-            return EmulatedCluster(settings, versions)
+            return _emulated(settings, None)
+
+
+def _emulated(settings: Settings, versions: VersionSet | None) -> Cluster:
+    try:
+        from harness.cluster.emulated import EmulatedCluster
+    except ImportError as error:
+        raise BadInput(f"the emulated cluster lacks {error.name}", remedy="pip install 'mesh-e2e[emulated]'") from error
+    return EmulatedCluster(settings, versions)

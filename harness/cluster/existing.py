@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,11 +21,11 @@ from harness.objects.definitions import gateway_api
 from harness.objects.manifests import Document
 from harness.objects.refs import ref_of
 from harness.port_forward import port_forward
-from harness.settings import ClusterKind, Settings
+from harness.settings import ClusterKind, Settings, owner
 from harness.tools import programs
 from harness.undo.undo_log import Made
 
-MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in state.APPLIED
+MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in cluster_records.APPLIED
 NOT_OURS = "this touches what is not ours, which DISRUPTIVE=1 allows"
 
 
@@ -35,7 +34,8 @@ class ExistingCluster:
 
     kind: ClusterKind = "existing"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, label: str = "") -> None:
+        """`label` is the version set's; a stack of ours that was kept there must have the same."""
         if not settings.context:
             raise BadInput(
                 "an existing cluster is chosen by its context's exact name",
@@ -53,7 +53,7 @@ class ExistingCluster:
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
         self._recorded = f"{readable}-{told}"
         self.home = cluster_records.folder(settings.state, "existing", self._recorded)
-        self._state, self._lock = settings.state, threading.Lock()
+        self._state, self._lock, self._label = settings.state, threading.Lock(), label
         self._version = ""
 
     @property
@@ -90,15 +90,17 @@ class ExistingCluster:
             requirement.check()
         with FileLock(self.home / "lock"):
             old = cluster_records.find(self._state, self.kind, self._recorded)
-            if old and old.anothers:
-                raise BadInput(
-                    f"context {self.context} is in use by process {old.pid}",
-                    remedy="wait for that run: two in one cluster would undo each other",
+            cluster_records.refuse_in_use(old, f"context {self.context}")
+            stands = (self.home / MADE).exists() or any(self.home.glob("release-*"))
+            if stands:
+                cluster_records.refuse_kept(
+                    old, {"set": self._label} if self._label else {}, f"what we made in {self.context}"
                 )
             # Before anything is applied, be it only by tests: what a killed run leaves is found by its record.
             where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context}
+            where |= {"set": self._label} if self._label and (self._installs or stands) else {}
             cluster_records.write(
-                self._state, cluster_records.Record(self.kind, self._recorded, os.getpid(), time.time(), details=where)
+                self._state, cluster_records.Record(self.kind, self._recorded, owner(), time.time(), details=where)
             )
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
@@ -165,7 +167,6 @@ class ExistingCluster:
 
     def delete(self) -> None:
         """The cluster stays. What we installed and applied goes, also what a killed run left, by our own notes."""
-        # Whoever called `create` calls this too, also after a refusal: what another run made is not ours to undo.
         old = cluster_records.find(self._state, self.kind, self._recorded)
         if old and old.anothers:
             return

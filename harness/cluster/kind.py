@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from harness.objects.manifests import Document
 from harness.port_forward import port_forward
 from harness.registry.answers import answers
 from harness.registry.private import Private
-from harness.settings import ClusterKind, Settings
+from harness.settings import ClusterKind, Settings, owner
 from harness.threads import side_by_side
 from harness.tools import programs
 from harness.versions import Chart
@@ -43,14 +42,16 @@ class KindCluster:
         node_image: str,
         images: Iterable[str] = (),
         kubernetes: str = "",
+        label: str = "",
         *,
         release: str = "",
         registry: Private | None = None,
         charts: Iterable[Chart] = (),
     ) -> None:
         """`images` and `charts` are pulled while it boots, from `registry` if there is one; `kubernetes` is the version
-        that a cluster must have to be reused, empty: any. `release` is the oldest kind that works with the node image;
-        empty: any."""
+        that a cluster must have to be reused, `label` its version set's, empty: any. `release` is the oldest kind that
+        works with the node image; empty: any."""
+        self._asked = {"set": label, "WORKERS": str(settings.workers)} if label else {}
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
         self._settings, self._release = settings, release
@@ -84,7 +85,7 @@ class KindCluster:
         there = self.name in self._clusters()
         self._refuse(there)
         if there and not self._unfinished.exists():
-            self._refuse_another_kubernetes()
+            self._refuse_another_set()
             return "there, and will be reused"
         return "will be made"
 
@@ -92,6 +93,7 @@ class KindCluster:
         return str(programs.choose("kind", self._settings, kind_least=self._release))
 
     def create(self) -> None:
+        self._refused = True  # until nothing speaks against it: what is there is not ours to delete
         for requirement in self.requirements:
             requirement.check()
         with FileLock(self.home / "lock"):
@@ -102,11 +104,13 @@ class KindCluster:
                 self._remove()
                 there = False
             if there:
-                self._refuse_another_kubernetes()
+                self._refuse_another_set()
+                self._refused = False
                 self._record()
                 self._reuse()
             else:
                 _image_is_there(self._image)
+                self._refused = False
                 self._record()  # before it is made: what a killed run leaves half made is found by its record
                 self._make()
                 self._record()  # now with its container
@@ -154,19 +158,15 @@ class KindCluster:
                 f"a kind cluster named {self.name} is there, but this harness did not make it",
                 remedy="choose another name (CLUSTER_NAME=…), or CLUSTER=existing to test it as it is",
             )
-        if old and old.anothers:
-            raise BadInput(
-                f"kind cluster {self.name} is in use by process {old.pid}",
-                remedy="wait for that run, or choose another name (CLUSTER_NAME=…)",
-            )
+        cluster_records.refuse_in_use(old, f"kind cluster {self.name}")
 
-    def _refuse_another_kubernetes(self) -> None:
+    def _refuse_another_set(self) -> None:
         """One that was kept from another set: all that a report says of its Kubernetes would be wrong."""
+        cluster_records.refuse_kept(self._recorded(), self._asked, f"kind cluster {self.name}")
         nodes = self._nodes()
         said = run(["docker", "exec", nodes[0], "cat", "/kind/version"], check=False) if nodes else None
         found = said.stdout.strip().removeprefix("v").partition("+")[0] if said and said.code == 0 else ""
         if found and self._kubernetes and found != self._kubernetes:
-            self._refused = True
             raise BadInput(
                 f"kind cluster {self.name} was kept with Kubernetes {found}, the version set says {self._kubernetes}",
                 remedy="`make clean` takes it away; or choose another name (CLUSTER_NAME=…), or name its NODE_IMAGE=…",
@@ -175,8 +175,8 @@ class KindCluster:
     def _record(self) -> None:
         old, container = self._recorded(), self._container()
         made = old.made if old and old.alive else time.time()
-        details = {"container": container} if container else {}
-        cluster_records.write(self._state, cluster_records.Record(self.kind, self.name, os.getpid(), made, details))
+        details = self._asked | ({"container": container} if container else {})
+        cluster_records.write(self._state, cluster_records.Record(self.kind, self.name, owner(), made, details))
 
     def _recorded(self) -> cluster_records.Record | None:
         return cluster_records.find(self._state, self.kind, self.name)
@@ -254,11 +254,11 @@ class KindCluster:
                 (into / "kind-export-failed.txt").write_text(str(failed))
 
     def delete(self) -> None:
-        # Whoever called `create` calls this too, also after a refusal: what was refused is not ours to delete.
         recorded = self._recorded()
-        if recorded is None or recorded.anothers or self._refused:
+        replaced = recorded is not None and self._replaced(recorded)
+        if recorded is None or recorded.anothers or (self._refused and not replaced):
             return
-        if not self._replaced(recorded):
+        if not replaced:
             self._remove()
         cluster_records.forget(self._state, self.kind, self.name)
 
@@ -282,12 +282,8 @@ def _mark(archive: Path) -> str:
 
 
 def _config(workers: int) -> dict[str, object]:
-    roles = ["control-plane", *["worker"] * workers]
-    return {
-        "kind": "Cluster",
-        "apiVersion": "kind.x-k8s.io/v1alpha4",
-        "nodes": [{"role": role} for role in roles],
-    }
+    nodes = [{"role": role} for role in ("control-plane", *["worker"] * workers)]
+    return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": nodes}
 
 
 def _image_is_there(image: str) -> None:

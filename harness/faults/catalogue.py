@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import BadInput
 from harness.objects.manifests import Document
+from harness.suggest import did_you_mean
 
 FOLDER = Path(__file__).resolve().parents[2] / "faults"
 Where = Literal["emulated", "kind"]
@@ -180,9 +181,13 @@ def load(file: Path) -> Fault:
         found = yaml.safe_load(file.read_text())
         if not isinstance(found, dict):
             raise BadInput(f"{file}: not a mapping")
+        if "name" in found:
+            raise BadInput(f"{file}: name: a fault is named by its file")
         # YAML 1.1 reads the key `on` as true.
         return Fault(name=file.stem, **_named(found))
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}") from None
+    except yaml.YAMLError as error:
         raise BadInput(f"{file}: {' '.join(str(error).split())}") from None
     except pydantic.ValidationError as error:
         first = error.errors()[0]
@@ -217,10 +222,13 @@ def choose(faults: Sequence[Fault], cluster: str, names: Sequence[str], third: i
     known = {fault.name: fault for fault in faults}
     for name in names:
         if name not in known:
-            raise BadInput(f"no fault is named {name}", remedy=f"use one of: {', '.join(known)}")
+            raise BadInput(
+                f"no fault is named {name}{did_you_mean(name, known)}",
+                remedy="a fault is named as its file in faults/ is",
+            )
         if cluster not in known[name].on:
             raise BadInput(
-                f"fault {name} cannot be planted on a {cluster} cluster",
+                f"fault {name} cannot be planted on {'an' if cluster[0] in 'aeiou' else 'a'} {cluster} cluster",
                 remedy=f"use CLUSTER={' or CLUSTER='.join(known[name].on)}",
             )
     here = [fault for fault in faults if cluster in fault.on]

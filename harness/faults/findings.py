@@ -13,6 +13,7 @@ from harness.faults.assertion_coverage import Assertion
 from harness.faults.catalogue import Fault, area, is_oracle
 
 FAILED = ("broken", "error", "inconclusive")
+SPOILED = (*FAILED, "not run")  # without any fault
 _CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tells nothing that the outcome does not
 
 

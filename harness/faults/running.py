@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 from rich.console import Console
 
-from harness import timeouts
+from harness import cluster_records, progress, timeouts
 from harness.cluster.choose import choose as choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.command import run as run_program
@@ -20,9 +20,10 @@ from harness.errors import BadInput, CommandFailed, HarnessError, SetupFailed
 from harness.evidence.rate_limit_window import seconds_left
 from harness.faults import assertion_coverage, catalogue, findings, report
 from harness.faults.catalogue import Fault
-from harness.faults.findings import Finding, Result, Run
+from harness.faults.findings import Finding, Result, Run, Verdict
 from harness.faults.forked_pytest import Forks
-from harness.settings import Settings
+from harness.interruption import shielded
+from harness.settings import Settings, owner
 from harness.versions import VersionSet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,8 +65,9 @@ class Catalogue:
             listed = dict.fromkeys(id for fault in chosen for id in fault.caught_by)
             control = self._control(chosen, findings.areas(everything) if whole else [])
             asked = dict.fromkeys(verdict for id in listed for verdict in control.of(id))
-            if spoiled := [verdict for verdict in asked if verdict.outcome in findings.FAILED]:
+            if spoiled := [verdict for verdict in asked if verdict.outcome in findings.SPOILED]:
                 report.control_failed(self._out, spoiled)
+                self._refuse_unusable(spoiled, control)
                 return 1
             if self._emulated:
                 cast(Resettable, cluster).mark()
@@ -107,15 +109,33 @@ class Catalogue:
     @contextmanager
     def _cluster(self) -> Iterator[Cluster]:
         cluster = choose_cluster(self._settings, self._versions)
+        kind, name, state = self._settings.cluster, self._settings.cluster_name, self._settings.state
+        cluster_records.refuse_in_use(cluster_records.find(state, kind, name), f"{kind} cluster {name}")
         if not self._emulated:
             yield cluster
             return
         cluster.delete()  # what a killed catalogue left
+        # It is this process's while it lasts, not that of the run which makes it: see `settings.owner`.
+        cluster_records.write(state, cluster_records.Record(kind, name, owner(), time.time()))
         try:
             yield cluster
         finally:
             if self._settings.keep != "always":
-                cluster.delete()
+                with shielded(lambda: progress.note("the cluster is being taken away; Ctrl-C once more leaves it")):
+                    cluster.delete()
+
+    def _refuse_unusable(self, spoiled: Sequence[Verdict], control: Run) -> None:
+        """
+        Raises:
+            BadInput: what failed says nothing of any claim: there is no cluster, or it is broken already.
+        """
+        unusable = next((verdict for verdict in spoiled if verdict.outcome in ("error", "not run")), None)
+        if unusable:
+            why = unusable.first_line or control.tail.partition("\n")[0]
+            raise BadInput(
+                f"no fault was planted: without any the tests do not run on {self._settings.cluster}: {why}",
+                remedy=f"see that `make e2e CLUSTER={self._settings.cluster}` holds first; {self._folder}/control",
+            )
 
     def _control(self, chosen: Sequence[Fault], areas: Sequence[str]) -> Run:
         """Their tests (or all of these areas) without any fault: what fails now proves nothing later."""
@@ -207,6 +227,7 @@ class Catalogue:
 
     def _environment(self, folder: Path, fault: str, *, oracles: bool) -> dict[str, str]:
         return {
+            "E2E_OWNER": str(owner()),
             "E2E_CLUSTER": self._settings.cluster,
             "E2E_CLUSTER_NAME": self._settings.cluster_name,
             "E2E_KEEP": "always",

@@ -138,6 +138,10 @@ class Evidence:
         """Writes a file of the test's folder."""
         self._write(self._of(item) / name, text)
 
+    def append_verdict(self, text: str) -> None:
+        """A verdict is on the disk as soon as it is reached."""
+        self._try(partial(self._folder.append_verdict, text))
+
     def note(self, text: str) -> str:
         """Remembers a remark for the summary, once."""
         text = redacted(text)

@@ -19,13 +19,15 @@ from harness.cluster.choose import choose
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Istiod, Limiter, Ztunnels
 from harness.disruption import deployment_env
+from harness.errors import BadInput
 from harness.evidence.rate_limit_window import seconds_left
 from harness.install import installation, running_versions
 from harness.kube import Kube
 from harness.objects.conditions import Condition, Judgement
 from harness.objects.manifests import paired
+from harness.plugin.leaving import leave
 from harness.plugin.options import settings_of
-from harness.plugin.reporting import FAILED, GATHERER, RUN
+from harness.plugin.reporting import GATHERER, RUN
 from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
@@ -63,20 +65,16 @@ def cluster(
     made = choose(settings, version_set)
     if settings.gather:
         pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(made, into, why)
-    try:
-        with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
-            made.create()
+    with pytestconfig.stash[RUN].standing as standing:  # closed at the session's end, also if teardown is interrupted
+        standing.callback(leave, made, settings, pytestconfig)
+        try:
+            with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
+                made.create()
+        except BadInput:
+            standing.pop_all()  # nothing was made, and what is there may be another run's, or kept from one
+            raise
         pytestconfig.stash[RUN].facts.update(made.facts())
         yield made
-    finally:
-        if settings.keep == "always" or (settings.keep == "on-failure" and pytestconfig.stash[FAILED]):
-            progress.note(
-                f"kept: cluster {made.kind} {made.name}, KUBECONFIG={made.kubeconfig} (make clean removes it)"
-            )
-        else:
-            pytestconfig.stash[GATHERER] = None  # from here on there is nothing left to gather from
-            with progress.stage(f"taking away cluster {made.name}"):
-                made.delete()
 
 
 @pytest.fixture(scope="session")

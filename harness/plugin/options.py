@@ -35,21 +35,19 @@ class Refused(_Exit):  # type: ignore[misc]  # see above: its base is typed nowh
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("mesh-e2e", "mesh-e2e: Envoy Gateway on Istio ambient, end to end")
 
-    def option(name: str, text: str, **how: Any) -> None:
-        group.addoption(name, default=None, help=text, **how)
-
-    option("--e2e-cluster", "which cluster: kind, existing or emulated (E2E_CLUSTER)", metavar="KIND")
-    option("--version-set", "a set of versions.yaml by name (E2E_VERSIONS)", metavar="NAME")
-    option("--keep", "keep what was made: never, on-failure or always (E2E_KEEP)", metavar="WHEN")
-    option("--bundle", "folder of charts and images made by `make bundle` (E2E_BUNDLE)", metavar="DIR")
-    option("--registry", "one registry for all charts and images, host[:port][/prefix] (E2E_REGISTRY)", metavar="HOST")
-    option("--workers", "kind worker nodes beside the control plane (E2E_WORKERS)", metavar="N")
-    option("--context", "existing: the context, by its exact name (E2E_CONTEXT)", metavar="NAME")
-    option("--install", "existing: install the stack, else test what is there (E2E_INSTALL)", action="store_true")
-    option("--disruptive", "existing: allow tests that touch what is not ours (E2E_DISRUPTIVE)", action="store_true")
-    option("--waypoint-form", "binding, patch or listener (E2E_WAYPOINT)", metavar="FORM")
-    option("--runs", "where each run's folder is made (E2E_RUNS)", metavar="DIR")
-    option("--conformance", "also write conformance.yaml; not for an emulated cluster", action="store_true")
+    for field, info in Settings.model_fields.items():
+        if field in settings.OPTIONS:
+            continue  # pytest-kind's: see kind_options
+        theirs = ("--keep-cluster", "--kind-image")  # pytest-kind's as well
+        aliases = [one for one in settings.ALIASES.get(field, ()) if one.startswith("--") and one not in theirs]
+        _, name, variable = settings.names(field)
+        how: dict[str, Any] = {"metavar": field.upper()}
+        if info.annotation is bool and info.default is False:
+            how = {"action": "store_const", "const": "true"}
+        text = f"{info.description} ({variable})"
+        group.addoption(name, *aliases, dest=f"e2e_{field}", default=None, help=text, **how)
+    conformance = "also write conformance.yaml; not for an emulated cluster"
+    group.addoption("--conformance", default=None, help=conformance, action="store_true")
     parser.addini("e2e_suites", "folders whose tests need a cluster", type="paths", default=["suites"])
 
 
@@ -83,28 +81,21 @@ def overrides(config: pytest.Config) -> dict[str, object]:
         BadInput: two options contradict each other.
     """
     kind = pytest_kind_options.read(config)
-    keep = config.getoption("--keep")
-    if kind.keep and keep not in (None, "always"):
-        raise BadInput(f"--keep {keep} and --keep-cluster contradict each other", remedy="give one of them")
-    name_given = kind.cluster_name is not None
-    return {
-        "cluster": config.getoption("--e2e-cluster"),
-        "cluster_name": kind.cluster_name if name_given else None,
-        "keep": "always" if kind.keep else keep,
-        "versions": config.getoption("--version-set"),
-        "waypoint": config.getoption("--waypoint-form"),
-        "workers": config.getoption("--workers"),
-        "node_image": kind.image,
+    given = {field: config.getoption(f"e2e_{field}", default=None) for field in Settings.model_fields}
+    if kind.keep and given["keep"] not in (None, "always"):
+        raise BadInput(f"--keep {given['keep']} and --keep-cluster contradict each other", remedy="give one of them")
+    if kind.image and given["node_image"] not in (None, kind.image):
+        raise BadInput("--node-image and --kind-image name two images", remedy="give one of them")
+    given |= {
+        "cluster_name": kind.cluster_name,
+        "keep": "always" if kind.keep else given["keep"],
+        "node_image": kind.image or given["node_image"],
         "kind_bin": str(kind.kind) if kind.kind else None,
         "kubectl_bin": str(kind.kubectl) if kind.kubectl else None,
-        "bundle": _from_caller(config, config.getoption("--bundle")),
-        "registry": config.getoption("--registry"),
-        "kubeconfig": _from_caller(config, kind.kubeconfig),
-        "context": config.getoption("--context"),
-        "install": config.getoption("--install"),
-        "disruptive": config.getoption("--disruptive"),
-        "runs": _from_caller(config, config.getoption("--runs")),
+        "kubeconfig": kind.kubeconfig,
     }
+    paths = ("bundle", "fault", "kubeconfig", "runs", "state", "tools", "tools_file", "registry_ca")
+    return {field: _from_caller(config, value) if field in paths else value for field, value in given.items()}
 
 
 def runs_folder(config: pytest.Config) -> Path:

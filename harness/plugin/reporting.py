@@ -10,8 +10,10 @@ know; what is written and shown at the end is in `ending`. The fixtures and this
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Generator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +25,7 @@ from harness.interruption import exit_code
 from harness.plugin import artifacts, outcomes
 from harness.plugin.options import Refused, is_run, runs_folder, settings_of
 from harness.plugin.session_finish import Ending
-from harness.report import allure, conformance, failure_text
+from harness.report import allure, conformance, failure_text, results
 from harness.report.claim_results import Book, claim_of
 from harness.report.live import Live, own_stdout
 from harness.report.redact import redacted
@@ -77,8 +79,13 @@ class Reporting:
         self.set = versions.load().pick(self.settings.versions, self.settings.private)
         self.started = datetime.now(UTC)
         self.folder = RunFolder.create(
-            runs_folder(config), cluster=self.settings.cluster, set_name=self.set.name, now=self.started
+            runs_folder(config),
+            cluster=self.settings.cluster,
+            set_name=self.set.name,
+            now=self.started,
+            keep=self.settings.keep_runs,
         )
+        self.remarks = settings.remarks()
         self.facts: dict[str, str] = {}
         self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()
@@ -86,6 +93,7 @@ class Reporting:
         self.evidence = artifacts.Evidence(config, self.folder)
         self.why = ""
         self.interrupted = 0  # the exit status, once that is why the run ends
+        self.standing = ExitStack()  # what takes the cluster away: closed by its fixture, or else at the session's end
         self._item: pytest.Item | None = None
         self._depth, self._shared_seconds = 0, 0.0  # session fixtures being set up; their seconds in this test
         self._quiet = False
@@ -124,7 +132,8 @@ class Reporting:
     # What is said at the start
 
     def pytest_report_header(self) -> list[str]:
-        return [self.result(0).headline, f"run folder: {self.evidence.shown(self.folder.path)}"]
+        remarks = [f"note: {remark}" for remark in self.remarks]
+        return [*remarks, self.result(0).headline, f"run folder: {self.evidence.shown(self.folder.path)}"]
 
     def pytest_sessionstart(self) -> None:
         terminal = self._terminal
@@ -240,6 +249,9 @@ class Reporting:
         )
         if report.when == "teardown":
             self._tell(report.nodeid)
+        elif report.when == "call" or not report.passed:
+            verdict = results.verdict_json(self.book.verdict(report.nodeid))
+            self.evidence.append_verdict(json.dumps(verdict, ensure_ascii=False))
         return result
 
     def _tell(self, nodeid: str) -> None:
@@ -293,7 +305,7 @@ class Reporting:
             stages=tuple(progress.PROGRESS.stages),
             exit=exit_status,
             why=self.why,
-            notes=tuple(self.evidence.notes),
+            notes=(*self.remarks, *self.evidence.notes),
             tables=observations.tables(),
         )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import settings
+from harness.interruption import exit_code, shielded
+from harness.plugin import full_disk
 from harness.report import outputs, summary
 from harness.report.results import Run, why_empty
 
@@ -22,6 +25,15 @@ class Ending:
     def __init__(self, config: pytest.Config, run: Reporting) -> None:
         self._config, self._run = config, run
         self._result: Run | None = None
+        self._unwritten = False
+
+    @pytest.hookimpl(trylast=True)  # all plugins are there
+    def pytest_sessionstart(self) -> None:
+        full_disk.guard(self._config, self._note_unwritten)
+
+    def _note_unwritten(self, text: str) -> None:
+        self._unwritten = True
+        self._run.evidence.note(text)
 
     @pytest.hookimpl(wrapper=True, trylast=True)  # inside the terminal's, which then shows the summary
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -30,10 +42,25 @@ class Ending:
             if add is not None:
                 for name, value in self._suite_properties().items():
                     add(name, value)
+        result: object = None
         try:
-            return (yield)
+            with self._interruptions():
+                result = yield
         finally:
-            self._finish(session)
+            with self._interruptions():
+                self._run.standing.close()
+            with self._interruptions(), shielded(lambda: None):
+                self._finish(session)
+        return result
+
+    @contextmanager
+    def _interruptions(self) -> Iterator[None]:
+        """An interruption while all is undone ends that, and no more: the record is still written."""
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            self._run.interrupted = self._run.interrupted or exit_code(error)
+            self._run.why = self._run.why or f"interrupted by {str(error) or 'Ctrl-C'}"
 
     def _suite_properties(self) -> dict[str, str]:
         facts = {f"fact {n}": v for n, v in self._run.facts.items() if n not in self._run.versions}
@@ -45,7 +72,7 @@ class Ending:
         if empty and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             self._run.why = self._run.why or empty
-        self._run.evidence.keep_setup()
+        self._run.folder.release()
         where = getattr(self._config.option, "allure_report_dir", None)
         listens = self._config.pluginmanager.has_plugin("allure_listener")
         failed = outputs.write(
@@ -56,9 +83,10 @@ class Ending:
             page=settings.github_summary(),
             build=settings.ci_build(),
         )
+        self._run.evidence.keep_setup()
         for text in failed:
             self._run.evidence.note(text)
-        if failed and session.exitstatus == pytest.ExitCode.OK:
+        if (failed or self._unwritten) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._result = self._run.result(int(session.exitstatus))
 

@@ -1,29 +1,27 @@
-"""SIGTERM is treated as Ctrl-C, so that evidence is gathered and what was made is taken down; pytest itself dies of it.
+"""SIGTERM, SIGHUP and SIGQUIT are treated as Ctrl-C, so that evidence is gathered and what was made is taken down;
+pytest itself dies of them.
 
-Only in a run. The second SIGTERM ends the process at once. What a SIGKILL leaves behind is for `make clean`.
+Only in a run. What a SIGKILL leaves behind is for `make clean`, or for the next run.
 """
 
 from __future__ import annotations
 
-import signal
-import threading
+from contextlib import ExitStack
 
 import pytest
 
-from harness.interruption import once
+from harness.interruption import signals_heard
 from harness.plugin.options import is_run
 
-PREVIOUS = pytest.StashKey[signal.Handlers | int | object]()
+HEARD = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if is_run(config) and threading.current_thread() is threading.main_thread():
-        config.stash[PREVIOUS] = signal.signal(signal.SIGTERM, once)
+    if is_run(config):
+        heard = config.stash[HEARD] = ExitStack()
+        heard.enter_context(signals_heard())
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    previous = config.stash.get(PREVIOUS, None)
-    if previous is not None:
-        signal.signal(signal.SIGTERM, previous)  # type: ignore[arg-type]  # it is what signal.signal returned
-        del config.stash[PREVIOUS]
+    config.stash.get(HEARD, ExitStack()).close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 from rich.console import Console
@@ -44,7 +45,8 @@ class Live:
         """Stops showing; the file is left open."""
         if self._listener in progress.PROGRESS.listeners:
             progress.PROGRESS.listeners.remove(self._listener)
-        self._file.flush()
+        with suppress(OSError, ValueError):  # a terminal or a pipe that is gone
+            self._file.flush()
 
 
 def own_stdout() -> tuple[TextIO, bool]:

@@ -173,6 +173,23 @@ def properties(verdict: Verdict, cluster: str, versions: Mapping[str, str]) -> l
     ]
 
 
+def verdict_json(v: Verdict) -> dict[str, Any]:
+    """A verdict as in results.json and verdicts.jsonl."""
+    return {
+        "id": v.id,
+        "area": v.area,
+        "claim": v.claim,
+        "outcome": v.outcome,
+        "seconds": round(v.seconds, 3),
+        "witnesses": list(v.witnesses),
+        "figures": [{"name": f.name, "seconds": round(f.seconds, 3), "of": f.of} for f in v.figures],
+        "reason": v.reason,
+        "evidence": v.evidence,
+        "feature": v.feature,
+        "kind": v.kind,
+    }
+
+
 def as_json(run: Run) -> dict[str, Any]:
     """results.json, a JSON object (all times in seconds):
 
@@ -198,22 +215,7 @@ def as_json(run: Run) -> dict[str, Any]:
         "versions": dict(run.versions),
         "facts": dict(run.facts),
         "started": run.started,
-        "tests": [
-            {
-                "id": v.id,
-                "area": v.area,
-                "claim": v.claim,
-                "outcome": v.outcome,
-                "seconds": round(v.seconds, 3),
-                "witnesses": list(v.witnesses),
-                "figures": [{"name": f.name, "seconds": round(f.seconds, 3), "of": f.of} for f in v.figures],
-                "reason": v.reason,
-                "evidence": v.evidence,
-                "feature": v.feature,
-                "kind": v.kind,
-            }
-            for v in run.verdicts
-        ],
+        "tests": [verdict_json(v) for v in run.verdicts],
         "counts": dict(run.counts),
         "times": [t._asdict() for t in run.times],
         "tables": {title: [dict(row) for row in rows] for title, rows in run.tables.items()},

@@ -1,6 +1,7 @@
 """The folder a run leaves: runs/<UTC time>-<cluster kind>-<set>/, with `latest` beside it pointing to the newest.
 
 junit.xml  allure-results/  results.json  summary.txt  conformance.yaml (when asked)
+verdicts.jsonl              a line for each verdict, written as it is reached: what a killed run leaves
 setup/                      what belongs to no test: the stages' times, what the session's setup saw
 artifacts/<area>/<test>/    failure.txt, witnesses.txt, attachments, and diagnostics/ of a failure
 artifacts/interrupted/      diagnostics gathered on Ctrl-C or SIGTERM
@@ -10,16 +11,19 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 from harness.errors import BadInput
 from harness.report.redact import redacted
 
-REMEDY = "free some space there, or choose another folder with --runs (E2E_RUNS)"
+RESERVE, RESERVED = ".reserve", 256 << 10  # bytes: verdicts, results and summary of some hundred claims
+_RUN = re.compile(r"\d{8}T\d{6}Z-")
+REMEDY = "free some space there, or choose another folder: RUNS= (--runs)"
 
 
 class RunFolder:
@@ -31,14 +35,16 @@ class RunFolder:
         self.allure = path / "allure-results"
         self.results = path / "results.json"
         self.summary = path / "summary.txt"
+        self.verdicts = path / "verdicts.jsonl"
         self.conformance = path / "conformance.yaml"
         self.setup = path / "setup"
         self.artifacts = path / "artifacts"
+        self._reserve = path / RESERVE
         self._taken: dict[str, str] = {}
 
     @classmethod
-    def create(cls, runs: Path, *, cluster: str, set_name: str, now: datetime) -> RunFolder:
-        """Makes the folder below `runs` and points `latest` to it; `now` is in UTC.
+    def create(cls, runs: Path, *, cluster: str, set_name: str, now: datetime, keep: int = 0) -> RunFolder:
+        """Makes the folder below `runs` and points `latest` to it; `now` is UTC. The newest `keep` runs stay (0: all).
 
         Raises:
             BadInput: `runs` cannot be written; the message names the path.
@@ -55,8 +61,11 @@ class RunFolder:
                     continue
                 folder = cls(path)
                 folder.setup.mkdir()
-                folder.summary.write_text("the run has not ended\n")  # a full disk is better known now than at the end
+                folder.summary.write_text("the run has not ended; verdicts so far: verdicts.jsonl\n")
+                folder._reserve.write_bytes(bytes(RESERVED))  # a full disk is better known now than at the end
                 _point(runs / "latest", path.name)
+                if keep:
+                    prune(runs, keep, now)
                 return folder
         raise BadInput(f"{runs}/{name} and 98 more of that name exist", remedy=REMEDY)
 
@@ -79,8 +88,42 @@ class RunFolder:
         """
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(redacted(text) if secret_free else text)
+            try:
+                path.write_text(redacted(text) if secret_free else text)
+            except OSError:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)  # half of a file is worse than none
+                raise
         return path
+
+    def append_verdict(self, text: str) -> None:
+        """Adds a line to verdicts.jsonl, on the disk when this returns; a full disk has room left for it.
+
+        Raises:
+            BadInput: it cannot be written.
+        """
+        with _writing(self.verdicts):
+            try:
+                self._append(text)
+            except OSError:
+                self.release()
+                self._append(text)
+
+    def _append(self, text: str) -> None:
+        with self.verdicts.open("ab") as file:
+            size = file.tell()
+            try:
+                file.write(redacted(text).encode() + b"\n")
+                file.flush()
+            except OSError:
+                with suppress(OSError):
+                    os.truncate(self.verdicts, size)  # half a line would spoil the next one
+                raise
+
+    def release(self) -> None:
+        """Frees what was kept back on the disk, for what must be written at the end."""
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
     def add(self, folder: Path, name: str, text: str) -> Path:
         """Writes an attachment below `folder`; a name that is taken gets a number.
@@ -93,6 +136,17 @@ class RunFolder:
         while path.exists():
             path, n = first.with_name(f"{first.stem}-{n}{first.suffix}"), n + 1
         return self.write(path, text)
+
+
+def prune(runs: Path, keep: int, now: datetime) -> None:
+    """Deletes folders of runs that ended, but for the newest `keep`. Only names that `create` gives are looked at; one
+    that cannot be deleted stays."""
+    ours = sorted((path for path in runs.iterdir() if _RUN.match(path.name) and path.is_dir()), reverse=True)
+    for path in ours[keep:]:
+        begun = datetime.strptime(path.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        goes_on = (path / RESERVE).exists() and now - begun < timedelta(days=1)  # or was killed: a day later it goes
+        if not path.is_symlink() and not goes_on:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def plain_name(text: str, limit: int = 100) -> str:
@@ -108,7 +162,11 @@ def _point(link: Path, target: str) -> None:
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
-    fresh.replace(link)
+    try:
+        fresh.replace(link)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise OSError(error.errno, f"{error.strerror}, where a link to the newest run belongs", str(link)) from None
 
 
 @contextmanager

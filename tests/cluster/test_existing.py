@@ -119,11 +119,11 @@ def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str
     (record,) = cluster_records.records(settings.state)
     cluster_records.write(settings.state, replace(record, pid=2**22 + 1))
 
-    reaped = reaper.reap(settings, versions.load().pick())
+    reaped = reaper.reap(settings)
 
     assert [one.outcome for one in reaped] == ["gone"]
     assert set(api.objects) == {"Service/default/theirs"}
-    assert reaper.reap(settings, versions.load().pick()) == []
+    assert reaper.reap(settings) == []
 
 
 def definition(version: str, channel: str = "experimental") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import cluster_records, reaper, versions
+from harness import cluster_records, reaper
 from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
 from harness.cluster_records import Record
@@ -175,7 +175,7 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
     os.kill(tools.call("kind", "create").pid, signal.SIGKILL)
     tools.clusters = ["somebodys", "foo"]  # as --retain leaves it
 
-    reaped = reaper.reap(settings, versions.load().pick())
+    reaped = reaper.reap(settings)
 
     assert [(one.record.name, one.outcome) for one in reaped] == [("foo", "gone")]
     assert tools.clusters == ["somebodys"]

@@ -8,6 +8,7 @@ from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
     cluster,
     kube,
     notes,
+    other_process,
     own_world,
     programs,
     settings,

@@ -28,7 +28,7 @@ def tools(programs: Programs) -> Programs:
 
 def outcomes(settings: Settings) -> dict[str, str]:
     """What became of each record."""
-    return {one.record.name: one.outcome for one in reaper.reap(settings, ROW)}
+    return {one.record.name: one.outcome for one in reaper.reap(settings)}
 
 
 def test_only_what_is_left_goes(settings: Settings, tools: Programs) -> None:

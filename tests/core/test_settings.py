@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import settings
+from harness import settings, settings_table
 from harness.errors import BadInput
 
 
@@ -88,7 +88,7 @@ def test_wrong_values_name_their_variable(monkeypatch: pytest.MonkeyPatch, name:
 
 def test_wrong_option_is_bad_input_too() -> None:
     """An override is checked like a variable."""
-    with pytest.raises(BadInput, match="'emulated'"):
+    with pytest.raises(BadInput, match="one of kind, existing, emulated, did you mean 'kind'"):
         settings.read(cluster="kindly")
 
 
@@ -151,3 +151,19 @@ def test_make_is_given_what_the_run_was_asked(monkeypatch: pytest.MonkeyPatch) -
         if line.startswith("E2E_"):
             monkeypatch.setenv(*line.split("=", 1))
     assert settings.read() == asked
+
+
+def test_every_setting_is_in_the_table_and_in_the_makefile() -> None:
+    """docs/settings.md is what `mesh-e2e settings` prints, and make passes every setting on."""
+    root = Path(__file__).parents[2]
+    listed = (root / "Makefile").read_text().partition("SETTINGS := ")[2].partition("$(foreach")[0].replace("\\", "")
+
+    assert (root / "docs" / "settings.md").read_text() == settings_table.table()
+    assert sorted(listed.split()) == sorted(settings.names(field)[0] for field in settings.Settings.model_fields)
+
+
+def test_unread_variables_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the name that was meant."""
+    monkeypatch.setenv("E2E_CLUSTR", "kind")
+
+    assert settings.remarks() == ["E2E_CLUSTR is no setting, did you mean 'E2E_CLUSTER'?"]

@@ -41,7 +41,8 @@ def test_options_overrule_the_environment(mini, monkeypatch):
 def test_the_options_of_pytest_kind_mean_what_they_mean_there(mini):
     """Its names are honoured, relative paths are the caller's, and its default cluster name is nobody's wish."""
     result = mini.write(ingress__show=SHOW).run(
-        *("suites", "-s", "--cluster-name=mine", "--keep-cluster", "--kubeconfig=here/config", "--kind-image=node:1")
+        *("suites", "-s", "--cluster-name=mine", "--keep-cluster", "--kubeconfig=here/config", "--kind-image=node:1"),
+        cluster="existing",
     )
 
     result.stdout.fnmatch_lines(

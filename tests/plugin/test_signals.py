@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import wait
+from harness import interruption, wait
 from tests.patience import SOON
 
 STUCK = '''
 import pathlib, signal, time
 import pytest
 from harness import observations
-from harness.plugin.reporting import GATHERER
+from harness.plugin.reporting import GATHERER, RUN
 
 def order(line):
     with pathlib.Path("order.txt").open("a") as file:
@@ -26,6 +26,7 @@ def order(line):
 
 @pytest.fixture(scope="session")
 def made(pytestconfig):
+    pytestconfig.stash[RUN].standing.callback(order, "cluster taken away")
     pytestconfig.stash[GATHERER] = lambda into, why: order(f"gathered {into.name}: {why}")
     yield
     order("undone")
@@ -67,7 +68,15 @@ def appears(path: Path, process: subprocess.Popen[str]) -> None:
     )
 
 
-@pytest.mark.parametrize(("number", "by", "status"), [(signal.SIGTERM, "SIGTERM", 143), (signal.SIGINT, "Ctrl-C", 130)])
+@pytest.mark.parametrize(
+    ("number", "by", "status"),
+    [
+        (signal.SIGTERM, "SIGTERM", 143),
+        (signal.SIGINT, "Ctrl-C", 130),
+        (signal.SIGHUP, "SIGHUP", 129),
+        (signal.SIGQUIT, "SIGQUIT", 131),
+    ],
+)
 def test_a_signal_gathers_then_undoes_and_leaves_the_record(stuck, number, by, status):
     """As Ctrl-C does: evidence before teardown, results and witnesses in the folder; the exit status is a shell's."""
     process, root = stuck
@@ -76,7 +85,9 @@ def test_a_signal_gathers_then_undoes_and_leaves_the_record(stuck, number, by, s
 
     assert process.returncode == status, out
     why = f"interrupted by {by} in suites/test_stuck.py::test_stuck"
-    assert (root / "order.txt").read_text().splitlines() == [f"gathered interrupted: {why}", "undone"]
+    assert (root / "order.txt").read_text().splitlines() == [
+        f"gathered interrupted: {why}", "undone", "cluster taken away",
+    ]  # fmt: skip
     results = json.loads((root / "runs/latest/results.json").read_text())
     assert results["why"] == why
     assert results["exit"] == status
@@ -85,15 +96,19 @@ def test_a_signal_gathers_then_undoes_and_leaves_the_record(stuck, number, by, s
     assert (root / "runs/latest/junit.xml").exists()
 
 
-def test_the_second_sigterm_ends_at_once(stuck):
-    """Even in the middle of the undoing."""
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_undoing_and_the_record_is_written(stuck, second):
+    """What takes the cluster away is still called: `Reporting.standing`."""
     process, root = stuck
     (root / "twice").touch()
     process.send_signal(signal.SIGTERM)
     appears(root / "undoing", process)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(second)
+    out, _ = process.communicate(timeout=SOON)
 
-    assert process.wait(timeout=SOON) == -signal.SIGTERM
+    assert process.returncode == 143, out
+    assert json.loads((root / "runs/latest/results.json").read_text())["why"].startswith("interrupted by SIGTERM in")
+    assert (root / "order.txt").read_text().splitlines()[-1] == "cluster taken away"
 
 
 def test_the_handler_from_before_is_back_after_a_run(mini):
@@ -107,7 +122,40 @@ def test_the_handler_from_before_is_back_after_a_run(mini):
         text = "def test_a():\n    import signal\n    print(signal.getsignal(signal.SIGTERM).__name__)\n"
         result = mini.write(ingress__one=text).run("suites", "-s")
 
-        result.stdout.fnmatch_lines(["*once*"])
+        result.stdout.fnmatch_lines(["*interrupt*"])
         assert signal.getsignal(signal.SIGTERM) is own
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_ignored(monkeypatch):
+    """`nohup make e2e` outlives its terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruption.signals_heard():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is interruption.interrupt
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def taking_away(done: list[str], *numbers: signal.Signals) -> None:
+    """What is interrupted by these signals."""
+    with interruption.shielded(lambda: done.append("told")):
+        for number in numbers:
+            signal.raise_signal(number)
+        done.append("went on")
+
+
+def test_taking_away_goes_on_after_one_signal_and_ends_with_the_second():
+    """The first is only told of, and raised once all is done."""
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
+        taking_away(done, signal.SIGTERM)
+    assert done == ["told", "went on"]
+
+    done.clear()
+    with pytest.raises(KeyboardInterrupt) as second:
+        taking_away(done, signal.SIGTERM, signal.SIGINT)
+    assert interruption.exit_code(second.value) == 130
+    assert done == ["told"]

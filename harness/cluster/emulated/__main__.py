@@ -38,6 +38,7 @@ async def serve(arguments: argparse.Namespace, told: Callable[[], None]) -> None
     directory: Path = arguments.dir
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
+    here = asyncio.create_task(removed(directory, ended))  # also while it starts: whoever starts it may be killed
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, ended.set)
     held, octet = hold(arguments.name)
@@ -62,6 +63,7 @@ async def serve(arguments: argparse.Namespace, told: Callable[[], None]) -> None
     partial.write_text(json.dumps({"pid": os.getpid(), "url": f"http://{address[0]}:{address[1]}", "octet": octet}))
     partial.replace(ready)
     told()
+    here.cancel()
     watching = asyncio.create_task(removed(ready, ended))
     await ended.wait()
     watching.cancel()

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -29,7 +29,7 @@ from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.objects.manifests import Document
-from harness.settings import ClusterKind, Settings
+from harness.settings import ClusterKind, Settings, owner
 from harness.versions import VersionSet
 
 _START = 30.0  # seconds until the API answers; 1 s seen
@@ -43,8 +43,9 @@ class EmulatedCluster:
 
     kind: ClusterKind = "emulated"
 
-    def __init__(self, settings: Settings, versions: VersionSet) -> None:
-        self.name, self._versions, self._factor = settings.cluster_name, versions, settings.delay_factor
+    def __init__(self, settings: Settings, versions: VersionSet | None) -> None:
+        """Without `versions` it can only be deleted."""
+        self.name, self._picked, self._factor = settings.cluster_name, versions, settings.delay_factor
         self._state = settings.state
         self.home = cluster_records.folder(settings.state, "emulated", self.name)
         self.kubeconfig = self.home / "kubeconfig"
@@ -65,19 +66,37 @@ class EmulatedCluster:
 
     @property
     def requirements(self) -> Sequence[Requirement]:
-        return [Requirement("this machine", _can_run)]
+        return [
+            Requirement("this machine", _can_run),
+            Requirement(f"cluster {self.name}", self._look, last=True),
+        ]
+
+    def _look(self) -> str:
+        old, what = self._recorded(), f"emulated cluster {self.name}"
+        cluster_records.refuse_in_use(old, what)
+        if self._alive():
+            cluster_records.refuse_kept(old, self._asked, what)
+            return "there, and will be reused"
+        return "will be made"
+
+    @property
+    def _asked(self) -> dict[str, str]:
+        return {"set": self._versions.label, "DELAY_FACTOR": f"{self._factor:g}"}
 
     def create(self) -> None:
         for requirement in self.requirements:
             requirement.check()
         with FileLock(self.home / "lock"):
-            made = time.time()
+            self._look()  # once more, now that no other can begin
             self.reused = self._alive()
             if self.reused:
                 progress.note(f"emulated cluster {self.name} is there already: reused")
-            else:
+            # Before it is started: what a run killed meanwhile leaves is found by its record.
+            cluster_records.write(
+                self._state, cluster_records.Record(self.kind, self.name, owner(), time.time(), self._asked)
+            )
+            if not self.reused:
                 self._start()
-            cluster_records.write(self._state, cluster_records.Record(self.kind, self.name, os.getpid(), made))
         self._write_kubeconfig()
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
@@ -125,13 +144,10 @@ class EmulatedCluster:
 
     def delete(self) -> None:
         with FileLock(self.home / "lock"):
-            ready = self._ready()
-            if ready and self._alive():
-                process = psutil.Process(ready["pid"])
-                process.terminate()
-                _, left = psutil.wait_procs([process], timeout=_END)
-                for one in left:
-                    one.kill()
+            recorded = self._recorded()
+            if recorded and recorded.anothers:
+                return
+            self._end()
             shutil.rmtree(self.home / "run", ignore_errors=True)
             self.kubeconfig.unlink(missing_ok=True)
             cluster_records.forget(self._state, self.kind, self.name)
@@ -165,6 +181,7 @@ class EmulatedCluster:
 
     def _start(self) -> None:
         home = self.home / "run"
+        self._end()  # one that a run killed meanwhile had begun to start
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir()
         argv = [sys.executable, "-m", "harness.cluster.emulated", "--detach", "--dir", str(home), "--name", self.name]
@@ -174,6 +191,30 @@ class EmulatedCluster:
             run(argv, within=_START, env={"PYTHONPATH": os.pathsep.join(sys.path)})
         except CommandFailed as failed:
             raise SetupFailed(f"the emulated cluster did not start: {failed}") from failed
+
+    @property
+    def _versions(self) -> VersionSet:
+        assert self._picked is not None, "made without versions, it can only be deleted"
+        return self._picked
+
+    def _recorded(self) -> cluster_records.Record | None:
+        return cluster_records.find(self._state, self.kind, self.name)
+
+    def _end(self) -> None:
+        """Ends every emulator of this folder, also one that is only starting; their children end with them."""
+        argument = str(self.home / "run")
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                argv = process.cmdline()
+                if "harness.cluster.emulated" in argv and argument in argv:
+                    process.terminate()
+                    found.append(process)
+        _, left = psutil.wait_procs(found, timeout=_END)
+        for one in left:
+            with suppress(psutil.Error):
+                one.kill()
+        psutil.wait_procs(left, timeout=_END)
 
     def _ready(self) -> dict[str, Any] | None:
         """What the running emulator wrote of itself, or None."""

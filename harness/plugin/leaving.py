@@ -1,0 +1,35 @@
+"""What becomes of the cluster when its run ends."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+
+from harness import cluster_records, progress
+from harness.cluster.protocol import Cluster
+from harness.errors import HarnessError
+from harness.interruption import shielded
+from harness.plugin.reporting import FAILED, GATHERER, RUN
+from harness.settings import Settings
+
+
+def leave(made: Cluster, settings: Settings, config: pytest.Config) -> None:
+    """Keeps the cluster or takes it away, as `keep` says. One signal does not stop that half-way, a second one does."""
+    if settings.keep == "always" or (settings.keep == "on-failure" and config.stash[FAILED]):
+        progress.note(f"kept: cluster {made.kind} {made.name}, KUBECONFIG={made.kubeconfig} (make clean removes it)")
+        return
+    config.stash[GATHERER] = None  # from here on there is nothing left to gather from
+    with suppress(HarnessError):
+        config.stash[RUN].facts.update(made.facts())  # what it came to: memory, programs
+    doing = f"taking away cluster {made.name}"
+    try:
+        with (
+            shielded(lambda: progress.note(f"{doing} goes on; Ctrl-C once more leaves it to `make clean`")),
+            progress.stage(doing),
+        ):
+            made.delete()
+    except BaseException:
+        if cluster_records.find(settings.state, made.kind, made.home.name.removeprefix(f"{made.kind}-")):
+            progress.note(f"cluster {made.name} was not taken away whole: `make clean` does it")
+        raise
