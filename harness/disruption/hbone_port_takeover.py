@@ -1,4 +1,4 @@
-"""Finding 1, brought about and put right: Envoy takes a waypoint's port 15008 while ztunnel is dead."""
+"""Lets Envoy take a waypoint's port 15008 while ztunnel is dead, and repairs it (docs/port-15008.md)."""
 
 from __future__ import annotations
 

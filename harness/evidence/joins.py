@@ -1,6 +1,6 @@
 """Which log lines speak of the same request or connection.
 
-What joins what, as the recordings have it (ground-truth/logs, ground-truth/variants):
+What joins what, as the recordings have it (tests/recordings/logs, tests/recordings/variants):
 
 1. Our id -> access lines, by user-agent. `user-agent: e2e/<id>` is passed on by productpage and reviews, so the same
    id finds the ingress line and the waypoint lines. x-request-id does not: each Envoy Gateway proxy has

@@ -1,6 +1,6 @@
 """Envoy's access log as Envoy Gateway writes it by default: one JSON object a line on the proxy's stdout.
 
-Keys from ground-truth/logs/*-envoy.log and Envoy Gateway's internal/xds/translator/accesslog.go; the same in 1.5-1.9.
+Keys from tests/recordings/logs and Envoy Gateway's internal/xds/translator/accesslog.go; the same in 1.5-1.9.
 Envoy's own messages share the stdout and are skipped. A request's line is written when its answer ends.
 """
 

@@ -1,7 +1,7 @@
 """Envoy's own log: configuration that it refused.
 
 No Kubernetes status shows a refusal: with the waypoint's TCP listener on 15008 the Gateway is Programmed and each
-listener too, while Envoy says "cannot bind '0.0.0.0:15008'" in this log (ground-truth/logs/port-15008-clash).
+listener too, while Envoy says "cannot bind '0.0.0.0:15008'" in this log (tests/recordings/port-15008-clash).
 """
 
 import re

@@ -1,8 +1,8 @@
 """Status conditions of every shape, and one judgement about one of them.
 
 Four shapes are read: `.status.conditions` (Gateway, GatewayClass, Service, Deployment), `.status.parents[]`
-(routes), `.status.ancestors[]` (policies) and `.status.listeners[]` (Gateway). Seen in ground-truth/objects and
-ground-truth/negative; the reasons are in the sources of Envoy Gateway 1.5-1.9 and Istio 1.27-1.30.
+(routes), `.status.ancestors[]` (policies) and `.status.listeners[]` (Gateway). Seen in tests/recordings/objects
+and negative; the reasons are in the sources of Envoy Gateway 1.5-1.9 and Istio 1.27-1.30.
 
 A condition that is met is the controller's word only: Accepted is not yet enforced by Envoy.
 """

@@ -17,7 +17,7 @@ from harness.objects.unstructured import Json, mapping, maybe_number, name_of, n
 OWNING_GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"  # Envoy Gateway's label on a proxy's pod
 
 # What kubelet writes as a waiting reason when a container cannot come up as it is described.
-# ContainerCreating and PodInitializing are the only others in ground-truth, and are no trouble.
+# ContainerCreating and PodInitializing are the only others in tests/recordings, and are no trouble.
 WAITING = frozenset(
     {
         "ImagePullBackOff",

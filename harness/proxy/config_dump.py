@@ -2,7 +2,7 @@
 
 A changed cluster waits in `dynamic_warming_clusters` for up to 15 s while its policy is Accepted after 0.08 s, so
 `thresholds` reads active clusters only. A changed listener keeps its old self in `draining_state` for minutes.
-Dumps are those of ground-truth/admin/*-config_dump.json: the whole dump, asked for without mask or resource.
+Dumps are those of tests/recordings/admin/*-config_dump.json: the whole dump, asked for without mask or resource.
 """
 
 from collections.abc import Iterator

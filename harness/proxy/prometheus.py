@@ -1,7 +1,7 @@
 """Any /metrics text as samples, under the names that the text itself uses.
 
 prometheus_client adds "_total" to every counter that lacks it (it thinks in OpenMetrics), and the rate-limit service
-has such counters: `ratelimit_service_rate_limit_over_limit` in ground-truth/admin/ratelimit-metrics.prom.
+has such counters: `ratelimit_service_rate_limit_over_limit` in tests/recordings/admin/ratelimit-metrics.prom.
 Who looks for a name must find what curl shows, so the added ending is taken off again.
 """
 

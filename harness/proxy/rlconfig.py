@@ -1,7 +1,7 @@
 """The rate-limit service's /rlconfig: the limits it holds, one a line.
 
 `<domain>.<key>_<value>.<key>_<value>: unit=HOUR requests_per_unit=3, shadow_mode: false, quota_mode: false`, from
-ground-truth/admin/ratelimit-rlconfig.txt. Envoy Gateway's domain is "<namespace>/<gateway>/<listener>".
+tests/recordings/admin/ratelimit-rlconfig.txt. Envoy Gateway's domain is "<namespace>/<gateway>/<listener>".
 An empty text is a limiter without limits: then every request passes, and looks as if there were no policy.
 """
 

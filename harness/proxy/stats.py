@@ -2,7 +2,7 @@
 
 Names hold colons and slashes ("cluster.httproute/default/ratings/rule/0.upstream_rq_503"), so the last ": " divides.
 Histograms ("P0(nan,1) ...", "No recorded values") and texts ("version_text: ...") are no numbers and are left out.
-Source: ground-truth/admin/*-stats.txt.
+Source: tests/recordings/admin/*-stats.txt.
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 Workloads and services are those of the whole cluster, and the same on every node; certificates are the node's own. Each
 function also takes the list that `istioctl ztunnel-config <what> -o json` prints.
-Shapes from ground-truth/admin/ztunnel-config_dump.json, ground-truth/cli and ground-truth/variants.
+Shapes from tests/recordings/admin/ztunnel-config_dump.json and tests/recordings/cli.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -21,7 +21,7 @@ USE_WAYPOINT = "istio.io/use-waypoint"
 
 def bind_service(kube: Kube, service: str, waypoint: str) -> None:
     """Labels a Service that the caller made with its waypoint and waits for istiod's word. The Gateway must be
-    programmed before: bound to one that is not ready, calls go straight to the pods (stack-facts 8.10)."""
+    programmed before: bound to one that is not ready, calls go straight to the pods (docs/findings.md)."""
     kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
     wait_for_condition(kube, f"Service/default/{service}", "istio.io/WaypointBound")
 

@@ -55,7 +55,7 @@ def test_pod_without_status_is_not_ready(empty: dict[str, Any]) -> None:
 
 
 def test_ztunnel_that_cannot_bind_is_running_but_not_ready() -> None:
-    """The one object that shows finding 1: 0/1 ready, no restart, nothing for kubelet to complain about."""
+    """The one object that shows a taken port 15008: 0/1 ready, no restart, nothing for kubelet to complain about."""
     pod = obj("eg-1.9.0/istio-system-pods.yaml")
 
     assert not pod_ready(pod)

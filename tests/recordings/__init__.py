@@ -1,7 +1,7 @@
 """What a real cluster answered, cut to what tests need: whole lines were left out, no line was changed.
 
-Names follow the ground-truth folders they come from; port-15008-clash is logs/port-15008-clash, eg-1.9.0 is
-variants/eg-1.9.0. Versions: Istio 1.29.1 (ztunnel 1.29.6), Envoy Gateway 1.7.5 and 1.9.0, Envoy 1.37.0 and 1.39.0.
+docs/findings.md says what each shows. Versions: Istio 1.29.1 (ztunnel 1.29.6), Envoy Gateway 1.7.5 and 1.9.0, Envoy
+1.37.0 and 1.39.0.
 """
 
 import json

@@ -16,7 +16,7 @@ from harness.cluster.emulated.recorded import template
 CHARTS = ("base", "istiod", "cni", "ztunnel", "gateway-helm")
 _ISTIO = {"pilot", "install-cni", "ztunnel"}
 _DEFINITIONS: Mapping[str, tuple[tuple[str, str, str, tuple[str, ...]], ...]] = {
-    # group: plural, kind, scope, versions; those that Envoy Gateway's chart brings (stack-facts 7)
+    # group: plural, kind, scope, versions; those that Envoy Gateway's chart brings
     GATEWAY: (
         ("backendtlspolicies", "BackendTLSPolicy", "Namespaced", ("v1", "v1alpha3")),
         ("gatewayclasses", "GatewayClass", "Cluster", ("v1", "v1beta1")),

@@ -23,7 +23,7 @@ class Telling:
     async def tell(self, problems: dict[str, str]) -> bool:
         """Tells all of them; what one could not take is written into `problems`. False: try again later."""
         told = True
-        # Workloads first: who binds port 15008 first has it, and ztunnel has it in the real cluster (finding 1).
+        # Workloads first: who binds port 15008 first has it, and in a real cluster that is ztunnel.
         for who, act in (("ztunnel", self._ztunnel), ("limiter", self._limiters), ("proxies", self._proxies)):
             try:
                 await act()

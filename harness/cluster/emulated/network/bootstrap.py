@@ -1,9 +1,9 @@
 """What Envoy Gateway tells Envoy, made for pods that share one network namespace and have loopback addresses. Pure.
 
-Bootstrap after the recorded one (ground-truth/admin/*-config_dump.json, `BootstrapConfigDump`). What differs: every
+Bootstrap after the recorded one (tests/recordings/admin/*-config_dump.json, `BootstrapConfigDump`). What differs: every
 listener binds the pod's hidden twin address and learns the pod's own from the PROXY header that ztunnel writes; admin,
 xDS and stats are on that twin too; calls leave from the pod's address. The TCP listener on 15008 alone binds the pod's
-own address, where ztunnel holds the same port (finding 1).
+own address, where ztunnel holds the same port (docs/port-15008.md).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.model import HBONE_PORT, Json, Xds
 
 ADMIN_PORT, STATS_PORT, XDS_PORT = 19000, 19001, 18000
-FETCH_TIMEOUT = 15.0  # seconds; Envoy's initial fetch timeout, which a changed cluster waits out (finding 2)
-KEEP_ALIVE = 5.0  # seconds that a connection to an idle app was kept, as recorded (finding 9)
+FETCH_TIMEOUT = 15.0  # seconds; Envoy's initial fetch timeout, which a changed cluster waits out (docs/waiting.md)
+KEEP_ALIVE = 5.0  # seconds that a connection to an idle app was kept, as recorded (docs/findings.md)
 _EXTENSIONS = "type.googleapis.com/envoy.extensions."
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 

@@ -1,8 +1,8 @@
 """Carries one connection from a pod to a pod, as ztunnel or kube-proxy would, and reports each side of it.
 
 Between two enrolled pods the connection really goes through <destination pod IP>:15008, where either the
-destination's ztunnel answers, or whoever else holds that port (finding 1). What is said there stands for HBONE's
-CONNECT; there is no TLS, identities are known by address.
+destination's ztunnel answers, or whoever else holds that port (docs/port-15008.md). What is said there stands for
+HBONE's CONNECT; there is no TLS, identities are known by address.
 """
 
 from __future__ import annotations

@@ -107,8 +107,8 @@ class EnvoyProcess:
     async def apply(self, xds: Xds) -> None:
         """Tells Envoy, and returns without waiting for it.
 
-        A changed cluster warms for 15 s / delay_factor with the old one serving on (finding 2); all else acts at once.
-        A listener that Envoy refused is tried again when anything changes (finding 1).
+        A changed cluster warms for 15 s / delay_factor with the old one serving on; all else acts at once.
+        A listener that Envoy refused is tried again when anything changes.
 
         Raises:
             ValueError: a resource that Envoy's protos do not describe; nothing is sent.

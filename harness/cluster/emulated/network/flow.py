@@ -1,6 +1,6 @@
 """One side of one connection, and the line that ztunnel writes when it closes. Pure.
 
-Format of ground-truth/logs/ztunnel.log and variants/ztunnel-two-nodes.log (stack-facts 3.1).
+Format of logs/ztunnel.log and variants/ztunnel-two-nodes.log in tests/recordings.
 """
 
 from __future__ import annotations

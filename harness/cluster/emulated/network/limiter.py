@@ -1,6 +1,6 @@
 """envoy-ratelimit's pod: envoy.service.ratelimit.v3 over gRPC, counters in Redis, /rlconfig and /metrics.
 
-Pages as in ground-truth/admin/ratelimit-rlconfig.txt and ratelimit-metrics.prom, log as logs/envoy-ratelimit.log.
+Pages as in tests/recordings/admin/ratelimit-rlconfig.txt and ratelimit-metrics.prom.
 """
 
 from __future__ import annotations

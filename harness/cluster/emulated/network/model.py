@@ -13,11 +13,11 @@ HBONE_PORT = 15008
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One pod as ztunnel sees it (`workloads[]` of ground-truth/admin/ztunnel-config_dump.json).
+    """One pod as ztunnel sees it (`workloads[]` of tests/recordings/admin/ztunnel-config_dump.json).
 
     `ports` are TCP ports its containers listen on; the app itself is at `Addresses.hidden(ip)`, same port.
     `workload_name` is the Deployment's or DaemonSet's name (the pod's own for a bare pod).
-    `app_tunnel` is the port of the annotation `ambient.istio.io/waypoint-inbound-binding: NONE/<port>` (finding 13).
+    `app_tunnel` is the port of the annotation `ambient.istio.io/waypoint-inbound-binding: NONE/<port>`.
     `ready` pods alone are chosen as a Service's endpoint.
     """
 
@@ -61,7 +61,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Waypoint:
-    """Where a Service's calls are sent first: the waypoint's Service VIP, as istiod tells it (stack-facts 0.2)."""
+    """Where a Service's calls are sent first: the waypoint's Service VIP, as istiod sends it."""
 
     vip: str
     port: int = HBONE_PORT
@@ -72,7 +72,7 @@ class ServiceEntry:
     """One Service: `ports` maps its ports to target ports, `endpoints` are the IPs of its ready pods.
 
     `node_ports` maps a node port to one of `ports`; it is opened on the node of each endpoint (`local_only`,
-    externalTrafficPolicy: Local, finding 16), else on every node.
+    externalTrafficPolicy: Local), else on every node.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Limit:
 
     @property
     def key(self) -> str:
-        """Its name in /rlconfig (ground-truth/admin/ratelimit-rlconfig.txt)."""
+        """Its name in /rlconfig (tests/recordings/admin/ratelimit-rlconfig.txt)."""
         return ".".join([self.domain, *(k if v is None else f"{k}_{v}" for k, v in self.path)])
 
 
@@ -124,7 +124,7 @@ class Xds:
 class Proxy:
     """What Envoy Gateway's own configuration says to each proxy: the limiter's Service (None: not installed).
 
-    `limiter_timeout` is config.envoyGateway.rateLimit.timeout in seconds; None is Envoy's own 20 ms (stack-facts 4.7).
+    `limiter_timeout` is config.envoyGateway.rateLimit.timeout in seconds; None is Envoy's own 20 ms.
     """
 
     limiter: tuple[str, int] | None = None

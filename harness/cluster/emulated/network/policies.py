@@ -1,6 +1,6 @@
 """BackendTrafficPolicies as Envoy and the limiter see them: thresholds, rate-limit actions, descriptors. Pure.
 
-Modelled on ground-truth/admin/{waypoint,bookinfo-ingress}-config_dump.json and ratelimit-rlconfig.txt.
+Modelled on tests/recordings/admin/{waypoint,bookinfo-ingress}-config_dump.json and ratelimit-rlconfig.txt.
 """
 
 from __future__ import annotations

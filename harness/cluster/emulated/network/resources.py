@@ -1,4 +1,4 @@
-"""Envoy Gateway's resources for Envoy, as templates: each shaped as in ground-truth/admin/*-config_dump.json. Pure."""
+"""Envoy Gateway's resources for Envoy, as templates: each as in tests/recordings/admin/*-config_dump.json. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _EXT = "type.googleapis.com/envoy.extensions."
 _BUFFER = 32768
 _H2_WINDOWS: Json = {"initial_stream_window_size": 65536, "initial_connection_window_size": 1048576}
 
-# ground-truth/logs/access-*.json; stack-facts 4.1
+# tests/recordings/logs/access-*.json
 ACCESS_LOG: Json = {
     "start_time": "%START_TIME%",
     "method": "%REQ(:METHOD)%",
@@ -96,7 +96,7 @@ def http_listener(name: str, port: int, http_filters: list[Json]) -> Json:
 
 
 def tcp_listener(name: str, port: int) -> Json:
-    """A TCP listener without a route: every connection is closed at once (stack-facts 0.10; UH, EmptyCluster)."""
+    """A TCP listener without a route: every connection is closed at once (UH, EmptyCluster; docs/port-15008.md)."""
     proxy = {
         "@type": f"{_EXT}filters.network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": f"tcp-{port}",

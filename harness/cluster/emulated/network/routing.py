@@ -1,6 +1,6 @@
 """Where ztunnel (or kube-proxy) sends a connection: the decision alone. Pure.
 
-Follows ztunnel 1.29 as read in stack-facts 0.7-0.8 and as its lines were recorded (ground-truth/logs/ztunnel.log).
+Follows the sources of ztunnel 1.29 and its recorded lines (tests/recordings/logs/ztunnel.log).
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class State:
         return self._hbone(Route(to, target, f"{to.ip}:{target}", service), plaintext)
 
     def accepts(self, workload: Workload, target: str) -> bool:
-        """Whether a tunnel that ends in this pod may ask for `target` ("ip:port"; stack-facts 0.8)."""
+        """Whether a tunnel that ends in this pod may ask for `target` ("ip:port")."""
         ip = target.rpartition(":")[0]
         service = self.services.get(ip)
         if workload.app_tunnel is not None or ip == workload.ip:

@@ -1,6 +1,6 @@
 """Gateway API and Envoy Gateway objects -> what Envoy Gateway tells Envoy and the limiter. Pure.
 
-Names, order and fields as in ground-truth/admin/{bookinfo-ingress,waypoint}-config_dump.json; stack-facts 4.2.
+Names, order and fields as in tests/recordings/admin/{bookinfo-ingress,waypoint}-config_dump.json.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def limits(gateway: Json, *, routes: Iterable[Json], backend_policies: Iterable[
 
 
 def container_port(port: int, envoy_proxy: Json | None) -> int:
-    """Where Envoy listens for a listener's port (stack-facts 0.8)."""
+    """Where Envoy listens for a listener's port: below 1024, 10000 higher."""
     spec = (envoy_proxy or {}).get("spec") or {}
     kubernetes = (spec.get("provider") or {}).get("kubernetes") or {}
     return port if port >= 1024 or kubernetes.get("useListenerPortAsContainerPort") else port + _SHIFT

@@ -1,7 +1,7 @@
 """envoyproxy/ratelimit's rules: which limit a descriptor meets, its key and window, and what a count means. Pure.
 
-Follows src/limiter/{cache_key,base_limiter}.go of envoyproxy/ratelimit (stack-facts 4.8) and its recorded numbers
-(ground-truth/admin/ratelimit-metrics.prom: 5 hits on a limit of 3 are 3 within, 1 near, 2 over).
+Follows src/limiter/{cache_key,base_limiter}.go of envoyproxy/ratelimit and its recorded numbers
+(tests/recordings/admin/ratelimit-metrics.prom: 5 hits on a limit of 3 are 3 within, 1 near, 2 over).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The control plane's side of one Envoy's ADS stream: delta xDS over gRPC, as Envoy Gateway serves it.
 
-Modelled on the recorded bootstrap (`ads_config: {api_type: DELTA_GRPC}`, ground-truth/admin/*-config_dump.json) and on
-what go-control-plane does with it. A resource whose version was sent is not sent again when Envoy warms a changed
-cluster (finding 2; go-control-plane#1035). Nothing more of a type is sent until Envoy has answered, and while a
-cluster warms it does not answer: a policy taken back meanwhile acts all the same (finding 2). A resource that Envoy
-refused is sent again at the next change (finding 1).
+Modelled on the recorded bootstrap (`ads_config: {api_type: DELTA_GRPC}`, tests/recordings/admin) and on what
+go-control-plane does with it. A resource whose version was sent is not sent again when Envoy warms a changed
+cluster (docs/findings.md; go-control-plane#1035). Nothing more of a type is sent until Envoy has answered, and while a
+cluster warms it does not answer: a policy taken back meanwhile acts all the same. A resource that Envoy
+refused is sent again at the next change.
 """
 
 from __future__ import annotations

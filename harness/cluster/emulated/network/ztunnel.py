@@ -1,7 +1,7 @@
 """Every node's ztunnel, and kube-proxy beside it: who holds which address, and what each node's log says.
 
-Lines as in ground-truth/logs/ztunnel.log and variants/eg-1.9.0/ztunnel-port-15008-clash.log, dump as in
-ground-truth/admin/ztunnel-config_dump.json.
+Lines as in logs/ztunnel.log and eg-1.9.0/ztunnel-port-15008-clash.log, dump as in admin/ztunnel-config_dump.json, all
+in tests/recordings.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Ztunnel:
             await _cancel(here.tasks)
 
     def ready(self, node: str) -> bool:
-        """What its readiness probe says: not before every pod of its node had its proxy (finding 1)."""
+        """What its readiness probe says: not before every pod of its node had its proxy."""
         here = self._nodes[node]
         return here.running and here.settled and node not in self.faults.not_ready
 

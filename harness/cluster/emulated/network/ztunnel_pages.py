@@ -1,6 +1,6 @@
 """ztunnel's /config_dump and /metrics, from what it knows. Pure.
 
-Shapes of ground-truth/admin/ztunnel-config_dump.json and ztunnel-metrics.prom.
+Shapes of tests/recordings/admin/ztunnel-config_dump.json and ztunnel-metrics.prom.
 """
 
 from __future__ import annotations

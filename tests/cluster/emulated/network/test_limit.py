@@ -1,4 +1,4 @@
-"""A global rate limit: real Envoy, the limiter over gRPC, a real Redis (logs/access-429.json, findings 3 and 14)."""
+"""A global rate limit: real Envoy, the limiter over gRPC, a real Redis (logs/access-429.json)."""
 
 import asyncio
 from collections.abc import AsyncIterator

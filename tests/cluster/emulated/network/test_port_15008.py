@@ -1,4 +1,4 @@
-"""Finding 1: who binds port 15008 of the waypoint pod first, has it; the other is refused (logs/port-15008-clash)."""
+"""Who binds port 15008 of the waypoint pod first, has it; the other fails (tests/recordings/port-15008-clash)."""
 
 import asyncio
 import json

@@ -24,14 +24,14 @@ def state(waypoint: Workload, ports: dict[int, int]) -> State:
 
 
 def test_waypoint_is_reached_on_the_service_port() -> None:
-    """ztunnel does not map it to the target port (stack-facts 0.8)."""
+    """ztunnel does not map it to the target port."""
     route = state(pod("waypoint", "10.1.0.2"), {15008: 15008}).captured("10.0.0.1", 80, plaintext=set(), bypass=set())
 
     assert (route.to.name, route.port, route.hbone) == ("waypoint", 80, "10.0.0.1:80")
 
 
 def test_waypoint_without_port_15008_is_unknown_unless_it_has_a_binding() -> None:
-    """stack-facts 0.7 and finding 13."""
+    """Without port 15008 on its Service a waypoint is unknown, unless its pods have an inbound binding."""
     with pytest.raises(NoRoute, match="unknown waypoint"):
         state(pod("waypoint", "10.1.0.2"), {80: 80}).captured("10.0.0.1", 80, plaintext=NOTHING, bypass=NOTHING)
 
@@ -40,7 +40,7 @@ def test_waypoint_without_port_15008_is_unknown_unless_it_has_a_binding() -> Non
 
 
 def test_tunnel_to_a_pod_that_is_not_the_services_waypoint_is_refused() -> None:
-    """ip mismatch (stack-facts 0.8)."""
+    """ip mismatch."""
     known = state(pod("waypoint", "10.1.0.2"), {15008: 15008})
 
     assert known.accepts(known.workloads["10.1.0.2"], "10.0.0.1:80")
@@ -54,7 +54,7 @@ def test_kube_proxy_takes_the_target_port_and_knows_no_waypoint() -> None:
 
 
 def test_window_ends_at_the_full_hour() -> None:
-    """stack-facts 4.8: windows are aligned to the epoch."""
+    """Windows are aligned to the epoch."""
     assert windows.window("HOUR", 7200.9) == (7200, 3600)
     assert windows.window("HOUR", 10799.2) == (7200, 1)
 

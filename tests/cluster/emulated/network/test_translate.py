@@ -120,7 +120,7 @@ def test_missing_service_answers_500_and_one_without_endpoints_503() -> None:
 
 
 def test_tcp_listener_leads_to_the_empty_cluster() -> None:
-    """Envoy Gateway makes a real listener of a TCP one without a route (finding 1)."""
+    """Envoy Gateway makes a real listener of a TCP one without a route (docs/port-15008.md)."""
     gateway = copy.deepcopy(GATEWAYS["waypoint"])
     gateway["spec"]["listeners"].append({"name": "fake-hbone", "port": 15008, "protocol": "TCP"})
 

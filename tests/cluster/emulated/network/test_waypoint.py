@@ -57,7 +57,7 @@ def test_call_passes_the_waypoint_and_leaves_the_recorded_lines(tmp_path: Path) 
 
 
 def test_breaker_waits_in_warming_then_refuses_everything(tmp_path: Path) -> None:
-    """Findings 2 and 10: old thresholds serve on while the new ones warm; then 503, UO, and as many overflows."""
+    """Old thresholds serve on while the new ones warm; then 503, UO, and as many overflows."""
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, envoy):
@@ -95,7 +95,7 @@ async def one(mesh: m.Mesh) -> int:
 
 
 def test_policy_that_is_gone_before_it_acts_acts_all_the_same(tmp_path: Path) -> None:
-    """Finding 2: Envoy hears of the way back only once the change has warmed; then that takes as long again."""
+    """Envoy hears of the way back only once the change has warmed; then that takes as long again."""
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, envoy):
@@ -117,7 +117,7 @@ def test_policy_that_is_gone_before_it_acts_acts_all_the_same(tmp_path: Path) ->
 
 
 def test_unknown_host_is_404_and_the_pod_ip_goes_past_the_waypoint(tmp_path: Path) -> None:
-    """Finding 15."""
+    """A call to the pod IP bypasses the waypoint; a name that its route lacks gets 404."""
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, _):
