@@ -296,3 +296,24 @@ def test_pages_name_files_that_exist() -> None:
 
     assert named
     assert [name for name in sorted(named) if not (ROOT / name[1]).exists()] == []
+
+
+def test_findings_name_recordings_that_exist() -> None:
+    """Every recording that docs/findings.md names is in tests/recordings, and it names most of them."""
+    text = (ROOT / "docs" / "findings.md").read_text()
+    paragraphs = re.findall(r"Recordings?: ([^.]*(?:\.\w[^.]*)*)\.", text)
+    named = {name for paragraph in paragraphs for name in re.findall(r"`([\w./-]+)`", paragraph)}
+    recordings = {name for name in named if not name.startswith("suites/")}
+
+    assert len(recordings) > 15
+    assert [name for name in sorted(recordings) if not (ROOT / "tests" / "recordings" / name).exists()] == []
+
+
+def test_nothing_refers_to_documents_outside_the_repository() -> None:
+    """Numbered findings and notes of their authors are no reference that a reader can follow: docs/findings.md is."""
+    outside = re.compile(r"stack-facts|ground-truth|live-findings|\b[Ff]indings? [0-9]")
+    folders = ("harness", "suites", "tests", "docs", "faults", "manifests")
+    files = [f for folder in folders for f in (ROOT / folder).rglob("*") if f.suffix in {".py", ".md", ".yaml"}]
+
+    assert files
+    assert [str(f.relative_to(ROOT)) for f in files if f != Path(__file__) and outside.search(f.read_text())] == []

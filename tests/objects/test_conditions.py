@@ -43,7 +43,7 @@ def test_no_status_has_no_conditions_and_is_absent(empty: dict[str, object]) -> 
 
 
 def test_programmed_gateway_is_met_though_the_mesh_is_broken() -> None:
-    """Every condition is True while requests are reset (docs/port-15008.md): met is only what the controller reports."""
+    """Every condition is True while requests are reset (docs/port-15008.md): met is what the controller reports."""
     gateway = obj("port-15008-clash/gateway-waypoint.yaml")
 
     assert judge(gateway, "Programmed").met

@@ -77,7 +77,7 @@ class MeshFaults(Base):
         self._undo.append(later(self.world.store.create, kind, body))
 
     async def fault_port_15008(self, gateway: str = "waypoint") -> None:
-        """ztunnel is killed, routes change before it is back, and Envoy takes its port (docs/port-15008.md). Lasts until
+        """ztunnel is killed, routes change before it is back, Envoy takes its port (docs/port-15008.md). Lasts until
         the waypoint's pod is deleted; needs the listener form of the waypoint."""
         envoy = self._envoy(gateway)
         node = envoy.run.node
