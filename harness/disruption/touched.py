@@ -17,7 +17,7 @@ from harness.cluster.protocol import Cluster
 from harness.errors import NotAllowed
 from harness.objects.manifests import MANIFESTS, paired, read
 from harness.objects.refs import ref
-from harness.objects.scope import beyond_ours, reach_beyond_ours
+from harness.objects.scope import beyond_ours, described, reach_beyond_ours
 
 ROOM = "harness.disruption"
 WRITING = frozenset({"patch", "patched", "delete", "evict"})  # methods that change what a name says
@@ -102,9 +102,8 @@ def _by_writes(tree: ast.Module) -> Iterator[str]:
 
 def _named(text: str) -> Iterator[str]:
     with suppress(ValueError):  # no name of an object
-        why = reach_beyond_ours(ref(text))
-        if why:
-            yield text if why.startswith("in namespace") else f"{text} ({why})"
+        named = ref(text)
+        yield from filter(None, [described(named, reach_beyond_ours(named))])
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:

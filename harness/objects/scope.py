@@ -49,8 +49,12 @@ def beyond_ours(document: Mapping[str, Any]) -> str:
     """The same of a manifest's document, with its name: "PeerAuthentication/default/strict (namespace-wide)"; empty if
     it concerns nobody else."""
     named = ref_of(document)
-    why = reach_beyond_ours(named, document)
-    return f"{named} ({why})" if why else ""
+    return described(named, reach_beyond_ours(named, document))
+
+
+def described(named: Ref, why: str) -> str:
+    """A name with why it is not ours, where the name itself does not say so; empty if it is ours."""
+    return "" if not why else str(named) if why.startswith("in namespace") else f"{named} ({why})"
 
 
 def check_ours(changes: Iterable[tuple[Ref, Mapping[str, Any] | None]], not_ours: str) -> None:
@@ -59,9 +63,8 @@ def check_ours(changes: Iterable[tuple[Ref, Mapping[str, Any] | None]], not_ours
     Raises:
         NotAllowed: some concern others, which `not_ours` says must not be; all are named.
     """
-    reach = {named: reach_beyond_ours(named, document) for named, document in changes}
-    found = [f"{named} ({why})" for named, why in reach.items() if why]
-    if found:
+    found = [described(named, reach_beyond_ours(named, document)) for named, document in changes]
+    if found := list(filter(None, found)):
         raise NotAllowed(f"disruptive: {not_ours}: {', '.join(found)}")
 
 

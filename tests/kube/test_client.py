@@ -598,7 +598,10 @@ STRICT = named("PeerAuthentication/default/strict", spec={"mtls": {"mode": "STRI
     [
         (lambda kube: kube.apply([POLICY, STRICT]), r"PeerAuthentication/default/strict \(namespace-wide\)"),
         (lambda kube: kube.patch("Namespace/default", {"metadata": {"labels": {"a": "b"}}}), "Namespace/default"),
-        (lambda kube: kube.patch("Deployment/istio-system/istiod", {"spec": {"replicas": 0}}), "in namespace istio"),
+        (
+            lambda kube: kube.patch("Deployment/istio-system/istiod", {"spec": {"replicas": 0}}),
+            "Deployment/istio-system/istiod$",
+        ),
         (lambda kube: kube.delete(["Pod/default/ours", "Pod/istio-system/ztunnel-1"], force=True), "ztunnel-1"),
         (lambda kube: kube.evict("team-b", "web-1"), "Pod/team-b/web-1"),
     ],

@@ -175,3 +175,23 @@ def test_signs_of_others_are_shown_with_a_failure_of_ours(mini, signs):
         f"AssertionError: 1 not expected: {PANIC}",
         f"  elsewhere, not judged (it may be why): {CHURN}",
     ]
+
+
+SKIPPED = '''
+@pytest.mark.skip(reason="not here")
+def test_a(stack, kube):
+    """A."""
+'''
+
+
+def test_area_of_which_nothing_was_run_is_not_held(mini, signs):
+    """Nothing was looked for there; a sign that is there all the same is told."""
+    signs()
+    stood(mini, ingress__a=SKIPPED).run()
+    (quiet,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
+    signs(PANIC)
+    mini.run()
+    (told,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
+
+    assert (quiet["outcome"], quiet["reason"]) == ("skipped", "no test of this area was run")
+    assert told["outcome"] == "broken"
