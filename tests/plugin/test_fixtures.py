@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from harness import cluster_records, versions
-from harness.kube import Kube
-from harness.plugin import fixtures
+from harness.errors import NotAllowed
+from harness.kube import Kube, Missing
+from harness.oracles.ours import EVERYTHING
+from harness.plugin import fixtures, fixtures_observation
+from harness.settings import Settings
 from harness.undo.undo_log import Made
 from harness.wait import be_patient
 from tests.fakes.api import FakeApi, named
@@ -50,3 +53,32 @@ def test_end_of_the_hour_is_awaited_by_the_runs_patience(
     body(fixtures.hour_left)()
 
     assert clock.sleeps == slept
+
+
+@pytest.mark.parametrize("installs", [False, True])
+def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(kube: Kube, installs: bool) -> None:
+    """It grows with what is applied, and stays ours when that was taken away; in a cluster of our own all is judged."""
+    cluster, settings = FakeCluster(kube.kubeconfig, "existing"), Settings(install=installs)
+    manifests = body(fixtures.manifests)(cluster, kube, versions.load().pick())
+    ours = body(fixtures_observation.ours)(cluster, manifests, settings)
+    installed = {"istio-system", "envoy-gateway-system", "redis-system"} if installs else set()
+
+    before = ours()
+    with manifests.applied("ingress/gateway.yaml"):
+        pass
+
+    assert (before.everything, before.namespaces) == (False, installed)
+    assert ours().namespaces == installed | {"default"}
+    assert ours().gateways == {("default", "bookinfo-ingress")}
+    assert body(fixtures_observation.ours)(FakeCluster(kube.kubeconfig), manifests, settings)() == EVERYTHING
+
+
+@pytest.mark.parametrize(("lacking", "refused"), [({"disruptive": "not ours"}, True), ({}, False)])
+def test_client_is_limited_where_the_cluster_says_so(kube: Kube, lacking: dict[str, str], refused: bool) -> None:
+    """What suites get by the name `kube` touches others only where that is allowed."""
+    cluster = FakeCluster(kube.kubeconfig)
+    cluster.cannot_judge = lacking
+    found = body(fixtures.kube)(cluster)
+
+    with pytest.raises(NotAllowed) if refused else pytest.raises(Missing):
+        found.patch("Deployment/istio-system/istiod", {"spec": {"replicas": 0}})
