@@ -29,6 +29,7 @@ from harness.plugin.reporting import RUN
 
 NAME = "mesh_e2e_oracles"
 FIXTURE = "oracles"
+NOTHING_RAN = "no test of this area was run"
 SHOWN = 10  # signs of others below a failure of ours
 
 
@@ -67,6 +68,12 @@ class Oracles:
                 # It is of no file: what is done for each file of suites cannot be done for it.
                 oracles.fixturenames[:] = [name for name in oracles.fixturenames if name == FIXTURE]
                 items.insert(at + 1, oracles)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Nothing is set up for the oracles alone: where every test of the run was skipped they are too."""
+        if item.path.is_dir() and item.name == FIXTURE and self._watch is None:
+            pytest.skip(NOTHING_RAN)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
@@ -127,7 +134,7 @@ class Oracles:
         if unjudged:
             raise Inconclusive(unjudged)
         if not files:
-            pytest.skip("no test of this area was run")
+            pytest.skip(NOTHING_RAN)
 
 
 def _not_judged(elsewhere: Sequence[Sign]) -> list[str]:

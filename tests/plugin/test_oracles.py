@@ -184,14 +184,34 @@ def test_a(stack, kube):
 '''
 
 
-def test_area_of_which_nothing_was_run_is_not_held(mini, signs):
+@pytest.mark.parametrize(("found", "outcome"), [((), "skipped"), ((PANIC,), "broken")])
+def test_area_of_which_nothing_was_run_is_not_held(mini, signs, found, outcome):
     """Nothing was looked for there; a sign that is there all the same is told."""
-    signs()
-    stood(mini, ingress__a=SKIPPED).run()
-    (quiet,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
-    signs(PANIC)
-    mini.run()
-    (told,) = [test for test in mini.results["tests"] if catalogue.is_oracle(test["id"])]
+    signs(*found)
+    stood(mini, earlier__a=TEST, ingress__a=SKIPPED).run()
 
-    assert (quiet["outcome"], quiet["reason"]) == ("skipped", "no test of this area was run")
-    assert told["outcome"] == "broken"
+    (last,) = [test for test in mini.results["tests"] if test["id"] == "suites/ingress::oracles"]
+    assert last["outcome"] == outcome
+
+
+LACKING = '''
+@pytest.fixture(scope="session")
+def cluster():
+    return type("Lacking", (), {"cannot_judge": {"nodes": "they are not ours"}})()
+
+@pytest.fixture(scope="session")
+def stack(cluster):
+    assert 0, "nothing is set up for it"
+
+@pytest.mark.needs("nodes")
+def test_a(stack, kube):
+    """A."""
+'''
+
+
+def test_nothing_is_watched_for_a_test_that_the_cluster_cannot_judge(mini, signs):
+    """It is skipped before the oracles ask for the stack."""
+    signs()
+    stood(mini, ingress__a=LACKING).run()
+
+    assert mini.outcomes == {"test_a": "skipped", "oracles": "skipped"}
