@@ -98,7 +98,7 @@ class Oracles:
 
     def _judge_of(self, folder: Path) -> Any:
         def oracles_held(oracles: Oracles) -> None:
-            """No component shows a rejected xDS update, an unbound port, a restart, a panic or an error on our traffic."""
+            """No component shows a rejected xDS update, an unbound port, a restart, a panic or a failed connection."""
             oracles.judge(folder)
 
         return oracles_held
