@@ -1,4 +1,4 @@
-"""Image archives (`docker save`, OCI image layout): the images in them, and the blobs that they lack. Only reads.
+"""Reads image archives (`docker save`, OCI image layout): the images in them, and the blobs that are missing.
 
 Formats: the OCI image layout specification (index.json, blobs/<algorithm>/<hex>) and Docker's image specification v1.2
 (manifest.json: Config, RepoTags, Layers). Docker 25 and later writes both into one archive.

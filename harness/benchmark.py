@@ -1,4 +1,4 @@
-"""What a run costs: seconds of each stage and suite, and the harness's own share of processor and memory."""
+"""Measures a run: seconds of each stage and suite, and the harness's own use of processor and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle: a folder of charts and image archives with which a run needs no network. Format: docs/bundle.md."""
+"""Bundles: a folder of charts and image archives for runs without a network. Format: docs/bundle.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mesh-e2e`: what is done outside a test run. Exit codes: 0 fine, 1 found wrong, 2 asked wrong.
+"""`mesh-e2e`: commands outside a test run. Exit codes: 0 success, 1 a problem was found, 2 usage error.
 
 130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP, 131 SIGQUIT: each ends what was begun, also a run inside, which gathers its
 evidence and takes down what it made before.

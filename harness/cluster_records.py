@@ -1,4 +1,4 @@
-"""Records of what was made, one file each, so that `make clean` finds what a killed run left."""
+"""Records of created clusters and objects, one file each, so that `make clean` finds what a killed run left."""
 
 from __future__ import annotations
 

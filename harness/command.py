@@ -1,4 +1,4 @@
-"""The one place that runs other programs: argument lists, bounded, output kept, nothing through a shell."""
+"""Runs other programs: argument lists without a shell, a time limit, and captured output."""
 
 from __future__ import annotations
 

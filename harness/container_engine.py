@@ -1,4 +1,4 @@
-"""Docker as this machine has it: whether it answers, whether it is Docker, and what it can do for kind."""
+"""Checks of the container engine: whether it answers, whether it is Docker, and what kind can use."""
 
 from __future__ import annotations
 

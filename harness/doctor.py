@@ -1,4 +1,4 @@
-"""What this machine lacks for a run, before anything is made: each finding with its remedy.
+"""Lists what this machine lacks for a run before anything is created, each finding with its remedy.
 
 What a run refuses is checked by the cluster's own `requirements`. A run goes through them too, so the two agree.
 Beside them stand warnings: what may still work, but slowly or not at all.

@@ -1,4 +1,4 @@
-"""Every way this harness fails, each with one clear sentence and, where there is one, the remedy."""
+"""All exceptions of the harness, each with one clear message and, if there is one, a remedy."""
 
 
 class HarnessError(Exception):

@@ -1,4 +1,4 @@
-"""Helm through its program: versions 3 and 4, its own caches, no `--wait` (it lies: docs/waiting.md)."""
+"""Runs the Helm program, versions 3 and 4, with caches of its own and without `--wait` (docs/waiting.md says why)."""
 
 from __future__ import annotations
 

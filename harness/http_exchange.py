@@ -1,4 +1,4 @@
-"""What is sent and what came back, as values. No I/O: the clients send, the suites judge."""
+"""HTTP requests and responses as values. No I/O: clients send them, suites judge them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which netfilter modules this machine's kernel has, where /proc or /lib/modules tell."""
+"""Netfilter modules of this machine's kernel, as far as /proc or /lib/modules show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was seen, by whom, for the test that runs now. Clients and proxies write to it; reports read it."""
+"""Observations of the current test: clients and proxies write them, reports read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kubectl, for the one thing the API client does badly: a port-forward that listens."""
+"""kubectl port-forward, which the Python client cannot do with a listening port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the run is doing, said once and shown live: a line that moves on a terminal, plain lines elsewhere."""
+"""Progress of a run: a moving line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

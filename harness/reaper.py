@@ -1,4 +1,4 @@
-"""Takes away what kept or killed runs left: clusters of ours, by their records. Nothing without a record is touched."""
+"""Removes clusters that kept or killed runs left, by their records. Nothing without a record is touched."""
 
 from __future__ import annotations
 

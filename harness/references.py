@@ -1,4 +1,4 @@
-"""References of version sets and their public sources (references.yaml), and whether the registries still have them."""
+"""Public sources of all references in version sets (references.yaml), and whether registries still have them."""
 
 from __future__ import annotations
 

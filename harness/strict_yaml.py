@@ -1,4 +1,4 @@
-"""YAML files of our own, read strictly: a key that stands twice is an error, as is a file that cannot be read."""
+"""Reads our own YAML files strictly: a duplicate key or an unreadable file is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The near match of a misspelt name."""
+"""Suggests the nearest match of a misspelt name."""
 
 from __future__ import annotations
 

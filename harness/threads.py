@@ -1,4 +1,4 @@
-"""Threads for what goes side by side, none of which outlives an interruption by minutes."""
+"""Threads for parallel work; none outlives an interruption by minutes."""
 
 from __future__ import annotations
 

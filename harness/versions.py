@@ -1,4 +1,4 @@
-"""Version sets: a row of the matrix each. Charts, images and refusals follow from a set."""
+"""Version sets, the rows of the matrix: charts, images and unsupported combinations follow from a set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place that waits. Bounded, ended early by what cannot heal, and loud about what it last saw."""
+"""Bounded waits: end early when recovery is impossible, and report what was seen last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admin ports of proxies: opened once each, asked often, opened anew when the pod or the tunnel went away."""
+"""Admin ports of proxies: each is opened once, queried often, and reopened when the pod or the tunnel is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said to curl in the mesh client pod, and the JSON it answers for each transfer. Pure."""
+"""Builds the curl command line for the mesh client pod, and parses curl's JSON output. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only home of httpx: requests from outside the mesh, and questions to admin ports. Nothing here retries."""
+"""Sends HTTP requests from outside the mesh and to admin ports, without retries. The only module that uses httpx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a Service is reached from the host: its load balancer, else a node's port, else kubectl. Chosen by what works."""
+"""Finds a way to reach a Service from the host: load balancer, then node port, then kubectl port-forward."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Clusters behind one small protocol. Suites do not know which one they run on; reports always say which it was."""
+"""Clusters behind one protocol. Suites do not know which kind they run on; reports always say."""

@@ -1,4 +1,4 @@
-"""Pull-through caches of registries, so that the second cluster pulls nothing. The one home of testcontainers.
+"""Pull-through registry caches that a second cluster reuses. The only module that uses testcontainers.
 
 One registry container for each registry that the version set's images come from, on kind's network, its layers in a
 named volume, left running for the next run (`make clean` takes it away; the volume stays). `cluster.pulling` points the

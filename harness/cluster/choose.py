@@ -1,4 +1,4 @@
-"""Which cluster a run gets. The emulated one is imported only when asked for: its packages are an extra."""
+"""Selects the cluster of a run. The emulated one is imported only if it is selected: its packages are an extra."""
 
 from __future__ import annotations
 

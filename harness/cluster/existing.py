@@ -1,4 +1,4 @@
-"""Any conformant cluster, by kubeconfig and an explicitly named context. Nothing is assumed, little is touched."""
+"""Any conformant cluster, selected by kubeconfig and an explicit context. Changes only its own objects by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kind cluster of our own: made or reused by exact name, its kubeconfig in our state folder, reaped by record."""
+"""A kind cluster of our own: created or reused by exact name, with its own kubeconfig, removed by its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every cluster can do. Three stand behind it: kind, existing, emulated."""
+"""The protocol that every cluster implements: kind, existing, emulated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kind node pulls from: containerd's hosts.toml, the kubelet's credentials, and images pulled while it boots.
+"""Registry configuration of kind nodes: containerd's hosts.toml, kubelet credentials, and pulls while a node boots.
 
 Sources: containerd docs/hosts.md; kind's documentation of private registries and of a local registry.
 """

@@ -1,4 +1,4 @@
-"""The rate-limit service: its rules, its counters, and why it does not answer."""
+"""The rate limit service: its rules, its counters, and the reasons for not answering."""
 
 from __future__ import annotations
 

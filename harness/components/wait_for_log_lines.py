@@ -1,4 +1,4 @@
-"""A proxy's log as a witness: awaited, and where it stays silent the claim is inconclusive, not broken."""
+"""Waits for lines of a proxy's log; a line that never comes makes the claim inconclusive, not broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ztunnel on every node: its access lines, its view of the mesh, the ports it could not have."""
+"""ztunnel on every node: its access lines, its view of the mesh, and the ports it could not bind."""
 
 from __future__ import annotations
 

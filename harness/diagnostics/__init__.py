@@ -1,4 +1,4 @@
-"""Everything worth keeping when something went wrong."""
+"""Gathers evidence from a cluster when something failed."""
 
 from harness.diagnostics.gather import gather
 

@@ -1,4 +1,4 @@
-"""Disturbs the stack on purpose, and repairs it.
+"""Disrupts the stack on purpose, and repairs it.
 
 restarts             rolling restarts, force-deleted pods, Deployments scaled to 0 for a while
 nodes                a stopped API server, a drained node

@@ -1,4 +1,4 @@
-"""Environment variables of a Deployment, changed for a while."""
+"""Environment variables of a Deployment, changed for a while and restored."""
 
 from __future__ import annotations
 

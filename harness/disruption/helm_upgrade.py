@@ -1,4 +1,4 @@
-"""`helm upgrade` of what the stack was installed with: changed values, and back."""
+"""`helm upgrade` of installed releases to changed values, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes disturbed on purpose: an API server that is silent, a node that is drained."""
+"""Disrupts nodes: stops the API server, drains a node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workloads disturbed on purpose: rolled as one should, shot, and away for a while."""
+"""Restarts workloads: rolling restart, force-deleted pods, scaled to zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits an HTTPRoute many times, each until Envoy's active routes have it."""
+"""Edits an HTTPRoute many times, and waits each time for Envoy's active routes."""
 
 from __future__ import annotations
 

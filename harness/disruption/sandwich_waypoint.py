@@ -1,4 +1,4 @@
-"""The waypoint of Istio's own class: bound, emptied, and looked at."""
+"""The waypoint of Istio's own class: bind a Service, remove its pods, read its state."""
 
 from __future__ import annotations
 

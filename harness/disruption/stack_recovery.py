@@ -1,4 +1,4 @@
-"""What was broken on purpose is whole again, or is made so."""
+"""Checks that the stack is healthy after a disruption, and repairs it if not."""
 
 from __future__ import annotations
 

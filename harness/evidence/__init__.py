@@ -1,4 +1,4 @@
-"""Pure judgements over what was recorded: doing and judging are apart, so a stored run can be judged again.
+"""Pure judgements over recorded evidence, separate from the code that sends traffic.
 
 joins                which log lines belong to the same request
 verdict              held, broken or inconclusive, and how several make one

@@ -1,4 +1,4 @@
-"""One request's way through the mesh, joined from Envoy's access logs and ztunnel's connection log.
+"""The path of one request through the mesh, joined from Envoy access logs and ztunnel logs.
 
 Which line belongs to which, and how that was found out, is in harness.evidence.joins. A hop that left no line is
 listed as missing and makes the verdict inconclusive, never held.

@@ -1,4 +1,4 @@
-"""Experiments: send, gather what clients and proxies saw, return it as a value to be judged.
+"""Experiments: send traffic, gather what clients and proxies saw, return a value to be judged.
 
 burst                 a burst of requests, their access lines and the overflow counter
 bypass                a call past a proxy and one through it

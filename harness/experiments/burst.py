@@ -1,4 +1,4 @@
-"""One arm of an experiment: a burst of requests, their answers, and what the proxy logged and counted meanwhile."""
+"""One arm of an experiment: a burst of requests, their responses, and the proxy's log lines and counters."""
 
 from __future__ import annotations
 

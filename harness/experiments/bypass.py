@@ -1,4 +1,4 @@
-"""A call past a proxy and a call through it: their answers, and whether the proxy logged the first."""
+"""A request that bypasses a proxy and one that passes it: their responses, and whether the proxy logged the first."""
 
 from __future__ import annotations
 

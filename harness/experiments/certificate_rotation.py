@@ -1,4 +1,4 @@
-"""Workload certificates by ztunnel's own word: which serials it holds, and when they were turned."""
+"""Workload certificates in ztunnel: their serials, and when they were rotated."""
 
 from __future__ import annotations
 

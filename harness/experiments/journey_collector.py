@@ -1,4 +1,4 @@
-"""The inputs of journeys, collected: access lines of both proxies, ztunnel's of every node, who owns which IP."""
+"""Collects the inputs of journeys: access lines of both proxies, ztunnel lines of every node, owners of IPs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a policy takes, applied and removed, from our call to the controller's word and to the proxy's deed."""
+"""Measures how long a policy takes from our call to Accepted, to enforced, and to removed."""
 
 from __future__ import annotations
 

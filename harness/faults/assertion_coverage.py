@@ -1,4 +1,4 @@
-"""The assertions of the suites, and which of them a planted fault has made fail. Pure but for reading the files."""
+"""Lists the assertions of the suites, and which of them a planted fault has made fail. Reads files only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments in a run that no fixture marks: before or after some call of a function of the harness."""
+"""Plants a fault before or after a call of a harness function, where no fixture marks the moment."""
 
 from __future__ import annotations
 

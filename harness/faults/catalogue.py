@@ -1,4 +1,4 @@
-"""The catalogue: faults/*.yaml, one planted fault each, read strictly."""
+"""Reads the catalogue of faults, faults/*.yaml, strictly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run under a fault came to, read from the files it left; and whether that is a catch. Pure but for reading."""
+"""Reads the results of a run under a fault, and decides whether the fault was detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of pytest that begin with everything imported, for a cluster that is reset as a whole after each of them.
+"""Runs pytest in a fork of a process that has imported everything, for a cluster that is reset after each run.
 
 Each is a fork of one process that imported once, and leaves what its fixtures made to the reset: half of a run.
 """

@@ -1,4 +1,4 @@
-"""Doing what a fault says to a cluster that stands, and undoing it."""
+"""Plants the steps of a fault in a running cluster, and undoes them."""
 
 from __future__ import annotations
 

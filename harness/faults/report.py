@@ -1,4 +1,4 @@
-"""What the catalogue came to: a line as each fault is done, a table at the end, and both in files."""
+"""Reports the catalogue: a line when a fault is done, a table at the end, and both in files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue, run: a control without any fault, then each fault in a run of its own on the same cluster."""
+"""Runs the catalogue: a control run without a fault, then a run for each fault on the same cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stack, from an empty cluster to a ready Bookinfo. What is independent goes side by side."""
+"""Installs the stack, from an empty cluster to a ready Bookinfo; independent parts run in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Helm releases of a version set. Pure but for reading manifests/values."""
+"""The Helm releases of a version set. Reads manifests/values only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which versions run: the API server's own word, the tags of the images, what definitions are marked with.
+"""Reads running versions: from the API server, image tags, and labels of definitions.
 
 Never what was asked for: somebody's cluster has what it has, and one that was kept has what it was made with.
 """

@@ -1,4 +1,4 @@
-"""One Kubernetes API, through the official client's DynamicClient and plain dicts."""
+"""A Kubernetes API client over the official DynamicClient that takes and returns plain dicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a call of the Kubernetes API fails, in the harness's own words."""
+"""Errors of Kubernetes API calls as exceptions of the harness."""
 
 from __future__ import annotations
 

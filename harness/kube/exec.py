@@ -1,4 +1,4 @@
-"""Running a program in a container over the API server's websocket."""
+"""Runs a program in a container over the API server's websocket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the official client talks to the API server: each request bounded, hardly any repeated, no cache on disk."""
+"""HTTP transport to the API server: bounded requests, hardly any retries, no cache on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load with a timeline: what each request of a steady flow got, when, and what was done meanwhile.
+"""Steady load with a timeline: the result of each request, and what was done at that time.
 
 background_load  steady load beside the act of a test
 sources          senders: the ingress client, fortio in the mesh

@@ -1,4 +1,4 @@
-"""What is said to fortio, and the JSON it answers: an object for each request, then one for the whole run. Pure.
+"""Builds the fortio command line, and parses its JSON: an object for each request, then one for the run. Pure.
 
 Seen with fortio 1.68.2 (`load -access-log-format json -access-log-file /dev/stdout -json -`): a request's object has
 `timestamp` (its start, epoch nanoseconds), `latency` (seconds), `thread` and `details` (the status; "-1" for none).

@@ -1,4 +1,4 @@
-"""Who sends: fortio inside the mesh, a paced client outside. Each tells of its every request."""
+"""Sources of load: fortio inside the mesh, a paced client outside. Each records every request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A timeline as a small picture in text, and as a row of the table of outage windows. Pure."""
+"""A timeline as a picture in text, and as a row of the table of outages. Pure."""
 
 from __future__ import annotations
 

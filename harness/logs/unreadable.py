@@ -1,4 +1,4 @@
-"""Lines of a log that look like what a parser reads, and could not be read."""
+"""Counts log lines that a parser should read and cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Status conditions of every shape, and one judgement about one of them.
+"""Status conditions of all shapes, and the judgement of one condition.
 
 Four shapes are read: `.status.conditions` (Gateway, GatewayClass, Service, Deployment), `.status.parents[]`
 (routes), `.status.ancestors[]` (policies) and `.status.listeners[]` (Gateway). Seen in tests/recordings/objects

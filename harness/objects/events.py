@@ -1,4 +1,4 @@
-"""Failures that only Events tell: pods that get no sandbox, no volumes, or are never created. Pure.
+"""Failures that only Events show: pods without a sandbox or volumes, or never created. Pure.
 
 A pod's status says only ContainerCreating then. An Event stays for an hour after what it tells of, so one counts only
 as long as the object shows that it still holds: the pod has no sandbox yet, or there is no pod at all.

@@ -1,4 +1,4 @@
-"""Manifests as documents: read, checked before anything is applied, images pinned to the version set."""
+"""Reads manifests, checks them before they are applied, and pins images to the version set."""
 
 from __future__ import annotations
 

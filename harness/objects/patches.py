@@ -1,4 +1,4 @@
-"""Merge patches of RFC 7386, and what takes one back."""
+"""JSON merge patches (RFC 7386), and their inverses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kubelet's words about an image pull mean: whether waiting helps, and what to do about it. Pure.
+"""Interprets kubelet's messages about image pulls: whether waiting helps, and the remedy. Pure.
 
 Final are only: no such image, access denied, a malformed reference, and a registry whose name does not resolve for a
 minute. Rate limits, 5xx, timeouts and resets heal: kubelet tries again after 10 s, 20 s, 40 s ... The texts are

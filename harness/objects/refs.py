@@ -1,4 +1,4 @@
-"""Names of Kubernetes objects: "Kind/namespace/name", or "Kind/name" for what lives in no namespace. Pure."""
+"""Names of Kubernetes objects: "Kind/namespace/name", or "Kind/name" for cluster-scoped ones. Pure."""
 
 from __future__ import annotations
 

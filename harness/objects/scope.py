@@ -1,4 +1,4 @@
-"""How far an object reaches: whether a change of it concerns only what a run made for itself. Pure."""
+"""Whether a change of an object affects only what a run created. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold over every run, whatever it tested, and what no status shows.
+"""Oracles: checks of every component that hold for every run, beside what the tests assert.
 
 signs      one thing seen that should not be; pure readers from logs, statistics and pods to signs
 known      those that are expected, with reason and link, until they are no longer seen

@@ -1,4 +1,4 @@
-"""Looks at every component for what it wrote and counted since the last look, and says what should not be."""
+"""Reads what each component has logged and counted since the last look, and reports signs of trouble."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expected signs: listed once, with reason and link, and reported when they are no longer seen."""
+"""Known signs: listed once, with reason and link, and reported when they no longer occur."""
 
 from __future__ import annotations
 

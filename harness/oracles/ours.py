@@ -1,4 +1,4 @@
-"""What a run judges in a cluster that others use too: pods, connections and log lines that are about its own. Pure."""
+"""What a run judges on a shared cluster: pods, connections and log lines of its own objects. Pure."""
 
 from __future__ import annotations
 

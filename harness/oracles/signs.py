@@ -1,4 +1,4 @@
-"""From what components write and count to signs of trouble. Pure."""
+"""Signs of trouble, from logs and counters of components. Pure."""
 
 from __future__ import annotations
 

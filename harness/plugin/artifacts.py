@@ -1,4 +1,4 @@
-"""What is kept of a test: its folder, attachments, the failure's text, and diagnostics gathered before any undoing."""
+"""Writes a test's folder: attachments, failure text, and diagnostics gathered before anything is undone."""
 
 from __future__ import annotations
 

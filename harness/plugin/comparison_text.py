@@ -1,4 +1,4 @@
-"""What a failed comparison says first: both sides in full, a long list by its runs, so that one line names the cause.
+"""The first line of a failed comparison: both sides in full, with long lists shortened to runs.
 
 pytest cuts each side to some thirty characters there, and leaves of 200 statuses the first three.
 """

@@ -1,4 +1,4 @@
-"""The fixtures, from a cluster to a client: a few lines each over what the harness does; suites take them by name."""
+"""Fixtures from the cluster to the clients, a few lines each; the work is done in the harness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures of tests under load: steady traffic beside an act, and a stack that is whole again after it."""
+"""Fixtures of tests under load: steady traffic, and a healthy stack afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures of what statuses do not say: journeys of requests."""
+"""Fixtures that observe requests: journeys and conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the cluster when its run ends."""
+"""Keeps or removes the cluster at the end of a run."""
 
 from __future__ import annotations
 

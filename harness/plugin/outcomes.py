@@ -1,4 +1,4 @@
-"""From pytest's exception to our words: what it says of the claim, and how it is shown."""
+"""Maps pytest's exceptions to outcomes: held, broken, inconclusive, error."""
 
 from __future__ import annotations
 

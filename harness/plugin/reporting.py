@@ -1,4 +1,4 @@
-"""What a run says and keeps: hooks that turn pytest's phases into verdicts, evidence, live lines and reports.
+"""Pytest hooks that turn a test's phases into verdicts, evidence, live lines and reports.
 
 Works only in a run (`options.is_run`). One class, though long: its hooks are one item's phases and share what they
 know; what is written and shown at the end is in `ending`. The fixtures and this module meet in `config.stash`:

@@ -1,4 +1,4 @@
-"""The end of a run: files are written, an empty run is no pass, the summary is shown."""
+"""The end of a run: writes files, fails an empty run, prints the summary."""
 
 from __future__ import annotations
 

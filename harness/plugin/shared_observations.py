@@ -1,4 +1,4 @@
-"""What a fixture that several tests share has seen: each of these tests has it for a witness, not the first one alone.
+"""Gives the observations of a shared fixture to every test that uses it.
 
 Fixtures of class, module and package scope are experiments of the suites' own: whoever uses one, directly or through
 another, judges what was seen while it was set up. Those of session scope are the stack, of which no test makes a claim

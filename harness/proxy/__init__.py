@@ -1,4 +1,4 @@
-"""Pure readers of what the proxies and the rate-limit service answer on their admin ports.
+"""Pure readers of the admin pages of the proxies and the rate limit service.
 
 config_dump   Envoy: listeners, clusters and routes that are active, warming or refused
 stats         Envoy: counters and gauges of /stats

@@ -1,4 +1,4 @@
-"""Envoy's /clusters: the endpoints it has now, as text lines `cluster::ip:port::name::value`. Pure.
+"""Envoy's /clusters: current endpoints, as text lines `cluster::ip:port::name::value`. Pure.
 
 Recorded in tests/recordings/waypoint-clusters.txt.
 """

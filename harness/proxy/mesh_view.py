@@ -1,4 +1,4 @@
-"""What one ztunnel says of the whole mesh, asked by name. Pure."""
+"""One ztunnel's view of the mesh, queried by name. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ztunnel's /config_dump: what one node's ztunnel knows of workloads, services and certificates.
+"""ztunnel's /config_dump: one node's workloads, services and certificates.
 
 Workloads and services are those of the whole cluster, and the same on every node; certificates are the node's own. Each
 function also takes the list that `istioctl ztunnel-config <what> -o json` prints.

@@ -1,4 +1,4 @@
-"""Whether a private registry answers, asked before anything is made."""
+"""Checks that a private registry answers before anything is created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry's own API, to read and to write: manifests and blobs, with anonymous tokens or a login.
+"""A registry's API for reading and writing manifests and blobs, with anonymous tokens or a login.
 
 Sources: opencontainers/distribution-spec (spec.md), distribution/distribution (docs/spec/auth/token).
 """

@@ -1,4 +1,4 @@
-"""Credentials of `docker login`, with its credential helpers, for what pulls in Docker's stead: nodes, caches, pods.
+"""Credentials of `docker login` and its credential helpers, for nodes, caches and pods.
 
 They are handed on through standard input, environments and API requests only: never in arguments, files or reports.
 """

@@ -1,4 +1,4 @@
-"""One registry for everything (`REGISTRY=`): where each public reference is found in it, how it is spoken to."""
+"""One registry for everything (`REGISTRY=`): the place of each public reference in it, and how to connect."""
 
 from __future__ import annotations
 

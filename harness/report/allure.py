@@ -1,4 +1,4 @@
-"""A thin face of Allure: every call works, and does nothing, without allure-pytest or without --alluredir."""
+"""A wrapper of Allure whose calls do nothing without allure-pytest or --alluredir."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The claims of a run and what became of each, phase by phase. Pure: pytest's hooks write it, the reports read it."""
+"""The claims of a run and the result of each phase. Pure: pytest hooks write it, reports read it."""
 
 from __future__ import annotations
 

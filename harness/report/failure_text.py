@@ -1,4 +1,4 @@
-"""How a failure reads: the claim, what was found instead, who saw what, versions, where the evidence is, how again."""
+"""The text of a failure: claim, finding, witnesses, versions, evidence, command to run it again."""
 
 from __future__ import annotations
 

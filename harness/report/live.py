@@ -1,4 +1,4 @@
-"""The live lines of a run: a line a test, and between them what the stages are doing."""
+"""Live lines of a run: one for each test, and the progress of stages between them."""
 
 from __future__ import annotations
 

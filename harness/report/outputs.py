@@ -1,4 +1,4 @@
-"""Writes all that a run leaves at its end."""
+"""Writes all files at the end of a run."""
 
 from __future__ import annotations
 

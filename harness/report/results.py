@@ -1,4 +1,4 @@
-"""What a run found, as values: one verdict a claim, counts, times, and their JSON."""
+"""Results of a run as values: verdicts, counts, times, and their JSON."""
 
 from __future__ import annotations
 

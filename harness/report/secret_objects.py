@@ -1,4 +1,4 @@
-"""Objects of kind Secret in a text, without their data: whatever it is called there, it is a secret. Pure."""
+"""Removes the data of objects of kind Secret from a text. Pure."""
 
 from __future__ import annotations
 

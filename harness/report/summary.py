@@ -1,4 +1,4 @@
-"""The table one wants to read at the end of a run: on a terminal, as plain text, as Markdown, as JSON."""
+"""The summary at the end of a run: for a terminal, as plain text, as Markdown, as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kind, helm and kubectl: taken from PATH when their version fits, else fetched once into .tools/ (tools.yaml).
+"""kind, helm and kubectl: from PATH if the version fits, otherwise downloaded into .tools/ (tools.yaml).
 
 `published` is what tools.yaml says, `download` fetches one file, `programs` chooses.
 """

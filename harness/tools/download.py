@@ -1,4 +1,4 @@
-"""Fetches one program by SHA-256: whole, checked and executable, or not at all."""
+"""Downloads one program and checks its SHA-256; the file is complete and executable, or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kind, helm and kubectl a run uses: the one asked for, else PATH's when it fits, else a fetched one."""
+"""Selects kind, helm and kubectl: as configured, from PATH if the version fits, or downloaded."""
 
 from __future__ import annotations
 

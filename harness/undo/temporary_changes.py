@@ -1,4 +1,4 @@
-"""Manifests applied for a while: what was there before stays, what we made goes, also what a killed run made."""
+"""Applies manifests for a while: existing objects are restored, new ones deleted, also after a killed run."""
 
 from __future__ import annotations
 

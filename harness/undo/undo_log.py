@@ -1,4 +1,4 @@
-"""What we made in a cluster, and what we changed there: kept in a file from before it is done, and taken back."""
+"""A write-ahead journal of objects created and changed in a cluster, for undoing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a controller's word to the data plane's deed: both awaited, both timed."""
+"""Waits for Accepted, then for enforcement in Envoy, and measures both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking until the data plane answers as it is to: what is sent here is no evidence, only the way to it."""
+"""Sends requests until one gets the expected status. They are probes, not evidence."""
 
 from __future__ import annotations
 

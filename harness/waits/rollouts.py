@@ -1,4 +1,4 @@
-"""Ready is our own word: every pod of a workload, with what cannot heal named within seconds."""
+"""Waits for all pods of a workload; names within seconds what cannot recover."""
 
 from __future__ import annotations
 

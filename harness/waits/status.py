@@ -1,4 +1,4 @@
-"""Waiting for a controller's word: a condition of the current generation, with the status's own message."""
+"""Waits for a status condition of the current generation, and reports its message."""
 
 from __future__ import annotations
 

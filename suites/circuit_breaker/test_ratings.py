@@ -26,7 +26,7 @@ CLUSTER = "httproute/default/ratings/rule/0"
 
 @pytest.fixture(scope="module")
 def experiment(waypoint, delayed_ratings, mesh_client, applying, kube, clock) -> tuple[dict[str, Arm], Bypass]:
-    """The same burst three times: before the policy, under it (and then past it), and after it was taken away."""
+    """The same burst before the policy, under it (then also a request that bypasses it), and after its removal."""
     before = waypoint.breaker(CLUSTER)
     (pod,) = kube.pods("default", "app=ratings")
     arms = {"control": send_burst(mesh_client, waypoint, REQUEST, BURST, CLUSTER)}

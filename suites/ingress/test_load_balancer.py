@@ -12,7 +12,7 @@ pytestmark = pytest.mark.needs("disruptive")
 
 @pytest.fixture(scope="module")
 def gateway(applied, proxy_of):
-    """The proxy of the LoadBalancer Gateway, ready whatever its status says."""
+    """The ready proxy of the LoadBalancer Gateway, whatever the Gateway's conditions are."""
     return proxy_of("lb-ingress")
 
 

@@ -12,7 +12,7 @@ APPS = ("details-v1", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2"
 
 @pytest.fixture(scope="module")
 def views(ztunnel):
-    """What ztunnel of each node says of the mesh."""
+    """Each node's ztunnel's view of the mesh."""
     return ztunnel.views()
 
 

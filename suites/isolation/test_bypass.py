@@ -35,8 +35,8 @@ MESH = {"mesh-client", "other-client"}  # whose calls a ztunnel takes in
 
 @dataclass(frozen=True)
 class Tried:
-    """What each way answered before, with and after the policy. With it: the client's error of each way, and ztunnel's
-    of calls to the pod of ratings, each caller's, by the side that says so."""
+    """Statuses of each path before, under and after the policy. Under it: the client's error on each path, and ztunnel's
+    errors for connections to the ratings pod, as (client, error) for each direction."""
 
     before: dict[str, int | None]
     under: dict[str, int | None]
@@ -47,7 +47,7 @@ class Tried:
 
 @pytest.fixture(scope="module")
 def tried(waypoint, applying, kube, mesh_client, ztunnel, moment):
-    """Every way three times: before the policy, under it, and after it was taken away."""
+    """A request on every path: before the policy, under it, and after its removal."""
     with applying("isolation/callers.yaml"):
         rollouts.wait_for_rollout(kube, "Deployment/default/other-client")
         rollouts.wait_for_rollout(kube, "Deployment/default/outsider")

@@ -18,7 +18,7 @@ GUEST, WELCOME = get("http://guest.elsewhere:9080/ratings/0"), get("http://welco
 
 @pytest.fixture(scope="module")
 def denied(waypoint, applied, kube, refusal, mesh_client):
-    """The Service that asks for the waypoint of ratings: istiod's refusal, once its pods answer calls."""
+    """The condition of Service guest, which is denied the waypoint of ratings, once its pods respond."""
     rollouts.wait_for_rollout(kube, "Deployment/elsewhere/ratings-v1")
     refused = refusal("Service/elsewhere/guest", BOUND)
     wait_for_response(mesh_client, GUEST, status=200)
@@ -27,7 +27,7 @@ def denied(waypoint, applied, kube, refusal, mesh_client):
 
 @pytest.fixture(scope="module")
 def permitted(denied, kube, proxy_of, mesh_client):
-    """The Service given the waypoint that takes any namespace: its proxy, once it is seen to carry a call."""
+    """The proxy of the waypoint that allows any namespace, once it carries requests to Service welcome."""
     status.wait_for_condition(kube, "Gateway/default/waypoint-open", "Programmed")
     status.wait_for_condition(kube, "HTTPRoute/elsewhere/welcome", "Accepted")
     labels = {waypoints.USE_WAYPOINT: "waypoint-open", f"{waypoints.USE_WAYPOINT}-namespace": "default"}

@@ -20,7 +20,7 @@ UNROUTED = get("http://ratings-orphan.default:9080/ratings/0")  # a name of the 
 
 @dataclass(frozen=True)
 class Orphaned:
-    """istiod's word once the Gateway was deleted; what the waypoint said to the name left out while it was there."""
+    """istiod's condition after the Gateway was deleted; the waypoint's statuses and flags for the unrouted host before."""
 
     refused: Condition
     before: set[tuple[int, str]]
@@ -28,7 +28,7 @@ class Orphaned:
 
 @pytest.fixture(scope="module")
 def orphaned(applied, kube, proxy_of, mesh_client, refusal, moment):
-    """The Service bound and called through its waypoint, by both names; then the Gateway deleted, until that shows."""
+    """Binds the Service and sends requests through its waypoint, then deletes the Gateway and waits for the effect."""
     gateways.wait_for_gateway(kube, "waypoint-orphan", "ratings-orphan")
     waypoints.bind_service(kube, "ratings-orphan", "waypoint-orphan")
     envoy = proxy_of("waypoint-orphan")

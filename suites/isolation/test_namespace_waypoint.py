@@ -15,7 +15,7 @@ DETAILS = get("http://details:9080/details/0")
 
 @pytest.fixture(scope="module")
 def labelled(waypoint, applied, kube, mesh_client):
-    """The namespace's label, until the file ends; details answers as ever afterwards."""
+    """The namespace's waypoint label during this module; details returns 200 again afterwards."""
     try:
         wait_for_response(mesh_client, DETAILS, status=404)
         yield

@@ -18,7 +18,7 @@ QUOTA = 2  # tests/test_pairs.py holds it to the manifest
 
 @pytest.fixture(scope="module")
 def bound(waypoint, applied, binding, kube, mesh_client):
-    """details behind the waypoint of ratings too, until the file ends; it answers as ever afterwards."""
+    """Binds details to the waypoint of ratings during this module; details returns 200 again afterwards."""
     status.wait_for_condition(kube, "HTTPRoute/default/details", "Accepted")
     envoy_config.wait_for_route(waypoint, "httproute/default/details/")
     with binding("details", "waypoint"):
@@ -29,7 +29,7 @@ def bound(waypoint, applied, binding, kube, mesh_client):
 
 @pytest.fixture(scope="module")
 def arms(hour_left, bound, waypoint, applying, mesh_client, limiter, clock, moment):
-    """One caller's five calls of each Service: before, under a limit and under a breaker of ratings, after."""
+    """One user's five requests to each Service: before, under a limit and a circuit breaker of ratings, and after."""
     pending = waypoint.breaker(CLUSTER)
 
     def both():

@@ -21,7 +21,7 @@ FORMS = ("shifted", "refused", "allowed", "told")
 
 @pytest.fixture(scope="module")
 def bound(applied, kube, proxy_of):
-    """Four waypoints of port 80, each with its Service: programmed and bound."""
+    """Four waypoints for port 80, Programmed, each with a bound Service."""
     for form in FORMS:
         gateways.wait_for_gateway(kube, f"waypoint-{form}", f"ratings-{form}")
         waypoints.bind_service(kube, f"ratings-{form}", f"waypoint-{form}")

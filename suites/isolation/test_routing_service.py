@@ -18,7 +18,7 @@ REQUEST = get("http://ratings-loop:9080/ratings/0")
 
 @pytest.fixture(scope="module")
 def looping(applied, kube, proxy_of):
-    """The waypoint with routingType: Service, bound."""
+    """The waypoint with routingType: Service, and a Service bound to it."""
     gateways.wait_for_gateway(kube, "waypoint-loop", "ratings-loop")
     waypoints.bind_service(kube, "ratings-loop", "waypoint-loop")
     return proxy_of("waypoint-loop")

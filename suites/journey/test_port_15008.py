@@ -23,7 +23,7 @@ REQUEST = get(f"http://{SERVICE}:9080/ratings/0")
 
 @dataclass(frozen=True)
 class Clash:
-    """Calls before, during and after; what was said during: statuses, the journey's error, the oracles' signs."""
+    """Responses before, during and after; what was seen during: conditions, the journey's error, the oracles' signs."""
 
     pod: str
     before: Answers
@@ -38,7 +38,7 @@ class Clash:
 
 @pytest.fixture(scope="module")
 def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
-    """A waypoint of the article's form whose node loses its ztunnel while its route changes."""
+    """A waypoint of the article's form, whose ztunnel is killed while its route changes."""
     gateways.wait_for_gateway(kube, NAME, SERVICE)
     waypoints.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)

@@ -17,14 +17,14 @@ MANY = 1_000
 
 @pytest.fixture(scope="module")
 def page(applied, kube, ingress, ingress_gateway):
-    """The page under the host of this file's route, once the ingress has that route."""
+    """A page request with the host of this module's route, once the ingress has that route."""
     envoy_config.wait_for_route(ingress_gateway, "httproute/default/journey/")
     return get("/productpage", host="journey.example")
 
 
 @pytest.fixture(scope="module")
 def followed(page, ingress, journeys, moment):
-    """A dozen pages, each followed: two in three of them come from reviews that call ratings."""
+    """Twelve page requests, each traced; about two in three come from reviews versions that call ratings."""
     since = moment()
     answers = ingress.in_turn(page, 12)
     assert answers.statuses == [200] * 12
@@ -32,7 +32,7 @@ def followed(page, ingress, journeys, moment):
 
 
 def picture(followed):
-    """One of them, for a failure's message."""
+    """One journey as text, for a failure's message."""
     return render(followed[0]) if followed else "no page passed the waypoint"
 
 

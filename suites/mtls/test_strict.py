@@ -35,7 +35,7 @@ class Arms:
 
 @pytest.fixture(scope="module")
 def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
-    """Plaintext to the pod before, under and after STRICT, and calls of the mesh under it."""
+    """Plaintext to the pod before, under and after STRICT, and requests inside the mesh under it."""
     with applying("mtls/callers.yaml"):
         rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
         (pod,) = kube.pods("default", "app=ratings")

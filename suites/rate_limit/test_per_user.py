@@ -18,7 +18,7 @@ CLUSTER = "httproute/default/ingress-bookinfo/rule/0"
 
 @pytest.fixture(scope="module", autouse=True)
 def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, limiter):
-    """Accepted is the controller's word; the route in Envoy and the limiter's own header are the data plane's."""
+    """Waits for Accepted, for the limit in Envoy's route, and for a header of the rate limit service."""
     started = clock()
     policy_propagation.wait_for_accepted(kube, POLICY, since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
@@ -27,7 +27,7 @@ def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, 
 
 @pytest.fixture(scope="module")
 def control(ingress, ingress_gateway, moment):
-    """The same client and requests before there is a policy, and their access lines."""
+    """The same requests before the policy exists, and their access log lines."""
     since = moment()
     answers = ingress.in_turn(get("/productpage", x_user_id=unique("control")), QUOTA + 2)
     return answers, ingress_gateway.lines_of(answers, since)
@@ -35,7 +35,7 @@ def control(ingress, ingress_gateway, moment):
 
 @dataclass(frozen=True)
 class Counted:
-    """Three callers' answers, and how far the limiter's counters moved for all of them together."""
+    """Responses to three users, and how far the rate limit service's counters moved for all of them."""
 
     named: Answers
     admin: Answers
@@ -46,7 +46,7 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def counted(limited, ingress, limiter):
-    """Three callers send the same between two readings of counters that stand still."""
+    """Three users send the same requests between two readings of the counters."""
     with limiter.counting() as moved:
         named = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
         admin = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)

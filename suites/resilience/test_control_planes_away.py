@@ -16,7 +16,7 @@ REQUEST = get("http://ratings:9080/ratings/0")
 
 @pytest.fixture(scope="module")
 def flow(load, anew, kept, outside, manifests, waypoint, ingress_gateway):
-    """Requests through the waypoint, of both kinds of client, and through the ingress, while both are away."""
+    """Requests through the waypoint and the ingress while istiod and Envoy Gateway are scaled to 0."""
     within = anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)
     with (
         load(*within, outside(get("/health"), through=ingress_gateway)) as flow,

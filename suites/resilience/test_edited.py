@@ -23,7 +23,7 @@ REMOVED = "circuit breaker removed"
 
 @pytest.fixture(scope="module")
 def flow(load, anew, kept, kube, waypoint, applying, clock):
-    """Requests while the circuit breaker comes into force, is edited and goes, and while the route is edited."""
+    """Requests while a circuit breaker is applied, edited and removed, and while the route is edited."""
     with load(anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)) as flow, ExitStack() as there:
         with flow.event(APPLIED, "nothing is lost"):
             there.enter_context(applying("resilience/edited.yaml"))

@@ -25,8 +25,8 @@ FORMS = ("binding", "listener")
 
 @dataclass(frozen=True)
 class Killed:
-    """The load; what was said while every call of the form `listener` was lost, by ztunnel and by the Gateway; and
-    to whom ztunnel carried callers of the other form's Service from then on."""
+    """The load; what ztunnel and the Gateway reported while all requests of form `listener` failed; and where ztunnel
+    sent connections to the other form's Service from then on."""
 
     flow: Flow
     told: str
@@ -36,7 +36,7 @@ class Killed:
 
 @pytest.fixture(scope="module")
 def bound(whole_again, applying, kube, proxy_of, mesh_client):
-    """Both forms' waypoints, each bound to a Service of its own and seen to carry a call."""
+    """The waypoints of both forms, each bound to a Service of its own, once they carry requests."""
     with applying("waypoint/form_binding.yaml", "waypoint/form_listener.yaml"):
         for name in FORMS:
             gateways.wait_for_gateway(kube, f"waypoint-{name}", f"ratings-{name}")
@@ -49,7 +49,7 @@ def bound(whole_again, applying, kube, proxy_of, mesh_client):
 
 @pytest.fixture(scope="module")
 def killed(bound, load, anew, kept, kube, ztunnel, says, moment):
-    """Requests through both while ztunnel is killed, its port taken in one, and the pods of both deleted at last."""
+    """Requests through both waypoints while ztunnel is killed, one port is taken, and both pods are deleted."""
     request = get("http://ratings-binding:9080/ratings/0")
     sources = (
         anew(request, who="mesh client to form binding"),

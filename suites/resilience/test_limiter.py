@@ -19,14 +19,14 @@ AWAY, KILLED = "limiter away", "Redis killed"
 
 @pytest.fixture(scope="module")
 def limited(whole_again, hour_left, applied, clock, ingress, ingress_gateway, limiter):
-    """The limit of this file's manifest, seen to be in force."""
+    """The rate limit of this module's manifest, once it is enforced."""
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
     policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/health")
 
 
 @pytest.fixture
 def spent(limited, ingress, ingress_gateway, since):
-    """A request of a caller whose quota is spent, seen to be refused: 429 for the rest of the hour."""
+    """A request of a user over quota, which returned 429 and does so for the rest of the hour."""
     request = get("/health", x_user_id=unique("spent"))
     answers = ingress.in_turn(request, 2)
     assert answers.statuses == [200, 429]

@@ -25,8 +25,8 @@ UNCLOSED = 2  # of the client with new connections, one on each of its two: docs
 
 @dataclass(frozen=True)
 class Drained:
-    """The load; to whom ztunnel carried its callers in the mesh; requests that the node's proxies carried before; the
-    Deployments of its pods before and after."""
+    """The load; where ztunnel sent its connections; requests that the node's proxies served before; the Deployments with
+    pods on the node before and after."""
 
     flow: Flow
     ways: set[str]
@@ -37,7 +37,7 @@ class Drained:
 
 @pytest.fixture(scope="module")
 def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client):
-    """Waypoint, ingress and backend, two replicas of each, one on each node."""
+    """Waypoint, ingress and backend, with a replica of each on both nodes."""
     nodes.load_images_everywhere(cluster, bundle, version_set, "envoy", "gateway", "bookinfo-ratings-v1")
     wait_for_condition(kube, "Gateway/default/waypoint-spread", "Programmed")
     wait_for_condition(kube, "Gateway/default/ingress-spread", "Programmed")
@@ -49,7 +49,7 @@ def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client
 
 @pytest.fixture(scope="module")
 def drained(spread, load, anew, kept, outside, client_of, manifests, kube, ztunnel, moment):
-    """Requests through all of them while the node without the client is drained, and after it."""
+    """Requests through all of them while the node without the client is drained, and afterwards."""
     node, since = nodes.read_node_without(kube, "app=mesh-client"), moment()
     with client_of("ingress-spread", 80) as client:
         within = anew(REQUEST), kept(REQUEST)

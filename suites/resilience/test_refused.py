@@ -27,7 +27,7 @@ STANDS, CLOSED_MS = 5, 4_500  # seconds under the policy; of which requests begi
 
 @dataclass(frozen=True)
 class Refused:
-    """The load, and ztunnel's lines of calls to the pod: those that outlived the policy, and those it refused."""
+    """The load, and ztunnel's lines of connections to the pod: those that outlived the policy, and those rejected."""
 
     flow: Flow
     outlived: list[ZtunnelLine]
@@ -36,7 +36,7 @@ class Refused:
 
 @pytest.fixture(scope="module")
 def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
-    """Requests straight to the pod of ratings, over new and kept connections: before the policy, under it and after."""
+    """Requests to the ratings pod IP over new and keep-alive connections: before, under and after the policy."""
     (pod,) = kube.pods("default", "app=ratings")
     request, since = get(url(pod_ip(pod), 9080, "/ratings/0")), moment()
     with load(anew(request), kept(request)) as flow:

@@ -22,7 +22,7 @@ REQUEST = get("http://ratings:9080/ratings/0")
 
 @dataclass(frozen=True)
 class Rolled:
-    """The load, and to whom ztunnel carried its callers in the mesh."""
+    """The load, and where ztunnel sent its connections in the mesh."""
 
     flow: Flow
     ways: set[str]
@@ -30,7 +30,7 @@ class Rolled:
 
 @pytest.fixture(scope="module")
 def rolled(load, anew, kept, outside, kube, waypoint, ztunnel, moment):
-    """Requests through both until the last of the old pods has gone."""
+    """Requests through both until the last old pod is gone."""
     since = moment()
     with (
         load(anew(REQUEST), kept(REQUEST), outside(get("/health"))) as flow,

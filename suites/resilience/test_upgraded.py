@@ -37,7 +37,7 @@ IN_USE = {"mesh-client", "waypoint", "bookinfo-ratings", "bookinfo-ingress", "bo
 
 @dataclass(frozen=True)
 class Upgraded:
-    """The load; ztunnel's certificates before and after they were turned; answers of one nobody had called before."""
+    """The load; ztunnel's certificates before and after their rotation; responses of a Service not called before."""
 
     flow: Flow
     turn: certificate_rotation.Turn
@@ -46,7 +46,7 @@ class Upgraded:
 
 @pytest.fixture(scope="module")
 def sources(anew, kept, outside, waypoint, ingress_gateway):
-    """Both kinds of client through the waypoint, and one through the ingress."""
+    """New and keep-alive connections through the waypoint, and a client of the ingress."""
     return (
         anew(REQUEST, through=waypoint),
         kept(REQUEST, through=waypoint),
@@ -62,7 +62,7 @@ def before(charts):
 
 @pytest.fixture(scope="module")
 def upgraded(load, sources, cluster, kube, before, ztunnel, mesh_client):
-    """Both upgraded under load, and ztunnel's certificates turned."""
+    """Both releases upgraded under load, and ztunnel's certificates rotated."""
     ztunnel_, gateway = with_values(before["ztunnel"], SHORT_LIVED), with_values(before["gateway-helm"], FAIL_CLOSED)
     with helm_upgrade.while_releases_change(cluster, kube, before):
         with load(*sources) as flow:
@@ -76,7 +76,7 @@ def upgraded(load, sources, cluster, kube, before, ztunnel, mesh_client):
 
 @pytest.fixture
 def spent(upgraded, hour_left, applying, clock, ingress, ingress_gateway, limiter):
-    """A request of a caller whose quota is spent, seen to be refused: 429 for the rest of the hour."""
+    """A request of a user over quota, which returned 429 and does so for the rest of the hour."""
     with applying("resilience/limiter.yaml"):
         policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
         envoy_config.wait_for_fail_closed(ingress_gateway)

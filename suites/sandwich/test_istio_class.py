@@ -21,21 +21,21 @@ URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
 
 @pytest.fixture(scope="module")
 def bound(applied, kube):
-    """The Gateway as istiod programs it, and the Service bound to it."""
+    """The Gateway, Programmed by istiod, and the Service bound to it."""
     wait_for_condition(kube, GATEWAY, "Programmed")
     sandwich_waypoint.bind_service(kube)
 
 
 @pytest.fixture
 def without_pod(bound, kube):
-    """The waypoint without a pod, as after a failed pull, a crash, or a node that is full."""
+    """The waypoint without a pod, as after a failed pull, a crash, or on a full node."""
     with sandwich_waypoint.while_without_pods(kube):
         yield
 
 
 @pytest.fixture(scope="module")
 def proxy(bound, kube):
-    """Istio's proxy, ready; where its image is not to be had what needs it is unproven, and says so."""
+    """Istio's proxy, ready; skips the test if its image cannot be pulled."""
     missing = sandwich_waypoint.wait_for_start_or_missing_image(kube)
     if missing:
         pytest.skip(f"unproven here: {missing}")

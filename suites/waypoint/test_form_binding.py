@@ -14,7 +14,7 @@ URL = f"http://{SERVICE}:9080/ratings/0"
 
 @pytest.fixture(scope="module")
 def envoy(applied, kube, proxy_of, mesh_client):
-    """This form's waypoint, bound to a Service of its own, and seen to carry a call."""
+    """This form's waypoint, with a Service of its own bound to it, once it carries requests."""
     gateways.wait_for_gateway(kube, NAME, SERVICE)
     waypoints.bind_service(kube, SERVICE, NAME)
     waypoint = proxy_of(NAME)
