@@ -35,8 +35,8 @@ MESH = {"mesh-client", "other-client"}  # whose calls a ztunnel takes in
 
 @dataclass(frozen=True)
 class Tried:
-    """Statuses of each path before, under and after the policy. Under it: the client's error on each path, and ztunnel's
-    errors for connections to the ratings pod, as (client, error) for each direction."""
+    """Statuses of each path before, under and after the policy. Under it: the client's error on each path, and
+    ztunnel's errors for connections to the ratings pod, as (client, error) for each direction."""
 
     before: dict[str, int | None]
     under: dict[str, int | None]

@@ -20,7 +20,7 @@ UNROUTED = get("http://ratings-orphan.default:9080/ratings/0")  # a name of the 
 
 @dataclass(frozen=True)
 class Orphaned:
-    """istiod's condition after the Gateway was deleted; the waypoint's statuses and flags for the unrouted host before."""
+    """istiod's condition after the Gateway was deleted; the waypoint's response to the unrouted host before."""
 
     refused: Condition
     before: set[tuple[int, str]]

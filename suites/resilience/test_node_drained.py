@@ -25,7 +25,7 @@ UNCLOSED = 2  # of the client with new connections, one on each of its two: docs
 
 @dataclass(frozen=True)
 class Drained:
-    """The load; where ztunnel sent its connections; requests that the node's proxies served before; the Deployments with
+    """The load; where ztunnel sent its connections; requests that the node's proxies served before; Deployments with
     pods on the node before and after."""
 
     flow: Flow
