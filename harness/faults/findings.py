@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.faults.assertion_coverage import Assertion
 from harness.faults.catalogue import Fault, area, is_oracle
+from harness.report.results import first_line
 
 FAILED = ("broken", "error", "inconclusive")
 SPOILED = (*FAILED, "not run")  # without any fault
@@ -28,7 +29,7 @@ class Verdict:
     @property
     def first_line(self) -> str:
         lines = (_CLASS.sub("", line).strip() for line in self.found.splitlines())
-        return next((line for line in lines if line), "")
+        return first_line("\n".join(line for line in lines if line))
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,13 @@ def properties(verdict: Verdict, cluster: str, versions: Mapping[str, str]) -> l
     ]
 
 
+def first_line(reason: str) -> str:
+    """What a table has room for: the first line; of an assertion with a remark the comparison first."""
+    lines = [line.strip() for line in reason.strip().splitlines()]
+    compared = next((line for line in lines[1:] if line.startswith("assert ")), "")
+    return f"{compared}: {lines[0]}" if compared else next(iter(lines), "")
+
+
 def verdict_json(v: Verdict) -> dict[str, Any]:
     """A verdict as in results.json and verdicts.jsonl."""
     return {

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.live import COLOURS
-from harness.report.results import Run, Verdict, as_json
+from harness.report.results import Run, Verdict, as_json, first_line
 
 COLUMNS = ("claim", "outcome", "witnesses", "seconds")
 WORDS = {"held": "held", "broken": "broken", "error": "errors", "inconclusive": "inconclusive", "skipped": "skipped"}
@@ -113,10 +113,7 @@ def _row(verdict: Verdict) -> tuple[str, str, str, str]:
 
 def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
     """What stands below each claim: why it does not hold; a failed fixture's error is said once, not for each test."""
-    said = [
-        v.reason.strip().partition("\n")[0] if v.reason and v.outcome not in ("held", "skipped") else ""
-        for v in verdicts
-    ]
+    said = [first_line(v.reason) if v.outcome not in ("held", "skipped") else "" for v in verdicts]
     return ["as above" if one and one == before else one for before, one in zip(["", *said], said, strict=False)]
 
 

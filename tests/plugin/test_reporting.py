@@ -539,3 +539,48 @@ def test_two_runs_have_two_folders_and_latest_is_the_newer(mini):
     assert mini.folder.resolve() != first
     assert (first / "results.json").exists()
     assert Path(mini.root / "runs" / "latest").is_symlink()
+
+
+def test_verdicts_are_on_the_disk_as_they_are_reached(mini):
+    """A line each, before the next test begins: what a killed run leaves."""
+    text = (
+        'def test_a():\n    """One."""\n'
+        'def test_b(pytestconfig):\n    """Two."""\n    from harness.plugin.reporting import RUN\n'
+        "    print('so far', pytestconfig.stash[RUN].folder.verdicts.read_text())\n    assert 1 == 2\n"
+    )
+    result = mini.write(ingress__one=text).run("suites", "-s")
+
+    result.stdout.fnmatch_lines(['so far {"id": "suites/ingress/test_one.py::test_a"*"outcome": "held"*'])
+    lines = [json.loads(line) for line in (mini.folder / "verdicts.jsonl").read_text().splitlines()]
+    assert [(line["claim"], line["outcome"]) for line in lines] == [("One.", "held"), ("Two.", "broken")]
+
+
+def test_reports_that_cannot_be_written_end_nothing(mini):
+    """junit.xml, Allure's files, results and summary: noted, the table shown, fixtures undone; exit status 1."""
+    mini.write(ingress__one='import errno, pathlib\ndef test_a(policy):\n    """One."""\n')
+    conftest = mini.root / "suites" / "conftest.py"
+    conftest.write_text(
+        conftest.read_text()
+        + """
+@pytest.fixture(autouse=True)
+def full(request, pytestconfig, monkeypatch):
+    import io, errno, os
+    folder = str(pytestconfig.stash[RUN].folder.path)
+    real = io.open
+    def full_disk(file, mode="r", *how, **kw):
+        if isinstance(file, (str, os.PathLike)) and str(file).startswith(folder) and "r" not in mode:
+            raise OSError(errno.ENOSPC, "No space left on device", str(file))
+        return real(file, mode, *how, **kw)
+    import builtins
+    session = pytest.MonkeyPatch()
+    session.setattr(builtins, "open", full_disk)
+    session.setattr(io, "open", full_disk)
+    pytestconfig.add_cleanup(session.undo)
+"""
+    )
+    result = mini.run()
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*held 1 *", "note: *No space left on device*"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert mini.order[-1].startswith("cluster undone")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from harness.errors import BadInput
-from harness.report.run_folder import RunFolder, plain_name
+from harness.report.run_folder import RESERVE, RunFolder, plain_name, prune
 
 NOW = datetime(2026, 11, 21, 8, 0, 5, tzinfo=UTC)
 
@@ -90,3 +91,39 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
         folder.write(folder.results, "{}")
     with pytest.raises(BadInput, match="No space left on device"):
         made(tmp_path)
+
+
+def test_a_verdict_is_written_though_the_disk_is_full(tmp_path, monkeypatch):
+    """What was kept back at the start is freed for it, and no half line is left."""
+    folder = made(tmp_path)
+    folder.append_verdict("one")
+    whole, tries = Path.open, []
+
+    def full_until_freed(self, *how, **kw):
+        tries.append(self.name)
+        if (folder.path / RESERVE).exists():
+            raise OSError(28, "No space left on device", str(self))
+        return whole(self, *how, **kw)
+
+    monkeypatch.setattr(Path, "open", full_until_freed)
+    folder.append_verdict("two")
+
+    assert tries == ["verdicts.jsonl", "verdicts.jsonl"]
+    monkeypatch.undo()
+    assert folder.verdicts.read_text() == "one\ntwo\n"
+
+
+def test_old_runs_go_and_those_that_go_on_stay(tmp_path):
+    """The newest stay, and all that is no run of ours."""
+    for day in range(1, 6):
+        (tmp_path / f"202611{day:02}T080000Z-kind-a").mkdir()
+    (tmp_path / "20261101T080000Z-kind-a" / RESERVE).touch()  # killed long ago
+    (tmp_path / "20261103T080000Z-kind-a" / RESERVE).touch()  # goes on
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "latest").symlink_to("20261105T080000Z-kind-a")
+
+    prune(tmp_path, 1, datetime(2026, 11, 3, tzinfo=UTC) + timedelta(hours=9))
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "20261103T080000Z-kind-a", "20261105T080000Z-kind-a", "latest", "mine",
+    ]  # fmt: skip
