@@ -203,7 +203,7 @@ def copy(source: Source, repository: str, version: str, target: Api, to: str, ta
     """
     digest = source.digest(repository, version)
     if not digest:
-        raise SetupFailed(f"{repository}:{version} is not there to be copied")
+        raise SetupFailed(f"{repository}{'@' if ':' in version else ':'}{version} is not there to be copied")
     if target.digest(to, tag) == digest:
         return digest, False
     manifest = source.manifest(repository, digest)
