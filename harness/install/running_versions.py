@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
 from harness.objects.definitions import gateway_api
 from harness.objects.manifests import Document
-from harness.objects.unstructured import text
+from harness.objects.unstructured import objects, text
 from harness.objects.workloads import pod_containers
 from harness.versions import UNKNOWN
 
@@ -35,6 +36,18 @@ def read_versions(kube: Kube) -> dict[str, str]:
     for component, workload in WORKLOADS.items():
         found[component] = answer_or_unknown(lambda workload=workload: version(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
     return found | {"gateway-api": answer_or_unknown(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
+
+
+def read_images(kube: Kube) -> dict[str, str]:
+    """Every image that runs in the namespaces of the stack, by reference: where a node had it from, with its digest
+    there ("docker.io/istio/pilot@sha256:…"); without a registry's name for one that was loaded from an archive."""
+    found: dict[str, str] = {}
+    for namespace in sorted({workload.split("/")[1] for workload in WORKLOADS.values()}):
+        with suppress(HarnessError):
+            for pod in kube.objects("Pod", namespace):
+                for container in objects(pod, "status", "containerStatuses"):
+                    found[text(container, "image")] = text(container, "imageID")
+    return dict(sorted(found.items()))
 
 
 def check_versions(seen: Mapping[str, str], asked: Mapping[str, str]) -> None:

@@ -111,6 +111,8 @@ def stack(
     with evidence_first(pytestconfig), progress.stage("stack"):
         installation.ensure_stack(cluster, kube.unrestricted, version_set, bundle, installs=settings.install)
         seen = pytestconfig.stash[RUN].observed = running_versions.read_versions(kube)
+        folder, images = pytestconfig.stash[RUN].folder, running_versions.read_images(kube)
+        folder.write(folder.setup / "images.txt", "".join(f"{name}  {came}\n" for name, came in images.items()))
         if cluster.kind != "existing":
             running_versions.check_versions(seen, versions_of(version_set))
 

@@ -107,3 +107,12 @@ def test_what_nobody_knows_is_no_difference() -> None:
     asked = versions_of(ROW)
 
     running_versions.check_versions({"istio": ROW.istio, "redis": UNKNOWN, "kubernetes": "1.36.0"}, asked)
+
+
+def test_images_with_where_they_came_from(kube: Kube, api: FakeApi) -> None:
+    """Each once, by reference; a pod that has not begun has none yet."""
+    status = {"containerStatuses": [{"image": "r.io/a:1", "imageID": "r.io/a@sha256:1"}, {"image": "b", "imageID": ""}]}
+    for name, said in (("one", status), ("two", status), ("three", {"containerStatuses": None}), ("four", {})):
+        api.put(named(f"Pod/istio-system/{name}", spec={}, status=said))
+
+    assert running_versions.read_images(kube) == {"b": "", "r.io/a:1": "r.io/a@sha256:1"}
