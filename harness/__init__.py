@@ -25,6 +25,7 @@ threads, wait, command                        threads, polling, child processes
 progress, observations                        live lines; what witnesses saw, figures, attachments
 versions, settings                            version sets, settings
 registry, strict_yaml                         image registries; YAML that refuses a key twice
+causes             pure: why something failed, by rules over objects and log lines
 evidence           pure: joins of log lines, journeys, verdicts
 http_exchange      pure: a request and its answers
 logs, proxy        pure: readers of log lines, and of admin pages

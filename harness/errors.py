@@ -2,18 +2,23 @@
 
 
 class HarnessError(Exception):
-    """Base of all. `exit_code` is what the command line ends with; `remedy` says what to do, or is empty."""
+    """Base of all. `exit_code` is what the command line ends with; `remedy` says what to do, or is empty. `causes` are
+    sentences that say why, the most specific first, where the evidence names any."""
 
     exit_code = 1
     observed = False  # whether raising it is an observation: the other side answered, and its answer was no
+    causes: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
         self.remedy = remedy
 
     def __str__(self) -> str:
-        text = super().__str__()
-        return f"{text}\n  remedy: {self.remedy}" if self.remedy else text
+        first, line_break, rest = super().__str__().partition("\n")
+        lines = [first, *(f"  cause: {cause}" for cause in self.causes)]
+        lines += [rest] if line_break else []
+        lines += [f"  remedy: {self.remedy}"] if self.remedy else []
+        return "\n".join(lines)
 
 
 class BadInput(HarnessError):

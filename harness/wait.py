@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import tenacity
 
 from harness import observations, progress
-from harness.errors import NotObserved, NotReady, Terminal
+from harness.errors import HarnessError, NotObserved, NotReady, Terminal
 from harness.interruption import heed
 
 T = TypeVar("T")
@@ -46,12 +46,14 @@ def until(
     transient: tuple[type[Exception], ...] = (),
     show: Callable[[T], str] = repr,
     remedy: str = "",
+    causes: Callable[[], Sequence[str]] = tuple,
 ) -> T:
     """Observes until `want` holds, and returns what was observed then.
 
     `within` and `every` are seconds, the first before `patient`; the first looks follow each other sooner. `hopeless`
     returns why an observation cannot heal, or None. Only the exceptions in `transient` are taken for "not yet" (each is
     reported); any other ends the wait. Such an exception is no observation, unless its class says so (`observed`).
+    `causes` is called when the wait has failed, and returns sentences that say why, for the error to quote.
 
     Raises:
         NotReady: `within` ran out. It says what was awaited, how long, how many tries, what was last seen.
@@ -62,6 +64,10 @@ def until(
     """
     started, within = time.monotonic(), patient(within)
     seen, observation = "nothing", ""  # by the last look, and by the last look that was an observation
+
+    def explained(error: HarnessError) -> HarnessError:
+        error.causes = tuple(causes())
+        return error
 
     def attempt() -> T:
         nonlocal seen, observation
@@ -79,7 +85,7 @@ def until(
             return observed
         reason = hopeless(observed)
         if reason:
-            raise Terminal(what, after=time.monotonic() - started, seen=reason, remedy=remedy)
+            raise explained(Terminal(what, after=time.monotonic() - started, seen=reason, remedy=remedy))
         progress.awaiting(what, seen)
         raise _NotYet
 
@@ -94,7 +100,7 @@ def until(
     except tenacity.RetryError as error:
         tries = error.last_attempt.attempt_number
         if seen == observation:
-            raise NotReady(what, within=within, tries=tries, last_seen=seen, remedy=remedy) from error
+            raise explained(NotReady(what, within=within, tries=tries, last_seen=seen, remedy=remedy)) from error
         before = f"before that: {observation}" if observation else "no look was an observation"
         raise NotObserved(what, within=within, tries=tries, last_seen=f"{seen} ({before})", remedy=remedy) from error
 

@@ -119,6 +119,8 @@ class Fault(_Strict):
     `oracles` has the oracles judge in its run, and is said where one of them ("suites/area::oracles") is to catch it.
     `beside` are tests that run as well, whatever becomes of them: an oracle judges only where some test ran.
     `says` must be in what at least one of the tests says: caught, and for that reason.
+    `cause` are words that name what is broken: the first five lines of what one of the tests says must hold them. Empty
+    where no rule of harness.causes can name it yet. It is measured, and does not decide whether the fault is caught.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Fault(_Strict):
     field: str = Field(min_length=10)
     caught_by: tuple[str, ...] = Field(min_length=1)
     says: str = Field(min_length=1)
+    cause: str = ""
     on: tuple[Where, ...] = ("emulated",)
     after: str = "stack"
     until: str = ""

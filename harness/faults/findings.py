@@ -15,6 +15,7 @@ from harness.report.results import first_line
 
 FAILED = ("broken", "error", "inconclusive")
 SPOILED = (*FAILED, "not run")  # without any fault
+FIRST_LINES = 5  # of a failure: what a reader sees at once
 _CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tells nothing that the outcome does not
 
 
@@ -30,6 +31,11 @@ class Verdict:
     def first_line(self) -> str:
         lines = (_CLASS.sub("", line).strip() for line in self.found.splitlines())
         return first_line("\n".join(line for line in lines if line))
+
+    @property
+    def first_lines(self) -> str:
+        """The first five lines that are not empty."""
+        return "\n".join([line for line in self.found.splitlines() if line.strip()][:FIRST_LINES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,11 @@ class Finding:
         if not any(fault.says in verdict.found for verdict in self.judged):
             return f"no test says {fault.says!r}"
         return ""
+
+    @property
+    def named(self) -> bool:
+        """Whether the first lines of some test that caught it name what is broken, in the fault's own words."""
+        return bool(self.fault.cause) and any(self.fault.cause in verdict.first_lines for verdict in self.judged)
 
     @property
     def judged(self) -> list[Verdict]:

@@ -53,6 +53,17 @@ def summary(out: Console, result: Result) -> None:
         out.print(Text(f"no fault reaches this assertion: {_place(one)}"), soft_wrap=True)
     if result.beyond:
         out.print(Text(f"without faults of their own: {', '.join(result.beyond)}"), soft_wrap=True)
+    with_words = [finding for finding in result.found if finding.fault.cause]
+    for finding in with_words:
+        if not finding.named:
+            said = f"cause not named: {finding.fault.name}: its first lines lack {finding.fault.cause!r}"
+            out.print(Text(said, "bold red"), soft_wrap=True)
+    named = sum(finding.named for finding in with_words)
+    out.print(
+        f"cause named in the first lines: {named} of {len(with_words)} faults that say what must be named, "
+        f"{named} of all {len(result.found)}",
+        soft_wrap=True,
+    )
     found, caught = result.found, sum(not finding.missed for finding in result.found)
     seconds = sum(finding.seconds for finding in found)
     out.print(
@@ -77,6 +88,8 @@ def keep(folder: Path, result: Result) -> None:
                 "broken": finding.fault.broken,
                 "caught": not finding.missed,
                 "missed": finding.missed,
+                "cause": finding.fault.cause,
+                "named": finding.named,
                 "seconds": round(finding.seconds, 2),
                 "tests": [{"id": v.id, "outcome": v.outcome, "found": v.found} for v in finding.judged],
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -11,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from harness import observations, progress
-from harness.errors import BadInput
+from harness import observations, progress, timeouts
+from harness.errors import BadInput, HarnessError
 from harness.plugin import outcomes
 from harness.plugin.options import settings_of, suites
 from harness.report import failure_text
@@ -22,6 +23,9 @@ from harness.settings import as_make_variables
 
 Gatherer = Callable[[Path, str], None]
 GATHERER = pytest.StashKey[Gatherer | None]()
+# From the text of a failure and what was seen until then to sentences that say why; set by the fixtures.
+CauseReader = Callable[[str, Sequence[observations.Sighting]], Sequence[str]]
+CAUSES = pytest.StashKey[CauseReader | None]()
 MATERIAL = 1_000_000  # characters of a claim's raw material
 FULL = 3  # failures of a run whose diagnostics are gathered; later ones rarely tell more, and each takes its time
 
@@ -70,11 +74,14 @@ class Evidence:
             said = self.gather(folder / "diagnostics", f"{item.nodeid} failed in {report.when}: {_first_line(error)}")
         page = observations.page(item.nodeid)
         before = observations.page().sightings if report.when == "setup" else []
+        found = excinfo.exconly(tryshort=True)
+        judged = not repeats and report.when != "teardown" and item.get_closest_marker("xfail") is None
+        causes = self.causes(error, found, [*before, *page.sightings]) if judged else ()
         terse = outcomes.speaks_for_itself(error) and self._config.option.tbstyle == "auto"
         return failure_text.Failure(
             id=item.nodeid,
             claim=claim,
-            found=excinfo.exconly(tryshort=True),
+            found=found,
             where=outcomes.where(item, excinfo),
             asked=as_make_variables(settings_of(self._config)),
             versions=versions,
@@ -84,7 +91,22 @@ class Evidence:
             notes=[said] if said else [],
             traceback="" if terse else str(report.longrepr),
             repeats=repeats,
+            causes=causes,
         )
+
+    def causes(self, error: BaseException, found: str, sightings: Sequence[observations.Sighting]) -> Sequence[str]:
+        """Why it failed, as far as a few reads of the cluster show, done before anything is undone."""
+        read = self._config.stash.get(CAUSES, None)
+        if isinstance(error, HarnessError) and error.causes:
+            return error.causes
+        if read is None or isinstance(error, BadInput):
+            return ()
+        begun = time.monotonic()
+        with progress.stage("naming the cause"), observations.probing():
+            causes = read(found, sightings)
+        if time.monotonic() - begun >= timeouts.CAUSES:  # the next failure would wait for it in vain as well
+            self._config.stash[CAUSES] = None
+        return causes
 
     def gather(self, into: Path, why: str, *, always: bool = False) -> str:
         """Calls the gatherer, unless enough was gathered in this run. Returns what there is to say of it."""
@@ -107,8 +129,10 @@ class Evidence:
         return ""
 
     def gather_setup(self, error: BaseException) -> None:
-        """Gathers for an error of a session fixture, before that fixture undoes anything."""
+        """Gathers for an error of a session fixture, and names its cause, before that fixture undoes anything."""
         self._struck_setup = error
+        if isinstance(error, HarnessError):
+            error.causes = tuple(self.causes(error, str(error), observations.current().sightings))
         self.gather(self._folder.setup / "diagnostics", f"setup failed: {_first_line(error)}", always=True)
 
     def gathered_setup(self, error: BaseException) -> bool:

@@ -27,13 +27,13 @@ from harness.objects.conditions import Condition, Judgement
 from harness.objects.manifests import paired
 from harness.plugin.leaving import leave
 from harness.plugin.options import settings_of
-from harness.plugin.reporting import GATHERER, RUN
+from harness.plugin.reporting import CAUSES, GATHERER, RUN
 from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import Made
 from harness.wait import patient, pause
-from harness.waits import envoy_config, gateways, status, waypoints
+from harness.waits import cause_reader, envoy_config, gateways, status, waypoints
 
 Applying = Callable[..., AbstractContextManager[None]]
 Binding = Callable[[str, str], AbstractContextManager[None]]
@@ -84,9 +84,15 @@ def kind_cluster(cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def kube(cluster: Cluster) -> Kube:
-    """The cluster's Kubernetes API. Where nobody asked for disruption it changes what is ours, and nothing else."""
-    return Kube(cluster.kubeconfig, cluster.context, not_ours=cluster.cannot_judge.get("disruptive", ""))
+def kube(cluster: Cluster, pytestconfig: pytest.Config) -> Iterator[Kube]:
+    """The cluster's Kubernetes API; while it is there, failures are told with their cause. Where nobody asked for
+    disruption it changes what is ours, and nothing else."""
+    found = Kube(cluster.kubeconfig, cluster.context, not_ours=cluster.cannot_judge.get("disruptive", ""))
+    pytestconfig.stash[CAUSES] = lambda message, seen: [
+        cause.sentence for cause in cause_reader.why_failed(found, message, seen)
+    ]
+    yield found
+    pytestconfig.stash[CAUSES] = None
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ from harness.report.results import Run, properties, versions_known, versions_lin
 from harness.report.run_folder import RunFolder
 
 GATHERER = artifacts.GATHERER
+CAUSES = artifacts.CAUSES
 FAILED = pytest.StashKey[bool]()
 RUN = pytest.StashKey["Reporting"]()
 NAME = "mesh_e2e_reporting"
@@ -222,8 +223,10 @@ class Reporting:
         if report.failed and call.excinfo is not None and report.when is not None:
             entry, error = self.book.entry(item.nodeid), call.excinfo.value
             found = redacted(call.excinfo.exconly(tryshort=True))
-            entry.judged[report.when] = outcomes.judge(error, report.when), found
+            entry.judged[report.when] = outcomes.judge(error, report.when), found  # already: an interrupt may come now
             failure = self.evidence.failure(item, call.excinfo, report, claim=entry.claim, versions=self._versions_line)
+            found = redacted(failure_text.with_causes(failure.found, failure.causes))
+            entry.judged[report.when] = outcomes.judge(error, report.when), found
             shown = outcomes.Reading(failure, report.longrepr)
             report.longrepr = shown  # type: ignore[assignment]  # pytest asks of it what this class has: see there
             self.evidence.write(item, "failure.txt", f"{shown}\n\n{call.excinfo.getrepr(style='native')}\n")

@@ -12,6 +12,7 @@ from harness.observations import Figure, Sighting
 
 SHOWN = 40  # sightings on a screen; all of them are in witnesses.txt
 WIDTH = 240
+CAUSE = "cause: "
 
 
 class Block(NamedTuple):
@@ -27,7 +28,7 @@ class Failure:
 
     `found` is the exception as pytest words it. `traceback` is only set where the exception is no known kind: then the
     code is to blame, and its reader needs it. `asked` are the run's make variables (NAME=value). `repeats` is the id of
-    the test that this very error struck first.
+    the test that this very error struck first. `causes` are sentences that say why, the most specific first.
     """
 
     id: str
@@ -42,6 +43,15 @@ class Failure:
     notes: Sequence[str] = ()
     traceback: str = ""
     repeats: str = ""
+    causes: Sequence[str] = ()
+
+
+def with_causes(found: str, causes: Sequence[str]) -> str:
+    """The text of an error with a line "cause: ..." for each cause after its first line, if it has none already."""
+    first, line_break, rest = found.partition("\n")
+    if any(line.strip().startswith(CAUSE) for line in rest.splitlines()):
+        return found
+    return "\n".join([first, *(f"  {CAUSE}{cause}" for cause in causes)]) + line_break + rest
 
 
 def again(id: str, asked: Sequence[str]) -> str:
@@ -57,7 +67,10 @@ def blocks(failure: Failure) -> list[Block]:
     if failure.repeats:
         first = failure.found.splitlines()[0] if failure.found else ""
         return [Block("", [failure.claim, f"the same error as {failure.repeats}: {first}"])]
-    parts = [Block("", [failure.claim, *_found(failure.found), f"at {failure.where}"])]
+    found = _found(with_causes(failure.found, failure.causes))
+    causes = [line.strip() for line in found if line.strip().startswith(CAUSE)]
+    found = [line for line in found if not line.strip().startswith(CAUSE)]
+    parts = [Block("", [failure.claim, *causes, *found, f"at {failure.where}"])]
     if failure.traceback:
         parts.append(Block("traceback", failure.traceback.splitlines()))
     parts.append(Block("witnesses", _witnesses(failure.sightings)))

@@ -9,7 +9,9 @@ from harness import observations, timeouts
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects.conditions import Condition, Judgement, judge
 from harness.wait import patient, until
+from harness.waits import cause_reader
 
+REFERENCES_EVERY = 2.0  # how often what an object refers to is read while its condition does not come
 FLICKER = 3.0  # a terminal reason counts once it has stood that long: it flickers while manifests are applied
 
 
@@ -27,17 +29,19 @@ def wait_for_condition(
     from coming true for good, if anything (a pod's image that cannot be pulled).
 
     Raises:
-        Terminal: the condition says something that does not heal by waiting.
+        Terminal: the condition says something that does not heal by waiting; or the object refers to something that
+            does not exist, which is named.
         NotReady: it did not come in time; the last status is quoted.
     """
     since: list[float] = []  # when it was hopeless first, and ever since
+    references = _References(kube, name, type)
 
     def hopeless(seen: Judgement) -> str | None:
         terminal = seen.state == "terminal"
         reason = seen.text if terminal else stuck()
         if not reason:
             since.clear()
-            return None
+            return references.missing(seen) if status == "True" else None
         since.append(time.monotonic())
         grace = patient(FLICKER if terminal else timeouts.TROUBLE_GRACE)
         return reason if since[-1] - since[0] >= grace else None
@@ -51,7 +55,34 @@ def wait_for_condition(
         hopeless=hopeless,
         transient=(ApiUnavailable,),
         show=lambda seen: seen.text,
+        causes=references.causes if status == "True" else tuple,
     )
+
+
+class _References:
+    """What an object refers to, read now and then while its condition does not come."""
+
+    def __init__(self, kube: Kube, name: str, type: str) -> None:
+        self._kube, self._name, self._type = kube, name, type
+        self._read_at = time.monotonic()  # the first look is followed by some patience
+        self._since: float | None = None  # when something was missing first, and ever since
+
+    def missing(self, seen: Judgement) -> str | None:
+        """Why waiting does not help: something has been missing for as long as it may be late."""
+        now = time.monotonic()
+        if now - self._read_at < patient(REFERENCES_EVERY):
+            return None
+        final = [cause for cause in cause_reader.why_unmet(self._kube, self._name, self._type) if cause.final]
+        self._read_at = time.monotonic()
+        if not final:
+            self._since = None
+            return None
+        self._since = now if self._since is None else self._since
+        return seen.text if now - self._since >= patient(timeouts.MISSING_GRACE) else None
+
+    def causes(self) -> list[str]:
+        """The causes that can be read now."""
+        return [cause.sentence for cause in cause_reader.why_unmet(self._kube, self._name, self._type)]
 
 
 def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:
@@ -75,6 +106,7 @@ def wait_for_current_condition(kube: Kube, name: str, type: str) -> Condition:
         every=0.25,
         transient=(ApiUnavailable, Missing),
         show=lambda seen: seen.text,
+        causes=_References(kube, name, type).causes,
     )
     assert found.condition is not None  # of these three states each is about a condition
     observations.saw(f"status of {name}", found.text)

@@ -1,0 +1,120 @@
+"""Pods of the stack that are not ready, names that DNS does not resolve, ports that ztunnel could not bind. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from harness.causes.state import Cause, ClusterState, Failure, key, labels, listed, named, selects
+from harness.objects.unstructured import Json, maybe_number, text
+from harness.objects.workloads import node_name, pod_ready, trouble
+
+COREDNS_NAMESPACE = "kube-system"
+STACK = (  # what serves whom: namespace, labels, name in messages
+    ("istio-system", {"app": "ztunnel"}, "ztunnel"),
+    ("istio-system", {"app": "istiod"}, "istiod"),
+    ("envoy-gateway-system", {"control-plane": "envoy-gateway"}, "Envoy Gateway"),
+    ("envoy-gateway-system", {"app.kubernetes.io/name": "envoy-ratelimit"}, "the rate limit service"),
+    ("redis-system", {"app": "redis"}, "Redis"),
+)
+GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"
+_UNRESOLVED = re.compile(
+    r"Could not resolve host|Temporary failure in name resolution|EAI_AGAIN|Name or service not known|no such host"
+    r"|curl: \(6\)|curl exit(?:ed)?(?: with)? 6\b|exit(?: status| code)? 6\b|Resolving timed out"
+)
+
+
+def may_be_dns(failure: Failure) -> bool:
+    """Whether the failure speaks of a name that was not resolved."""
+    return any(_UNRESOLVED.search(said) for said in (failure.text, *(call.error for call in failure.calls)))
+
+
+def unresolved(state: ClusterState, failure: Failure) -> list[Cause]:
+    """DNS does not resolve the host that was called."""
+    said = [call for call in failure.calls if _UNRESOLVED.search(call.error)]
+    if not may_be_dns(failure):
+        return []
+    host = said[0].url.partition("://")[2].partition("/")[0] if said else ""
+    sentence = f"DNS does not resolve {host or 'the host that was called'}"
+    if "Deployment" in state.objects:
+        deployment = next((one for one in state.of("Deployment") if labels(one).get("k8s-app") == "kube-dns"), None)
+        if deployment is not None:
+            wanted = maybe_number(deployment, "spec", "replicas")
+            ready = maybe_number(deployment, "status", "readyReplicas") or 0
+            if wanted == 0:
+                return [
+                    Cause(f"{sentence}: Deployment {'/'.join(named(deployment))} is scaled to 0", (key(deployment),))
+                ]
+            if not ready:
+                return [Cause(f"{sentence}: no pod of CoreDNS is ready", (key(deployment),))]
+    return [Cause(sentence)]
+
+
+def unbound_ports(state: ClusterState, _: Failure) -> list[Cause]:
+    """Ports that a node's ztunnel could not bind in a pod's network namespace: it is not ready meanwhile."""
+    found = {}
+    for one in state.bind_failures:
+        pod = next((pod for pod in state.of("Pod") if one.uid and text(pod, "metadata", "uid") == one.uid), None)
+        where = f"pod {'/'.join(named(pod))}" if pod is not None else f"a pod (uid {one.uid})" if one.uid else "a pod"
+        sentence = f"ztunnel could not bind {one.address} in {where}: {one.text}"
+        found[sentence] = Cause(sentence, (key(pod),) if pod is not None else ())
+    return list(found.values())[:1]
+
+
+def not_ready(state: ClusterState, _: Failure) -> list[Cause]:
+    """Components of the stack without a ready pod, or with one that is not ready. Pods that do not exist are known only
+    from the Deployment."""
+    found = []
+    for namespace, selector, what in STACK:
+        pods = [pod for pod in state.of("Pod") if named(pod)[0] == namespace and selects(selector, pod)]
+        pods = [pod for pod in pods if not text(pod, "metadata", "deletionTimestamp")]
+        bad = [pod for pod in pods if not pod_ready(pod)]
+        for pod in bad[:1]:
+            why = next((one.text for one in trouble(pod)), "")
+            on = f" on node {node_name(pod)}" if node_name(pod) else ""
+            sentence = f"{what}{on} is not ready: pod {'/'.join(named(pod))}{f', {why}' if why else ''}"
+            found.append(Cause(_capital(sentence), (key(pod),)))
+        if not pods and (workload := _workload(state, namespace, selector)) is not None:
+            wanted = maybe_number(workload, "spec", "replicas")
+            if wanted == 0:
+                sentence = f"{what} has no pod: {text(workload, 'kind')} {'/'.join(named(workload))} is scaled to 0"
+            else:
+                sentence = (
+                    f"{what} has no pod: {text(workload, 'kind')} {'/'.join(named(workload))} wants {wanted or 1}"
+                )
+            found.append(Cause(_capital(sentence), (key(workload),)))
+    return found
+
+
+def differing_replicas(state: ClusterState, _: Failure) -> list[Cause]:
+    """A Gateway with several proxy pods of which failed requests met only some."""
+    found = []
+    failed: dict[str, set[str]] = {}
+    good: dict[str, set[str]] = {}
+    for access in state.access:
+        bad = access.line.status >= 400 or access.line.flags not in ("", "-")
+        (failed if bad else good).setdefault(access.gateway, set()).add(access.line.proxy_ip)
+    for gateway, addresses in failed.items():
+        pods = [pod for pod in state.of("Pod") if labels(pod).get(GATEWAY) == gateway]
+        by_ip = {text(pod, "status", "podIP"): "/".join(named(pod)) for pod in pods}
+        only = sorted(by_ip[ip] for ip in addresses - good.get(gateway, set()) if ip in by_ip)
+        if len(pods) > 1 and only and good.get(gateway):
+            sentence = f"only requests through {listed(only)} failed, of {len(pods)} proxy pods of Gateway {gateway}"
+            found.append(Cause(sentence))
+    return found
+
+
+def _workload(state: ClusterState, namespace: str, selector: dict[str, str]) -> Json | None:
+    both = [*state.of("Deployment"), *state.of("DaemonSet")]
+    return next(
+        (
+            one
+            for one in both
+            if named(one)[0] == namespace
+            and selector.items() <= labels(one, "spec", "template", "metadata", "labels").items()
+        ),
+        None,
+    )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:] if not sentence.startswith(("ztunnel", "istiod")) else sentence

@@ -1,0 +1,133 @@
+"""Connections that ztunnel rejected, or carried outside of the mesh. Pure.
+
+ztunnel's words are those of its access log (`error=`): "connection closed due to policy rejection: allow policies
+exist, but none allowed", and "... explicitly denied by: <namespace>/<name>" (src/proxy.rs, src/state.rs of ztunnel).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.causes.state import Cause, ClusterState, Failure, age, key, labels, listed, named, selects, show
+from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.unstructured import Json, mapping, objects, strings, text
+
+MODE = "istio.io/dataplane-mode"
+ROOT = "istio-system"
+_DENIED = re.compile(r"explicitly denied by:?\s+(?:([^\s/\"]+)/)?([^\s/\"]+)")
+_NONE_ALLOWED = "allow policies exist, but none allowed"
+
+
+def rejected(state: ClusterState, _: Failure) -> list[Cause]:
+    """Connections that a policy ended which is not the suite's, and which policy."""
+    return [cause for cause in _rejections(state) if not cause.objects or not set(cause.objects) <= state.ours]
+
+
+def rejected_by_the_suite(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Connections that policies of the suite's own ended, which it often wants; said of requests that failed."""
+    causes = [cause for cause in _rejections(state) if cause.objects and set(cause.objects) <= state.ours]
+    return causes if failure.failed_calls else []
+
+
+def _rejections(state: ClusterState) -> Iterator[Cause]:
+    for line in state.connections:
+        if not line.refused:
+            continue
+        error = line.error or ""
+        client = line.src.identity or "a client without identity"
+        to = f"pod {line.dst.namespace or '?'}/{line.dst.workload or line.dst.addr}"
+        denied = _DENIED.search(error)
+        if denied:
+            namespace, name = denied[1] or line.dst.namespace or "", denied[2]
+            policy = show("AuthorizationPolicy", namespace, name)
+            sentence = f"{policy} denies {client}: ztunnel rejected its connection to {to}"
+            yield Cause(sentence, (f"AuthorizationPolicy/{namespace}/{name}",))
+            continue
+        candidates = list(_allowing(state, line)) if _NONE_ALLOWED in error else []
+        names = listed([show(text(one, "kind"), *named(one)) for one in candidates])
+        which = f"none of the policies that select it allows that: {names}" if names else error
+        sentence = f"ztunnel rejected the connection of {client} to {to}: {which}"
+        yield Cause(sentence, tuple(key(one) for one in candidates))
+
+
+def denying(state: ClusterState, failure: Failure) -> list[Cause]:
+    """A DENY policy that is not the suite's, for failed requests of which no line of ztunnel was read."""
+    if any(line.refused for line in state.connections) or not failure.failed_calls:
+        return []
+    if not any(call.status is None or call.status in (403, 502, 503) for call in failure.failed_calls):
+        return []
+    found = []
+    for policy in state.of("AuthorizationPolicy"):
+        if text(policy, "spec", "action") != "DENY" or key(policy) in state.ours:
+            continue
+        principals = [
+            name
+            for rule in objects(policy, "spec", "rules")
+            for source in objects(rule, "from")
+            for name in strings(source, "source", "principals")
+        ]
+        selector = labels(policy, "spec", "selector", "matchLabels")
+        to = f"pods with {','.join(f'{k}={v}' for k, v in selector.items())}" if selector else "its namespace"
+        whom = f" {listed(principals)}" if principals else " connections"
+        created = age(policy, state.now)
+        apart = "not of this suite" + (f", {created}" if created else "")
+        sentence = f"{show('AuthorizationPolicy', *named(policy))} ({apart}) denies{whom} to {to}"
+        found.append(Cause(sentence, (key(policy),)))
+    return found
+
+
+def not_in_ambient(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Pods that are outside of the mesh by their labels or their namespace's: of plain TCP connections, and of failures
+    that speak of them."""
+    found: list[Cause] = []
+    plain = [line for line in state.connections if line.ok and not line.hbone and line.direction == "outbound"]
+    speaks = any(word in failure.text for word in ("TCP", "HBONE", "ztunnel", "identity", "no connection"))
+    if not plain and not speaks:
+        return []
+    namespaces = {name for line in plain for name in (line.src.namespace, line.dst.namespace) if name} or {"default"}
+    for namespace in sorted(namespaces):
+        obj = state.find("Namespace", "", namespace)
+        if obj is None:
+            continue
+        mode = labels(obj).get(MODE, "")
+        if mode != "ambient" and f"Namespace/{namespace}" not in _enrolled_by_pods(state):
+            how = f"has {MODE}={mode}" if mode else f"lacks the label {MODE}=ambient"
+            sentence = f"Namespace {namespace} {how}: its pods are not in the mesh, so their connections are plain TCP"
+            found.append(Cause(sentence, (f"Namespace/{namespace}",)))
+    if found:
+        return found
+    out = [pod for pod in state.of("Pod") if named(pod)[0] in namespaces and labels(pod).get(MODE) == "none"]
+    ours = [pod for pod in out if not plain or any(_about(line, pod) for line in plain)]
+    return [
+        Cause(
+            f"Pod {'/'.join(named(pod))} has the label {MODE}=none: ztunnel does not carry its connections", (key(pod),)
+        )
+        for pod in ours[:2]
+    ]
+
+
+def _enrolled_by_pods(state: ClusterState) -> set[str]:
+    """Namespaces all of whose pods have the label of their own."""
+    by: dict[str, list[bool]] = {}
+    for pod in state.of("Pod"):
+        by.setdefault(f"Namespace/{named(pod)[0]}", []).append(labels(pod).get(MODE) == "ambient")
+    return {name for name, enrolled in by.items() if all(enrolled)}
+
+
+def _about(line: ZtunnelLine, pod: Json) -> bool:
+    namespace, name = named(pod)
+    return (namespace, name) in ((line.src.namespace, line.src.workload), (line.dst.namespace, line.dst.workload))
+
+
+def _allowing(state: ClusterState, line: ZtunnelLine) -> Iterator[Json]:
+    """The ALLOW policies, and strict PeerAuthentications, that select the pod that was called."""
+    namespace, name = line.dst.namespace or "", line.dst.workload or ""
+    pod = state.find("Pod", namespace, name)
+    for policy in state.of("AuthorizationPolicy"):
+        if text(policy, "spec", "action") not in ("", "ALLOW") or mapping(policy, "spec", "targetRefs"):
+            continue
+        if named(policy)[0] in (namespace, ROOT) and not list(objects(policy, "spec", "targetRefs")):
+            selector = labels(policy, "spec", "selector", "matchLabels")
+            if not selector or (pod is not None and selects(selector, pod)):
+                yield policy

@@ -1,0 +1,159 @@
+"""Objects that refer to something that does not exist. Pure.
+
+Recordings: tests/recordings/negative. A controller writes no status at all where a parent or target does not exist
+(Envoy Gateway 1.7.5), so the status alone does not name the cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.causes.state import Cause, ClusterState, Failure, did_you_mean, key, labels, listed, named, show
+from harness.objects.unstructured import Json, maybe_number, objects, text
+
+USE_WAYPOINT = "istio.io/use-waypoint"
+POLICIES = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
+READ = {  # what an object of a kind may refer to
+    "GatewayClass": ("EnvoyProxy",),
+    "Gateway": ("GatewayClass", "EnvoyProxy"),
+    "HTTPRoute": ("Gateway", "Service"),
+    "Service": ("Gateway",),
+    **dict.fromkeys(POLICIES, ("Gateway", "HTTPRoute", "Service")),
+}
+
+
+def referred_namespaces(obj: Json) -> set[str]:
+    """The namespaces in which an object looks for what it refers to: its own, and those that it names."""
+    found = {named(obj)[0], labels(obj).get("istio.io/use-waypoint-namespace", "")}
+    found.add(text(obj, "spec", "parametersRef", "namespace"))
+    found |= {text(ref, "namespace") for ref in objects(obj, "spec", "parentRefs")}
+    for rule in objects(obj, "spec", "rules"):
+        found |= {text(ref, "namespace") for ref in objects(rule, "backendRefs")}
+    return found - {""}
+
+
+def missing(state: ClusterState, failure: Failure) -> list[Cause]:
+    """What the awaited object refers to and does not exist. For failed requests: the same of each Gateway, route and
+    policy of the suite's manifests."""
+    if failure.object:
+        kind, *rest = failure.object.split("/")
+        obj = state.find(kind, rest[0] if len(rest) > 1 else "", rest[-1])
+        return list(dangling(state, obj)) if obj is not None else []
+    if not failure.failed_calls:
+        return []
+    subjects = [one for kind in ("Gateway", "HTTPRoute", *POLICIES) for one in state.of(kind) if key(one) in state.ours]
+    return [cause for one in subjects for cause in dangling(state, one)]
+
+
+def dangling(state: ClusterState, obj: Json) -> Iterator[Cause]:
+    """Each reference of this object to something that does not exist."""
+    kind = text(obj, "kind")
+    if kind == "GatewayClass":
+        yield from _parameters(state, obj, text(obj, "spec", "parametersRef", "namespace"))
+    elif kind == "Gateway":
+        yield from _gateway_class(state, obj)
+    elif kind == "HTTPRoute":
+        yield from _parents(state, obj)
+        yield from _backends(state, obj)
+    elif kind == "Service":
+        yield from _waypoint(state, obj)
+    elif kind in POLICIES:
+        yield from _targets(state, obj)
+
+
+def _none(state: ClusterState, obj: Json, says: str, kind: str, namespace: str, name: str) -> Cause:
+    near = state.like(kind, namespace, name)
+    subject = show(text(obj, "kind"), *named(obj))
+    sentence = f"{subject} {says} {show(kind, namespace, name)}, which does not exist{near}"
+    return Cause(sentence, (key(obj), "/".join(p for p in (kind, namespace, name) if p)), final=True)
+
+
+def _parameters(state: ClusterState, obj: Json, namespace: str) -> Iterator[Cause]:
+    path = "infrastructure" if text(obj, "kind") == "Gateway" else ""
+    steps = ("spec", path, "parametersRef") if path else ("spec", "parametersRef")
+    kind, name = text(obj, *steps, "kind"), text(obj, *steps, "name")
+    if kind == "EnvoyProxy" and state.lacks(kind, namespace, name):
+        yield _none(state, obj, "has a parametersRef to", kind, namespace, name)
+
+
+def _gateway_class(state: ClusterState, obj: Json) -> Iterator[Cause]:
+    name = text(obj, "spec", "gatewayClassName")
+    if state.lacks("GatewayClass", "", name):
+        yield _none(state, obj, "has the gatewayClassName of", "GatewayClass", "", name)
+    yield from _parameters(state, obj, named(obj)[0])
+
+
+def _parents(state: ClusterState, obj: Json) -> Iterator[Cause]:
+    for ref in objects(obj, "spec", "parentRefs"):
+        if text(ref, "kind") not in ("", "Gateway"):
+            continue
+        namespace, name = text(ref, "namespace") or named(obj)[0], text(ref, "name")
+        if state.lacks("Gateway", namespace, name):
+            yield _none(state, obj, "has a parentRef to", "Gateway", namespace, name)
+        gateway = state.find("Gateway", namespace, name)
+        if gateway is None:
+            continue
+        listeners = list(objects(gateway, "spec", "listeners"))
+        section, port = text(ref, "sectionName"), maybe_number(ref, "port")
+        subject, parent = show("HTTPRoute", *named(obj)), show("Gateway", namespace, name)
+        names = [text(one, "name") for one in listeners]
+        if section and section not in names:
+            sentence = f"{subject} refers to listener {section} of {parent}, which has no such listener"
+            yield Cause(sentence + did_you_mean(section, names), (key(obj), key(gateway)), final=True)
+        ports = [maybe_number(one, "port") for one in listeners]
+        if port is not None and port not in ports:
+            sentence = (
+                f"{subject} refers to port {port} of {parent}, whose listeners have {listed(list(map(str, ports)))}"
+            )
+            yield Cause(sentence, (key(obj), key(gateway)), final=True)
+
+
+def _backends(state: ClusterState, obj: Json) -> Iterator[Cause]:
+    for rule in objects(obj, "spec", "rules"):
+        refs = list(objects(rule, "backendRefs"))
+        for ref in refs:
+            if text(ref, "kind") not in ("", "Service") or text(ref, "group"):
+                continue
+            namespace, name = text(ref, "namespace") or named(obj)[0], text(ref, "name")
+            port = maybe_number(ref, "port")
+            if state.lacks("Service", namespace, name):
+                yield _none(state, obj, "has a backendRef to", "Service", namespace, name)
+            service = state.find("Service", namespace, name)
+            if service is None or port is None:
+                continue
+            ports = [str(maybe_number(one, "port")) for one in objects(service, "spec", "ports")]
+            if str(port) not in ports:
+                subject, backend = show("HTTPRoute", *named(obj)), show("Service", namespace, name)
+                sentence = f"{subject} has a backendRef to port {port} of {backend}, which has {_ports(ports)}"
+                yield Cause(sentence, (key(obj), key(service)), final=True)
+
+
+def _ports(ports: list[str]) -> str:
+    return f"only port {ports[0]}" if len(ports) == 1 else f"ports {listed(ports)}" if ports else "no ports"
+
+
+def _waypoint(state: ClusterState, obj: Json) -> Iterator[Cause]:
+    found = labels(obj)
+    name = found.get(USE_WAYPOINT, "")
+    namespace = found.get("istio.io/use-waypoint-namespace") or named(obj)[0]
+    if name not in ("", "none") and state.lacks("Gateway", namespace, name):
+        yield _none(state, obj, f"has the label {USE_WAYPOINT}={name} for", "Gateway", namespace, name)
+
+
+def _targets(state: ClusterState, obj: Json) -> Iterator[Cause]:
+    refs = [*objects(obj, "spec", "targetRefs")]
+    single = (obj.get("spec") or {}).get("targetRef")
+    for ref in [*refs, *([single] if single else [])]:
+        kind, name, namespace = text(ref, "kind"), text(ref, "name"), named(obj)[0]
+        if kind in ("Gateway", "HTTPRoute", "Service") and state.lacks(kind, namespace, name):
+            yield _none(state, obj, "has a targetRef to", kind, namespace, name)
+        gateway = state.find("Gateway", namespace, name) if kind == "Gateway" else None
+        section = text(ref, "sectionName")
+        names = [text(one, "name") for one in objects(gateway, "spec", "listeners")]
+        if gateway is not None and section and section not in names:
+            sentence = (
+                f"{show(text(obj, 'kind'), *named(obj))} targets listener {section} of Gateway {namespace}/{name}"
+            )
+            yield Cause(
+                f"{sentence}, which has no such listener{did_you_mean(section, names)}", (key(obj),), final=True
+            )

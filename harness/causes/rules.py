@@ -1,0 +1,44 @@
+"""All rules, the most specific first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.causes import components, mesh, policies, references, traffic
+from harness.causes.state import Cause, ClusterState, Failure
+
+MOST = 3  # causes that are named
+Rule = Callable[[ClusterState, Failure], Sequence[Cause]]
+
+RULES: tuple[Rule, ...] = (
+    references.missing,
+    mesh.rejected,
+    components.unbound_ports,
+    components.unresolved,
+    policies.foreign,
+    traffic.unmatched_hostname,
+    traffic.dead_backends,
+    traffic.without_endpoints,
+    mesh.denying,
+    mesh.not_in_ambient,
+    components.not_ready,
+    components.differing_replicas,
+    mesh.rejected_by_the_suite,
+    traffic.response_flags,
+)
+
+
+def find(state: ClusterState, failure: Failure) -> list[Cause]:
+    """At most three causes, the most specific first; none where the evidence names none.
+
+    Never raises: a rule that meets an object of unknown shape says nothing.
+    """
+    found: dict[str, Cause] = {}
+    for rule in RULES:
+        try:
+            causes = rule(state, failure)
+        except Exception:  # noqa: BLE001  # a cause is help: it must not hide the failure that it is the cause of
+            continue
+        for cause in causes:
+            found.setdefault(cause.sentence, cause)
+    return list(found.values())[:MOST]

@@ -1,0 +1,155 @@
+"""What was read of the cluster, what failed, and a cause. Pure."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from harness.logs.envoy_access import AccessLine
+from harness.logs.ztunnel import BindFailure, ZtunnelLine
+from harness.objects.unstructured import Json, text
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One sentence that says why, and the objects that it is about ("Kind/namespace/name").
+
+    `final` is whether waiting does not help: somebody has to change or create an object.
+    """
+
+    sentence: str
+    objects: tuple[str, ...] = ()
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A line of the access log of the Gateway of this name."""
+
+    gateway: str
+    line: AccessLine
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """What was read. `objects` has the objects by kind; a kind that is missing in it could not be read, and a kind with
+    no objects has none. `namespaces` are those that were read, empty: all. `ours` are the objects that the suite's own
+    manifests name ("Kind/namespace/name").
+    """
+
+    objects: Mapping[str, Sequence[Json]] = field(default_factory=dict)
+    namespaces: frozenset[str] = frozenset()
+    access: Sequence[Access] = ()
+    connections: Sequence[ZtunnelLine] = ()
+    bind_failures: Sequence[BindFailure] = ()
+    ours: frozenset[str] = frozenset()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def of(self, kind: str) -> Sequence[Json]:
+        """The objects of a kind that were read."""
+        return self.objects.get(kind, ())
+
+    def find(self, kind: str, namespace: str, name: str) -> Json | None:
+        """One object; "" as namespace of a kind that has none."""
+        return next((one for one in self.of(kind) if named(one) == (namespace, name)), None)
+
+    def lacks(self, kind: str, namespace: str, name: str) -> bool:
+        """Whether it is known that there is no such object. False where that was not read."""
+        read = kind in self.objects and (not namespace or not self.namespaces or namespace in self.namespaces)
+        return read and self.find(kind, namespace, name) is None
+
+    def like(self, kind: str, namespace: str, name: str) -> str:
+        """The question whether an existing object with a similar name was meant, or nothing."""
+        known = [found for where, found in map(named, self.of(kind)) if where == namespace]
+        return did_you_mean(name, known)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that was sent: the URL ("" if it is not known), its status (None without a response), its error."""
+
+    url: str
+    status: int | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What failed: an awaited condition of an object ("Kind/namespace/name"), or a claim about requests. `text` is the
+    message of the failure."""
+
+    object: str = ""
+    condition: str = ""
+    text: str = ""
+    calls: Sequence[Call] = ()
+
+    @property
+    def statuses(self) -> set[int]:
+        return {call.status for call in self.calls if call.status is not None}
+
+    @property
+    def failed_calls(self) -> list[Call]:
+        """Requests without a response, or with a status of 400 or more."""
+        return [call for call in self.calls if call.status is None or call.status >= 400]
+
+
+def named(obj: Json) -> tuple[str, str]:
+    """Namespace ("" if none) and name of an object."""
+    return text(obj, "metadata", "namespace"), text(obj, "metadata", "name")
+
+
+def key(obj: Json) -> str:
+    """ "Kind/namespace/name", or "Kind/name"."""
+    return "/".join(part for part in (text(obj, "kind"), *named(obj)) if part)
+
+
+def show(kind: str, namespace: str, name: str) -> str:
+    """ "HTTPRoute default/ratings", as messages name an object."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+def age(obj: Json, now: datetime) -> str:
+    """ "created 12 s ago", in the largest unit that fits; "" where the object does not say when it was created."""
+    try:
+        seconds = (now - datetime.fromisoformat(text(obj, "metadata", "creationTimestamp"))).total_seconds()
+    except (ValueError, TypeError):
+        return ""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"created {seconds / size:.0f} {unit} ago"
+    return f"created {max(0.0, seconds):.0f} s ago"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " (did you mean eg-ingress?)" where a known name is similar; else the known names, at most five; else ""."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
+    if near:
+        return f" (did you mean {near[0]}?)"
+    return f" (there is {listed(names)})" if names else ""
+
+
+def listed(names: Sequence[str], limit: int = 5) -> str:
+    """ "a, b and 3 more"."""
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def labels(obj: Json, *path: str) -> dict[str, str]:
+    """A map of strings of the object: its labels, unless `path` says another."""
+    found: object = obj
+    for part in path or ("metadata", "labels"):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, Mapping) else {}
+
+
+def selects(selector: Mapping[str, str], obj: Json) -> bool:
+    """Whether the object has all of these labels."""
+    return selector.items() <= labels(obj).items()
+
+
+def pods_of(state: ClusterState, namespace: str, selector: Mapping[str, str]) -> Iterator[Json]:
+    """The pods of a namespace with these labels."""
+    return (pod for pod in state.of("Pod") if named(pod)[0] == namespace and selects(selector, pod))

@@ -1,0 +1,189 @@
+"""Why requests failed on their way through Envoy: routes, backends, response flags. Pure.
+
+Flags and details are those of Envoy's documentation ("response flags"); recordings: tests/recordings/logs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.causes.state import (
+    Access,
+    Cause,
+    ClusterState,
+    Failure,
+    did_you_mean,
+    key,
+    labels,
+    listed,
+    named,
+    pods_of,
+    show,
+)
+from harness.objects.addresses import split
+from harness.objects.unstructured import Json, maybe_number, objects, strings, text
+from harness.objects.workloads import pod_ready
+
+FLAGS = {  # in the order of how much they tell
+    "UO": "circuit breaker overflow (UO): the upstream has as many requests as its circuit breaker allows",
+    "RL": "rate limited (RL): the rate limit service rejected it",
+    "RLSE": "the rate limit service did not respond (RLSE)",
+    "UAEX": "the external authorization service denied it (UAEX)",
+    "NR": "no route matched (NR)",
+    "NC": "the route's cluster does not exist (NC)",
+    "UH": "no healthy upstream (UH): the cluster has no endpoint that is healthy",
+    "UF": "the connection to the upstream failed (UF)",
+    "URX": "the upstream failed again after all retries (URX)",
+    "UC": "the upstream closed the connection (UC)",
+    "UR": "the upstream reset the stream (UR)",
+    "UT": "the upstream did not respond in time (UT)",
+    "SI": "the stream was idle for too long (SI)",
+    "DT": "the request or connection exceeded its maximum duration (DT)",
+    "DC": "the client closed the connection (DC)",
+    "LR": "Envoy reset the stream (LR)",
+    "NFCF": "Envoy found no cluster within the time allowed (NFCF)",
+    "DPE": "the client's request is not valid HTTP (DPE)",
+    "UPE": "the upstream's response is not valid HTTP (UPE)",
+}
+_SLICE_OF = "kubernetes.io/service-name"
+_ROUTE = re.compile(r"^httproute/([^/]+)/([^/]+)/")
+
+
+def unmatched_hostname(state: ClusterState, failure: Failure) -> list[Cause]:
+    """The host that was called is a hostname of no route of that Gateway."""
+    found = []
+    for access in _failed(state, failure):
+        if "NR" not in access.line.flags.split(",") or not access.line.authority:
+            continue
+        host = _host(access.line.authority)
+        routes = [route for route in state.of("HTTPRoute") if access.gateway in _parents(route)]
+        hostnames = {name for route in routes for name in strings(route, "spec", "hostnames")}
+        if not routes or not all(strings(route, "spec", "hostnames") for route in routes):
+            continue  # none was read, or one of them takes every host
+        if any(_matches(name, host) for name in hostnames):
+            continue
+        own = "; ".join(
+            f"HTTPRoute {'/'.join(named(r))} has {listed(strings(r, 'spec', 'hostnames'))}" for r in routes[:2]
+        )
+        near = did_you_mean(host, hostnames)
+        near = near if "did you mean" in near else ""
+        sentence = f"no HTTPRoute of Gateway {access.gateway} has the hostname {host} that was called: {own}{near}"
+        found.append(Cause(sentence, tuple(key(route) for route in routes[:2])))
+    return found
+
+
+def dead_backends(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Backends of routes, without ready endpoints. Said of failed requests with a 5xx status or no response."""
+    about = [call.status for call in failure.failed_calls if call.status is None or str(call.status) in failure.text]
+    if not any(status is None or status >= 500 for status in about):
+        return []
+    return [cause for route in _routes(state, failure) for cause in _dead(state, route)]
+
+
+def without_endpoints(state: ClusterState, failure: Failure) -> list[Cause]:
+    """The Service that was called has no ready endpoints."""
+    hosts = {
+        _host(call.url.partition("://")[2].partition("/")[0]) for call in failure.failed_calls if "://" in call.url
+    }
+    found = []
+    for service in state.of("Service"):
+        namespace, name = named(service)
+        if hosts & {f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"} or (
+            name in hosts and namespace == "default"
+        ):
+            reason = _no_endpoints(state, service)
+            if reason:
+                found.append(Cause(f"{show('Service', namespace, name)} {reason}", (key(service),)))
+    return found
+
+
+def response_flags(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Envoy's response flags in words, with how many requests had them."""
+    counted: dict[tuple[str, str, str], int] = {}
+    for access in _failed(state, failure):
+        line = access.line
+        known = [flag for flag in FLAGS if flag in line.flags.split(",")]
+        if known:
+            what = known[0], access.gateway, line.details or ""
+            counted[what] = counted.get(what, 0) + 1
+    # The commonest first.
+    order = sorted(counted.items(), key=lambda one: -one[1])
+    return [
+        Cause(
+            f"Envoy of Gateway {gateway} says of {number} request{'s' if number > 1 else ''}: {FLAGS[flag]}"
+            + (f", details {details}" if details else "")
+        )
+        for (flag, gateway, details), number in order[:1]
+    ]
+
+
+def _failed(state: ClusterState, failure: Failure) -> list[Access]:
+    """Lines of failed requests that the failure's message is about: it quotes their status, or there was none."""
+    lost = any(call.status is None for call in failure.calls)
+    failed = [one for one in state.access if one.line.status >= 400 or one.line.flags not in ("", "-")]
+    return [one for one in failed if str(one.line.status) in failure.text or (lost and not one.line.status)]
+
+
+def _routes(state: ClusterState, failure: Failure) -> list[Json]:
+    """The routes that failed requests took by the access log; without any such line, all of the suite's."""
+    taken = {found.groups() for one in _failed(state, failure) if (found := _ROUTE.match(one.line.route_name or ""))}
+    routes = state.of("HTTPRoute")
+    if taken:
+        return [route for route in routes if named(route) in taken]
+    return [route for route in routes if key(route) in state.ours]
+
+
+def _dead(state: ClusterState, route: Json) -> Iterator[Cause]:
+    subject = show("HTTPRoute", *named(route))
+    for rule in objects(route, "spec", "rules"):
+        refs = list(objects(rule, "backendRefs"))
+        weights = [1 if (w := maybe_number(ref, "weight")) is None else w for ref in refs]
+        for ref, weight in zip(refs, weights, strict=True):
+            namespace, name = text(ref, "namespace") or named(route)[0], text(ref, "name")
+            service = state.find("Service", namespace, name)
+            reason = "does not exist" if state.lacks("Service", namespace, name) else ""
+            reason = reason or (_no_endpoints(state, service) if service is not None else "")
+            if not reason or not weight:
+                continue
+            share = f"{weight} of {sum(weights)} requests" if len(refs) > 1 else "all requests"
+            sentence = f"{subject} sends {share} to {show('Service', namespace, name)}, which {reason}"
+            yield Cause(sentence, (key(route), f"Service/{namespace}/{name}"))
+
+
+def _no_endpoints(state: ClusterState, service: Json) -> str:
+    """Why a Service has no ready endpoint; "" when it has one, or that was not read."""
+    namespace, name = named(service)
+    if "EndpointSlice" not in state.objects or text(service, "spec", "type") == "ExternalName":
+        return ""
+    slices = [one for one in state.of("EndpointSlice") if labels(one).get(_SLICE_OF) == name]
+    slices = [one for one in slices if named(one)[0] == namespace]
+    for endpoint in (endpoint for one in slices for endpoint in objects(one, "endpoints")):
+        conditions = endpoint.get("conditions") or {}
+        if conditions.get("ready") is not False:  # absent means ready
+            return ""
+    selector = labels(service, "spec", "selector")
+    if not selector or "Pod" not in state.objects:
+        return "has no ready endpoints"
+    words = ",".join(f"{k}={v}" for k, v in sorted(selector.items()))
+    pods = list(pods_of(state, namespace, selector))
+    if not pods:
+        return f"has no ready endpoints: no pod has its selector's labels ({words})"
+    ready = sum(pod_ready(pod) for pod in pods)
+    return f"has no ready endpoints: {ready} of {len(pods)} pods of its selector ({words}) are ready"
+
+
+def _parents(route: Json) -> set[str]:
+    return {text(ref, "name") for ref in objects(route, "spec", "parentRefs")}
+
+
+def _host(authority: str) -> str:
+    try:
+        return split(authority)[0].lower().rstrip(".")
+    except ValueError:
+        return authority.lower()
+
+
+def _matches(hostname: str, host: str) -> bool:
+    hostname = hostname.lower()
+    return host.endswith(hostname[1:]) if hostname.startswith("*.") else host == hostname

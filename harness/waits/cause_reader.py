@@ -1,0 +1,160 @@
+"""Reads what the rules of harness.causes need, once something failed: few calls, bounded in time, never an error.
+
+Works on somebody's cluster too: it reads only what it names, and a kind that may not be read is left out of the rules.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import yaml
+
+from harness import timeouts
+from harness.causes.components import COREDNS_NAMESPACE, may_be_dns
+from harness.causes.references import POLICIES, READ, referred_namespaces
+from harness.causes.rules import find
+from harness.causes.state import Access, Call, Cause, ClusterState, Failure, key
+from harness.kube import Kube
+from harness.logs import envoy_access, ztunnel
+from harness.objects.manifests import MANIFESTS, Document, documents
+from harness.objects.refs import KINDS
+from harness.objects.unstructured import Json, mapping, text
+from harness.objects.workloads import pod_ready
+from harness.observations import Sighting
+
+SYSTEM = ("istio-system", "envoy-gateway-system", "redis-system")
+CLAIM = ("Gateway", "HTTPRoute", "Service", "EndpointSlice", "Pod", *POLICIES, "AuthorizationPolicy")
+NODES = 5  # nodes whose ztunnel log is read
+_URL = re.compile(r" to (https?://\S+)$")
+_LOG = re.compile(r"^(\S+) access log$")
+_MESH = re.compile(r"TCP|HBONE|ztunnel|identity|15008|connection")
+
+
+@cache
+def suite_objects() -> frozenset[str]:
+    """The objects that this repository's manifests name, as "Kind/namespace/name"."""
+    found = set[str]()
+    for file in sorted(MANIFESTS.rglob("*.yaml")):
+        with suppress(yaml.YAMLError, OSError, ValueError):  # that a manifest is broken is said where it is applied
+            found |= {key(one) for one in documents(file.read_text()) if text(mapping(one), "kind")}
+    return frozenset(found)
+
+
+def why_unmet(kube: Kube, name: str, condition: str, message: str = "") -> list[Cause]:
+    """Why a condition of an object ("Kind/namespace/name") does not come: what it refers to is read, and judged."""
+    kind = name.partition("/")[0]
+
+    def read(objects: dict[str, list[Document]]) -> None:
+        obj = kube.get(name)
+        namespaces = referred_namespaces(obj) or {""}
+        read_namespaces.update(namespaces)
+        objects[kind] = [obj]
+        same = (kind,) if kind in POLICIES else ()
+        for other in dict.fromkeys([*READ.get(kind, ()), *same]):
+            _read_kind(kube, objects, other, namespaces)
+
+    read_namespaces = set[str]()
+    objects = _bounded(read)
+    state = ClusterState(objects, frozenset(read_namespaces - {""}), ours=suite_objects())
+    return find(state, Failure(object=name, condition=condition, text=message))
+
+
+def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[Cause]:
+    """Why a claim or a wait about requests failed: `message` is the failure's text, `sightings` what was seen until
+    then. Reads the suite's namespaces, the stack's pods, and the logs of ztunnel since the first sighting."""
+    failure = Failure(text=message, calls=_calls(sightings))
+    access, connections = _lines(sightings)
+    began = min((s.at for s in sightings), default=time.time() - 60)
+    logs: list[str] = []
+
+    def read(objects: dict[str, list[Document]]) -> None:
+        for kind in ("Namespace", "GatewayClass"):
+            _read_kind(kube, objects, kind, {""})
+        for kind in CLAIM:
+            _read_kind(kube, objects, kind, {"default"})
+        for kind in ("Deployment", "DaemonSet"):
+            _read_kind(kube, objects, kind, SYSTEM)
+        _read_kind(kube, objects, "Pod", SYSTEM)
+        if may_be_dns(failure):
+            _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
+        nodes = [pod for pod in objects.get("Pod", ()) if text(pod, "metadata", "labels", "app") == "ztunnel"]
+        if failure.failed_calls or _MESH.search(message) or not all(map(pod_ready, nodes)):
+            since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
+            logs.extend(
+                kube.logs("istio-system", text(pod, "metadata", "name"), "istio-proxy", since=since)
+                for pod in nodes[:NODES]
+            )
+
+    objects = _bounded(read)
+    for log in list(logs):
+        since = datetime.fromtimestamp(began, UTC)
+        connections += [line for line in ztunnel.parse(log).lines if line.time >= since]
+    state = ClusterState(
+        objects,
+        frozenset({"default"}),
+        access=access,
+        connections=list(dict.fromkeys(connections)),
+        bind_failures=[one for log in logs for one in ztunnel.bind_failures(log)],
+        ours=suite_objects(),
+    )
+    return find(state, failure)
+
+
+def _bounded(read: Callable[[dict[str, list[Document]]], None]) -> Mapping[str, Sequence[Json]]:
+    """What was read within timeouts.CAUSES, by kind; whatever went wrong, the rest is there."""
+    objects: dict[str, list[Document]] = {}
+
+    def attempt() -> None:
+        with suppress(Exception):  # the failure itself is what is reported; without reads fewer causes are named
+            read(objects)
+
+    thread = threading.Thread(target=attempt, daemon=True, name="causes")
+    thread.start()
+    thread.join(timeouts.CAUSES)
+    return dict(objects)
+
+
+def _read_kind(kube: Kube, objects: dict[str, list[Document]], kind: str, namespaces: Iterable[str]) -> None:
+    """Adds the objects of a kind; one that cannot be read in all of the namespaces is left out."""
+    found: list[Document] = []
+    try:
+        for namespace in namespaces if KINDS[kind][1] else ("",):
+            found += kube.objects(kind, namespace)
+    except Exception:  # noqa: BLE001  # not allowed, not defined, no answer: the rules about it say nothing
+        return
+    objects[kind] = [*objects.get(kind, ()), *found]
+
+
+def _calls(sightings: Sequence[Sighting]) -> list[Call]:
+    """The requests that clients saw, from the raw answers."""
+    found = []
+    for sighting in sightings:
+        url = _URL.search(sighting.what)
+        for raw in sighting.raw:
+            with suppress(ValueError):
+                answer = json.loads(raw)
+                if isinstance(answer, dict) and {"id", "status", "error"} <= answer.keys():
+                    found.append(Call(url[1] if url else "", answer["status"], str(answer["error"])))
+    return found
+
+
+def _lines(sightings: Sequence[Sighting]) -> tuple[list[Access], list[ztunnel.ZtunnelLine]]:
+    """The log lines among what was seen."""
+    access: list[Access] = []
+    connections: list[ztunnel.ZtunnelLine] = []
+    for sighting in sightings:
+        log = _LOG.match(sighting.who)
+        for raw in sighting.raw:
+            line = envoy_access.parse_line(raw) if log else None
+            if log and line is not None:
+                access.append(Access(log[1], line))
+            elif (connection := ztunnel.parse_line(raw)) is not None:
+                connections.append(connection)
+    return access, connections
