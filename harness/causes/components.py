@@ -82,7 +82,17 @@ def not_ready(state: ClusterState, _: Failure) -> list[Cause]:
                     f"{what} has no pod: {text(workload, 'kind')} {'/'.join(named(workload))} wants {wanted or 1}"
                 )
             found.append(Cause(_capital(sentence), (key(workload),)))
-    return found
+    return found + [cause for one in state.of("Deployment") if key(one) in state.ours for cause in _application(one)]
+
+
+def _application(deployment: Json) -> list[Cause]:
+    """A Deployment of the suite's manifests without a ready pod."""
+    subject = f"Deployment {'/'.join(named(deployment))}"
+    if maybe_number(deployment, "spec", "replicas") == 0:
+        return [Cause(f"{subject} is scaled to 0", (key(deployment),))]
+    if not maybe_number(deployment, "status", "readyReplicas") and "status" in deployment:
+        return [Cause(f"{subject} has no ready pod", (key(deployment),))]
+    return []
 
 
 def differing_replicas(state: ClusterState, _: Failure) -> list[Cause]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from harness.causes.state import Cause, ClusterState, Failure, age, key, named, show
+from harness.causes.state import ROUTE, Cause, ClusterState, Failure, age, key, labels, named, show
 from harness.objects.unstructured import Json, at, mapping, number, objects, text
 
 KINDS = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
@@ -31,6 +31,41 @@ def foreign(state: ClusterState, failure: Failure) -> list[Cause]:
             for target in _targets(policy) if what or same else ():
                 found.append(_cause(state, policy, what or "targets it as well:", target))
                 break
+    return found
+
+
+def foreign_routes(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Requests took a route that is not the suite's: it is more specific, or older, than the suite's own."""
+    del failure
+    found = []
+    for access in state.access:
+        taken = ROUTE.match(access.line.route_name or "")
+        route = state.find("HTTPRoute", *taken.groups()) if taken else None
+        if route is None or key(route) in state.ours:
+            continue
+        created = age(route, state.now)
+        apart = "not of this suite" + (f", {created}" if created else "")
+        sentence = f"{show('HTTPRoute', *named(route))} ({apart}) took requests at Gateway {access.gateway}"
+        found.append(Cause(sentence, (key(route),)))
+    return found
+
+
+def foreign_mtls(state: ClusterState, failure: Failure) -> list[Cause]:
+    """A PeerAuthentication that is not the suite's asks for mTLS, and a request had no response."""
+    if not any(call.status in (None, 503) for call in failure.failed_calls):
+        return []
+    found = []
+    for policy in state.of("PeerAuthentication"):
+        mode = text(policy, "spec", "mtls", "mode")
+        if mode == "STRICT" and key(policy) not in state.ours:
+            created = age(policy, state.now)
+            apart = "not of this suite" + (f", {created}" if created else "")
+            where = labels(policy, "spec", "selector", "matchLabels")
+            to = f"pods with {','.join(f'{k}={v}' for k, v in where.items())}" if where else "its namespace"
+            sentence = (
+                f"{show('PeerAuthentication', *named(policy))} ({apart}) is STRICT for {to}: plaintext is rejected"
+            )
+            found.append(Cause(sentence, (key(policy),)))
     return found
 
 

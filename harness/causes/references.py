@@ -6,13 +6,20 @@ Recordings: tests/recordings/negative. A controller writes no status at all wher
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from harness.causes.state import Cause, ClusterState, Failure, did_you_mean, key, labels, listed, named, show
-from harness.objects.unstructured import Json, maybe_number, objects, text
+from harness.objects.conditions import conditions
+from harness.objects.unstructured import Json, maybe_number, objects, one_line, text
 
 USE_WAYPOINT = "istio.io/use-waypoint"
 POLICIES = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
+BOUND = "istio.io/WaypointBound"
+# "HTTPRoute default/ratings", "HTTPRoute/default/ratings": as statuses and waits name objects
+_NAMED = re.compile(rf"\b(Gateway|HTTPRoute|Service|{'|'.join(POLICIES)})[ /]([a-z0-9-]+)/([a-z0-9.-]*[a-z0-9])")
+_CLASS = re.compile(r"\bGatewayClass[ /]([a-z0-9.-]*[a-z0-9])")
+_WORD = re.compile(r"[\w./]+")
 READ = {  # what an object of a kind may refer to
     "GatewayClass": ("EnvoyProxy",),
     "Gateway": ("GatewayClass", "EnvoyProxy"),
@@ -33,16 +40,53 @@ def referred_namespaces(obj: Json) -> set[str]:
 
 
 def missing(state: ClusterState, failure: Failure) -> list[Cause]:
-    """What the awaited object refers to and does not exist. For failed requests: the same of each Gateway, route and
-    policy of the suite's manifests."""
+    """What the awaited object refers to and does not exist. Of a claim: the same of the objects that its message names,
+    and for failed requests of each Gateway, route and policy of the suite's manifests."""
+    return [cause for one in _subjects(state, failure) for cause in dangling(state, one)]
+
+
+def unbound(state: ClusterState, failure: Failure) -> list[Cause]:
+    """The Service that should be bound to a waypoint has no label that says to which."""
+    if BOUND not in (failure.condition, *_WORD.findall(failure.text)):
+        return []
+    services = [one for one in _subjects(state, failure) if text(one, "kind") == "Service"]
+    return [
+        Cause(
+            f"{show('Service', *named(one))} lacks the label {USE_WAYPOINT}, so no waypoint is bound to it", (key(one),)
+        )
+        for one in services
+        if USE_WAYPOINT not in labels(one)
+    ]
+
+
+def class_not_accepted(state: ClusterState, failure: Failure) -> list[Cause]:
+    """The GatewayClass of the awaited Gateway is not accepted; its status says why."""
+    found = []
+    for gateway in _subjects(state, failure):
+        name = text(gateway, "spec", "gatewayClassName") if text(gateway, "kind") == "Gateway" else ""
+        gateway_class = state.find("GatewayClass", "", name)
+        if gateway_class is None:
+            continue
+        for condition in conditions(gateway_class):
+            if condition.type == "Accepted" and condition.status == "False":
+                said = f'{condition.reason} "{one_line(condition.message)}"'
+                sentence = f"GatewayClass {name} of {show('Gateway', *named(gateway))} is not accepted: {said}"
+                found.append(Cause(sentence, (key(gateway_class),)))
+    return found
+
+
+def _subjects(state: ClusterState, failure: Failure) -> list[Json]:
     if failure.object:
         kind, *rest = failure.object.split("/")
         obj = state.find(kind, rest[0] if len(rest) > 1 else "", rest[-1])
-        return list(dangling(state, obj)) if obj is not None else []
-    if not failure.failed_calls:
-        return []
-    subjects = [one for kind in ("Gateway", "HTTPRoute", *POLICIES) for one in state.of(kind) if key(one) in state.ours]
-    return [cause for one in subjects for cause in dangling(state, one)]
+        return [obj] if obj is not None else []
+    told = [state.find(*names) for names in dict.fromkeys(_NAMED.findall(failure.text))]
+    told += [state.find("GatewayClass", "", name) for name in dict.fromkeys(_CLASS.findall(failure.text))]
+    found = {key(one): one for one in told if one is not None}
+    if failure.failed_calls:
+        ours = [one for kind in ("Gateway", "HTTPRoute", *POLICIES) for one in state.of(kind) if key(one) in state.ours]
+        found |= {key(one): one for one in ours}
+    return list(found.values())
 
 
 def dangling(state: ClusterState, obj: Json) -> Iterator[Cause]:

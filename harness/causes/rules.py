@@ -12,10 +12,14 @@ Rule = Callable[[ClusterState, Failure], Sequence[Cause]]
 
 RULES: tuple[Rule, ...] = (
     references.missing,
+    references.unbound,
+    references.class_not_accepted,
     mesh.rejected,
     components.unbound_ports,
     components.unresolved,
     policies.foreign,
+    policies.foreign_routes,
+    policies.foreign_mtls,
     traffic.unmatched_hostname,
     traffic.dead_backends,
     traffic.without_endpoints,
@@ -33,12 +37,16 @@ def find(state: ClusterState, failure: Failure) -> list[Cause]:
 
     Never raises: a rule that meets an object of unknown shape says nothing.
     """
-    found: dict[str, Cause] = {}
+    found: list[Cause] = []
     for rule in RULES:
         try:
             causes = rule(state, failure)
         except Exception:  # noqa: BLE001  # a cause is help: it must not hide the failure that it is the cause of
             continue
         for cause in causes:
-            found.setdefault(cause.sentence, cause)
-    return list(found.values())[:MOST]
+            # A rule further down that speaks of the same objects says the same in more general words.
+            if not any(
+                cause.sentence == one.sentence or (cause.objects and cause.objects == one.objects) for one in found
+            ):
+                found.append(cause)
+    return found[:MOST]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from datetime import UTC, datetime
 from harness.logs.envoy_access import AccessLine
 from harness.logs.ztunnel import BindFailure, ZtunnelLine
 from harness.objects.unstructured import Json, text
+
+ROUTE = re.compile(r"^httproute/([^/]+)/([^/]+)/")  # namespace and name in Envoy Gateway's name of a route
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,13 @@ class ClusterState:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that was sent: the URL ("" if it is not known), its status (None without a response), its error."""
+    """A request that was sent: the URL ("" if it is not known), its status (None without a response), its error, and
+    the id by which access logs have it."""
 
     url: str
     status: int | None
     error: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ Flags and details are those of Envoy's documentation ("response flags"); recordi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from harness.causes.state import (
+    ROUTE,
     Access,
     Cause,
     ClusterState,
@@ -47,7 +47,6 @@ FLAGS = {  # in the order of how much they tell
     "UPE": "the upstream's response is not valid HTTP (UPE)",
 }
 _SLICE_OF = "kubernetes.io/service-name"
-_ROUTE = re.compile(r"^httproute/([^/]+)/([^/]+)/")
 
 
 def unmatched_hostname(state: ClusterState, failure: Failure) -> list[Cause]:
@@ -127,7 +126,7 @@ def _failed(state: ClusterState, failure: Failure) -> list[Access]:
 
 def _routes(state: ClusterState, failure: Failure) -> list[Json]:
     """The routes that failed requests took by the access log; without any such line, all of the suite's."""
-    taken = {found.groups() for one in _failed(state, failure) if (found := _ROUTE.match(one.line.route_name or ""))}
+    taken = {found.groups() for one in _failed(state, failure) if (found := ROUTE.match(one.line.route_name or ""))}
     routes = state.of("HTTPRoute")
     if taken:
         return [route for route in routes if named(route) in taken]

@@ -58,12 +58,10 @@ def summary(out: Console, result: Result) -> None:
         if not finding.named:
             said = f"cause not named: {finding.fault.name}: its first lines lack {finding.fault.cause!r}"
             out.print(Text(said, "bold red"), soft_wrap=True)
-    named = sum(finding.named for finding in with_words)
-    out.print(
-        f"cause named in the first lines: {named} of {len(with_words)} faults that say what must be named, "
-        f"{named} of all {len(result.found)}",
-        soft_wrap=True,
-    )
+    if with_words:
+        named, all_ = sum(finding.named for finding in with_words), len(result.found)
+        said = f"{named} of {len(with_words)} faults that say what must be named, {named} of all {all_}"
+        out.print(f"cause named in the first lines: {said}", soft_wrap=True)
     found, caught = result.found, sum(not finding.missed for finding in result.found)
     seconds = sum(finding.seconds for finding in found)
     out.print(

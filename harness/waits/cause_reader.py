@@ -20,17 +20,27 @@ from harness import timeouts
 from harness.causes.components import COREDNS_NAMESPACE, may_be_dns
 from harness.causes.references import POLICIES, READ, referred_namespaces
 from harness.causes.rules import find
-from harness.causes.state import Access, Call, Cause, ClusterState, Failure, key
+from harness.causes.state import Access, Call, Cause, ClusterState, Failure, key, named
 from harness.kube import Kube
 from harness.logs import envoy_access, ztunnel
 from harness.objects.manifests import MANIFESTS, Document, documents
 from harness.objects.refs import KINDS
 from harness.objects.unstructured import Json, mapping, text
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, pod_ready
 from harness.observations import Sighting
 
 SYSTEM = ("istio-system", "envoy-gateway-system", "redis-system")
-CLAIM = ("Gateway", "HTTPRoute", "Service", "EndpointSlice", "Pod", *POLICIES, "AuthorizationPolicy")
+CLAIM = (
+    "Gateway",
+    "HTTPRoute",
+    "Service",
+    "EndpointSlice",
+    "Pod",
+    *POLICIES,
+    "AuthorizationPolicy",
+    "PeerAuthentication",
+)
+LOOKS = 2  # at the proxies' logs for failed requests, a second apart
 NODES = 5  # nodes whose ztunnel log is read
 _URL = re.compile(r" to (https?://\S+)$")
 _LOG = re.compile(r"^(\S+) access log$")
@@ -72,6 +82,7 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
     failure = Failure(text=message, calls=_calls(sightings))
     access, connections = _lines(sightings)
     began = min((s.at for s in sightings), default=time.time() - 60)
+    since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
     logs: list[str] = []
 
     def read(objects: dict[str, list[Document]]) -> None:
@@ -80,21 +91,20 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
         for kind in CLAIM:
             _read_kind(kube, objects, kind, {"default"})
         for kind in ("Deployment", "DaemonSet"):
-            _read_kind(kube, objects, kind, SYSTEM)
+            _read_kind(kube, objects, kind, ("default", *SYSTEM))
         _read_kind(kube, objects, "Pod", SYSTEM)
         if may_be_dns(failure):
             _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
+        access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since))
         nodes = [pod for pod in objects.get("Pod", ()) if text(pod, "metadata", "labels", "app") == "ztunnel"]
         if failure.failed_calls or _MESH.search(message) or not all(map(pod_ready, nodes)):
-            since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
             logs.extend(
                 kube.logs("istio-system", text(pod, "metadata", "name"), "istio-proxy", since=since)
                 for pod in nodes[:NODES]
             )
 
     objects = _bounded(read)
-    for log in list(logs):
-        since = datetime.fromtimestamp(began, UTC)
+    for log in tuple(logs):
         connections += [line for line in ztunnel.parse(log).lines if line.time >= since]
     state = ClusterState(
         objects,
@@ -132,6 +142,26 @@ def _read_kind(kube: Kube, objects: dict[str, list[Document]], kind: str, namesp
     objects[kind] = [*objects.get(kind, ()), *found]
 
 
+def _access_lines(
+    kube: Kube, pods: Iterable[Document], failure: Failure, known: Sequence[Access], since: datetime
+) -> list[Access]:
+    """Lines of failed requests that the test had not read yet, from the logs of all Gateways' proxies. Envoy writes
+    them within a second or so; requests that pass no proxy have none."""
+    agents = {f"e2e/{call.id}" for call in failure.failed_calls if call.id and call.status is not None}
+    agents -= {one.line.user_agent for one in known if one.line.user_agent}
+    proxies = [pod for pod in pods if OWNING_GATEWAY in mapping(pod, "metadata", "labels")]
+    found: list[Access] = []
+    for _ in range(LOOKS if agents and proxies else 0):
+        for pod in proxies:
+            gateway, (namespace, name) = text(mapping(pod, "metadata", "labels"), OWNING_GATEWAY), named(pod)
+            lines = envoy_access.parse(kube.logs(namespace, name, "envoy", since=since)).lines
+            found += [Access(gateway, line) for line in lines if line.user_agent in agents]
+        if found:
+            break
+        time.sleep(1.0)
+    return found
+
+
 def _calls(sightings: Sequence[Sighting]) -> list[Call]:
     """The requests that clients saw, from the raw answers."""
     found = []
@@ -141,7 +171,7 @@ def _calls(sightings: Sequence[Sighting]) -> list[Call]:
             with suppress(ValueError):
                 answer = json.loads(raw)
                 if isinstance(answer, dict) and {"id", "status", "error"} <= answer.keys():
-                    found.append(Call(url[1] if url else "", answer["status"], str(answer["error"])))
+                    found.append(Call(url[1] if url else "", answer["status"], str(answer["error"]), str(answer["id"])))
     return found
 
 

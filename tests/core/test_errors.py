@@ -46,3 +46,11 @@ def test_unjudged_is_no_broken_setup() -> None:
     """A claim nobody could judge is its own outcome: neither a pass, nor a broken cluster."""
     assert not isinstance(Inconclusive("x"), SetupFailed)
     assert not isinstance(BadInput("x"), SetupFailed)
+
+
+def test_causes_follow_the_first_line() -> None:
+    """Before the rest of the message and the remedy."""
+    error = HarnessError("it failed\nmore of it", remedy="do this")
+    error.causes = ("one", "two")
+
+    assert str(error).splitlines() == ["it failed", "  cause: one", "  cause: two", "more of it", "  remedy: do this"]

@@ -123,3 +123,18 @@ def test_run_is_read_from_its_files(tmp_path: Path) -> None:
 def test_run_without_results_keeps_its_last_words(tmp_path: Path) -> None:
     """A process that died says so by its last lines, and its fault was not taken back."""
     assert findings.read(tmp_path, "Killed") == Run((), "Killed", undone=False)
+
+
+@pytest.mark.parametrize(
+    ("cause", "found", "named"),
+    [
+        ("Namespace default", "TCP\n\n  cause: Namespace default lacks the label\nassert", True),
+        ("Namespace default", "TCP\n1\n2\n3\n4\n  cause: Namespace default lacks the label", False),
+        ("", "TCP", False),
+    ],
+)
+def test_cause_is_named_in_the_first_five_lines(cause: str, found: str, named: bool) -> None:
+    """Empty lines do not count; a fault without words names none."""
+    asked = fault(A).model_copy(update={"cause": cause})
+
+    assert Finding(asked, run(Verdict(A, "broken", found)), 1.0).named is named

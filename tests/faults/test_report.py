@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -108,3 +109,16 @@ def test_control_that_failed_is_shown(out: Console) -> None:
         "1 tests fail without any fault: no fault was planted",
         f"  error {A}: NotReady: x: not within 3s",
     ]
+
+
+def test_share_of_named_causes(out: Console) -> None:
+    """Of the faults that say what must be named, and of all; those that are not named are listed."""
+    words = [
+        replace(one, fault=one.fault.model_copy(update={"cause": "it is TCP"}))
+        for one in (finding(), finding(found="TCP"))
+    ]
+
+    report.summary(out, result(*words, finding()))
+
+    assert "cause not named: one: its first lines lack 'it is TCP'" in said(out)
+    assert "cause named in the first lines: 1 of 2 faults that say what must be named, 1 of all 3" in said(out)

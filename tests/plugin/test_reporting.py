@@ -584,3 +584,42 @@ def full(request, pytestconfig, monkeypatch):
     result.stdout.fnmatch_lines(["*held 1 *", "note: *No space left on device*"])
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     assert mini.order[-1].startswith("cluster undone")
+
+
+CAUSES = '''
+from harness.plugin.reporting import CAUSES
+from harness.errors import NotReady
+
+@pytest.fixture
+def policy(cluster, pytestconfig):
+    standing = ["the policy"]
+    pytestconfig.stash[CAUSES] = lambda message, seen: [f"{standing[0]} limits it ({len(seen)} seen: {message[:10]})"]
+    yield
+    standing.clear()
+
+def test_a(policy):
+    """A."""
+    observations.saw("client", "429")
+    assert [429] == [200]
+
+def test_b(policy):
+    """B."""
+    error = NotReady("it", within=1, tries=2, last_seen="no")
+    error.causes = ("it says so itself",)
+    raise error
+
+def test_c(policy):
+    """C."""
+'''
+
+
+def test_a_failure_is_told_with_its_cause_read_before_any_undoing(mini):
+    """In the text right after the claim, and in the results; what an error knows itself is not read again."""
+    mini.write(ingress__causes=CAUSES).run()
+
+    tests = {test["id"].rpartition("::")[2]: test for test in mini.results["tests"]}
+    assert tests["test_a"]["reason"].splitlines()[1].strip() == "cause: the policy limits it (1 seen: assert [42)"
+    assert tests["test_b"]["reason"].splitlines()[1].strip() == "cause: it says so itself"
+    assert "cause" not in tests["test_c"]["reason"]
+    shown = (mini.folder / "artifacts/ingress/test_a/failure.txt").read_text().splitlines()
+    assert [line.strip() for line in shown[:2]] == ["A.", "cause: the policy limits it (1 seen: assert [42)"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.observations import Figure, Sighting
 from harness.report.failure_text import SHOWN, Failure, again, text
 
@@ -36,6 +38,24 @@ def test_it_reads_top_down():
         "  runs/x/artifacts/ingress/test_quota/",
         "---- again ----",
         "  make e2e T=suites/ingress/test_limit.py::test_quota CLUSTER=kind KEEP=always",
+    ]
+
+
+def test_causes_come_right_after_the_claim():
+    """Also those that the error itself quotes, and each once."""
+    quoted = replace(
+        KNOWN, found="Gateway is Programmed: not within 240s\n  cause: no class\n  remedy: do", causes=("no class",)
+    )
+
+    assert text(replace(KNOWN, causes=("one", "two"))).splitlines()[1:4] == [
+        "  cause: one",
+        "  cause: two",
+        "  assert [200] == [429]",
+    ]
+    assert text(quoted).splitlines()[1:4] == [
+        "  cause: no class",
+        "  Gateway is Programmed: not within 240s",
+        "    remedy: do",
     ]
 
 

@@ -70,12 +70,45 @@ def test_terminal_reason_ends_the_wait_once_it_stands(kube: Kube, api: FakeApi, 
     assert status.FLICKER <= clock.slept < status.FLICKER + 1
 
 
-def test_refusal_that_may_heal_is_waited_for(kube: Kube, api: FakeApi, clock: Clock) -> None:
+def test_what_an_object_refers_to_may_come_a_little_later(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A class whose parameters are missing is accepted once they are there: the recorded refusal is no end."""
-    api.put(recordings.obj("negative/gatewayclass-neg-class.yaml"))
+    refused = recordings.obj("negative/gatewayclass-neg-class.yaml")
+    accepted = named("GatewayClass/neg-class", spec=refused["spec"], status=gateway_class("True")["status"])
+    api.put(refused)
+    began = clock.now
+    come = [named("EnvoyProxy/default/nosuch"), accepted]
+    api.on_get = lambda _: [api.put(one) for one in come if clock.now - began >= timeouts.MISSING_GRACE]
 
-    with pytest.raises(NotReady, match='InvalidParameters "Invalid parametersRef'):
-        status.wait_for_condition(kube, "GatewayClass/neg-class", "Accepted", within=20)
+    assert status.wait_for_condition(kube, "GatewayClass/neg-class", "Accepted").met
+
+
+def test_what_does_not_exist_ends_the_wait_and_is_named(
+    kube: Kube, api: FakeApi, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line after the first says what the object refers to; the wait takes seconds, not its whole bound."""
+    monkeypatch.setattr(timeouts, "CAUSES", 120.0)  # real seconds: a busy machine reads slowly
+    api.put(named("Gateway/default/g", metadata={"generation": 1}, spec={"gatewayClassName": "eg-ingres"}))
+    api.put(named("GatewayClass/eg-ingress"))
+
+    with pytest.raises(Terminal) as caught:
+        status.wait_for_condition(kube, "Gateway/default/g", "Programmed", within=timeouts.ROLLOUT)
+
+    assert str(caught.value).splitlines()[1] == (
+        "  cause: Gateway default/g has the gatewayClassName of GatewayClass eg-ingres, which does not exist "
+        "(did you mean eg-ingress?)"
+    )
+    assert timeouts.MISSING_GRACE <= clock.slept <= timeouts.MISSING_GRACE + 3 * status.REFERENCES_EVERY
+
+
+def test_causes_that_cannot_be_read_hide_nothing(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """Credentials that may not list GatewayClasses: the wait runs out as ever, and says what was last seen."""
+    api.put(named("Gateway/default/g", metadata={"generation": 1}, spec={"gatewayClassName": "eg-ingres"}))
+    api.refuse("GET", "gatewayclasses", 403)
+
+    with pytest.raises(NotReady, match="Programmed absent") as caught:
+        status.wait_for_condition(kube, "Gateway/default/g", "Programmed", within=20)
+
+    assert "cause:" not in str(caught.value)
 
 
 def test_flickering_refusal_does_not_end_it(kube: Kube, api: FakeApi, clock: Clock) -> None:

@@ -1,0 +1,106 @@
+"""What ztunnel and the mesh's labels say of a failure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.causes.rules import find
+from harness.causes.state import Call, ClusterState, Failure
+from harness.logs import ztunnel
+from harness.logs.ztunnel import ZtunnelLine
+from tests.fakes.api import Object, named
+from tests.recordings import text
+
+LINES = ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines
+INBOUND = next(line for line in LINES if line.direction == "inbound" and line.src.identity and line.dst.workload)
+REJECTED = "connection closed due to policy rejection: "
+FAILED = Failure(text="assert [503] == [200]", calls=[Call("", 503)])
+
+
+def rejected(reason: str) -> ZtunnelLine:
+    """A recorded connection, ended by a policy in ztunnel's words (istio/ztunnel, pull request 1273)."""
+    return replace(INBOUND, error=REJECTED + reason, level="error")
+
+
+def allow(name: str, app: str) -> Object:
+    """An ALLOW policy for pods of an application."""
+    spec = {"action": "ALLOW", "selector": {"matchLabels": {"app": app}}}
+    return named(f"AuthorizationPolicy/{INBOUND.dst.namespace}/{name}", spec=spec)
+
+
+def why(state: ClusterState, failure: Failure = FAILED) -> list[str]:
+    return [cause.sentence for cause in find(state, failure)]
+
+
+def test_policy_that_denies_is_named() -> None:
+    said = why(ClusterState(connections=[rejected("explicitly denied by: default/deny-waypoint")]))
+
+    assert said == [
+        f"AuthorizationPolicy default/deny-waypoint denies {INBOUND.src.identity}: ztunnel rejected its connection to "
+        f"pod {INBOUND.dst.namespace}/{INBOUND.dst.workload}"
+    ]
+
+
+def test_policies_that_do_not_allow_are_named() -> None:
+    """Those that select the pod that was called, and no others."""
+    pod = named(f"Pod/{INBOUND.dst.namespace}/{INBOUND.dst.workload}", metadata={"labels": {"app": "ratings"}})
+    objects = {"Pod": [pod], "AuthorizationPolicy": [allow("through-waypoint", "ratings"), allow("other", "details")]}
+
+    said = why(ClusterState(objects, connections=[rejected("allow policies exist, but none allowed")]))
+
+    assert "AuthorizationPolicy default/through-waypoint" in said[0]
+    assert "default/other" not in said[0]
+
+
+def test_rejection_that_the_suite_wants_is_no_cause_of_another_failure() -> None:
+    """Its own policy rejects; the claim failed without a failed request."""
+    ours = frozenset({"AuthorizationPolicy/default/ours"})
+    state = ClusterState(connections=[rejected("explicitly denied by: default/ours")], ours=ours)
+
+    assert why(state, Failure(text="assert 1 == 2")) == []
+    assert "default/ours" in why(state)[0]
+
+
+def test_deny_policy_is_named_without_a_line_of_ztunnel() -> None:
+    """Its line comes when the connection closes, maybe later."""
+    source = {"source": {"principals": ["cluster.local/ns/default/sa/waypoint"]}}
+    spec = {"action": "DENY", "selector": {"matchLabels": {"app": "ratings"}}, "rules": [{"from": [source]}]}
+    state = ClusterState({"AuthorizationPolicy": [named("AuthorizationPolicy/default/deny", spec=spec)]})
+
+    assert why(state) == [
+        "AuthorizationPolicy default/deny (not of this suite) denies cluster.local/ns/default/sa/waypoint to pods with "
+        "app=ratings"
+    ]
+
+
+def test_namespace_outside_of_the_mesh_is_named() -> None:
+    """By its label, absent or other; with the label nothing is said."""
+    protocols = Failure(text="AssertionError: {'worker': ('TCP',)}")
+
+    def of(**labels: str) -> list[str]:
+        namespace = named("Namespace/default", metadata={"labels": {k.replace("_", "/"): v for k, v in labels.items()}})
+        return why(ClusterState({"Namespace": [namespace]}), protocols)
+
+    assert "Namespace default lacks the label istio.io/dataplane-mode=ambient" in of()[0]
+    assert "Namespace default has istio.io/dataplane-mode=none" in of(**{"istio.io_dataplane-mode": "none"})[0]
+    assert of(**{"istio.io_dataplane-mode": "ambient"}) == []
+
+
+def test_port_that_ztunnel_could_not_bind_is_named() -> None:
+    failures = ztunnel.bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
+
+    said = why(ClusterState(bind_failures=failures), Failure(text="assert set() == {'worker'}"))
+
+    assert failures
+    assert "ztunnel could not bind [::]:15008" in said[0]
+
+
+def test_component_without_pods_is_named() -> None:
+    deployment = named(
+        "Deployment/redis-system/redis",
+        spec={"replicas": 0, "template": {"metadata": {"labels": {"app": "redis"}}}},
+    )
+
+    assert why(ClusterState({"Deployment": [deployment], "Pod": []})) == [
+        "Redis has no pod: Deployment redis-system/redis is scaled to 0"
+    ]

@@ -1,0 +1,121 @@
+"""Objects that refer to something that does not exist are named, with what was probably meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.causes.rules import find
+from harness.causes.state import ClusterState, Failure, key
+from tests.fakes.api import Object, named
+from tests.recordings import obj, objects
+
+GATEWAY = objects("objects/gateway.yaml")["bookinfo-ingress"]
+RATINGS = named("Service/default/ratings", spec={"ports": [{"port": 9080}]})
+
+
+def state(*others: Object, **kinds: list[Object]) -> ClusterState:
+    """All kinds were read; these are there."""
+    found: dict[str, list[Object]] = {k: [] for k in ("GatewayClass", "Gateway", "HTTPRoute", "Service", "EnvoyProxy")}
+    for one in others:
+        found.setdefault(one["kind"], []).append(one)
+    return ClusterState(found | kinds)
+
+
+def why(awaited: Object, *others: Object) -> str:
+    """The sentences about an awaited object, one a line."""
+    return "\n".join(cause.sentence for cause in find(state(awaited, *others), Failure(object=key(awaited))))
+
+
+def backend(name: str, port: int) -> Object:
+    """A route of the recorded Gateway to that Service."""
+    refs = [{"group": "", "kind": "Service", "name": name, "port": port}]
+    return named(
+        "HTTPRoute/default/r", spec={"parentRefs": [{"name": "bookinfo-ingress"}], "rules": [{"backendRefs": refs}]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("awaited", "others", "expected"),
+    [
+        (
+            named("Gateway/default/g", spec={"gatewayClassName": "eg-ingres"}),
+            [named("GatewayClass/eg-ingress"), named("GatewayClass/eg-waypoint")],
+            "GatewayClass eg-ingres, which does not exist (did you mean eg-ingress?)",
+        ),
+        (
+            obj("negative/httproute-neg-missing-parent.yaml"),
+            [RATINGS],
+            "parentRef to Gateway default/nosuch, which does",
+        ),
+        (
+            obj("negative/httproute-neg-missing-section.yaml"),
+            [GATEWAY, RATINGS],
+            "refers to listener nosuch of Gateway default/bookinfo-ingress, which has no such listener",
+        ),
+        (
+            obj("negative/httproute-neg-missing-backend.yaml"),
+            [GATEWAY, RATINGS],
+            "backendRef to Service default/nosuch, which does not exist (there is ratings)",
+        ),
+        (
+            backend("ratings", 9081),
+            [GATEWAY, RATINGS],
+            "port 9081 of Service default/ratings, which has only port 9080",
+        ),
+        (
+            obj("negative/btp-neg-missing-target.yaml"),
+            [],
+            "targetRef to HTTPRoute default/nosuch, which does not exist",
+        ),
+        (obj("negative/gatewayclass-neg-class.yaml"), [], "parametersRef to EnvoyProxy default/nosuch, which does not"),
+        (
+            obj("negative/svc-neg-bogus-waypoint.yaml"),
+            [],
+            "use-waypoint=nosuch for Gateway default/nosuch, which does not",
+        ),
+    ],
+)
+def test_what_does_not_exist_is_named(awaited: Object, others: list[Object], expected: str) -> None:
+    assert expected in why(awaited, *others)
+
+
+def test_nothing_is_said_of_what_exists() -> None:
+    """A route whose Gateway, Service and port are there has no cause of this kind."""
+    assert why(backend("ratings", 9080), GATEWAY, RATINGS) == ""
+
+
+def test_nothing_is_said_of_what_was_not_read() -> None:
+    """A kind that may not be read, or a namespace that was not, is no proof that an object is missing."""
+    route = obj("negative/httproute-neg-missing-backend.yaml")
+    unread = ClusterState({"HTTPRoute": [route]})
+    elsewhere = ClusterState({"HTTPRoute": [route], "Service": [], "Gateway": []}, frozenset({"other"}))
+
+    assert find(unread, Failure(object=key(route))) == []
+    assert find(elsewhere, Failure(object=key(route))) == []
+
+
+def test_claim_about_a_status_names_what_its_object_refers_to() -> None:
+    """The message of a claim names the object."""
+    route = obj("negative/httproute-neg-missing-backend.yaml")
+    said = 'HTTPRoute default/neg-missing-backend [Gateway/default/x]: ResolvedRefs=False BackendNotFound "..."'
+
+    (cause,) = find(state(route, GATEWAY), Failure(text=said))
+
+    assert "Service default/nosuch" in cause.sentence
+    assert cause.final
+
+
+def test_service_without_the_label_is_named() -> None:
+    said = Failure(text="Service default/ratings: istio.io/WaypointBound absent, status has no conditions")
+
+    (cause,) = find(state(RATINGS), said)
+
+    assert cause.sentence.startswith("Service default/ratings lacks the label istio.io/use-waypoint")
+
+
+def test_class_that_is_not_accepted_is_named() -> None:
+    gateway = named("Gateway/default/g", spec={"gatewayClassName": "neg-class"})
+
+    assert "GatewayClass neg-class of Gateway default/g is not accepted: InvalidParameters" in why(
+        gateway, obj("negative/gatewayclass-neg-class.yaml")
+    )

@@ -1,0 +1,169 @@
+"""Why requests failed: Envoy's flags in words, hostnames, backends without endpoints, other people's policies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from harness.causes.rules import MOST, find
+from harness.causes.state import Access, Call, ClusterState, Failure
+from harness.logs.envoy_access import AccessLine, parse_line
+from tests.fakes.api import Object, named
+from tests.recordings import text
+
+NOW = datetime(2026, 11, 21, 0, 32, tzinfo=UTC)
+LIMITED, OVERFLOW = (
+    line for name in ("access-429", "access-503") if (line := parse_line(text(f"logs/{name}.json"))) is not None
+)
+
+
+def why(state: ClusterState, said: str, *statuses: int | None, error: str = "", url: str = "") -> list[str]:
+    """The causes of a claim with that message, whose requests had these statuses."""
+    calls = [Call(url, status, error) for status in statuses]
+    return [cause.sentence for cause in find(state, Failure(text=said, calls=calls))]
+
+
+def lines(gateway: str, *found: AccessLine) -> list[Access]:
+    return [Access(gateway, line) for line in found]
+
+
+def service(name: str, **labels: str) -> Object:
+    return named(f"Service/default/{name}", spec={"selector": labels, "ports": [{"port": 9080}]})
+
+
+def endpoints(of: str, *ready: bool) -> Object:
+    """The EndpointSlice of a Service with an endpoint for each of these."""
+    return named(
+        f"EndpointSlice/default/{of}-1",
+        metadata={"labels": {"kubernetes.io/service-name": of}},
+        endpoints=[{"addresses": ["10.0.0.1"], "conditions": {"ready": one}} for one in ready],
+    )
+
+
+def policy(name: str, spec: dict[str, Any], target: str = "HTTPRoute/ingress-bookinfo") -> Object:
+    kind, _, to = target.partition("/")
+    return named(
+        f"BackendTrafficPolicy/default/{name}",
+        metadata={"creationTimestamp": "2026-11-21T00:31:30Z"},
+        spec={"targetRefs": [{"kind": kind, "name": to}], **spec},
+    )
+
+
+LIMIT = {"rateLimit": {"type": "Global", "global": {"rules": [{"limit": {"requests": 2, "unit": "Hour"}}]}}}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [(LIMITED, "rate limited (RL)"), (OVERFLOW, "circuit breaker overflow (UO)")],
+)
+def test_flags_are_told_in_words(line: AccessLine, words: str) -> None:
+    said = why(ClusterState(access=lines("g", line, line)), f"assert [{line.status}] == [200]", line.status)
+
+    assert said == [f"Envoy of Gateway g says of 2 requests: {said[0].partition(': ')[2]}"]
+    assert words in said[0]
+    assert str(line.details) in said[0]
+
+
+def test_flags_of_wanted_rejections_are_no_cause() -> None:
+    """A 429 that the message does not speak of is not why the claim failed."""
+    assert why(ClusterState(access=lines("g", LIMITED)), "assert 3 == 2", 200, 429) == []
+
+
+def test_policy_of_somebody_else_is_named_with_its_limit() -> None:
+    """Not the suite's own policy, and not one that limits nothing."""
+    mine, other = policy("mine", LIMIT), policy("leftover", LIMIT, "Gateway/bookinfo-ingress")
+    retries = policy("retries", {"retry": {"numRetries": 1}})
+    state = ClusterState(
+        {"BackendTrafficPolicy": [mine, other, retries]},
+        access=lines("bookinfo-ingress", LIMITED),
+        ours=frozenset({"BackendTrafficPolicy/default/mine"}),
+        now=NOW,
+    )
+
+    said = why(state, "assert [429] == [200]", 429)
+
+    assert said[0] == (
+        "BackendTrafficPolicy default/leftover (not of this suite, created 30 s ago) allows 2 requests per Hour to "
+        "Gateway default/bookinfo-ingress"
+    )
+    assert not any("mine" in one or "retries" in one for one in said)
+
+
+def test_hostname_that_no_route_has_is_named() -> None:
+    """With the hostnames that the route has, and the one that was probably meant."""
+    missed = replace(
+        OVERFLOW, status=404, flags="NR", route_name=None, authority="ratings.default.svc.cluster.local:9080"
+    )
+    hostnames = ["ratings", "ratings.default.svc.cluster.locl"]
+    route = named("HTTPRoute/default/ratings", spec={"hostnames": hostnames, "parentRefs": [{"name": "waypoint"}]})
+    state = ClusterState({"HTTPRoute": [route]}, access=lines("waypoint", missed))
+
+    said = why(state, "assert [404] == [200]", 404)
+
+    assert said[0] == (
+        "no HTTPRoute of Gateway waypoint has the hostname ratings.default.svc.cluster.local that was called: "
+        "HTTPRoute default/ratings has ratings, ratings.default.svc.cluster.locl "
+        "(did you mean ratings.default.svc.cluster.locl?)"
+    )
+    route["spec"]["hostnames"] = ["*.svc.cluster.local"]
+    assert "no HTTPRoute" not in why(state, "assert [404] == [200]", 404)[0]
+
+
+def test_backend_without_endpoints_is_named_with_its_share() -> None:
+    """One of ten requests goes to a Service whose selector no pod has."""
+    refs = [{"name": "ratings", "port": 9080, "weight": 9}, {"name": "dead", "port": 9080, "weight": 1}]
+    route = named("HTTPRoute/default/ratings", spec={"rules": [{"backendRefs": refs}]})
+    state = ClusterState(
+        {
+            "HTTPRoute": [route],
+            "Service": [service("ratings", app="ratings"), service("dead", app="dead")],
+            "EndpointSlice": [endpoints("ratings", True), endpoints("dead")],
+            "Pod": [],
+        },
+        ours=frozenset({"HTTPRoute/default/ratings"}),
+    )
+
+    assert why(state, "assert [200, 503] == [200, 200]", 200, 503) == [
+        "HTTPRoute default/ratings sends 1 of 10 requests to Service default/dead, which has no ready endpoints: "
+        "no pod has its selector's labels (app=dead)"
+    ]
+    assert why(state, "assert [200, 200] == [503, 200]", 200, 200) == []
+
+
+def test_name_that_dns_does_not_resolve_is_named() -> None:
+    """With the reason, where CoreDNS shows one."""
+    coredns = named(
+        "Deployment/kube-system/coredns", metadata={"labels": {"k8s-app": "kube-dns"}}, spec={"replicas": 0}
+    )
+    error, url = "Could not resolve host: ratings", "http://ratings:9080/ratings/0"
+
+    assert why(ClusterState(), "assert [None] == [200]", None, error=error, url=url) == [
+        "DNS does not resolve ratings:9080"
+    ]
+    assert why(ClusterState({"Deployment": [coredns]}), "x", None, error=error, url=url) == [
+        "DNS does not resolve ratings:9080: Deployment kube-system/coredns is scaled to 0"
+    ]
+
+
+def test_no_more_than_three_causes() -> None:
+    """The most specific ones."""
+    policies = [policy(f"other-{n}", LIMIT) for n in range(9)]
+    state = ClusterState({"BackendTrafficPolicy": policies}, access=lines("g", LIMITED))
+
+    assert len(why(state, "429", 429)) == MOST
+
+
+def test_nothing_known_nothing_said() -> None:
+    assert why(ClusterState(), "assert 1 == 2") == []
+
+
+def test_rule_that_meets_an_unknown_shape_says_nothing() -> None:
+    """A status that somebody wrote by hand hides no failure."""
+    odd: dict[str, list[Any]] = {
+        kind: [{"kind": kind, "metadata": 3, "spec": [1]}, {}] for kind in ("Pod", "HTTPRoute")
+    }
+
+    assert why(ClusterState(odd), "assert [503] == [200]", 503) == []
