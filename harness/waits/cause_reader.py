@@ -84,6 +84,7 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
     began = min((s.at for s in sightings), default=time.time() - 60)
     since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
     logs: list[str] = []
+    over = threading.Event()  # nobody waits for these reads any more
 
     def read(objects: dict[str, list[Document]]) -> None:
         for kind in ("Namespace", "GatewayClass"):
@@ -95,7 +96,7 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
         _read_kind(kube, objects, "Pod", SYSTEM)
         if may_be_dns(failure):
             _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
-        access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since))
+        access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since, over))
         nodes = [pod for pod in objects.get("Pod", ()) if text(pod, "metadata", "labels", "app") == "ztunnel"]
         if failure.failed_calls or _MESH.search(message) or not all(map(pod_ready, nodes)):
             logs.extend(
@@ -104,6 +105,7 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
             )
 
     objects = _bounded(read)
+    over.set()
     for log in tuple(logs):
         connections += [line for line in ztunnel.parse(log).lines if line.time >= since]
     state = ClusterState(
@@ -143,7 +145,12 @@ def _read_kind(kube: Kube, objects: dict[str, list[Document]], kind: str, namesp
 
 
 def _access_lines(
-    kube: Kube, pods: Iterable[Document], failure: Failure, known: Sequence[Access], since: datetime
+    kube: Kube,
+    pods: Iterable[Document],
+    failure: Failure,
+    known: Sequence[Access],
+    since: datetime,
+    over: threading.Event,
 ) -> list[Access]:
     """Lines of failed requests that the test had not read yet, from the logs of all Gateways' proxies. Envoy writes
     them within a second or so; requests that pass no proxy have none."""
@@ -158,7 +165,7 @@ def _access_lines(
             found += [Access(gateway, line) for line in lines if line.user_agent in agents]
         if found:
             break
-        time.sleep(1.0)
+        over.wait(1.0)
     return found
 
 
