@@ -70,7 +70,9 @@ class Limiter:
     def rules(self) -> Sequence[rlconfig.Limit]:
         """What it limits now."""
         found = rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))
-        observations.saw("limiter rules", f"{[f'{rule.requests} per {rule.unit}: {rule.key}' for rule in found]}")
+        observations.saw(
+            "rate limit service rules", f"{[f'{rule.requests} per {rule.unit}: {rule.key}' for rule in found]}"
+        )
         return found
 
     def counted(self, name: str) -> float:
@@ -93,7 +95,9 @@ class Limiter:
             yield moved
         after = self.settled()
         moved.hits, moved.over_limit = after.hits - before.hits, after.over_limit - before.over_limit
-        observations.saw("limiter counters", f"moved by {moved.hits:g}, over the limit {moved.over_limit:g}", of=ids)
+        observations.saw(
+            "rate limit service counters", f"moved by {moved.hits:g}, over the limit {moved.over_limit:g}", of=ids
+        )
 
     def settled(self) -> Counters:
         """Its counters, once they stood still for LIMITER_SETTLED seconds: nothing sent before is still uncounted.
@@ -114,7 +118,7 @@ class Limiter:
             until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)
         except NotReady as error:
             raise Inconclusive(str(error)) from error
-        observations.saw("limiter counters", f"{last[0][1]}")
+        observations.saw("rate limit service counters", f"{last[0][1]}")
         return last[0][1]
 
 

@@ -113,7 +113,7 @@ def _found(text: str) -> list[str]:
 
 def _witnesses(sightings: Sequence[Sighting]) -> list[str]:
     if not sightings:
-        return ["(no witness had spoken yet)"]
+        return ["(no observation yet)"]
     lines = witnesses(sightings[-SHOWN:], width=WIDTH)
     hidden = len(sightings) - len(lines)
     return [f"… {hidden} earlier ones are in witnesses.txt", *lines] if hidden else lines

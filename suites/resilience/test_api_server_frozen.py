@@ -18,7 +18,7 @@ def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, wayp
     calls = anew(get("http://ratings:9080/ratings/0"), through=waypoint)
     with (
         load(calls, outside(get("/health"), through=ingress_gateway)) as flow,
-        flow.event("API server frozen", "nothing is lost"),
+        flow.event("API server stopped", "no request is lost"),
         nodes.while_api_server_stopped(cluster),
     ):
         pause(8, why="a cluster without its API server")

@@ -20,7 +20,7 @@ def flow(load, anew, kept, outside, manifests, waypoint, ingress_gateway):
     within = anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)
     with (
         load(*within, outside(get("/health"), through=ingress_gateway)) as flow,
-        flow.event("istiod and Envoy Gateway away", "nothing is lost"),
+        flow.event("istiod and Envoy Gateway away", "no request is lost"),
         restarts.while_scaled_to_zero(manifests, restarts.ISTIOD, restarts.CONTROLLER),
     ):
         pause(5, why="a mesh without control planes")

@@ -25,16 +25,16 @@ REMOVED = "circuit breaker removed"
 def flow(load, anew, kept, kube, waypoint, applying, clock):
     """Requests while a circuit breaker is applied, edited and removed, and while the route is edited."""
     with load(anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)) as flow, ExitStack() as there:
-        with flow.event(APPLIED, "nothing is lost"):
+        with flow.event(APPLIED, "no request is lost"):
             there.enter_context(applying("resilience/edited.yaml"))
             policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=500, since=clock())
-        with flow.event(EDITED, "nothing is lost"):
+        with flow.event(EDITED, "no request is lost"):
             kube.patch(POLICY, {"spec": {"circuitBreaker": {"maxPendingRequests": 600}}})
             policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=600, since=clock())
-        with flow.event(REMOVED, "nothing is lost"):
+        with flow.event(REMOVED, "no request is lost"):
             there.close()
             policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=None, since=clock())
-        with flow.event(ROUTE, "nothing is lost"):
+        with flow.event(ROUTE, "no request is lost"):
             route_edits.edit_route(kube, waypoint, "ratings", times=10)
     return flow
 

@@ -18,7 +18,7 @@ from harness.wait import pause
 from harness.waits import gateways, waypoints
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
-KILLED, DELETED = "ztunnel killed, routes edited", "waypoints' pods deleted"
+KILLED, DELETED = "ztunnel killed, routes edited", "waypoint pods deleted"
 KILLED_MS, DELETED_MS = 10_000, 30_000  # 1 s to 6 s seen, and 10 s to 12 s
 FORMS = ("binding", "listener")
 
@@ -57,7 +57,7 @@ def killed(bound, load, anew, kept, kube, ztunnel, says, moment):
         anew(get("http://ratings-listener:9080/ratings/0"), qps=10, who="mesh client to form listener"),
     )
     with load(*sources) as flow:
-        with flow.event(KILLED, "binding: at most 10 s; listener: lost until its pod is deleted"):
+        with flow.event(KILLED, "binding: at most 10 s; listener: until its pod is deleted"):
             hbone_port_takeover.let_envoy_take_port(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
         pause(6, why="ztunnel tries again every 5 s")
         told, green = ztunnel.hindrance(), says("Gateway/default/waypoint-listener", "Programmed")

@@ -14,7 +14,7 @@ from harness.http_exchange import get, unique
 from harness.waits import policy_propagation, responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
-AWAY, KILLED = "limiter away", "Redis killed"
+AWAY, KILLED = "rate limit service down", "Redis killed"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_limit_fails_open(load, outside, spent, manifests, ingress, ingress_gate
     """A user over quota gets 200 while the rate limit service is down, and 429 within 15 seconds of its return."""
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
-            flow.event(AWAY, "unlimited meanwhile (200, no header), limited again in 15 s"),
+            flow.event(AWAY, "200 without header while down, limited again within 15 s"),
             restarts.while_scaled_to_zero(manifests, restarts.LIMITER, grace=False),
         ):
             responses.wait_for_response(ingress, spent, status=200)
@@ -58,7 +58,7 @@ def test_counters_are_lost_with_redis(load, outside, spent, kube, ingress, ingre
     first = ingress.in_turn(watched)
 
     with load(outside(watched, through=ingress_gateway, wanted=(429,))) as flow:
-        with flow.event(KILLED, "a quota anew; limited again in 15 s"):
+        with flow.event(KILLED, "quota reset; limited again within 15 s"):
             restarts.kill_and_wait_for_new_pods(kube, restarts.REDIS)
         responses.wait_for_response(ingress, watched, status=429)
     after = ingress.in_turn(spent, 2)

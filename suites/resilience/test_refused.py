@@ -21,7 +21,7 @@ from harness.wait import pause
 from harness.waits import responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load")]
-CLOSED, OPEN = "way past the waypoint closed", "opened again"
+CLOSED, OPEN = "waypoint bypass closed", "bypass opened again"
 STANDS, CLOSED_MS = 5, 4_500  # seconds under the policy; of which requests begin every 50 ms
 
 
@@ -40,10 +40,10 @@ def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
     (pod,) = kube.pods("default", "app=ratings")
     request, since = get(url(pod_ip(pod), 9080, "/ratings/0")), moment()
     with load(anew(request), kept(request)) as flow:
-        with flow.event(CLOSED, "new connections refused, those that stand served"), applying("isolation/bypass.yaml"):
+        with flow.event(CLOSED, "new connections rejected, open ones kept"), applying("isolation/bypass.yaml"):
             responses.wait_for_response(mesh_client, request, status=None)
             pause(STANDS, why="connections that stand under a policy that refuses new ones")
-        with flow.event(OPEN, "nothing is lost once one is let in"):
+        with flow.event(OPEN, "no request is lost once one is accepted"):
             responses.wait_for_response(mesh_client, request, status=200)
     lines = [line for line in ztunnel.lines(since) if line.dst.workload == pod["metadata"]["name"]]
     inbound = [

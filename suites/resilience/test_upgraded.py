@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "upg
 REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
 UNKNOWN = get("http://details:9080/details/0")  # ztunnel has no connection to it from this client yet
 HANDOVER = 1  # new connections lost: none in eight rolls of ztunnel, one in the ninth
-UPGRADED, TURNED, BACK = "helm upgrade: ztunnel, Envoy Gateway", "certificates turned", "helm upgrade back"
-AWAY = "limiter away, failClosed"
+UPGRADED, TURNED, BACK = "helm upgrade: ztunnel, Envoy Gateway", "certificates rotated", "helm upgrade back"
+AWAY = "rate limit service down, failClosed"
 # istiod dates a certificate two minutes back, and ztunnel turns it at half its life: after 10 s here.
 SHORT_LIVED = {"env": {"SECRET_TTL": "140s"}}
 # A chart's pods are not replaced when its configuration changes: the annotation does that.
@@ -68,7 +68,7 @@ def upgraded(load, sources, cluster, kube, before, ztunnel, mesh_client):
         with load(*sources) as flow:
             with flow.event(UPGRADED, "at most one new connection"):
                 helm_upgrade.upgrade_releases(cluster, kube, ztunnel_, gateway)
-            with flow.event(TURNED, "nothing is lost"):
+            with flow.event(TURNED, "no request is lost"):
                 turn = certificate_rotation.wait_for_rotation(ztunnel, certificate_rotation.read_certificates(ztunnel))
                 fresh = mesh_client.in_turn(UNKNOWN, 3)
         yield Upgraded(flow, turn, fresh)
@@ -108,7 +108,7 @@ def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests
     """With failClosed, Envoy returns 500 to a user over quota while the rate limit service is down, 200 to others."""
     with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
         with (
-            flow.event(AWAY, "500 meanwhile, limited again in 15 s"),
+            flow.event(AWAY, "500 while down, limited again within 15 s"),
             restarts.while_scaled_to_zero(manifests, restarts.LIMITER, grace=False),
         ):
             responses.wait_for_response(ingress, spent, status=500)

@@ -507,7 +507,7 @@ def test_rules_are_read(limiter: Limiter, pages: Pages) -> None:
 
     assert (rule.requests, rule.unit, rule.of("default/bookinfo-ingress/ingress")) == (3, "HOUR", True)
     assert pages.asked == [("envoy-gateway-system", "rl-1", 6070)]
-    assert observations.page().sightings[-1].who == "limiter rules"
+    assert observations.page().sightings[-1].who == "rate limit service rules"
 
 
 def test_recorded_counters(limiter: Limiter, pages: Pages) -> None:
