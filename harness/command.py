@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import progress, timeouts
 from harness.errors import BadInput, CommandFailed
-from harness.interruption import heed
+from harness.interruption import heed, shielded
 
 _chosen: dict[str, str] = {}  # the program that stands for a name, where it is not the one of PATH
 _live: dict[subprocess.Popen[str], int] = {}  # the programs that run now, and the threads that wait for them
@@ -71,17 +71,7 @@ def run(
         CommandFailed: it ended with a status other than 0 (unless `check` is false), or ran out of time.
     """
     heed()
-    command = [which(argv[0]), *argv[1:]]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        env=os.environ | dict(env or {}),
-        start_new_session=True,
-    ) as process:
+    with _start(argv, env, subprocess.PIPE, subprocess.PIPE if stdin is not None else subprocess.DEVNULL) as process:
         try:
             with _known(process):
                 stdout, stderr = process.communicate(stdin, timeout=within)
@@ -103,16 +93,7 @@ def run(
 def running(argv: Sequence[str], *, env: Mapping[str, str] | None = None, grace: float = 0.0) -> Iterator[Lines]:
     """Keeps a program running for the block; its combined output can be read line by line meanwhile. At the block's end
     it has `grace` seconds to clean up."""
-    process = subprocess.Popen(
-        [which(argv[0]), *argv[1:]],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=os.environ | dict(env or {}),
-        start_new_session=True,
-    )
+    process = _start(argv, env, subprocess.STDOUT)
     try:
         with _known(process):
             yield Lines(process)
@@ -161,6 +142,31 @@ class Lines:
     def code(self) -> int:
         """Its exit status; it is waited for."""
         return self._process.wait()
+
+
+def _start(
+    argv: Sequence[str], env: Mapping[str, str] | None, stderr: int, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
+    """Starts a program. A signal that arrives meanwhile takes effect once there is a process that can be ended: an
+    interrupted `Popen` would leave one that nobody knows of."""
+    process: subprocess.Popen[str] | None = None
+    try:
+        with shielded(lambda: None):
+            process = subprocess.Popen(
+                [which(argv[0]), *argv[1:]],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                errors="replace",
+                env=os.environ | dict(env or {}),
+                start_new_session=True,
+            )
+    except KeyboardInterrupt:
+        if process is not None:
+            _end_all([process])
+        raise
+    return process
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,7 +168,6 @@ def test_interrupt_ends_the_program(tmp_path: Path) -> None:
 
     def interrupt() -> None:
         pids(file)
-        time.sleep(0.1)  # on a busy machine our side is not out of the fork yet
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     threading.Thread(target=interrupt).start()
@@ -174,6 +175,24 @@ def test_interrupt_ends_the_program(tmp_path: Path) -> None:
         run(["sh", "-c", FAMILY.format(file=file)], within=SOON)
 
     gone(pids(file))
+
+
+def test_interrupt_while_a_program_starts_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between the fork and the return of Popen leaves no process behind."""
+    started: list[subprocess.Popen[str]] = []
+
+    class Interrupted(subprocess.Popen[str]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            started.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(["sleep", "240"], within=SOON)
+
+    gone([started[0].pid])
 
 
 def test_terminal_signals_do_not_reach_the_program() -> None:
