@@ -13,6 +13,7 @@ from harness.logs.ztunnel import BindFailure, ZtunnelLine
 from harness.objects.unstructured import Json, text
 
 ROUTE = re.compile(r"^httproute/([^/]+)/([^/]+)/")  # namespace and name in Envoy Gateway's name of a route
+_COMPARED = re.compile(r"\bassert (.*) == .*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,13 @@ class Failure:
     condition: str = ""
     text: str = ""
     calls: Sequence[Call] = ()
+
+    @property
+    def found(self) -> str:
+        """The message without what was expected: the right side of a comparison is not what happened."""
+        first = self.text.strip().partition("\n")[0]
+        compared = _COMPARED.search(self.text)
+        return f"{first if compared[0] not in first else ''}{compared[1]}" if compared else self.text
 
     @property
     def statuses(self) -> set[int]:

@@ -74,7 +74,7 @@ def unmatched_hostname(state: ClusterState, failure: Failure) -> list[Cause]:
 
 def dead_backends(state: ClusterState, failure: Failure) -> list[Cause]:
     """Backends of routes, without ready endpoints. Said of failed requests with a 5xx status or no response."""
-    about = [call.status for call in failure.failed_calls if call.status is None or str(call.status) in failure.text]
+    about = [call.status for call in failure.failed_calls if call.status is None or str(call.status) in failure.found]
     if not any(status is None or status >= 500 for status in about):
         return []
     return [cause for route in _routes(state, failure) for cause in _dead(state, route)]
@@ -121,7 +121,7 @@ def _failed(state: ClusterState, failure: Failure) -> list[Access]:
     """Lines of failed requests that the failure's message is about: it quotes their status, or there was none."""
     lost = any(call.status is None for call in failure.calls)
     failed = [one for one in state.access if one.line.status >= 400 or one.line.flags not in ("", "-")]
-    return [one for one in failed if str(one.line.status) in failure.text or (lost and not one.line.status)]
+    return [one for one in failed if str(one.line.status) in failure.found or (lost and not one.line.status)]
 
 
 def _routes(state: ClusterState, failure: Failure) -> list[Json]:

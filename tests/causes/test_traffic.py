@@ -72,6 +72,15 @@ def test_flags_of_wanted_rejections_are_no_cause() -> None:
     assert why(ClusterState(access=lines("g", LIMITED)), "assert 3 == 2", 200, 429) == []
 
 
+def test_flags_of_an_expected_status_are_no_cause() -> None:
+    """Only what was found counts, not what it was compared with."""
+    state = ClusterState(access=lines("g", OVERFLOW, replace(OVERFLOW, status=404, flags="NR", route_name=None)))
+
+    (said,) = why(state, "assert [404 x 200] == [503 x 200]\n  At index 0 diff: 404 != 503", 404, 503)
+
+    assert "no route matched (NR)" in said
+
+
 def test_policy_of_somebody_else_is_named_with_its_limit() -> None:
     """Not the suite's own policy, and not one that limits nothing."""
     mine, other = policy("mine", LIMIT), policy("leftover", LIMIT, "Gateway/bookinfo-ingress")
