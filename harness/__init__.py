@@ -5,6 +5,7 @@ plugin             the pytest plugin: options, fixtures, reporting; the only hom
 benchmark          seconds of each stage and suite
 doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
+audit              a read-only check of a cluster that others made
 reaper             removes the clusters that kept or killed runs left
 diagnostics        what is gathered from a cluster when something failed
 report             a run's folder, failure texts, summary, Allure, JUnit

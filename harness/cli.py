@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import container_engine, doctor, no_proxy, progress, reaper, settings, settings_table, versions
+from harness.audit import command as audit
 from harness.cluster import caches
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     mirror.add_argument(
         "--from", dest="source", default="", help="another registry that holds them, host[:port][/prefix]"
     )
+    audited = command("audit", _audit, "a read-only check of a cluster that others made (docs/audit/README.md)")
+    audit.add_arguments(audited)
     command("clean", None, "take away what kept or killed runs left")
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
@@ -166,6 +169,12 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
         done = mirror.from_registries(row, row.registry, source, chosen.node_image)
     OUT.print("\n".join(map(str, done)), soft_wrap=True, markup=False)
     return 0
+
+
+def _audit(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
+    said, code = audit.run(asked, chosen)
+    print(said)  # as it is: JSON and SARIF are for programs
+    return code
 
 
 def _helm(chosen: Settings) -> Helm:

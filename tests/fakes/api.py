@@ -150,7 +150,10 @@ class FakeApi:
             items = [copy.deepcopy(o) for o in self._list(kind, namespace, seen.query.get("labelSelector", ""))]
             for item in items:  # as the real server has it: items of a list say neither
                 del item["kind"], item["apiVersion"]
-            return 200, {"kind": f"{kind}List", "apiVersion": KINDS[kind][0], "metadata": {}, "items": items}
+            start, limit = int(seen.query.get("continue") or 0), int(seen.query.get("limit") or len(items) or 1)
+            more = {"continue": str(start + limit)} if start + limit < len(items) else {}
+            page = items[start : start + limit]
+            return 200, {"kind": f"{kind}List", "apiVersion": KINDS[kind][0], "metadata": more, "items": page}
         if rest[1:] == ["log"]:
             where = (namespace, rest[0], seen.query.get("container", ""))
             where += ("previous",) if seen.query.get("previous") == "true" else ()

@@ -1,0 +1,94 @@
+"""Istio's L7 policies and mesh routes bound to a waypoint that does not enforce them.
+
+istiod writes WaypointAccepted=True "bound to default/waypoint" for any Gateway with an address; Envoy Gateway's Envoy
+takes no configuration from istiod. Measured: AuthorizationPolicy DENY on a Service and on the Gateway, 200 for each
+request; RequestAuthentication with a damaged token, 200; a mesh HTTPRoute, without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.audit.finding import Result, Severity, found
+from harness.audit.mesh import (
+    ROUTES,
+    is_envoy_gateways,
+    is_envoy_gateways_class,
+    parents,
+    use_of,
+)
+from harness.audit.state import State, namespace_of
+from harness.objects.conditions import conditions
+from harness.objects.unstructured import Json, mapping, name_of, objects, text
+
+KINDS: dict[str, Severity] = {
+    "AuthorizationPolicy": "high",
+    "RequestAuthentication": "high",
+    "WasmPlugin": "high",
+    "Telemetry": "medium",
+}
+INSTEAD = {
+    "AuthorizationPolicy": "SecurityPolicy.authorization",
+    "RequestAuthentication": "SecurityPolicy.jwt",
+    "WasmPlugin": "EnvoyExtensionPolicy",
+    "Telemetry": "EnvoyProxy.spec.telemetry",
+}
+
+
+def policies(state: State) -> Iterable[Result]:
+    """Istio policies with targetRefs whose waypoint is Envoy Gateway's."""
+    for policy in state.known(*KINDS):
+        kind = text(policy, "kind")
+        for target, gateway in _targets(state, policy):
+            said = [c for c in conditions(policy) if c.type == "WaypointAccepted"]
+            yield found(
+                "istio-policy-not-enforced",
+                KINDS[kind],
+                [policy, target, *([gateway] if gateway is not target else [])],
+                f"{name_of(policy)} targets {name_of(target)}, and {name_of(gateway)}, which is Envoy Gateway's, does "
+                f"not enforce Istio's policies: use {INSTEAD[kind]}",
+                *(f'{c.type}={c.status} "{c.message}"' for c in said),
+            )
+
+
+def mesh_routes(state: State) -> Iterable[Result]:
+    """Routes with a Service as parent whose waypoint is Envoy Gateway's."""
+    for route in state.known(*ROUTES):
+        for group, kind, namespace, ref in parents(route):
+            if kind != "Service" or group not in ("", "core"):
+                continue
+            service = state.find("Service", namespace, text(ref, "name"))
+            gateway = _waypoint(state, service) if service else None
+            if service and gateway:
+                said = [c for c in conditions(route) if c.type in ("Accepted", "ResolvedWaypoints")]
+                yield found(
+                    "mesh-route-not-enforced",
+                    "high",
+                    [route, service, gateway],
+                    f"{name_of(route)} has {name_of(service)} as its parent, and {name_of(gateway)}, which is Envoy "
+                    f"Gateway's, takes no mesh routes: traffic is untouched by it; make the Gateway its parent",
+                    *(f'{c.type}={c.status} "{c.message}"' for c in said),
+                )
+
+
+def _targets(state: State, policy: Json) -> Iterator[tuple[Json, Json]]:
+    """(target, Gateway) of each targetRef behind which Envoy Gateway's waypoint stands."""
+    single = mapping(policy, "spec", "targetRef")
+    for ref in [*objects(policy, "spec", "targetRefs"), *([single] if single else [])]:
+        kind, name = text(ref, "kind"), text(ref, "name")
+        namespace = text(ref, "namespace") or namespace_of(policy)
+        if kind == "GatewayClass":
+            if is_envoy_gateways_class(state, name) and (of_class := state.find("GatewayClass", "", name)):
+                yield of_class, of_class
+            continue
+        target = state.find(kind, namespace, name) if kind in ("Service", "Gateway", "ServiceEntry") else None
+        if target and kind == "Gateway" and is_envoy_gateways(state, target):
+            yield target, target
+        elif target and kind != "Gateway" and (gateway := _waypoint(state, target)):
+            yield target, gateway
+
+
+def _waypoint(state: State, service: Json) -> Json | None:
+    use = use_of(state, service)
+    gateway = state.find("Gateway", use.namespace, use.name) if use else None
+    return gateway if gateway and is_envoy_gateways(state, gateway) else None

@@ -1,0 +1,123 @@
+"""Versions past their support, pairs that nobody supports, mixed Gateway API definitions, Envoy Gateway's mode."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from harness.audit.finding import NotJudged, Result, found
+from harness.audit.mesh import GATEWAY_API, controllers, envoy_gateway_version, waypoints
+from harness.audit.state import State, labels, named
+from harness.audit.support import ENVOY_GATEWAY_ENDS, SOURCE
+from harness.objects.definitions import gateway_api
+from harness.objects.unstructured import Json, name_of, text
+from harness.objects.workloads import pod_containers
+from harness.versions import Range, minor
+
+_TAG = re.compile(r":v?(\d+\.\d+\.\d+)[^/:]*$")
+
+
+def support(state: State) -> Iterable[Result]:
+    """Envoy Gateway past the end of its support."""
+    those = controllers(state)
+    version = envoy_gateway_version(state)
+    if not version:
+        return [NotJudged("version-unsupported", "no Envoy Gateway whose image's tag tells one version")]
+    ends = ENVOY_GATEWAY_ENDS.get("{}.{}".format(*minor(version)))
+    if ends is None:
+        return [NotJudged("version-unsupported", f"when support of Envoy Gateway {version} ends is not known here")]
+    if state.now.date() <= ends:
+        return []
+    said = f"Envoy Gateway {version} has had no support since {ends}"
+    return [found("version-unsupported", "medium", those[0], said, SOURCE)]
+
+
+def pairs(state: State) -> Iterable[Result]:
+    """Istio, Envoy Gateway and Kubernetes versions that are outside each other's limits."""
+    if state.limits is None or not re.match(r"v?\d+\.\d+", state.kubernetes):
+        return [NotJudged("version-pair", "the version of Kubernetes is not known")]
+    kubernetes = minor(state.kubernetes.removeprefix("v"))
+    istiods = [d for d in state.all("Deployment") if labels(d).get("app") == "istiod"]
+    results: list[Result] = []
+    for what, those, version, limits in (
+        ("Istio", istiods, _tag(istiods), state.limits.istio),
+        (
+            "Envoy Gateway",
+            controllers(state),
+            envoy_gateway_version(state),
+            {label: one.kubernetes for label, one in state.limits.envoy_gateway.items()},
+        ),
+    ):
+        if not version:
+            results.append(NotJudged("version-pair", f"the version of {what} cannot be told from its image"))
+            continue
+        allowed: Range | None = limits.get("{}.{}".format(*minor(version)))
+        if allowed is None:
+            known = f"{what} {version} is not among the versions that are known here ({', '.join(limits)})"
+            results.append(found("version-pair", "low", those[0], known))
+        elif not minor(allowed[0]) <= kubernetes <= minor(allowed[1]):
+            said = f"{what} {version} is for Kubernetes {allowed[0]} to {allowed[1]}, and this is {state.kubernetes}"
+            results.append(found("version-pair", "medium", those[0], said))
+    return results
+
+
+def definitions(state: State) -> Iterable[Result]:
+    """Definitions of the Gateway API of different bundles or channels, or older than Envoy Gateway's chart has."""
+    by_bundle: dict[str, list[Json]] = defaultdict(list)
+    for one in state.all("CustomResourceDefinition"):
+        if named(one).endswith(f".{GATEWAY_API}") and gateway_api(one):
+            by_bundle[gateway_api(one)].append(one)
+    if len(by_bundle) > 1:
+        fewest = min(by_bundle.values(), key=len)
+        yield found(
+            "gateway-api-mixed",
+            "medium",
+            fewest,
+            f"definitions of the Gateway API come from {len(by_bundle)} bundles: {', '.join(sorted(by_bundle))}",
+            *(f"{bundle}: {', '.join(named(one).partition('.')[0] for one in d)}" for bundle, d in by_bundle.items()),
+        )
+    version = envoy_gateway_version(state)
+    known = state.limits.envoy_gateway.get("{}.{}".format(*minor(version))) if version and state.limits else None
+    for bundle, those in by_bundle.items():
+        has, _, channel = bundle.partition(" ")
+        if known and re.match(r"v\d+\.\d+", has) and minor(has.removeprefix("v")) < minor(known.bundle):
+            yield found(
+                "gateway-api-old",
+                "medium",
+                those,
+                f"definitions of the Gateway API are of {bundle}, and Envoy Gateway {version} brings {known.bundle}: "
+                "it skips kinds that they lack",
+            )
+        elif channel == "standard" and known:
+            said = "definitions of the Gateway API are of the standard channel; Envoy Gateway reads kinds that it lacks"
+            yield found("gateway-api-old", "low", those, said)
+
+
+def mode(state: State) -> Iterable[Result]:
+    """Envoy Gateway in a mode in which its proxies cannot be waypoints."""
+    used = waypoints(state)
+    if not used:
+        return []
+    if state.config is None:
+        return [NotJudged("controller-namespace-mode", f"Envoy Gateway's mode is not known: {state.config_unread}")]
+    told = text(state.config, "provider", "kubernetes", "deploy", "type") or "ControllerNamespace"
+    if told == "GatewayNamespace":
+        return []
+    return [
+        found(
+            "controller-namespace-mode",
+            "high",
+            gateway,
+            f"{name_of(gateway)} is used as a waypoint, and Envoy Gateway runs its proxies in its own namespace: their "
+            "pods lack the Gateway's name and namespace; install it with deploy.type: GatewayNamespace",
+            f"provider.kubernetes.deploy.type: {told}",
+        )
+        for gateway in used
+    ]
+
+
+def _tag(workloads: list[Json]) -> str:
+    images = [text(c, "image").partition("@")[0] for d in workloads for c in pod_containers(d)]
+    told = {found[1] for image in images if (found := _TAG.search(image))}
+    return told.pop() if len(told) == 1 else ""

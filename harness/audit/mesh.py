@@ -1,0 +1,200 @@
+"""Who is bound to which waypoint, and which Gateway is Envoy Gateway's. Pure.
+
+istiod takes any Gateway with an address for a waypoint, whatever its class; the label `istio.io/use-waypoint` of a
+Service wins over its namespace's, and `none` opts out (istio pilot/pkg/serviceregistry/ambient/waypoints.go).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.audit.state import State, labels, named, namespace_of
+from harness.objects.unstructured import Json, mapping, maybe_number, objects, strings, text
+from harness.objects.workloads import OWNING_GATEWAY, pod_containers
+
+USE_WAYPOINT, USE_NAMESPACE = "istio.io/use-waypoint", "istio.io/use-waypoint-namespace"
+BINDING = "ambient.istio.io/waypoint-inbound-binding"
+OWNING_NAMESPACE = "gateway.envoyproxy.io/owning-gateway-namespace"
+GATEWAY_API = "gateway.networking.k8s.io"
+ENVOY_GATEWAY = "gateway.envoyproxy.io"
+HBONE = 15008
+SHIFT = 10_000  # what Envoy Gateway adds to a listener port below 1024 (internal/gatewayapi/translator.go)
+ROUTES = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "UDPRoute")
+POLICIES = ("BackendTrafficPolicy", "ClientTrafficPolicy", "SecurityPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy")
+_ENVOY_GATEWAY_IMAGE = re.compile(r"/gateway(?:-dev)?:v?(\d+\.\d+\.\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A label use-waypoint that applies to an object: the Gateway it names, and the object that carries the label."""
+
+    namespace: str
+    name: str
+    by: Json
+
+
+def use_of(state: State, obj: Json) -> Use | None:
+    """The waypoint that an object's label, or its namespace's, names; None without one or with `none`."""
+    holder = obj
+    if USE_WAYPOINT not in labels(obj) and namespace_of(obj):
+        holder = state.find("Namespace", "", namespace_of(obj)) or {}
+    name = text(labels(holder), USE_WAYPOINT)
+    if not name or name == "none":
+        return None
+    return Use(text(labels(holder), USE_NAMESPACE) or namespace_of(obj) or named(obj), name, holder)
+
+
+def has_vip(service: Json) -> bool:
+    """Whether a Service has an address of its own: one without is never called through a waypoint by name."""
+    address = text(service, "spec", "clusterIP")
+    return address not in ("", "None") and text(service, "spec", "type") != "ExternalName"
+
+
+def bound_services(state: State) -> Iterator[tuple[Json, Use, Json]]:
+    """Every Service with an address that uses a waypoint that exists and is Envoy Gateway's, with that Gateway."""
+    for service in state.all("Service"):
+        use = use_of(state, service) if has_vip(service) else None
+        gateway = state.find("Gateway", use.namespace, use.name) if use else None
+        if use and gateway and is_envoy_gateways(state, gateway):
+            yield service, use, gateway
+
+
+def waypoints(state: State) -> list[Json]:
+    """Envoy Gateway's Gateways that some Service or Namespace names as its waypoint."""
+    wanted: set[tuple[str, str]] = set()
+    for obj in state.all("Service", "Namespace"):
+        if use := use_of(state, obj):
+            wanted.add((use.namespace, use.name))
+    return [g for g in envoy_gateways(state) if (namespace_of(g), named(g)) in wanted]
+
+
+def envoy_gateways(state: State) -> list[Json]:
+    """Every Gateway whose class is Envoy Gateway's."""
+    return [gateway for gateway in state.all("Gateway") if is_envoy_gateways(state, gateway)]
+
+
+def is_envoy_gateways(state: State, gateway: Json) -> bool:
+    """Whether a Gateway's class is Envoy Gateway's."""
+    return is_envoy_gateways_class(state, text(gateway, "spec", "gatewayClassName"))
+
+
+def is_envoy_gateways_class(state: State, name: str) -> bool:
+    """Whether a GatewayClass of that name is Envoy Gateway's."""
+    return is_controller(state, text(state.find("GatewayClass", "", name), "spec", "controllerName"))
+
+
+def is_controller(state: State, name: str) -> bool:
+    """Whether a controller's name is Envoy Gateway's, its own configured one included."""
+    return name.startswith(f"{ENVOY_GATEWAY}/") or name == (text(state.config, "gateway", "controllerName") or None)
+
+
+def envoy_proxies(state: State, gateway: Json) -> list[Json]:
+    """The EnvoyProxy objects behind a Gateway, the more specific first: its own, then its class's."""
+    own = mapping(gateway, "spec", "infrastructure", "parametersRef")
+    gateway_class = state.find("GatewayClass", "", text(gateway, "spec", "gatewayClassName"))
+    of_class = mapping(gateway_class, "spec", "parametersRef")
+    found = []
+    for ref, namespace in ((own, namespace_of(gateway)), (of_class, text(of_class, "namespace"))):
+        if text(ref, "kind") == "EnvoyProxy":
+            found.append(state.find("EnvoyProxy", namespace, text(ref, "name")))
+    return [one for one in found if one]
+
+
+def proxy_setting(state: State, gateway: Json, *path: str) -> object:
+    """A field of the first EnvoyProxy behind a Gateway that has it. They are not merged by default: the most specific
+    one alone applies."""
+    for proxy in envoy_proxies(state, gateway)[:1]:
+        value: object = proxy
+        for key in ("spec", *path):
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+    return None
+
+
+def listeners(gateway: Json) -> list[Json]:
+    """A Gateway's listeners."""
+    return list(objects(gateway, "spec", "listeners"))
+
+
+def container_port(state: State, gateway: Json, port: int) -> int:
+    """The port on which Envoy listens for a listener's port."""
+    kept = proxy_setting(state, gateway, "provider", "kubernetes", "useListenerPortAsContainerPort") is True
+    return port if port >= 1024 or kept else port + SHIFT
+
+
+def binding(state: State, gateway: Json) -> str:
+    """The inbound binding of a waypoint ("NONE/9080"), of the Gateway or its class; "" without."""
+    gateway_class = state.find("GatewayClass", "", text(gateway, "spec", "gatewayClassName"))
+    own = text(gateway, "metadata", "annotations", BINDING)
+    return own or text(gateway_class, "metadata", "annotations", BINDING)
+
+
+def parents(route: Json) -> Iterator[tuple[str, str, str, Json]]:
+    """(group, kind, namespace, name-carrying parentRef) of each parentRef, defaults filled in."""
+    for ref in objects(route, "spec", "parentRefs"):
+        group = text(ref, "group") if "group" in ref else GATEWAY_API
+        yield group, text(ref, "kind") or "Gateway", text(ref, "namespace") or namespace_of(route), ref
+
+
+def is_attached(route: Json, gateway: Json) -> bool:
+    """Whether a route names the Gateway as a parent."""
+    return any(
+        (kind, namespace, text(ref, "name")) == ("Gateway", namespace_of(gateway), named(gateway))
+        for _, kind, namespace, ref in parents(route)
+    )
+
+
+def backends(route: Json) -> Iterator[tuple[str, str, str, Json]]:
+    """(group, kind, namespace, backendRef) of every backend of a route."""
+    for rule in objects(route, "spec", "rules"):
+        for ref in objects(rule, "backendRefs"):
+            yield text(ref, "group"), text(ref, "kind") or "Service", text(ref, "namespace") or namespace_of(route), ref
+
+
+def names_of(service: Json) -> tuple[str, ...]:
+    """The host names under which a Service is called, by how often: short, with namespace, whole, and with svc."""
+    name, namespace = named(service), namespace_of(service)
+    return name, f"{name}.{namespace}", f"{name}.{namespace}.svc.cluster.local", f"{name}.{namespace}.svc"
+
+
+def matches(route: Json, host: str) -> bool:
+    """Whether a route takes a host name; one without hostnames takes all."""
+    wanted = strings(route, "spec", "hostnames")
+    return not wanted or any(
+        host == one or (one.startswith("*.") and host.endswith(one[1:]) and host != one[2:]) for one in wanted
+    )
+
+
+def in_mesh(pod: Json) -> bool:
+    """Whether a pod's traffic goes through ztunnel or a sidecar: what Istio's CNI says it did, not what labels ask."""
+    containers = [*objects(pod, "spec", "containers"), *objects(pod, "spec", "initContainers")]
+    redirected = text(pod, "metadata", "annotations", "ambient.istio.io/redirection") == "enabled"
+    return redirected or any(text(one, "name") == "istio-proxy" for one in containers)
+
+
+def proxy_pods(state: State, gateway: Json | None = None) -> list[Json]:
+    """The Envoy pods of a Gateway of Envoy Gateway, or of all."""
+    found = [pod for pod in state.all("Pod") if OWNING_GATEWAY in labels(pod)]
+    if gateway is None:
+        return found
+    whose = (named(gateway), namespace_of(gateway))
+    return [pod for pod in found if (labels(pod)[OWNING_GATEWAY], labels(pod).get(OWNING_NAMESPACE)) == whose]
+
+
+def controllers(state: State) -> list[Json]:
+    """Envoy Gateway's own Deployments."""
+    return [d for d in state.all("Deployment") if labels(d).get("control-plane") == "envoy-gateway"]
+
+
+def envoy_gateway_version(state: State) -> str:
+    """The version of Envoy Gateway by its image's tag; "" when it cannot be told or several run."""
+    images = [text(c, "image") for d in controllers(state) for c in pod_containers(d)]
+    told = {found[1] for image in images if (found := _ENVOY_GATEWAY_IMAGE.search(image))}
+    return told.pop() if len(told) == 1 else ""
+
+
+def port_of(value: Json) -> int:
+    """The field `port`, 0 without."""
+    return maybe_number(value, "port") or 0

@@ -1,0 +1,140 @@
+"""The only I/O of an audit: lists by pages, Envoy Gateway's configuration, and logs when asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import yaml
+
+from harness import progress, versions
+from harness.audit.mesh import ENVOY_GATEWAY, GATEWAY_API, controllers
+from harness.audit.state import State, namespace_of
+from harness.errors import BadInput, HarnessError
+from harness.kube.errors import Missing
+from harness.kube.paged import PagedReader
+from harness.objects.unstructured import Json, text
+from harness.objects.workloads import OWNING_GATEWAY, pod_name
+
+
+class Kind(NamedTuple):
+    """Where a kind is served, and whether names and labels are enough."""
+
+    group: str
+    plural: str
+    metadata: bool = False
+
+
+KINDS = {
+    "Namespace": Kind("", "namespaces", True),
+    "Service": Kind("", "services"),
+    "Pod": Kind("", "pods"),
+    "ServiceAccount": Kind("", "serviceaccounts", True),
+    "ConfigMap": Kind("", "configmaps", True),
+    "Deployment": Kind("apps", "deployments"),
+    "CustomResourceDefinition": Kind("apiextensions.k8s.io", "customresourcedefinitions", True),
+    "GatewayClass": Kind(GATEWAY_API, "gatewayclasses"),
+    "Gateway": Kind(GATEWAY_API, "gateways"),
+    "HTTPRoute": Kind(GATEWAY_API, "httproutes"),
+    "GRPCRoute": Kind(GATEWAY_API, "grpcroutes"),
+    "TCPRoute": Kind(GATEWAY_API, "tcproutes"),
+    "TLSRoute": Kind(GATEWAY_API, "tlsroutes"),
+    "UDPRoute": Kind(GATEWAY_API, "udproutes"),
+    "EnvoyProxy": Kind(ENVOY_GATEWAY, "envoyproxies"),
+    "Backend": Kind(ENVOY_GATEWAY, "backends"),
+    "BackendTrafficPolicy": Kind(ENVOY_GATEWAY, "backendtrafficpolicies"),
+    "ClientTrafficPolicy": Kind(ENVOY_GATEWAY, "clienttrafficpolicies"),
+    "SecurityPolicy": Kind(ENVOY_GATEWAY, "securitypolicies"),
+    "EnvoyExtensionPolicy": Kind(ENVOY_GATEWAY, "envoyextensionpolicies"),
+    "EnvoyPatchPolicy": Kind(ENVOY_GATEWAY, "envoypatchpolicies"),
+    "AuthorizationPolicy": Kind("security.istio.io", "authorizationpolicies"),
+    "RequestAuthentication": Kind("security.istio.io", "requestauthentications"),
+    "PeerAuthentication": Kind("security.istio.io", "peerauthentications"),
+    "Telemetry": Kind("telemetry.istio.io", "telemetries"),
+    "WasmPlugin": Kind("extensions.istio.io", "wasmplugins"),
+    "ServiceEntry": Kind("networking.istio.io", "serviceentries"),
+}
+CONFIG, KEY = "envoy-gateway-config", "envoy-gateway.yaml"
+LINES, BYTES = 2000, 4_000_000  # of a log: bind failures come every 5 s, so the end of it is enough
+
+
+def read(reader: PagedReader, *, logs: bool = False) -> State:
+    """Reads a cluster: each kind once, and with `logs` the end of one log for each ztunnel and Envoy pod.
+
+    Raises:
+        ApiUnavailable: the server did not answer its version: nothing is known.
+        BadInput: not one kind could be read.
+    """
+    kubernetes = reader.version()
+    objects: dict[str, tuple[Json, ...]] = {}
+    unread: dict[str, str] = {}
+    not_served = set()
+    for kind, where in KINDS.items():
+        progress.awaiting("reads the cluster", kind)
+        try:
+            objects[kind] = tuple(reader.all_of(where.group, kind, metadata=where.metadata))
+        except Missing:
+            objects[kind] = ()
+            not_served.add(kind)
+        except HarnessError as error:
+            unread[kind] = error.args[0]
+    if not any(kind in objects and kind not in not_served for kind in KINDS):
+        raise BadInput(
+            f"nothing could be read: {next(iter(unread.values()), 'no kind is served')}",
+            remedy="`mesh-e2e audit --rbac` prints the ClusterRole that an audit needs",
+        )
+    config, why = _config(reader, State(objects, unread))
+    read_logs, lost = _logs(reader, objects) if logs else (None, {})
+    return State(
+        objects,
+        unread,
+        frozenset(not_served),
+        read_logs,
+        lost,
+        config,
+        why,
+        kubernetes,
+        datetime.now(UTC),
+        versions.load().limits,
+    )
+
+
+def _config(reader: PagedReader, state: State) -> tuple[Json | None, str]:
+    """Envoy Gateway's own configuration, or why it is not known."""
+    if "Deployment" not in state.objects:
+        return None, state.unread.get("Deployment", "Deployments were not read")
+    homes = sorted({namespace_of(one) for one in controllers(state)})
+    if len(homes) != 1:
+        return None, f"{len(homes)} namespaces have a Deployment with label control-plane=envoy-gateway"
+    try:
+        found = reader.get(f"/api/v1/namespaces/{homes[0]}/configmaps/{CONFIG}")
+        loaded = yaml.safe_load(text(found, "data", KEY))
+    except (HarnessError, yaml.YAMLError) as error:
+        return None, str(error.args[0] if error.args else error)
+    return (loaded, "") if isinstance(loaded, dict) else (None, f"ConfigMap {homes[0]}/{CONFIG} has no {KEY}")
+
+
+def _logs(reader: PagedReader, objects: dict[str, tuple[Json, ...]]) -> tuple[dict[str, str], dict[str, str]]:
+    found: dict[str, str] = {}
+    lost: dict[str, str] = {}
+    for pod in objects.get("Pod", ()):
+        container = _container(pod)
+        if not container:
+            continue
+        try:
+            found[pod_name(pod)] = reader.log(
+                text(pod, "metadata", "namespace"),
+                text(pod, "metadata", "name"),
+                container,
+                lines=LINES,
+                limit=BYTES,
+            )
+        except HarnessError as error:
+            lost[pod_name(pod)] = error.args[0]
+    return found, lost
+
+
+def _container(pod: Json) -> str:
+    """The container whose log is read; "" for pods whose log is not ours to read."""
+    of = pod.get("metadata", {}).get("labels") or {}
+    return "istio-proxy" if of.get("app") == "ztunnel" else "envoy" if OWNING_GATEWAY in of else ""

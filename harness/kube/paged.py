@@ -1,0 +1,131 @@
+"""Reads a cluster that others made: GET and nothing else, lists by pages, a bounded rate, every request counted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kubernetes.client.exceptions import ApiException
+
+from harness import timeouts
+from harness.kube.client import Kube
+from harness.kube.errors import ApiUnavailable, Missing
+from harness.kube.transport import bounds
+from harness.wait import pause
+
+PAGE = 500  # objects a request, as kubectl asks for
+PER_SECOND = 20.0  # requests; half of what kubectl's own client-side limit allows (50)
+PAGES = 200  # of one list: 100,000 objects; beyond that the list is not read
+# The server leaves out spec and status: names, labels and annotations are all that is asked for.
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+class PagedReader:
+    """One API server, read slowly. `calls` counts the requests made, discovery's included."""
+
+    def __init__(self, kube: Kube, *, per_second: float = PER_SECOND) -> None:
+        self.calls = 0
+        self._kube, self._every = kube, 1 / per_second
+        self._api: Any = None
+        self._next = 0.0
+        self._groups: dict[str, list[str]] | None = None
+        self._served: dict[str, dict[str, str]] = {}
+
+    def version(self) -> str:
+        """The server's version: "v1.34.4"."""
+        return str(self._get("/version").get("gitVersion", ""))
+
+    def all_of(self, group: str, kind: str, *, metadata: bool = False) -> list[dict[str, Any]]:
+        """Every object of a kind, in the version that the server prefers; with `metadata` without spec and status.
+
+        Raises:
+            Missing: the server does not serve the kind.
+            Refused: these credentials may not list it.
+            ApiUnavailable: the server did not answer, or the list is longer than PAGES pages.
+        """
+        base, name = self._resource(group, kind)
+        found: list[dict[str, Any]] = []
+        query: dict[str, str] = {"limit": str(PAGE)}
+        for _ in range(PAGES):
+            page = self._get(f"{base}/{name}", query, METADATA if metadata else "application/json")
+            api_version = base.removeprefix("/apis/").removeprefix("/api/")
+            # Items of a list carry no kind of their own.
+            found += [item | {"apiVersion": api_version, "kind": kind} for item in page.get("items") or []]
+            more = (page.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            query["continue"] = more
+        raise ApiUnavailable(f"{kind}: more than {PAGES * PAGE} objects, not read")
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The object at a path of the API.
+
+        Raises:
+            Missing: it is not there.
+            Refused: these credentials may not get it.
+        """
+        return self._get(path)
+
+    def log(self, namespace: str, pod: str, container: str, *, lines: int, limit: int) -> str:
+        """The last lines of a container's log, `limit` bytes of them at most."""
+        query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
+        return self._request(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, "*/*").decode(errors="replace")
+
+    def _resource(self, group: str, kind: str) -> tuple[str, str]:
+        for version in self._versions(group):
+            base = f"/apis/{group}/{version}" if group else f"/api/{version}"
+            if base not in self._served:
+                listed = self._get(base).get("resources") or []
+                self._served[base] = {r["kind"]: r["name"] for r in listed if "/" not in r["name"]}
+            if kind in self._served[base]:
+                return base, self._served[base][kind]
+        raise Missing(f"kind {kind} of {group or 'the core group'} is not served here")
+
+    def _versions(self, group: str) -> Iterator[str]:
+        """The versions of a group, the preferred one first."""
+        if not group:
+            return iter(["v1"])
+        if self._groups is None:
+            self._groups = {}
+            for one in self._get("/apis").get("groups") or []:
+                first = (one.get("preferredVersion") or {}).get("version", "")
+                others = [v["version"] for v in one.get("versions") or [] if v["version"] != first]
+                self._groups[one["name"]] = [first, *others] if first else others
+        return iter(self._groups.get(group, []))
+
+    def _get(
+        self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json"
+    ) -> dict[str, Any]:
+        read = json.loads(self._request(path, query or {}, accept))
+        if not isinstance(read, dict):
+            raise ApiUnavailable(f"{path}: the answer is not a JSON object")
+        return read
+
+    def _request(self, path: str, query: Mapping[str, str], accept: str) -> bytes:
+        self._pace()
+        self.calls += 1
+        return self._kube._call(path, lambda: self._answer(path, query, accept))
+
+    def _answer(self, path: str, query: Mapping[str, str], accept: str) -> bytes:
+        if self._api is None:  # Kube's own: this class is its neighbour
+            self._api = self._kube._new_api_client()
+        asked = self._api.param_serialize(
+            "GET",
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": accept},
+            auth_settings=["BearerToken"],
+        )
+        answer = self._api.call_api(*asked, _request_timeout=bounds(timeouts.API))
+        body = bytes(answer.read())
+        if not 200 <= answer.status < 300:
+            raise ApiException(http_resp=answer, body=body.decode(errors="replace"))
+        return body
+
+    def _pace(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            pause(self._next - now, why="no more requests a second than an unknown cluster should have to bear")
+        self._next = max(now, self._next) + self._every
