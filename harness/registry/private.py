@@ -41,7 +41,7 @@ class Private:
         return is_loopback(self.host)
 
     def at(self, reference: str) -> str:
-        """Where a reference to an image or chart (oci://…) is found here: docker.io/istio/pilot:1 is istio/pilot:1."""
+        """Where a reference to an image or chart (oci://…) is found here: docker.io/istio/pilot becomes istio/pilot."""
         moved: Reference = parse(reference).moved_to(self.host, self.prefix)
         return f"{'oci://' if reference.startswith('oci://') else ''}{moved}"
 
