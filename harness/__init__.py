@@ -1,8 +1,9 @@
 """End-to-end test harness for Envoy Gateway on Istio ambient: each layer below knows only those under it.
 
-cli                `mesh-e2e`: run, faults, clean, doctor, bench
+cli                `mesh-e2e`: run, faults, clean, doctor, bench, judge
 plugin             the pytest plugin: options, fixtures, reporting; the only home of pytest
 benchmark          seconds of each stage and suite
+judge              judges a run again, from its folder alone
 doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
 audit              a read-only check of a cluster that others made
@@ -23,6 +24,7 @@ helm, port_forward, bundle, cluster_records   helm, kubectl port-forward, offlin
 archives           image archives (docker save, OCI layout): the images in them, missing blobs
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
+boundary, records                             what was asked and answered, recorded and replayed
 progress, observations                        live lines; what witnesses saw, figures, attachments
 versions, settings                            version sets, settings
 registry, strict_yaml                         image registries; YAML that refuses a key twice

@@ -82,6 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
     bench.add_argument("tests", nargs="*", default=["suites"])
+    judge = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
+    judge.add_argument("run", help="the run's folder, for instance runs/latest")
+    judge.add_argument("--json", action="store_true", help="print JSON")
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
     faults.add_argument("names", nargs="*", help="only these faults")
     faults.add_argument("--third", type=int, choices=(1, 2, 3), help="only this third of the catalogue")
@@ -202,6 +205,14 @@ def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     from harness.benchmark import bench
 
     return bench(chosen, row, asked.tests, OUT)
+
+
+def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:
+    from harness import judge
+
+    found = judge.judge(Path(asked.run))
+    OUT.print(judge.as_json(found) if asked.json else judge.text(found), markup=False, soft_wrap=True)
+    return 1 if found.differing else 0
 
 
 def _faults(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:

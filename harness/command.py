@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import progress, timeouts
+from harness.boundary import refuse_when_replaying
 from harness.errors import BadInput, CommandFailed
 from harness.interruption import heed, shielded
 
@@ -70,6 +71,7 @@ def run(
         BadInput: the program is not there.
         CommandFailed: it ended with a status other than 0 (unless `check` is false), or ran out of time.
     """
+    refuse_when_replaying(f"`{argv[0]}`")
     heed()
     with _start(argv, env, subprocess.PIPE, subprocess.PIPE if stdin is not None else subprocess.DEVNULL) as process:
         try:
@@ -93,6 +95,7 @@ def run(
 def running(argv: Sequence[str], *, env: Mapping[str, str] | None = None, grace: float = 0.0) -> Iterator[Lines]:
     """Keeps a program running for the block; its combined output can be read line by line meanwhile. At the block's end
     it has `grace` seconds to clean up."""
+    refuse_when_replaying(f"`{argv[0]}`")
     process = _start(argv, env, subprocess.STDOUT)
     try:
         with _known(process):

@@ -72,6 +72,18 @@ class Absent(Inconclusive):
     observed = True
 
 
+class NotRecorded(HarnessError):
+    """A run is judged again, and its folder has no record of this: the claim is inconclusive. It is not an
+    Inconclusive, which waits may take for an answer. `never`: such things are not recorded at all."""
+
+    def __init__(self, what: str, *, never: bool = False) -> None:
+        self.never = never
+        super().__init__(f"{NEVER_RECORDED if never else NO_RECORD} {what}")
+
+
+NO_RECORD, NEVER_RECORDED = "the run has no record of:", "not recorded:"
+
+
 class NotObserved(NotReady, Inconclusive):
     """A bounded wait ran out while nobody could be asked: whether what was awaited is so is not known.
 

@@ -6,13 +6,16 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import overload
+from typing import Any, overload
+
+from harness.boundary import recorded
 
 RAW_BODY = 400
 
 
+@recorded("unique name")
 def unique(prefix: str) -> str:
     """A name that no other run, test or attempt has used: fresh buckets, fresh log lines."""
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
@@ -109,3 +112,14 @@ class Answers(Sequence[Answer]):
     def __repr__(self) -> str:
         counted = Counter(str(answer.status or answer.error or "no answer") for answer in self.items)
         return f"<{len(self.items)} answers: " + ", ".join(f"{k} x {n}" for k, n in counted.items()) + ">"
+
+
+def packed(answers: Answers) -> list[dict[str, Any]]:
+    """Answers as JSON."""
+    names = [field.name for field in fields(Answer)]
+    return [{name: getattr(one, name) for name in names} | {"headers": dict(one.headers)} for one in answers]
+
+
+def unpacked(given: list[dict[str, Any]]) -> Answers:
+    """Answers from their JSON."""
+    return Answers(tuple(Answer(**one) for one in given))

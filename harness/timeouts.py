@@ -35,6 +35,7 @@ API = 30.0  # one Kubernetes API request
 API_CONNECT = 5.0  # the API server takes a connection
 API_FIRST = 10.0  # the first answer of a server of which nothing is known yet
 DELETE = 60.0  # an object is gone
+JUDGE = 900.0  # the tests of a run on its records: 10 s or so, where nothing is waited for
 HOUR_MARGIN = 120.0  # what a rate-limit file needs of the hour, whose turn ends its windows; with patience more
 CAUSES = 10.0  # the reads that name the cause of a failure, all together
 MISSING_GRACE = 8.0  # what an object refers to may be created after it

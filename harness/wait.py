@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import tenacity
 
-from harness import observations, progress
+from harness import boundary, observations, progress
 from harness.errors import HarnessError, NotObserved, NotReady, Terminal
 from harness.interruption import heed
 
@@ -89,9 +89,11 @@ def until(
         progress.awaiting(what, seen)
         raise _NotYet
 
+    # One observation that takes the whole bound (a starved machine) is no reason to give up: a second one follows.
+    out_of_time = tenacity.stop_all(tenacity.stop_after_delay(within), tenacity.stop_after_attempt(2))
     retrying = tenacity.Retrying(
-        # One observation that takes the whole bound (a starved machine) is no reason to give up: a second one follows.
-        stop=tenacity.stop_all(tenacity.stop_after_delay(within), tenacity.stop_after_attempt(2)),
+        stop=lambda state: boundary.ends(what, state.attempt_number, lambda: out_of_time(state)),
+        sleep=boundary.sleep,
         wait=tenacity.wait_exponential(multiplier=every / EAGER, max=every),
         retry=tenacity.retry_if_exception_type(_NotYet),
     )
@@ -110,7 +112,7 @@ def pause(seconds: float, *, why: str) -> None:
     if seconds > 1:
         progress.awaiting(why, f"{seconds:.0f}s")
     heed()
-    time.sleep(seconds)
+    boundary.sleep(seconds)
 
 
 class _NotYet(Exception):

@@ -6,6 +6,7 @@ import threading
 from contextlib import ExitStack
 
 from harness import progress
+from harness.boundary import recorded
 from harness.clients.http import fetch
 from harness.cluster.protocol import Cluster
 from harness.errors import Inconclusive
@@ -19,6 +20,7 @@ class Admin:
         self._open: dict[tuple[str, str, int], tuple[ExitStack, str]] = {}
         self._lock = threading.Lock()
 
+    @recorded("admin")
     def get(self, namespace: str, pod: str, port: int, path: str) -> str:
         """The text at a path of that port.
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import httpx
 
 from harness import observations, timeouts
+from harness.boundary import not_recorded, recorded, refuse_when_replaying
 from harness.errors import Inconclusive
-from harness.http_exchange import Answer, Answers, Request, unique
+from harness.http_exchange import Answer, Answers, Request, packed, unique, unpacked
 from harness.objects.addresses import host_port, url
 
 BODY_LIMIT = 20_000
@@ -28,11 +29,19 @@ class IngressClient:
 
     def in_turn(self, request: Request, times: int = 1) -> Answers:
         """Sends the request that many times, each after the answer to the one before."""
+        return self._told(self._in_turn(request, times))
+
+    @recorded("ingress in turn", pack=packed, unpack=unpacked)
+    def _in_turn(self, request: Request, times: int) -> Answers:
         with self._client() as client:
-            return self._told(Answers(tuple(self._send(client, request) for _ in range(times))))
+            return Answers(tuple(self._send(client, request) for _ in range(times)))
 
     def at_once(self, request: Request, times: int) -> Answers:
         """Sends the request that many times together: all start behind one barrier, a connection each."""
+        return self._told(self._at_once(request, times))
+
+    @recorded("ingress at once", pack=packed, unpack=unpacked)
+    def _at_once(self, request: Request, times: int) -> Answers:
         start = threading.Barrier(times)
 
         def one(_: int) -> Answer:
@@ -40,7 +49,7 @@ class IngressClient:
             return self._send(client, request)
 
         with self._client() as client, ThreadPoolExecutor(max_workers=times) as pool:
-            return self._told(Answers(tuple(pool.map(one, range(times)))))
+            return Answers(tuple(pool.map(one, range(times))))
 
     def get(self, request: Request) -> Answer:
         """Sends it once."""
@@ -50,10 +59,12 @@ class IngressClient:
     def steady(self) -> Iterator[Callable[[Request], Answer]]:
         """Sends, as often as called, from any thread; a connection each. The caller tells of it: hundreds of sightings
         would hide the others."""
+        not_recorded("a steady load")
         with self._client(httpx.Limits(max_connections=None, max_keepalive_connections=0)) as client:
             yield lambda request: self._send(client, request)
 
     def _client(self, limits: httpx.Limits = NO_LIMITS) -> httpx.Client:
+        refuse_when_replaying("a request to the ingress")
         return httpx.Client(
             base_url=self.base_url,
             transport=self._transport or httpx.HTTPTransport(retries=0, limits=limits),
@@ -89,6 +100,7 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
     Raises:
         Inconclusive: nobody answered there, or not with 200: what it would have said is not known.
     """
+    refuse_when_replaying(f"GET {url}")
     try:
         response = httpx.get(url, timeout=httpx.Timeout(within, connect=timeouts.HTTP_CONNECT), trust_env=False)
     except httpx.TransportError as error:
@@ -98,6 +110,7 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
     return response.text
 
 
+@recorded("connects")
 def connects(host: str, port: int) -> bool:
     """Whether an HTTP server can be connected to there, from here."""
     try:

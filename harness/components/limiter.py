@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness import observations, timeouts
+from harness import boundary, observations, timeouts
 from harness.clients.admin import Admin
 from harness.errors import Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
@@ -108,7 +107,7 @@ class Limiter:
         last: list[tuple[float, Counters]] = []  # when the present reading was first seen, and it
 
         def still() -> bool:
-            now, counters = time.monotonic(), Counters(self.counted("total_hits"), self.counted("over_limit"))
+            now, counters = boundary.monotonic(), Counters(self.counted("total_hits"), self.counted("over_limit"))
             if not last or last[0][1] != counters:
                 last[:] = [(now, counters)]
                 return False

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from harness import observations
+from harness import boundary, observations
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
 from harness.errors import Inconclusive
@@ -29,7 +28,7 @@ def send_burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cl
     Raises:
         Inconclusive: a request has no access line, or the counter is missing or fell: what the proxy did is not known.
     """
-    since, before = datetime.now(UTC), envoy.stats()
+    since, before = boundary.now(), envoy.stats()
     answers = client.at_once(request, size)
     lines = envoy.lines_of(answers, since)
     try:

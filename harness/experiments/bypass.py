@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from harness import boundary
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
 from harness.http_exchange import Answers, Request
@@ -25,7 +25,7 @@ def send_past_and_through(client: MeshClient, envoy: Envoy, past: Request, throu
     Raises:
         Inconclusive: the second has no access line, so that the silence about the first says nothing.
     """
-    since = datetime.now(UTC)
+    since = boundary.now()
     straight, marker = client.in_turn(past), client.in_turn(through)
     envoy.lines_of(marker, since)  # the log is written in order: with this line, the other's would be there
     unseen = envoy.silent_about(straight, since)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from harness import observations, timeouts
+from harness import boundary, observations, timeouts
 from harness.components import Ztunnels
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable
@@ -73,4 +73,4 @@ def wait_for_rotation(ztunnels: Ztunnels, before: Held) -> Turn:
 def read_hours_left(ztunnels: Ztunnels) -> float:
     """How long the first certificate to end is still good for."""
     ends = min(one.expires for one in read_certificates(ztunnels).values() if one.expires)
-    return (ends - datetime.now(UTC)).total_seconds() / 3600
+    return (ends - boundary.now()).total_seconds() / 3600

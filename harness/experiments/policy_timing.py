@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from harness import observations, timeouts
+from harness import boundary, observations, timeouts
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.wait import patient, until
@@ -55,12 +54,12 @@ def time_policy(
     if before:
         raise Inconclusive(f"{kind} is in force at {of} before {manifest} was applied")
     found = {}
-    started = time.monotonic()
+    started = boundary.monotonic()
     with applying(manifest):
         wait_for_condition(kube, policy, "Accepted")
-        found["Accepted"] = time.monotonic() - started
+        found["Accepted"] = boundary.monotonic() - started
         found[f"{kind} applied"] = _until(enforced, f"{kind} is in force at {of}", started)
-        removing = time.monotonic()
+        removing = boundary.monotonic()
     found[f"{kind} removed"] = _until(removed, f"{kind} is no longer in force at {of}", removing)
     observations.measured(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
     observations.measured(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
@@ -88,4 +87,4 @@ def _until(seen: Callable[[], bool], what: str, since: float) -> float:
         every=EVERY,
         transient=(Inconclusive, ApiUnavailable),
     )
-    return time.monotonic() - since
+    return boundary.monotonic() - since

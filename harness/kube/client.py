@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 
 from harness import no_proxy, timeouts
+from harness.boundary import recorded, refuse_when_replaying
 from harness.errors import BadInput
 from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused, message, translated, unanswered
 from harness.kube.exec import Ended, run_in_pod
@@ -63,6 +65,7 @@ class Kube:
 
     # -- objects ------------------------------------------------------------------------------------------------
 
+    @recorded("get")
     def get(self, name: str | Ref) -> Document:
         """The object.
 
@@ -80,6 +83,7 @@ class Kube:
         except Missing:
             return None
 
+    @recorded("list")
     def objects(self, kind: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Document]:
         """All objects of a kind, of one namespace or (empty) of all, by label and field selector. The kind exists."""
         resource = self._resource(Ref(kind, "", namespace, KINDS[kind][0]))
@@ -89,6 +93,7 @@ class Kube:
         # Items of a list carry no kind of their own.
         return [{"apiVersion": KINDS[kind][0], "kind": kind} | item for item in found.get("items") or []]
 
+    @recorded("apply")
     def apply(self, documents: Iterable[Document], *, force: bool = False) -> None:
         """Server-side apply, in order.
 
@@ -113,6 +118,7 @@ class Kube:
                 ),
             )
 
+    @recorded("patch")
     def patch(self, name: str | Ref, body: Mapping[str, Any]) -> Document:
         """A JSON merge patch; None deletes a field.
 
@@ -130,6 +136,7 @@ class Kube:
             ),
         )
 
+    @recorded("delete")
     def delete(self, names: Iterable[str | Ref | Document], *, gone: bool = True, force: bool = False) -> None:
         """Deletes in reverse order what is there; waits until each is gone unless told not to. `force` leaves no grace.
 
@@ -184,6 +191,7 @@ class Kube:
         found = self.objects("Pod", namespace, labels=labels)
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
+    @recorded("log")
     def logs(
         self, namespace: str, pod: str, container: str, *, since: datetime | None = None, previous: bool = False
     ) -> str:
@@ -204,6 +212,7 @@ class Kube:
         )
         return str(response.data.decode(errors="replace"))
 
+    @recorded("exec", pack=asdict, unpack=lambda ended: Ended(**ended))
     def run(
         self,
         namespace: str,
@@ -229,6 +238,7 @@ class Kube:
             where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within, heard=heard, stop=stop)
         )
 
+    @recorded("evict")
     def evict(self, namespace: str, pod: str) -> None:
         """Asks for the pod to leave its node, as a drain does; one that is gone is fine.
 
@@ -244,6 +254,7 @@ class Kube:
 
     # -- server -------------------------------------------------------------------------------------------------
 
+    @recorded("version")
     def version(self) -> str:
         """The server's version: "v1.34.4". Bounded by API_FIRST: it is the first that an unknown server is asked."""
         api = self._new_api_client()
@@ -259,6 +270,7 @@ class Kube:
         return BoundedClient(self._new_api_client(), discoverer=Discoverer)  # type: ignore[no-untyped-call]  # not annotated
 
     def _new_api_client(self) -> kubernetes.client.ApiClient:
+        refuse_when_replaying("a call of the Kubernetes API")
         try:
             configuration = kubernetes.client.Configuration()
             kubernetes.config.load_kube_config(

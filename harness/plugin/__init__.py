@@ -7,8 +7,10 @@ import importlib
 import pytest
 
 from harness import no_proxy
+from harness.errors import BadInput
 from harness.plugin.comparison_text import Comparing
-from harness.plugin.options import is_run, reaches_suites, settings_of
+from harness.plugin.options import Refused, is_run, reaches_suites, settings_of
+from harness.plugin.reporting import RUN
 from harness.plugin.shared_observations import Shared
 from harness.wait import be_patient
 
@@ -16,7 +18,7 @@ pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.p
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD = "harness.plugin.fixtures_load"
 TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
-NEEDS = "harness.plugin.needs"
+NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.recording"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,5 +39,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Comparing())
         config.pluginmanager.register(Shared())
         importlib.import_module(ORACLES).register(config)
+        recording, replayed = importlib.import_module(RECORDING), config.getoption("--records")
+        if replayed:
+            try:
+                recording.replay(config, config.invocation_params.dir / replayed)
+            except BadInput as error:
+                raise Refused(error) from None
+        else:
+            recording.record(config, config.stash[RUN].folder.path)
         if settings.fault:
             importlib.import_module(FAULT_HOOK).register(config)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
-from harness import cluster_records, diagnostics, observations, progress, timeouts, versions
+from harness import boundary, cluster_records, diagnostics, observations, progress, timeouts, versions
 from harness.bundle import Bundle, open_for
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
@@ -222,13 +221,13 @@ def binding(stack: None, manifests: Manifests) -> Binding:
 @pytest.fixture
 def since() -> datetime:
     """A moment before the test's act: older log lines are not of this test."""
-    return datetime.now(UTC)
+    return boundary.now()
 
 
 @pytest.fixture(scope="session")
 def clock() -> Callable[[], float]:
     """Seconds that only go forward, for what is timed."""
-    return time.monotonic
+    return boundary.monotonic
 
 
 @pytest.fixture(scope="session")
@@ -285,7 +284,7 @@ def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterat
 @pytest.fixture(scope="module")
 def hour_left() -> None:
     """Enough of this hour is left: a quota's window ends at its turn, and a new one would begin in the middle."""
-    left = seconds_left(datetime.now(UTC), "Hour")
+    left = seconds_left(boundary.now(), "Hour")
     if left < patient(timeouts.HOUR_MARGIN):
         pause(left + 1, why="the turn of the hour: rate-limit windows end there")
 

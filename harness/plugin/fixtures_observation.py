@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 
+from harness import boundary
 from harness.clients.admin import Admin
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Ztunnels
@@ -30,7 +31,7 @@ def journeys(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, waypoint: En
 @pytest.fixture(scope="session")
 def moment() -> Callable[[], datetime]:
     """The present moment, for shared experiments: older log lines are not of them."""
-    return lambda: datetime.now(UTC)
+    return boundary.now
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(name, *aliases, dest=f"e2e_{field}", default=None, help=text, **how)
     conformance = "also write conformance.yaml; not for an emulated cluster"
     group.addoption("--conformance", default=None, help=conformance, action="store_true")
+    text = "judge this run folder again, from what it recorded (mesh-e2e judge)"
+    group.addoption("--records", default=None, help=text, metavar="RUN")
     parser.addini("e2e_suites", "folders whose tests need a cluster", type="paths", default=["suites"])
 
 

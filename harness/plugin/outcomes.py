@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import HarnessError, Inconclusive, NotObserved, NotReady, Terminal
+from harness.errors import HarnessError, Inconclusive, NotObserved, NotReady, NotRecorded, Terminal
 from harness.report import failure_text
 from harness.report.redact import redacted
 from harness.report.results import Outcome
@@ -21,6 +21,8 @@ def judge(error: BaseException, when: str) -> Outcome:
     (NotObserved), or pytest-timeout ended the test. error: anything else outside the call, and in it a broken cluster
     or a fault of the code. broken: in the call, an assertion, or a wait for what the claim says.
     """
+    if isinstance(error, NotRecorded):
+        return "inconclusive"
     if isinstance(error, Inconclusive) and (when == "call" or not isinstance(error, NotObserved)):
         return "inconclusive"
     if when != "call":

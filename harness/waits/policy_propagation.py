@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from harness import observations, timeouts
+from harness import boundary, observations, timeouts
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy, Limiter
@@ -20,7 +19,7 @@ from harness.waits.status import wait_for_condition
 def wait_for_accepted(kube: Kube, policy: str, *, since: float) -> None:
     """Waits for the policy's Accepted and reports the seconds since `since` (monotonic clock)."""
     wait_for_condition(kube, policy, "Accepted")
-    observations.measured("policy applied to Accepted", time.monotonic() - since, of=policy)
+    observations.measured("policy applied to Accepted", boundary.monotonic() - since, of=policy)
 
 
 def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:
@@ -74,7 +73,7 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Lim
     caller = unique("probe")
     try:
         until(
-            lambda: client.get(get(path, x_user_id=f"{caller}-{time.monotonic_ns()}")),
+            lambda: client.get(get(path, x_user_id=unique(caller))),
             lambda answer: answer.status == 200 and answer.header("x-ratelimit-limit") is not None,
             what="the limiter answers for a throwaway caller (x-ratelimit-limit on its answer)",
             within=timeouts.LIMITER_READY,
@@ -105,5 +104,5 @@ def _enforced(look: Callable[[], object], wanted: object, *, what: str, since: f
         every=0.25,
         transient=(Inconclusive,),
     )
-    observations.measured(figure, time.monotonic() - since, of=of)
+    observations.measured(figure, boundary.monotonic() - since, of=of)
     observations.saw(f"{of} config_dump", what)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from harness import timeouts
+from harness import boundary, timeouts
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.objects.conditions import is_true
 from harness.objects.events import trouble as told_by_events
@@ -48,7 +47,7 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
     def hopeless(seen: tuple[bool, str, list[Trouble]]) -> str | None:
         if seen[1] == SCALED_DOWN:
             return SCALED_DOWN
-        now = time.monotonic()
+        now = boundary.monotonic()
         # By container, not by reason: kubelet tells of one failing pull as ErrImagePull and ImagePullBackOff in turn,
         # before Kubernetes 1.31 with its cause only in the first.
         standing = {}
@@ -80,13 +79,13 @@ class _Events:
     """Events about a workload that is not ready, read EVENTS_AFTER seconds after the first look, and as often."""
 
     def __init__(self, kube: Kube) -> None:
-        self._kube, self._due = kube, time.monotonic() + timeouts.EVENTS_AFTER
+        self._kube, self._due = kube, boundary.monotonic() + timeouts.EVENTS_AFTER
         self._read: list[Document] = []
 
     def trouble(self, obj: Document, found: list[Document]) -> tuple[Trouble, ...]:
         """What they say now keeps its pods from starting; nothing where reading Events is not allowed."""
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + timeouts.EVENTS_AFTER
+        if boundary.monotonic() >= self._due:
+            self._due = boundary.monotonic() + timeouts.EVENTS_AFTER
             with suppress(Refused, Missing):
                 self._read = self._kube.objects("Event", obj["metadata"]["namespace"], fields="type=Warning")
         return told_by_events(obj, found, self._read)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from harness import observations, timeouts
+from harness import boundary, observations, timeouts
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects.conditions import Condition, Judgement, judge
 from harness.wait import patient, until
@@ -42,7 +41,7 @@ def wait_for_condition(
         if not reason:
             since.clear()
             return references.missing(seen) if status == "True" else None
-        since.append(time.monotonic())
+        since.append(boundary.monotonic())
         grace = patient(FLICKER if terminal else timeouts.TROUBLE_GRACE)
         return reason if since[-1] - since[0] >= grace else None
 
@@ -64,16 +63,16 @@ class _References:
 
     def __init__(self, kube: Kube, name: str, type: str) -> None:
         self._kube, self._name, self._type = kube, name, type
-        self._read_at = time.monotonic()  # the first look is followed by some patience
+        self._read_at = boundary.monotonic()  # the first look is followed by some patience
         self._since: float | None = None  # when something was missing first, and ever since
 
     def missing(self, seen: Judgement) -> str | None:
         """Why waiting does not help: something has been missing for as long as it may be late."""
-        now = time.monotonic()
+        now = boundary.monotonic()
         if now - self._read_at < patient(REFERENCES_EVERY):
             return None
         final = [cause for cause in cause_reader.why_unmet(self._kube, self._name, self._type) if cause.final]
-        self._read_at = time.monotonic()
+        self._read_at = boundary.monotonic()
         if not final:
             self._since = None
             return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
-from harness import timeouts
+from harness import boundary, timeouts
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
 from harness.errors import Inconclusive
@@ -42,7 +42,7 @@ def wait_for_waypoint_traffic(client: MeshClient, envoy: Envoy, url: str) -> Ans
 
     def look() -> tuple[Answer, bool]:
         # Envoy flushes its log every second or so: the line of an earlier probe counts as well.
-        sent.append((datetime.now(UTC), client.in_turn(get(url))))
+        sent.append((boundary.now(), client.in_turn(get(url))))
         heard = any(not envoy.silent_about(answers, since) for since, answers in sent[-3:])
         return sent[-1][1][0], heard
 

@@ -3,8 +3,6 @@
 Manifest: manifests/install/ambient.yaml    Article: "Setting Up Envoy Gateway as the Ingress Gateway"
 """
 
-from datetime import UTC, datetime
-
 import pytest
 
 APPS = ("details-v1", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3")
@@ -35,14 +33,14 @@ def test_ztunnel_takes_the_application_in(views, app):
     assert set(protocols.values()) == {("HBONE",)}, protocols
 
 
-def test_identities_have_valid_certificates(kube, views):
+def test_identities_have_valid_certificates(kube, views, moment):
     """The ztunnel on each Bookinfo pod's node holds a valid certificate for that pod's service account."""
     pods = [pod for app in APPS for pod in kube.pods("default", f"app={app[:-3]},version={app[-2:]}")]
 
     lacking = [
         pod["metadata"]["name"]
         for pod in pods
-        if not views[pod["spec"]["nodeName"]].certified(pod["spec"]["serviceAccountName"], datetime.now(UTC))
+        if not views[pod["spec"]["nodeName"]].certified(pod["spec"]["serviceAccountName"], moment())
     ]
 
     assert len(pods) == len(APPS), [pod["metadata"]["name"] for pod in pods]

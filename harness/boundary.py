@@ -1,0 +1,124 @@
+"""The boundary to a cluster: what was asked and answered there can be recorded, and replayed in place of a cluster.
+
+A function marked `recorded` passes through unless a tape is in use. The tape of a run writes each call with its answer;
+the tape of `mesh-e2e judge` returns the recorded answer, and calls nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from harness.errors import NotRecorded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Tape(Protocol):
+    """Records calls, or replays them."""
+
+    replays: bool
+
+    def call(self, name: str, arguments: dict[str, Any], act: Callable[[], Any]) -> Any:
+        """The answer as JSON or text: `act`'s, or the recorded one.
+
+        Raises:
+            NotRecorded: there is no record of this call.
+            HarnessError: as the call did.
+        """
+
+    def not_recorded(self, what: str) -> None:
+        """Something that is not recorded is about to happen: claims that rest on it cannot be judged again.
+
+        Raises:
+            NotRecorded: there is no cluster to do it with.
+        """
+
+
+_tape: Tape | None = None
+
+
+@contextmanager
+def using(tape: Tape) -> Iterator[None]:
+    """All recorded calls of the block go by this tape."""
+    global _tape  # a process runs one run
+    before, _tape = _tape, tape
+    try:
+        yield
+    finally:
+        _tape = before
+
+
+def replaying() -> bool:
+    """Whether answers are recorded ones: nothing is sent, nothing is waited for."""
+    return _tape is not None and _tape.replays
+
+
+def not_recorded(what: str) -> None:
+    """As Tape.not_recorded; nothing without a tape."""
+    if _tape is not None:
+        _tape.not_recorded(what)
+
+
+def refuse_when_replaying(what: str) -> None:
+    """Called by what reaches another process or machine and is not recorded as such.
+
+    Raises:
+        NotRecorded: answers are recorded ones, and this is none.
+    """
+    if replaying():
+        not_recorded(what)
+        raise NotRecorded(what)
+
+
+def recorded(
+    name: str, *, pack: Callable[[Any], Any] = lambda value: value, unpack: Callable[[Any], Any] = lambda value: value
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Marks a function or method as part of the boundary. `pack` makes JSON or text of its value, `unpack` the value
+    of that. Arguments that are callables or objects of ours do not count; iterators are read first."""
+
+    def mark(function: Callable[P, T]) -> Callable[P, T]:
+        names = function.__code__.co_varnames
+
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            if _tape is None:
+                return function(*args, **kwargs)
+            positional: tuple[Any, ...] = args
+            given = [list(one) if hasattr(one, "__next__") else one for one in positional]
+            asked = {key: value for key, value in zip(names, given, strict=False) if key != "self"} | kwargs
+            answer = _tape.call(name, asked, lambda: pack(function(*given, **kwargs)))  # type: ignore[arg-type]  # as given
+            return unpack(answer)  # type: ignore[no-any-return]  # what `pack` was given
+
+        return call
+
+    return mark
+
+
+@recorded("time now", pack=datetime.isoformat, unpack=datetime.fromisoformat)
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+@recorded("monotonic clock")
+def monotonic() -> float:
+    """Seconds that only go forward, for decisions about time."""
+    return time.monotonic()
+
+
+@recorded("end of wait")
+def ends(what: str, tries: int, out_of_time: Callable[[], bool]) -> bool:  # noqa: ARG001  # they name the call
+    """Whether a wait gives up after so many tries."""
+    return out_of_time()
+
+
+def sleep(seconds: float) -> None:
+    """Lets time pass, unless answers are recorded ones."""
+    if not replaying():
+        time.sleep(seconds)

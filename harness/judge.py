@@ -1,0 +1,137 @@
+"""A run judged again: its tests run on what it recorded, without a cluster, and their verdicts are compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple
+
+from harness import command, timeouts
+from harness.errors import NEVER_RECORDED, BadInput, SetupFailed
+from harness.records import Records
+from harness.report.results import SCHEMA
+from harness.settings import ROOT
+
+ORACLES = "::oracles"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One claim: its verdict in the run, and now. `state` is "not judged again" where the run cannot show it: `why`
+    says the reason; of a claim that differs, `why` is the first line of the new verdict's reason."""
+
+    id: str
+    claim: str
+    recorded: str
+    recomputed: str
+    state: Literal["agrees", "differs", "not judged again"]
+    why: str = ""
+
+
+class Judgement(NamedTuple):
+    """All claims of a run, in its order."""
+
+    claims: Sequence[Judged]
+
+    @property
+    def differing(self) -> list[Judged]:
+        return [one for one in self.claims if one.state == "differs"]
+
+    @property
+    def unjudged(self) -> list[Judged]:
+        return [one for one in self.claims if one.state == "not judged again"]
+
+
+def judge(run: Path) -> Judgement:
+    """Recomputes the verdict of each claim of the run in this folder.
+
+    Raises:
+        BadInput: it is no folder of a run that ended, or its format is not ours; or nothing of it can be judged again.
+        SetupFailed: the tests could not be run on it.
+    """
+    run = run.resolve()
+    records, recorded = Records(run), _results(run)
+    files = dict.fromkeys(test["id"].partition("::")[0] for test in recorded)
+    there = [file for file in files if file.endswith(".py") and (ROOT / file).is_file()]
+    if not there:
+        raise BadInput(f"none of the files of {run}'s tests is here", remedy="judge it with the mesh-e2e that made it")
+    again = {test["id"]: test for test in _again(run, records, there)}
+    found = Judgement([_compared(test, again.get(test["id"])) for test in recorded])
+    if len(found.unjudged) == len(found.claims):
+        why = found.claims[0].why if found.claims else "it has no claims"
+        raise BadInput(f"nothing of {run} can be judged again: {why}", remedy="run the suites again")
+    return found
+
+
+def text(found: Judgement) -> str:
+    """One line for each claim that differs and for each that was not judged again, then the totals."""
+    lines = [f"{one.id}: {one.recorded} -> {one.recomputed}: {one.why}\n  {one.claim}" for one in found.differing]
+    lines += [f"{one.id}: {one.recorded}, not judged again: {one.why}" for one in found.unjudged]
+    agree = len(found.claims) - len(found.differing) - len(found.unjudged)
+    totals = f"{agree} agree, {len(found.differing)} differ, {len(found.unjudged)} not judged again"
+    return "\n".join([*lines, f"{len(found.claims)} claims: {totals}"])
+
+
+def as_json(found: Judgement) -> str:
+    """{claims: [{id, claim, recorded, recomputed, state, why}]}"""
+    return json.dumps({"claims": [asdict(one) for one in found.claims]}, indent=1)
+
+
+def _compared(test: dict[str, Any], again: dict[str, Any] | None) -> Judged:
+    now = str(again["outcome"]) if again else ""
+    why = (str(again["reason"]) if again else "").partition("\n")[0].removeprefix("NotRecorded: ")
+    if test["outcome"] in ("skipped", "not run"):
+        state, why = "not judged again", f"{test['outcome']} in the run"
+    elif test["id"].endswith(ORACLES):
+        state, why = "not judged again", "what the oracles read is not recorded"
+    elif again is None:
+        state, why = "not judged again", "the test is not here"
+    elif NEVER_RECORDED in str(again["reason"]):
+        state = "not judged again"
+    elif now in ("error", "skipped", "not run") and now != test["outcome"]:
+        state, why = "differs", why or "no reason given"
+    else:
+        state = "agrees" if now == test["outcome"] else "differs"
+    return Judged(test["id"], test["claim"], test["outcome"], now, state, why if state != "agrees" else "")  # type: ignore[arg-type]  # one of the three
+
+
+def _results(run: Path) -> list[dict[str, Any]]:
+    try:
+        found = json.loads((run / "results.json").read_text())
+        if found["schema"] != SCHEMA:
+            raise BadInput(
+                f"{run}/results.json has the format {found['schema']!r}, this mesh-e2e reads {SCHEMA!r}",
+                remedy="judge it with the mesh-e2e that wrote it",
+            )
+        tests: list[dict[str, Any]] = found["tests"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{run} has no verdicts to compare with: results.json cannot be read ({type(error).__name__}: {error})",
+            remedy="name the folder of a run that has ended",
+        ) from None
+    return [test for test in tests if "::" in test["id"] and not test["claim"].startswith("teardown after: ")]
+
+
+def _again(run: Path, records: Records, files: Sequence[str]) -> list[dict[str, Any]]:
+    """The tests of a run on the records, as results.json has them."""
+    asked = {name: value for name, value in records.asked.items() if value not in ("", None)}
+    if not records.cluster:
+        raise BadInput(f"{run}: its cluster could not be made, so nothing was judged", remedy="run the suites again")
+    ours = {f"E2E_{name.upper()}": str(value) for name, value in asked.items()}
+    ours |= {"E2E_GATHER": "false", "E2E_ORACLES": "off", "CI": "", "GITHUB_RUN_ID": "", "GITHUB_STEP_SUMMARY": ""}
+    theirs = {name: "" for name in os.environ if name.startswith("E2E_") or name == "PYTEST_ADDOPTS"}  # empty is unset
+    with TemporaryDirectory() as folder:
+        options = ["-p", "no:cacheprovider", "--records", str(run), "--runs", folder, "--rootdir", str(ROOT)]
+        call = [sys.executable, "-m", "pytest", *options, *(str(ROOT / file) for file in files)]
+        ended = command.run(call, within=timeouts.JUDGE, env=theirs | ours, check=False)
+        try:
+            tests: list[dict[str, Any]] = json.loads((Path(folder) / "latest" / "results.json").read_text())["tests"]
+        except (OSError, ValueError):
+            last = "\n".join(f"{ended.stdout}\n{ended.stderr}".strip().splitlines()[-8:])
+            raise SetupFailed(f"the tests could not be run on the records of {run}:\n{last}") from None
+    return [test for test in tests if not test["claim"].startswith("teardown after: ")]
