@@ -107,8 +107,8 @@ def now() -> datetime:
 
 
 @recorded("monotonic clock")
-def monotonic() -> float:
-    """Seconds that only go forward, for decisions about time."""
+def monotonic(of: str = "") -> float:  # noqa: ARG001  # it names the call
+    """Seconds that only go forward, for decisions about time; `of` keeps those of one kind from another's."""
     return time.monotonic()
 
 

@@ -146,6 +146,7 @@ class Records:
         self.cluster: Json = {}
         self.lost: dict[str, str] = {}
         self._scope = ""
+        self._clock = 0.0
         self._missing: dict[str, str] = {}  # by scope: what was asked for and is not there
         self._calls: dict[tuple[str, str, str], deque[Call]] = defaultdict(deque)
         known: dict[int, str | None] = {}
@@ -178,9 +179,11 @@ class Records:
             self._scope = before
 
     def call(self, name: str, arguments: Json, act: Callable[[], Any]) -> Any:  # noqa: ARG002  # nothing is called
+        if name in WRITES and not self._calls[self._scope, name, key(arguments)]:
+            return {}  # no claim rests on it, only on what was seen afterwards
+        if name == CLOCK and self._scope and not self._calls[self._scope, name, key(arguments)]:
+            return self._clock  # a reading more than there was: no time has passed since the last one
         if not self._scope:  # what is undone after a test: nothing is there to undo
-            if name in WRITES:
-                return {}
             raise NotRecorded(f"{name} {_short(arguments)}")
         found = self._calls[self._scope, name, key(arguments)]
         if not found or found[0].missing:
@@ -190,12 +193,15 @@ class Records:
         call = found.popleft()
         if call.raised is not None:
             raise _error(call.raised)
+        if name == CLOCK:
+            self._clock = float(call.answer)
         return call.answer
 
     def not_recorded(self, what: str) -> None:
         raise NotRecorded(what, never=True)
 
 
+CLOCK = "monotonic clock"
 WRITES = ("apply", "patch", "delete", "evict")
 
 

@@ -63,16 +63,16 @@ class _References:
 
     def __init__(self, kube: Kube, name: str, type: str) -> None:
         self._kube, self._name, self._type = kube, name, type
-        self._read_at = boundary.monotonic()  # the first look is followed by some patience
+        self._read_at = boundary.monotonic("references")  # the first look is followed by some patience
         self._since: float | None = None  # when something was missing first, and ever since
 
     def missing(self, seen: Judgement) -> str | None:
         """Why waiting does not help: something has been missing for as long as it may be late."""
-        now = boundary.monotonic()
+        now = boundary.monotonic("references")
         if now - self._read_at < patient(REFERENCES_EVERY):
             return None
         final = [cause for cause in cause_reader.why_unmet(self._kube, self._name, self._type) if cause.final]
-        self._read_at = boundary.monotonic()
+        self._read_at = boundary.monotonic("references")
         if not final:
             self._since = None
             return None
