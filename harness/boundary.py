@@ -116,9 +116,3 @@ def monotonic(of: str = "") -> float:  # noqa: ARG001  # it names the call
 def ends(what: str, tries: int, out_of_time: Callable[[], bool]) -> bool:  # noqa: ARG001  # they name the call
     """Whether a wait gives up after so many tries."""
     return out_of_time()
-
-
-def sleep(seconds: float) -> None:
-    """Lets time pass, unless answers are recorded ones."""
-    if not replaying():
-        time.sleep(seconds)

@@ -93,7 +93,7 @@ def until(
     out_of_time = tenacity.stop_all(tenacity.stop_after_delay(within), tenacity.stop_after_attempt(2))
     retrying = tenacity.Retrying(
         stop=lambda state: boundary.ends(what, state.attempt_number, lambda: out_of_time(state)),
-        sleep=boundary.sleep,
+        sleep=_sleep,
         wait=tenacity.wait_exponential(multiplier=every / EAGER, max=every),
         retry=tenacity.retry_if_exception_type(_NotYet),
     )
@@ -112,7 +112,12 @@ def pause(seconds: float, *, why: str) -> None:
     if seconds > 1:
         progress.awaiting(why, f"{seconds:.0f}s")
     heed()
-    boundary.sleep(seconds)
+    _sleep(seconds)
+
+
+def _sleep(seconds: float) -> None:
+    if not boundary.replaying():  # recorded answers do not change with time
+        time.sleep(seconds)
 
 
 class _NotYet(Exception):
