@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,11 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from harness import command, timeouts
+from harness import command, settings, timeouts
 from harness.errors import NEVER_RECORDED, BadInput, SetupFailed
 from harness.records import Records
 from harness.report.results import SCHEMA
-from harness.settings import ROOT
 
 ORACLES = "::oracles"
 
@@ -57,7 +55,7 @@ def judge(run: Path) -> Judgement:
     run = run.resolve()
     records, recorded = Records(run), _results(run)
     files = dict.fromkeys(test["id"].partition("::")[0] for test in recorded)
-    there = [file for file in files if file.endswith(".py") and (ROOT / file).is_file()]
+    there = [file for file in files if file.endswith(".py") and (settings.ROOT / file).is_file()]
     if not there:
         raise BadInput(f"none of the files of {run}'s tests is here", remedy="judge it with the mesh-e2e that made it")
     again = {test["id"]: test for test in _again(run, records, there)}
@@ -124,11 +122,10 @@ def _again(run: Path, records: Records, files: Sequence[str]) -> list[dict[str, 
         raise BadInput(f"{run}: its cluster could not be made, so nothing was judged", remedy="run the suites again")
     ours = {f"E2E_{name.upper()}": str(value) for name, value in asked.items()}
     ours |= {"E2E_GATHER": "false", "E2E_ORACLES": "off", "CI": "", "GITHUB_RUN_ID": "", "GITHUB_STEP_SUMMARY": ""}
-    theirs = {name: "" for name in os.environ if name.startswith("E2E_") or name == "PYTEST_ADDOPTS"}  # empty is unset
     with TemporaryDirectory() as folder:
-        options = ["-p", "no:cacheprovider", "--records", str(run), "--runs", folder, "--rootdir", str(ROOT)]
-        call = [sys.executable, "-m", "pytest", *options, *(str(ROOT / file) for file in files)]
-        ended = command.run(call, within=timeouts.JUDGE, env=theirs | ours, check=False)
+        options = ["-p", "no:cacheprovider", "--records", str(run), "--runs", folder, "--rootdir", str(settings.ROOT)]
+        call = [sys.executable, "-m", "pytest", *options, *(str(settings.ROOT / file) for file in files)]
+        ended = command.run(call, within=timeouts.JUDGE, env=settings.emptied() | ours, check=False)
         try:
             tests: list[dict[str, Any]] = json.loads((Path(folder) / "latest" / "results.json").read_text())["tests"]
         except (OSError, ValueError):

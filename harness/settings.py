@@ -256,6 +256,11 @@ def docker_is_elsewhere() -> bool:
     return os.environ.get("DOCKER_HOST", "unix:").partition(":")[0] not in ("unix", "fd")
 
 
+def emptied() -> dict[str, str]:
+    """This environment's variables that decide what a run does, each emptied, for a run that is to have none of them."""
+    return {name: "" for name in os.environ if name.startswith("E2E_") or name == "PYTEST_ADDOPTS"}
+
+
 def is_ci() -> bool:
     """Whether a CI system runs us."""
     return os.environ.get("CI", "") not in ("", "false", "0")
