@@ -257,7 +257,7 @@ def docker_is_elsewhere() -> bool:
 
 
 def emptied() -> dict[str, str]:
-    """This environment's variables that decide what a run does, each emptied, for a run that is to have none of them."""
+    """This environment's variables that decide what a run does, emptied: for a run that has none of them."""
     return {name: "" for name in os.environ if name.startswith("E2E_") or name == "PYTEST_ADDOPTS"}
 
 

@@ -129,7 +129,7 @@ def test_modules_are_short() -> None:
 
 
 REASONS = {
-    "harness/kube/client.py": "one class, the whole boundary to the Kubernetes API: each call is short and marked as recorded",
+    "harness/kube/client.py": "one class, the boundary to the Kubernetes API: its calls are short, each marked",
     "harness/plugin/reporting.py": "pytest's hooks of one run's record: each is short, and they share its state",
 }
 
