@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_client_is_limited_where_the_cluster_says_so(kube: Kube, lacking: dict[s
     """What suites get by the name `kube` touches others only where that is allowed."""
     cluster = FakeCluster(kube.kubeconfig)
     cluster.cannot_judge = lacking
-    found = body(fixtures.kube)(cluster)
+    found = next(body(fixtures.kube)(cluster, SimpleNamespace(stash=pytest.Stash())))
 
     with pytest.raises(NotAllowed) if refused else pytest.raises(Missing):
         found.patch("Deployment/istio-system/istiod", {"spec": {"replicas": 0}})
