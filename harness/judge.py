@@ -123,7 +123,7 @@ def _again(run: Path, records: Records, files: Sequence[str]) -> list[dict[str, 
     ours = {f"E2E_{name.upper()}": str(value) for name, value in asked.items()}
     ours |= {"E2E_GATHER": "false", "E2E_ORACLES": "off", "CI": "", "GITHUB_RUN_ID": "", "GITHUB_STEP_SUMMARY": ""}
     with TemporaryDirectory() as folder:
-        options = ["-p", "no:cacheprovider", "--records", str(run), "--runs", folder, "--rootdir", str(settings.ROOT)]
+        options = ["-p", "no:cacheprovider", "--records", str(run), "--runs", folder, "--import-mode=importlib"]
         call = [sys.executable, "-m", "pytest", *options, *(str(settings.ROOT / file) for file in files)]
         ended = command.run(call, within=timeouts.JUDGE, env=settings.emptied() | ours, check=False)
         try:

@@ -181,7 +181,7 @@ class Records:
     def call(self, name: str, arguments: Json, act: Callable[[], Any]) -> Any:  # noqa: ARG002  # nothing is called
         if name in WRITES and not self._calls[self._scope, name, key(arguments)]:
             return {}  # no claim rests on it, only on what was seen afterwards
-        if name == CLOCK and self._scope and not self._calls[self._scope, name, key(arguments)]:
+        if name == CLOCK and not self._calls[self._scope, name, key(arguments)]:
             return self._clock  # a reading more than there was: no time has passed since the last one
         if not self._scope:  # what is undone after a test: nothing is there to undo
             raise NotRecorded(f"{name} {_short(arguments)}")

@@ -43,7 +43,7 @@ class Tape:
         with self._tape.scope("" if fixturedef.argname in NOT_RECORDED else f"fixture {name}"):
             made = yield
         if fixturedef.argname == "cluster" and isinstance(self._tape, Recorder) and hasattr(made, "cannot_judge"):
-            told = {name: getattr(made, name) for name in ("kind", "name", "context")}
+            told = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
             self._tape.head({"cluster": told | {"cannot_judge": dict(made.cannot_judge)}})
         return made
 
