@@ -1,6 +1,7 @@
-"""Ctrl-C works in the tests, also where their process was started in the background, which ignores it."""
+"""Ctrl-C and Ctrl-\\ work in the tests, also where their process was started in the background, which ignores them."""
 
 import signal
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
