@@ -8,7 +8,8 @@ ORDER = ("install", "ingress", "rate_limit", "waypoint", "circuit_breaker")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sorts by area only; no test may rely on another's place."""
+    """Sorts by area and file, so that an area's tests run together and its oracles judge them all, whatever order was
+    asked for; no test may rely on another's place."""
     items.sort(key=lambda item: _place(item.path))
 
 
@@ -17,6 +18,6 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return f"{argname}={val}" if isinstance(val, str | int | float) else None
 
 
-def _place(path: Path) -> int:
+def _place(path: Path) -> tuple[int, str, str]:
     area = path.parent.name
-    return ORDER.index(area) if area in ORDER else len(ORDER)
+    return ORDER.index(area) if area in ORDER else len(ORDER), area, path.name
