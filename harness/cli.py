@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen = settings.read()
             if asked.command == "clean":  # which needs no version set
                 return _clean(chosen)
-            return int(asked.act(asked, chosen, versions.load().pick(chosen.versions, chosen.private)))
+            row = versions.load().pick(chosen.versions, chosen.private)
+            return int(asked.act(asked, chosen, row.with_load_balancer(chosen.installs_load_balancer)))
     except HarnessError as error:
         ERR.print(f"mesh-e2e {asked.command}: {error}", markup=False, soft_wrap=True)
         return error.exit_code

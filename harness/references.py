@@ -82,11 +82,12 @@ def load(file: Path = FILE) -> Sources:
 
 
 def pulled_by(rows: Iterable[VersionSet]) -> list[Reference]:
-    """Every image and chart that the version sets name, each once: node images, images, charts."""
+    """Every image and chart that the version sets name, the load balancer's too, each once: node images, images,
+    charts."""
     named: dict[Reference, None] = {}
     for row in rows:
         charts = [f"{chart.reference}:{chart.version}" for chart in row.charts.values()]
-        named |= dict.fromkeys(parse(text) for text in (row.node, *row.images.values(), *charts))
+        named |= dict.fromkeys(parse(text) for text in (row.node, *row.with_load_balancer().images.values(), *charts))
     return list(named)
 
 

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=0, le=9, description="kind worker nodes beside the control plane")
     node_image: str = Field("", description="kind node image; empty is the version set's")
     bundle: Folder | None = Field(None, description="folder of charts and images made by `make bundle`")
+    lb: bool = Field(False, description="kind: with a load balancer (MetalLB); existing: the cluster has one")
     cache: bool = Field(False, description="kind: pull through caches of the registries, kept for the next run")
     registry: str = Field("", description="one registry for all charts and images: host[:port][/prefix]")
     registry_ca: Folder | None = Field(None, description="PEM file of the authority of that registry's certificate")
@@ -122,6 +123,11 @@ class Settings(BaseSettings):
             self.registry, plain_http=self.registry_plain_http, ca=self.registry_ca, secret=self.registry_secret
         )
 
+    @property
+    def installs_load_balancer(self) -> bool:
+        """Whether the load balancer is ours to install: an existing cluster has its own."""
+        return self.lb and self.cluster == "kind"
+
 
 # The make variables that decide what a run tests, by field; `make help` and the Makefile know the same.
 MAKE = {
@@ -140,6 +146,7 @@ MAKE = {
     "context": "CONTEXT",
     "install": "INSTALL",
     "disruptive": "DISRUPTIVE",
+    "lb": "LB",
 }
 
 

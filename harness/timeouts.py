@@ -21,6 +21,7 @@ MOUNT_GRACE = 20.0  # a ConfigMap or Secret that a pod mounts is not there: it m
 SANDBOX_GRACE = 45.0  # no network for a pod: kubelet tries again every 12 s or so while the CNI plugin starts
 EVENTS_AFTER = 3.0  # a workload is not ready so long: Events are read, and then as often
 STATUS = 60.0  # a controller writes a condition: 0.1 s seen, 17 s after a leader change
+ANNOUNCED = 30.0  # an assigned address accepts connections: a node announces it after it is assigned
 XDS_PROPAGATION = 45.0  # Accepted to enforced: 15.0 s seen for cluster changes, 0.1 s for routes
 LOG_LINE = 20.0  # ztunnel logs a connection when it closes: 2 s productpage, 5 s ratings
 JOURNEY = 45.0  # every connection of a request has closed: 30 s behind a waypoint that nobody calls any more

@@ -106,6 +106,8 @@ class VersionSet(_Strict):
     redis: Version
     curl: Version
     fortio: Version
+    metallb: Version
+    _load_balancer: bool = PrivateAttr(False)
     _registry: Private | None = PrivateAttr(None)
 
     @property
@@ -121,6 +123,17 @@ class VersionSet(_Strict):
 
     def _at(self, reference: str) -> str:
         return self._registry.at(reference) if self._registry else reference
+
+    def with_load_balancer(self, wanted: bool = True) -> VersionSet:
+        """The same set, the load balancer's images among its `images` or not."""
+        copied = self.model_copy()
+        copied._load_balancer = wanted
+        return copied
+
+    @property
+    def has_load_balancer(self) -> bool:
+        """Whether `images` has those of the load balancer."""
+        return self._load_balancer
 
     @property
     def node(self) -> str:
@@ -171,6 +184,7 @@ class VersionSet(_Strict):
             "curl": f"docker.io/curlimages/curl:{self.curl}",
             "fortio": f"docker.io/fortio/fortio:{self.fortio}",
             **bookinfo,
+            **(self._metallb if self._load_balancer else {}),
         }
         return {role: self._at(image) for role, image in public.items()}
 
@@ -179,6 +193,10 @@ class VersionSet(_Strict):
         """Its name and a digest of its versions: two clusters of one label run the same."""
         content = self.model_dump_json(exclude={"name", "proven"})
         return f"{self.name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})"
+
+    @property
+    def _metallb(self) -> dict[str, str]:
+        return {f"metallb-{part}": f"quay.io/metallb/{part}:v{self.metallb}" for part in ("controller", "speaker")}
 
     @property
     def summary(self) -> str:

@@ -17,6 +17,8 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
     Raises:
         BadInput: it cannot be had as asked.
     """
+    if settings.lb and settings.cluster == "emulated":
+        raise BadInput("the emulated cluster has no load balancer", remedy="run without LB=1, or with CLUSTER=kind")
     match settings.cluster:
         case "kind":
             asked = "" if settings.node_image else versions.kubernetes  # a node image of one's own may hold any

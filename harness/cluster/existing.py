@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from harness import cluster_records
+from harness.cluster.addresses import unjudged
 from harness.cluster.protocol import Capability, Release, Requirement
 from harness.errors import BadInput
 from harness.helm import Helm
@@ -64,7 +65,11 @@ class ExistingCluster:
         if not self._installs:
             lacking["own mesh"] = "istiod counts refusals of all its proxies together, those of others among them"
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
-        return lacking
+        return lacking | unjudged(self._settings.lb, "LB=1 is not set: it declares that this cluster has a load balancer")
+
+    @property
+    def address_pools(self) -> Sequence[str]:
+        return ()
 
     @property
     def requirements(self) -> Sequence[Requirement]:

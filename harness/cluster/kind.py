@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 
 from harness import cluster_records, container_engine, progress, timeouts
-from harness.cluster import pulling
+from harness.cluster import addresses, pulling
 from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
 from harness.errors import BadInput, HarnessError
@@ -65,9 +65,13 @@ class KindCluster:
 
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
-        if self._workers == 1:
-            return {}
-        return {"two nodes": f"{self._workers} workers: what moves from node to node takes the ingress's door along"}
+        lacking = addresses.unjudged(self._settings.lb, "kind has none of its own: LB=1 installs one")
+        reason = f"{self._workers} workers: what moves from node to node takes the ingress's door along"
+        return lacking if self._workers == 1 else lacking | {"two nodes": reason}
+
+    @property
+    def address_pools(self) -> Sequence[str]:
+        return addresses.pools_beside(f"{self.name}-control-plane") if self._settings.lb else ()
 
     @property
     def requirements(self) -> Sequence[Requirement]:

@@ -21,6 +21,8 @@ Capability = Literal[
     "mtls",
     "disruptive",
     "own mesh",
+    "load balancer",
+    "no load balancer",
 ]
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)  # what a test can ask for by the mark `needs`
 
@@ -71,6 +73,15 @@ class Cluster(Protocol):
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
         """Capabilities that this cluster lacks, each with the reason shown where a claim is skipped."""
+
+    @property
+    def address_pools(self) -> Sequence[str]:
+        """Ranges ("172.18.255.232-172.18.255.239") that the load balancer we install may assign; empty if we install
+        none. Available once the cluster exists.
+
+        Raises:
+            SetupFailed: a load balancer was asked for, and there is no room for its addresses.
+        """
 
     @property
     def requirements(self) -> Sequence[Requirement]:

@@ -29,6 +29,7 @@ GATEWAY_WORKLOADS = (
     "Deployment/envoy-gateway-system/envoy-gateway",
     "Deployment/envoy-gateway-system/envoy-ratelimit",
 )
+LOAD_BALANCER_WORKLOADS = ("Deployment/metallb-system/controller", "DaemonSet/metallb-system/speaker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
         return act
 
-    def definitions() -> None:
-        documents = cluster.definitions(found["gateway-helm"])
+    def define(documents: Sequence[Document]) -> None:
         cluster.remember(documents)
         kube.apply(documents, force=True)
         for document in documents:
@@ -91,14 +91,27 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
             cluster.remember(documents)
             kube.apply(documents)
 
+    def load_balancer() -> None:
+        define(read(MANIFESTS / "base/metallb_definitions.yaml"))
+        documents = as_pulled(read(MANIFESTS / "base/metallb.yaml"), versions)
+        for pool in (one for one in documents if one["kind"] == "IPAddressPool"):
+            pool["spec"]["addresses"] = list(cluster.address_pools)
+        kube.apply(documents)
+        for name in LOAD_BALANCER_WORKLOADS:
+            rollouts.wait_for_rollout(kube, name)
+
     bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
     applications = _applications(versions)
     istio = [Step(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()]
+    balancer = [
+        Step("images: load balancer", load("metallb-controller", "metallb-speaker"), ("images: mesh",)),
+        Step("load balancer", load_balancer, ("images: load balancer",)),
+    ]
     return [
         Step("images: mesh", load("pilot", "install-cni", "ztunnel", "gateway")),
         Step("images: limiter", load("redis", "ratelimit", "envoy"), ("images: mesh",)),
         Step("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
-        Step("definitions", definitions),
+        Step("definitions", lambda: define(cluster.definitions(found["gateway-helm"]))),
         Step("pull secrets", pull_secrets),
         Step("istio base", release("base"), ("pull secrets",)),
         *istio,
@@ -116,6 +129,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
             ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
         ),
         Step("gateway classes", manifest("install/envoy_gateway.yaml"), ("definitions", "envoy gateway")),
+        *(balancer if versions.has_load_balancer else []),
     ]
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
-from harness.objects.definitions import gateway_api
+from harness.objects.definitions import GATEWAY_API, gateway_api, mixed
 from harness.objects.manifests import Document
 from harness.objects.unstructured import objects, text
 from harness.objects.workloads import pod_containers
@@ -68,6 +68,26 @@ def check_versions(seen: Mapping[str, str], asked: Mapping[str, str]) -> None:
         raise SetupFailed(
             f"this cluster does not run what the version set says: {', '.join(other)}",
             remedy="it was kept from another set: `make clean` takes it away, or choose another name (CLUSTER_NAME=…)",
+        )
+
+
+def check_definitions(kube: Kube, when: str) -> None:
+    """Checks that all definitions of the Gateway API are of one bundle and channel. `when` is "before" or "after".
+
+    cloud-provider-kind from 0.9 on installs its own in each cluster that it finds (kubernetes-sigs/cloud-provider-kind
+    #317); the annotations of one definition then do not describe the others.
+
+    Raises:
+        SetupFailed: they are mixed; each bundle is named with its definitions and the field manager that wrote them.
+    """
+    try:
+        found = mixed(kube.objects("CustomResourceDefinition"))
+    except HarnessError:
+        return  # not readable: read_versions reports the version as unknown
+    if found:
+        raise SetupFailed(
+            f"{when} the run the definitions of {GATEWAY_API} are of more than one bundle or channel: {found}",
+            remedy="stop the other program that installs them; cloud-provider-kind: `--gateway-channel disabled`",
         )
 
 

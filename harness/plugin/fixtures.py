@@ -22,7 +22,6 @@ from harness.errors import BadInput
 from harness.evidence.rate_limit_window import seconds_left
 from harness.install import installation, running_versions
 from harness.kube import Kube
-from harness.objects.conditions import Condition, Judgement
 from harness.objects.manifests import paired
 from harness.plugin.leaving import leave
 from harness.plugin.options import settings_of
@@ -32,7 +31,7 @@ from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import Made
 from harness.wait import patient, pause
-from harness.waits import cause_reader, envoy_config, gateways, status, waypoints
+from harness.waits import cause_reader, envoy_config, gateways, waypoints
 
 Applying = Callable[..., AbstractContextManager[None]]
 Binding = Callable[[str, str], AbstractContextManager[None]]
@@ -47,7 +46,8 @@ def settings(pytestconfig: pytest.Config) -> Settings:
 @pytest.fixture(scope="session")
 def version_set(settings: Settings) -> versions.VersionSet:
     """The row of the matrix that this run tests."""
-    return versions.load().pick(settings.versions, settings.private)
+    row = versions.load().pick(settings.versions, settings.private)
+    return row.with_load_balancer(settings.installs_load_balancer)
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def stack(
     bundle: Bundle | None,
     settings: Settings,
     pytestconfig: pytest.Config,
-) -> None:
+) -> Iterator[None]:
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
     with evidence_first(pytestconfig), progress.stage("stack"):
         installation.ensure_stack(cluster, kube.unrestricted, version_set, bundle, installs=settings.install)
@@ -120,6 +120,9 @@ def stack(
         folder.write(folder.setup / "images.txt", "".join(f"{name}  {came}\n" for name, came in images.items()))
         if cluster.kind != "existing":
             running_versions.check_versions(seen, versions_of(version_set))
+        running_versions.check_definitions(kube, "before")
+    yield
+    running_versions.check_definitions(kube, "after")
 
 
 @pytest.fixture(scope="session")
@@ -251,24 +254,6 @@ def client_of(cluster: Cluster, kube: Kube) -> Callable[[str, int], AbstractCont
             yield IngressClient(found.url, found.via)
 
     return open_client
-
-
-@pytest.fixture(scope="session")
-def says(kube: Kube) -> Callable[..., Judgement]:
-    """`says("Gateway/default/x", "Accepted", about="")`: what a status says now, judged, for the current generation."""
-    return lambda name, type, **about: status.read_condition(kube, name, type, **about)
-
-
-@pytest.fixture(scope="session")
-def settled(kube: Kube) -> Callable[[str, str], Condition]:
-    """The condition of an object itself, once it is there for the current generation, whatever it says."""
-    return lambda name, type: status.wait_for_current_condition(kube, name, type)
-
-
-@pytest.fixture(scope="session")
-def refusal(kube: Kube) -> Callable[[str, str], Condition]:
-    """The condition of an object, once it is False for the current generation."""
-    return lambda name, type: status.wait_for_false_condition(kube, name, type)
 
 
 @pytest.fixture(scope="module")

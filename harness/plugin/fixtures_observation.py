@@ -1,23 +1,26 @@
-"""Fixtures that observe requests: journeys and conditions."""
+"""Fixtures that observe requests: journeys, conditions, and what an assigned address answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import pytest
 
 from harness import boundary
 from harness.clients.admin import Admin
+from harness.clients.http import IngressClient
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Ztunnels
 from harness.experiments.journey_collector import Journeys
 from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
+from harness.objects.conditions import Condition, Judgement
 from harness.oracles.ours import EVERYTHING, Ours, applied_and_installed
 from harness.plugin.oracles import NAME, Oracles
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
+from harness.waits import gateways, status
 
 INSTALLED = frozenset({ISTIO, GATEWAY, "redis-system"})
 
@@ -32,6 +35,36 @@ def journeys(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, waypoint: En
 def moment() -> Callable[[], datetime]:
     """The present moment, for shared experiments: older log lines are not of them."""
     return boundary.now
+
+
+@pytest.fixture(scope="session")
+def says(kube: Kube) -> Callable[..., Judgement]:
+    """`says("Gateway/default/x", "Accepted", about="")`: what a status says now, judged, for the current generation."""
+    return lambda name, type, **about: status.read_condition(kube, name, type, **about)
+
+
+@pytest.fixture(scope="session")
+def settled(kube: Kube) -> Callable[[str, str], Condition]:
+    """The condition of an object itself, once it is there for the current generation, whatever it says."""
+    return lambda name, type: status.wait_for_current_condition(kube, name, type)
+
+
+@pytest.fixture(scope="session")
+def refusal(kube: Kube) -> Callable[[str, str], Condition]:
+    """The condition of an object, once it is False for the current generation."""
+    return lambda name, type: status.wait_for_false_condition(kube, name, type)
+
+
+@pytest.fixture(scope="session")
+def assigned(kube: Kube) -> Callable[[str], Sequence[str]]:
+    """The addresses in a Gateway's status, once it is Programmed with one."""
+    return lambda gateway: gateways.wait_for_addresses(kube, gateway)
+
+
+@pytest.fixture(scope="session")
+def client_at() -> Callable[[str, int], IngressClient]:
+    """`client_at("172.18.255.232", 80)` reaches exactly that address, and nothing else."""
+    return gateways.client_at
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from harness import timeouts
-from harness.clients.http import IngressClient
+from contextlib import suppress
+
+from harness import observations, timeouts
+from harness.clients.http import IngressClient, connects
+from harness.errors import NotReady
 from harness.http_exchange import Answer, get
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.addresses import host_port, url
+from harness.objects.unstructured import objects, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
 from harness.wait import until
 from harness.waits.status import wait_for_condition
@@ -40,6 +45,38 @@ def wait_for_proxy_pod(kube: Kube, gateway: str) -> None:
         within=timeouts.ROLLOUT,
         transient=(ApiUnavailable,),
     )
+
+
+def wait_for_addresses(kube: Kube, gateway: str) -> list[str]:
+    """Waits until a Gateway is Programmed with an address, and returns all that its status names.
+
+    Raises:
+        Terminal, NotReady: it is not Programmed, or has no address, in time; the status is quoted.
+    """
+    name = f"Gateway/default/{gateway}"
+    programmed = wait_for_condition(kube, name, "Programmed", about="")
+    addresses = until(
+        lambda: [text(one, "value") for one in objects(kube.get(name), "status", "addresses")],
+        bool,
+        what=f"{name} has an address in its status",
+        within=timeouts.STATUS,
+        transient=(ApiUnavailable,),
+    )
+    observations.saw(f"status of {name}", f"{programmed.text}; addresses {', '.join(addresses)}")
+    return addresses
+
+
+def client_at(address: str, port: int) -> IngressClient:
+    """A client of exactly this address, as soon as it accepts connections, else after the bound for that: an address is
+    assigned before a node announces it. Whoever sends requests judges what they return."""
+    with suppress(NotReady):
+        until(
+            lambda: connects(address, port),
+            bool,
+            what=f"the assigned address {host_port(address, port)} accepts connections",
+            within=timeouts.ANNOUNCED,
+        )
+    return IngressClient(url(address, port), f"assigned address {host_port(address, port)}")
 
 
 def wait_for_ingress_response(client: IngressClient, path: str) -> Answer:

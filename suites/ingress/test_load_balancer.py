@@ -16,6 +16,29 @@ def gateway(applied, proxy_of):
     return proxy_of("lb-ingress")
 
 
+@pytest.mark.needs("load balancer")
+def test_programmed_with_an_assigned_address(gateway, kube, assigned):
+    """The Gateway is Programmed with the address that the load balancer has assigned to its LoadBalancer Service."""
+    addresses = assigned("lb-ingress")
+
+    service = kube.get("Service/default/lb-ingress")
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert addresses == [entry["ip"] for entry in service["status"]["loadBalancer"]["ingress"]]
+
+
+@pytest.mark.needs("load balancer")
+def test_assigned_address_answers(gateway, assigned, client_at, since):
+    """The assigned address serves the page by itself, through this Gateway's proxy."""
+    address = assigned("lb-ingress")[0]
+
+    answers = client_at(address, 80).in_turn(get("/productpage"))
+
+    assert answers.statuses == [200]
+    (line,) = gateway.lines_of(answers, since)
+    assert line.route_name == "httproute/default/lb-bookinfo/rule/0/match/0/*"
+
+
+@pytest.mark.needs("no load balancer")
 def test_programmed_follows_the_address(gateway, kube, settled):
     """Gateway lb-ingress is Programmed exactly when its Service has an address, and AddressNotAssigned otherwise."""
     service = kube.get("Service/default/lb-ingress")

@@ -345,18 +345,26 @@ def test_nodes_are_not_ours(settings: Settings, asked: dict[str, Any], tools: Pr
 
     assert tools.calls() == []
     assert "context fake" in (tmp_path / "existing.txt").read_text()
-    assert set(cluster.cannot_judge) == {"nodes", "upgrade", "disruptive", "own mesh"}
+    assert set(cluster.cannot_judge) == {"nodes", "upgrade", "disruptive", "own mesh", "load balancer"}
 
 
 def test_releases_of_ours_are_ours_to_upgrade(settings: Settings, asked: dict[str, Any]) -> None:
     """What somebody else installed is not."""
-    assert set(existing(settings, asked, install=True).cannot_judge) == {"nodes", "disruptive"}
+    assert set(existing(settings, asked, install=True).cannot_judge) == {"nodes", "disruptive", "load balancer"}
 
 
 def test_others_are_touched_only_when_asked_for(settings: Settings, asked: dict[str, Any]) -> None:
     """The reason names the variable; nodes stay out of reach."""
     assert "DISRUPTIVE=1" in existing(settings, asked).cannot_judge["disruptive"]
-    assert set(existing(settings, asked, install=True, disruptive=True).cannot_judge) == {"nodes"}
+    assert set(existing(settings, asked, install=True, disruptive=True).cannot_judge) == {"nodes", "load balancer"}
+
+
+def test_existing_cluster_has_a_load_balancer_with_lb(settings: Settings, asked: dict[str, Any]) -> None:
+    """With LB=1 its claims are judged, and those about a cluster without one are not."""
+    assert set(existing(settings, asked, install=True, disruptive=True, lb=True).cannot_judge) == {
+        "nodes",
+        "no load balancer",
+    }
 
 
 def test_choice_is_the_settings(settings: Settings, asked: dict[str, Any]) -> None:

@@ -580,4 +580,16 @@ def test_half_made_cluster_is_made_anew(settings: Settings, tools: Programs, not
 @pytest.mark.parametrize(("workers", "cannot"), [(1, []), (0, ["two nodes"]), (2, ["two nodes"])])
 def test_what_needs_two_nodes_is_judged_on_two(settings: Settings, workers: int, cannot: list[str]) -> None:
     """Elsewhere a proxy that is replaced may come up on a node that the client outside does not ask."""
-    assert list(kind(settings, workers=workers).cannot_judge) == cannot
+    assert [one for one in kind(settings, workers=workers).cannot_judge if one != "load balancer"] == cannot
+
+
+def test_load_balancer_has_addresses_of_its_nodes_network(settings: Settings, tools: Programs) -> None:
+    """With LB=1 its claims are judged and those about a cluster without one are not; without LB=1 it is the reverse."""
+    networks = {"kind": {"IPAddress": "172.18.0.2", "IPPrefixLen": 16, "GlobalIPv6Address": ""}}
+    tools.answer("docker", "inspect", "foo-control-plane", out=json.dumps(networks))
+
+    with_one, without = kind(settings, lb=True), kind(settings)
+
+    assert with_one.address_pools == ["172.18.255.232-172.18.255.239"]
+    assert list(with_one.cannot_judge) == ["no load balancer"]
+    assert (without.address_pools, list(without.cannot_judge)) == ((), ["load balancer"])

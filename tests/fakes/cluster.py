@@ -19,6 +19,7 @@ class FakeCluster:
         self.kind, self.name, self.kubeconfig, self.context = kind, "fake", kubeconfig, "fake"
         self.home = kubeconfig.parent
         self.cannot_judge: Mapping[str, str] = {}
+        self.address_pools: Sequence[str] = ()
         self.urls: dict[tuple[str, str, int], str] = {}
         self.told: list[tuple[str, Any]] = []
         self.opened: list[tuple[str, str, int]] = []

@@ -13,6 +13,8 @@ from harness.errors import NotReady, SetupFailed
 from harness.install import installation
 from harness.install.installation import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, ensure_stack, run_side_by_side, steps
 from harness.kube import Kube
+from harness.objects.manifests import MANIFESTS, read
+from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -20,6 +22,8 @@ from tests.fakes.pods import deployment
 from tests.patience import SOON
 
 ROW = versions.load().pick()
+DEFINED = [one["metadata"]["name"].partition(".")[0] for one in read(MANIFESTS / "base/metallb_definitions.yaml")]
+BALANCED = ROW.with_load_balancer()
 CLASSES = ("eg-ingress", "eg-waypoint", "eg-waypoint-15008")
 
 
@@ -316,3 +320,33 @@ def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, clust
 
     remembered = {name for what, name in cluster.told if what == "remember"}
     assert {"Deployment/default/ratings-v1", "Namespace/redis-system", "GatewayClass/eg-ingress"} <= remembered
+
+
+def test_load_balancer_is_a_step_only_where_it_is_wanted(kube: Kube, cluster: FakeCluster) -> None:
+    """Its images are of the set only then, so that a bundle without them stays whole."""
+    names = {step.name for step in steps(cluster, kube, ROW, None)}  # type: ignore[arg-type]  # a fake cluster
+
+    more = {step.name for step in steps(cluster, kube, BALANCED, None)}  # type: ignore[arg-type]  # a fake cluster
+
+    assert more - names == {"images: load balancer", "load balancer"}
+    assert set(BALANCED.images) - set(ROW.images) == {"metallb-controller", "metallb-speaker"}
+
+
+def test_load_balancer_assigns_the_clusters_addresses(
+    api: FakeApi, kube: Kube, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool is the cluster's own; each kind is defined before an object of it is applied, each workload awaited."""
+    awaited: list[str] = []
+    monkeypatch.setattr(rollouts, "wait_for_definition", lambda _, name: awaited.append(name))
+    monkeypatch.setattr(rollouts, "wait_for_rollout", lambda _, name: awaited.append(name))
+    cluster.address_pools = ["172.18.255.232-172.18.255.239"]
+    (step,) = [one for one in steps(cluster, kube, BALANCED, None) if one.name == "load balancer"]  # type: ignore[arg-type]  # a fake cluster
+
+    step.act()
+
+    assert awaited == [*(f"{name}.metallb.io" for name in DEFINED), *installation.LOAD_BALANCER_WORKLOADS]
+    assert kube.get("IPAddressPool/metallb-system/docker")["spec"] == {"addresses": cluster.address_pools}
+    applied = [seen.path for seen in api.asked("PATCH")]
+    assert applied.index(next(p for p in applied if p.endswith("ipaddresspools.metallb.io"))) < applied.index(
+        next(p for p in applied if p.endswith("ipaddresspools/docker"))
+    )

@@ -116,3 +116,52 @@ def test_images_with_where_they_came_from(kube: Kube, api: FakeApi) -> None:
         api.put(named(f"Pod/istio-system/{name}", spec={}, status=said))
 
     assert running_versions.read_images(kube) == {"b": "", "r.io/a:1": "r.io/a@sha256:1"}
+
+
+def definition(plural: str, bundle: str, channel: str, manager: str) -> Object:
+    """A definition of the Gateway API with the marks of a bundle, and who wrote them."""
+    marks = {f"{GROUP}/bundle-version": bundle, f"{GROUP}/channel": channel}
+    owned = {"f:metadata": {"f:annotations": {f"f:{GROUP}/bundle-version": {}}}}
+    other = {"manager": "kube-apiserver", "time": "2026-11-27T19:00:09Z", "fieldsV1": {"f:status": {}}}
+    written = {"manager": manager, "time": "2026-11-27T19:00:00Z", "fieldsV1": owned}
+    return named(
+        f"CustomResourceDefinition/{plural}.{GROUP}",
+        metadata={"annotations": marks, "managedFields": [written, other, {}]},
+        spec={"group": GROUP, "names": {"plural": plural}},
+    )
+
+
+@pytest.mark.parametrize(("bundle", "channel"), [("v1.4.0", "experimental"), ("v1.4.1", "standard")])
+def test_definitions_of_two_bundles_are_an_error(api: FakeApi, kube: Kube, bundle: str, channel: str) -> None:
+    """A bundle or a channel of its own is enough: each is named with its definitions, the writer and the remedy."""
+    api.put(definition("gateways", "v1.4.1", "experimental", "mesh-e2e"))
+    api.put(definition("httproutes", bundle, channel, "cloud-provider-kind"))
+
+    with pytest.raises(SetupFailed) as caught:
+        running_versions.check_definitions(kube, "after")
+
+    assert str(caught.value).startswith("after the run the definitions")
+    for expected in (f"{bundle.removeprefix('v')} {channel}: httproutes by cloud-provider-kind", "gateways by mesh-e2e"):
+        assert expected in str(caught.value)
+    assert "`--gateway-channel disabled`" in str(caught.value)
+
+
+def test_definitions_of_one_bundle_are_none(api: FakeApi, kube: Kube) -> None:
+    """Whichever manager wrote them. Definitions of other groups do not count, and unreadable ones are no error."""
+    api.put(definition("gateways", "v1.4.1", "experimental", "mesh-e2e"))
+    api.put(definition("httproutes", "v1.4.1", "experimental", "helm"))
+    api.put(named("CustomResourceDefinition/xmeshes.gateway.networking.x-k8s.io", spec={"group": "x"}))
+
+    running_versions.check_definitions(kube, "before")
+
+    api.refuse("GET", "/customresourcedefinitions", 403, "forbidden")
+    running_versions.check_definitions(kube, "before")
+
+
+def test_definition_without_a_bundle_is_of_another(api: FakeApi, kube: Kube) -> None:
+    """An old or foreign definition among marked ones is named, its writer unknown."""
+    api.put(definition("gateways", "v1.4.1", "experimental", "mesh-e2e"))
+    api.put(named(f"CustomResourceDefinition/tcproutes.{GROUP}", spec={"group": GROUP}))
+
+    with pytest.raises(SetupFailed, match=rf"of no bundle: tcproutes\.{GROUP} by an unknown manager"):
+        running_versions.check_definitions(kube, "before")

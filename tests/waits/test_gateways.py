@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from harness import timeouts
+from harness import observations, timeouts
 from harness.clients.http import IngressClient
 from harness.disruption import deployment_env
 from harness.errors import NotReady, Terminal
@@ -128,6 +128,72 @@ def test_gateway_is_programmed_its_route_accepted_its_proxy_ready(kube: Kube, ap
     api.put(*recorded.values(), *routes.values(), pod("default/w-1", labels=GATEWAY))
 
     gateways.wait_for_gateway(kube, "waypoint", "ratings")
+
+
+def load_balanced(status: str, reason: str, *addresses: str) -> Any:
+    """A Gateway whose Programmed condition has that status and reason, with these addresses in its status."""
+    condition = {"type": "Programmed", "status": status, "reason": reason, "message": "m", "observedGeneration": 1}
+    found = [{"type": "IPAddress", "value": address} for address in addresses]
+    return named(
+        "Gateway/default/lb-ingress", metadata={"generation": 1}, status={"conditions": [condition], "addresses": found}
+    )
+
+
+def test_addresses_are_those_of_the_status(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """All of them, in the status's order, once the Gateway is Programmed; the status is the claim's witness."""
+    api.put(load_balanced("True", "Programmed", "172.18.255.232", "fd00::1"))
+
+    assert gateways.wait_for_addresses(kube, "lb-ingress") == ["172.18.255.232", "fd00::1"]
+    (seen,) = [one for one in observations.current().sightings if one.who == "status of Gateway/default/lb-ingress"]
+    assert "172.18.255.232, fd00::1" in seen.what
+
+
+@pytest.mark.parametrize(
+    ("gateway", "why"),
+    [
+        (load_balanced("False", "AddressNotAssigned", "172.18.255.232"), "Programmed=True: .*AddressNotAssigned"),
+        (load_balanced("True", "Programmed"), r"has an address in its status: .*last seen: \[\]"),
+    ],
+)
+def test_address_that_is_not_assigned(kube: Kube, api: FakeApi, clock: Clock, gateway: Any, why: str) -> None:
+    """An address alone is not enough, nor Programmed alone: the error quotes what is missing."""
+    api.put(gateway)
+
+    with pytest.raises((NotReady, Terminal), match=why):
+        gateways.wait_for_addresses(kube, "lb-ingress")
+
+    assert clock.slept <= timeouts.STATUS + 1
+
+
+@pytest.mark.parametrize(
+    ("address", "base"), [("172.18.255.232", "http://172.18.255.232:80"), ("fd00::1", "http://[fd00::1]:80")]
+)
+def test_client_of_an_assigned_address_waits_until_it_is_announced(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, address: str, base: str
+) -> None:
+    """It goes to exactly that address, after the first connection that was accepted."""
+    asked, announced = list[tuple[str, int]](), [False, False, True]
+
+    def connects(host: str, port: int) -> bool:
+        asked.append((host, port))
+        return announced.pop(0)
+
+    monkeypatch.setattr(gateways, "connects", connects)
+
+    client = gateways.client_at(address, 80)
+
+    assert asked == [(address, 80)] * 3
+    assert client.base_url == base
+    assert client.via == f"assigned address {base.removeprefix('http://')}"
+
+
+def test_client_of_an_address_that_nobody_announces(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a client after a bounded wait: a request that fails breaks the claim, a setup error would not."""
+    monkeypatch.setattr(gateways, "connects", lambda *_: False)
+
+    assert gateways.client_at("172.18.255.232", 80).base_url == "http://172.18.255.232:80"
+
+    assert timeouts.ANNOUNCED - 1 <= clock.slept <= timeouts.ANNOUNCED + 1
 
 
 def test_gateway_without_its_backend_is_terminal_or_told(kube: Kube, api: FakeApi, clock: Clock) -> None:

@@ -61,8 +61,13 @@ class EmulatedCluster:
             "upgrade": "the emulated cluster has no Helm: releases are installed as recorded",
             "many": "the emulated cluster's proxies share two cores with the test: a thousand requests measure those",
             "waypoint kinds": "the emulated cluster knows port 9080 and endpoint routing at waypoints",
+            "load balancer": "the emulated cluster assigns no addresses to Services",
             "mtls": "the emulated cluster's ztunnel carries plain TCP: HBONE and identities are its word alone",
         }
+
+    @property
+    def address_pools(self) -> Sequence[str]:
+        return ()
 
     @property
     def requirements(self) -> Sequence[Requirement]:
