@@ -65,7 +65,7 @@ class ExistingCluster:
         if not self._installs:
             lacking["own mesh"] = "istiod counts refusals of all its proxies together, those of others among them"
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
-        return lacking | unjudged(self._settings.lb, "LB=1 is not set: it declares that this cluster has a load balancer")
+        return lacking | unjudged(self._settings.lb, "LB=1, which declares a load balancer, is not set")
 
     @property
     def address_pools(self) -> Sequence[str]:

@@ -141,7 +141,8 @@ def test_definitions_of_two_bundles_are_an_error(api: FakeApi, kube: Kube, bundl
         running_versions.check_definitions(kube, "after")
 
     assert str(caught.value).startswith("after the run the definitions")
-    for expected in (f"{bundle.removeprefix('v')} {channel}: httproutes by cloud-provider-kind", "gateways by mesh-e2e"):
+    theirs = f"{bundle.removeprefix('v')} {channel}: httproutes by cloud-provider-kind"
+    for expected in (theirs, "gateways by mesh-e2e"):
         assert expected in str(caught.value)
     assert "`--gateway-channel disabled`" in str(caught.value)
 
