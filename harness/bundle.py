@@ -11,12 +11,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
+import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness import archives, progress, timeouts
 from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
+from harness.invalid_field import sentence
 from harness.registry.reference import parse
 from harness.versions import VersionSet
 
@@ -208,7 +210,10 @@ def _index(folder: Path) -> Index:
         ) from None
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}", remedy=f"ls -ld {file}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: pydantic's, and of bytes that are no text
+    except pydantic.ValidationError as error:
+        again = f"`mesh-e2e bundle --index {folder}` writes it again"
+        raise BadInput(f"{file}: {sentence(error)}", remedy=again) from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: of bytes that are no text
         raise BadInput(f"{file}: {' '.join(str(error).split())[:300]}") from None
 
 

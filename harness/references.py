@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import strict_yaml
 from harness.errors import BadInput
+from harness.invalid_field import sentence
 from harness.registry.client import Answer, Registries, State
 from harness.registry.reference import Reference, parse
 from harness.threads import side_by_side
@@ -76,9 +77,7 @@ def load(file: Path = FILE) -> Sources:
     try:
         return Sources.model_validate(raw)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{file}: {where}: {first['msg']}") from None
+        raise BadInput(f"{file}: {sentence(error)}") from None
 
 
 def pulled_by(rows: Iterable[VersionSet]) -> list[Reference]:

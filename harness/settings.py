@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from harness.errors import BadInput
+from harness.invalid_field import phrase
 from harness.registry import private
 from harness.registry.private import Private
 from harness.suggest import did_you_mean, nearest
@@ -207,18 +208,6 @@ def remarks() -> list[str]:
     ]
 
 
-_SAID = {
-    "greater_than_equal": "less than {ge}",
-    "greater_than": "not more than {gt}",
-    "less_than_equal": "more than {le}",
-    "finite_number": "not a finite number",
-    "float_parsing": "not a number",
-    "int_parsing": "not a whole number",
-    "int_from_float": "not a whole number",
-    "bool_parsing": "neither yes (1) nor no (0)",
-}
-
-
 def _wrong(field: str, value: object, kind: str, context: Mapping[str, Any]) -> BadInput:
     """One sentence with the remedy, for what pydantic refused."""
     info, (make, option, variable) = Settings.model_fields[field], names(field)
@@ -230,8 +219,7 @@ def _wrong(field: str, value: object, kind: str, context: Mapping[str, Any]) -> 
     if kind == "string_pattern_mismatch" and field == "cluster_name":
         what = "is no name of a cluster: lower-case letters, digits and dashes, at most 42, no dash at either end"
         return BadInput(f"{field}={value!r} {what}", remedy=how)
-    what = _SAID.get(kind, "not allowed").format(**context)
-    return BadInput(f"{field}={value!r} is {what}", remedy=f"{how}: {info.description}")
+    return BadInput(f"{field}={value!r} {phrase(kind, context)}", remedy=f"{how}: {info.description}")
 
 
 def _refuse_misspelt_make_variables() -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from harness import strict_yaml
 from harness.errors import BadInput
+from harness.invalid_field import sentence
 from harness.registry.private import Private
 from harness.registry.reference import parse
 from harness.suggest import did_you_mean
@@ -287,6 +288,4 @@ def load(file: Path = FILE) -> Versions:
     except (AttributeError, TypeError):
         raise BadInput(f"{file} has no `sets` of names to versions") from None
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{file}: {where}: {first['msg']} (got {first['input']!r})") from None
+        raise BadInput(f"{file}: {sentence(error)}") from None

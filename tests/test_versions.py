@@ -135,8 +135,8 @@ def test_impossible_set_does_not_keep_others_from_use(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_field_is_named(tmp_path: Path, changes: dict[str, Any], where: str) -> None:
-    """A field that is missing, unknown or of a wrong shape is named with what stands there."""
-    with pytest.raises(BadInput, match=rf"versions\.yaml: sets\.{RAW['default']}\.{where}: .*\(got "):
+    """A field that is missing, unknown or of a wrong shape is named."""
+    with pytest.raises(BadInput, match=rf"versions\.yaml: sets\.{RAW['default']}\.{where} (is|\()"):
         load(written(tmp_path, **changes))
 
 
@@ -145,7 +145,7 @@ def test_minor_that_yaml_took_for_a_number(tmp_path: Path) -> None:
     file = tmp_path / "versions.yaml"
     file.write_text(FILE.read_text().replace('"1.29": ["1.30", "1.35"]', '"1.29": [1.30, 1.35]'))
 
-    with pytest.raises(BadInput, match=r"limits\.istio\.1\.29\.0: .*\(got 1\.3\)"):
+    with pytest.raises(BadInput, match=r"limits\.istio\.1\.29\.0 \(1\.3\) is not text"):
         load(file)
 
 
@@ -171,8 +171,8 @@ def test_hash_of_digits_only_is_no_number(tmp_path: Path) -> None:
         ("sets: [a]", "has no `sets`"),
         ("sets: {a: }", "has no `sets`"),
         ("sets: {a: text}", "has no `sets`"),
-        ("default: a", "Field required"),
-        ("{default: a, sets: {}, limits: {istio: {}, envoy_gateway: {}}, more: 1}", "more: Extra inputs"),
+        ("default: a", "sets is missing"),
+        ("{default: a, sets: {}, limits: {istio: {}, envoy_gateway: {}}, more: 1}", "more is unknown"),
         ("when: 2026-99-99", "is not valid YAML"),
         ("? [a]\n: b", "is not valid YAML"),
         ("\udcff", "is not UTF-8 text"),

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import BadInput
+from harness.invalid_field import sentence
 from harness.objects.manifests import Document
 from harness.suggest import did_you_mean
 
@@ -193,9 +194,7 @@ def load(file: Path) -> Fault:
     except yaml.YAMLError as error:
         raise BadInput(f"{file}: {' '.join(str(error).split())}") from None
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{file}: {f'{where}: ' if where else ''}{first['msg']}") from None
+        raise BadInput(f"{file}: {sentence(error)}") from None
 
 
 def _named(value: Any) -> Any:
@@ -216,6 +215,18 @@ def load_all(folder: Path = FOLDER) -> list[Fault]:
     return found
 
 
+def refuse_elsewhere(fault: Fault, cluster: str) -> None:
+    """
+    Raises:
+        BadInput: the fault cannot be planted on this kind of cluster.
+    """
+    if cluster not in fault.on:
+        raise BadInput(
+            f"fault {fault.name} cannot be planted on {'an' if cluster[0] in 'aeiou' else 'a'} {cluster} cluster",
+            remedy=f"use CLUSTER={' or CLUSTER='.join(fault.on)}",
+        )
+
+
 def choose(faults: Sequence[Fault], cluster: str, names: Sequence[str], third: int | None) -> list[Fault]:
     """Those that can be planted on this kind of cluster: by name, or every third by name, or all.
 
@@ -229,11 +240,7 @@ def choose(faults: Sequence[Fault], cluster: str, names: Sequence[str], third: i
                 f"no fault is named {name}{did_you_mean(name, known)}",
                 remedy="a fault is named as its file in faults/ is",
             )
-        if cluster not in known[name].on:
-            raise BadInput(
-                f"fault {name} cannot be planted on {'an' if cluster[0] in 'aeiou' else 'a'} {cluster} cluster",
-                remedy=f"use CLUSTER={' or CLUSTER='.join(known[name].on)}",
-            )
+        refuse_elsewhere(known[name], cluster)
     here = [fault for fault in faults if cluster in fault.on]
     chosen = [fault for fault in here if not names or fault.name in names]
     return chosen if third is None else chosen[third - 1 :: 3]

@@ -106,11 +106,12 @@ class FaultHook:
 
 def register(config: pytest.Config) -> None:
     """Where the settings name a fault."""
-    file = settings_of(config).fault
-    if file is None:
+    settings = settings_of(config)
+    if settings.fault is None:
         return
     try:
-        fault = catalogue.load(config.invocation_params.dir / file)
+        fault = catalogue.load(config.invocation_params.dir / settings.fault)
+        catalogue.refuse_elsewhere(fault, settings.cluster)
     except BadInput as error:
         raise Refused(error) from None
     config.pluginmanager.register(FaultHook(config, fault), "mesh_e2e_fault")

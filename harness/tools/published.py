@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness import strict_yaml
 from harness.errors import BadInput
+from harness.invalid_field import sentence
 from harness.versions import Version
 
 FILE = Path(__file__).resolve().parents[2] / "tools.yaml"
@@ -75,9 +76,7 @@ def load(file: Path = FILE) -> Published:
     try:
         return Published.model_validate(strict_yaml.read(file, remedy="restore it: git checkout tools.yaml"))
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{file}: {where}: {first['msg']}", remedy="restore it: git checkout tools.yaml") from None
+        raise BadInput(f"{file}: {sentence(error)}", remedy="restore it: git checkout tools.yaml") from None
 
 
 def this_platform() -> str:

@@ -203,3 +203,12 @@ def test_wrong_file_ends_the_run(mini: Mini, monkeypatch: pytest.MonkeyPatch) ->
     refused = mini.refused()
 
     assert "nowhere.yaml" in str(refused)
+
+
+def test_fault_of_another_cluster_ends_the_run(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would plant nothing there, and every test would seem to hold against it; nothing is run."""
+    file = mini.root / "one.yaml"
+    file.write_text(yaml.safe_dump(LEAST | {"on": ["emulated"]}))
+    monkeypatch.setenv("E2E_FAULT", str(file))
+
+    assert "fault one cannot be planted on a kind cluster" in str(mini.refused(cluster="kind"))
