@@ -24,6 +24,7 @@ from harness.boundary import recorded, refuse_when_replaying
 from harness.errors import BadInput
 from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused, message, translated, unanswered
 from harness.kube.exec import Ended, run_in_pod
+from harness.kube.requests import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.manifests import Document
 from harness.objects.refs import KINDS, Ref, ref, ref_of
@@ -284,7 +285,7 @@ class Kube:
         self._host, configuration.retries = configuration.host, OnceMore(total=1)
         if no_proxy.is_loopback(urlsplit(self._host).hostname):
             configuration.proxy = None  # kubectl uses none either
-        return kubernetes.client.ApiClient(configuration)
+        return CountingClient(configuration)
 
     def _resource(self, named: Ref) -> Any:
         return self._call(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import settings
+from harness.errors import BadInput
 from harness.interruption import exit_code, shielded
+from harness.kube.requests import REQUESTS
 from harness.plugin import full_disk
 from harness.report import outputs, summary
 from harness.report.results import Run, why_empty
 
 if TYPE_CHECKING:
     from harness.plugin.reporting import Reporting
+
+API_REQUESTS = "api-requests.json"  # below the run's setup folder
 
 
 class Ending:
@@ -62,6 +67,14 @@ class Ending:
             self._run.interrupted = self._run.interrupted or exit_code(error)
             self._run.why = self._run.why or f"interrupted by {str(error) or 'Ctrl-C'}"
 
+    def _write_requests(self) -> None:
+        """The run's API requests by kind: `mesh-e2e rbac --check` compares them with the rights it prints."""
+        made = [one._asdict() | {"count": count} for one, count in sorted(REQUESTS.made.items())]
+        folder = self._run.folder
+        if made:
+            with suppress(BadInput):  # the disk is full, which the reports say
+                folder.write(folder.setup / API_REQUESTS, json.dumps(made, indent=1))
+
     def _suite_properties(self) -> dict[str, str]:
         facts = {f"fact {n}": v for n, v in self._run.facts.items() if n not in self._run.versions}
         return {"cluster": self._run.cluster, "set": self._run.set.name, **self._run.versions, **facts}
@@ -73,6 +86,7 @@ class Ending:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             self._run.why = self._run.why or empty
         self._run.folder.release()
+        self._write_requests()
         where = getattr(self._config.option, "allure_report_dir", None)
         listens = self._config.pluginmanager.has_plugin("allure_listener")
         failed = outputs.write(
