@@ -6,6 +6,7 @@ benchmark          seconds of each stage and suite
 judge              judges a run again, from its folder alone
 doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
+preflight          what a run can judge on a cluster, and the rights it needs
 audit              a read-only check of a cluster that others made
 reaper             removes the clusters that kept or killed runs left
 diagnostics        what is gathered from a cluster when something failed

@@ -24,6 +24,7 @@ from harness.cluster import caches
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
 from harness.interruption import exit_code, signals_heard
+from harness.preflight import command as preflight
 from harness.settings import Settings
 from harness.tools import programs
 from harness.versions import VersionSet
@@ -79,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     audited = command("audit", _audit, "a read-only check of a cluster that others made (docs/audit/README.md)")
     audit.add_arguments(audited)
+    before = command("preflight", _preflight, "what a run can judge on a cluster, and what it cannot, with the reasons")
+    preflight.add_arguments(before)
+    granted = command("rbac", _rbac, "the least Role and ClusterRole that a run needs, for kubectl apply")
+    preflight.add_rbac_arguments(granted)
     command("clean", None, "take away what kept or killed runs left")
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
@@ -178,6 +183,18 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
 def _audit(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
     said, code = audit.run(asked, chosen)
     print(said)  # as it is: JSON and SARIF are for programs
+    return code
+
+
+def _preflight(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    said, code = preflight.run(asked, chosen, row)
+    print(said)
+    return code
+
+
+def _rbac(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
+    said, code = preflight.rbac(asked, chosen)
+    print(said)
     return code
 
 

@@ -56,7 +56,11 @@ class CommandFailed(SetupFailed):
         super().__init__(f"`{' '.join(argv[:6])}{' …' if len(argv) > 6 else ''}` {ended}: {_tail(output)}")
 
 
-class NotAllowed(HarnessError):
+class CannotJudge(HarnessError):
+    """The cluster lacks what a test rests on. Nothing was done; the test is skipped with this reason."""
+
+
+class NotAllowed(CannotJudge):
     """What was about to be done would touch what is not ours, on a cluster where nobody asked for that. Raised before
     anything is touched; the test is skipped with this reason."""
 

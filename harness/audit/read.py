@@ -83,7 +83,7 @@ def read(reader: PagedReader, *, logs: bool = False) -> State:
             f"nothing could be read: {next(iter(unread.values()), 'no kind is served')}",
             remedy="`mesh-e2e audit --rbac` prints the ClusterRole that an audit needs",
         )
-    config, why = _config(reader, State(objects, unread))
+    config, why = read_controller_config(reader, State(objects, unread))
     read_logs, lost = _logs(reader, objects) if logs else (None, {})
     return State(
         objects,
@@ -99,7 +99,7 @@ def read(reader: PagedReader, *, logs: bool = False) -> State:
     )
 
 
-def _config(reader: PagedReader, state: State) -> tuple[Json | None, str]:
+def read_controller_config(reader: PagedReader, state: State) -> tuple[Json | None, str]:
     """Envoy Gateway's own configuration, or why it is not known."""
     if "Deployment" not in state.objects:
         return None, state.unread.get("Deployment", "Deployments were not read")

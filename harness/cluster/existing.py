@@ -56,6 +56,7 @@ class ExistingCluster:
         self.home = cluster_records.folder(settings.state, "existing", self._recorded)
         self._state, self._lock, self._label = settings.state, threading.Lock(), label
         self._version = ""
+        self._found_lacking: Mapping[Capability, str] = {}
 
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
@@ -65,7 +66,12 @@ class ExistingCluster:
         if not self._installs:
             lacking["own mesh"] = "istiod counts refusals of all its proxies together, those of others among them"
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
-        return lacking | unjudged(self._settings.lb, "LB=1, which declares a load balancer, is not set")
+        lacking |= unjudged(self._settings.lb, "LB=1, which declares a load balancer, is not set")
+        return {**self._found_lacking, **lacking}
+
+    def note_lacking(self, capabilities: Mapping[Capability, str]) -> None:
+        """Adds what was found that this cluster lacks, with the reasons."""
+        self._found_lacking = dict(capabilities)
 
     @property
     def address_pools(self) -> Sequence[str]:

@@ -23,6 +23,12 @@ Capability = Literal[
     "own mesh",
     "load balancer",
     "no load balancer",
+    "ingress",
+    "waypoint",
+    "rate limit",
+    "limiter counters",
+    "access log",
+    "ztunnel log",
 ]
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)  # what a test can ask for by the mark `needs`
 

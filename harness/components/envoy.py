@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from harness import observations
 from harness.clients.admin import Admin
+from harness.cluster.protocol import Capability
 from harness.components.wait_for_log_lines import complete, logged
-from harness.errors import Absent, Inconclusive, SetupFailed
+from harness.errors import Absent, CannotJudge, Inconclusive, SetupFailed
 from harness.http_exchange import Answers
 from harness.kube import Kube
 from harness.logs import envoy_access, envoy_xds_rejects
@@ -35,8 +37,18 @@ class Count:
 class Envoy:
     """The proxy of one Gateway of Envoy Gateway's, in the Gateway's own namespace."""
 
-    def __init__(self, kube: Kube, admin: Admin, namespace: str, gateway: str) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        admin: Admin,
+        namespace: str,
+        gateway: str,
+        *,
+        lacks: Mapping[Capability, str] = MappingProxyType({}),
+    ) -> None:
+        """`lacks` are capabilities of the cluster that are missing, with the reasons."""
         self._kube, self._admin, self.namespace, self.gateway = kube, admin, namespace, gateway
+        self._lacks = lacks
 
     @property
     def pod(self) -> Document:
@@ -68,7 +80,13 @@ class Envoy:
         return self._kube.logs(self.namespace, self.name, "envoy", since=since)
 
     def access_log(self, since: datetime) -> envoy_access.Parsed:
-        """All access lines written after that moment (and a few before), and what could not be read."""
+        """All access lines written after that moment (and a few before), and what could not be read.
+
+        Raises:
+            CannotJudge: the proxies of this cluster write none that could be read.
+        """
+        if "access log" in self._lacks:
+            raise CannotJudge(f"access log: {self._lacks['access log']}")
         return envoy_access.parse(self.log(since))
 
     def lines_of(self, answers: Answers, since: datetime) -> list[AccessLine]:

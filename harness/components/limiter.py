@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness import boundary, observations, timeouts
 from harness.clients.admin import Admin
-from harness.errors import Inconclusive, NotReady, SetupFailed
+from harness.cluster.protocol import Capability
+from harness.errors import CannotJudge, Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.scope import NAMESPACES
@@ -38,8 +40,9 @@ class Limiter:
 
     NAMESPACE, LABELS = "envoy-gateway-system", "app.kubernetes.io/name=envoy-ratelimit"
 
-    def __init__(self, kube: Kube, admin: Admin) -> None:
-        self._kube, self._admin = kube, admin
+    def __init__(self, kube: Kube, admin: Admin, *, lacks: Mapping[Capability, str] = MappingProxyType({})) -> None:
+        """`lacks` are capabilities of the cluster that are missing, with the reasons."""
+        self._kube, self._admin, self._lacks = kube, admin, lacks
 
     @property
     def pod(self) -> Document:
@@ -88,7 +91,10 @@ class Limiter:
 
         Raises:
             Inconclusive: they never stood still.
+            CannotJudge: they are published too seldom for that to say anything.
         """
+        if "limiter counters" in self._lacks:
+            raise CannotJudge(f"limiter counters: {self._lacks['limiter counters']}")
         moved, before = Moved(), self.settled()
         with observations.all_sent() as ids:
             yield moved

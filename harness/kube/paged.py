@@ -1,10 +1,11 @@
-"""Reads a cluster that others made: GET and nothing else, lists by pages, a bounded rate, every request counted."""
+"""Reads a cluster that others made: GET and access reviews, lists by pages, a bounded rate, every request counted."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
@@ -12,21 +13,25 @@ from kubernetes.client.exceptions import ApiException
 from harness import timeouts
 from harness.kube.client import Kube
 from harness.kube.errors import ApiUnavailable, Missing
+from harness.kube.requests import ApiRequest
 from harness.kube.transport import bounds
 from harness.wait import pause
 
 PAGE = 500  # objects a request, as kubectl asks for
 PER_SECOND = 20.0  # requests; half of what kubectl's own client-side limit allows (50)
+REVIEWS = "authorization.k8s.io"
 PAGES = 200  # of one list: 100,000 objects; beyond that the list is not read
 # The server leaves out spec and status: names, labels and annotations are all that is asked for.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
 class PagedReader:
-    """One API server, read slowly. `calls` counts the requests made, discovery's included."""
+    """One API server, read slowly. `calls` counts the requests made, discovery's included; `clock` is by how many
+    seconds the server's clock is ahead of this machine's, by the first answer's Date (whole seconds); None without."""
 
     def __init__(self, kube: Kube, *, per_second: float = PER_SECOND) -> None:
         self.calls = 0
+        self.clock: float | None = None
         self._kube, self._every = kube, 1 / per_second
         self._api: Any = None
         self._next = 0.0
@@ -73,6 +78,20 @@ class PagedReader:
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
         return self._request(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, "*/*").decode(errors="replace")
 
+    def allows(self, request: ApiRequest) -> bool:
+        """Whether these credentials may make a request: the server's authorizer is asked, and nothing is made.
+
+        Raises:
+            Refused: they may not even ask.
+        """
+        resource, _, subresource = request.resource.partition("/")
+        asked = {"verb": request.verb, "group": request.group, "resource": resource, "namespace": request.namespace}
+        spec = {"resourceAttributes": asked | ({"subresource": subresource} if subresource else {})}
+        review = {"apiVersion": f"{REVIEWS}/v1", "kind": "SelfSubjectAccessReview", "spec": spec}
+        path = f"/apis/{REVIEWS}/v1/selfsubjectaccessreviews"
+        answer = json.loads(self._request(path, {}, "application/json", review))
+        return bool(isinstance(answer, dict) and (answer.get("status") or {}).get("allowed"))
+
     def _resource(self, group: str, kind: str) -> tuple[str, str]:
         for version in self._versions(group):
             base = f"/apis/{group}/{version}" if group else f"/api/{version}"
@@ -103,23 +122,29 @@ class PagedReader:
             raise ApiUnavailable(f"{path}: the answer is not a JSON object")
         return read
 
-    def _request(self, path: str, query: Mapping[str, str], accept: str) -> bytes:
+    def _request(
+        self, path: str, query: Mapping[str, str], accept: str, body: Mapping[str, Any] | None = None
+    ) -> bytes:
         self._pace()
         self.calls += 1
-        return self._kube._call(path, lambda: self._answer(path, query, accept))
+        return self._kube._call(path, lambda: self._answer(path, query, accept, body))
 
-    def _answer(self, path: str, query: Mapping[str, str], accept: str) -> bytes:
+    def _answer(self, path: str, query: Mapping[str, str], accept: str, review: Mapping[str, Any] | None) -> bytes:
         if self._api is None:  # Kube's own: this class is its neighbour
             self._api = self._kube._new_api_client()
         asked = self._api.param_serialize(
-            "GET",
+            "POST" if review else "GET",
             path,
             query_params=list(query.items()),
-            header_params={"Accept": accept},
+            header_params={"Accept": accept} | ({"Content-Type": "application/json"} if review else {}),
+            body=review,
             auth_settings=["BearerToken"],
         )
+        began = time.time()
         answer = self._api.call_api(*asked, _request_timeout=bounds(timeouts.API))
         body = bytes(answer.read())
+        if self.clock is None:
+            self.clock = _ahead(answer.getheader("Date"), (began + time.time()) / 2)
         if not 200 <= answer.status < 300:
             raise ApiException(http_resp=answer, body=body.decode(errors="replace"))
         return body
@@ -129,3 +154,11 @@ class PagedReader:
         if now < self._next:
             pause(self._next - now, why="no more requests a second than an unknown cluster should have to bear")
         self._next = max(now, self._next) + self._every
+
+
+def _ahead(date: str | None, now: float) -> float | None:
+    """By how many seconds a Date header, which is cut to whole seconds, is ahead of `now`."""
+    try:
+        return parsedate_to_datetime(date).timestamp() + 0.5 - now if date else None
+    except ValueError:
+        return None

@@ -63,7 +63,7 @@ def request_of(method: str, path: str, query: Mapping[str, Any] | None = None) -
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 1:
         # An object namespace is in itself, for an authorizer.
-        namespace, rest = rest[1], rest if len(rest) == 2 else rest[2:]  # noqa: PLR2004  # "namespaces", its name
+        namespace, rest = rest[1], rest if len(rest) == 2 else rest[2:]
     name, subresource = (rest[1] if len(rest) > 1 else ""), "/".join(rest[2:])
     verb = WRITES.get(method, "")
     if method == "GET":

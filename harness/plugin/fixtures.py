@@ -15,6 +15,7 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.reach import reach
 from harness.cluster.choose import choose
+from harness.cluster.existing import ExistingCluster
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Istiod, Limiter, Ztunnels
 from harness.disruption import deployment_env
@@ -24,8 +25,10 @@ from harness.install import installation, running_versions
 from harness.kube import Kube
 from harness.objects.manifests import paired
 from harness.plugin.leaving import leave
+from harness.plugin.needs import check_judged
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import CAUSES, GATHERER, RUN
+from harness.preflight.command import examine
 from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
@@ -69,11 +72,35 @@ def cluster(
         try:
             with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
                 made.create()
+            preflight(made, settings, pytestconfig)
         except BadInput:
             standing.pop_all()  # nothing was made, and what is there may be another run's, or kept from one
             raise
         pytestconfig.stash[RUN].facts.update(made.facts())
         yield made
+
+
+def preflight(cluster: Cluster, settings: Settings, config: pytest.Config) -> None:
+    """Shows what can be judged on somebody's cluster, and has what cannot be skipped; on kind, nodes and clock alone.
+
+    Raises:
+        BadInput: rights are missing without which nothing can be judged.
+    """
+    if cluster.kind == "emulated":
+        return
+    with evidence_first(config), progress.stage("preflight"):
+        found = examine(cluster, settings)
+    run = config.stash[RUN]
+    run.folder.write(run.folder.setup / "preflight.txt", f"{found.text}\n")
+    if not isinstance(cluster, ExistingCluster):
+        return
+    run.live.line(found.text)
+    try:
+        found.check_rights()
+    except BadInput:
+        cluster.delete()  # nothing was made yet but the record of this run
+        raise
+    cluster.note_lacking(found.lacking)
 
 
 @pytest.fixture(scope="session")
@@ -134,8 +161,9 @@ def admin(cluster: Cluster) -> Iterator[Admin]:
 
 
 @pytest.fixture(scope="session")
-def ztunnel(stack: None, kube: Kube, admin: Admin) -> Ztunnels:
+def ztunnel(cluster: Cluster, stack: None, kube: Kube, admin: Admin) -> Ztunnels:
     """ztunnel on every node."""
+    check_judged(cluster, "ztunnel log")
     return Ztunnels(kube, admin)
 
 
@@ -146,9 +174,10 @@ def istiod(stack: None, kube: Kube, admin: Admin) -> Istiod:
 
 
 @pytest.fixture(scope="session")
-def limiter(stack: None, kube: Kube, admin: Admin) -> Limiter:
+def limiter(cluster: Cluster, stack: None, kube: Kube, admin: Admin) -> Limiter:
     """The rate-limit service."""
-    return Limiter(kube, admin)
+    check_judged(cluster, "rate limit")
+    return Limiter(kube, admin, lacks=cluster.cannot_judge)
 
 
 @pytest.fixture(scope="session")
@@ -159,13 +188,14 @@ def mesh_client(stack: None, kube: Kube) -> MeshClient:
 
 @pytest.fixture(scope="session")
 def ingress_gateway(
-    stack: None, manifests: Manifests, kube: Kube, admin: Admin, pytestconfig: pytest.Config
+    cluster: Cluster, stack: None, manifests: Manifests, kube: Kube, admin: Admin, pytestconfig: pytest.Config
 ) -> Iterator[Envoy]:
     """The article's ingress, programmed."""
+    check_judged(cluster, "ingress")
     with manifests.applied("ingress/gateway.yaml"):
         with evidence_first(pytestconfig), progress.stage("ingress gateway"):
             gateways.wait_for_gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
-        envoy = Envoy(kube, admin, "default", "bookinfo-ingress")
+        envoy = Envoy(kube, admin, "default", "bookinfo-ingress", lacks=cluster.cannot_judge)
         pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
         yield envoy
 
@@ -183,6 +213,7 @@ def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[In
 
 @pytest.fixture(scope="session")
 def waypoint(
+    cluster: Cluster,
     stack: None,
     manifests: Manifests,
     kube: Kube,
@@ -192,11 +223,12 @@ def waypoint(
     pytestconfig: pytest.Config,
 ) -> Iterator[Envoy]:
     """The waypoint of ratings, bound, and seen to carry a call."""
+    check_judged(cluster, "waypoint")
     with manifests.applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"), ExitStack() as undo:
         with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
             gateways.wait_for_gateway(kube, "waypoint", "ratings")
             undo.enter_context(waypoints.while_service_bound(manifests, "ratings", "waypoint"))
-            envoy = Envoy(kube, admin, "default", "waypoint")
+            envoy = Envoy(kube, admin, "default", "waypoint", lacks=cluster.cannot_judge)
             waypoints.wait_for_waypoint_traffic(mesh_client, envoy, "http://ratings:9080/ratings/0")
         pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
         yield envoy
@@ -234,12 +266,13 @@ def clock() -> Callable[[], float]:
 
 
 @pytest.fixture(scope="session")
-def proxy_of(kube: Kube, admin: Admin) -> Callable[[str], Envoy]:
+def proxy_of(cluster: Cluster, kube: Kube, admin: Admin) -> Callable[[str], Envoy]:
     """The proxy of a Gateway, once its pod is ready, whatever the Gateway's status says."""
 
     def find(gateway: str) -> Envoy:
+        check_judged(cluster, "waypoint")
         gateways.wait_for_proxy_pod(kube, gateway)
-        return Envoy(kube, admin, "default", gateway)
+        return Envoy(kube, admin, "default", gateway, lacks=cluster.cannot_judge)
 
     return find
 

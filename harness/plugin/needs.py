@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import harness
-from harness.cluster.protocol import CAPABILITIES
+from harness.cluster.protocol import CAPABILITIES, Capability, Cluster
 from harness.disruption.touched import touched_by
-from harness.errors import BadInput, NotAllowed
+from harness.errors import BadInput, CannotJudge
 from harness.plugin.options import Refused, settings_of, suites
 from harness.plugin.reporting import RUN
 
@@ -88,6 +88,18 @@ def judged_here(request: pytest.FixtureRequest) -> None:
     _skip_unless_judged(request)
 
 
+def check_judged(cluster: Cluster, *capabilities: Capability) -> None:
+    """Checks that a cluster has what a fixture rests on: whoever asks for the fixture is skipped where it has not.
+
+    Raises:
+        CannotJudge: it lacks one of them; the first is named, with the reason.
+    """
+    lacking = cluster.cannot_judge
+    for capability in capabilities:
+        if capability in lacking:
+            raise CannotJudge(f"{capability}: {lacking[capability]}")
+
+
 def _in_suites(config: pytest.Config, file: Path) -> bool:
     return any(file.is_relative_to(folder) for folder in suites(config))
 
@@ -95,7 +107,7 @@ def _in_suites(config: pytest.Config, file: Path) -> bool:
 def _skipped_if_not_allowed() -> Generator[None, object, object]:
     try:
         return (yield)
-    except NotAllowed as error:
+    except CannotJudge as error:
         pytest.skip(str(error))
 
 

@@ -81,6 +81,7 @@ class FakeApi:
     owners: dict[str, dict[str, str]] = field(default_factory=dict)
     on_get: Callable[[str], None] = lambda _: None
     execute: Callable[[list[str]], Exec] = lambda _: Exec()
+    denied: set[tuple[str, str]] = field(default_factory=set)  # verbs and resources that access reviews deny
     page: str = ""  # when set, every answer is this text with status 200: a server that is not Kubernetes
     port: int = 0
     done: threading.Event = field(default_factory=threading.Event)
@@ -127,6 +128,10 @@ class FakeApi:
             return 200, {"major": "1", "minor": "34", "gitVersion": "v1.34.4", "gitCommit": "", "gitTreeState": "",
                          "buildDate": "", "goVersion": "", "compiler": "", "platform": "linux/amd64"}  # fmt: skip
         parts = [part for part in seen.path.split("/") if part]
+        if parts[-1] == "selfsubjectaccessreviews":
+            asked = seen.body["spec"]["resourceAttributes"]
+            resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+            return 201, {"status": {"allowed": (asked["verb"], resource) not in self.denied}}
         versions = {KINDS[kind][0] for kind in self.kinds}
         if parts == ["api"]:
             return 200, {"kind": "APIVersions", "versions": ["v1"]}

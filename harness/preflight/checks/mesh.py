@@ -1,0 +1,105 @@
+"""istiod, ztunnel and Istio's CNI, wherever they are, and the trust domain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from harness.audit.state import labels, namespace_of
+from harness.objects.unstructured import Json, name_of, objects, text
+from harness.objects.workloads import pod_containers, rolled_out
+from harness.preflight.facts import Facts
+from harness.preflight.row import Row, judged, not_judged, unknown
+
+REVISION = "istio.io/rev"
+TRUST_DOMAIN = "cluster.local"  # Istio's default
+BY_INSTALL = "absent: INSTALL=1 installs it"
+_LEVEL = re.compile(r"(?:^|,)(?:access=)(off|error|warn)(?:,|$)|^(off|error|warn)$")
+
+
+def istiod(facts: Facts) -> Iterable[Row]:
+    """istiod's namespace, revision and version. None is no mesh; several revisions are each listed."""
+    found = facts.istiods
+    if not found:
+        yield _absent("istiod", facts, "no Deployment has pods with the label app=istiod")
+    for one in found:
+        revision = text(labels(one), REVISION) or "default"
+        yield _workload("istiod", one, f"revision {revision}, {_image(one)}")
+
+
+def ztunnel(facts: Facts) -> Iterable[Row]:
+    """ztunnel's DaemonSet by label: distributions put it into kube-system, or a namespace of its own."""
+    found = facts.ztunnels
+    if not found:
+        yield _absent(
+            "ztunnel", facts, "no DaemonSet has pods with the label app=ztunnel: Istio is not in ambient mode"
+        )
+    for one in found:
+        yield _workload("ztunnel", one, _image(one))
+
+
+def ztunnel_log(facts: Facts) -> Iterable[Row]:
+    """Whether ztunnel writes its access log at all; plain text and JSON are both read."""
+    for one in facts.ztunnels:
+        level = _env(one, "RUST_LOG")
+        if (quiet := _LEVEL.search(level)) is not None:
+            yield not_judged(
+                "ztunnel's log",
+                f"RUST_LOG={level}",
+                "ztunnel log",
+                reason=f"{name_of(one)} writes no line of a connection at level {quiet[1] or quiet[2]}",
+                remedy="set RUST_LOG=info for ztunnel (Helm: logLevel)",
+            )
+        else:
+            yield judged(
+                "ztunnel's log", f"RUST_LOG={level or 'info'}, LOG_FORMAT={_env(one, 'LOG_FORMAT') or 'plain'}"
+            )
+
+
+def cni(facts: Facts) -> Iterable[Row]:
+    """Istio's CNI node agent, which redirects the traffic of enrolled pods."""
+    found = facts.cnis
+    if not found:
+        yield _absent("Istio CNI", facts, "no DaemonSet has pods with the label k8s-app=istio-cni-node")
+    for one in found:
+        yield _workload("Istio CNI", one, _image(one))
+
+
+def trust_domain(facts: Facts) -> Iterable[Row]:
+    """The trust domain of each istiod's mesh configuration: identities begin with it."""
+    for where, why in facts.mesh_unread.items():
+        yield unknown("trust domain", f"ConfigMap {where}: {why}", "grant get of that ConfigMap")
+    for where, config in facts.mesh.items():
+        domain = text(config, "trustDomain") or TRUST_DOMAIN
+        yield judged("trust domain", f"{domain} (ConfigMap {where})")
+
+
+def _absent(subject: str, facts: Facts, why: str) -> Row:
+    if facts.installs:
+        return judged(subject, BY_INSTALL)
+    return not_judged(
+        subject, "absent", "ingress", "waypoint", "ztunnel log", reason=why, remedy="INSTALL=1 installs it"
+    )
+
+
+def _workload(subject: str, workload: Json, what: str) -> Row:
+    rollout = rolled_out(workload)
+    where = f"{namespace_of(workload)}/{text(workload, 'metadata', 'name')}, {what}, {rollout.text}"
+    if rollout.done:
+        return judged(subject, where)
+    return Row(subject, where, "unknown", (), f"{name_of(workload)} is not ready", "wait until it is, or mend it")
+
+
+def _image(workload: Json) -> str:
+    image = next((text(one, "image") for one in pod_containers(workload)), "")
+    return image.partition("@")[0].rpartition("/")[2] or "no image"
+
+
+def _env(workload: Json, name: str) -> str:
+    values: Iterator[str] = (
+        text(one, "value")
+        for container in pod_containers(workload)
+        for one in objects(container, "env")
+        if text(one, "name") == name
+    )
+    return next(values, "")

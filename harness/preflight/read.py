@@ -1,0 +1,129 @@
+"""The only I/O of preflight: lists by pages, two kinds of ConfigMaps, and access reviews. Nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import yaml
+
+from harness import progress, versions
+from harness.audit.mesh import controllers
+from harness.audit.read import read_controller_config
+from harness.audit.state import State, Unread, labels, namespace_of
+from harness.cluster.protocol import Capability
+from harness.errors import HarnessError
+from harness.kube.errors import Missing
+from harness.kube.paged import PagedReader
+from harness.objects.unstructured import Json, text
+from harness.preflight.checks.mesh import REVISION
+from harness.preflight.facts import Facts
+from harness.preflight.rights import READ, Part, Right, Scope, of_parts, parts_of, reviews
+
+DEFAULT = {"mesh": "istio-system", "control": "envoy-gateway-system", "store": "redis-system"}
+
+
+def read(
+    reader: PagedReader,
+    namespaces: Sequence[str],
+    *,
+    installs: bool,
+    disruptive: bool,
+    lacking: Mapping[Capability, str],
+) -> Facts:
+    """Reads a cluster for a run with these settings in these namespaces, the suites' own first.
+
+    Raises:
+        ApiUnavailable: the server did not answer its version: nothing is known.
+    """
+    kubernetes = reader.version()
+    objects: dict[str, tuple[Json, ...]] = {}
+    unread: dict[str, str] = {}
+    not_served = set()
+    for kind, where in READ.items():
+        progress.awaiting("preflight reads the cluster", kind)
+        try:
+            objects[kind] = tuple(reader.all_of(where.group, kind, metadata=where.metadata))
+        except Missing:
+            objects[kind] = ()
+            not_served.add(kind)
+        except HarnessError as error:
+            unread[kind] = error.args[0]
+    config, why = read_controller_config(reader, State(objects, unread))
+    state = State(
+        objects,
+        unread,
+        frozenset(not_served),
+        config=config,
+        config_unread=why,
+        kubernetes=kubernetes,
+        now=datetime.now(UTC),
+        limits=versions.load().limits,
+    )
+    facts = Facts(state, namespaces[0], installs, disruptive, clock=reader.clock, lacking=lacking)
+    mesh, mesh_unread = _mesh(reader, facts)
+    denied, unasked = _denied(reader, parts_of(installs=installs, disruptive=disruptive), scopes(facts, namespaces))
+    return Facts(state, namespaces[0], installs, disruptive, mesh, mesh_unread, reader.clock, denied, unasked, lacking)
+
+
+def read_nodes(reader: PagedReader, namespace: str) -> Facts:
+    """Reads nodes and the clock alone."""
+    kubernetes = reader.version()
+    state = State({"Node": tuple(reader.all_of("", "Node"))}, kubernetes=kubernetes, now=datetime.now(UTC))
+    return Facts(state, namespace, clock=reader.clock)
+
+
+def scopes(facts: Facts, ours: Sequence[str]) -> dict[Scope, Sequence[str]]:
+    """The namespaces of each scope of rights: where the components are, else where the harness installs them."""
+    try:
+        mesh = {namespace_of(one) for one in (*facts.istiods, *facts.ztunnels, *facts.cnis)}
+        control = {namespace_of(one) for one in controllers(facts.state)}
+    except Unread:
+        mesh, control = set(), set()
+    return {
+        "ours": tuple(ours),
+        "mesh": sorted(mesh) or [DEFAULT["mesh"]],
+        "control": sorted(control) or [DEFAULT["control"]],
+        "store": [DEFAULT["store"]],
+        "cluster": [""],
+    }
+
+
+def _mesh(reader: PagedReader, facts: Facts) -> tuple[dict[str, Json], dict[str, str]]:
+    """Istio's mesh configuration of each revision."""
+    found: dict[str, Json] = {}
+    lost: dict[str, str] = {}
+    try:
+        istiods = facts.istiods
+    except Unread:
+        return found, lost
+    for one in istiods:
+        revision = text(labels(one), REVISION)
+        name = f"istio-{revision}" if revision not in ("", "default") else "istio"
+        where = f"{namespace_of(one)}/{name}"
+        try:
+            config = reader.get(f"/api/v1/namespaces/{namespace_of(one)}/configmaps/{name}")
+            loaded = yaml.safe_load(text(config, "data", "mesh") or "{}")
+            found[where] = loaded if isinstance(loaded, dict) else {}
+        except (HarnessError, yaml.YAMLError) as error:
+            lost[where] = str(error.args[0] if error.args else error)
+    return found, lost
+
+
+def _denied(
+    reader: PagedReader, parts: Sequence[Part], namespaces: Mapping[Scope, Sequence[str]]
+) -> tuple[tuple[Right, ...], str]:
+    """The rights that these credentials lack, each with what is denied of it alone; or why that is not known."""
+    lacking: dict[tuple[Right, str], list[str]] = {}
+    try:
+        for right, request in reviews(of_parts(*parts), namespaces):
+            if not reader.allows(request):
+                lacking.setdefault((right, request.resource), []).append(request.verb)
+    except HarnessError as error:
+        return (), f"the authorizer could not be asked: {error.args[0]}"
+    alike: dict[tuple[Right, tuple[str, ...]], list[str]] = {}
+    for (one, resource), verbs in lacking.items():
+        alike.setdefault((one, tuple(dict.fromkeys(verbs))), []).append(resource)
+    denied = [replace(one, resources=tuple(those), verbs=verbs) for (one, verbs), those in alike.items()]
+    return tuple(denied), ""

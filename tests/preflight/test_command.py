@@ -1,0 +1,123 @@
+"""`preflight` and `rbac` over a real client and the fake API server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness import cli
+from harness.cluster.existing import ExistingCluster
+from harness.errors import BadInput
+from harness.preflight import command
+from harness.preflight.command import examine
+from harness.settings import Settings
+from tests.audit.planted import CONFIG, Object, obj
+from tests.fakes.api import FakeApi
+from tests.preflight.clusters import objects
+
+
+def config_map(config: Object) -> Object:
+    data = {"envoy-gateway.yaml": yaml.safe_dump(config)}
+    return obj("ConfigMap", "envoy-gateway-config", "envoy-gateway-system", data=data)
+
+
+@pytest.fixture
+def there(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
+    """A cluster on which all can be judged, behind an API server that refuses every change."""
+    monkeypatch.setattr(command, "PER_SECOND", 1e6)
+    api.put(*objects(), config_map(CONFIG))
+    api.put(obj("ConfigMap", "istio", "istio-system", data={"mesh": "trustDomain: mesh.example"}))
+    for method in ("PATCH", "PUT", "DELETE"):
+        api.refuse(method, "/", 403, "read-only")
+    return api
+
+
+def preflight(api: FakeApi, tmp_path: Path, *more: str) -> int:
+    file = api.kubeconfig(tmp_path / "kubeconfig")
+    return cli.main(["preflight", "--kubeconfig", str(file), "--context", "fake", *more])
+
+
+def test_preflight_only_reads_and_asks(there: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """GET, lists by pages, and access reviews; no Secret and no log is read."""
+    assert preflight(there, tmp_path) == 0
+
+    posted = {seen.path for seen in there.requests if seen.method != "GET"}
+    assert posted == {"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"}
+    assert not [seen for seen in there.requests if "secrets" in seen.path or seen.path.endswith("/log")]
+    said = capsys.readouterr().out
+    assert "mesh.example (ConfigMap istio-system/istio)" in said
+    assert "GatewayNamespace" in said
+    assert f"{len(there.requests)} API calls" in said
+
+
+def test_json_has_rows_and_what_is_lacking(there: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Controller namespace mode: exit code 1, the row, and the capabilities with the reason that skips will have."""
+    there.put(config_map({"provider": {"type": "Kubernetes"}}))
+
+    assert preflight(there, tmp_path, "--format", "json") == 1
+
+    told = json.loads(capsys.readouterr().out)
+    (row,) = [one for one in told["rows"] if one["subject"] == "Envoy Gateway's mode"]
+    assert (row["found"], row["verdict"]) == ("ControllerNamespace", "not judged")
+    assert row["lacks"] == ["waypoint", "ingress"]
+    assert "GatewayNamespace" in told["lacking"]["waypoint"]
+    assert told["api_calls"] == len(there.requests)
+
+
+def test_a_run_needs_some_rights(there: FakeApi, tmp_path: Path) -> None:
+    """Those are named with the remedy before anything is applied; what only some tests need has these skipped."""
+    there.denied |= {("create", "pods/exec"), ("get", "pods/exec"), ("get", "pods/log")}
+    settings = Settings(
+        cluster="existing", kubeconfig=there.kubeconfig(tmp_path / "kubeconfig"), context="fake", state=tmp_path
+    )
+
+    found = examine(ExistingCluster(settings), settings)
+
+    with pytest.raises(BadInput, match=r"get, create pods/exec \(ours\)") as refused:
+        found.check_rights()
+    assert "mesh-e2e rbac" in refused.value.remedy
+    assert "ztunnel log" in found.lacking
+    assert not {seen.method for seen in there.requests} & {"PATCH", "PUT", "DELETE"}
+
+
+def test_lists_that_are_forbidden_are_unknown(
+    there: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their rows say so; nothing is skipped for it."""
+    there.refuse("GET", "/deployments", 403, 'cannot list resource "deployments"')
+
+    assert preflight(there, tmp_path, "--format", "json") == 0
+    told = json.loads(capsys.readouterr().out)
+    unknown = {one["subject"] for one in told["rows"] if one["verdict"] == "unknown"}
+    assert {"istiod", "Envoy Gateway", "rate limit service"} <= unknown
+
+
+@pytest.mark.parametrize("disruptive", ["", "1"])
+def test_the_printed_roles_are_the_least(
+    there: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], disruptive: str
+) -> None:
+    """Outside the suites' namespaces nothing can be changed, unless disruption is asked for; Secrets never are read."""
+    preflight(there, tmp_path)
+    capsys.readouterr()
+    monkeypatch.setenv("E2E_DISRUPTIVE", disruptive)
+
+    assert cli.main(["rbac", "--mesh", "mesh", "--control", "eg"]) == 0
+
+    roles = list(yaml.safe_load_all(capsys.readouterr().out))
+    places = {role["metadata"].get("namespace", ""): role["rules"] for role in roles}
+    assert set(places) == {"", "default", "mesh", "eg", "redis-system"}
+    changing = {
+        place
+        for place, rules in places.items()
+        for rule in rules
+        for verb in rule["verbs"]
+        if verb in ("patch", "delete") or (verb == "create" and not rule["resources"][0].startswith("pods/"))
+    }
+    assert changing == ({"", "default", "mesh", "eg", "redis-system"} if disruptive else {"default"})
+    read = {seen.path.rpartition("/")[2] for seen in there.requests if seen.query.get("limit")}
+    granted = {name for rule in places[""] if "list" in rule["verbs"] for name in rule["resources"]}
+    assert read <= granted
+    assert "secrets" not in {resource for rules in places.values() for rule in rules for resource in rule["resources"]}

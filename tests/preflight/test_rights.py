@@ -1,0 +1,119 @@
+"""The declared rights are those that runs use: all that were recorded, and none besides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.kube import Kube
+from harness.kube.requests import REQUESTS, ApiRequest, request_of
+from harness.objects.refs import KINDS
+from harness.preflight.rights import Right, Scope, not_allowed, of_parts, plural, unused
+from tests import recordings
+from tests.fakes import api as fakes
+from tests.fakes.api import FakeApi, named
+
+PLACES: dict[Scope, tuple[str, ...]] = {
+    "cluster": ("",),
+    "ours": ("default", "elsewhere"),
+    "mesh": ("istio-system",),
+    "control": ("envoy-gateway-system",),
+    "store": ("redis-system",),
+}
+# All suites: on the emulated cluster (setup/api-requests.json of that run).
+RECORDED = ("api-requests/emulated.json",)
+
+
+def recorded() -> list[ApiRequest]:
+    return [ApiRequest(*one) for name in RECORDED for one in recordings.dump(name)]
+
+
+def test_every_request_of_a_run_is_allowed() -> None:
+    """By the rights of a run, of disruption, and of what INSTALL=1 applies itself."""
+    assert not_allowed(of_parts("run", "disruptive", "install"), recorded(), PLACES) == []
+
+
+def test_what_is_not_declared_is_noticed() -> None:
+    """Each right alone is needed by some recorded request, or its verbs are listed as unused."""
+    rights = of_parts("run", "disruptive", "install")
+    idle = set(unused(rights, recorded(), PLACES))
+
+    for right in rights:
+        wanted = {f"{verb} {resource} ({right.scope})" for resource in right.resources for verb in right.verbs}
+        others = [one for one in rights if one is not right]
+        if wanted - idle and not _covered(right, others):
+            assert not_allowed(others, recorded(), PLACES), f"{right} could be left out"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "request_"),
+    [
+        ("GET", "/api/v1/nodes", ("list", "", "nodes", "")),
+        ("GET", "/api/v1/namespaces/default", ("get", "", "namespaces", "default")),
+        ("GET", "/api/v1/namespaces/default/pods/a/log", ("get", "", "pods/log", "default")),
+        ("PATCH", "/apis/apps/v1/namespaces/x/deployments/a", ("patch", "apps", "deployments", "x")),
+        ("DELETE", "/apis/apps/v1/namespaces/x/deployments", ("deletecollection", "apps", "deployments", "x")),
+        ("POST", "/api/v1/namespaces/x/pods/a/eviction", ("create", "", "pods/eviction", "x")),
+        ("GET", "/apis/apps/v1", None),
+        ("GET", "/version", None),
+    ],
+)
+def test_a_request_as_an_authorizer_reads_it(method: str, path: str, request_: tuple[str, ...] | None) -> None:
+    """Verb, group, resource with subresource, namespace; discovery is of no resource."""
+    assert request_of(method, path) == (ApiRequest(*request_) if request_ else None)
+
+
+def test_a_client_counts_what_it_sends(kube: Kube, api: FakeApi) -> None:
+    """Every kind of request, also those that go on as a websocket."""
+    api.put(named("Service/default/counted", spec={}))
+    before = dict(REQUESTS.made)
+
+    kube.get("Service/default/counted")
+    kube.objects("Pod", "counting", labels="a=b")
+    kube.apply([named("Service/default/counted", spec={})], force=True)
+    kube.run("default", "counting", "c", ["true"], within=5)
+    kube.delete(["Service/default/counted"], gone=False)
+
+    now = REQUESTS.made
+    moved = {one for one in now if now[one] > before.get(one, 0)}
+    assert moved == {
+        ApiRequest("get", "", "services", "default"),
+        ApiRequest("list", "", "pods", "counting"),
+        ApiRequest("patch", "", "services", "default"),
+        ApiRequest("get", "", "pods/exec", "default"),
+        ApiRequest("delete", "", "services", "default"),
+    }
+
+
+def test_a_runs_requests_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`rbac --check`: what no right allows is named, exit code 1."""
+    (tmp_path / "setup").mkdir()
+    file = tmp_path / "setup" / "api-requests.json"
+    made = [one._asdict() | {"count": 1} for one in recorded()]
+    file.write_text(json.dumps(made))
+
+    assert cli.main(["rbac", "--check", str(tmp_path)]) == 0
+    more = ApiRequest("list", "", "secrets")._asdict() | {"count": 1}
+    file.write_text(json.dumps([*made, more]))
+    assert cli.main(["rbac", "--check", str(tmp_path)]) == 1
+    assert "not allowed: list secrets" in capsys.readouterr().out
+    assert cli.main(["rbac", "--check", str(tmp_path / "nowhere")]) == 2
+
+
+def test_resources_are_named_as_the_server_does() -> None:
+    """The plural of every kind that evidence is gathered of."""
+    assert [plural(kind) for kind in KINDS] == [fakes.plural(kind) for kind in KINDS]
+
+
+def _covered(right: Right, others: list[Right]) -> bool:
+    """Whether all that a right allows is allowed by others too: rights of several parts may overlap."""
+    asked = [
+        ApiRequest(verb, right.group, resource, namespace)
+        for namespace in PLACES[right.scope]
+        for resource in right.resources
+        for verb in right.verbs
+    ]
+    return not not_allowed(others, asked, PLACES)
