@@ -15,7 +15,6 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.reach import reach
 from harness.cluster.choose import choose
-from harness.cluster.existing import ExistingCluster
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Istiod, Limiter, Ztunnels
 from harness.disruption import deployment_env
@@ -27,8 +26,8 @@ from harness.objects.manifests import paired
 from harness.plugin.leaving import leave
 from harness.plugin.needs import check_judged
 from harness.plugin.options import settings_of
+from harness.plugin.preflight import preflight
 from harness.plugin.reporting import CAUSES, GATHERER, RUN
-from harness.preflight.command import examine
 from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
@@ -72,35 +71,12 @@ def cluster(
         try:
             with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
                 made.create()
-            preflight(made, settings, pytestconfig)
+                preflight(made, settings, pytestconfig.stash[RUN])
         except BadInput:
             standing.pop_all()  # nothing was made, and what is there may be another run's, or kept from one
             raise
         pytestconfig.stash[RUN].facts.update(made.facts())
         yield made
-
-
-def preflight(cluster: Cluster, settings: Settings, config: pytest.Config) -> None:
-    """Shows what can be judged on somebody's cluster, and has what cannot be skipped; on kind, nodes and clock alone.
-
-    Raises:
-        BadInput: rights are missing without which nothing can be judged.
-    """
-    if cluster.kind == "emulated":
-        return
-    with evidence_first(config), progress.stage("preflight"):
-        found = examine(cluster, settings)
-    run = config.stash[RUN]
-    run.folder.write(run.folder.setup / "preflight.txt", f"{found.text}\n")
-    if not isinstance(cluster, ExistingCluster):
-        return
-    run.live.line(found.text)
-    try:
-        found.check_rights()
-    except BadInput:
-        cluster.delete()  # nothing was made yet but the record of this run
-        raise
-    cluster.note_lacking(found.lacking)
 
 
 @pytest.fixture(scope="session")
