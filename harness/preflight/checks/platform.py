@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from harness.audit.mesh import GATEWAY_API, HBONE
 from harness.audit.state import labels, named, namespace_of
+from harness.cluster.protocol import Capability
 from harness.objects.definitions import gateway_api
 from harness.objects.unstructured import Json, at, mapping, maybe_number, name_of, objects, strings, text
 from harness.preflight.checks.mesh import BY_INSTALL
@@ -15,6 +16,13 @@ from harness.preflight.row import Row, judged, not_judged, unknown
 
 CLOCK = 5.0  # seconds: log lines are compared with moments of this machine's clock
 ENFORCE = "pod-security.kubernetes.io/enforce"
+REMEDIES: dict[Capability, str] = {
+    "disruptive": "DISRUPTIVE=1",
+    "own mesh": "INSTALL=1",
+    "upgrade": "INSTALL=1",
+    "load balancer": "LB=1",
+    "no load balancer": "leave LB=1 out",
+}
 NEEDED = ("gatewayclasses", "gateways", "httproutes")
 # Whose webhooks come with the stack, or with Kubernetes' own distributions.
 STACK_WEBHOOKS = ("istio", "envoy-gateway", "eg-")
@@ -181,9 +189,7 @@ def rights(facts: Facts) -> Iterable[Row]:
 def capabilities(facts: Facts) -> Iterable[Row]:
     """What this kind of cluster lacks whatever is found in it, such as disruption that nobody asked for."""
     for name, reason in facts.lacking.items():
-        asked = {"disruptive": "DISRUPTIVE=1", "own mesh": "INSTALL=1", "upgrade": "INSTALL=1"}.get(
-            name, "CLUSTER=kind"
-        )
+        asked = REMEDIES.get(name, "CLUSTER=kind")
         yield not_judged(f"capability {name}", "absent", name, reason=reason, remedy=asked)
 
 
