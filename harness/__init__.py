@@ -21,14 +21,16 @@ cluster            clusters behind one protocol: kind, existing, emulated
 components         Envoy, ztunnel, istiod, rate limit service: logs, counters, admin pages
 clients            clients that send traffic, outside and inside the mesh
 undo               changes to a cluster that are undone, also after a kill
+chosen_versions    the version set of a run, with the builds that settings name
 helm, port_forward, bundle, cluster_records   helm, kubectl port-forward, offline bundle, files about clusters
 archives           image archives (docker save, OCI layout): the images in them, missing blobs
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
 boundary, records                             what was asked and answered, recorded and replayed
 progress, observations                        live lines; what witnesses saw, figures, attachments
+releases           version sets composed of any versions, by releases.yaml
 versions, settings                            version sets, settings
-registry, strict_yaml                         image registries; YAML that refuses a key twice
+registry, strict_yaml, builds                 image registries; YAML that refuses a key twice; builds
 causes             pure: why something failed, by rules over objects and log lines
 evidence           pure: joins of log lines, journeys, verdicts
 http_exchange      pure: a request and its answers

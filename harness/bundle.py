@@ -79,8 +79,10 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
             remedy="leave one of them out; `make mirror` fills a registry from a bundle",
         )
     index = _index(folder)
-    missing = [f"chart {c.archive}" for c in versions.charts.values() if not (folder / "charts" / c.archive).is_file()]
-    for image in versions.images.values():
+    charts = [chart for chart in versions.charts.values() if chart.released]
+    images = [image for role, image in versions.images.items() if versions.fetched(role)]
+    missing = [f"chart {c.archive}" for c in charts if not (folder / "charts" / c.archive).is_file()]
+    for image in images:
         entry = index.images.get(image)
         if entry is None or not (folder / entry.file).is_file():
             missing.append(f"image {image}")
@@ -89,8 +91,8 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
             f"bundle {folder} lacks {len(missing)} of what version set {versions.name} needs: " + ", ".join(missing),
             remedy="`mesh-e2e images` lists all; add archives and run `mesh-e2e bundle --index` again",
         )
-    entries = [index.charts.get(chart.archive) for chart in versions.charts.values()]
-    entries += [index.images[image] for image in versions.images.values()]
+    entries = [index.charts.get(chart.archive) for chart in charts]
+    entries += [index.images[image] for image in images]
     held = {entry.file: entry for entry in entries if entry is not None}  # one archive may hold many images
     changed = [file for file, entry in held.items() if _digest(folder / file) != entry.digest]
     if changed:
@@ -98,7 +100,7 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
             f"bundle {folder}: not what was indexed: {', '.join(changed)}",
             remedy=f"if that is meant, run `mesh-e2e bundle --index {folder}` again",
         )
-    for file in dict.fromkeys(index.images[image].file for image in versions.images.values()):
+    for file in dict.fromkeys(index.images[image].file for image in images):
         archives.whole(folder / file)
     return Bundle(folder, index)
 

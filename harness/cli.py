@@ -18,7 +18,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness import container_engine, doctor, no_proxy, progress, reaper, settings, settings_table, versions
+from harness import (
+    chosen_versions,
+    container_engine,
+    doctor,
+    no_proxy,
+    progress,
+    reaper,
+    releases,
+    settings,
+    settings_table,
+    versions,
+)
 from harness.audit import command as audit
 from harness.cluster import caches
 from harness.errors import BadInput, HarnessError, SetupFailed
@@ -47,13 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen = settings.read()
             if asked.command == "clean":  # which needs no version set
                 return _clean(chosen)
-            row = versions.load().pick(chosen.versions, chosen.private)
-            return int(asked.act(asked, chosen, row.with_load_balancer(chosen.installs_load_balancer)))
+            return int(asked.act(asked, chosen, _versions(chosen)))
     except HarnessError as error:
         ERR.print(f"mesh-e2e {asked.command}: {error}", markup=False, soft_wrap=True)
         return error.exit_code
     except KeyboardInterrupt as interrupt:
         return exit_code(interrupt)
+
+
+def _versions(chosen: Settings) -> VersionSet:
+    """The run's version set; what was assumed of it is a note."""
+    row = chosen_versions.version_set(chosen)
+    for remark in row.remarks:
+        ERR.print(f"note: {remark}", markup=False, soft_wrap=True)
+    return row
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("doctor", _doctor, "what this machine lacks for a run, each with its remedy")
     command("tools", _tools, "kind, helm and kubectl: PATH's when they fit, else fetched into .tools/")
+    command("versions", _releases, "the releases that VERSIONS= can name, their support, and what the chosen set is")
     command("images", _images, "every image that the version set needs, the node image first")
     made = command("bundle", _bundle, "charts and images into a folder, for runs without a network")
     made.add_argument("folder")
@@ -107,6 +126,24 @@ def _doctor(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 def _tools(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     for name in programs.NAMES:
         OUT.print(f"{name} {programs.choose(name, chosen, kind_least=row.node_image.kind)}", soft_wrap=True)
+    return 0
+
+
+def _releases(_: argparse.Namespace, _chosen: Settings, row: VersionSet) -> int:
+    known, limits = releases.load(), versions.load().limits
+    table = Table("product", "minor", "newest", "support until", "Kubernetes", "brings", box=None)
+    for name, istio in known.istio.items():
+        ranges = " to ".join(limits.istio[name]) if name in limits.istio else ""
+        table.add_row("Istio", name, istio.newest, str(istio.until), ranges, f"bookinfo {istio.bookinfo}")
+    for name, gateway in known.envoy_gateway.items():
+        ranges = " to ".join(limits.envoy_gateway[name].kubernetes) if name in limits.envoy_gateway else ""
+        newest = known.newest("eg", name)
+        brings = f"envoy {gateway.patches[newest].envoy}, gateway-api {gateway.gateway_api.bundle}"
+        table.add_row("Envoy Gateway", name, newest, str(gateway.until), ranges, brings)
+    for version, node in known.kubernetes.node_images.items():
+        table.add_row("Kubernetes", releases.label(version), version, "", "", f"node image of kind {node.kind}")
+    (OUT if OUT.is_terminal else Console(highlight=False, width=160)).print(table)
+    OUT.print(f"\n{row.name}: {row.summary}  envoy {row.envoy}  ratelimit {row.ratelimit}", soft_wrap=True)
     return 0
 
 

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any
 
+from harness import progress, timeouts
 from harness.command import Output, run, which
 from harness.errors import BadInput, CommandFailed
 from harness.settings import KIND_PROVIDER as PROVIDER
@@ -102,6 +103,20 @@ def check_node_image(image: str) -> str:
     if said.code != 0:
         raise no_image(image, said.stderr)
     return f"{image} will be pulled"
+
+
+def pull_missing(image: str) -> None:
+    """Pulls a node image that Docker lacks: kind would do it too, but fails late and badly without a network.
+
+    Raises:
+        BadInput: it cannot be had.
+    """
+    if has_image(image):
+        return
+    progress.note(f"node image {image} is not in Docker yet: pulling it")
+    pulled = run(["docker", "pull", "--quiet", image], within=timeouts.CLUSTER_CREATE, check=False)
+    if pulled.code != 0:
+        raise no_image(image, pulled.stderr)
 
 
 def no_image(image: str, said: str) -> BadInput:

@@ -16,16 +16,16 @@ MAKES_PODS = (*WORKLOADS, "EnvoyProxy", "Gateway")
 
 
 def as_pulled(documents: Iterable[Document], versions: VersionSet) -> list[Document]:
-    """Copies with images pinned to the version set. From a private registry each class of Envoy Gateway's has an
-    EnvoyProxy, which names the proxy's image; with a pull secret (REGISTRY_SECRET=) there is a Secret for each
-    namespace in which they make pods, right behind the namespaces.
+    """Copies with images pinned to the version set. From a private registry, or with a build of Envoy, each class of
+    Envoy Gateway's has an EnvoyProxy, which names the proxy's image; with a pull secret (REGISTRY_SECRET=) there is a
+    Secret for each namespace in which they make pods, right behind the namespaces.
 
     Raises:
         BadInput: an image is not of the version set, or nobody is logged in to the registry.
     """
     registry = versions.registry
-    proxy = versions.images["envoy"] if registry else ""
-    documents = _with_parameters(documents) if registry else documents
+    proxy = versions.images["envoy"] if registry or versions.builds.envoy_image else ""
+    documents = _with_parameters(documents) if proxy else documents
     found = pinned(documents, versions.images.values(), proxy=proxy, secret=registry.secret if registry else "")
     if not registry or not registry.secret:
         return found

@@ -70,7 +70,18 @@ class Settings(BaseSettings):
         "mesh-e2e", pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$", description="the cluster's name (kind, emulated)"
     )
     keep: Keep = Field("never", description="keep what was made: never, on-failure, always")
-    versions: str = Field("", description="a version set's name; empty is the default one")
+    versions: str = Field(
+        "",
+        description="a version set's name, or any versions: istio-1.29.1+eg-1.9.0+k8s-1.34; empty is the default set",
+    )
+    eg_chart: str = Field("", description="a build of Envoy Gateway: its chart, a folder or an archive")
+    eg_image: str = Field("", description="a build of Envoy Gateway: its image; what Docker holds is loaded")
+    istio_hub: str = Field("", description="a build of Istio: where its images are, registry/path")
+    istio_tag: str = Field("", description="a build of Istio: the tag of its images, as it is")
+    istio_charts: str = Field(
+        "", description="a build of Istio: a folder of its charts, such as istio/manifests/charts"
+    )
+    envoy_image: str = Field("", description="a build of Envoy, for the ingress and the waypoint")
     waypoint: WaypointForm = Field("binding", description="form of the waypoint manifest")
     kind_bin: str = Field("kind", description="the kind program")
     kubectl_bin: str = Field("kubectl", description="the kubectl program")
@@ -135,6 +146,12 @@ MAKE = {
     "cluster": "CLUSTER",
     "cluster_name": "CLUSTER_NAME",
     "versions": "VERSIONS",
+    "eg_chart": "EG_CHART",
+    "eg_image": "EG_IMAGE",
+    "istio_hub": "ISTIO_HUB",
+    "istio_tag": "ISTIO_TAG",
+    "istio_charts": "ISTIO_CHARTS",
+    "envoy_image": "ENVOY_IMAGE",
     "waypoint": "WAYPOINT",
     "workers": "WORKERS",
     "node_image": "NODE_IMAGE",

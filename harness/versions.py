@@ -12,6 +12,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from harness import strict_yaml
+from harness.builds import Builds
 from harness.errors import BadInput
 from harness.invalid_field import sentence
 from harness.registry.private import Private
@@ -30,6 +31,7 @@ ISTIO_CHARTS = "oci://ghcr.io/istio/release/charts"
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$")]
 Minor = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
 Range = tuple[Minor, Minor]
+_VARIANT = re.compile(r"^(distroless|debug|contrib)-|-(distroless|debug)$")
 
 
 class _Strict(BaseModel):
@@ -63,6 +65,11 @@ class Chart(NamedTuple):
     @property
     def archive(self) -> str:
         return f"{self.name}-{self.version}.tgz"
+
+    @property
+    def released(self) -> bool:
+        """Whether it comes from a registry; else `reference` is a path."""
+        return self.reference.startswith("oci://")
 
 
 class NodeImage(_Strict):
@@ -109,6 +116,8 @@ class VersionSet(_Strict):
     fortio: Version
     metallb: Version
     _load_balancer: bool = PrivateAttr(False)
+    builds: Builds = Builds()
+    remarks: tuple[str, ...] = ()  # what was assumed of a release that is not known
     _registry: Private | None = PrivateAttr(None)
 
     @property
@@ -148,16 +157,17 @@ class VersionSet(_Strict):
 
     @property
     def istio_hub(self) -> str:
-        """Where Istio's images and Bookinfo's are, as Istio's charts take it."""
-        return self._at(f"{ISTIO_IMAGES}/x").removesuffix("/x")
+        """Where Istio's images are, as Istio's charts take it."""
+        return self.builds.istio_hub or self._at(f"{ISTIO_IMAGES}/x").removesuffix("/x")
 
     @property
     def charts(self) -> dict[str, Chart]:
         """Charts by short name, in no particular order."""
         istio = {n: Chart(n, self._at(f"{ISTIO_CHARTS}/{n}"), self.istio) for n in ("base", "cni", "istiod", "ztunnel")}
         gateway = self._at("oci://docker.io/envoyproxy/gateway-helm")
-        eg = Chart("gateway-helm", gateway, f"v{self.envoy_gateway}")
-        return istio | {"gateway-helm": eg}
+        found = istio | {"gateway-helm": Chart("gateway-helm", gateway, f"v{self.envoy_gateway}")}
+        built = self.builds.charts
+        return {n: chart._replace(reference=built[n]) if n in built else chart for n, chart in found.items()}
 
     @property
     def images(self) -> dict[str, str]:
@@ -187,12 +197,35 @@ class VersionSet(_Strict):
             **bookinfo,
             **(self._metallb if self._load_balancer else {}),
         }
-        return {role: self._at(image) for role, image in public.items()}
+        return {role: self._at(image) for role, image in public.items()} | self._built()
+
+    def _built(self) -> dict[str, str]:
+        """The images of `builds` by role, as they were named: no registry is put before them."""
+        built, found = self.builds, dict[str, str]()
+        if built.istio_hub or built.istio_tag:
+            tag = built.istio_tag or f"{self.istio}-distroless"
+            found = {name: f"{self.istio_hub}/{name}:{tag}" for name in ("pilot", "install-cni", "ztunnel")}
+        found |= {"gateway": built.eg_image} if built.eg_image else {}
+        return found | ({"envoy": built.envoy_image} if built.envoy_image else {})
+
+    def fetched(self, role: str) -> bool:
+        """Whether an image is pulled or in a bundle: all but the builds that Docker holds."""
+        return role not in self.builds.digests
+
+    def built_by(self, role: str) -> str:
+        """The remark of a report on a component: who built its image, with the digest; empty for a release."""
+        if role not in self.builds.roles:
+            return ""
+        return f" (built by somebody: {self.builds.digests.get(role) or 'digest in setup/images.txt'})"
+
+    def tag_of(self, role: str, released: str) -> str:
+        """The version that an image's tag names where it is a build, else the released one."""
+        return version_in(self.images[role]) if role in self.builds.roles else released
 
     @property
     def label(self) -> str:
         """Its name and a digest of its versions: two clusters of one label run the same."""
-        content = self.model_dump_json(exclude={"name", "proven"})
+        content = self.model_dump_json(exclude={"name", "proven", "remarks"})
         return f"{self.name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})"
 
     @property
@@ -227,7 +260,10 @@ class Versions(_Strict):
             known = ", ".join(self.sets)
             asked = name or self.default
             meant = did_you_mean(asked, self.sets)
-            raise BadInput(f"no version set is named {asked!r}{meant}", remedy=f"use one of: {known} (versions.yaml)")
+            raise BadInput(
+                f"no version set is named {asked!r}{meant}",
+                remedy=f"use one of: {known}; or any versions: istio-1.29.1+eg-1.9.0+k8s-1.34",
+            )
         reasons = impossible(chosen, self.limits)
         if reasons:
             raise BadInput(
@@ -235,6 +271,17 @@ class Versions(_Strict):
                 remedy="change it in versions.yaml, whose `limits` say what goes together",
             )
         return chosen.taken_from(registry)
+
+
+def version_in(image: str) -> str:
+    """The version in an image's tag: 1.29.1 of "registry/pilot:1.29.1-distroless"; UNKNOWN without a tag."""
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    return plain(_VARIANT.sub("", tag)) or UNKNOWN
+
+
+def plain(text: str) -> str:
+    """Without the v that some write before a number."""
+    return re.sub(r"^v(?=\d)", "", text)
 
 
 def minor(version: str) -> tuple[int, int]:

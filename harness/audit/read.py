@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import yaml
 
-from harness import progress, versions
+from harness import progress, releases, versions
 from harness.audit.mesh import ENVOY_GATEWAY, GATEWAY_API, controllers
 from harness.audit.state import State, namespace_of
 from harness.errors import BadInput, HarnessError
@@ -96,6 +96,7 @@ def read(reader: PagedReader, *, logs: bool = False) -> State:
         kubernetes,
         datetime.now(UTC),
         versions.load().limits,
+        {name: one.until for name, one in releases.load().envoy_gateway.items()},
     )
 
 

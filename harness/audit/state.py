@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 
 from harness.objects.unstructured import Json, mapping, text
@@ -24,6 +24,7 @@ class State:
     objects: every kind that was read, an empty tuple where there are none. unread: kinds that could not be read, and
     why. not_served: kinds that the server does not know, of which there are none. logs: by "namespace/pod"; None when
     no log was asked for. config: Envoy Gateway's own configuration.
+    ends: the last day of support of Envoy Gateway's minors.
     """
 
     objects: Mapping[str, tuple[Json, ...]]
@@ -36,6 +37,7 @@ class State:
     kubernetes: str = ""
     now: datetime = NEVER
     limits: Limits | None = None
+    ends: Mapping[str, date] = field(default_factory=dict)
 
     def all(self, *kinds: str) -> tuple[Json, ...]:
         """Every object of these kinds.

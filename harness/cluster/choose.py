@@ -25,11 +25,22 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
             node, release = settings.node_image or versions.node, versions.node_image.kind
             if settings.node_image:
                 release = published.load(settings.tools_file).kind_for(settings.node_image)
+            label, built = versions.label, [versions.images[role] for role in versions.builds.digests]
             if settings.bundle:
-                return KindCluster(settings, node, kubernetes=asked, label=versions.label, release=release)
-            charts, images = versions.charts.values(), versions.images.values()
-            registry, label = versions.registry, versions.label
-            return KindCluster(settings, node, images, asked, label, release=release, registry=registry, charts=charts)
+                return KindCluster(settings, node, kubernetes=asked, label=label, release=release, built=built)
+            charts = [chart for chart in versions.charts.values() if chart.released]
+            images = [image for role, image in versions.images.items() if versions.fetched(role)]
+            return KindCluster(
+                settings,
+                node,
+                images,
+                asked,
+                label,
+                release=release,
+                registry=versions.registry,
+                charts=charts,
+                built=built,
+            )
         case "existing":
             return ExistingCluster(settings, versions.label)
         case "emulated":

@@ -47,16 +47,18 @@ class KindCluster:
         release: str = "",
         registry: Private | None = None,
         charts: Iterable[Chart] = (),
+        built: Iterable[str] = (),
     ) -> None:
         """`images` and `charts` are pulled while it boots, from `registry` if there is one; `kubernetes` is the version
         that a cluster must have to be reused, `label` its version set's, empty: any. `release` is the oldest kind that
-        works with the node image; empty: any."""
+        works with the node image; empty: any. `built` are images that Docker holds and no registry has: they are
+        loaded into the nodes."""
         self._asked = {"set": label, "WORKERS": str(settings.workers)} if label else {}
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
         self._settings, self._release = settings, release
         self._pulled, self._cache, self._registry, self._kubernetes = list(images), settings.cache, registry, kubernetes
-        self._charts, self._state = list(charts), settings.state
+        self._charts, self._built, self._state = list(charts), list(built), settings.state
         self.home = cluster_records.folder(settings.state, "kind", self.name)
         self.kubeconfig = self.home / "kubeconfig"
         self._unfinished = self.home / "unfinished"  # there from before `kind create` until it has succeeded
@@ -113,11 +115,12 @@ class KindCluster:
                 self._record()
                 self._reuse()
             else:
-                _image_is_there(self._image)
+                container_engine.pull_missing(self._image)
                 self._refused = False
                 self._record()  # before it is made: what a killed run leaves half made is found by its record
                 self._make()
                 self._record()  # now with its container
+            self._load_built()
 
     def _clusters(self) -> list[str]:
         return run([self._kind, "get", "clusters"]).stdout.split()
@@ -219,6 +222,12 @@ class KindCluster:
             found[node] = set(said.stdout.split()) if said.code == 0 else set()
         return found
 
+    def _load_built(self) -> None:
+        """Each time, also into a kept cluster: a tag may have been built again."""
+        for image in self._built:
+            with progress.stage(f"image {image}"):
+                run([self._kind, "load", "docker-image", image, "--name", self.name], within=timeouts.IMAGE_LOAD)
+
     def _load(self, archive: Path, node: str) -> None:
         argv = [self._kind, "load", "image-archive", str(archive), "--name", self.name, "--nodes", node]
         run(argv, within=timeouts.IMAGE_LOAD)
@@ -288,13 +297,3 @@ def _mark(archive: Path) -> str:
 def _config(workers: int) -> dict[str, object]:
     nodes = [{"role": role} for role in ("control-plane", *["worker"] * workers)]
     return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": nodes}
-
-
-def _image_is_there(image: str) -> None:
-    """Docker pulls what it lacks; without a network that fails late and badly, so a look comes first."""
-    if container_engine.has_image(image):
-        return
-    progress.note(f"node image {image} is not in Docker yet: pulling it")
-    pulled = run(["docker", "pull", "--quiet", image], within=timeouts.CLUSTER_CREATE, check=False)
-    if pulled.code != 0:
-        raise container_engine.no_image(image, pulled.stderr)

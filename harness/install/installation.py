@@ -55,7 +55,8 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
     found = releases(versions, bundle.charts if bundle else None)
 
     def load(*roles: str) -> Callable[[], None]:
-        return lambda: cluster.load_images([bundle.archive(versions.images[role]) for role in roles] if bundle else [])
+        held = [role for role in roles if versions.fetched(role)]
+        return lambda: cluster.load_images([bundle.archive(versions.images[role]) for role in held] if bundle else [])
 
     def release(chart: str, *workloads: str) -> Callable[[], None]:
         def act() -> None:

@@ -19,7 +19,7 @@ def releases(versions: VersionSet, charts: Path | None) -> dict[str, Release]:
     """Releases by chart name; with `charts` (a bundle's folder) from archives there, else from their registries."""
     made = {}
     for name, chart in versions.charts.items():
-        reference = str(charts / chart.archive) if charts else chart.reference
+        reference = str(charts / chart.archive) if charts and chart.released else chart.reference
         istio = name != "gateway-helm"
         values = yaml.safe_load((MANIFESTS / "values" / f"{name}.yaml").read_text())
         values = _merged(values, _istio(versions) if istio else _envoy_gateway(versions))
@@ -33,7 +33,9 @@ def with_values(release: Release, values: dict[str, Any]) -> Release:
 
 
 def _istio(versions: VersionSet) -> dict[str, Any]:
-    tag = {"hub": versions.istio_hub, "tag": versions.istio, "variant": "distroless", "imagePullPolicy": "IfNotPresent"}
+    built = versions.builds.istio_tag  # of a build the tag is taken as it is
+    tag = {"tag": built or versions.istio, "variant": "" if built else "distroless"}
+    tag |= {"hub": versions.istio_hub, "imagePullPolicy": "IfNotPresent"}
     secrets = {"imagePullSecrets": [versions.registry.secret]} if versions.registry and versions.registry.secret else {}
     return {"global": {**tag, **secrets}}
 

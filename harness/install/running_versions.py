@@ -5,7 +5,6 @@ Never what was asked for: somebody's cluster has what it has, and one that was k
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -15,7 +14,7 @@ from harness.objects.definitions import GATEWAY_API, gateway_api, mixed
 from harness.objects.manifests import Document
 from harness.objects.unstructured import objects, text
 from harness.objects.workloads import pod_containers
-from harness.versions import UNKNOWN
+from harness.versions import UNKNOWN, plain, version_in
 
 # Components, and the workload whose first container's image tells of each.
 WORKLOADS: Mapping[str, str] = {
@@ -27,14 +26,13 @@ WORKLOADS: Mapping[str, str] = {
     "bookinfo": "Deployment/default/productpage-v1",
 }
 DEFINITION = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
-_VARIANT = re.compile(r"^(distroless|debug|contrib)-|-(distroless|debug)$")
 
 
 def read_versions(kube: Kube) -> dict[str, str]:
     """Each component's version as it runs; UNKNOWN where nobody could tell. Proxies come and go: not Envoy's."""
     found = {"kubernetes": answer_or_unknown(lambda: plain(kube.version()))}
     for component, workload in WORKLOADS.items():
-        found[component] = answer_or_unknown(lambda workload=workload: version(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
+        found[component] = answer_or_unknown(lambda workload=workload: version_in(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
     return found | {"gateway-api": answer_or_unknown(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
 
 
@@ -89,17 +87,6 @@ def check_definitions(kube: Kube, when: str) -> None:
             f"{when} the run the definitions of {GATEWAY_API} are of more than one bundle or channel: {found}",
             remedy="stop the other program that installs them; cloud-provider-kind: `--gateway-channel disabled`",
         )
-
-
-def version(image: str) -> str:
-    """The version in an image's tag: 1.29.1 of "registry/pilot:1.29.1-distroless"; UNKNOWN without a tag."""
-    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-    return plain(_VARIANT.sub("", tag)) or UNKNOWN
-
-
-def plain(text: str) -> str:
-    """Without the v that some write before a number."""
-    return re.sub(r"^v(?=\d)", "", text)
 
 
 def _image(workload: Document) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from harness import boundary, cluster_records, diagnostics, observations, progress, timeouts, versions
+from harness import boundary, chosen_versions, cluster_records, diagnostics, observations, progress, timeouts
 from harness.bundle import Bundle, open_for
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
@@ -32,6 +32,7 @@ from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import Made
+from harness.versions import VersionSet
 from harness.wait import patient, pause
 from harness.waits import cause_reader, envoy_config, gateways, waypoints
 
@@ -46,21 +47,20 @@ def settings(pytestconfig: pytest.Config) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def version_set(settings: Settings) -> versions.VersionSet:
+def version_set(settings: Settings) -> VersionSet:
     """The row of the matrix that this run tests."""
-    row = versions.load().pick(settings.versions, settings.private)
-    return row.with_load_balancer(settings.installs_load_balancer)
+    return chosen_versions.version_set(settings)
 
 
 @pytest.fixture(scope="session")
-def bundle(settings: Settings, version_set: versions.VersionSet) -> Bundle | None:
+def bundle(settings: Settings, version_set: VersionSet) -> Bundle | None:
     """The folder of charts and images, seen to be whole before anything is made."""
     return open_for(settings.bundle, version_set) if settings.bundle else None
 
 
 @pytest.fixture(scope="session")
 def cluster(
-    settings: Settings, version_set: versions.VersionSet, bundle: Bundle | None, pytestconfig: pytest.Config
+    settings: Settings, version_set: VersionSet, bundle: Bundle | None, pytestconfig: pytest.Config
 ) -> Iterator[Cluster]:
     """The cluster, made or found; taken away at the end as `keep` says, after the evidence was gathered."""
     made = choose(settings, version_set)
@@ -98,7 +98,7 @@ def kube(cluster: Cluster, pytestconfig: pytest.Config) -> Iterator[Kube]:
 
 
 @pytest.fixture(scope="session")
-def manifests(cluster: Cluster, kube: Kube, version_set: versions.VersionSet) -> Manifests:
+def manifests(cluster: Cluster, kube: Kube, version_set: VersionSet) -> Manifests:
     """This repository's manifests, pinned to the version set; none of them is applied yet."""
     found = Manifests(kube, version_set, Made(cluster.home / cluster_records.APPLIED))
     found.tidy()
@@ -110,7 +110,7 @@ def stack(
     cluster: Cluster,
     kube: Kube,
     manifests: Manifests,  # first: what a killed run left applied is no part of the stack
-    version_set: versions.VersionSet,
+    version_set: VersionSet,
     bundle: Bundle | None,
     settings: Settings,
     pytestconfig: pytest.Config,

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from harness import observations, progress, settings, versions
+from harness import chosen_versions, observations, progress, settings
 from harness.errors import BadInput
 from harness.interruption import exit_code
 from harness.plugin import artifacts, outcomes
@@ -77,7 +77,7 @@ class Reporting:
         self.settings = settings_of(config)
         if config.getoption("--conformance"):
             conformance.refuse_emulated(self.settings.cluster)
-        self.set = versions.load().pick(self.settings.versions, self.settings.private)
+        self.set = chosen_versions.version_set(self.settings)
         self.started = datetime.now(UTC)
         self.folder = RunFolder.create(
             runs_folder(config),
@@ -86,7 +86,7 @@ class Reporting:
             now=self.started,
             keep=self.settings.keep_runs,
         )
-        self.remarks = settings.remarks()
+        self.remarks = [*settings.remarks(), *self.set.remarks]
         self.facts: dict[str, str] = {}
         self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()

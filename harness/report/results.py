@@ -17,6 +17,8 @@ Outcome = Literal["held", "broken", "error", "inconclusive", "skipped", "not run
 OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "inconclusive", "skipped", "not run")
 EMULATED = "EMULATED: not conformance"
 SCHEMA = "mesh-e2e/results/v1"
+# The image of a set that tells a component's version, where it can be a build of one's own.
+ROLES = {"istio": "pilot", "ztunnel": "ztunnel", "envoy-gateway": "gateway", "envoy": "envoy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,11 @@ def versions_of(row: VersionSet) -> dict[str, str]:
     """The versions of a set by component, in the order they are read."""
     return {
         "kubernetes": row.kubernetes,
-        "istio": row.istio,
-        "envoy-gateway": row.envoy_gateway,
+        "istio": row.tag_of("pilot", row.istio),
+        "envoy-gateway": row.tag_of("gateway", row.envoy_gateway),
         "gateway-api": f"{row.gateway_api.bundle} {row.gateway_api.channel}",
-        "envoy": row.envoy,
-        "ztunnel": row.istio,
+        "envoy": row.tag_of("envoy", row.envoy),
+        "ztunnel": row.tag_of("ztunnel", row.istio),
         "ratelimit": row.ratelimit,
         "redis": row.redis,
         "bookinfo": row.bookinfo,
@@ -148,9 +150,10 @@ def versions_of(row: VersionSet) -> dict[str, str]:
 
 
 def versions_known(row: VersionSet, known: Mapping[str, str], *, ours: bool) -> dict[str, str]:
-    """As the cluster told, or as they were observed. Before that a cluster of ours is to get those of the set."""
+    """As the cluster told, or as they were observed. Before that a cluster of ours is to get those of the set. What is
+    no release is marked: "dev (built by somebody: sha256:…)"."""
     asked = {name: f"{version} {ASKED}" if ours else UNKNOWN for name, version in versions_of(row).items()}
-    return {name: known.get(name, version) for name, version in asked.items()}
+    return {name: known.get(name, version) + row.built_by(ROLES.get(name, "")) for name, version in asked.items()}
 
 
 def versions_line(cluster: str, versions: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from harness import versions
+from harness import releases, versions
 from harness.audit.catalogue import judge
 from harness.audit.finding import Finding
 from harness.audit.read import KINDS
@@ -90,6 +90,7 @@ class Planted:
             kubernetes="v1.34.4",
             now=datetime(2026, 7, 1, 12, tzinfo=UTC),
             limits=versions.load().limits,
+            ends={name: one.until for name, one in releases.load().envoy_gateway.items()},
             logs={},
         )
 

@@ -62,7 +62,22 @@ def variables() -> Iterator[Row]:
         "PATIENCE": ("0", "11", "nan", "inf", "much", "-1"),
         "KEEP_RUNS": ("-1", "few", "1.5"),
         "ORACLES": ("maybe", "On", "offf"),
-        "VERSIONS": ("istio-9", "istio-1.29-eg-1.6", "default", "istio-1.29-eg-1.7 ", "../versions", "1.29", "latest"),
+        "VERSIONS": (
+            "istio-9",
+            "istio-1.29-eg-1.6",
+            "default",
+            "istio-1.29-eg-1.7 ",
+            "../versions",
+            "1.29",
+            "latest",
+            "istio-1.29.1+eg-1.9.0+k8s-1.36",
+            "istio-1.99.0+eg-1.9",
+            "isto-1.29.1+eg-1.9.0",
+            "k8s-1.34.12",
+        ),
+        "EG_CHART": ("/nowhere/chart",),
+        "ISTIO_CHARTS": ("/nowhere/charts",),
+        "EG_IMAGE": ("gateway",),
         "CONTEXT": ("prod",),
         "KUBECONFIG": ("/etc/kubeconfig",),
         "KUBECONFIG_FILE": ("/etc/kubeconfig",),
@@ -85,7 +100,7 @@ def make_variables() -> Iterator[Row]:
 def options() -> Iterator[Row]:
     """pytest's command line."""
     for argv in (
-        "--cluster minikube", "--cluster emulatd", "--e2e-cluster none", "--versions nope", "--version-set istio-1.29",
+        "--cluster minikube", "--cluster emulatd", "--e2e-cluster none", "--versions nope", "--version-set istio-1.99",
         "--keep never --keep-cluster", "--keep no", "--workers many", "--waypoint up", "--context prod",
         "--kubeconfig none", "--cluster emulated --conformance", "--runs conftest.py", "--delay-factor nan",
         "--patience -1", "--oracles never", "--fault nope.yaml", "--cluster-name A_B", "--keep-runs -2",

@@ -79,7 +79,7 @@ def test_every_component_of_a_set_is_observed(running: FakeApi, kube: Kube) -> N
 )
 def test_version_is_read_from_the_tag(image: str, version: str) -> None:
     """Without what says how it was built."""
-    assert running_versions.version(image) == version
+    assert versions.version_in(image) == version
 
 
 def test_every_image_of_a_set_is_read_as_that_set_says() -> None:
@@ -88,7 +88,7 @@ def test_every_image_of_a_set_is_read_as_that_set_says() -> None:
         row = versions.load().pick(name)
         roles = {"pilot": row.istio, "ztunnel": row.istio, "gateway": row.envoy_gateway, "ratelimit": row.ratelimit,
                  "redis": row.redis, "bookinfo-productpage-v1": row.bookinfo}  # fmt: skip
-        assert {role: running_versions.version(row.images[role]) for role in roles} == roles
+        assert {role: versions.version_in(row.images[role]) for role in roles} == roles
 
 
 def test_cluster_of_ours_that_was_kept_from_another_set() -> None:

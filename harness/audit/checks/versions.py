@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from harness.audit.finding import NotJudged, Result, found
 from harness.audit.mesh import GATEWAY_API, controllers, envoy_gateway_version, waypoints
 from harness.audit.state import State, labels, named
-from harness.audit.support import ENVOY_GATEWAY_ENDS, SOURCE
 from harness.objects.definitions import gateway_api
 from harness.objects.unstructured import Json, name_of, text
 from harness.objects.workloads import pod_containers
 from harness.versions import Range, minor
 
+SOURCE = "https://gateway.envoyproxy.io/news/releases/matrix/ (End of Life), as in releases.yaml"
 _TAG = re.compile(r":v?(\d+\.\d+\.\d+)[^/:]*$")
 
 
@@ -24,7 +24,7 @@ def support(state: State) -> Iterable[Result]:
     version = envoy_gateway_version(state)
     if not version:
         return [NotJudged("version-unsupported", "no Envoy Gateway whose image's tag tells one version")]
-    ends = ENVOY_GATEWAY_ENDS.get("{}.{}".format(*minor(version)))
+    ends = state.ends.get("{}.{}".format(*minor(version)))
     if ends is None:
         return [NotJudged("version-unsupported", f"when support of Envoy Gateway {version} ends is not known here")]
     if state.now.date() <= ends:

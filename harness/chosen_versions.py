@@ -1,0 +1,116 @@
+"""The version set of a run: a set of versions.yaml or a name made of versions, with the builds that settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import releases, versions
+from harness.builds import Builds
+from harness.command import run
+from harness.errors import BadInput
+from harness.registry.reference import parse
+from harness.settings import Settings
+from harness.versions import VersionSet
+
+# Where Istio's own tree has its charts (manifests/charts), beside a folder of charts by their names.
+ISTIO_FOLDERS = {
+    "base": ("base",),
+    "cni": ("cni", "istio-cni"),
+    "istiod": ("istiod", "istio-control/istio-discovery"),
+    "ztunnel": ("ztunnel",),
+}
+
+
+def version_set(settings: Settings) -> VersionSet:
+    """The set that VERSIONS= names, with the builds of EG_CHART=, EG_IMAGE=, ISTIO_HUB=, ISTIO_TAG=, ISTIO_CHARTS= and
+    ENVOY_IMAGE= in place of releases.
+
+    Raises:
+        BadInput: there is no such set, its versions cannot work together, or a build is not there.
+    """
+    row = named(settings.versions).taken_from(settings.private)
+    return with_builds(row.with_load_balancer(settings.installs_load_balancer), settings)
+
+
+def named(name: str) -> VersionSet:
+    """The set of a name: of versions.yaml, or composed ("istio-1.29.1+eg-1.9.0+k8s-1.34").
+
+    Raises:
+        BadInput: there is no such set, or its versions cannot work together.
+    """
+    known = versions.load()
+    if name not in known.sets and releases.is_composed(name):
+        return releases.resolve(name, known, releases.load())
+    return known.pick(name)
+
+
+def with_builds(row: VersionSet, settings: Settings) -> VersionSet:
+    """The set with the builds that settings name, if they name any.
+
+    Raises:
+        BadInput: a chart is not there, or an image is not a reference with a tag.
+    """
+    asked = {
+        name: getattr(settings, name)
+        for name in ("eg_chart", "eg_image", "istio_hub", "istio_tag", "istio_charts", "envoy_image")
+        if getattr(settings, name)
+    }
+    if not asked:
+        return row
+    charts = {"gateway-helm": _chart("EG_CHART", settings.eg_chart)} if settings.eg_chart else {}
+    charts |= _istio_charts(settings.istio_charts) if settings.istio_charts else {}
+    asked["istio_hub"] = settings.istio_hub.rstrip("/")
+    built = row.model_copy(update={"builds": Builds(**asked, charts=charts)}).taken_from(row.registry)
+    for role in built.builds.roles:
+        if not parse(built.images[role]).tag:
+            raise BadInput(f"{built.images[role]} has no tag", remedy="name the image with its tag: registry/name:tag")
+    # A node keeps only what it is given: what Docker does not hold, it pulls.
+    digests = {role: digest for role in built.builds.roles if (digest := _digest(built.images[role]))}
+    builds = built.builds.model_copy(update={"digests": digests})
+    return built.model_copy(update={"builds": builds}).taken_from(row.registry)
+
+
+def _chart(variable: str, path: str) -> str:
+    """A chart's archive or folder.
+
+    Raises:
+        BadInput: there is none.
+    """
+    chart = Path(path).expanduser()
+    if not (chart / "Chart.yaml").is_file() and not (chart.is_file() and chart.suffix == ".tgz"):
+        raise BadInput(
+            f"{variable}={path} is not a chart", remedy="a folder with a Chart.yaml, or the archive of `helm package`"
+        )
+    return str(chart.resolve())
+
+
+def _istio_charts(path: str) -> dict[str, str]:
+    """The four charts in a folder, as archives or folders, also as Istio's own tree has them.
+
+    Raises:
+        BadInput: one is missing; all that are missing are named.
+    """
+    folder, found = Path(path).expanduser(), dict[str, str]()
+    for name, places in ISTIO_FOLDERS.items():
+        archives = sorted(folder.glob(f"{name}-[0-9]*.tgz"))
+        folders = [folder / place for place in places if (folder / place / "Chart.yaml").is_file()]
+        if len(archives) > 1:
+            raise BadInput(f"ISTIO_CHARTS={path} has {len(archives)} archives of {name}", remedy="leave one of them")
+        if folders or archives:
+            found[name] = str([*folders, *archives][0].resolve())
+    missing = [name for name in ISTIO_FOLDERS if name not in found]
+    if missing:
+        raise BadInput(
+            f"ISTIO_CHARTS={path} lacks {', '.join(missing)}",
+            remedy="a folder with base, cni, istiod and ztunnel as charts or archives, such as istio/manifests/charts",
+        )
+    return found
+
+
+def _digest(image: str) -> str:
+    """The digest of an image that Docker holds: its id. Empty where Docker holds none, or is not there."""
+    try:
+        found = run(["docker", "image", "inspect", "--format", "{{.Id}}", image], check=False)
+    except BadInput:
+        return ""
+    return found.stdout.strip() if found.code == 0 else ""
