@@ -16,7 +16,7 @@ RAW_BODY = 400
 
 
 @recorded("unique name")
-def unique(prefix: str) -> str:
+def unique_name(prefix: str) -> str:
     """A name that no other run, test or attempt has used: fresh buckets, fresh log lines."""
     return f"{prefix}-{uuid.uuid4().hex[:10]}"
 
@@ -83,10 +83,10 @@ class Answers(Sequence[Answer]):
     def ids(self) -> list[str]:
         return [answer.id for answer in self.items]
 
-    def having(self, status: int | None) -> Answers:
+    def with_status(self, status: int | None) -> Answers:
         return Answers(tuple(answer for answer in self.items if answer.status == status))
 
-    def without(self, text: str) -> Answers:
+    def without_text(self, text: str) -> Answers:
         """Those whose body does not have this text."""
         return Answers(tuple(answer for answer in self.items if text not in answer.body))
 
@@ -114,12 +114,12 @@ class Answers(Sequence[Answer]):
         return f"<{len(self.items)} answers: " + ", ".join(f"{k} x {n}" for k, n in counted.items()) + ">"
 
 
-def packed(answers: Answers) -> list[dict[str, Any]]:
+def answers_to_json(answers: Answers) -> list[dict[str, Any]]:
     """Answers as JSON."""
     names = [field.name for field in fields(Answer)]
     return [{name: getattr(one, name) for name in names} | {"headers": dict(one.headers)} for one in answers]
 
 
-def unpacked(given: list[dict[str, Any]]) -> Answers:
+def answers_from_json(given: list[dict[str, Any]]) -> Answers:
     """Answers from their JSON."""
     return Answers(tuple(Answer(**one) for one in given))

@@ -79,7 +79,7 @@ class Ledger:
         return list(dict.fromkeys(s.who for s in self.sightings if not s.probe and (s.of or not traffic)))
 
     @property
-    def lacking(self) -> str:
+    def missing_witnesses(self) -> str:
         """Why the claim has not two witnesses of each of its requests; empty when it has, or is not about traffic."""
         saw: dict[str, set[str]] = {id: set() for id in self.requests}
         for sighting in self.sightings:
@@ -101,7 +101,7 @@ _current = ""
 _probing = 0
 
 
-def turn_to(test: str) -> Ledger:
+def open_page(test: str) -> Ledger:
     """Opens the page of this test; all that is seen from now on is written there."""
     global _current  # pytest runs one test at a time in a process: so does the book
     _current = test
@@ -122,7 +122,7 @@ def pages() -> list[Ledger]:
     return list(_book.values())
 
 
-def saw(who: str, what: str, *, of: Iterable[str] = (), raw: Iterable[str] = ()) -> None:
+def record_sighting(who: str, what: str, *, of: Iterable[str] = (), raw: Iterable[str] = ()) -> None:
     """Records an observation; `of` are the ids of the requests that it is about, `raw` what it rests on."""
     ids = frozenset() if _probing else frozenset(of)
     current().sightings.append(Sighting(who, what, time.time(), ids, probe=_probing > 0, raw=tuple(raw)))
@@ -140,7 +140,7 @@ def probing() -> Iterator[None]:
 
 
 @contextmanager
-def all_sent() -> Iterator[set[str]]:
+def collecting_request_ids() -> Iterator[set[str]]:
     """The ids of the requests that are sent in the block, complete at its end."""
     ids, page = set[str](), current()
     begun = len(page.sightings)
@@ -148,7 +148,7 @@ def all_sent() -> Iterator[set[str]]:
     ids |= frozenset[str]().union(*(s.of for s in page.sightings[begun:]))
 
 
-def measured(name: str, seconds: float, *, of: str = "") -> None:
+def record_seconds(name: str, seconds: float, *, of: str = "") -> None:
     current().figures.append(Figure(name, seconds, of))
 
 
@@ -156,7 +156,7 @@ def attach(name: str, text: str) -> None:
     current().attachments.append(Attachment(name, text))
 
 
-def tabulate(table: str, cells: Mapping[str, str]) -> None:
+def add_row(table: str, cells: Mapping[str, str]) -> None:
     current().rows.append(Row(table, cells))
 
 

@@ -11,7 +11,7 @@ from harness.http_exchange import Answer, Answers, Request
 from harness.objects.addresses import host_port
 
 
-def arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: int, max_time: float) -> list[str]:
+def curl_arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: int, max_time: float) -> list[str]:
     """One curl command line for all requests; more than one `at_once` go in parallel, else in turn.
 
     Each transfer is a group of its own (`--next`): own id in x-request-id and user-agent, body dropped, and a
@@ -31,7 +31,7 @@ def arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: int, 
     return ["curl", *parallel, *groups]
 
 
-def answers(output: str, ids: Sequence[str]) -> Answers:
+def parse_answers(output: str, ids: Sequence[str]) -> Answers:
     """What curl wrote, as answers in the order of `ids`.
 
     Raises:

@@ -13,7 +13,7 @@ import httpx
 from harness import observations, timeouts
 from harness.boundary import not_recorded, recorded, refuse_when_replaying
 from harness.errors import Inconclusive
-from harness.http_exchange import Answer, Answers, Request, packed, unique, unpacked
+from harness.http_exchange import Answer, Answers, Request, answers_from_json, answers_to_json, unique_name
 from harness.objects.addresses import host_port, url
 
 BODY_LIMIT = 20_000
@@ -27,21 +27,21 @@ class IngressClient:
         self.base_url, self.via = base_url, via
         self._transport = transport
 
-    def in_turn(self, request: Request, times: int = 1) -> Answers:
+    def send_in_turn(self, request: Request, times: int = 1) -> Answers:
         """Sends the request that many times, each after the answer to the one before."""
-        return self._told(self._in_turn(request, times))
+        return self._told(self._send_in_turn(request, times))
 
-    @recorded("ingress in turn", pack=packed, unpack=unpacked)
-    def _in_turn(self, request: Request, times: int) -> Answers:
+    @recorded("ingress in turn", pack=answers_to_json, unpack=answers_from_json)
+    def _send_in_turn(self, request: Request, times: int) -> Answers:
         with self._client() as client:
             return Answers(tuple(self._send(client, request) for _ in range(times)))
 
-    def at_once(self, request: Request, times: int) -> Answers:
+    def send_together(self, request: Request, times: int) -> Answers:
         """Sends the request that many times together: all start behind one barrier, a connection each."""
-        return self._told(self._at_once(request, times))
+        return self._told(self._send_together(request, times))
 
-    @recorded("ingress at once", pack=packed, unpack=unpacked)
-    def _at_once(self, request: Request, times: int) -> Answers:
+    @recorded("ingress at once", pack=answers_to_json, unpack=answers_from_json)
+    def _send_together(self, request: Request, times: int) -> Answers:
         start = threading.Barrier(times)
 
         def one(_: int) -> Answer:
@@ -51,12 +51,12 @@ class IngressClient:
         with self._client() as client, ThreadPoolExecutor(max_workers=times) as pool:
             return Answers(tuple(pool.map(one, range(times))))
 
-    def get(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Answer:
         """Sends it once."""
-        return self.in_turn(request, 1)[0]
+        return self.send_in_turn(request, 1)[0]
 
     @contextmanager
-    def steady(self) -> Iterator[Callable[[Request], Answer]]:
+    def steady_sender(self) -> Iterator[Callable[[Request], Answer]]:
         """Sends, as often as called, from any thread; a connection each. The caller tells of it: hundreds of sightings
         would hide the others."""
         not_recorded("a steady load")
@@ -74,7 +74,7 @@ class IngressClient:
         )
 
     def _send(self, client: httpx.Client, request: Request) -> Answer:
-        id_ = unique("rq")
+        id_ = unique_name("rq")
         headers = {"x-request-id": id_, "user-agent": f"e2e/{id_}", **request.headers}
         if request.host:
             headers["host"] = request.host
@@ -90,7 +90,7 @@ class IngressClient:
         )
 
     def _told(self, answers: Answers) -> Answers:
-        observations.saw("ingress client", f"{answers!r} via {self.via}", of=answers.ids, raw=answers.raw)
+        observations.record_sighting("ingress client", f"{answers!r} via {self.via}", of=answers.ids, raw=answers.raw)
         return answers
 
 
@@ -111,7 +111,7 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
 
 
 @recorded("connects")
-def connects(host: str, port: int) -> bool:
+def can_connect(host: str, port: int) -> bool:
     """Whether an HTTP server can be connected to there, from here."""
     try:
         httpx.get(url(host, port, "/"), timeout=httpx.Timeout(3, connect=1.5), trust_env=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness import observations, timeouts
 from harness.clients import curl
 from harness.errors import Inconclusive, SetupFailed
-from harness.http_exchange import Answer, Answers, Request, unique
+from harness.http_exchange import Answer, Answers, Request, unique_name
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ip
@@ -21,41 +21,41 @@ class MeshClient:
     def __init__(self, kube: Kube, labels: str = LABELS) -> None:
         self._kube, self._labels = kube, labels
 
-    def in_turn(self, request: Request, times: int = 1) -> Answers:
+    def send_in_turn(self, request: Request, times: int = 1) -> Answers:
         """Sends the request that many times, each after the answer to the one before."""
         return self._send([request] * times, at_once=1)
 
-    def at_once(self, request: Request, times: int) -> Answers:
+    def send_together(self, request: Request, times: int) -> Answers:
         """Sends the request that many times together, a connection each."""
         return self._send([request] * times, at_once=times)
 
-    def each(self, requests: Sequence[Request]) -> Answers:
+    def send_each(self, requests: Sequence[Request]) -> Answers:
         """Sends different requests in turn."""
         return self._send(requests, at_once=1)
 
-    def get(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Answer:
         """Sends it once."""
-        return self.in_turn(request)[0]
+        return self.send_in_turn(request)[0]
 
     @property
     def ip(self) -> str:
         """The address of its pod."""
-        return pod_ip(pod(self._kube, self._labels))
+        return pod_ip(read_client_pod(self._kube, self._labels))
 
     def _send(self, requests: Sequence[Request], *, at_once: int) -> Answers:
-        ids = [unique("rq") for _ in requests]
-        argv = curl.arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
-        name = pod(self._kube, self._labels)["metadata"]["name"]
+        ids = [unique_name("rq") for _ in requests]
+        argv = curl.curl_arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
+        name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
         ended = self._kube.run(NAMESPACE, name, CONTAINER, argv, within=timeouts.EXEC)
         if not ended.stdout.strip():
             raise Inconclusive(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
-        answers = curl.answers(ended.stdout, ids)
+        answers = curl.parse_answers(ended.stdout, ids)
         who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
-        observations.saw(who, f"{answers!r} to {requests[0].url}", of=ids, raw=answers.raw)
+        observations.record_sighting(who, f"{answers!r} to {requests[0].url}", of=ids, raw=answers.raw)
         return answers
 
 
-def pod(kube: Kube, labels: str = LABELS) -> Document:
+def read_client_pod(kube: Kube, labels: str = LABELS) -> Document:
     """The client's pod: the first that has an address.
 
     Raises:

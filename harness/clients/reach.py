@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from harness.clients.http import connects
+from harness.clients.http import can_connect
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
 from harness.kube import Kube
@@ -37,7 +37,7 @@ def reach(cluster: Cluster, kube: Kube, service: str, port: int) -> Iterator[Rea
     tried = []
     for host, at_port, via in _addresses(kube, found, entry):
         at = host_port(host, at_port)
-        if connects(host, at_port):
+        if can_connect(host, at_port):
             yield Reach(url(host, at_port), f"{via} {at}")
             return
         tried.append(f"{via} {at}")

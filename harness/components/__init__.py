@@ -2,7 +2,7 @@
 
 from harness.components.envoy import Envoy
 from harness.components.istiod import Istiod
-from harness.components.limiter import Counters, Limiter
+from harness.components.limiter import Counters, RateLimitService
 from harness.components.ztunnels import Ztunnels
 
-__all__ = ["Counters", "Envoy", "Istiod", "Limiter", "Ztunnels"]
+__all__ = ["Counters", "Envoy", "Istiod", "RateLimitService", "Ztunnels"]

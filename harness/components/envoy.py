@@ -13,7 +13,7 @@ from typing import Any
 from harness import observations
 from harness.clients.admin import Admin
 from harness.cluster.protocol import Capability
-from harness.components.wait_for_log_lines import complete, logged
+from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
 from harness.errors import Absent, CannotJudge, Inconclusive, SetupFailed
 from harness.http_exchange import Answers
 from harness.kube import Kube
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Count:
+class CounterChange:
     """How far a counter moved; 0 until the block that it counts is over."""
 
     moved: int = 0
@@ -76,10 +76,10 @@ class Envoy:
         """Its own word: the second part of "<commit>/1.37.5/Clean/RELEASE/BoringSSL"."""
         return str(json.loads(self._get("/server_info"))["version"]).partition("/")[2].partition("/")[0]
 
-    def log(self, since: datetime | None = None) -> str:
+    def read_log(self, since: datetime | None = None) -> str:
         return self._kube.logs(self.namespace, self.name, "envoy", since=since)
 
-    def access_log(self, since: datetime) -> envoy_access.Parsed:
+    def read_access_log(self, since: datetime) -> envoy_access.Parsed:
         """All access lines written after that moment (and a few before), and what could not be read.
 
         Raises:
@@ -87,9 +87,9 @@ class Envoy:
         """
         if "access log" in self._lacks:
             raise CannotJudge(f"access log: {self._lacks['access log']}")
-        return envoy_access.parse(self.log(since))
+        return envoy_access.parse(self.read_log(since))
 
-    def lines_of(self, answers: Answers, since: datetime) -> list[AccessLine]:
+    def wait_for_lines(self, answers: Answers, since: datetime) -> list[AccessLine]:
         """The access line of each answer, in their order, joined by the id in the user agent.
 
         Raises:
@@ -103,13 +103,13 @@ class Envoy:
         def look() -> dict[str, list[AccessLine]]:
             nonlocal log
             found: dict[str, list[AccessLine]] = {}
-            log = self.access_log(since)
+            log = self.read_access_log(since)
             for line in log.lines:
                 if line.user_agent in wanted:
                     found.setdefault(str(line.user_agent), []).append(line)
             return found
 
-        found = logged(
+        found = wait_for_lines(
             look,
             lambda lines: wanted <= set(lines),
             what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
@@ -121,32 +121,34 @@ class Envoy:
             raise Inconclusive(f"{len(double)} requests have more than one access line, first {double[0]}")
         joined = [found[f"e2e/{id_}"][0] for id_ in answers.ids]
         told = f"{len(answers)} lines joined by request id"
-        observations.saw(f"{self.gateway} access log", told, of=answers.ids, raw=_raw(joined))
+        observations.record_sighting(f"{self.gateway} access log", told, of=answers.ids, raw=_raw(joined))
         return joined
 
-    def silent_about(self, answers: Answers, since: datetime) -> bool:
+    def has_no_line_of(self, answers: Answers, since: datetime) -> bool:
         """Whether no line of its log is about any of these requests.
 
         Raises:
             Inconclusive: none is, but lines of the log could not be read.
         """
-        agents, log = {f"e2e/{id_}" for id_ in answers.ids}, self.access_log(since)
+        agents, log = {f"e2e/{id_}" for id_ in answers.ids}, self.read_access_log(since)
         if any(line.user_agent in agents for line in log.lines):
             return False
-        complete(log.unreadable, f"access log of Gateway {self.gateway}")
-        observations.saw(f"{self.gateway} access log", f"no line of {len(answers)} requests", of=answers.ids)
+        check_all_lines_readable(log.unreadable, f"access log of Gateway {self.gateway}")
+        observations.record_sighting(
+            f"{self.gateway} access log", f"no line of {len(answers)} requests", of=answers.ids
+        )
         return True
 
-    def config_dump(self) -> Json:
+    def read_config_dump(self) -> Json:
         """Envoy's whole configuration, endpoints left out."""
         found: Json = json.loads(self._get("/config_dump"))
         return found
 
-    def stats(self) -> dict[str, int]:
+    def read_stats(self) -> dict[str, int]:
         """All counters and gauges by name."""
         return stats.parse(self._get("/stats"))
 
-    def sent(self, cluster: str) -> int:
+    def read_requests_sent(self, cluster: str) -> int:
         """How many requests it has sent to a cluster.
 
         Envoy Gateway 1.9 has a cluster's counters made with its first request (enable_deferred_creation_stats): a
@@ -155,27 +157,29 @@ class Envoy:
         Raises:
             Inconclusive: Envoy counts nothing at all of such a cluster: it may have another name.
         """
-        found, name = self.stats(), f"cluster.{cluster}"
+        found, name = self.read_stats(), f"cluster.{cluster}"
         if f"{name}.membership_total" not in found:
             raise Absent(f"Envoy {self.gateway} has no cluster {cluster}: nothing is known of its requests")
         count = found.get(f"{name}.upstream_rq_total", 0)
-        observations.saw(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
+        observations.record_sighting(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
         return count
 
     @contextmanager
-    def counting_sent(self, cluster: str) -> Iterator[Count]:
+    def counting_requests_sent(self, cluster: str) -> Iterator[CounterChange]:
         """How many of the requests of the block Envoy sent to a cluster: its counter before and after them.
 
         Raises:
             Inconclusive: as `sent`.
         """
-        count, before = Count(), self.sent(cluster)
-        with observations.all_sent() as ids:
+        count, before = CounterChange(), self.read_requests_sent(cluster)
+        with observations.collecting_request_ids() as ids:
             yield count
-        count.moved = self.sent(cluster) - before
-        observations.saw(f"{self.gateway} counters", f"requests sent to {cluster} moved by {count.moved}", of=ids)
+        count.moved = self.read_requests_sent(cluster) - before
+        observations.record_sighting(
+            f"{self.gateway} counters", f"requests sent to {cluster} moved by {count.moved}", of=ids
+        )
 
-    def heard(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
+    def wait_for_related_lines(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
         """The lines, however many, that speak of any of these requests (also as forwarded by an application).
 
         Raises:
@@ -185,10 +189,10 @@ class Envoy:
 
         def look() -> list[AccessLine]:
             nonlocal log
-            log = self.access_log(since)
+            log = self.read_access_log(since)
             return [line for line in log.lines if line.user_agent in agents]
 
-        found = logged(
+        found = wait_for_lines(
             look,
             lambda lines: len(lines) >= at_least,
             what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
@@ -196,34 +200,36 @@ class Envoy:
             unreadable=lambda: log.unreadable,
         )
         told = f"{len(found)} lines about {len(answers)} requests"
-        observations.saw(f"{self.gateway} access log", told, of=_told(found), raw=_raw(found))
+        observations.record_sighting(f"{self.gateway} access log", told, of=_request_ids(found), raw=_raw(found))
         return found
 
-    def refused(self) -> list[str]:
+    def read_rejected_resources(self) -> list[str]:
         """Names of what Envoy refused to take since it started: by its own log, and by its configuration's errors.
 
         Raises:
             Inconclusive: it refused nothing, but lines of its log could not be read.
         """
-        text = self.log()
+        text = self.read_log()
         logged = {rejection.resource for rejection in envoy_xds_rejects.rejections(text)}
         if not logged:
-            complete(envoy_xds_rejects.unreadable(text), f"log of Gateway {self.gateway}")
-        standing = {error.resource for error in error_states(self.config_dump())}
-        observations.saw(f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}")
+            check_all_lines_readable(envoy_xds_rejects.unreadable(text), f"log of Gateway {self.gateway}")
+        standing = {error.resource for error in error_states(self.read_config_dump())}
+        observations.record_sighting(
+            f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}"
+        )
         return sorted(logged | standing)
 
-    def endpoints(self, cluster: str) -> set[str]:
+    def read_endpoints(self, cluster: str) -> set[str]:
         """The addresses ("ip:port") that Envoy sends the cluster's requests to now."""
         return set(clusters.endpoints(self._get("/clusters"), cluster))
 
-    def breaker(self, cluster: str) -> int | None:
+    def read_max_pending_requests(self, cluster: str) -> int | None:
         """max_pending_requests of the cluster that is active now; None where Envoy's default holds.
 
         Raises:
             Inconclusive: no such cluster is active: one that is gone is not one without a breaker.
         """
-        found = thresholds(self.config_dump(), cluster)
+        found = thresholds(self.read_config_dump(), cluster)
         if found is None:
             raise Absent(f"Envoy {self.gateway} has no active cluster {cluster}")
         return found.max_pending_requests
@@ -232,7 +238,7 @@ class Envoy:
         return self._admin.get(self.namespace, self.name, 19000, path)
 
 
-def _told(lines: Iterable[AccessLine]) -> set[str]:
+def _request_ids(lines: Iterable[AccessLine]) -> set[str]:
     """The ids of our requests that these lines are about."""
     return {str(line.user_agent).removeprefix("e2e/") for line in lines}
 

@@ -17,7 +17,7 @@ class Istiod:
     def __init__(self, kube: Kube, admin: Admin) -> None:
         self._kube, self._admin = kube, admin
 
-    def rejections(self) -> dict[str, float]:
+    def read_rejections(self) -> dict[str, float]:
         """Configuration that any proxy refused, by type; empty when none was.
 
         Raises:
@@ -29,7 +29,7 @@ class Istiod:
         pushes = sum(s.value for s in found if s.name == "pilot_push_triggers")
         if not pushes:
             raise Inconclusive("istiod counts no pushes (pilot_push_triggers): no rejection would be counted either")
-        observations.saw("istiod counters", f"{pushes:g} pushes triggered")
+        observations.record_sighting("istiod counters", f"{pushes:g} pushes triggered")
         rejects: dict[str, float] = {}
         for s in found:
             if "reject" in s.name and s.name.startswith("pilot_") and s.value:

@@ -28,14 +28,14 @@ class Counters:
 
 
 @dataclass(slots=True)
-class Moved:
+class CountersChange:
     """How far the counters moved; 0 until the block that they count is over."""
 
     hits: float = 0.0
     over_limit: float = 0.0
 
 
-class Limiter:
+class RateLimitService:
     """The rate-limit service: its rules and its counters."""
 
     NAMESPACE, LABELS = "envoy-gateway-system", "app.kubernetes.io/name=envoy-ratelimit"
@@ -60,7 +60,7 @@ class Limiter:
             )
         return pods[0]
 
-    def complaint(self) -> str:
+    def describe_trouble(self) -> str:
         """What is known of why it does not answer: its Redis, or the last error of its own log; else nothing."""
         if not any(pod_ready(pod) for pod in self._kube.pods("redis-system", "app=redis")):
             return "its Redis (redis-system/redis) has no ready pod"
@@ -69,15 +69,15 @@ class Limiter:
             (line for line in reversed(said) if "level=error" in line), "its pod is ready, its log has no error"
         )
 
-    def rules(self) -> Sequence[rlconfig.Limit]:
+    def read_rules(self) -> Sequence[rlconfig.Limit]:
         """What it limits now."""
         found = rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))
-        observations.saw(
+        observations.record_sighting(
             "rate limit service rules", f"{[f'{rule.requests} per {rule.unit}: {rule.key}' for rule in found]}"
         )
         return found
 
-    def counted(self, name: str) -> float:
+    def read_counter(self, name: str) -> float:
         """The sum of a counter over the rules of our Gateways: "over_limit", "total_hits", "within_limit"; 0 when none
         is yet. Gateways of other namespaces may share the service."""
         text = self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 19001, "/metrics")
@@ -86,7 +86,7 @@ class Limiter:
         return sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", "")))
 
     @contextmanager
-    def counting(self) -> Iterator[Moved]:
+    def counting_requests(self) -> Iterator[CountersChange]:
         """How far its counters moved by the requests of the block: read before and after, each time standing still.
 
         Raises:
@@ -95,16 +95,16 @@ class Limiter:
         """
         if "limiter counters" in self._lacks:
             raise CannotJudge(f"limiter counters: {self._lacks['limiter counters']}")
-        moved, before = Moved(), self.settled()
-        with observations.all_sent() as ids:
+        moved, before = CountersChange(), self.wait_for_settled_counters()
+        with observations.collecting_request_ids() as ids:
             yield moved
-        after = self.settled()
+        after = self.wait_for_settled_counters()
         moved.hits, moved.over_limit = after.hits - before.hits, after.over_limit - before.over_limit
-        observations.saw(
+        observations.record_sighting(
             "rate limit service counters", f"moved by {moved.hits:g}, over the limit {moved.over_limit:g}", of=ids
         )
 
-    def settled(self) -> Counters:
+    def wait_for_settled_counters(self) -> Counters:
         """Its counters, once they stood still for LIMITER_SETTLED seconds: nothing sent before is still uncounted.
 
         Raises:
@@ -113,7 +113,10 @@ class Limiter:
         last: list[tuple[float, Counters]] = []  # when the present reading was first seen, and it
 
         def still() -> bool:
-            now, counters = boundary.monotonic(), Counters(self.counted("total_hits"), self.counted("over_limit"))
+            now, counters = (
+                boundary.monotonic(),
+                Counters(self.read_counter("total_hits"), self.read_counter("over_limit")),
+            )
             if not last or last[0][1] != counters:
                 last[:] = [(now, counters)]
                 return False
@@ -123,7 +126,7 @@ class Limiter:
             until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)
         except NotReady as error:
             raise Inconclusive(str(error)) from error
-        observations.saw("rate limit service counters", f"{last[0][1]}")
+        observations.record_sighting("rate limit service counters", f"{last[0][1]}")
         return last[0][1]
 
 

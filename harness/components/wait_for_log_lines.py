@@ -14,7 +14,7 @@ from harness.wait import until
 S = TypeVar("S", bound=Sized)
 
 
-def logged(
+def wait_for_lines(
     look: Callable[[], S],
     told: Callable[[S], bool],
     *,
@@ -43,7 +43,7 @@ def logged(
         raise Inconclusive(f"{silence}: {error}" + (f"; {lost}" if lost else "")) from error
 
 
-def complete(unreadable: Unreadable, what: str) -> None:
+def check_all_lines_readable(unreadable: Unreadable, what: str) -> None:
     """Refuses to take what a log does not say for something that did not happen.
 
     Raises:

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from harness import observations
 from harness.clients.admin import Admin
-from harness.components.wait_for_log_lines import complete, logged
+from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
 from harness.errors import Inconclusive
 from harness.evidence import hbone_port_conflict
-from harness.evidence.joins import legs, mirrors
+from harness.evidence.joins import find_connection_lines, is_other_side_of
 from harness.http_exchange import Answers
 from harness.kube import Kube
 from harness.logs import ztunnel
@@ -31,41 +31,41 @@ class Ztunnels:
     def __init__(self, kube: Kube, admin: Admin) -> None:
         self._kube, self._admin = kube, admin
 
-    def pods(self) -> list[Document]:
+    def read_pods(self) -> list[Document]:
         return self._kube.pods(self.NAMESPACE, self.LABELS)
 
     def _scheduled(self) -> list[Document]:
         """Those that have a node: one that has none yet has no log and no view either."""
-        return [pod for pod in self.pods() if node_name(pod)]
+        return [pod for pod in self.read_pods() if node_name(pod)]
 
-    def logs(self, since: datetime | None = None) -> dict[str, str]:
+    def read_logs(self, since: datetime | None = None) -> dict[str, str]:
         """Each node's log text, by node name."""
         return {
             node_name(pod): self._kube.logs(self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since)
             for pod in self._scheduled()
         }
 
-    def lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
+    def read_lines(self, since: datetime) -> tuple[ZtunnelLine, ...]:
         """Access lines of all nodes, oldest first.
 
         Raises:
             Inconclusive: lines of a log could not be read, so these are not all.
         """
         log = self._log(since)
-        complete(log.unreadable, "ztunnel log")
+        check_all_lines_readable(log.unreadable, "ztunnel log")
         found = log.lines
         told = f"{len(found)} connections ended, {sum(not line.ok for line in found)} in an error"
-        observations.saw("ztunnel log", told, raw=[line.raw for line in found])
+        observations.record_sighting("ztunnel log", told, raw=[line.raw for line in found])
         return found
 
     def _log(self, since: datetime) -> ztunnel.Parsed:
         """The logs of all nodes as one, oldest line first."""
-        logs = [ztunnel.parse(text) for text in self.logs(since).values()]
+        logs = [ztunnel.parse(text) for text in self.read_logs(since).values()]
         lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.time)
         unreadable = sum((log.unreadable for log in logs), Unreadable())
         return ztunnel.Parsed(tuple(lines), sum(log.skipped for log in logs), unreadable)
 
-    def ways(self, since: datetime, service: str) -> set[str]:
+    def read_destinations(self, since: datetime, service: str) -> set[str]:
         """The Deployments to whose pods callers were carried that asked for this Service (of `default`, by its short
         name): its waypoint's alone, unless a caller went past it. Connections that still stand have no line yet.
 
@@ -74,11 +74,11 @@ class Ztunnels:
         """
         host = f"{service}.default.svc.cluster.local"
         log = self._log(since)
-        complete(log.unreadable, "ztunnel log")
+        check_all_lines_readable(log.unreadable, "ztunnel log")
         asked = [line for line in log.lines if line.direction == "outbound" and line.dst.service == host]
         found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
         told = f"{len(asked)} connections asked for {service} went to {sorted(found)}"
-        observations.saw("ztunnel log", told, raw=[line.raw for line in asked])
+        observations.record_sighting("ztunnel log", told, raw=[line.raw for line in asked])
         return found
 
     def _one(
@@ -96,7 +96,7 @@ class Ztunnels:
             log = self._log(since)
             return look(log.lines)
 
-        found = logged(
+        found = wait_for_lines(
             pick,
             bool,
             what=f"ztunnel's line of {what}",
@@ -105,10 +105,12 @@ class Ztunnels:
         )
         if len(found) > 1:
             raise Inconclusive(f"{len(found)} lines of ztunnel fit {what}: {found[0].raw[:300]}")
-        observations.saw("ztunnel log", found[0].raw, of=of, raw=[found[0].raw])
+        observations.record_sighting("ztunnel log", found[0].raw, of=of, raw=[found[0].raw])
         return found[0]
 
-    def leg(self, since: datetime, source: str | None, around: AccessLine, reaches: str | None) -> ZtunnelLine:
+    def wait_for_connection(
+        self, since: datetime, source: str | None, around: AccessLine, reaches: str | None
+    ) -> ZtunnelLine:
         """The source's line of the connection from this "ip:port" that carried the request of an access line;
         `reaches` is where it went: an IP, or the address asked for inside the tunnel.
 
@@ -119,15 +121,15 @@ class Ztunnels:
             raise Inconclusive(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
         line = self._one(
             since,
-            lambda lines: legs(lines, source=source, around=around, reaches=reaches),
+            lambda lines: find_connection_lines(lines, source=source, around=around, reaches=reaches),
             f"the connection from {source} to {reaches}",
             [str(around.user_agent).removeprefix("e2e/")],
         )
         if line.src.addr != source:
-            observations.saw("ztunnel log", f"the kernel had given {source} another port: {line.src.addr}")
+            observations.record_sighting("ztunnel log", f"the kernel had given {source} another port: {line.src.addr}")
         return line
 
-    def dialled(self, answers: Answers, since: datetime) -> list[ZtunnelLine]:
+    def wait_for_connections(self, answers: Answers, since: datetime) -> list[ZtunnelLine]:
         """The source's line of each connection that these answers came by, once it is closed.
 
         Raises:
@@ -142,7 +144,7 @@ class Ztunnels:
             outbound = (line for line in log.lines if line.direction == "outbound")
             return {line.src.addr: line for line in outbound if line.src.addr in sources}
 
-        found = logged(
+        found = wait_for_lines(
             look,
             lambda lines: set(lines) == sources,
             what=f"ztunnel's lines of {len(sources)} connections of {len(answers)} answers",
@@ -151,33 +153,35 @@ class Ztunnels:
         )
         for answer in answers:
             line = found[answer.local]
-            observations.saw("ztunnel log", line.raw, of=[answer.id], raw=[line.raw])
+            observations.record_sighting("ztunnel log", line.raw, of=[answer.id], raw=[line.raw])
         return list(found.values())
 
-    def mirror(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
+    def wait_for_destination_line(self, since: datetime, out: ZtunnelLine) -> ZtunnelLine:
         """The destination's line of the connection whose source's line is `out`.
 
         Raises:
             Inconclusive: there is none in time, or more than one.
         """
         return self._one(
-            since, lambda lines: [line for line in lines if mirrors(line, out)], f"the other side of {out.src.addr}"
+            since,
+            lambda lines: [line for line in lines if is_other_side_of(line, out)],
+            f"the other side of {out.src.addr}",
         )
 
-    def hindrance(self) -> str:
+    def describe_port_conflict(self) -> str:
         """Why calls to a pod may be reset: who has its port 15008, and the remedy; "" when ztunnel has its ports."""
-        failures = [failure for text in self.logs().values() for failure in ztunnel.bind_failures(text)]
+        failures = [failure for text in self.read_logs().values() for failure in ztunnel.bind_failures(text)]
         pods = {
             pod["metadata"]["uid"]: f"default/{pod['metadata']['name']}" for pod in self._kube.objects("Pod", "default")
         }
         said = hbone_port_conflict.conflict(failures, (), pods)
         return f"{said}; remedy: {hbone_port_conflict.REMEDY}" if said else ""
 
-    def ready_nodes(self) -> set[str]:
+    def read_ready_nodes(self) -> set[str]:
         """The nodes whose ztunnel pod is ready."""
-        return {node_name(pod) for pod in self.pods() if pod_ready(pod)}
+        return {node_name(pod) for pod in self.read_pods() if pod_ready(pod)}
 
-    def views(self) -> dict[str, MeshView]:
+    def read_views(self) -> dict[str, MeshView]:
         """What each node's ztunnel says of the mesh, by node name."""
         found = {
             node_name(pod): view(
@@ -185,5 +189,5 @@ class Ztunnels:
             )
             for pod in self._scheduled()
         }
-        observations.saw("ztunnel config_dump", f"of {len(found)} nodes")
+        observations.record_sighting("ztunnel config_dump", f"of {len(found)} nodes")
         return found

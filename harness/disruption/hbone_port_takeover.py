@@ -24,9 +24,9 @@ TRIES = 4
 @touches(restarts.ZTUNNEL)
 def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
     """Ends the node's ztunnel without grace, as an OOM or a crash does; its pod's name. A new one comes by itself."""
-    name = next(str(p["metadata"]["name"]) for p in ztunnels.pods() if node_name(p) == node)
+    name = next(str(p["metadata"]["name"]) for p in ztunnels.read_pods() if node_name(p) == node)
     kube.delete([f"Pod/{ztunnels.NAMESPACE}/{name}"], gone=False, force=True)
-    observations.saw("harness", f"ztunnel {name} of {node} was killed")
+    observations.record_sighting("harness", f"ztunnel {name} of {node} was killed")
     return name
 
 
@@ -45,7 +45,9 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
         for route, had in before.items():
             hosts = [*had, f"changed-{next(number)}.example"]
             kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
-        return any(one.address.endswith(":15008") and one.state == "active" for one in listeners(envoy.config_dump()))
+        return any(
+            one.address.endswith(":15008") and one.state == "active" for one in listeners(envoy.read_config_dump())
+        )
 
     try:
         for attempt in range(1, TRIES + 1):
@@ -65,13 +67,13 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
                 progress.note(f"ztunnel was first at port 15008, try {attempt} of {TRIES}")
                 rollouts.wait_for_rollout(kube, restarts.ZTUNNEL)
             else:
-                observations.saw(f"{envoy.gateway} config_dump", f"listens on port 15008 (try {attempt})")
+                observations.record_sighting(f"{envoy.gateway} config_dump", f"listens on port 15008 (try {attempt})")
                 break
     finally:
         for route, had in before.items():
             kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": list(had) or None}})
     until(
-        lambda: [failure for log in ztunnels.logs().values() for failure in bind_failures(log)],
+        lambda: [failure for log in ztunnels.read_logs().values() for failure in bind_failures(log)],
         lambda found: any(failure.uid == envoy.pod["metadata"]["uid"] for failure in found),
         what=f"the new ztunnel has found port 15008 of {envoy.gateway} taken",
         within=timeouts.STATUS,
@@ -82,7 +84,7 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
 
 def read_pods_with_taken_ports(kube: Kube, ztunnels: Ztunnels) -> list[str]:
     """The pods, still there, of whose ports ztunnel could not have one: "Pod/namespace/name"."""
-    uids = {failure.uid for text in ztunnels.logs().values() for failure in bind_failures(text)}
+    uids = {failure.uid for text in ztunnels.read_logs().values() for failure in bind_failures(text)}
     pods: list[Document] = kube.objects("Pod")
     return [
         f"Pod/{pod['metadata']['namespace']}/{pod['metadata']['name']}"

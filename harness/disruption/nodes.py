@@ -57,7 +57,9 @@ def while_drained(manifests: Manifests, node: str) -> Iterator[None]:
             transient=(ApiUnavailable,),  # 429: the budget has nothing to spare yet
             show=lambda left: ", ".join(left),
         )
-        observations.saw("Kubernetes API", f"node {node} is cordoned, and every pod that can leave it has left")
+        observations.record_sighting(
+            "Kubernetes API", f"node {node} is cordoned, and every pod that can leave it has left"
+        )
         yield
 
 
@@ -104,7 +106,7 @@ def read_request_counts(kube: Kube, node: str, load: str, since: datetime) -> di
         if gateway:
             lines = envoy_access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since)).lines
             found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)
-    observations.saw("access logs", f"requests of {load} carried on node {node}: {found}")
+    observations.record_sighting("access logs", f"requests of {load} carried on node {node}: {found}")
     return found
 
 

@@ -42,7 +42,9 @@ def while_replacing_pods(kube: Kube, *workloads: str) -> Iterator[None]:
     for workload, old in before.items():
         rollouts.wait_for_rollout(kube, workload, within=timeouts.DISTURBED)
         _gone(kube, workload, old)
-        observations.saw("Kubernetes API", f"{workload} is rolled out, and none of its {len(old)} old pods is left")
+        observations.record_sighting(
+            "Kubernetes API", f"{workload} is rolled out, and none of its {len(old)} old pods is left"
+        )
 
 
 def force_delete_pods(kube: Kube, workload: str) -> set[str]:

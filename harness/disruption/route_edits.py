@@ -42,7 +42,7 @@ def edit_route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
 
 def _arrived(envoy: Envoy, value: str, *, what: str) -> None:
     until(
-        lambda: _values(envoy.config_dump(), _HEADER),
+        lambda: _values(envoy.read_config_dump(), _HEADER),
         lambda found: value in found,
         what=what,
         within=timeouts.XDS_PROPAGATION,

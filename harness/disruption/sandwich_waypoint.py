@@ -66,7 +66,9 @@ def wait_for_start_or_missing_image(kube: Kube) -> str:
 def wait_for_connection_line(ztunnel: Ztunnels, since: datetime, source: str) -> ZtunnelLine:
     """The source's line of the connection from that "ip:port", once it is closed."""
     return until(
-        lambda: [line for line in ztunnel.lines(since) if line.src.addr == source and line.direction == "outbound"],
+        lambda: [
+            line for line in ztunnel.read_lines(since) if line.src.addr == source and line.direction == "outbound"
+        ],
         bool,
         what=f"ztunnel's line of the connection from {source}",
         within=timeouts.LOG_LINE,

@@ -35,7 +35,7 @@ def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: En
     except NotReady:
         found = hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnel)
         culprits = [name for name in found if not reach_beyond_ours(ref(name))]
-        progress.note(f"{ztunnel.hindrance() or 'ztunnel is not ready'}: deleting {culprits}")
+        progress.note(f"{ztunnel.describe_port_conflict() or 'ztunnel is not ready'}: deleting {culprits}")
         kube.delete(culprits)
     for name in PARTS:
         rollouts.wait_for_rollout(kube, name, within=timeouts.DISTURBED)

@@ -33,17 +33,17 @@ from harness.objects.addresses import host_of
 TOLERANCE = timedelta(milliseconds=100)
 
 
-def encloses(z: ZtunnelLine, line: AccessLine) -> bool:
+def is_open_throughout(z: ZtunnelLine, line: AccessLine) -> bool:
     """Whether the connection was open during the whole request, within TOLERANCE."""
     return z.opened - TOLERANCE <= line.start_time and line.end_time <= z.time + TOLERANCE
 
 
-def overlaps(z: ZtunnelLine, line: AccessLine) -> bool:
+def is_open_during(z: ZtunnelLine, line: AccessLine) -> bool:
     """Whether the connection was open at some time of the request: Envoy may dial only after the request began."""
     return z.opened - TOLERANCE <= line.end_time and line.start_time <= z.time + TOLERANCE
 
 
-def mirrors(z: ZtunnelLine, out: ZtunnelLine) -> bool:
+def is_other_side_of(z: ZtunnelLine, out: ZtunnelLine) -> bool:
     """Whether z is the inbound side of the connection of which out is the outbound side."""
     return (
         z.direction == "inbound"
@@ -71,7 +71,9 @@ def ip_of(address: str | None) -> str:
     return host_of(address)
 
 
-def legs(lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reaches: str) -> tuple[ZtunnelLine, ...]:
+def find_connection_lines(
+    lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reaches: str
+) -> tuple[ZtunnelLine, ...]:
     """The source's lines of the connection that was dialled from `source` ("ip:port") and carried this request.
 
     reaches is where it went: an IP, or the address asked for inside the tunnel (dialled, in plain text). Usually the
@@ -87,7 +89,7 @@ def legs(lines: Iterable[ZtunnelLine], *, source: str, around: AccessLine, reach
         if z.direction == "outbound"
         and z.src.ip == ip_of(source)
         and reaches in (z.dst.ip, z.dst.addr, z.dst.hbone_addr)
-        and overlaps(z, around)
+        and is_open_during(z, around)
     ]
     exact = [z for z in fitting if z.src.addr == source]
     return tuple(exact or fitting)

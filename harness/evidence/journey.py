@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.evidence import verdict
-from harness.evidence.joins import distance, encloses, ip_of, legs, mirror_distance, mirrors, overlaps
+from harness.evidence.joins import (
+    distance,
+    find_connection_lines,
+    ip_of,
+    is_open_during,
+    is_open_throughout,
+    is_other_side_of,
+    mirror_distance,
+)
 from harness.evidence.verdict import Verdict
 from harness.logs.envoy_access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
@@ -74,7 +82,7 @@ class Journey:
         gaps = [verdict.inconclusive(f"missing: {gap}") for gap in self.missing]
         doubts = [verdict.inconclusive(f"ambiguous: {doubt}") for doubt in self.ambiguous]
         envoys = [verdict.held(f"{hop.who} answered {hop.status}") for hop in self.hops if hop.kind in _ENVOYS]
-        return verdict.all_of([*legs, *gaps, *doubts, *envoys])
+        return verdict.combine([*legs, *gaps, *doubts, *envoys])
 
 
 _ENVOYS = ("ingress", "waypoint")
@@ -91,7 +99,7 @@ def pods_by_ip(pods: Iterable[Json]) -> dict[str, Pod]:
     return owners
 
 
-def join(
+def join_journey(
     id: str,
     access_ingress: Iterable[AccessLine],
     access_waypoint: Iterable[AccessLine],
@@ -123,7 +131,7 @@ def join(
     return Journey(id, tuple(trace.hops), tuple(trace.missing), tuple(trace.ambiguous), trace.nearby(entered or passed))
 
 
-def stations(journey: Journey) -> list[str]:
+def workloads_passed(journey: Journey) -> list[str]:
     """Who the request passed, as workloads: ["bookinfo-ingress", "productpage-v1", "reviews-v3", "waypoint", ...].
 
     The client before the ingress is left out; a pod that is first called and then calls is one station.
@@ -135,7 +143,7 @@ def stations(journey: Journey) -> list[str]:
     return [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
 
 
-def protocols(journey: Journey) -> set[Protocol]:
+def protocols_used(journey: Journey) -> set[Protocol]:
     """How ztunnel carried it, over all its mesh legs; empty when no leg was seen."""
     return {hop.protocol for hop in journey.hops if hop.kind in ("ztunnel-out", "ztunnel-in")}
 
@@ -168,7 +176,7 @@ _LABEL: dict[Kind, str] = {
 }
 
 
-def own_ip(line: AccessLine) -> str:
+def ingress_pod_ip(line: AccessLine) -> str:
     """The pod IP of the ingress proxy that wrote the line, as far as the line tells.
 
     Through a port-forward Envoy is reached at 127.0.0.1: then its upstream side knows the pod's IP, and when it
@@ -192,7 +200,7 @@ class _Trace:
 
     def ingress(self, line: AccessLine) -> None:
         self._station("client", line.client_ip, line.downstream_remote_address)
-        self._envoy("ingress", own_ip(line), line)
+        self._envoy("ingress", ingress_pod_ip(line), line)
         self._upstream("ingress", line)
 
     def waypoint(self, line: AccessLine, came_from: str) -> None:
@@ -206,7 +214,9 @@ class _Trace:
 
     def nearby(self, access: Sequence[AccessLine]) -> tuple[str, ...]:
         """Failed connections during the request that no hop stands for."""
-        failed = [z for z in self.lines if not z.ok and z not in self.used and any(overlaps(z, a) for a in access)]
+        failed = [
+            z for z in self.lines if not z.ok and z not in self.used and any(is_open_during(z, a) for a in access)
+        ]
         return tuple(
             f"{z.time:%H:%M:%S.%f} {z.src.workload or z.src.addr} -> {z.dst.workload or z.dst.addr}: {z.error}"
             for z in failed
@@ -214,7 +224,7 @@ class _Trace:
 
     def _enclosing(self, src: str, dst: str, line: AccessLine) -> None:
         where = f"{self._who(src)} -> {self._who(dst)}"
-        found = [z for z in self.lines if z.src.ip == src and z.dst.ip == dst and encloses(z, line)]
+        found = [z for z in self.lines if z.src.ip == src and z.dst.ip == dst and is_open_throughout(z, line)]
         self._leg(where, line, found)
 
     def _upstream(self, proxy: str, line: AccessLine) -> None:
@@ -223,7 +233,7 @@ class _Trace:
             return
         where = f"{proxy} {line.upstream_local_address} -> {self._who(ip_of(line.upstream_host))}"
         source, reaches = line.upstream_local_address, ip_of(line.upstream_host)
-        found = legs(self.lines, source=source, around=line, reaches=reaches)
+        found = find_connection_lines(self.lines, source=source, around=line, reaches=reaches)
         # Under another port (see `legs`) it may not be one that some Envoy calls its own: that is another connection.
         out = self._leg(where, line, [z for z in found if z.src.addr == source or z.src.addr not in self.owned])
         identity = out.dst.identity if out is not None and out.dst.identity else ""
@@ -239,7 +249,7 @@ class _Trace:
         self._ztunnel("ztunnel-out", out, out.src.ip)
         if not out.hbone or not out.ok:
             return out  # Past the mesh, or it never arrived: nobody writes the other side.
-        found = [z for z in self.lines if mirrors(z, out)]
+        found = [z for z in self.lines if is_other_side_of(z, out)]
         arrived = self._choose(where, "inbound", found, lambda z: mirror_distance(z, out))
         if arrived is None:
             self.missing.append(f"ztunnel inbound line of {where}")

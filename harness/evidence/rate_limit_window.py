@@ -23,7 +23,7 @@ def seconds_left(now: datetime, unit: str) -> float:
     return length - now.timestamp() % length
 
 
-def expected(quota: int, sent: int, already: int = 0) -> list[int]:
+def expected_statuses(quota: int, sent: int, already: int = 0) -> list[int]:
     """The statuses of `sent` requests in turn in one window of which `already` is spent: 200s, then 429s.
 
     Raises ValueError for a negative number.

@@ -46,7 +46,7 @@ def inconclusive(reason: str) -> Verdict:
     return Verdict("inconclusive", reason)
 
 
-def all_of(verdicts: Iterable[Verdict]) -> Verdict:
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """One verdict for many: nothing judged is inconclusive; one broken breaks all; else one inconclusive clouds all.
 
     The reason is that of every verdict with the resulting state, in order.

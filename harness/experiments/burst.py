@@ -28,16 +28,18 @@ def send_burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cl
     Raises:
         Inconclusive: a request has no access line, or the counter is missing or fell: what the proxy did is not known.
     """
-    since, before = boundary.now(), envoy.stats()
-    answers = client.at_once(request, size)
-    lines = envoy.lines_of(answers, since)
+    since, before = boundary.now(), envoy.read_stats()
+    answers = client.send_together(request, size)
+    lines = envoy.wait_for_lines(answers, since)
     try:
-        overflow = delta(before, envoy.stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
+        overflow = delta(before, envoy.read_stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
     except StatAbsent as error:
         raise Inconclusive(str(error)) from error
     if overflow < 0:
         raise Inconclusive(
             f"upstream_rq_pending_overflow fell by {-overflow}: the proxy of {cluster} was restarted meanwhile"
         )
-    observations.saw(f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}", of=answers.ids)
+    observations.record_sighting(
+        f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}", of=answers.ids
+    )
     return Arm(answers, tuple(lines), overflow)

@@ -26,7 +26,7 @@ def send_past_and_through(client: MeshClient, envoy: Envoy, past: Request, throu
         Inconclusive: the second has no access line, so that the silence about the first says nothing.
     """
     since = boundary.now()
-    straight, marker = client.in_turn(past), client.in_turn(through)
-    envoy.lines_of(marker, since)  # the log is written in order: with this line, the other's would be there
-    unseen = envoy.silent_about(straight, since)
+    straight, marker = client.send_in_turn(past), client.send_in_turn(through)
+    envoy.wait_for_lines(marker, since)  # the log is written in order: with this line, the other's would be there
+    unseen = envoy.has_no_line_of(straight, since)
     return Bypass(straight, marker, unseen)

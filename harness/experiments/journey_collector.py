@@ -11,7 +11,7 @@ from harness import observations, timeouts
 from harness.components import Envoy, Ztunnels
 from harness.errors import Inconclusive, NotReady
 from harness.evidence import hbone_port_conflict
-from harness.evidence.journey import Journey, Via, join, pods_by_ip, render
+from harness.evidence.journey import Journey, Via, join_journey, pods_by_ip, render
 from harness.http_exchange import Answer, Answers
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.logs import envoy_access, ztunnel
@@ -30,7 +30,7 @@ _SHOWN = 3  # pictures of incomplete journeys in a message
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class HopRecords:
     """All that was written at one time, of everybody."""
 
     ingress: tuple[AccessLine, ...]
@@ -41,13 +41,13 @@ class Scene:
     unreadable: Unreadable = NONE_UNREADABLE
 
 
-class Journeys:
+class JourneyCollector:
     """Follows requests. Without an ingress only calls inside the mesh are followed."""
 
     def __init__(self, kube: Kube, ztunnels: Ztunnels, ingress: Envoy | None, waypoint: Envoy | None) -> None:
         self._kube, self._ztunnels, self._ingress, self._waypoint = kube, ztunnels, ingress, waypoint
 
-    def of(
+    def wait_for_journeys(
         self,
         answers: Answers,
         since: datetime,
@@ -69,9 +69,9 @@ class Journeys:
 
         def look() -> tuple[tuple[Journey, ...], str]:
             nonlocal unreadable
-            scene = self.scene(since)
+            scene = self.read_records(since)
             unreadable = scene.unreadable
-            last.append(joined(scene, answers, via))
+            last.append(join_journeys(scene, answers, via))
             return last[-1], scene.conflict
 
         try:
@@ -94,18 +94,20 @@ class Journeys:
             raise Inconclusive(f"{last_seen}{lost}\n{pictures}") from error
         finally:
             _kept(last[-1] if last else ())
-        observations.saw(
+        observations.record_sighting(
             "journeys", f"{len(found)} complete, of {sum(len(j.hops) for j in found)} hops", of=answers.ids
         )
         return found
 
-    def scene(self, since: datetime) -> Scene:
+    def read_records(self, since: datetime) -> HopRecords:
         """Everything written since then, as it is now."""
         pods = tuple(self._kube.objects("Pod"))
-        logs = self._ztunnels.logs(since)
+        logs = self._ztunnels.read_logs(since)
         mesh = [ztunnel.parse(one) for one in logs.values()]
         lines = [line for one in mesh for line in one.lines]
-        envoys = [one.access_log(since) if one else envoy_access.Parsed(()) for one in (self._ingress, self._waypoint)]
+        envoys = [
+            one.read_access_log(since) if one else envoy_access.Parsed(()) for one in (self._ingress, self._waypoint)
+        ]
         ingress, waypoint = (one.lines for one in envoys)
         unreadable = sum((one.unreadable for one in mesh), Unreadable()) + envoys[0].unreadable + envoys[1].unreadable
         failures = [failure for one in logs.values() for failure in ztunnel.bind_failures(one)]
@@ -116,10 +118,12 @@ class Journeys:
             by_uid,
             {ip: pod.name for ip, pod in pods_by_ip(pods).items()},
         )
-        return Scene(ingress, waypoint, tuple(sorted(lines, key=lambda line: line.opened)), pods, conflict, unreadable)
+        return HopRecords(
+            ingress, waypoint, tuple(sorted(lines, key=lambda line: line.opened)), pods, conflict, unreadable
+        )
 
 
-def joined(scene: Scene, answers: Answers, via: Callable[[Answer], Sequence[Via]]) -> tuple[Journey, ...]:
+def join_journeys(scene: HopRecords, answers: Answers, via: Callable[[Answer], Sequence[Via]]) -> tuple[Journey, ...]:
     """The journey of each answer as far as the scene tells. Only lines near a request are looked at: a thousand
     journeys among ten thousand lines take seconds, not minutes."""
     owners = pods_by_ip(scene.pods)
@@ -136,11 +140,11 @@ def joined(scene: Scene, answers: Answers, via: Callable[[Answer], Sequence[Via]
             final = max(line.end_time for line in (*entered, *passed)) + _MARGIN
             upto = bisect_left(begun, final)
             near = [scene.ztunnel[at] for at in range(upto) if ended[at] >= first]
-        found.append(join(answer.id, entered, passed, near, owners, via=tuple(via(answer))))
+        found.append(join_journey(answer.id, entered, passed, near, owners, via=tuple(via(answer))))
     return tuple(found)
 
 
-def by_version(answer: Answer) -> Sequence[Via]:
+def required_hops(answer: Answer) -> Sequence[Via]:
     """What a page must have passed, by the reviews pod that it names: v1 calls no ratings."""
     return ("ingress",) if REVIEWS_V1 in answer.body else WHOLE
 
@@ -159,4 +163,4 @@ def _kept(journeys: Sequence[Journey]) -> None:
     worst = sorted(journeys, key=lambda j: ("broken", "inconclusive", "held").index(j.verdict.state))
     observations.attach("journey.txt", "\n\n".join(render(journey) for journey in worst[:20]) + "\n")
     for line in render(worst[0]).splitlines():
-        observations.saw("journey", line)
+        observations.record_sighting("journey", line)

@@ -61,11 +61,11 @@ def time_policy(
         found[f"{kind} applied"] = _until(enforced, f"{kind} is in force at {of}", started)
         removing = boundary.monotonic()
     found[f"{kind} removed"] = _until(removed, f"{kind} is no longer in force at {of}", removing)
-    observations.measured(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
-    observations.measured(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
-    observations.measured(f"{kind}: removed to enforced", found[f"{kind} removed"], of=of)
+    observations.record_seconds(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
+    observations.record_seconds(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
+    observations.record_seconds(f"{kind}: removed to enforced", found[f"{kind} removed"], of=of)
     seen = f"{kind} in force after {found[f'{kind} applied']:.2f}s, gone after {found[f'{kind} removed']:.2f}s"
-    observations.saw(f"{of}, asked every {EVERY:g}s", seen)
+    observations.record_sighting(f"{of}, asked every {EVERY:g}s", seen)
     return found
 
 

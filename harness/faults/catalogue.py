@@ -114,7 +114,8 @@ class Fault(_Strict):
 
     `after` is the fixture after whose set-up it is planted (and before whose teardown it is undone); or "test": right
     before each listed test's own code; or a manifest ("area/stem.yaml"): once that was applied; or a call of a function
-    of the harness ("harness.waits.policy_propagation.wait_for_circuit_breaker", "...breaker#2"): once that has ended.
+    of the harness ("harness.waits.policy_propagation.wait_for_circuit_breaker", or with "#2" the second such call):
+    once that has ended.
     `until` is a call before which it is undone already.
     `settle` is how many seconds a real cluster takes to have it everywhere.
     `oracles` has the oracles judge in its run, and is said where one of them ("suites/area::oracles") is to catch it.

@@ -160,7 +160,7 @@ def _timed(step: Step) -> None:
         except Exception as error:
             error.add_note(f"while installing: {step.name}")
             raise
-        observations.measured(f"stack: {step.name}", time.monotonic() - started)
+        observations.record_seconds(f"stack: {step.name}", time.monotonic() - started)
 
 
 def check_stack(kube: Kube, versions: VersionSet) -> None:

@@ -21,23 +21,23 @@ from datetime import UTC, datetime
 from harness import observations, timeouts
 from harness.components import Envoy
 from harness.errors import Inconclusive, NotReady, SetupFailed
-from harness.http_exchange import unique
+from harness.http_exchange import unique_name
 from harness.kube import ApiUnavailable
-from harness.load.sources import Source
-from harness.load.timeline import Event, Sample, Timeline, joined
-from harness.load.timeline_text import flags, headline, picture, rows
+from harness.load.sources import LoadSource
+from harness.load.timeline import Event, Sample, Timeline, join_flags
+from harness.load.timeline_text import event_rows, flags_line, headline, timeline_as_text
 from harness.wait import pause, until
 
 TABLE = "outage windows"
 LEAD, TAIL = 1.5, 2.0  # seconds of flow before the act, and after it
 
 
-class Flow:
+class BackgroundLoad:
     """Load that runs. `timelines` are there, in the order of the sources, once it has ended."""
 
     def __init__(self) -> None:
-        self.told: tuple[Timeline, ...] = ()
-        self.id = unique("load")
+        self.recorded_timelines: tuple[Timeline, ...] = ()
+        self.id = unique_name("load")
         self.events: list[Event] = []
         self._lock = threading.Lock()
 
@@ -54,16 +54,16 @@ class Flow:
     @property
     def timelines(self) -> tuple[Timeline, ...]:
         """All of them. Who asks has them for a witness: several tests may judge one event."""
-        for timeline in self.told:
-            observations.saw(timeline.client, headline(timeline))
+        for timeline in self.recorded_timelines:
+            observations.record_sighting(timeline.client, headline(timeline))
             if timeline.proxy:
-                observations.saw(f"{timeline.proxy} access log", flags(timeline))
-        return self.told
+                observations.record_sighting(f"{timeline.proxy} access log", flags_line(timeline))
+        return self.recorded_timelines
 
     @property
-    def story(self) -> str:
+    def text(self) -> str:
         """All timelines as pictures: what a broken promise looks like."""
-        return "\n".join(picture(one) for one in self.told)
+        return "\n".join(timeline_as_text(one) for one in self.recorded_timelines)
 
     @property
     def timeline(self) -> Timeline:
@@ -73,7 +73,7 @@ class Flow:
 
 
 @contextmanager
-def flowing(*sources: Source) -> Iterator[Flow]:
+def while_load_runs(*sources: LoadSource) -> Iterator[BackgroundLoad]:
     """Runs all sources beside the block, from LEAD seconds before it to TAIL seconds after it.
 
     Flags of the access log of a source's `through` are joined to its requests.
@@ -82,7 +82,7 @@ def flowing(*sources: Source) -> Iterator[Flow]:
         Inconclusive: a source could not tell of its requests, the load was not there before the act or after it, or
             something was lost before anything was done.
     """
-    flow, since, stop = Flow(), datetime.now(UTC), threading.Event()
+    flow, since, stop = BackgroundLoad(), datetime.now(UTC), threading.Event()
     running: list[Future[Sequence[Sample]]] = []
     try:
         with ThreadPoolExecutor(max_workers=len(sources)) as pool:
@@ -96,34 +96,42 @@ def flowing(*sources: Source) -> Iterator[Flow]:
                 pause(TAIL, why="load after the act")
             finally:
                 stop.set()
-        flow.told = tuple(
-            _with_flags(_timeline(flow, source, ran), source.through, f"{flow.id}-{n}", since)
+        flow.recorded_timelines = tuple(
+            _with_flags(_timeline(flow, source, ran), source.proxy, f"{flow.id}-{n}", since)
             for n, (source, ran) in enumerate(zip(sources, running, strict=True))
         )
     except BaseException as error:
         _save(flow, sources, running, since if isinstance(error, Exception) else None)
         raise
     _attach(flow)
-    _fit_to_judge(flow.told)
+    _fit_to_judge(flow.recorded_timelines)
     _report(flow)
 
 
-def _timeline(flow: Flow, source: Source, ran: Future[Sequence[Sample]]) -> Timeline:
-    return Timeline.of(source.client, ran.result(), sorted(flow.events, key=lambda e: e.began), source.wanted)
+def _timeline(flow: BackgroundLoad, source: LoadSource, ran: Future[Sequence[Sample]]) -> Timeline:
+    return Timeline.of(
+        source.client, ran.result(), sorted(flow.events, key=lambda e: e.began), source.accepted_statuses
+    )
 
 
 def _save(
-    flow: Flow, sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]], since: datetime | None
+    flow: BackgroundLoad,
+    sources: Sequence[LoadSource],
+    running: Sequence[Future[Sequence[Sample]]],
+    since: datetime | None,
 ) -> None:
     """Attaches what there is: what the load saw of an act that failed is evidence. No error here hides that failure.
     `since` is None when there is no time to wait for proxies' logs."""
-    flow.told = ()
+    flow.recorded_timelines = ()
     for n, (source, ran) in enumerate(zip(sources, running, strict=False)):
         with suppress(Exception):
             bare = _timeline(flow, source, ran)
-            flow.told += (bare,)
+            flow.recorded_timelines += (bare,)
             if since:
-                flow.told = (*flow.told[:-1], _with_flags(bare, source.through, f"{flow.id}-{n}", since))
+                flow.recorded_timelines = (
+                    *flow.recorded_timelines[:-1],
+                    _with_flags(bare, source.proxy, f"{flow.id}-{n}", since),
+                )
     with suppress(Exception):
         _attach(flow)
 
@@ -141,7 +149,7 @@ def _fit_to_judge(timelines: Sequence[Timeline]) -> None:
             raise Inconclusive(f"requests were lost before anything was done: {headline(timeline)}")
 
 
-def _why(sources: Sequence[Source], running: Sequence[Future[Sequence[Sample]]]) -> str:
+def _why(sources: Sequence[LoadSource], running: Sequence[Future[Sequence[Sample]]]) -> str:
     failed = [f"{s.client}: {f.exception()}" for s, f in zip(sources, running, strict=True) if f.done()]
     return "; ".join(failed) or "nobody has sent yet"
 
@@ -155,8 +163,8 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
 
     def look() -> int:
         nonlocal told
-        lines = [line for line in envoy.access_log(since).lines if line.user_agent == f"e2e/{id}"]
-        told = joined(timeline, lines, envoy.name)
+        lines = [line for line in envoy.read_access_log(since).lines if line.user_agent == f"e2e/{id}"]
+        told = join_flags(timeline, lines, envoy.name)
         return sum(sample.status is not None and not sample.flags for sample in told.samples)
 
     # A proxy that is gone when the load ends has no log to read: what was lost tells all the same.
@@ -173,20 +181,20 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
     return replace(told, proxy=envoy.gateway)
 
 
-def _report(flow: Flow) -> None:
-    for timeline in flow.told:
+def _report(flow: BackgroundLoad) -> None:
+    for timeline in flow.recorded_timelines:
         for event in timeline.events:
-            observations.measured(
-                f"longest outage: {event.what}", timeline.about(event).outage_ms / 1000, of=timeline.client
+            observations.record_seconds(
+                f"longest outage: {event.what}", timeline.until_next_event(event).outage_ms / 1000, of=timeline.client
             )
-        for cells in rows(timeline):
-            observations.tabulate(TABLE, cells)
+        for cells in event_rows(timeline):
+            observations.add_row(TABLE, cells)
 
 
-def _attach(flow: Flow) -> None:
-    if not flow.told:
+def _attach(flow: BackgroundLoad) -> None:
+    if not flow.recorded_timelines:
         return
-    observations.attach("timelines.txt", flow.story)
+    observations.attach("timelines.txt", flow.text)
     observations.attach(
-        "timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.told])
+        "timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.recorded_timelines])
     )

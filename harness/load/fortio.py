@@ -23,7 +23,9 @@ _BEGINS = re.compile(r'\n|(?=\{"latency":)')
 ANSWER_SECONDS = 3.0  # a request without an answer for so long is lost
 
 
-def arguments(request: Request, *, id: str, qps: float, connections: int, seconds: float, keep: bool) -> list[str]:
+def fortio_arguments(
+    request: Request, *, id: str, qps: float, connections: int, seconds: float, keep: bool
+) -> list[str]:
     """One fortio command line. `keep` reuses a connection until it breaks; else each request has one of its own.
 
     Paced evenly (`-uniform`), and what an outage delayed is not sent in a burst after it (`-nocatchup`). Every
@@ -40,7 +42,7 @@ def arguments(request: Request, *, id: str, qps: float, connections: int, second
     return [*argv, "-access-log-format", "json", "-access-log-file", "/dev/stdout", "-json", "-", request.url]
 
 
-def samples(output: str) -> tuple[Sample, ...]:
+def parse_samples(output: str) -> tuple[Sample, ...]:
     """The requests of one run, in the order written.
 
     Raises:

@@ -25,18 +25,18 @@ QPS, CONNECTIONS = 20.0, 2  # a client's; two clients at once are what two cores
 LONGEST = 150.0  # seconds of a load
 
 
-class Source(Protocol):
+class LoadSource(Protocol):
     """Who sends: a client with a name."""
 
     @property
     def client(self) -> str: ...
 
     @property
-    def wanted(self) -> Sequence[int]:
+    def accepted_statuses(self) -> Sequence[int]:
         """The statuses that count as served."""
 
     @property
-    def through(self) -> Envoy | None:
+    def proxy(self) -> Envoy | None:
         """The proxy whose access log has a line of each request, if there is one that lives as long as the load."""
 
     def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
@@ -45,14 +45,14 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Mesh:
+class MeshLoad:
     """fortio in the mesh client pod. `keep` reuses its connections; else each request has one of its own."""
 
     kube: Kube
     request: Request
     keep: bool
-    through: Envoy | None = None
-    wanted: Sequence[int] = (200,)
+    proxy: Envoy | None = None
+    accepted_statuses: Sequence[int] = (200,)
     qps: float = QPS
     who: str = "mesh client"
 
@@ -61,20 +61,20 @@ class Mesh:
         return f"{self.who}, {'kept connections' if self.keep else 'a connection each'}"
 
     def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
-        argv = fortio.arguments(
+        argv = fortio.fortio_arguments(
             self.request, id=id, qps=self.qps, connections=CONNECTIONS, seconds=LONGEST, keep=self.keep
         )
-        within, name = LONGEST + timeouts.LOAD_END, mesh.pod(self.kube)["metadata"]["name"]
+        within, name = LONGEST + timeouts.LOAD_END, mesh.read_client_pod(self.kube)["metadata"]["name"]
         ended = self.kube.run(mesh.NAMESPACE, name, "fortio", argv, within=within, heard=begun, stop=stop)
         if ended.code:
             raise Inconclusive(
                 f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}"
             )
-        return fortio.samples(ended.stdout)
+        return fortio.parse_samples(ended.stdout)
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class IngressLoad:
     """The ingress client, a request and a connection every tenth of a second. It needs no Kubernetes API.
 
     One at a time unless one takes long: productpage closes idle connections after 2 s, and of two that Envoy has to it
@@ -83,8 +83,8 @@ class Outside:
 
     ingress: IngressClient
     request: Request
-    through: Envoy | None = None
-    wanted: Sequence[int] = (200,)
+    proxy: Envoy | None = None
+    accepted_statuses: Sequence[int] = (200,)
     qps: float = 10.0
     who: str = "ingress client"
 
@@ -96,7 +96,7 @@ class Outside:
         asked = replace(self.request, headers={"user-agent": f"e2e/{id}", **self.request.headers})
         began, found = time.monotonic(), list[Future[Sample]]()
         # A slow answer must not delay the next request, so there are more threads than connections are needed.
-        with self.ingress.steady() as send, ThreadPoolExecutor(max_workers=CROWD) as pool:
+        with self.ingress.steady_sender() as send, ThreadPoolExecutor(max_workers=CROWD) as pool:
             for n in range(int(LONGEST * self.qps)):
                 if stop.is_set():
                     break

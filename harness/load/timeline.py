@@ -144,11 +144,11 @@ class Timeline:
         found = self._event(event)
         return self.between(found.began, found.ended)
 
-    def about(self, event: Event) -> Timeline:
+    def until_next_event(self, event: Event) -> Timeline:
         """The requests begun from its beginning to the beginning of whatever was done after it."""
         return self.between(event.began, min((e.began for e in self.events if e.began >= event.ended), default=INF))
 
-    def recovered(self, event: str) -> float:
+    def seconds_to_recover(self, event: str) -> float:
         """Seconds from that event's end until the last outage that began before or after it was over; 0 when all was
         served by then; without end when it is not over."""
         done = self._event(event)
@@ -165,7 +165,7 @@ class Timeline:
         """The requests begun before anything was done."""
         return self.between(-INF, min(e.began for e in self.events))
 
-    def coincides(self, outage: Outage) -> str:
+    def describe_cause(self, outage: Outage) -> str:
         """What was being done when it began, or had been done just before; "nothing known" without such."""
         near = [e.what for e in self.events if e.began - APART <= outage.began <= e.ended + NEAR]
         return ", ".join(near) or "nothing known"
@@ -177,7 +177,7 @@ class Timeline:
         raise Inconclusive(f"nothing was done that is called {what!r}; known: {[e.what for e in self.events]}")
 
 
-def joined(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Timeline:
+def join_flags(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Timeline:
     """The timeline with the proxy's flags, by time and status: each line is given to the earliest sample of its
     status that was under way when the line began. A sample without a line never reached that proxy (or its log)."""
     left = sorted(lines, key=lambda line: line.start_time)

@@ -12,7 +12,7 @@ SLOW = 1000.0  # milliseconds
 LEGEND = ". served   s served, slowly (over 1 s)   ~ some lost   x all lost   (blank) none begun"
 
 
-def picture(timeline: Timeline) -> str:
+def timeline_as_text(timeline: Timeline) -> str:
     """A line for each five seconds, a character for each tenth; then what was done, and each outage with it."""
     first = timeline.samples[0].at
     cells: dict[int, list[Sample]] = {}
@@ -26,7 +26,8 @@ def picture(timeline: Timeline) -> str:
     for outage in timeline.outages:
         end = f"{outage.ms:6.0f} ms" if outage.closed else f"{outage.ms:6.0f} ms and not over"
         lines.append(
-            f"  outage  {outage.began - first:6.2f}s for {end}, {outage.lost} lost, with: {timeline.coincides(outage)}"
+            f"  outage  {outage.began - first:6.2f}s for {end}, {outage.lost} lost, "
+            f"with: {timeline.describe_cause(outage)}"
         )
     return "\n".join(lines) + "\n"
 
@@ -41,15 +42,15 @@ def headline(timeline: Timeline) -> str:
     )
 
 
-def flags(timeline: Timeline) -> str:
+def flags_line(timeline: Timeline) -> str:
     """One line: what the proxy's own log says of them."""
     return f"of {timeline.sent} requests of {timeline.client}: {_flagged(timeline.samples)}"
 
 
-def rows(timeline: Timeline) -> list[dict[str, str]]:
+def event_rows(timeline: Timeline) -> list[dict[str, str]]:
     """The table's rows, one for each event: event, client, outage ms, lost of sent, slowest ms, what the proxy said
     of the lost, promise. Requests are those from the event to the next one."""
-    return [_row(timeline.about(event), event.what, event.promise) for event in timeline.events]
+    return [_row(timeline.until_next_event(event), event.what, event.promise) for event in timeline.events]
 
 
 def _row(timeline: Timeline, event: str, promise: str) -> dict[str, str]:

@@ -104,7 +104,9 @@ class Watch:
             pause(dwell(QUIET), why="the control planes are left alone")
             self._add(signs.churned(first, second, self._pushes()))
         found, self._found = tuple(self._found), {}
-        observations.saw("oracles", f"{len(found)} signs: {', '.join(sorted({s.oracle for s in found})) or 'none'}")
+        observations.record_sighting(
+            "oracles", f"{len(found)} signs: {', '.join(sorted({s.oracle for s in found})) or 'none'}"
+        )
         return found
 
     @property

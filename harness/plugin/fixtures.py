@@ -16,7 +16,7 @@ from harness.clients.mesh import MeshClient
 from harness.clients.reach import reach
 from harness.cluster.choose import choose
 from harness.cluster.protocol import Cluster
-from harness.components import Envoy, Istiod, Limiter, Ztunnels
+from harness.components import Envoy, Istiod, RateLimitService, Ztunnels
 from harness.disruption import deployment_env
 from harness.errors import BadInput
 from harness.evidence.rate_limit_window import seconds_left
@@ -150,10 +150,10 @@ def istiod(stack: None, kube: Kube, admin: Admin) -> Istiod:
 
 
 @pytest.fixture(scope="session")
-def limiter(cluster: Cluster, stack: None, kube: Kube, admin: Admin) -> Limiter:
+def rate_limit_service(cluster: Cluster, stack: None, kube: Kube, admin: Admin) -> RateLimitService:
     """The rate-limit service."""
     check_judged(cluster, "rate limit")
-    return Limiter(kube, admin, lacks=cluster.cannot_judge)
+    return RateLimitService(kube, admin, lacks=cluster.cannot_judge)
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +183,7 @@ def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[In
         client = IngressClient(found.url, found.via)
         with progress.stage(f"first 200 through the ingress, by {found.via}"):
             gateways.wait_for_ingress_response(client, "/productpage")
-            observations.measured("run started to first 200", progress.PROGRESS.seconds, of=found.via)
+            observations.record_seconds("run started to first 200", progress.PROGRESS.seconds, of=found.via)
         yield client
 
 
@@ -236,7 +236,7 @@ def since() -> datetime:
 
 
 @pytest.fixture(scope="session")
-def clock() -> Callable[[], float]:
+def monotonic_clock() -> Callable[[], float]:
     """Seconds that only go forward, for what is timed."""
     return boundary.monotonic
 
@@ -276,7 +276,7 @@ def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def hour_left() -> None:
+def rate_limit_window() -> None:
     """Enough of this hour is left: a quota's window ends at its turn, and a new one would begin in the middle."""
     left = seconds_left(boundary.now(), "Hour")
     if left < patient(timeouts.HOUR_MARGIN):

@@ -12,7 +12,7 @@ from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Ztunnels
-from harness.experiments.journey_collector import Journeys
+from harness.experiments.journey_collector import JourneyCollector
 from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
 from harness.objects.conditions import Condition, Judgement
@@ -26,31 +26,31 @@ INSTALLED = frozenset({ISTIO, GATEWAY, "redis-system"})
 
 
 @pytest.fixture(scope="session")
-def journeys(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, waypoint: Envoy) -> Journeys:
+def journey_collector(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, waypoint: Envoy) -> JourneyCollector:
     """Follows requests from the ingress to ratings."""
-    return Journeys(kube, ztunnel, ingress_gateway, waypoint)
+    return JourneyCollector(kube, ztunnel, ingress_gateway, waypoint)
 
 
 @pytest.fixture(scope="session")
-def moment() -> Callable[[], datetime]:
+def current_time() -> Callable[[], datetime]:
     """The present moment, for shared experiments: older log lines are not of them."""
     return boundary.now
 
 
 @pytest.fixture(scope="session")
-def says(kube: Kube) -> Callable[..., Judgement]:
+def read_condition(kube: Kube) -> Callable[..., Judgement]:
     """`says("Gateway/default/x", "Accepted", about="")`: what a status says now, judged, for the current generation."""
     return lambda name, type, **about: status.read_condition(kube, name, type, **about)
 
 
 @pytest.fixture(scope="session")
-def settled(kube: Kube) -> Callable[[str, str], Condition]:
+def wait_for_current_condition(kube: Kube) -> Callable[[str, str], Condition]:
     """The condition of an object itself, once it is there for the current generation, whatever it says."""
     return lambda name, type: status.wait_for_current_condition(kube, name, type)
 
 
 @pytest.fixture(scope="session")
-def refusal(kube: Kube) -> Callable[[str, str], Condition]:
+def wait_for_false_condition(kube: Kube) -> Callable[[str, str], Condition]:
     """The condition of an object, once it is False for the current generation."""
     return lambda name, type: status.wait_for_false_condition(kube, name, type)
 
@@ -68,7 +68,7 @@ def client_at() -> Callable[[str, int], IngressClient]:
 
 
 @pytest.fixture(scope="session")
-def ours(cluster: Cluster, manifests: Manifests, settings: Settings) -> Callable[[], Ours]:
+def oracle_scope(cluster: Cluster, manifests: Manifests, settings: Settings) -> Callable[[], Ours]:
     """What the oracles judge at present: all of a cluster of our own; of somebody's, what this run applied and
     installed."""
     if cluster.kind != "existing":
@@ -78,9 +78,11 @@ def ours(cluster: Cluster, manifests: Manifests, settings: Settings) -> Callable
 
 
 @pytest.fixture(scope="session")
-def oracles(stack: None, kube: Kube, admin: Admin, ours: Callable[[], Ours], pytestconfig: pytest.Config) -> Oracles:
+def oracles(
+    stack: None, kube: Kube, admin: Admin, oracle_scope: Callable[[], Ours], pytestconfig: pytest.Config
+) -> Oracles:
     """The oracles of this run, watching every component from now on. Asked for by the plugin, for every test."""
     found = pytestconfig.pluginmanager.get_plugin(NAME)
     assert isinstance(found, Oracles)  # without it nobody asks
-    found.begin(kube, admin, ours)
+    found.begin(kube, admin, oracle_scope)
     return found

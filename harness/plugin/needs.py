@@ -18,7 +18,7 @@ from harness.errors import BadInput, CannotJudge
 from harness.plugin.options import Refused, settings_of, suites
 from harness.plugin.reporting import RUN
 
-JUDGED = "judged_here"
+JUDGED = "skip_unsupported_test"
 INSTALLATION = Path(harness.__file__).with_name("install") / "installation.py"
 TOUCHED = "DISRUPTIVE=1: tests of this run touch what is not ours:"
 NOT_TOUCHED = "not touched, and the tests that would are skipped (DISRUPTIVE=1 runs them):"
@@ -77,13 +77,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def file_judged_here(request: pytest.FixtureRequest) -> None:
+def skip_unsupported_file(request: pytest.FixtureRequest) -> None:
     """Skips a whole marked file before its own fixtures stand anything up."""
     _skip_unless_judged(request)
 
 
 @pytest.fixture(autouse=True)
-def judged_here(request: pytest.FixtureRequest) -> None:
+def skip_unsupported_test(request: pytest.FixtureRequest) -> None:
     """Skips a marked test."""
     _skip_unless_judged(request)
 

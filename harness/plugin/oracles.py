@@ -118,13 +118,13 @@ class Oracles:
         today = datetime.now(UTC).date()
         found = known.sort(signs, known.read(), files=files, today=today, elsewhere=elsewhere)
         self._seconds += time.monotonic() - started
-        observations.measured("oracles", self._seconds, of=folder.name)
+        observations.record_seconds("oracles", self._seconds, of=folder.name)
         self._seconds = 0.0
         for id_, sign in found.excused:
-            observations.saw(f"known: {id_}", str(sign))
+            observations.record_sighting(f"known: {id_}", str(sign))
         observations.attach("oracles.txt", "\n".join(map(str, signs)) + "\n")
         if elsewhere:
-            observations.saw("elsewhere, not judged", f"{len(elsewhere)} signs, the first: {elsewhere[0]}")
+            observations.record_sighting("elsewhere, not judged", f"{len(elsewhere)} signs, the first: {elsewhere[0]}")
             observations.attach("elsewhere.txt", "\n".join(map(str, elsewhere)) + "\n")
         for text in found.due:
             self._config.stash[RUN].evidence.note(text)  # once a run, whichever area comes first

@@ -108,7 +108,7 @@ class Reporting:
         """Stops listening. The ledger's page is the session's again."""
         self.live.close()
         progress.PROGRESS.listeners.remove(self._steps)
-        observations.turn_to("")
+        observations.open_page("")
         if self._owned:
             self._file.close()
 
@@ -176,9 +176,9 @@ class Reporting:
         terminal = self._terminal
         if terminal is not None:
             terminal.flush()  # what the stages show meanwhile goes out by another buffer
-        observations.turn_to(item.nodeid)
+        observations.open_page(item.nodeid)
         result = yield
-        observations.turn_to("")  # not on an interrupt: what is gathered then belongs to this test
+        observations.open_page("")  # not on an interrupt: what is gathered then belongs to this test
         self._item = None
         return result
 
@@ -187,7 +187,7 @@ class Reporting:
         """A session fixture's sightings and seconds are the session's, not those of the test that asked first."""
         if fixturedef.scope != "session" or self._depth or self._item is None:
             return (yield)
-        observations.turn_to("")
+        observations.open_page("")
         self._depth, begun = 1, time.monotonic()
         try:
             return (yield)
@@ -197,7 +197,7 @@ class Reporting:
         finally:
             self._depth = 0
             self._shared_seconds += time.monotonic() - begun
-            observations.turn_to(self._item.nodeid)
+            observations.open_page(self._item.nodeid)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -55,7 +55,7 @@ class Shared:
         """A claim about traffic that holds has two witnesses of each of its requests, or is not judged. A test whose
         requests only one component can see says so: `one_witness("why")`."""
         result = yield
-        lacking = observations.page(item.nodeid).lacking
+        lacking = observations.page(item.nodeid).missing_witnesses
         if lacking and item.get_closest_marker("one_witness") is None:
             raise Inconclusive(lacking)
         return result

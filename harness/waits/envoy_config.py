@@ -21,7 +21,7 @@ def wait_for_endpoints(envoy: Envoy, kube: Kube, cluster: str, labels: str, port
     done has not reached the proxy yet, which still calls a pod on its way out."""
     until(
         lambda: (
-            envoy.endpoints(cluster),
+            envoy.read_endpoints(cluster),
             {host_port(pod_ip(pod), port) for pod in kube.pods("default", labels)},
         ),
         lambda seen: bool(seen[0]) and seen[0] == seen[1],
@@ -35,7 +35,7 @@ def wait_for_endpoints(envoy: Envoy, kube: Kube, cluster: str, labels: str, port
 def wait_for_route(envoy: Envoy, route: str, *, there: bool = True) -> None:
     """Waits until Envoy's active configuration has (or has no more) a route whose name begins so."""
     until(
-        lambda: [found.name for found in routes(envoy.config_dump())],
+        lambda: [found.name for found in routes(envoy.read_config_dump())],
         lambda names: any(name.startswith(route) for name in names) == there,
         what=f"Envoy {envoy.gateway} {'has' if there else 'no longer has'} route {route}",
         within=timeouts.XDS_PROPAGATION,
@@ -48,7 +48,7 @@ def wait_for_route(envoy: Envoy, route: str, *, there: bool = True) -> None:
 def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
     """Waits until Envoy's active cluster gives up connections that were idle so long."""
     until(
-        lambda: [one for one in _active(envoy.config_dump()) if one.get("name") == cluster],
+        lambda: [one for one in _active(envoy.read_config_dump()) if one.get("name") == cluster],
         lambda found: any(_has(one, "idle_timeout", after) for one in found),
         what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after {after}",
         within=timeouts.XDS_PROPAGATION,
@@ -60,7 +60,7 @@ def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> N
 def wait_for_fail_closed(envoy: Envoy) -> None:
     """Waits until Envoy, which has a limit, refuses what the limiter does not answer: `rateLimit.failClosed`."""
     until(
-        lambda: _has(envoy.config_dump(), "failure_mode_deny", True),
+        lambda: _has(envoy.read_config_dump(), "failure_mode_deny", True),
         bool,
         what=f"Envoy {envoy.gateway} refuses what the limiter does not answer",
         within=timeouts.DISTURBED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from harness import observations, timeouts
-from harness.clients.http import IngressClient, connects
+from harness.clients.http import IngressClient, can_connect
 from harness.errors import NotReady
 from harness.http_exchange import Answer, get
 from harness.kube import ApiUnavailable, Kube
@@ -62,7 +62,7 @@ def wait_for_addresses(kube: Kube, gateway: str) -> list[str]:
         within=timeouts.STATUS,
         transient=(ApiUnavailable,),
     )
-    observations.saw(f"status of {name}", f"{programmed.text}; addresses {', '.join(addresses)}")
+    observations.record_sighting(f"status of {name}", f"{programmed.text}; addresses {', '.join(addresses)}")
     return addresses
 
 
@@ -71,7 +71,7 @@ def client_at(address: str, port: int) -> IngressClient:
     assigned before a node announces it. Whoever sends requests judges what they return."""
     with suppress(NotReady):
         until(
-            lambda: connects(address, port),
+            lambda: can_connect(address, port),
             bool,
             what=f"the assigned address {host_port(address, port)} accepts connections",
             within=timeouts.ANNOUNCED,
@@ -82,7 +82,7 @@ def client_at(address: str, port: int) -> IngressClient:
 def wait_for_ingress_response(client: IngressClient, path: str) -> Answer:
     """Waits until the path answers 200 through the ingress: what statuses promise, the data plane keeps."""
     return until(
-        lambda: client.get(get(path)),
+        lambda: client.send(get(path)),
         lambda answer: answer.status == 200,
         what=f"{path} answers 200 through the ingress ({client.via})",
         within=timeouts.XDS_PROPAGATION,

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from harness import boundary, observations, timeouts
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.components import Envoy, Limiter
+from harness.components import Envoy, RateLimitService
 from harness.errors import Absent, Inconclusive, NotReady, SetupFailed
-from harness.http_exchange import Answers, get, unique
+from harness.http_exchange import Answers, get, unique_name
 from harness.kube import Kube
 from harness.proxy.config_dump import rate_limited_routes, routes
 from harness.wait import until
@@ -19,7 +19,7 @@ from harness.waits.status import wait_for_condition
 def wait_for_accepted(kube: Kube, policy: str, *, since: float) -> None:
     """Waits for the policy's Accepted and reports the seconds since `since` (monotonic clock)."""
     wait_for_condition(kube, policy, "Accepted")
-    observations.measured("policy applied to Accepted", boundary.monotonic() - since, of=policy)
+    observations.record_seconds("policy applied to Accepted", boundary.monotonic() - since, of=policy)
 
 
 def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:
@@ -28,7 +28,7 @@ def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None,
     Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
     """
     _enforced(
-        lambda: envoy.breaker(cluster),
+        lambda: envoy.read_max_pending_requests(cluster),
         pending,
         what=f"Envoy {envoy.gateway} holds max_pending_requests {pending} for {cluster}",
         since=since,
@@ -55,13 +55,13 @@ def is_rate_limited(envoy: Envoy, route: str) -> bool:
     Raises:
         Inconclusive: there is no such route: one that is gone is not one without a limit.
     """
-    dump = envoy.config_dump()
+    dump = envoy.read_config_dump()
     if not any(route in one.name for one in routes(dump)):
         raise Absent(f"Envoy {envoy.gateway} has no route {route}")
     return any(route in one.name for one in rate_limited_routes(dump))
 
 
-def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Limiter, path: str) -> None:
+def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: RateLimitService, path: str) -> None:
     """Waits until the limiter itself answers for a throwaway caller: its x-ratelimit-limit header is on a 200.
 
     Envoy lets requests pass when it cannot ask the limiter, which looks just like no limit.
@@ -70,10 +70,10 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Lim
         SetupFailed: the limiter is down or does not answer: nothing said of limits would mean anything.
     """
     _ = limiter.pod
-    caller = unique("probe")
+    caller = unique_name("probe")
     try:
         until(
-            lambda: client.get(get(path, x_user_id=unique(caller))),
+            lambda: client.send(get(path, x_user_id=unique_name(caller))),
             lambda answer: answer.status == 200 and answer.header("x-ratelimit-limit") is not None,
             what="the limiter answers for a throwaway caller (x-ratelimit-limit on its answer)",
             within=timeouts.LIMITER_READY,
@@ -81,7 +81,8 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Lim
         )
     except NotReady as error:
         raise SetupFailed(
-            f"the limiter does not answer Envoy, which then lets every request pass; {limiter.complaint()}: {error}",
+            "the rate limit service does not answer Envoy, so Envoy lets every request pass; "
+            f"{limiter.describe_trouble()}: {error}",
             remedy="this is a limiter or Redis that is down, not a limit that is not enforced: "
             "see pods of envoy-gateway-system/envoy-ratelimit and redis-system/redis",
         ) from error
@@ -104,5 +105,5 @@ def _enforced(look: Callable[[], object], wanted: object, *, what: str, since: f
         every=0.25,
         transient=(Inconclusive,),
     )
-    observations.measured(figure, boundary.monotonic() - since, of=of)
-    observations.saw(f"{of} config_dump", what)
+    observations.record_seconds(figure, boundary.monotonic() - since, of=of)
+    observations.record_sighting(f"{of} config_dump", what)

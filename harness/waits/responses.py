@@ -13,7 +13,7 @@ from harness.wait import until
 def wait_for_response(client: MeshClient | IngressClient, request: Request, *, status: int | None) -> Answer:
     """Waits until the request is answered with this status; None: until it gets no HTTP answer at all."""
     return until(
-        lambda: client.get(request),
+        lambda: client.send(request),
         lambda answer: answer.status == status,
         what=f"{request.url} answers {status or 'nothing'}",
         within=timeouts.XDS_PROPAGATION,

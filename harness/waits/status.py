@@ -87,7 +87,7 @@ class _References:
 def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:
     """What the object's status says of the condition now, for the record and for the caller to judge."""
     judgement = judge(kube.get(name), type, about=about)
-    observations.saw(f"status of {name}", judgement.text)
+    observations.record_sighting(f"status of {name}", judgement.text)
     return judgement
 
 
@@ -108,7 +108,7 @@ def wait_for_current_condition(kube: Kube, name: str, type: str) -> Condition:
         causes=_References(kube, name, type).causes,
     )
     assert found.condition is not None  # of these three states each is about a condition
-    observations.saw(f"status of {name}", found.text)
+    observations.record_sighting(f"status of {name}", found.text)
     return found.condition
 
 
@@ -128,5 +128,5 @@ def wait_for_false_condition(kube: Kube, name: str, type: str) -> Condition:
         show=lambda seen: seen.text,
     )
     assert found.condition is not None  # what is met is about a condition
-    observations.saw(f"status of {name}", found.text)
+    observations.record_sighting(f"status of {name}", found.text)
     return found.condition

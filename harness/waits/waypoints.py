@@ -42,8 +42,8 @@ def wait_for_waypoint_traffic(client: MeshClient, envoy: Envoy, url: str) -> Ans
 
     def look() -> tuple[Answer, bool]:
         # Envoy flushes its log every second or so: the line of an earlier probe counts as well.
-        sent.append((boundary.now(), client.in_turn(get(url))))
-        heard = any(not envoy.silent_about(answers, since) for since, answers in sent[-3:])
+        sent.append((boundary.now(), client.send_in_turn(get(url))))
+        heard = any(not envoy.has_no_line_of(answers, since) for since, answers in sent[-3:])
         return sent[-1][1][0], heard
 
     answer, _ = until(

@@ -15,15 +15,15 @@ CLUSTER = "httproute/default/ratings/rule/0"
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, repeat):
     """A circuit breaker is Accepted, enters the waypoint's configuration and leaves it, each within its time budget."""
-    before = waypoint.breaker(CLUSTER)
+    before = waypoint.read_max_pending_requests(CLUSTER)
 
     took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/circuit_breaker.yaml",
         POLICY,
-        lambda: waypoint.breaker(CLUSTER) == 77,
-        lambda: waypoint.breaker(CLUSTER) == before,
+        lambda: waypoint.read_max_pending_requests(CLUSTER) == 77,
+        lambda: waypoint.read_max_pending_requests(CLUSTER) == before,
         kind="circuit breaker",
         of="waypoint",
     )

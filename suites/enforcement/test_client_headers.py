@@ -18,7 +18,7 @@ def test_time_to_enforced(applying, kube, ingress, repeat):
     """A ClientTrafficPolicy is Accepted, changes ingress responses and stops doing so, each within its time budget."""
 
     def shown():
-        answer = ingress.get(get("/productpage"))
+        answer = ingress.send(get("/productpage"))
         return answer.status, answer.header(HEADER) is not None
 
     took = policy_timing.time_policy(

@@ -13,7 +13,7 @@ POLICY = "BackendTrafficPolicy/default/timed-rate-limit"
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, ingress_gateway, limiter, repeat):
+def test_time_to_enforced(applying, kube, ingress_gateway, rate_limit_service, repeat):
     """A rate limit is Accepted, enters the ingress's configuration and leaves it, each within its time budget."""
 
     def limited():

@@ -20,8 +20,8 @@ def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
         applying,
         "enforcement/route.yaml",
         "HTTPRoute/default/timed",
-        lambda: mesh_client.get(REQUEST).status == 200,
-        lambda: mesh_client.get(REQUEST).status == 404,
+        lambda: mesh_client.send(REQUEST).status == 200,
+        lambda: mesh_client.send(REQUEST).status == 404,
         kind="route",
         of="waypoint",
     )

@@ -15,32 +15,32 @@ ROUTE = "httproute/default/ingress-bookinfo/rule/0/match/0/*"
 
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed"])
-def test_gateway_condition(ingress, says, type):
+def test_gateway_condition(ingress, read_condition, type):
     """The condition of Gateway bookinfo-ingress is True for its current generation."""
-    judgement = says("Gateway/default/bookinfo-ingress", type, about="")
+    judgement = read_condition("Gateway/default/bookinfo-ingress", type, about="")
 
     assert judgement.state == "met", judgement.text
 
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed", "ResolvedRefs"])
-def test_listener_condition(ingress, says, type):
+def test_listener_condition(ingress, read_condition, type):
     """The condition of the listener of Gateway bookinfo-ingress is True for its current generation."""
-    judgement = says("Gateway/default/bookinfo-ingress", type, about="listener/ingress")
+    judgement = read_condition("Gateway/default/bookinfo-ingress", type, about="listener/ingress")
 
     assert judgement.state == "met", judgement.text
 
 
 @pytest.mark.parametrize("type", ["Accepted", "ResolvedRefs"])
-def test_route_condition(ingress, says, type):
+def test_route_condition(ingress, read_condition, type):
     """The condition of HTTPRoute ingress-bookinfo for its parent Gateway is True for its current generation."""
-    judgement = says("HTTPRoute/default/ingress-bookinfo", type, about="Gateway/default/bookinfo-ingress")
+    judgement = read_condition("HTTPRoute/default/ingress-bookinfo", type, about="Gateway/default/bookinfo-ingress")
 
     assert judgement.state == "met", judgement.text
 
 
 def test_proxy_is_enrolled(ingress_gateway, ztunnel):
     """Every node's ztunnel lists the ingress proxy's pod with protocol HBONE."""
-    protocols = {node: view.protocols(ingress_gateway.name) for node, view in ztunnel.views().items()}
+    protocols = {node: view.protocols(ingress_gateway.name) for node, view in ztunnel.read_views().items()}
 
     assert protocols, "no ztunnel is there to ask"
     assert set(protocols.values()) == {("HBONE",)}, protocols
@@ -48,20 +48,20 @@ def test_proxy_is_enrolled(ingress_gateway, ztunnel):
 
 def test_productpage_is_served(ingress, ingress_gateway, since):
     """GET /productpage through the ingress returns 200, and Envoy logs the route of HTTPRoute ingress-bookinfo."""
-    answers = ingress.in_turn(get("/productpage"))
+    answers = ingress.send_in_turn(get("/productpage"))
 
     assert answers.statuses == [200]
     assert "Simple Bookstore App" in answers[0].body
-    (line,) = ingress_gateway.lines_of(answers, since)
+    (line,) = ingress_gateway.wait_for_lines(answers, since)
     assert (line.status, line.flags, line.route_name) == (200, "-", ROUTE)
 
 
 def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunnel, since):
     """ztunnel logs the ingress's connection to productpage as HBONE, with the SPIFFE identities of both."""
-    answers = ingress.in_turn(get("/productpage"))
+    answers = ingress.send_in_turn(get("/productpage"))
 
-    (line,) = ingress_gateway.lines_of(answers, since)
-    leg = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
+    (line,) = ingress_gateway.wait_for_lines(answers, since)
+    leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
     assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (INGRESS, PRODUCTPAGE)
     assert leg.dst.addr.endswith(":15008"), leg.dst
@@ -71,11 +71,11 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
 def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, since):
     """The destination's ztunnel logs the inbound HBONE connection to productpage with the ingress's SPIFFE identity."""
     (pod,) = kube.pods("default", "app=productpage")
-    answers = ingress.in_turn(get("/productpage"))
+    answers = ingress.send_in_turn(get("/productpage"))
 
-    (line,) = ingress_gateway.lines_of(answers, since)
-    out = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
-    mirror = ztunnel.mirror(since, out)
+    (line,) = ingress_gateway.wait_for_lines(answers, since)
+    out = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
+    mirror = ztunnel.wait_for_destination_line(since, out)
     assert mirror.src.identity == INGRESS
     assert mirror.dst.workload == pod["metadata"]["name"]
     assert mirror.dst.addr == host_port(pod_ip(pod), 15008)
@@ -83,4 +83,4 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
 
 def test_ingress_refused_no_configuration(ingress_gateway, ingress):
     """The ingress Envoy has rejected no xDS update."""
-    assert ingress_gateway.refused() == []
+    assert ingress_gateway.read_rejected_resources() == []

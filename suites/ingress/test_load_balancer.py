@@ -31,20 +31,20 @@ def test_assigned_address_answers(gateway, assigned, client_at, since):
     """The assigned address serves the page by itself, through this Gateway's proxy."""
     address = assigned("lb-ingress")[0]
 
-    answers = client_at(address, 80).in_turn(get("/productpage"))
+    answers = client_at(address, 80).send_in_turn(get("/productpage"))
 
     assert answers.statuses == [200]
-    (line,) = gateway.lines_of(answers, since)
+    (line,) = gateway.wait_for_lines(answers, since)
     assert line.route_name == "httproute/default/lb-bookinfo/rule/0/match/0/*"
 
 
 @pytest.mark.needs("no load balancer")
-def test_programmed_follows_the_address(gateway, kube, settled):
+def test_programmed_follows_the_address(gateway, kube, wait_for_current_condition):
     """Gateway lb-ingress is Programmed exactly when its Service has an address, and AddressNotAssigned otherwise."""
     service = kube.get("Service/default/lb-ingress")
     addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
-    condition = settled("Gateway/default/lb-ingress", "Programmed")
+    condition = wait_for_current_condition("Gateway/default/lb-ingress", "Programmed")
 
     assert service["spec"]["type"] == "LoadBalancer"
     assert (condition.status, condition.reason) == {
@@ -56,15 +56,15 @@ def test_programmed_follows_the_address(gateway, kube, settled):
 def test_proxy_serves_without_an_address(gateway, client_of, since):
     """The proxy of Gateway lb-ingress returns 200 for /productpage, whatever the Gateway's Programmed condition is."""
     with client_of("lb-ingress", 80) as client:
-        answers = client.in_turn(get("/productpage"))
+        answers = client.send_in_turn(get("/productpage"))
 
     assert answers.statuses == [200]
-    (line,) = gateway.lines_of(answers, since)
+    (line,) = gateway.wait_for_lines(answers, since)
     assert line.route_name == "httproute/default/lb-bookinfo/rule/0/match/0/*"
 
 
-def test_accepted_does_not_wait_for_the_address(gateway, says):
+def test_accepted_does_not_wait_for_the_address(gateway, read_condition):
     """Condition Accepted of Gateway lb-ingress is True for its current generation."""
-    judgement = says("Gateway/default/lb-ingress", "Accepted", about="")
+    judgement = read_condition("Gateway/default/lb-ingress", "Accepted", about="")
 
     assert judgement.state == "met", judgement.text

@@ -11,14 +11,14 @@ APPS = ("details-v1", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2"
 @pytest.fixture(scope="module")
 def views(ztunnel):
     """Each node's ztunnel's view of the mesh."""
-    return ztunnel.views()
+    return ztunnel.read_views()
 
 
 def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
     """Every node has a ready ztunnel pod."""
     nodes = {node["metadata"]["name"] for node in kube.objects("Node")}
 
-    ready = ztunnel.ready_nodes()
+    ready = ztunnel.read_ready_nodes()
 
     assert nodes
     assert ready == nodes
@@ -33,14 +33,14 @@ def test_ztunnel_takes_the_application_in(views, app):
     assert set(protocols.values()) == {("HBONE",)}, protocols
 
 
-def test_identities_have_valid_certificates(kube, views, moment):
+def test_identities_have_valid_certificates(kube, views, current_time):
     """The ztunnel on each Bookinfo pod's node holds a valid certificate for that pod's service account."""
     pods = [pod for app in APPS for pod in kube.pods("default", f"app={app[:-3]},version={app[-2:]}")]
 
     lacking = [
         pod["metadata"]["name"]
         for pod in pods
-        if not views[pod["spec"]["nodeName"]].certified(pod["spec"]["serviceAccountName"], moment())
+        if not views[pod["spec"]["nodeName"]].certified(pod["spec"]["serviceAccountName"], current_time())
     ]
 
     assert len(pods) == len(APPS), [pod["metadata"]["name"] for pod in pods]
@@ -50,4 +50,4 @@ def test_identities_have_valid_certificates(kube, views, moment):
 @pytest.mark.needs("own mesh")
 def test_no_configuration_was_refused(istiod):
     """istiod counts no xDS update that a proxy rejected."""
-    assert istiod.rejections() == {}
+    assert istiod.read_rejections() == {}

@@ -8,9 +8,9 @@ import pytest
 pytestmark = pytest.mark.needs("disruptive")
 
 
-def test_class_without_its_parameters_is_refused(applied, refusal):
+def test_class_without_its_parameters_is_refused(applied, wait_for_false_condition):
     """A GatewayClass whose EnvoyProxy does not exist has Accepted False, InvalidParameters, and names the object."""
-    condition = refusal("GatewayClass/eg-parameters-missing", "Accepted")
+    condition = wait_for_false_condition("GatewayClass/eg-parameters-missing", "Accepted")
 
     assert condition.reason == "InvalidParameters"
     assert "default/nowhere" in condition.message

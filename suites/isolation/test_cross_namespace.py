@@ -17,10 +17,10 @@ GUEST, WELCOME = get("http://guest.elsewhere:9080/ratings/0"), get("http://welco
 
 
 @pytest.fixture(scope="module")
-def denied(waypoint, applied, kube, refusal, mesh_client):
+def denied(waypoint, applied, kube, wait_for_false_condition, mesh_client):
     """The condition of Service guest, which is denied the waypoint of ratings, once its pods respond."""
     rollouts.wait_for_rollout(kube, "Deployment/elsewhere/ratings-v1")
-    refused = refusal("Service/elsewhere/guest", BOUND)
+    refused = wait_for_false_condition("Service/elsewhere/guest", BOUND)
     wait_for_response(mesh_client, GUEST, status=200)
     return refused
 
@@ -46,7 +46,7 @@ def test_attachment_is_denied(denied):
 
 def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel):
     """No node's ztunnel has a waypoint for Service guest, whose attachment is denied."""
-    destinations = {node: view.waypoint_of("guest", "elsewhere") for node, view in ztunnel.views().items()}
+    destinations = {node: view.waypoint_of("guest", "elsewhere") for node, view in ztunnel.read_views().items()}
 
     assert destinations
     assert set(destinations.values()) == {""}
@@ -54,27 +54,27 @@ def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel):
 
 def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client, since):
     """Requests to Service guest, whose attachment is denied, return 200 and bypass the waypoint."""
-    answers = mesh_client.in_turn(GUEST, 3)
-    marker = mesh_client.in_turn(get("http://ratings:9080/ratings/0"))
+    answers = mesh_client.send_in_turn(GUEST, 3)
+    marker = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"))
 
     assert answers.statuses == [200] * 3
-    waypoint.lines_of(marker, since)  # the log is written in batches: with this line, theirs would be there
-    assert waypoint.silent_about(answers, since)
+    waypoint.wait_for_lines(marker, since)  # the log is written in batches: with this line, theirs would be there
+    assert waypoint.has_no_line_of(answers, since)
 
 
 def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, since):
     """Requests to Service welcome return 200 through a waypoint of another namespace that allows its attachment."""
     (pod,) = kube.pods("elsewhere", "app=ratings")
 
-    answers = mesh_client.in_turn(WELCOME, 3)
+    answers = mesh_client.send_in_turn(WELCOME, 3)
 
     assert answers.statuses == [200] * 3
-    assert {line.upstream_host for line in permitted.lines_of(answers, since)} == {host_port(pod_ip(pod), 9080)}
+    assert {line.upstream_host for line in permitted.wait_for_lines(answers, since)} == {host_port(pod_ip(pod), 9080)}
 
 
 def test_ztunnel_sends_the_permitted_to_the_waypoint(permitted, ztunnel):
     """Every node's ztunnel has a waypoint for Service welcome, whose attachment is allowed."""
-    destinations = {node: view.waypoint_of("welcome", "elsewhere") for node, view in ztunnel.views().items()}
+    destinations = {node: view.waypoint_of("welcome", "elsewhere") for node, view in ztunnel.read_views().items()}
 
     assert destinations
     assert "" not in destinations.values()

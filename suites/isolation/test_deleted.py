@@ -27,41 +27,41 @@ class Orphaned:
 
 
 @pytest.fixture(scope="module")
-def orphaned(applied, kube, proxy_of, mesh_client, refusal, moment):
+def deleted_waypoint(applied, kube, proxy_of, mesh_client, wait_for_false_condition, current_time):
     """Binds the Service and sends requests through its waypoint, then deletes the Gateway and waits for the effect."""
     gateways.wait_for_gateway(kube, "waypoint-orphan", "ratings-orphan")
     waypoints.bind_service(kube, "ratings-orphan", "waypoint-orphan")
     envoy = proxy_of("waypoint-orphan")
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    since = moment()
-    before = {(line.status, line.flags) for line in envoy.lines_of(mesh_client.in_turn(UNROUTED, 3), since)}
+    since = current_time()
+    before = {(line.status, line.flags) for line in envoy.wait_for_lines(mesh_client.send_in_turn(UNROUTED, 3), since)}
     kube.delete(["Gateway/default/waypoint-orphan"])
-    refused = refusal("Service/default/ratings-orphan", "istio.io/WaypointBound")
+    refused = wait_for_false_condition("Service/default/ratings-orphan", "istio.io/WaypointBound")
     wait_for_response(mesh_client, UNROUTED, status=200)
     return Orphaned(refused, before)
 
 
-def test_istiod_says_that_it_is_not_ready(orphaned):
+def test_istiod_says_that_it_is_not_ready(deleted_waypoint):
     """istiod sets WaypointBound of a Service to False, WaypointIsNotReady, once its waypoint Gateway is deleted."""
-    assert orphaned.refused.reason == "WaypointIsNotReady"
+    assert deleted_waypoint.refused.reason == "WaypointIsNotReady"
 
 
-def test_calls_go_past_where_it_was(orphaned, mesh_client, ztunnel, kube, since):
+def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube, since):
     """Once the waypoint is deleted, requests to its Service return 200 over HBONE directly to the ratings pod."""
     (pod,) = kube.pods("default", "app=ratings")
     ip = pod_ip(pod)
 
-    answers = mesh_client.in_turn(REQUEST, 5)
+    answers = mesh_client.send_in_turn(REQUEST, 5)
 
     assert answers.statuses == [200] * 5
-    legs = ztunnel.dialled(answers, since)
+    legs = ztunnel.wait_for_connections(answers, since)
     assert {(leg.dst.addr, leg.dst.hbone_addr) for leg in legs} == {(f"{ip}:15008", f"{ip}:9080")}
 
 
-def test_what_it_kept_out_comes_in(orphaned, mesh_client, ztunnel, since):
+def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since):
     """A host name without a route returns 404 (NR) at the waypoint, and 200 once the waypoint is deleted."""
-    answers = mesh_client.in_turn(UNROUTED, 5)
+    answers = mesh_client.send_in_turn(UNROUTED, 5)
 
-    assert orphaned.before == {(404, "NR")}
+    assert deleted_waypoint.before == {(404, "NR")}
     assert answers.statuses == [200] * 5
-    assert all(leg.ok for leg in ztunnel.dialled(answers, since))
+    assert all(leg.ok for leg in ztunnel.wait_for_connections(answers, since))

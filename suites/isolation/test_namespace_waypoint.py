@@ -14,7 +14,7 @@ DETAILS = get("http://details:9080/details/0")
 
 
 @pytest.fixture(scope="module")
-def labelled(waypoint, applied, kube, mesh_client):
+def namespace_label(waypoint, applied, kube, mesh_client):
     """The namespace's waypoint label during this module; details returns 200 again afterwards."""
     try:
         wait_for_response(mesh_client, DETAILS, status=404)
@@ -24,22 +24,22 @@ def labelled(waypoint, applied, kube, mesh_client):
         wait_for_response(mesh_client, DETAILS, status=200)
 
 
-def test_service_without_a_route_is_refused(labelled, waypoint, mesh_client, since):
+def test_service_without_a_route_is_refused(namespace_label, waypoint, mesh_client, since):
     """Under a namespace-wide waypoint, requests to details, which has no HTTPRoute, return 404 (NR)."""
-    answers = mesh_client.in_turn(DETAILS, 3)
+    answers = mesh_client.send_in_turn(DETAILS, 3)
 
     assert answers.statuses == [404] * 3
-    assert {(line.flags, line.upstream_host) for line in waypoint.lines_of(answers, since)} == {("NR", None)}
+    assert {(line.flags, line.upstream_host) for line in waypoint.wait_for_lines(answers, since)} == {("NR", None)}
 
 
-def test_service_with_a_route_is_served(labelled, waypoint, mesh_client, since):
+def test_service_with_a_route_is_served(namespace_label, waypoint, mesh_client, since):
     """Under a namespace-wide waypoint, requests to ratings, which has an HTTPRoute, return 200 through the waypoint."""
-    answers = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
+    answers = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"), 3)
 
     assert answers.statuses == [200] * 3
-    assert len(waypoint.lines_of(answers, since)) == 3
+    assert len(waypoint.wait_for_lines(answers, since)) == 3
 
 
-def test_istiod_calls_it_bound(labelled, says):
+def test_istiod_calls_it_bound(namespace_label, read_condition):
     """WaypointBound of Service details is True, although the namespace-wide waypoint has no route for details."""
-    assert says("Service/default/details", "istio.io/WaypointBound").state == "met"
+    assert read_condition("Service/default/details", "istio.io/WaypointBound").state == "met"

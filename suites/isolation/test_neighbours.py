@@ -5,8 +5,8 @@ Manifest: manifests/isolation/neighbours.yaml (ratings_limit.yaml, ratings_break
 
 import pytest
 
-from harness.evidence.rate_limit_window import expected
-from harness.http_exchange import get, unique
+from harness.evidence.rate_limit_window import expected_statuses
+from harness.http_exchange import get, unique_name
 from harness.waits import envoy_config, policy_propagation, status, waypoints
 from harness.waits.responses import wait_for_response
 
@@ -28,27 +28,27 @@ def bound(waypoint, applied, binding, kube, mesh_client):
 
 
 @pytest.fixture(scope="module")
-def arms(hour_left, bound, waypoint, applying, mesh_client, limiter, clock, moment):
+def arms(rate_limit_window, bound, waypoint, applying, mesh_client, rate_limit_service, monotonic_clock, current_time):
     """One user's five requests to each Service: before, under a limit and a circuit breaker of ratings, and after."""
-    pending = waypoint.breaker(CLUSTER)
+    pending = waypoint.read_max_pending_requests(CLUSTER)
 
     def both():
-        since, caller = moment(), unique("caller")
+        since, caller = current_time(), unique_name("caller")
         sent = {name: get(url, x_user_id=caller) for name, url in (("ratings", RATINGS), ("details", DETAILS))}
-        found = {name: mesh_client.in_turn(request, 5) for name, request in sent.items()}
-        lines = {name: waypoint.lines_of(answers, since) for name, answers in found.items()}
+        found = {name: mesh_client.send_in_turn(request, 5) for name, request in sent.items()}
+        lines = {name: waypoint.wait_for_lines(answers, since) for name, answers in found.items()}
         return {name: (answers.statuses, {line.flags for line in lines[name]}) for name, answers in found.items()}
 
     found = {"before": both()}
     with applying("isolation/ratings_limit.yaml"):
-        policy_propagation.wait_for_rate_limit(waypoint, CLUSTER, there=True, since=clock())
-        policy_propagation.wait_for_rate_limit_service(mesh_client, limiter, RATINGS)
+        policy_propagation.wait_for_rate_limit(waypoint, CLUSTER, there=True, since=monotonic_clock())
+        policy_propagation.wait_for_rate_limit_service(mesh_client, rate_limit_service, RATINGS)
         found["limit"] = both()
-    policy_propagation.wait_for_rate_limit(waypoint, CLUSTER, there=False, since=clock())
+    policy_propagation.wait_for_rate_limit(waypoint, CLUSTER, there=False, since=monotonic_clock())
     with applying("isolation/ratings_breaker.yaml"):
-        policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=0, since=clock())
+        policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=0, since=monotonic_clock())
         found["breaker"] = both()
-    policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=pending, since=clock())
+    policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=pending, since=monotonic_clock())
     found["after"] = both()
     return found
 
@@ -61,7 +61,7 @@ def test_both_are_served_without_a_policy(arms, arm):
 
 def test_limit_refuses_its_own_service(arms):
     """With a rate limit on ratings, requests over its quota of 2 per hour return 429 with response flag RL."""
-    assert arms["limit"]["ratings"] == (expected(QUOTA, 5), {"-", "RL"})
+    assert arms["limit"]["ratings"] == (expected_statuses(QUOTA, 5), {"-", "RL"})
 
 
 def test_breaker_refuses_its_own_service(arms):

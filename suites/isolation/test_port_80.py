@@ -29,20 +29,20 @@ def bound(applied, kube, proxy_of):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_status_is_green(bound, says, form):
+def test_every_status_is_green(bound, read_condition, form):
     """Programmed of the waypoint and WaypointBound of its port 80 Service are True, whether or not requests succeed."""
-    assert says(f"Gateway/default/waypoint-{form}", "Programmed").state == "met"
-    assert says(f"Service/default/ratings-{form}", "istio.io/WaypointBound").state == "met"
+    assert read_condition(f"Gateway/default/waypoint-{form}", "Programmed").state == "met"
+    assert read_condition(f"Service/default/ratings-{form}", "istio.io/WaypointBound").state == "met"
 
 
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("told", "10080")])
-def test_calls_pass(bound, mesh_client, moment, form, port):
+def test_calls_pass(bound, mesh_client, current_time, form, port):
     """Requests to a port 80 Service return 200 where Envoy listens on the port that istiod gives to ztunnel."""
     waypoints.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
-    since = moment()
-    answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
+    since = current_time()
+    answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 
-    lines = bound[form].lines_of(answers, since)
+    lines = bound[form].wait_for_lines(answers, since)
     assert answers.statuses == [200] * 3
     assert {line.downstream_local_address.rpartition(":")[2] for line in lines} == {port}
 
@@ -50,8 +50,8 @@ def test_calls_pass(bound, mesh_client, moment, form, port):
 @pytest.mark.parametrize("form", ["shifted", "refused"])
 def test_calls_go_unanswered(bound, mesh_client, form):
     """Requests to a port 80 Service get no response where Envoy does not listen on the port ztunnel connects to."""
-    with bound[form].counting_sent(f"httproute/default/ratings-{form}/rule/0") as sent:
-        answers = mesh_client.in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
+    with bound[form].counting_requests_sent(f"httproute/default/ratings-{form}/rule/0") as sent:
+        answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 
     assert answers.statuses == [None] * 3
     assert sent.moved == 0
@@ -64,4 +64,4 @@ def test_calls_go_unanswered(bound, mesh_client, form):
 )
 def test_port_80_is_refused_without_leave(bound, form, refused):
     """Envoy rejects its listener on port 80 without NET_BIND_SERVICE, and accepts it with that capability."""
-    assert bound[form].refused() == refused
+    assert bound[form].read_rejected_resources() == refused

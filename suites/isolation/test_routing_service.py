@@ -17,19 +17,19 @@ REQUEST = get("http://ratings-loop:9080/ratings/0")
 
 
 @pytest.fixture(scope="module")
-def looping(applied, kube, proxy_of):
+def looping_gateway(applied, kube, proxy_of):
     """The waypoint with routingType: Service, and a Service bound to it."""
     gateways.wait_for_gateway(kube, "waypoint-loop", "ratings-loop")
     waypoints.bind_service(kube, "ratings-loop", "waypoint-loop")
     return proxy_of("waypoint-loop")
 
 
-def test_one_call_passes_the_waypoint_many_times(looping, mesh_client, says, since):
+def test_one_call_passes_the_waypoint_many_times(looping_gateway, mesh_client, read_condition, since):
     """With routingType: Service, a request loops through the waypoint and returns 504 while all conditions are True."""
-    answers = mesh_client.in_turn(REQUEST, 1)
+    answers = mesh_client.send_in_turn(REQUEST, 1)
 
-    lines = looping.heard(answers, since, at_least=50)
+    lines = looping_gateway.wait_for_related_lines(answers, since, at_least=50)
     assert answers.statuses == [504]
-    assert looping.ip in {line.client_ip for line in lines}
-    assert says("Gateway/default/waypoint-loop", "Programmed").state == "met"
-    assert says("Service/default/ratings-loop", "istio.io/WaypointBound").state == "met"
+    assert looping_gateway.ip in {line.client_ip for line in lines}
+    assert read_condition("Gateway/default/waypoint-loop", "Programmed").state == "met"
+    assert read_condition("Service/default/ratings-loop", "istio.io/WaypointBound").state == "met"

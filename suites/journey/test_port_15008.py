@@ -9,7 +9,7 @@ import pytest
 
 from harness.disruption import hbone_port_takeover
 from harness.errors import Terminal
-from harness.experiments.journey_collector import Journeys
+from harness.experiments.journey_collector import JourneyCollector
 from harness.http_exchange import Answers, get
 from harness.oracles.collector import Watch
 from harness.oracles.signs import Sign
@@ -37,22 +37,22 @@ class Clash:
 
 
 @pytest.fixture(scope="module")
-def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
+def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_condition, current_time):
     """A waypoint of the article's form, whose ztunnel is killed while its route changes."""
     gateways.wait_for_gateway(kube, NAME, SERVICE)
     waypoints.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    watch, before, pod = Watch(kube, admin), mesh_client.in_turn(REQUEST, 3), envoy.name
+    watch, before, pod = Watch(kube, admin), mesh_client.send_in_turn(REQUEST, 3), envoy.name
     hbone_port_takeover.let_envoy_take_port(kube, ztunnel, envoy, SERVICE)
     try:
-        since = moment()
-        during = mesh_client.in_turn(REQUEST, 3)
+        since = current_time()
+        during = mesh_client.send_in_turn(REQUEST, 3)
         with pytest.raises(Terminal) as journey:
-            Journeys(kube, ztunnel, None, envoy).of(during, since, via=lambda _: ("waypoint",))
+            JourneyCollector(kube, ztunnel, None, envoy).wait_for_journeys(during, since, via=lambda _: ("waypoint",))
         watch.harvest()
         statuses = {
-            f"{name} {type}": says(name, type).state
+            f"{name} {type}": read_condition(name, type).state
             for name, type in (
                 (f"Gateway/default/{NAME}", "Accepted"),
                 (f"Gateway/default/{NAME}", "Programmed"),
@@ -60,46 +60,46 @@ def clash(applied, kube, admin, ztunnel, proxy_of, mesh_client, says, moment):
                 (f"Service/default/{SERVICE}", "istio.io/WaypointBound"),
             )
         }
-        ready, nodes = ztunnel.ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}
+        ready, nodes = ztunnel.read_ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}
     finally:
         hbone_port_takeover.give_port_back(kube, envoy)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    after = mesh_client.in_turn(REQUEST, 3)
+    after = mesh_client.send_in_turn(REQUEST, 3)
     return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)
 
 
-def test_every_status_stays_green(clash):
+def test_every_status_stays_green(port_conflict):
     """While Envoy holds port 15008, the conditions of the waypoint's Gateway, HTTPRoute and Service are True."""
-    assert len(clash.statuses) == 4
-    assert set(clash.statuses.values()) == {"met"}, clash.statuses
+    assert len(port_conflict.statuses) == 4
+    assert set(port_conflict.statuses.values()) == {"met"}, port_conflict.statuses
 
 
-def test_every_call_is_reset(clash):
+def test_every_call_is_reset(port_conflict):
     """Requests get no response while Envoy holds port 15008, and return 200 once the waypoint pod is deleted."""
-    assert clash.before.statuses == [200, 200, 200]
-    assert clash.during.statuses == [None, None, None]
-    assert clash.after.statuses == [200, 200, 200]
+    assert port_conflict.before.statuses == [200, 200, 200]
+    assert port_conflict.during.statuses == [None, None, None]
+    assert port_conflict.after.statuses == [200, 200, 200]
 
 
-def test_ztunnel_of_its_node_is_not_ready(clash):
+def test_ztunnel_of_its_node_is_not_ready(port_conflict):
     """While Envoy holds port 15008, exactly one node lacks a ready ztunnel pod."""
-    assert len(clash.nodes - clash.ready_nodes) == 1
+    assert len(port_conflict.nodes - port_conflict.ready_nodes) == 1
 
 
-def test_journey_names_the_port_the_pod_and_the_remedy(clash):
+def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
     """Tracing a failed request ends with an error that names port 15008, the waypoint pod and the remedy."""
-    said = str(clash.journey.value)
+    said = str(port_conflict.journey.value)
 
-    assert f"port 15008 of default/{clash.pod}" in said
+    assert f"port 15008 of default/{port_conflict.pod}" in said
     assert "delete the waypoint pod" in said
     assert "WAYPOINT=binding, docs/port-15008.md" in said
 
 
-def test_oracle_names_the_port_the_pod_and_the_remedy(clash):
+def test_oracle_names_the_port_the_pod_and_the_remedy(port_conflict):
     """The port oracle reports port 15008, the waypoint pod that holds it, and the remedy."""
-    said = [str(sign) for sign in clash.signs if sign.oracle == "port"]
+    said = [str(sign) for sign in port_conflict.signs if sign.oracle == "port"]
 
     assert said
-    assert f"port 15008 of default/{clash.pod}" in said[0]
+    assert f"port 15008 of default/{port_conflict.pod}" in said[0]
     assert "delete the waypoint pod" in said[0]
     assert "WAYPOINT=binding, docs/port-15008.md" in said[0]

@@ -5,8 +5,8 @@ Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic fl
 
 import pytest
 
-from harness.evidence.journey import protocols, render, stations
-from harness.experiments.journey_collector import REVIEWS_V1, by_version
+from harness.evidence.journey import protocols_used, render, workloads_passed
+from harness.experiments.journey_collector import REVIEWS_V1, required_hops
 from harness.http_exchange import get
 from harness.waits import envoy_config
 
@@ -23,67 +23,73 @@ def page(applied, kube, ingress, ingress_gateway):
 
 
 @pytest.fixture(scope="module")
-def followed(page, ingress, journeys, moment):
+def page_journeys(page, ingress, journey_collector, current_time):
     """Twelve page requests, each traced; about two in three come from reviews versions that call ratings."""
-    since = moment()
-    answers = ingress.in_turn(page, 12)
+    since = current_time()
+    answers = ingress.send_in_turn(page, 12)
     assert answers.statuses == [200] * 12
-    return [j for j in journeys.of(answers, since, via=by_version) if "waypoint" in stations(j)]
+    return [
+        j
+        for j in journey_collector.wait_for_journeys(answers, since, via=required_hops)
+        if "waypoint" in workloads_passed(j)
+    ]
 
 
-def picture(followed):
+def picture(page_journeys):
     """One journey as text, for a failure's message."""
-    return render(followed[0]) if followed else "no page passed the waypoint"
+    return render(page_journeys[0]) if page_journeys else "no page passed the waypoint"
 
 
-def test_page_passes_every_station(followed):
+def test_page_passes_every_station(page_journeys):
     """A page request with ratings passes ingress, productpage, reviews v2 or v3, waypoint and ratings in this order."""
-    reviews = {tuple(stations(journey)) for journey in followed}
+    reviews = {tuple(workloads_passed(journey)) for journey in page_journeys}
 
     assert reviews
     assert reviews <= {
         ("bookinfo-ingress", "productpage-v1", version, "waypoint", "ratings-v1")
         for version in ("reviews-v2", "reviews-v3")
-    }, picture(followed)
+    }, picture(page_journeys)
 
 
-def test_every_mesh_leg_is_hbone(followed):
+def test_every_mesh_leg_is_hbone(page_journeys):
     """All four mesh connections of a page request are HBONE, logged by both ztunnels without an error."""
-    states = {journey.verdict.state: render(journey) for journey in followed}
+    states = {journey.verdict.state: render(journey) for journey in page_journeys}
 
     assert list(states) == ["held"], states
-    assert {frozenset(protocols(journey)) for journey in followed} == {frozenset({"HBONE"})}
-    assert {sum("ztunnel" in hop.kind for hop in journey.hops) for journey in followed} == {8}
+    assert {frozenset(protocols_used(journey)) for journey in page_journeys} == {frozenset({"HBONE"})}
+    assert {sum("ztunnel" in hop.kind for hop in journey.hops) for journey in page_journeys} == {8}
 
 
-def test_each_leg_bears_its_callers_identity(followed):
+def test_each_leg_bears_its_callers_identity(page_journeys):
     """Both ztunnels log each connection of a page request under the service account of the pod that opened it."""
     legs = {
         tuple(hop.identity.rpartition("/sa/")[2] for hop in journey.hops if "ztunnel" in hop.kind)
-        for journey in followed
+        for journey in page_journeys
     }
 
-    assert legs == {tuple(identity for identity in IDENTITIES for _ in range(2))}, picture(followed)
+    assert legs == {tuple(identity for identity in IDENTITIES for _ in range(2))}, picture(page_journeys)
 
 
-def test_proxies_answered(followed):
+def test_proxies_answered(page_journeys):
     """The ingress and the waypoint both log a page request with status 200 and no response flag."""
-    said = {(hop.kind, hop.status, hop.flags) for journey in followed for hop in journey.hops if hop.status.isdigit()}
+    said = {
+        (hop.kind, hop.status, hop.flags) for journey in page_journeys for hop in journey.hops if hop.status.isdigit()
+    }
 
-    assert said == {("ingress", "200", "-"), ("waypoint", "200", "-")}, picture(followed)
+    assert said == {("ingress", "200", "-"), ("waypoint", "200", "-")}, picture(page_journeys)
 
 
 @pytest.mark.needs("many")
 @pytest.mark.timeout(600)
-def test_a_thousand_journeys_are_complete(page, ingress, journeys, moment):
+def test_a_thousand_journeys_are_complete(page, ingress, journey_collector, current_time):
     """Each of 1,000 page requests is traced end to end, and only those served by reviews v1 skip the waypoint."""
-    since = moment()
-    answers = ingress.in_turn(page, MANY)
+    since = current_time()
+    answers = ingress.send_in_turn(page, MANY)
 
-    found = journeys.of(answers, since, via=by_version, within=120)
-    passed = [journey.id for journey in found if "waypoint" in stations(journey)]
+    found = journey_collector.wait_for_journeys(answers, since, via=required_hops, within=120)
+    passed = [journey.id for journey in found if "waypoint" in workloads_passed(journey)]
 
     assert answers.statuses == [200] * MANY
     assert [render(journey) for journey in found if not journey.verdict.held] == []
-    assert passed == answers.without(REVIEWS_V1).ids
+    assert passed == answers.without_text(REVIEWS_V1).ids
     assert len(passed) > MANY / 2, "two in three pages are of v2 and v3"

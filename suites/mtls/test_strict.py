@@ -9,7 +9,7 @@ import pytest
 
 from harness.clients.mesh import MeshClient
 from harness.evidence.journey import Journey, render
-from harness.experiments.journey_collector import Journeys
+from harness.experiments.journey_collector import JourneyCollector
 from harness.http_exchange import Answers, get
 from harness.objects.addresses import url
 from harness.objects.workloads import pod_ip
@@ -34,25 +34,27 @@ class Arms:
 
 
 @pytest.fixture(scope="module")
-def arms(waypoint, applying, kube, mesh_client, ztunnel, moment):
+def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time):
     """Plaintext to the pod before, under and after STRICT, and requests inside the mesh under it."""
     with applying("mtls/callers.yaml"):
         rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
         (pod,) = kube.pods("default", "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(url(pod_ip(pod), 9080, "/ratings/0"))
         responses.wait_for_response(outsider, plain, status=200)
-        before = outsider.in_turn(plain, 3).statuses
+        before = outsider.send_in_turn(plain, 3).statuses
         with applying("mtls/strict.yaml"):
             responses.wait_for_response(outsider, plain, status=None)
-            since = moment()
-            under = outsider.in_turn(plain, 3).statuses
-            mesh = mesh_client.in_turn(get("http://ratings:9080/ratings/0"), 3)
-            found = Journeys(kube, ztunnel, None, waypoint).of(mesh, since, via=lambda _: ("waypoint",))
+            since = current_time()
+            under = outsider.send_in_turn(plain, 3).statuses
+            mesh = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"), 3)
+            found = JourneyCollector(kube, ztunnel, None, waypoint).wait_for_journeys(
+                mesh, since, via=lambda _: ("waypoint",)
+            )
             clients = {outsider.ip, mesh_client.ip, waypoint.ip}  # others may call too, in somebody's cluster
-            lines = [line for line in ztunnel.lines(since) if line.direction == "inbound" and line.refused]
+            lines = [line for line in ztunnel.read_lines(since) if line.direction == "inbound" and line.refused]
             refused = {line.src.ip for line in lines} & clients
         responses.wait_for_response(outsider, plain, status=200)
-        return Arms(before, under, outsider.in_turn(plain, 3).statuses, mesh, found, refused, outsider.ip)
+        return Arms(before, under, outsider.send_in_turn(plain, 3).statuses, mesh, found, refused, outsider.ip)
 
 
 def test_plaintext_is_let_in_without_it(arms):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.evidence.rate_limit_window import expected
-from harness.http_exchange import Answers, get, unique
+from harness.evidence.rate_limit_window import expected_statuses
+from harness.http_exchange import Answers, get, unique_name
 from harness.waits import policy_propagation
 
 QUOTA = 3  # an hour for each caller; tests/test_pairs.py holds it to the manifest
@@ -17,20 +17,22 @@ CLUSTER = "httproute/default/ingress-bookinfo/rule/0"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def limited(hour_left, control, clock, applied, kube, ingress, ingress_gateway, limiter):
+def rate_limit_enforced(
+    rate_limit_window, control, monotonic_clock, applied, kube, ingress, ingress_gateway, rate_limit_service
+):
     """Waits for Accepted, for the limit in Envoy's route, and for a header of the rate limit service."""
-    started = clock()
+    started = monotonic_clock()
     policy_propagation.wait_for_accepted(kube, POLICY, since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
-    policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/productpage")
+    policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/productpage")
 
 
 @pytest.fixture(scope="module")
-def control(ingress, ingress_gateway, moment):
+def control(ingress, ingress_gateway, current_time):
     """The same requests before the policy exists, and their access log lines."""
-    since = moment()
-    answers = ingress.in_turn(get("/productpage", x_user_id=unique("control")), QUOTA + 2)
-    return answers, ingress_gateway.lines_of(answers, since)
+    since = current_time()
+    answers = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("control")), QUOTA + 2)
+    return answers, ingress_gateway.wait_for_lines(answers, since)
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Counted:
 
 
 @pytest.fixture(scope="module")
-def counted(limited, ingress, limiter):
+def counted_requests(rate_limit_enforced, ingress, rate_limit_service):
     """Three users send the same requests between two readings of the counters."""
-    with limiter.counting() as moved:
-        named = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
-        admin = ingress.in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
-        nameless = ingress.in_turn(get("/productpage"), QUOTA + 3)
+    with rate_limit_service.counting_requests() as moved:
+        named = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("caller")), QUOTA + 3)
+        admin = ingress.send_in_turn(get("/productpage", x_user_id="admin"), QUOTA + 3)
+        nameless = ingress.send_in_turn(get("/productpage"), QUOTA + 3)
     return Counted(named, admin, nameless, moved.hits, moved.over_limit)
 
 
@@ -65,83 +67,85 @@ def test_nobody_is_limited_before(control):
 
 def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
     """A user's first 3 requests in an hour return 200, and all further ones 429 with response flag RL."""
-    request = get("/productpage", x_user_id=unique("caller"))
+    request = get("/productpage", x_user_id=unique_name("caller"))
 
-    answers = ingress.in_turn(request, QUOTA + 3)
+    answers = ingress.send_in_turn(request, QUOTA + 3)
 
-    assert answers.statuses == expected(QUOTA, QUOTA + 3), policy_propagation.describe_rate_limit_headers(answers)
-    lines = ingress_gateway.lines_of(answers, since)
+    assert answers.statuses == expected_statuses(QUOTA, QUOTA + 3), policy_propagation.describe_rate_limit_headers(
+        answers
+    )
+    lines = ingress_gateway.wait_for_lines(answers, since)
     assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * 3
     assert {line.details for line in lines[QUOTA:]} == {"request_rate_limited"}
 
 
 def test_limiter_says_what_is_left(ingress, ingress_gateway, since):
     """Responses carry the quota of 3 per hour in x-ratelimit-limit, and 2, 1, 0, 0 in x-ratelimit-remaining."""
-    request = get("/productpage", x_user_id=unique("caller"))
+    request = get("/productpage", x_user_id=unique_name("caller"))
 
-    answers = ingress.in_turn(request, QUOTA + 1)
+    answers = ingress.send_in_turn(request, QUOTA + 1)
 
     assert set(answers.header("x-ratelimit-limit")) == {f"{QUOTA}, {QUOTA};w=3600"}
     assert answers.header("x-ratelimit-remaining") == ["2", "1", "0", "0"]
-    assert [line.flags for line in ingress_gateway.lines_of(answers, since)] == ["-"] * QUOTA + ["RL"]
+    assert [line.flags for line in ingress_gateway.wait_for_lines(answers, since)] == ["-"] * QUOTA + ["RL"]
 
 
-def test_limiter_counts_every_request_and_refusal(counted):
+def test_limiter_counts_every_request_and_refusal(counted_requests):
     """For 6 requests of one user, the rate limit service counts 6 hits, 3 of them over quota."""
-    assert counted.named.statuses == expected(QUOTA, QUOTA + 3)
-    assert (counted.hits, counted.refused) == (QUOTA + 3, 3)
+    assert counted_requests.named.statuses == expected_statuses(QUOTA, QUOTA + 3)
+    assert (counted_requests.hits, counted_requests.refused) == (QUOTA + 3, 3)
 
 
 def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since):
     """Envoy sends productpage the 3 requests within a user's quota and none of the 3 over quota."""
-    with ingress_gateway.counting_sent(CLUSTER) as sent:
-        answers = ingress.in_turn(get("/productpage", x_user_id=unique("caller")), QUOTA + 3)
+    with ingress_gateway.counting_requests_sent(CLUSTER) as sent:
+        answers = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("caller")), QUOTA + 3)
 
     assert sent.moved == QUOTA, f"Envoy sent productpage {sent.moved} requests, of which the quota allows {QUOTA}"
-    lines = ingress_gateway.lines_of(answers.having(429), since)
+    lines = ingress_gateway.wait_for_lines(answers.with_status(429), since)
     assert [line.upstream_host for line in lines] == [None] * 3
 
 
 def test_callers_have_quotas_of_their_own(ingress, ingress_gateway, since):
     """After one user exceeds the quota of 3 requests per hour, another user's 3 requests return 200."""
-    spent = ingress.in_turn(get("/productpage", x_user_id=unique("spent")), QUOTA + 1)
-    other = ingress.in_turn(get("/productpage", x_user_id=unique("other")), QUOTA)
+    quota_spent = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("spent")), QUOTA + 1)
+    other = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("other")), QUOTA)
 
-    assert spent.statuses == expected(QUOTA, QUOTA + 1)
+    assert quota_spent.statuses == expected_statuses(QUOTA, QUOTA + 1)
     assert other.statuses == [200] * QUOTA
-    assert [line.flags for line in ingress_gateway.lines_of(spent, since)] == ["-"] * QUOTA + ["RL"]
-    assert {line.flags for line in ingress_gateway.lines_of(other, since)} == {"-"}
+    assert [line.flags for line in ingress_gateway.wait_for_lines(quota_spent, since)] == ["-"] * QUOTA + ["RL"]
+    assert {line.flags for line in ingress_gateway.wait_for_lines(other, since)} == {"-"}
 
 
 def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_client, since):
     """A user over quota gets 200 from productpage when calling it inside the mesh, past the ingress."""
-    caller = unique("caller")
+    caller = unique_name("caller")
 
-    spent = ingress.in_turn(get("/productpage", x_user_id=caller), QUOTA + 1)
-    inside = mesh_client.in_turn(get("http://productpage:9080/productpage", x_user_id=caller))
-    marker = ingress.in_turn(get("/productpage", x_user_id=caller))
+    quota_spent = ingress.send_in_turn(get("/productpage", x_user_id=caller), QUOTA + 1)
+    inside = mesh_client.send_in_turn(get("http://productpage:9080/productpage", x_user_id=caller))
+    marker = ingress.send_in_turn(get("/productpage", x_user_id=caller))
 
-    assert spent.statuses == expected(QUOTA, QUOTA + 1)
-    assert [line.flags for line in ingress_gateway.lines_of(spent, since)] == ["-"] * QUOTA + ["RL"]
-    ingress_gateway.lines_of(marker, since)  # in batches: with this line, the other would be there
-    assert ingress_gateway.silent_about(inside, since), "the ingress has a line of the call from inside the mesh"
+    assert quota_spent.statuses == expected_statuses(QUOTA, QUOTA + 1)
+    assert [line.flags for line in ingress_gateway.wait_for_lines(quota_spent, since)] == ["-"] * QUOTA + ["RL"]
+    ingress_gateway.wait_for_lines(marker, since)  # in batches: with this line, the other would be there
+    assert ingress_gateway.has_no_line_of(inside, since), "the ingress has a line of the call from inside the mesh"
     assert inside.statuses == [200]
 
 
-def test_admin_is_exempt(counted):
+def test_admin_is_exempt(counted_requests):
     """All 6 requests with x-user-id: admin return 200, and the rate limit service does not count them."""
-    assert counted.admin.statuses == [200] * (QUOTA + 3)
-    assert counted.hits == len(counted.named)
+    assert counted_requests.admin.statuses == [200] * (QUOTA + 3)
+    assert counted_requests.hits == len(counted_requests.named)
 
 
-def test_caller_without_a_name_is_exempt(counted):
+def test_caller_without_a_name_is_exempt(counted_requests):
     """All 6 requests without an x-user-id header return 200, and the rate limit service does not count them."""
-    assert counted.nameless.statuses == [200] * (QUOTA + 3)
-    assert counted.hits == len(counted.named)
+    assert counted_requests.nameless.statuses == [200] * (QUOTA + 3)
+    assert counted_requests.hits == len(counted_requests.named)
 
 
-def test_limiter_holds_the_rule(limiter):
+def test_limiter_holds_the_rule(rate_limit_service):
     """The rate limit service lists exactly one rule for the ingress: 3 requests per hour."""
-    rules = [rule for rule in limiter.rules() if rule.of("default/bookinfo-ingress/ingress")]
+    rules = [rule for rule in rate_limit_service.read_rules() if rule.of("default/bookinfo-ingress/ingress")]
 
     assert [(rule.requests, rule.unit) for rule in rules] == [(QUOTA, "HOUR")]

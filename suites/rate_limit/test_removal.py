@@ -3,30 +3,32 @@
 Manifest: manifests/rate_limit/removal.yaml    Article: "This Ingress needs rate limiting"
 """
 
-from harness.http_exchange import get, unique
+from harness.http_exchange import get, unique_name
 from harness.waits import policy_propagation
 
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 
 
-def test_spent_caller_is_served_again(hour_left, applying, clock, kube, ingress, ingress_gateway, limiter, since):
+def test_spent_caller_is_served_again(
+    rate_limit_window, applying, monotonic_clock, kube, ingress, ingress_gateway, rate_limit_service, since
+):
     """A user's requests return 200 before the rate limit, 200, 429, 429 under it, and 200 once it is removed."""
-    request = get("/productpage", x_user_id=unique("caller"))
+    request = get("/productpage", x_user_id=unique_name("caller"))
 
-    control = ingress.in_turn(request, 3)
+    control = ingress.send_in_turn(request, 3)
     with applying("rate_limit/removal.yaml"):
-        started = clock()
+        started = monotonic_clock()
         policy_propagation.wait_for_accepted(kube, POLICY, since=started)
         policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
-        policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/productpage")
-        treatment = ingress.in_turn(request, 3)
-    policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=False, since=clock())
-    recovery = ingress.in_turn(request, 3)
+        policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/productpage")
+        treatment = ingress.send_in_turn(request, 3)
+    policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=False, since=monotonic_clock())
+    recovery = ingress.send_in_turn(request, 3)
 
     assert control.statuses == [200, 200, 200]
     assert treatment.statuses == [200, 429, 429]
     assert recovery.statuses == [200, 200, 200]
     assert set(recovery.header("x-ratelimit-limit")) == {None}
-    assert {line.flags for line in ingress_gateway.lines_of(control, since)} == {"-"}
-    assert [line.flags for line in ingress_gateway.lines_of(treatment, since)] == ["-", "RL", "RL"]
-    assert {line.flags for line in ingress_gateway.lines_of(recovery, since)} == {"-"}
+    assert {line.flags for line in ingress_gateway.wait_for_lines(control, since)} == {"-"}
+    assert [line.flags for line in ingress_gateway.wait_for_lines(treatment, since)] == ["-", "RL", "RL"]
+    assert {line.flags for line in ingress_gateway.wait_for_lines(recovery, since)} == {"-"}

@@ -13,15 +13,15 @@ from harness.wait import pause
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "disruptive")]
 
 
-def test_traffic_flows_without_the_api_server(load, anew, outside, cluster, waypoint, ingress_gateway):
+def test_traffic_flows_without_the_api_server(load, new_connections, ingress_load, cluster, waypoint, ingress_gateway):
     """No request through the waypoint or the ingress fails while the API server is stopped for 8 seconds."""
-    calls = anew(get("http://ratings:9080/ratings/0"), through=waypoint)
+    calls = new_connections(get("http://ratings:9080/ratings/0"), proxy=waypoint)
     with (
-        load(calls, outside(get("/health"), through=ingress_gateway)) as flow,
-        flow.event("API server stopped", "no request is lost"),
+        load(calls, ingress_load(get("/health"), proxy=ingress_gateway)) as background_load,
+        background_load.event("API server stopped", "no request is lost"),
         nodes.while_api_server_stopped(cluster),
     ):
         pause(8, why="a cluster without its API server")
 
-    assert [timeline.lost for timeline in flow.timelines] == [(), ()], flow.story
-    assert [timeline.flags for timeline in flow.timelines] == [{"-"}, {"-"}], flow.story
+    assert [timeline.lost for timeline in background_load.timelines] == [(), ()], background_load.text
+    assert [timeline.flags for timeline in background_load.timelines] == [{"-"}, {"-"}], background_load.text

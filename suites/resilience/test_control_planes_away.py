@@ -7,7 +7,7 @@ import pytest
 
 from harness.disruption import restarts
 from harness.http_exchange import get
-from harness.load.timeline_text import picture
+from harness.load.timeline_text import timeline_as_text
 from harness.wait import pause
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
@@ -15,29 +15,29 @@ REQUEST = get("http://ratings:9080/ratings/0")
 
 
 @pytest.fixture(scope="module")
-def flow(load, anew, kept, outside, manifests, waypoint, ingress_gateway):
+def background_load(load, new_connections, keepalive, ingress_load, manifests, waypoint, ingress_gateway):
     """Requests through the waypoint and the ingress while istiod and Envoy Gateway are scaled to 0."""
-    within = anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)
+    within = new_connections(REQUEST, proxy=waypoint), keepalive(REQUEST, proxy=waypoint)
     with (
-        load(*within, outside(get("/health"), through=ingress_gateway)) as flow,
-        flow.event("istiod and Envoy Gateway away", "no request is lost"),
+        load(*within, ingress_load(get("/health"), proxy=ingress_gateway)) as background_load,
+        background_load.event("istiod and Envoy Gateway away", "no request is lost"),
         restarts.while_scaled_to_zero(manifests, restarts.ISTIOD, restarts.CONTROLLER),
     ):
         pause(5, why="a mesh without control planes")
-    return flow
+    return background_load
 
 
-def test_mesh_serves_without_control_planes(flow):
+def test_mesh_serves_without_control_planes(background_load):
     """No request through the waypoint fails while istiod and Envoy Gateway are scaled to 0 and back."""
-    anew, kept, _ = flow.timelines
+    new_connections, keepalive, _ = background_load.timelines
 
-    assert (anew.lost, kept.lost) == ((), ()), flow.story
-    assert (anew.flags, kept.flags) == ({"-"}, {"-"}), flow.story
+    assert (new_connections.lost, keepalive.lost) == ((), ()), background_load.text
+    assert (new_connections.flags, keepalive.flags) == ({"-"}, {"-"}), background_load.text
 
 
-def test_ingress_serves_without_control_planes(flow):
+def test_ingress_serves_without_control_planes(background_load):
     """No request through the ingress fails while istiod and Envoy Gateway are scaled to 0 and back."""
-    *_, outside = flow.timelines
+    *_, ingress_load = background_load.timelines
 
-    assert outside.lost == (), picture(outside)
-    assert outside.flags == {"-"}, picture(outside)
+    assert ingress_load.lost == (), timeline_as_text(ingress_load)
+    assert ingress_load.flags == {"-"}, timeline_as_text(ingress_load)

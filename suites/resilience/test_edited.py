@@ -22,34 +22,37 @@ REMOVED = "circuit breaker removed"
 
 
 @pytest.fixture(scope="module")
-def flow(load, anew, kept, kube, waypoint, applying, clock):
+def background_load(load, new_connections, keepalive, kube, waypoint, applying, monotonic_clock):
     """Requests while a circuit breaker is applied, edited and removed, and while the route is edited."""
-    with load(anew(REQUEST, through=waypoint), kept(REQUEST, through=waypoint)) as flow, ExitStack() as there:
-        with flow.event(APPLIED, "no request is lost"):
+    with (
+        load(new_connections(REQUEST, proxy=waypoint), keepalive(REQUEST, proxy=waypoint)) as background_load,
+        ExitStack() as there,
+    ):
+        with background_load.event(APPLIED, "no request is lost"):
             there.enter_context(applying("resilience/edited.yaml"))
-            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=500, since=clock())
-        with flow.event(EDITED, "no request is lost"):
+            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=500, since=monotonic_clock())
+        with background_load.event(EDITED, "no request is lost"):
             kube.patch(POLICY, {"spec": {"circuitBreaker": {"maxPendingRequests": 600}}})
-            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=600, since=clock())
-        with flow.event(REMOVED, "no request is lost"):
+            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=600, since=monotonic_clock())
+        with background_load.event(REMOVED, "no request is lost"):
             there.close()
-            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=None, since=clock())
-        with flow.event(ROUTE, "no request is lost"):
+            policy_propagation.wait_for_circuit_breaker(waypoint, CLUSTER, pending=None, since=monotonic_clock())
+        with background_load.event(ROUTE, "no request is lost"):
             route_edits.edit_route(kube, waypoint, "ratings", times=10)
-    return flow
+    return background_load
 
 
-def test_editing_a_route_loses_nothing(flow):
+def test_editing_a_route_loses_nothing(background_load):
     """No request through the waypoint fails while its HTTPRoute is edited 10 times."""
-    anew, kept = (timeline.during(ROUTE) for timeline in flow.timelines)
+    new_connections, keepalive = (timeline.during(ROUTE) for timeline in background_load.timelines)
 
-    assert (anew.lost, kept.lost) == ((), ()), flow.story
-    assert (anew.flags, kept.flags) == ({"-"}, {"-"}), flow.story
+    assert (new_connections.lost, keepalive.lost) == ((), ()), background_load.text
+    assert (new_connections.flags, keepalive.flags) == ({"-"}, {"-"}), background_load.text
 
 
-def test_editing_a_policy_loses_nothing(flow):
+def test_editing_a_policy_loses_nothing(background_load):
     """No request through the waypoint fails while a circuit breaker with room is applied, edited and removed."""
-    anew, kept = flow.timelines
+    new_connections, keepalive = background_load.timelines
 
-    assert (anew.lost, kept.lost) == ((), ()), flow.story
-    assert (anew.flags, kept.flags) == ({"-"}, {"-"}), flow.story
+    assert (new_connections.lost, keepalive.lost) == ((), ()), background_load.text
+    assert (new_connections.flags, keepalive.flags) == ({"-"}, {"-"}), background_load.text

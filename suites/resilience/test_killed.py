@@ -12,8 +12,8 @@ import pytest
 
 from harness.disruption import hbone_port_takeover
 from harness.http_exchange import get
-from harness.load.background_load import Flow
-from harness.load.timeline_text import picture
+from harness.load.background_load import BackgroundLoad
+from harness.load.timeline_text import timeline_as_text
 from harness.wait import pause
 from harness.waits import gateways, waypoints
 
@@ -28,14 +28,14 @@ class Killed:
     """The load; what ztunnel and the Gateway reported while all requests of form `listener` failed; and where ztunnel
     sent connections to the other form's Service from then on."""
 
-    flow: Flow
+    flow: BackgroundLoad
     told: str
     green: str
     ways: set[str]
 
 
 @pytest.fixture(scope="module")
-def bound(whole_again, applying, kube, proxy_of, mesh_client):
+def bound(restored_stack, applying, kube, proxy_of, mesh_client):
     """The waypoints of both forms, each bound to a Service of its own, once they carry requests."""
     with applying("waypoint/form_binding.yaml", "waypoint/form_listener.yaml"):
         for name in FORMS:
@@ -48,58 +48,61 @@ def bound(whole_again, applying, kube, proxy_of, mesh_client):
 
 
 @pytest.fixture(scope="module")
-def killed(bound, load, anew, kept, kube, ztunnel, says, moment):
+def deleted_pods(bound, load, new_connections, keepalive, kube, ztunnel, read_condition, current_time):
     """Requests through both waypoints while ztunnel is killed, one port is taken, and both pods are deleted."""
     request = get("http://ratings-binding:9080/ratings/0")
     sources = (
-        anew(request, who="mesh client to form binding"),
-        kept(request, who="mesh client to form binding"),
-        anew(get("http://ratings-listener:9080/ratings/0"), qps=10, who="mesh client to form listener"),
+        new_connections(request, who="mesh client to form binding"),
+        keepalive(request, who="mesh client to form binding"),
+        new_connections(get("http://ratings-listener:9080/ratings/0"), qps=10, who="mesh client to form listener"),
     )
-    with load(*sources) as flow:
-        with flow.event(KILLED, "binding: at most 10 s; listener: until its pod is deleted"):
+    with load(*sources) as background_load:
+        with background_load.event(KILLED, "binding: at most 10 s; listener: until its pod is deleted"):
             hbone_port_takeover.let_envoy_take_port(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
         pause(6, why="ztunnel tries again every 5 s")
-        told, green = ztunnel.hindrance(), says("Gateway/default/waypoint-listener", "Programmed")
-        since = moment()
-        with flow.event(DELETED, "at most 30 s"):
+        told, green = (
+            ztunnel.describe_port_conflict(),
+            read_condition("Gateway/default/waypoint-listener", "Programmed"),
+        )
+        since = current_time()
+        with background_load.event(DELETED, "at most 30 s"):
             kube.delete([f"Pod/default/{envoy.name}" for envoy in bound])
             gateways.wait_for_proxy_pod(kube, "waypoint-binding")
             gateways.wait_for_proxy_pod(kube, "waypoint-listener")
-    return Killed(flow, told, green.state, ztunnel.ways(since, "ratings-binding"))
+    return Killed(background_load, told, green.state, ztunnel.read_destinations(since, "ratings-binding"))
 
 
-def test_new_connections_are_served_again(killed):
+def test_new_connections_are_served_again(deleted_pods):
     """After ztunnel is killed, new connections to the waypoint without port 15008 fail for at most 10 seconds."""
-    anew = killed.flow.timelines[0].about(killed.flow.events[0])
+    new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[0])
 
-    assert anew.lost, "nobody noticed: what was killed did not carry this"
-    assert anew.outage_ms <= KILLED_MS, picture(anew)
-    assert anew.recovered(KILLED) <= 2, picture(anew)
+    assert new_connections.lost, "nobody noticed: what was killed did not carry this"
+    assert new_connections.outage_ms <= KILLED_MS, timeline_as_text(new_connections)
+    assert new_connections.seconds_to_recover(KILLED) <= 2, timeline_as_text(new_connections)
 
 
-def test_kept_connections_are_served_again(killed):
+def test_kept_connections_are_served_again(deleted_pods):
     """After ztunnel is killed, keep-alive clients of the waypoint without port 15008 fail for at most 10 seconds."""
-    kept = killed.flow.timelines[1].about(killed.flow.events[0])
+    keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
-    assert kept.outage_ms <= KILLED_MS, picture(kept)
-    assert kept.recovered(KILLED) <= 2, picture(kept)
+    assert keepalive.outage_ms <= KILLED_MS, timeline_as_text(keepalive)
+    assert keepalive.seconds_to_recover(KILLED) <= 2, timeline_as_text(keepalive)
 
 
-def test_no_call_is_served_until_the_pod_is_deleted(killed):
+def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
     """After ztunnel is killed, all requests to the waypoint with listener 15008 fail until its pod is deleted."""
-    (first, deleted), (_, _, listener) = killed.flow.events, killed.flow.timelines
+    (first, deleted), (_, _, listener) = deleted_pods.flow.events, deleted_pods.flow.timelines
     between = listener.between(first.ended, deleted.began)
 
-    assert len(between.lost) == between.sent, picture(listener)
-    assert ("[::]:15008" in killed.told, killed.green) == (True, "met"), killed.told
-    assert listener.recovered(DELETED) <= 2, picture(listener)
+    assert len(between.lost) == between.sent, timeline_as_text(listener)
+    assert ("[::]:15008" in deleted_pods.told, deleted_pods.green) == (True, "met"), deleted_pods.told
+    assert listener.seconds_to_recover(DELETED) <= 2, timeline_as_text(listener)
 
 
-def test_deleted_waypoint_is_replaced(killed):
+def test_deleted_waypoint_is_replaced(deleted_pods):
     """Deleting the waypoint pod fails requests for at most 30 seconds, and no connection bypasses the waypoint."""
-    anew = killed.flow.timelines[0].about(killed.flow.events[1])
+    new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[1])
 
-    assert killed.ways == {"waypoint-binding"}
-    assert 0 < anew.outage_ms <= DELETED_MS, picture(anew)
-    assert anew.recovered(DELETED) <= 2, picture(anew)
+    assert deleted_pods.ways == {"waypoint-binding"}
+    assert 0 < new_connections.outage_ms <= DELETED_MS, timeline_as_text(new_connections)
+    assert new_connections.seconds_to_recover(DELETED) <= 2, timeline_as_text(new_connections)

@@ -11,8 +11,8 @@ import pytest
 
 from harness.disruption import nodes
 from harness.http_exchange import get
-from harness.load.background_load import Flow
-from harness.load.timeline_text import picture
+from harness.load.background_load import BackgroundLoad
+from harness.load.timeline_text import timeline_as_text
 from harness.waits import responses, rollouts, waypoints
 from harness.waits.status import wait_for_condition
 
@@ -28,7 +28,7 @@ class Drained:
     """The load; where ztunnel sent its connections; requests that the node's proxies served before; Deployments with
     pods on the node before and after."""
 
-    flow: Flow
+    flow: BackgroundLoad
     ways: set[str]
     carried: dict[str, int]
     before: set[str]
@@ -36,7 +36,7 @@ class Drained:
 
 
 @pytest.fixture(scope="module")
-def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client):
+def ratings_on_two_nodes(restored_stack, cluster, bundle, version_set, applied, kube, mesh_client):
     """Waypoint, ingress and backend, with a replica of each on both nodes."""
     nodes.load_images_everywhere(cluster, bundle, version_set, "envoy", "gateway", "bookinfo-ratings-v1")
     wait_for_condition(kube, "Gateway/default/waypoint-spread", "Programmed")
@@ -48,35 +48,46 @@ def spread(whole_again, cluster, bundle, version_set, applied, kube, mesh_client
 
 
 @pytest.fixture(scope="module")
-def drained(spread, load, anew, kept, outside, client_of, manifests, kube, ztunnel, moment):
+def drained_node(
+    ratings_on_two_nodes,
+    load,
+    new_connections,
+    keepalive,
+    ingress_load,
+    client_of,
+    manifests,
+    kube,
+    ztunnel,
+    current_time,
+):
     """Requests through all of them while the node without the client is drained, and afterwards."""
-    node, since = nodes.read_node_without(kube, "app=mesh-client"), moment()
+    node, since = nodes.read_node_without(kube, "app=mesh-client"), current_time()
     with client_of("ingress-spread", 80) as client:
-        within = anew(REQUEST), kept(REQUEST)
-        with load(*within, outside(get("/ratings/0"), ingress=client)) as flow:
+        within = new_connections(REQUEST), keepalive(REQUEST)
+        with load(*within, ingress_load(get("/ratings/0"), ingress=client)) as background_load:
             carried, before = (
-                nodes.read_request_counts(kube, node, flow.id, since),
+                nodes.read_request_counts(kube, node, background_load.id, since),
                 nodes.read_deployments_on(kube, node),
             )
-            with flow.event(DRAINED, "at most two new connections"), nodes.while_drained(manifests, node):
+            with background_load.event(DRAINED, "at most two new connections"), nodes.while_drained(manifests, node):
                 after = nodes.read_deployments_on(kube, node)
             for workload in WORKLOADS:
                 rollouts.wait_for_rollout(kube, workload)
-    return Drained(flow, ztunnel.ways(since, "ratings-spread"), carried, before, after)
+    return Drained(background_load, ztunnel.read_destinations(since, "ratings-spread"), carried, before, after)
 
 
-def test_drained_node_carried_its_share(drained):
+def test_drained_node_carried_its_share(drained_node):
     """Before the drain, the node runs a replica of each Deployment, and its two proxies serve requests of this load."""
-    assert drained.before >= WORKLOADS
-    assert drained.carried.keys() == {"waypoint-spread", "ingress-spread"}
-    assert min(drained.carried.values()) > 0
+    assert drained_node.before >= WORKLOADS
+    assert drained_node.carried.keys() == {"waypoint-spread", "ingress-spread"}
+    assert min(drained_node.carried.values()) > 0
 
 
-def test_draining_a_node_loses_nothing_that_stands(drained):
+def test_draining_a_node_loses_nothing_that_stands(drained_node):
     """Draining a node fails at most 2 new connections and no keep-alive one, and none bypasses the waypoint."""
-    anew, kept, outside = drained.flow.timelines
+    new_connections, keepalive, ingress_load = drained_node.flow.timelines
 
-    assert not drained.after & drained.before
-    assert len(anew.lost) <= UNCLOSED, picture(anew)
-    assert (kept.lost, outside.lost) == ((), ()), drained.flow.story
-    assert drained.ways == {"waypoint-spread"}
+    assert not drained_node.after & drained_node.before
+    assert len(new_connections.lost) <= UNCLOSED, timeline_as_text(new_connections)
+    assert (keepalive.lost, ingress_load.lost) == ((), ()), drained_node.flow.text
+    assert drained_node.ways == {"waypoint-spread"}

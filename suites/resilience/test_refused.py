@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import pytest
 
 from harness.http_exchange import get
-from harness.load.background_load import Flow
+from harness.load.background_load import BackgroundLoad
 from harness.load.sources import CONNECTIONS
-from harness.load.timeline_text import picture
+from harness.load.timeline_text import timeline_as_text
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.addresses import url
 from harness.objects.workloads import pod_ip
@@ -29,45 +29,48 @@ STANDS, CLOSED_MS = 5, 4_500  # seconds under the policy; of which requests begi
 class Refused:
     """The load, and ztunnel's lines of connections to the pod: those that outlived the policy, and those rejected."""
 
-    flow: Flow
+    flow: BackgroundLoad
     outlived: list[ZtunnelLine]
     refused: list[ZtunnelLine]
 
 
 @pytest.fixture(scope="module")
-def refused(load, anew, kept, applying, kube, mesh_client, ztunnel, moment):
+def access_denied(load, new_connections, keepalive, applying, kube, mesh_client, ztunnel, current_time):
     """Requests to the ratings pod IP over new and keep-alive connections: before, under and after the policy."""
     (pod,) = kube.pods("default", "app=ratings")
-    request, since = get(url(pod_ip(pod), 9080, "/ratings/0")), moment()
-    with load(anew(request), kept(request)) as flow:
-        with flow.event(CLOSED, "new connections rejected, open ones kept"), applying("isolation/bypass.yaml"):
+    request, since = get(url(pod_ip(pod), 9080, "/ratings/0")), current_time()
+    with load(new_connections(request), keepalive(request)) as background_load:
+        with (
+            background_load.event(CLOSED, "new connections rejected, open ones kept"),
+            applying("isolation/bypass.yaml"),
+        ):
             responses.wait_for_response(mesh_client, request, status=None)
             pause(STANDS, why="connections that stand under a policy that refuses new ones")
-        with flow.event(OPEN, "no request is lost once one is accepted"):
+        with background_load.event(OPEN, "no request is lost once one is accepted"):
             responses.wait_for_response(mesh_client, request, status=200)
-    lines = [line for line in ztunnel.lines(since) if line.dst.workload == pod["metadata"]["name"]]
+    lines = [line for line in ztunnel.read_lines(since) if line.dst.workload == pod["metadata"]["name"]]
     inbound = [
         line for line in lines if line.direction == "inbound" and line.src.ip == mesh_client.ip
     ]  # none of others
     return Refused(
-        flow,
+        background_load,
         [line for line in inbound if line.ok and line.duration_ms >= STANDS * 1000],
         [line for line in inbound if line.refused],
     )
 
 
-def test_policy_refuses_every_new_connection(refused):
+def test_policy_refuses_every_new_connection(access_denied):
     """For 4.5 of 5 seconds or more under an AuthorizationPolicy, ztunnel rejects new connections to the ratings pod."""
-    anew, _ = refused.flow.timelines
+    new_connections, _ = access_denied.flow.timelines
 
-    assert anew.outage_ms >= CLOSED_MS, picture(anew)
-    assert len(refused.refused) >= len(anew.lost) > 0
-    assert anew.after(OPEN).lost == (), picture(anew)
+    assert new_connections.outage_ms >= CLOSED_MS, timeline_as_text(new_connections)
+    assert len(access_denied.refused) >= len(new_connections.lost) > 0
+    assert new_connections.after(OPEN).lost == (), timeline_as_text(new_connections)
 
 
-def test_connection_that_stood_outlives_the_policy(refused):
+def test_connection_that_stood_outlives_the_policy(access_denied):
     """A connection to the ratings pod that predates the AuthorizationPolicy stays open and fails no request."""
-    _, kept = refused.flow.timelines
+    _, keepalive = access_denied.flow.timelines
 
-    assert kept.lost == (), picture(kept)
-    assert len(refused.outlived) == CONNECTIONS
+    assert keepalive.lost == (), timeline_as_text(keepalive)
+    assert len(access_denied.outlived) == CONNECTIONS

@@ -12,8 +12,8 @@ import pytest
 
 from harness.disruption import restarts
 from harness.http_exchange import get
-from harness.load.background_load import Flow
-from harness.load.timeline_text import picture
+from harness.load.background_load import BackgroundLoad
+from harness.load.timeline_text import timeline_as_text
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "two nodes")]
 UNCLOSED = 2  # of the client with new connections, one on each of its two: docs/outages.md says how often
@@ -24,33 +24,33 @@ REQUEST = get("http://ratings:9080/ratings/0")
 class Rolled:
     """The load, and where ztunnel sent its connections in the mesh."""
 
-    flow: Flow
+    flow: BackgroundLoad
     ways: set[str]
 
 
 @pytest.fixture(scope="module")
-def rolled(load, anew, kept, outside, kube, waypoint, ztunnel, moment):
+def rolling_restart(load, new_connections, keepalive, ingress_load, kube, waypoint, ztunnel, current_time):
     """Requests through both until the last old pod is gone."""
-    since = moment()
+    since = current_time()
     with (
-        load(anew(REQUEST), kept(REQUEST), outside(get("/health"))) as flow,
-        flow.event("waypoint and ingress rolled", "at most two new connections, through the waypoint"),
+        load(new_connections(REQUEST), keepalive(REQUEST), ingress_load(get("/health"))) as background_load,
+        background_load.event("waypoint and ingress rolled", "at most two new connections, through the waypoint"),
     ):
         restarts.restart_rolling(kube, restarts.WAYPOINT, restarts.INGRESS)
-    return Rolled(flow, ztunnel.ways(since, "ratings"))
+    return Rolled(background_load, ztunnel.read_destinations(since, "ratings"))
 
 
-def test_rolling_waypoint_loses_nothing_kept(rolled):
+def test_rolling_waypoint_loses_nothing_kept(rolling_restart):
     """A rolling restart of the waypoint fails at most 2 new connections, no keep-alive one, and none bypasses it."""
-    anew, kept, _ = rolled.flow.timelines
+    new_connections, keepalive, _ = rolling_restart.flow.timelines
 
-    assert len(anew.lost) <= UNCLOSED, picture(anew)
-    assert kept.lost == (), picture(kept)
-    assert rolled.ways == {"waypoint"}
+    assert len(new_connections.lost) <= UNCLOSED, timeline_as_text(new_connections)
+    assert keepalive.lost == (), timeline_as_text(keepalive)
+    assert rolling_restart.ways == {"waypoint"}
 
 
-def test_rolling_ingress_loses_nothing(rolled):
+def test_rolling_ingress_loses_nothing(rolling_restart):
     """A rolling restart of the ingress proxy fails no request from outside the mesh."""
-    *_, outside = rolled.flow.timelines
+    *_, ingress_load = rolling_restart.flow.timelines
 
-    assert outside.lost == (), picture(outside)
+    assert ingress_load.lost == (), timeline_as_text(ingress_load)

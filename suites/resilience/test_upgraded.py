@@ -13,10 +13,10 @@ import pytest
 
 from harness.disruption import helm_upgrade, restarts
 from harness.experiments import certificate_rotation
-from harness.http_exchange import Answers, get, unique
+from harness.http_exchange import Answers, get, unique_name
 from harness.install.releases import with_values
-from harness.load.background_load import Flow
-from harness.load.timeline_text import picture
+from harness.load.background_load import BackgroundLoad
+from harness.load.timeline_text import timeline_as_text
 from harness.waits import envoy_config, policy_propagation, responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "upgrade", "disruptive")]
@@ -39,95 +39,110 @@ IN_USE = {"mesh-client", "waypoint", "bookinfo-ratings", "bookinfo-ingress", "bo
 class Upgraded:
     """The load; ztunnel's certificates before and after their rotation; responses of a Service not called before."""
 
-    flow: Flow
-    turn: certificate_rotation.Turn
+    flow: BackgroundLoad
+    turn: certificate_rotation.Rotation
     fresh: Answers
 
 
 @pytest.fixture(scope="module")
-def sources(anew, kept, outside, waypoint, ingress_gateway):
+def sources(new_connections, keepalive, ingress_load, waypoint, ingress_gateway):
     """New and keep-alive connections through the waypoint, and a client of the ingress."""
     return (
-        anew(REQUEST, through=waypoint),
-        kept(REQUEST, through=waypoint),
-        outside(HEALTH, through=ingress_gateway),
+        new_connections(REQUEST, proxy=waypoint),
+        keepalive(REQUEST, proxy=waypoint),
+        ingress_load(HEALTH, proxy=ingress_gateway),
     )
 
 
 @pytest.fixture(scope="module")
-def before(charts):
+def releases_before(helm_releases):
     """The two releases as installed."""
-    return {name: charts[name] for name in ("ztunnel", "gateway-helm")}
+    return {name: helm_releases[name] for name in ("ztunnel", "gateway-helm")}
 
 
 @pytest.fixture(scope="module")
-def upgraded(load, sources, cluster, kube, before, ztunnel, mesh_client):
+def upgraded_stack(load, sources, cluster, kube, releases_before, ztunnel, mesh_client):
     """Both releases upgraded under load, and ztunnel's certificates rotated."""
-    ztunnel_, gateway = with_values(before["ztunnel"], SHORT_LIVED), with_values(before["gateway-helm"], FAIL_CLOSED)
-    with helm_upgrade.while_releases_change(cluster, kube, before):
-        with load(*sources) as flow:
-            with flow.event(UPGRADED, "at most one new connection"):
+    ztunnel_, gateway = (
+        with_values(releases_before["ztunnel"], SHORT_LIVED),
+        with_values(releases_before["gateway-helm"], FAIL_CLOSED),
+    )
+    with helm_upgrade.while_releases_change(cluster, kube, releases_before):
+        with load(*sources) as background_load:
+            with background_load.event(UPGRADED, "at most one new connection"):
                 helm_upgrade.upgrade_releases(cluster, kube, ztunnel_, gateway)
-            with flow.event(TURNED, "no request is lost"):
+            with background_load.event(TURNED, "no request is lost"):
                 turn = certificate_rotation.wait_for_rotation(ztunnel, certificate_rotation.read_certificates(ztunnel))
-                fresh = mesh_client.in_turn(UNKNOWN, 3)
-        yield Upgraded(flow, turn, fresh)
+                fresh = mesh_client.send_in_turn(UNKNOWN, 3)
+        yield Upgraded(background_load, turn, fresh)
 
 
 @pytest.fixture
-def spent(upgraded, hour_left, applying, clock, ingress, ingress_gateway, limiter):
+def quota_spent(
+    upgraded_stack, rate_limit_window, applying, monotonic_clock, ingress, ingress_gateway, rate_limit_service
+):
     """A request of a user over quota, which returned 429 and does so for the rest of the hour."""
     with applying("resilience/limiter.yaml"):
-        policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=clock())
+        policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=monotonic_clock())
         envoy_config.wait_for_fail_closed(ingress_gateway)
-        policy_propagation.wait_for_rate_limit_service(ingress, limiter, "/health")
-        request = get("/health", x_user_id=unique("spent"))
-        assert ingress.in_turn(request, 2).statuses == [200, 429]
+        policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/health")
+        request = get("/health", x_user_id=unique_name("spent"))
+        assert ingress.send_in_turn(request, 2).statuses == [200, 429]
         yield request
 
 
-def test_upgrade_loses_nothing_that_stands(upgraded):
+def test_upgrade_loses_nothing_that_stands(upgraded_stack):
     """A Helm upgrade of ztunnel and Envoy Gateway fails at most one new connection and no other request."""
-    anew, kept, outside = (timeline.about(upgraded.flow.events[0]) for timeline in upgraded.flow.timelines)
+    new_connections, keepalive, ingress_load = (
+        timeline.until_next_event(upgraded_stack.flow.events[0]) for timeline in upgraded_stack.flow.timelines
+    )
 
-    assert len(anew.lost) <= HANDOVER, picture(anew)
-    assert (kept.lost, outside.lost) == ((), ()), upgraded.flow.story
-    assert (anew.flags, kept.flags, outside.flags) == ({"-"}, {"-"}, {"-"}), upgraded.flow.story
-
-
-def test_turning_certificates_loses_nothing(upgraded):
-    """Rotating all certificates in use fails no request, and new connections to another Service return 200."""
-    assert upgraded.turn.accounts >= IN_USE
-    assert upgraded.fresh.statuses == [200, 200, 200]
-    assert [timeline.about(upgraded.flow.events[1]).lost for timeline in upgraded.flow.timelines] == [(), (), ()], (
-        upgraded.flow.story
+    assert len(new_connections.lost) <= HANDOVER, timeline_as_text(new_connections)
+    assert (keepalive.lost, ingress_load.lost) == ((), ()), upgraded_stack.flow.text
+    assert (new_connections.flags, keepalive.flags, ingress_load.flags) == ({"-"}, {"-"}, {"-"}), (
+        upgraded_stack.flow.text
     )
 
 
-def test_limit_fails_closed_when_asked(upgraded, load, outside, spent, manifests, ingress, ingress_gateway):
+def test_turning_certificates_loses_nothing(upgraded_stack):
+    """Rotating all certificates in use fails no request, and new connections to another Service return 200."""
+    assert upgraded_stack.turn.rotated_accounts >= IN_USE
+    assert upgraded_stack.fresh.statuses == [200, 200, 200]
+    assert [
+        timeline.until_next_event(upgraded_stack.flow.events[1]).lost for timeline in upgraded_stack.flow.timelines
+    ] == [
+        (),
+        (),
+        (),
+    ], upgraded_stack.flow.text
+
+
+def test_limit_fails_closed_when_asked(
+    upgraded_stack, load, ingress_load, quota_spent, manifests, ingress, ingress_gateway
+):
     """With failClosed, Envoy returns 500 to a user over quota while the rate limit service is down, 200 to others."""
-    with load(outside(spent, through=ingress_gateway, wanted=(429,))) as flow:
+    with load(ingress_load(quota_spent, proxy=ingress_gateway, accepted_statuses=(429,))) as background_load:
         with (
-            flow.event(AWAY, "500 while down, limited again within 15 s"),
+            background_load.event(AWAY, "500 while down, limited again within 15 s"),
             restarts.while_scaled_to_zero(manifests, restarts.LIMITER, grace=False),
         ):
-            responses.wait_for_response(ingress, spent, status=500)
-            refused = ingress.in_turn(spent, 3)
-            nameless = ingress.in_turn(HEALTH, 1)
-        responses.wait_for_response(ingress, spent, status=429)
+            responses.wait_for_response(ingress, quota_spent, status=500)
+            refused = ingress.send_in_turn(quota_spent, 3)
+            nameless = ingress.send_in_turn(HEALTH, 1)
+        responses.wait_for_response(ingress, quota_spent, status=429)
 
     assert (refused.statuses, nameless.statuses) == ([500, 500, 500], [200])
-    assert set(flow.timeline.statuses) == {"429", "500"}
-    assert flow.timeline.recovered(AWAY) <= 15, flow.story
+    assert set(background_load.timeline.statuses) == {"429", "500"}
+    assert background_load.timeline.seconds_to_recover(AWAY) <= 15, background_load.text
 
 
-def test_upgrade_back_loses_nothing_that_stands(upgraded, load, sources, before, cluster, kube, ztunnel):
+def test_upgrade_back_loses_nothing_that_stands(upgraded_stack, load, sources, releases_before, cluster, kube, ztunnel):
     """A Helm upgrade back to the installed values fails at most one new connection and no other request."""
-    with load(*sources) as flow, flow.event(BACK, "at most one new connection"):
-        helm_upgrade.upgrade_releases(cluster, kube, *before.values())
-    anew, kept, outside = flow.timelines
+    with load(*sources) as background_load, background_load.event(BACK, "at most one new connection"):
+        helm_upgrade.upgrade_releases(cluster, kube, *releases_before.values())
+    new_connections, keepalive, ingress_load = background_load.timelines
 
-    assert len(anew.lost) <= HANDOVER, picture(anew)
-    assert (kept.lost, outside.lost) == ((), ()), flow.story
-    assert (anew.flags, kept.flags, outside.flags) == ({"-"}, {"-"}, {"-"}), flow.story
+    assert len(new_connections.lost) <= HANDOVER, timeline_as_text(new_connections)
+    assert (keepalive.lost, ingress_load.lost) == ((), ()), background_load.text
+    assert (new_connections.flags, keepalive.flags, ingress_load.flags) == ({"-"}, {"-"}, {"-"}), background_load.text
     assert certificate_rotation.read_hours_left(ztunnel) > 1

@@ -41,18 +41,18 @@ def proxy(bound, kube):
         pytest.skip(f"unproven here: {missing}")
 
 
-def test_istiod_programs_the_gateway(bound, says):
+def test_istiod_programs_the_gateway(bound, read_condition):
     """Gateway byo-waypoint is Accepted, and Programmed with a message that names its Service and port 15008."""
-    assert says(GATEWAY, "Accepted", about="").state == "met"
-    programmed = says(GATEWAY, "Programmed", about="")
+    assert read_condition(GATEWAY, "Accepted", about="").state == "met"
+    programmed = read_condition(GATEWAY, "Programmed", about="")
 
     assert programmed.state == "met", programmed.text
     assert "byo-waypoint-istio.default.svc.cluster.local:15008" in programmed.condition.message
 
 
-def test_service_is_bound(bound, says):
+def test_service_is_bound(bound, read_condition):
     """WaypointBound of Service ratings-sandwich is True and names Gateway byo-waypoint."""
-    judgement = says(SERVICE, "istio.io/WaypointBound")
+    judgement = read_condition(SERVICE, "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
     assert "default/byo-waypoint" in judgement.condition.message
@@ -68,19 +68,19 @@ def test_tcp_listener_is_refused_and_its_port_opened(bound, kube):
     assert ports == {9080, 15008, 15021}
 
 
-def test_statuses_are_green_without_a_pod(without_pod, kube, says, mesh_client):
+def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client):
     """Without a waypoint pod, Programmed and WaypointBound are True while every request gets no response."""
-    answers = mesh_client.in_turn(get(URL), 5)
+    answers = mesh_client.send_in_turn(get(URL), 5)
 
     assert not any(pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
-    assert says(GATEWAY, "Programmed", about="").state == "met"
-    assert says(SERVICE, "istio.io/WaypointBound").state == "met"
+    assert read_condition(GATEWAY, "Programmed", about="").state == "met"
+    assert read_condition(SERVICE, "istio.io/WaypointBound").state == "met"
     assert answers.statuses == [None] * 5
 
 
 def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
     """A request to ratings-sandwich returns 200 over an HBONE connection to the pod of Istio's waypoint."""
-    answers = mesh_client.in_turn(get(URL))
+    answers = mesh_client.send_in_turn(get(URL))
 
     assert answers.statuses == [200]
     leg = sandwich_waypoint.wait_for_connection_line(ztunnel, since, answers[0].local)
@@ -90,6 +90,6 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
 
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):
     """A request to the short host name ratings-sandwich, which the route does not list, returns 404."""
-    answers = mesh_client.in_turn(get("http://ratings-sandwich:9080/ratings/0"))
+    answers = mesh_client.send_in_turn(get("http://ratings-sandwich:9080/ratings/0"))
 
     assert answers.statuses == [404]

@@ -22,9 +22,9 @@ def envoy(applied, kube, proxy_of, mesh_client):
     return waypoint
 
 
-def test_service_is_bound(envoy, says):
+def test_service_is_bound(envoy, read_condition):
     """WaypointBound of Service ratings-binding is True and names Gateway waypoint-binding."""
-    judgement = says(f"Service/default/{SERVICE}", "istio.io/WaypointBound")
+    judgement = read_condition(f"Service/default/{SERVICE}", "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
     assert f"default/{NAME}" in judgement.condition.message
@@ -32,12 +32,12 @@ def test_service_is_bound(envoy, says):
 
 def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
     """A request to Service ratings-binding returns 200 through Gateway waypoint-binding, over HBONE."""
-    answers = mesh_client.in_turn(get(URL))
+    answers = mesh_client.send_in_turn(get(URL))
 
-    assert answers.statuses == [200], ztunnel.hindrance()
-    (line,) = envoy.lines_of(answers, since)
+    assert answers.statuses == [200], ztunnel.describe_port_conflict()
+    (line,) = envoy.wait_for_lines(answers, since)
     assert line.route_name == f"httproute/default/{SERVICE}/rule/0/match/0/{SERVICE}"
-    leg = ztunnel.leg(since, answers[0].local, line, envoy.ip)
+    leg = ztunnel.wait_for_connection(since, answers[0].local, line, envoy.ip)
     assert (leg.ok, leg.dst.addr) == (True, f"{envoy.ip}:15008")
 
 
@@ -48,8 +48,8 @@ def test_service_ports(envoy, kube):
     assert ports == {9080}
 
 
-def test_what_envoy_was_refused(envoy, says):
+def test_what_envoy_was_refused(envoy, read_condition):
     """The Envoy of Gateway waypoint-binding has rejected no xDS update, and the Gateway is Programmed."""
-    assert envoy.refused() == []
-    programmed = says(f"Gateway/default/{NAME}", "Programmed")
+    assert envoy.read_rejected_resources() == []
+    programmed = read_condition(f"Gateway/default/{NAME}", "Programmed")
     assert programmed.state == "met", programmed.text

@@ -17,9 +17,9 @@ HOSTS = ("ratings", "ratings.default", "ratings.default.svc.cluster.local")
 URL = "http://ratings:9080/ratings/0"
 
 
-def test_service_is_bound(waypoint, says):
+def test_service_is_bound(waypoint, read_condition):
     """WaypointBound of Service ratings is True and names Gateway waypoint."""
-    judgement = says("Service/default/ratings", "istio.io/WaypointBound")
+    judgement = read_condition("Service/default/ratings", "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
     assert "default/waypoint" in judgement.condition.message
@@ -29,7 +29,7 @@ def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
     """Every node's ztunnel has the waypoint's ClusterIP as the waypoint of Service ratings."""
     address = kube.get("Service/default/waypoint")["spec"]["clusterIP"]
 
-    destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.views().items()}
+    destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.read_views().items()}
 
     assert destinations, "no ztunnel is there to ask"
     assert set(destinations.values()) == {address}, destinations
@@ -38,28 +38,28 @@ def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
 @pytest.mark.parametrize("host", HOSTS)
 def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host):
     """A request to a host name of the HTTPRoute returns 200 through the waypoint's route for that host."""
-    answers = mesh_client.in_turn(get(f"http://{host}:9080/ratings/0"))
+    answers = mesh_client.send_in_turn(get(f"http://{host}:9080/ratings/0"))
 
-    assert answers.statuses == [200], ztunnel.hindrance()
-    (line,) = waypoint.lines_of(answers, since)
+    assert answers.statuses == [200], ztunnel.describe_port_conflict()
+    (line,) = waypoint.wait_for_lines(answers, since)
     assert line.route_name == f"httproute/default/ratings/rule/0/match/0/{host.replace('.', '_')}"
 
 
 def test_host_outside_the_route_is_refused(waypoint, mesh_client, since):
     """A request to a host name of ratings that the HTTPRoute lacks returns 404 (NR) at the waypoint."""
-    answers = mesh_client.in_turn(get("http://ratings.default.svc:9080/ratings/0"))
+    answers = mesh_client.send_in_turn(get("http://ratings.default.svc:9080/ratings/0"))
 
     assert answers.statuses == [404]
-    (line,) = waypoint.lines_of(answers, since)
+    (line,) = waypoint.wait_for_lines(answers, since)
     assert (line.flags, line.upstream_host) == ("NR", None)
 
 
 def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
     """ztunnel logs the client's connection to the waypoint as HBONE for Service ratings, with both identities."""
-    answers = mesh_client.in_turn(get(URL))
+    answers = mesh_client.send_in_turn(get(URL))
 
-    (line,) = waypoint.lines_of(answers, since)
-    leg = ztunnel.leg(since, answers[0].local, line, waypoint.ip)
+    (line,) = waypoint.wait_for_lines(answers, since)
+    leg = ztunnel.wait_for_connection(since, answers[0].local, line, waypoint.ip)
     assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (CLIENT, WAYPOINT)
     assert leg.dst.addr == f"{waypoint.ip}:15008"
@@ -70,10 +70,10 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
 def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
     """ztunnel logs the waypoint's connection to the ratings pod as HBONE, with both identities."""
     (pod,) = kube.pods("default", "app=ratings")
-    answers = mesh_client.in_turn(get(URL))
+    answers = mesh_client.send_in_turn(get(URL))
 
-    (line,) = waypoint.lines_of(answers, since)
-    leg = ztunnel.leg(since, line.upstream_local_address, line, line.upstream_host)
+    (line,) = waypoint.wait_for_lines(answers, since)
+    leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
     assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (WAYPOINT, RATINGS)
     assert leg.dst.addr == host_port(pod_ip(pod), 15008)
@@ -84,26 +84,26 @@ def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
     """A request to the ratings pod IP returns 200 and bypasses the waypoint."""
     (pod,) = kube.pods("default", "app=ratings")
 
-    answers = mesh_client.in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
-    marker = mesh_client.in_turn(get(URL))
+    answers = mesh_client.send_in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
+    marker = mesh_client.send_in_turn(get(URL))
 
     assert answers.statuses == [200]
-    assert len(waypoint.lines_of(marker, since)) == 1
-    assert waypoint.silent_about(answers, since), "the waypoint has a line of the call to the pod's own address"
+    assert len(waypoint.wait_for_lines(marker, since)) == 1
+    assert waypoint.has_no_line_of(answers, since), "the waypoint has a line of the call to the pod's own address"
 
 
 def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gateway, since):
     """Every page request, except those served by reviews v1, calls ratings through the waypoint."""
-    answers = ingress.in_turn(get("/productpage"), 12)  # reviews forwards the caller's name; v1 calls nobody
+    answers = ingress.send_in_turn(get("/productpage"), 12)  # reviews forwards the caller's name; v1 calls nobody
 
     assert answers.statuses == [200] * 12
-    assert {line.status for line in ingress_gateway.lines_of(answers, since)} == {200}
-    lines = waypoint.lines_of(answers.without(REVIEWS_V1), since)
+    assert {line.status for line in ingress_gateway.wait_for_lines(answers, since)} == {200}
+    lines = waypoint.wait_for_lines(answers.without_text(REVIEWS_V1), since)
     assert {(line.status, line.authority) for line in lines} == {(200, "ratings:9080")}
 
 
 def test_waypoint_refused_no_configuration(waypoint, settings):
     """The waypoint's Envoy has rejected no xDS update, except the listener on 15008 in form listener."""
-    refused = waypoint.refused()
+    refused = waypoint.read_rejected_resources()
 
     assert refused == {"binding": [], "patch": [], "listener": ["default/waypoint/fake-hbone"]}[settings.waypoint]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from harness import observations
-from harness.clients.http import BODY_LIMIT, IngressClient, connects, fetch
+from harness.clients.http import BODY_LIMIT, IngressClient, can_connect, fetch
 from harness.errors import Inconclusive
 from harness.http_exchange import get
 
@@ -78,7 +78,7 @@ def test_answer_has_what_came_back() -> None:
     """Status, headers by lower-case name, body and a time."""
     ingress, _ = answering(200)
 
-    answer = ingress.get(get("/productpage"))
+    answer = ingress.send(get("/productpage"))
 
     assert (answer.status, answer.body, answer.error) == (200, "body", "")
     assert answer.header("x-seen") == "1"
@@ -89,7 +89,7 @@ def test_id_is_sent_in_both_headers() -> None:
     """Envoy may replace x-request-id at the edge; the user agent carries it further."""
     ingress, seen = answering(200, 200)
 
-    answers = ingress.in_turn(get("/productpage", x_user_id="john"), 2)
+    answers = ingress.send_in_turn(get("/productpage", x_user_id="john"), 2)
 
     assert [r.headers["x-request-id"] for r in seen] == answers.ids
     assert [r.headers["user-agent"] for r in seen] == [f"e2e/{id_}" for id_ in answers.ids]
@@ -102,8 +102,8 @@ def test_host_is_sent_where_asked_for() -> None:
     """A request may be for another host than the one it goes to."""
     ingress, seen = answering(200, 200)
 
-    ingress.get(get("/", host="bookinfo.example"))
-    ingress.get(get("/"))
+    ingress.send(get("/", host="bookinfo.example"))
+    ingress.send(get("/"))
 
     assert [r.headers["host"] for r in seen] == ["bookinfo.example", "ingress.test"]
 
@@ -113,7 +113,7 @@ def test_no_status_is_retried(status: int) -> None:
     """Whatever comes back is the answer: one request, one answer."""
     ingress, seen = answering(status, 200, 200)
 
-    assert ingress.in_turn(get("/")).statuses == [status]
+    assert ingress.send_in_turn(get("/")).statuses == [status]
     assert len(seen) == 1
 
 
@@ -121,7 +121,7 @@ def test_order_of_answers_is_the_order_sent() -> None:
     """The history keeps each status at its place."""
     ingress, _ = answering(200, 200, 429, 503)
 
-    assert ingress.in_turn(get("/"), 4).statuses == [200, 200, 429, 503]
+    assert ingress.send_in_turn(get("/"), 4).statuses == [200, 200, 429, 503]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_transport_error_is_an_answer(error: httpx.TransportError) -> None:
         calls.append(1)
         raise error
 
-    answer = client(handle).get(get("/"))
+    answer = client(handle).send(get("/"))
 
     assert (answer.status, answer.error) == (None, f"{type(error).__name__}: {error}")
     assert calls == [1]
@@ -149,7 +149,7 @@ def test_transport_error_is_an_answer(error: httpx.TransportError) -> None:
 
 def test_undecodable_answer_is_an_answer() -> None:
     """A body that is not what its headers say is told, not raised."""
-    answer = client(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"no gzip")).get(
+    answer = client(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"no gzip")).send(
         get("/")
     )
 
@@ -170,14 +170,14 @@ def test_errors_among_answers_keep_their_place() -> None:
 
     ingress = client(handle)
 
-    assert ingress.in_turn(get("/"), 3).statuses == [200, None, 200]
+    assert ingress.send_in_turn(get("/"), 3).statuses == [200, None, 200]
 
 
 def test_redirects_are_not_followed() -> None:
     """A redirect is an answer."""
     ingress = client(lambda _: httpx.Response(302, headers={"location": "http://elsewhere/"}))
 
-    answer = ingress.get(get("/"))
+    answer = ingress.send(get("/"))
 
     assert (answer.status, answer.header("location")) == (302, "http://elsewhere/")
 
@@ -186,14 +186,14 @@ def test_long_bodies_are_cut() -> None:
     """A body is kept as far as a reader would read it."""
     ingress = client(lambda _: httpx.Response(200, text="x" * (BODY_LIMIT + 1)))
 
-    assert len(ingress.get(get("/")).body) == BODY_LIMIT
+    assert len(ingress.send(get("/")).body) == BODY_LIMIT
 
 
 def test_ledger_has_the_clients_word() -> None:
     """What came back is noted, with the way it went."""
     ingress, _ = answering(200, 429)
 
-    ingress.in_turn(get("/"), 2)
+    ingress.send_in_turn(get("/"), 2)
 
     assert [(s.who, s.what) for s in observations.page().sightings] == [
         ("ingress client", "<2 answers: 200 x 1, 429 x 1> via a test")
@@ -206,7 +206,7 @@ def test_at_once_really_overlaps(server: Server) -> None:
     arrived = threading.Barrier(together)
     server.gate = lambda: arrived.wait(5)  # type: ignore[method-assign]  # one more, or one fewer, breaks it
 
-    answers = IngressClient(url(server), "loopback").at_once(get("/"), together)
+    answers = IngressClient(url(server), "loopback").send_together(get("/"), together)
 
     assert answers.statuses == [200] * together
     assert len({answer.local for answer in answers}) == together
@@ -223,7 +223,7 @@ def test_in_turn_does_not_overlap(server: Server) -> None:
 
     server.gate = gate  # type: ignore[method-assign]  # a plain function
 
-    assert IngressClient(url(server), "loopback").in_turn(get("/"), 5).statuses == [200] * 5
+    assert IngressClient(url(server), "loopback").send_in_turn(get("/"), 5).statuses == [200] * 5
     assert overlaps == [False] * 5
 
 
@@ -238,7 +238,7 @@ def test_own_address_of_the_connection(server: Server) -> None:
 
     Handler.do_GET = spy  # type: ignore[method-assign]  # for this test
     try:
-        answer = IngressClient(url(server), "loopback").get(get("/"))
+        answer = IngressClient(url(server), "loopback").send(get("/"))
     finally:
         Handler.do_GET = original  # type: ignore[method-assign]  # as above
 
@@ -250,14 +250,14 @@ def test_proxies_of_the_environment_are_ignored(server: Server, monkeypatch: pyt
     """A company's proxy between us and the ingress would be one more party."""
     monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
 
-    assert IngressClient(url(server), "loopback").get(get("/")).status == 200
+    assert IngressClient(url(server), "loopback").send(get("/")).status == 200
     assert fetch(url(server)) == "ok"
-    assert connects("127.0.0.1", server.server_address[1])
+    assert can_connect("127.0.0.1", server.server_address[1])
 
 
 def test_nobody_there_is_an_answer() -> None:
     """A refused connection is told as what it is."""
-    answer = IngressClient(f"http://127.0.0.1:{closed_port()}", "loopback").get(get("/"))
+    answer = IngressClient(f"http://127.0.0.1:{closed_port()}", "loopback").send(get("/"))
 
     assert answer.status is None
     assert answer.error.startswith("ConnectError")
@@ -298,8 +298,8 @@ def test_connects(server: Server) -> None:
     """Whoever accepts is connected to, whatever the answer; nobody is not."""
     server.status = 503
 
-    assert connects("127.0.0.1", server.server_address[1])
-    assert not connects("127.0.0.1", closed_port())
+    assert can_connect("127.0.0.1", server.server_address[1])
+    assert not can_connect("127.0.0.1", closed_port())
 
 
 def test_connects_to_who_does_not_speak_http() -> None:
@@ -312,4 +312,4 @@ def test_connects_to_who_does_not_speak_http() -> None:
             one.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()
-        assert connects("127.0.0.1", one.getsockname()[1])
+        assert can_connect("127.0.0.1", one.getsockname()[1])

@@ -34,7 +34,7 @@ def client(kube: Kube, api: FakeApi) -> MeshClient:
 
 def test_request_leaves_from_the_pod(client: MeshClient, api: FakeApi) -> None:
     """curl runs in its own container, and its word is the answer."""
-    answer = client.get(get(URL))
+    answer = client.send(get(URL))
 
     assert (answer.status, answer.local) == (200, "10.0.0.9:4000")
     (seen,) = api.asked("GET", "/exec")
@@ -48,7 +48,7 @@ def test_order_is_the_order_sent(client: MeshClient, api: FakeApi) -> None:
     told: list[list[str]] = []
     api.execute = lambda argv: told.append(argv) or curl(argv)
 
-    answers = client.at_once(get(URL), 5)
+    answers = client.send_together(get(URL), 5)
 
     assert len(answers) == 5
     sent = [word.split(": ")[1] for word in told[0] if word.startswith("x-request-id: ")]
@@ -62,8 +62,8 @@ def test_in_turn_is_not_parallel(client: MeshClient, api: FakeApi) -> None:
     told: list[list[str]] = []
     api.execute = lambda argv: told.append(argv) or curl(argv)
 
-    client.in_turn(get(URL), 3)
-    client.each([get(URL), get("http://reviews:9080/")])
+    client.send_in_turn(get(URL), 3)
+    client.send_each([get(URL), get("http://reviews:9080/")])
 
     assert all("--parallel" not in argv for argv in told)
     assert [argv.count("--next") for argv in told] == [2, 1]
@@ -71,7 +71,7 @@ def test_in_turn_is_not_parallel(client: MeshClient, api: FakeApi) -> None:
 
 def test_word_of_the_client_is_noted(client: MeshClient) -> None:
     """What came back is in the ledger."""
-    client.in_turn(get(URL), 2)
+    client.send_in_turn(get(URL), 2)
 
     assert [(s.who, s.what) for s in observations.page().sightings] == [
         ("mesh client", f"<2 answers: 200 x 2> to {URL}")
@@ -83,7 +83,7 @@ def test_curl_that_wrote_nothing_is_unjudged(client: MeshClient, api: FakeApi) -
     api.execute = lambda _: Exec("", "curl: option --json: is unknown", 2)
 
     with pytest.raises(Inconclusive, match=r"wrote nothing \(status 2\): curl: option --json: is unknown"):
-        client.get(get(URL))
+        client.send(get(URL))
 
 
 def test_half_the_answers_are_unjudged(client: MeshClient, api: FakeApi) -> None:
@@ -91,10 +91,10 @@ def test_half_the_answers_are_unjudged(client: MeshClient, api: FakeApi) -> None
     api.execute = lambda argv: Exec(curl(argv).stdout.split("\n")[0])
 
     with pytest.raises(Inconclusive, match="1 of 2 requests have no answer"):
-        client.in_turn(get(URL), 2)
+        client.send_in_turn(get(URL), 2)
 
 
 def test_no_pod_is_a_broken_setup(kube: Kube) -> None:
     """Without its pod nothing can be sent: the cluster's fault, not the claim's."""
     with pytest.raises(SetupFailed, match="mesh-client has no running pod"):
-        MeshClient(kube).get(get(URL))
+        MeshClient(kube).send(get(URL))

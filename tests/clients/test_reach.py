@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.clients import reach as module
-from harness.clients.http import connects
+from harness.clients.http import can_connect
 from harness.clients.reach import reach
 from harness.errors import SetupFailed
 from harness.kube import Kube, Missing
@@ -182,4 +182,4 @@ def test_port_that_the_service_lacks(cluster: FakeCluster, kube: Kube, api: Fake
 @pytest.mark.parametrize("host", ["::1", "a b"])
 def test_any_host_can_be_tried(host: str) -> None:
     """Where nobody listens, or nobody could, the answer is no, and no error."""
-    assert not connects(host, 1)
+    assert not can_connect(host, 1)

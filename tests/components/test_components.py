@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness import observations, timeouts
-from harness.components import Counters, Envoy, Istiod, Limiter, Ztunnels
+from harness.components import Counters, Envoy, Istiod, RateLimitService, Ztunnels
 from harness.errors import Inconclusive, SetupFailed
 from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
@@ -110,7 +110,7 @@ def test_lines_are_joined_in_the_order_of_answers(envoy: Envoy, api: FakeApi) ->
     """Each answer has its own line, in its place; other lines, and Envoy's own messages, are left out."""
     api.logs[LOG] = line("c") + "[info] not JSON\n" + line("x") + line("a") + line("b")
 
-    found = envoy.lines_of(answers("a", "b", "c"), SINCE)
+    found = envoy.wait_for_lines(answers("a", "b", "c"), SINCE)
 
     assert [one.route_name for one in found] == ["route of a", "route of b", "route of c"]
     assert observations.page().sightings[0].who == "waypoint access log"
@@ -120,7 +120,7 @@ def test_lines_are_awaited(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
     """Envoy writes its log now and then: a line may come later."""
     growing(api, LOG, line("a"), "", line("b"))
 
-    assert len(envoy.lines_of(answers("a", "b"), SINCE)) == 2
+    assert len(envoy.wait_for_lines(answers("a", "b"), SINCE)) == 2
     assert clock.slept > 0
 
 
@@ -129,7 +129,7 @@ def test_missing_line_is_unjudged(envoy: Envoy, api: FakeApi, clock: Clock) -> N
     api.logs[LOG] = line("a")
 
     with pytest.raises(Inconclusive, match=r"does not tell of all requests: .*2 requests .*last seen: lines of 1"):
-        envoy.lines_of(answers("a", "b"), SINCE)
+        envoy.wait_for_lines(answers("a", "b"), SINCE)
 
     assert clock.slept <= timeouts.LOG_LINE + 1
 
@@ -139,7 +139,7 @@ def test_double_line_is_unjudged(envoy: Envoy, api: FakeApi) -> None:
     api.logs[LOG] = line("a") + line("b") + line("a", response_code=503)
 
     with pytest.raises(Inconclusive, match="1 requests have more than one access line, first e2e/a"):
-        envoy.lines_of(answers("a", "b"), SINCE)
+        envoy.wait_for_lines(answers("a", "b"), SINCE)
 
 
 def test_no_answers_are_unjudged(envoy: Envoy, api: FakeApi) -> None:
@@ -147,7 +147,7 @@ def test_no_answers_are_unjudged(envoy: Envoy, api: FakeApi) -> None:
     api.logs[LOG] = line("a")
 
     with pytest.raises(Inconclusive, match="no answers"):
-        envoy.lines_of(answers(), SINCE)
+        envoy.wait_for_lines(answers(), SINCE)
 
 
 def test_longer_id_is_another_request(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
@@ -155,35 +155,35 @@ def test_longer_id_is_another_request(envoy: Envoy, api: FakeApi, clock: Clock) 
     api.logs[LOG] = line("ab")
 
     with pytest.raises(Inconclusive):
-        envoy.lines_of(answers("a"), SINCE)
+        envoy.wait_for_lines(answers("a"), SINCE)
 
 
 def test_silent_about(envoy: Envoy, api: FakeApi) -> None:
     """Whether a request was never seen."""
     api.logs[LOG] = line("a")
 
-    assert envoy.silent_about(answers("b", "c"), SINCE)
-    assert not envoy.silent_about(answers("b", "a"), SINCE)
+    assert envoy.has_no_line_of(answers("b", "c"), SINCE)
+    assert not envoy.has_no_line_of(answers("b", "a"), SINCE)
 
 
 def test_silence_of_a_log_that_cannot_be_read_is_inconclusive(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
     """Neither "no such line" nor "nothing was refused" rests on it; a line that is there counts all the same."""
     api.logs[LOG] = line("a") + '{"startTime": "x"}\n'
 
-    assert not envoy.silent_about(answers("a"), SINCE)
+    assert not envoy.has_no_line_of(answers("a"), SINCE)
     with pytest.raises(Inconclusive, match=r"1 line of this log could not be read.*startTime"):
-        envoy.silent_about(answers("b"), SINCE)
+        envoy.has_no_line_of(answers("b"), SINCE)
     with pytest.raises(Inconclusive, match=r"lines of 0.*; 1 line of this log could not be read"):
-        envoy.lines_of(answers("b"), SINCE)
+        envoy.wait_for_lines(answers("b"), SINCE)
 
 
 def test_heard_takes_any_lines(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
     """Of several requests, some of which call here more than once, whatever was heard counts, but something must be."""
     api.logs[LOG] = line("a") + line("z") + line("a")
 
-    assert [one.user_agent for one in envoy.heard(answers("a", "b"), SINCE)] == ["e2e/a", "e2e/a"]
+    assert [one.user_agent for one in envoy.wait_for_related_lines(answers("a", "b"), SINCE)] == ["e2e/a", "e2e/a"]
     with pytest.raises(Inconclusive):
-        envoy.heard(answers("b"), SINCE)
+        envoy.wait_for_related_lines(answers("b"), SINCE)
 
 
 def test_refused_is_the_logs_word_and_the_dumps(envoy: Envoy, api: FakeApi, pages: Pages) -> None:
@@ -191,7 +191,7 @@ def test_refused_is_the_logs_word_and_the_dumps(envoy: Envoy, api: FakeApi, page
     api.logs[LOG] = recordings.text("port-15008-clash/waypoint-envoy.log")
     pages.pages["/config_dump"] = recordings.dump("admin/waypoint-config_dump.json")
 
-    refused = envoy.refused()
+    refused = envoy.read_rejected_resources()
 
     assert len(refused) == 1
     assert refused[0].endswith("fake-hbone-port")
@@ -201,12 +201,17 @@ def test_nothing_refused(envoy: Envoy, pages: Pages) -> None:
     """An Envoy that took everything refused nothing."""
     pages.pages["/config_dump"] = recordings.dump("admin/waypoint-config_dump.json")
 
-    assert envoy.refused() == []
+    assert envoy.read_rejected_resources() == []
 
 
 def test_silent_admin_page_is_unjudged(envoy: Envoy) -> None:
     """Without its configuration nothing is known of it."""
-    for ask in (envoy.refused, envoy.stats, envoy.config_dump, lambda: envoy.breaker("x")):
+    for ask in (
+        envoy.read_rejected_resources,
+        envoy.read_stats,
+        envoy.read_config_dump,
+        lambda: envoy.read_max_pending_requests("x"),
+    ):
         with pytest.raises(Inconclusive):
             ask()
 
@@ -216,10 +221,10 @@ def test_stats_and_breaker_are_read(envoy: Envoy, pages: Pages) -> None:
     pages.pages["/stats"] = recordings.text("admin/waypoint-stats.txt")
     pages.pages["/config_dump"] = recordings.dump("admin/waypoint-config_dump.json")
 
-    assert len(envoy.stats()) > 10
-    assert envoy.breaker("httproute/default/ratings/rule/0") == 0
+    assert len(envoy.read_stats()) > 10
+    assert envoy.read_max_pending_requests("httproute/default/ratings/rule/0") == 0
     with pytest.raises(Inconclusive, match="Envoy waypoint has no active cluster other"):
-        envoy.breaker("other")
+        envoy.read_max_pending_requests("other")
     assert pages.asked[0] == ("default", "wp-1", 19000)
 
 
@@ -236,18 +241,18 @@ def test_requests_that_were_sent_are_counted(
     """Envoy of Envoy Gateway 1.9 has no counter of them before the first; a cluster that it does not know has none."""
     pages.pages["/stats"] = recordings.text(recorded)
 
-    assert envoy.sent(cluster) == sent
+    assert envoy.read_requests_sent(cluster) == sent
     with pytest.raises(Inconclusive, match="Envoy waypoint has no cluster other"):
-        envoy.sent("other")
+        envoy.read_requests_sent("other")
 
 
 def test_endpoints_of_a_cluster(envoy: Envoy, pages: Pages) -> None:
     """The addresses that Envoy calls now; none of a cluster that it does not know."""
     pages.pages["/clusters"] = recordings.text("waypoint-clusters.txt")
 
-    assert all(":" in address for address in envoy.endpoints("httproute/default/ratings/rule/0"))
-    assert envoy.endpoints("httproute/default/ratings/rule/0")
-    assert envoy.endpoints("nobody") == set()
+    assert all(":" in address for address in envoy.read_endpoints("httproute/default/ratings/rule/0"))
+    assert envoy.read_endpoints("httproute/default/ratings/rule/0")
+    assert envoy.read_endpoints("nobody") == set()
 
 
 # -- ztunnel -------------------------------------------------------------------------------------------------------
@@ -279,7 +284,7 @@ def z(api: FakeApi, node: str, text: str) -> None:
 def leg(ztunnels: Ztunnels, **changes: str | None) -> ZtunnelLine:
     """The leg behind the waypoint of the recorded request."""
     asked = {"source": REQUEST.upstream_local_address, "reaches": REQUEST.upstream_host} | changes
-    return ztunnels.leg(SINCE, asked["source"], REQUEST, asked["reaches"])
+    return ztunnels.wait_for_connection(SINCE, asked["source"], REQUEST, asked["reaches"])
 
 
 def test_lines_of_all_nodes_oldest_first(ztunnels: Ztunnels, api: FakeApi) -> None:
@@ -288,7 +293,7 @@ def test_lines_of_all_nodes_oldest_first(ztunnels: Ztunnels, api: FakeApi) -> No
     z(api, "n1", "\n".join(rows[1::2]))
     z(api, "n2", "\n".join(rows[::2]))
 
-    found = ztunnels.lines(SINCE)
+    found = ztunnels.read_lines(SINCE)
 
     assert len(found) == len(rows)
     assert [one.time for one in found] == sorted(one.time for one in found)
@@ -298,7 +303,7 @@ def test_connections_of_a_log_that_cannot_be_read_are_not_all(ztunnels: Ztunnels
     """No failed connection, and no other way, can be told from such a log."""
     z(api, "n2", "".join(f"{row}\n".replace("\t", "  ") for row in MESH.split("\n") if "\taccess\t" in row))
 
-    for read in (ztunnels.lines, lambda since: ztunnels.ways(since, "ratings")):
+    for read in (ztunnels.read_lines, lambda since: ztunnels.read_destinations(since, "ratings")):
         with pytest.raises(Inconclusive, match=r"ztunnel log: \d+ lines of this log could not be read"):
             read(SINCE)
 
@@ -309,11 +314,11 @@ def test_ways_to_a_service_are_the_workloads_that_took_its_callers(ztunnels: Ztu
     to_waypoint = next(row for row in rows if 'dst.workload="waypoint' in row and 'direction="outbound"' in row)
     past = to_waypoint.replace('dst.workload="waypoint-', 'dst.workload="ratings-v1-')
     z(api, "n1", "\n".join(rows))
-    assert ztunnels.ways(SINCE, "ratings") == {"waypoint"}
+    assert ztunnels.read_destinations(SINCE, "ratings") == {"waypoint"}
 
     z(api, "n2", past)
-    assert ztunnels.ways(SINCE, "ratings") == {"waypoint", "ratings-v1"}
-    assert ztunnels.ways(SINCE, "ratings-binding") == set()
+    assert ztunnels.read_destinations(SINCE, "ratings") == {"waypoint", "ratings-v1"}
+    assert ztunnels.read_destinations(SINCE, "ratings-binding") == set()
 
 
 def test_leg_is_the_line_of_the_source(ztunnels: Ztunnels, api: FakeApi) -> None:
@@ -378,7 +383,7 @@ def test_mirror_is_the_other_side(ztunnels: Ztunnels, api: FakeApi) -> None:
     z(api, "n2", MESH)
     out = leg(ztunnels)
 
-    mirror = ztunnels.mirror(SINCE, out)
+    mirror = ztunnels.wait_for_destination_line(SINCE, out)
 
     assert mirror.direction == "inbound"
     assert (mirror.dst.addr, mirror.src.ip) == (out.dst.addr, out.src.ip)
@@ -390,15 +395,15 @@ def test_mirror_without_a_line_is_unjudged(ztunnels: Ztunnels, api: FakeApi, clo
     out = leg(ztunnels)
 
     with pytest.raises(Inconclusive, match="the other side of"):
-        ztunnels.mirror(SINCE, out)
+        ztunnels.wait_for_destination_line(SINCE, out)
 
 
 def test_ready_nodes(ztunnels: Ztunnels, api: FakeApi) -> None:
     """A node whose ztunnel is not ready does not count."""
-    assert ztunnels.ready_nodes() == {"n1", "n2"}
+    assert ztunnels.read_ready_nodes() == {"n1", "n2"}
     api.objects["Pod/istio-system/zt-n2"]["status"]["conditions"][0]["status"] = "False"
 
-    assert ztunnels.ready_nodes() == {"n1"}
+    assert ztunnels.read_ready_nodes() == {"n1"}
 
 
 def test_views_are_each_nodes_own(ztunnels: Ztunnels, pages: Pages) -> None:
@@ -406,12 +411,12 @@ def test_views_are_each_nodes_own(ztunnels: Ztunnels, pages: Pages) -> None:
     whole = recordings.dump("admin/ztunnel-config_dump.json")
     pages.pages = {"zt-n1/config_dump": whole, "zt-n2/config_dump": whole | {"workloads": []}}
 
-    views = ztunnels.views()
+    views = ztunnels.read_views()
 
     assert {node: bool(view.workloads) for node, view in views.items()} == {"n1": True, "n2": False}
     del pages.pages["zt-n2/config_dump"]
     with pytest.raises(Inconclusive):
-        ztunnels.views()
+        ztunnels.read_views()
 
 
 # -- istiod --------------------------------------------------------------------------------------------------------
@@ -430,21 +435,21 @@ def test_pushes_without_rejections(kube: Kube, api: FakeApi, pages: Pages) -> No
     """istiod has pushed, and nothing was rejected."""
     pages.pages["/metrics"] = PUSHES + REJECT.replace("} 2", "} 0")
 
-    assert istiod(kube, api, pages).rejections() == {}
+    assert istiod(kube, api, pages).read_rejections() == {}
 
 
 def test_rejections_are_told_by_type(kube: Kube, api: FakeApi, pages: Pages) -> None:
     """Each kind of rejection with its number."""
     pages.pages["/metrics"] = PUSHES + REJECT
 
-    assert istiod(kube, api, pages).rejections() == {"pilot_total_xds_rejects{'type': 'lds'}": 2.0}
+    assert istiod(kube, api, pages).read_rejections() == {"pilot_total_xds_rejects{'type': 'lds'}": 2.0}
 
 
 def test_rejections_of_every_replica(kube: Kube, api: FakeApi, pages: Pages) -> None:
     """Proxies connect to any istiod: all are asked."""
     pages.pages = {"istiod-0/metrics": PUSHES, "istiod-1/metrics": PUSHES + REJECT, "istiod-2/metrics": PUSHES + REJECT}
 
-    assert istiod(kube, api, pages, 3).rejections() == {"pilot_total_xds_rejects{'type': 'lds'}": 4.0}
+    assert istiod(kube, api, pages, 3).read_rejections() == {"pilot_total_xds_rejects{'type': 'lds'}": 4.0}
 
 
 @pytest.mark.parametrize("text", ["", REJECT, "# TYPE pilot_services gauge\npilot_services 3\n"])
@@ -453,23 +458,23 @@ def test_no_pushes_are_unjudged(kube: Kube, api: FakeApi, pages: Pages, text: st
     pages.pages["/metrics"] = text
 
     with pytest.raises(Inconclusive, match="istiod counts no pushes"):
-        istiod(kube, api, pages).rejections()
+        istiod(kube, api, pages).read_rejections()
 
 
 def test_no_istiod_is_unjudged(kube: Kube, api: FakeApi, pages: Pages) -> None:
     """Nobody counts: nothing is known."""
     with pytest.raises(Inconclusive):
-        istiod(kube, api, pages, 0).rejections()
+        istiod(kube, api, pages, 0).read_rejections()
 
 
 # -- the limiter ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def limiter(kube: Kube, api: FakeApi, pages: Pages) -> Limiter:
+def limiter(kube: Kube, api: FakeApi, pages: Pages) -> RateLimitService:
     """The limiter, up."""
     api.put(pod("envoy-gateway-system/rl-1", labels=LIMITER))
-    return Limiter(kube, pages)  # type: ignore[arg-type]  # Pages stands in for Admin
+    return RateLimitService(kube, pages)  # type: ignore[arg-type]  # Pages stands in for Admin
 
 
 def counters(**values: int) -> str:
@@ -484,10 +489,17 @@ def counters(**values: int) -> str:
 
 @pytest.mark.parametrize(
     "use",
-    [lambda one: one.pod, lambda one: one.rules(), lambda one: one.counted("over_limit"), lambda one: one.settled()],
+    [
+        lambda one: one.pod,
+        lambda one: one.read_rules(),
+        lambda one: one.read_counter("over_limit"),
+        lambda one: one.wait_for_settled_counters(),
+    ],
     ids=["pod", "rules", "counted", "settled"],
 )
-def test_limiter_that_is_down_is_a_broken_setup(limiter: Limiter, api: FakeApi, use: Callable[[Limiter], Any]) -> None:
+def test_limiter_that_is_down_is_a_broken_setup(
+    limiter: RateLimitService, api: FakeApi, use: Callable[[RateLimitService], Any]
+) -> None:
     """Envoy lets all pass without a limiter: that is said to be the limiter, not the limit."""
     api.objects["Pod/envoy-gateway-system/rl-1"]["status"]["conditions"][0]["status"] = "False"
 
@@ -499,52 +511,54 @@ def test_limiter_that_is_down_is_a_broken_setup(limiter: Limiter, api: FakeApi, 
     assert "Redis" in caught.value.remedy
 
 
-def test_rules_are_read(limiter: Limiter, pages: Pages) -> None:
+def test_rules_are_read(limiter: RateLimitService, pages: Pages) -> None:
     """The limiter's own list."""
     pages.pages["/rlconfig"] = recordings.text("admin/ratelimit-rlconfig.txt")
 
-    (rule,) = limiter.rules()
+    (rule,) = limiter.read_rules()
 
     assert (rule.requests, rule.unit, rule.of("default/bookinfo-ingress/ingress")) == (3, "HOUR", True)
     assert pages.asked == [("envoy-gateway-system", "rl-1", 6070)]
     assert observations.page().sightings[-1].who == "rate limit service rules"
 
 
-def test_recorded_counters(limiter: Limiter, pages: Pages) -> None:
+def test_recorded_counters(limiter: RateLimitService, pages: Pages) -> None:
     """Counters of all rules are summed; one that is not there yet is 0."""
     pages.pages["/metrics"] = recordings.text("admin/ratelimit-metrics.prom")
 
-    assert limiter.counted("total_hits") > 0
-    assert limiter.counted("total_hits") == limiter.counted("within_limit") + limiter.counted("over_limit")
-    assert limiter.counted("shadow_mode") == 0
+    assert limiter.read_counter("total_hits") > 0
+    assert limiter.read_counter("total_hits") == limiter.read_counter("within_limit") + limiter.read_counter(
+        "over_limit"
+    )
+    assert limiter.read_counter("shadow_mode") == 0
 
 
-def test_counters_of_nearly_the_same_name_are_others(limiter: Limiter, pages: Pages) -> None:
+def test_counters_of_nearly_the_same_name_are_others(limiter: RateLimitService, pages: Pages) -> None:
     """over_limit is not over_limit_with_local_cache."""
     pages.pages["/metrics"] = counters(over_limit=5)
 
-    assert limiter.counted("over_limit") == 5
+    assert limiter.read_counter("over_limit") == 5
 
 
-def test_limits_of_others_are_not_counted(limiter: Limiter, pages: Pages) -> None:
+def test_limits_of_others_are_not_counted(limiter: RateLimitService, pages: Pages) -> None:
     """Gateways of other namespaces share the service: their rules' counters are left out."""
     of = 'ratelimit_service_rate_limit_total_hits{{domain="{}/gateway/http"}} {}\n'
     pages.pages["/metrics"] = "# TYPE ratelimit_service_rate_limit_total_hits counter\n" + "".join(
         of.format(namespace, hits) for namespace, hits in (("default", 3), ("team-b", 40))
     )
 
-    assert limiter.counted("total_hits") == 3
+    assert limiter.read_counter("total_hits") == 3
 
 
-def test_counters_are_read_once_they_stand_still(limiter: Limiter, pages: Pages, clock: Clock) -> None:
+def test_counters_are_read_once_they_stand_still(limiter: RateLimitService, pages: Pages, clock: Clock) -> None:
     """The limiter writes its counters now and then: they are believed after they have not moved for a while."""
     pages.pages["/metrics"] = [counters(total_hits=n, over_limit=n) for n in (5, 5, 6, 6, 9)]
 
-    assert limiter.settled() == Counters(9, 9)
+    assert limiter.wait_for_settled_counters() == Counters(9, 9)
     assert clock.slept > timeouts.LIMITER_SETTLED
 
 
-def test_counters_that_moved_late_are_not_taken_early(limiter: Limiter, pages: Pages, clock: Clock) -> None:
+def test_counters_that_moved_late_are_not_taken_early(limiter: RateLimitService, pages: Pages, clock: Clock) -> None:
     """A value is not believed before it has stood for the whole while, though the look began long ago."""
     seen: list[float] = []
 
@@ -556,13 +570,13 @@ def test_counters_that_moved_late_are_not_taken_early(limiter: Limiter, pages: P
     pages.pages["/metrics"] = Moving(["", ""])
     clock.now = 1002.0
 
-    assert limiter.settled().hits == 2
+    assert limiter.wait_for_settled_counters().hits == 2
     assert seen[-1] - 1003 >= timeouts.LIMITER_SETTLED - 0.3
 
 
-def test_counters_that_never_stand_still_are_unjudged(limiter: Limiter, pages: Pages, clock: Clock) -> None:
+def test_counters_that_never_stand_still_are_unjudged(limiter: RateLimitService, pages: Pages, clock: Clock) -> None:
     """Somebody else sends: what is ours cannot be told."""
     pages.pages["/metrics"] = [counters(total_hits=n) for n in range(1, 1000)]
 
     with pytest.raises(Inconclusive, match="the limiter's counters stand still"):
-        limiter.settled()
+        limiter.wait_for_settled_counters()

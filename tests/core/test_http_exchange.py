@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.http_exchange import Answer, Answers, get, unique
+from harness.http_exchange import Answer, Answers, get, unique_name
 from tests.recordings.shapes import fuzz
 
 STATUSES = st.lists(st.none() | st.integers(100, 599), max_size=30)
@@ -16,7 +16,7 @@ def answers(statuses: list[int | None]) -> Answers:
 
 def test_names_are_unique_and_say_what_for() -> None:
     """No two names are the same, and each begins with its prefix."""
-    names = {unique("caller") for _ in range(500)}
+    names = {unique_name("caller") for _ in range(500)}
 
     assert len(names) == 500
     assert all(name.startswith("caller-") for name in names)
@@ -56,9 +56,9 @@ def test_answers_fall_apart_by_status(statuses: list[int | None]) -> None:
     """Each answer is had by its own status and by no other."""
     found = answers(statuses)
 
-    assert sum(len(found.having(status)) for status in set(statuses)) == len(statuses)
-    assert all(answer.status == status for status in set(statuses) for answer in found.having(status))
-    assert len(found.having(999)) == 0
+    assert sum(len(found.with_status(status)) for status in set(statuses)) == len(statuses)
+    assert all(answer.status == status for status in set(statuses) for answer in found.with_status(status))
+    assert len(found.with_status(999)) == 0
 
 
 def test_answers_without_a_text() -> None:
@@ -66,8 +66,8 @@ def test_answers_without_a_text() -> None:
     bodies = ["of reviews-v1", "of reviews-v2", "", "of reviews-v1"]
     found = Answers(tuple(Answer(str(n), 200, {}, 1, body=body) for n, body in enumerate(bodies)))
 
-    assert found.without("reviews-v1").ids == ["1", "2"]
-    assert found.without("of nobody").ids == found.ids
+    assert found.without_text("reviews-v1").ids == ["1", "2"]
+    assert found.without_text("of nobody").ids == found.ids
 
 
 def test_slowest_of_none_is_nothing() -> None:

@@ -17,7 +17,7 @@ class Ztunnels:
     def __init__(self, *lines: str) -> None:
         self._text = "\n".join(lines)
 
-    def logs(self) -> dict[str, str]:
+    def read_logs(self) -> dict[str, str]:
         return {"worker": self._text}
 
 

@@ -20,7 +20,7 @@ class Routed:
     def __init__(self, kube: Kube, *, stuck: bool = False) -> None:
         self._kube, self._stuck = kube, stuck
 
-    def config_dump(self) -> dict[str, Any]:
+    def read_config_dump(self) -> dict[str, Any]:
         (rule,) = self._kube.get("HTTPRoute/default/x")["spec"]["rules"]
         added = [one for f in rule.get("filters", []) for one in f["responseHeaderModifier"]["set"]]
         headers = [] if self._stuck else [{"header": {"key": one["name"], "value": one["value"]}} for one in added]
@@ -66,7 +66,7 @@ class Envoy:
     def __init__(self, **lists: str) -> None:
         self._lists = lists
 
-    def config_dump(self) -> dict[str, Any]:
+    def read_config_dump(self) -> dict[str, Any]:
         made = {name: [{"cluster": {"name": "c", "common": {"idle_timeout": s}}}] for name, s in self._lists.items()}
         return {"configs": [{"other": 1}, made]}
 
@@ -97,7 +97,7 @@ class Denying:
     def __init__(self, **filter: bool) -> None:
         self._filter = filter
 
-    def config_dump(self) -> dict[str, Any]:
+    def read_config_dump(self) -> dict[str, Any]:
         return {"configs": [{"dynamic_listeners": [{"filters": [{"typed_config": self._filter}]}]}]}
 
 

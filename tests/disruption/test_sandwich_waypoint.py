@@ -89,7 +89,7 @@ def test_leg_is_the_callers_own_line(clock: Clock) -> None:
     told = [[line for line in lines if line is not wanted and line.src.addr != wanted.src.addr], list(lines)]
 
     class Ztunnels:
-        def lines(self, since: datetime) -> list[ZtunnelLine]:
+        def read_lines(self, since: datetime) -> list[ZtunnelLine]:
             assert since == NOW
             return told.pop(0) if len(told) > 1 else told[0]
 

@@ -26,17 +26,17 @@ class Ztunnels:
     def __init__(self, log: str = "") -> None:
         self._log = log
 
-    def logs(self) -> dict[str, str]:
+    def read_logs(self) -> dict[str, str]:
         return {"worker": self._log}
 
-    def hindrance(self) -> str:
+    def describe_port_conflict(self) -> str:
         return self._log and "ztunnel cannot bind [::]:15008"
 
 
 class Client:
     """Every call is answered 200."""
 
-    def in_turn(self, request: Any) -> Answers:
+    def send_in_turn(self, request: Any) -> Answers:
         return Answers((Answer("rq", 200, {}, 1),))
 
 
@@ -45,7 +45,7 @@ class Waypoint:
 
     gateway = "waypoint"
 
-    def silent_about(self, answers: Answers, since: Any) -> bool:
+    def has_no_line_of(self, answers: Answers, since: Any) -> bool:
         return False
 
 

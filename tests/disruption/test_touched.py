@@ -97,7 +97,7 @@ class Ztunnels:
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
 
-    def pods(self) -> list[Any]:
+    def read_pods(self) -> list[Any]:
         return self._kube.objects("Pod", "istio-system")
 
 

@@ -1,6 +1,6 @@
 """The join facts, held to the recordings: if one of these fails on a new recording, the joins must change."""
 
-from harness.evidence.joins import distance, encloses, ip_of, mirrors, overlaps
+from harness.evidence.joins import distance, ip_of, is_open_during, is_open_throughout, is_other_side_of
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import text
 
@@ -14,7 +14,7 @@ def test_envoys_upstream_port_is_ztunnels_source_port() -> None:
     """Behind the waypoint the port survives, and a kept connection carries two of the three requests."""
     requests, lines = recorded("variants/waypoint2-envoy.log", "variants/ztunnel-two-nodes.log")
 
-    carried = [[z for z in lines if z.src.addr == r.upstream_local_address and overlaps(z, r)] for r in requests]
+    carried = [[z for z in lines if z.src.addr == r.upstream_local_address and is_open_during(z, r)] for r in requests]
 
     assert [[z.direction for z in found] for found in carried] == [["outbound"]] * 3
     assert carried[1] == carried[2] != carried[0]
@@ -59,14 +59,14 @@ def test_both_sides_of_a_connection_mirror_each_other() -> None:
     tunnelled = [z for z in lines if z.direction == "outbound" and z.hbone and "waypoint2" in z.raw]
 
     assert len(tunnelled) == 5
-    assert all(any(mirrors(z, out) for z in lines) for out in tunnelled)
-    assert not any(mirrors(out, out) for out in tunnelled)
+    assert all(any(is_other_side_of(z, out) for z in lines) for out in tunnelled)
+    assert not any(is_other_side_of(out, out) for out in tunnelled)
 
 
 def test_service_differs_between_the_two_sides() -> None:
     """Outbound names the called Service, inbound the waypoint's own: no join."""
     requests, lines = recorded("variants/waypoint2-envoy.log", "variants/ztunnel-two-nodes.log")
-    around = [z for z in lines if z.dst.ip == requests[0].proxy_ip and encloses(z, requests[0])]
+    around = [z for z in lines if z.dst.ip == requests[0].proxy_ip and is_open_throughout(z, requests[0])]
 
     assert {(z.direction, z.dst.service) for z in around} == {
         ("outbound", "details.default.svc.cluster.local"),

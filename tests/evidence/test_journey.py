@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evidence.journey import Hop, Journey, Pod, join, own_ip, pods_by_ip, render
+from harness.evidence.journey import Hop, Journey, Pod, ingress_pod_ip, join_journey, pods_by_ip, render
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import objects, text
 from tests.recordings.shapes import fuzz, keyed
@@ -60,7 +60,7 @@ def kinds(journey: Journey) -> list[str]:
 
 def test_call_through_a_waypoint_is_held() -> None:
     """Client, tunnel, waypoint, tunnel, backend: all seen, all over HBONE, with the identities of each leg."""
-    journey = join("7", (), [mine("variants/waypoint2-envoy.log")], LINES, PODS, via=("waypoint",))
+    journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], LINES, PODS, via=("waypoint",))
 
     assert kinds(journey) == ["client", *HBONE_PAIR, "waypoint", *HBONE_PAIR, "backend"]
     assert journey.verdict.held, render(journey)
@@ -74,7 +74,8 @@ def test_call_through_a_waypoint_is_held() -> None:
 def test_requests_that_share_a_connection_are_not_ambiguous() -> None:
     """The second and third call used one upstream connection."""
     second, third = (
-        join("7", (), [mine("variants/waypoint2-envoy.log", which)], LINES, PODS, via=("waypoint",)) for which in (1, 2)
+        join_journey("7", (), [mine("variants/waypoint2-envoy.log", which)], LINES, PODS, via=("waypoint",))
+        for which in (1, 2)
     )
 
     assert second.verdict.held
@@ -84,7 +85,7 @@ def test_requests_that_share_a_connection_are_not_ambiguous() -> None:
 
 def test_page_is_followed_to_the_ratings() -> None:
     """From outside through the ingress, productpage, reviews and the waypoint: eleven hops and four tunnels."""
-    journey = join("7", [PAGE], [RATING], LINES, PODS)
+    journey = join_journey("7", [PAGE], [RATING], LINES, PODS)
 
     assert kinds(journey) == [
         *("client", "ingress", *HBONE_PAIR, "backend"),
@@ -102,15 +103,15 @@ def test_request_id_of_the_ingress_finds_a_proxy_that_keeps_it() -> None:
     """A waypoint told to preserve x-request-id is found although the user-agent was lost on the way."""
     kept = replace(RATING, user_agent=None, request_id=PAGE.request_id)
 
-    assert "waypoint" in kinds(join("7", [PAGE], [kept], LINES, PODS))
-    assert "waypoint" not in kinds(join("7", [PAGE], [replace(kept, request_id=None)], LINES, PODS))
+    assert "waypoint" in kinds(join_journey("7", [PAGE], [kept], LINES, PODS))
+    assert "waypoint" not in kinds(join_journey("7", [PAGE], [replace(kept, request_id=None)], LINES, PODS))
 
 
 def test_missing_hops_make_it_unknown() -> None:
     """A connection that is still open has no line: unseen, not held."""
     without = [z for z in LINES if z.src.addr != "10.244.1.30:41344"]
 
-    journey = join("7", (), [mine("variants/waypoint2-envoy.log")], without, PODS, via=("waypoint",))
+    journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], without, PODS, via=("waypoint",))
 
     assert journey.verdict.state == "inconclusive"
     assert journey.missing == (
@@ -123,7 +124,7 @@ def test_one_side_of_a_tunnel_is_not_enough() -> None:
     """Without the destination's line nobody has seen it arrive."""
     outbound = [z for z in LINES if z.direction == "outbound"]
 
-    journey = join("7", (), [mine("variants/waypoint2-envoy.log")], outbound, PODS, via=("waypoint",))
+    journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], outbound, PODS, via=("waypoint",))
 
     assert len(journey.missing) == 2
     assert journey.verdict.state == "inconclusive"
@@ -134,7 +135,7 @@ def test_nothing_seen_is_unknown(via: tuple[str, ...]) -> None:
     """No line of ours anywhere: every proxy that was to be passed is missing, and nothing is held."""
     others = envoy_access.parse(text("logs/ingress-envoy.log")).lines
 
-    journey = join("7", others, others, LINES, PODS, via=via)  # type: ignore[arg-type]
+    journey = join_journey("7", others, others, LINES, PODS, via=via)  # type: ignore[arg-type]
 
     assert journey.hops == ()
     assert len(journey.missing) == len(via)
@@ -145,7 +146,7 @@ def test_refused_request_ends_at_the_proxy_that_refused() -> None:
     """A 429 never left the ingress; x-forwarded-for tells which pod it was behind the port-forward."""
     limited = mine("logs/access-429.json")
 
-    journey = join("7", [limited], (), (), {"10.244.0.20": Pod("default/ingress", "n")}, via=("ingress",))
+    journey = join_journey("7", [limited], (), (), {"10.244.0.20": Pod("default/ingress", "n")}, via=("ingress",))
 
     assert [(hop.kind, hop.who, hop.status, hop.flags) for hop in journey.hops] == [
         ("client", "127.0.0.1", "-", "-"),
@@ -159,7 +160,7 @@ def test_overflow_is_seen_between_the_tunnel_and_the_backend() -> None:
     refused = [line for line in envoy_access.parse(text("logs/waypoint-envoy.log")).lines if line.flags == "UO"]
     lines = ztunnel.parse(text("logs/ztunnel.log")).lines
 
-    journey = join("7", (), [replace(refused[0], user_agent="e2e/7")], lines, {}, via=("waypoint",))
+    journey = join_journey("7", (), [replace(refused[0], user_agent="e2e/7")], lines, {}, via=("waypoint",))
 
     assert kinds(journey) == ["client", *HBONE_PAIR, "waypoint"]
     assert (journey.hops[-1].status, journey.hops[-1].flags) == ("503", "UO")
@@ -176,7 +177,7 @@ def test_plaintext_leg_is_broken() -> None:
         for z in LINES
     ]
 
-    journey = join("7", (), [mine("variants/waypoint2-envoy.log")], bare, PODS, via=("waypoint",))
+    journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], bare, PODS, via=("waypoint",))
 
     assert journey.verdict.state == "broken"
     assert "plaintext to 10.244.1.3:15008, not HBONE" in journey.verdict.reason
@@ -187,7 +188,7 @@ def test_failed_tunnel_is_broken() -> None:
     """ztunnel's own error is the verdict's reason."""
     failed = [replace(z, error="io error", level="error") if z.src.addr == "10.244.1.30:41344" else z for z in LINES]
 
-    journey = join("7", (), [mine("variants/waypoint2-envoy.log")], failed, PODS, via=("waypoint",))
+    journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], failed, PODS, via=("waypoint",))
 
     assert journey.verdict.state == "broken"
     assert "io error" in journey.verdict.reason
@@ -199,7 +200,7 @@ def test_lines_that_differ_are_ambiguous() -> None:
     twin = next(z for z in LINES if z.dst.ip == "10.244.1.30" and z.direction == "outbound")
     other = replace(twin, src=replace(twin.src, identity="spiffe://cluster.local/ns/default/sa/other"))
 
-    journey = join("7", (), [mine("variants/waypoint2-envoy.log")], [*LINES, other], PODS, via=("waypoint",))
+    journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], [*LINES, other], PODS, via=("waypoint",))
 
     assert journey.ambiguous == (
         "2 unlike ztunnel outbound lines fit default/hey -> default/waypoint2-6b7cd6895d-bjz7t",
@@ -209,7 +210,7 @@ def test_lines_that_differ_are_ambiguous() -> None:
 
 def test_two_pages_with_one_id_are_ambiguous() -> None:
     """An id is for one request; a client that sent it twice proved nothing about either."""
-    assert join("7", [PAGE, PAGE], [RATING], LINES, PODS).verdict.state == "inconclusive"
+    assert join_journey("7", [PAGE, PAGE], [RATING], LINES, PODS).verdict.state == "inconclusive"
 
 
 def test_port_clash_leaves_hints() -> None:
@@ -218,7 +219,7 @@ def test_port_clash_leaves_hints() -> None:
     first = next(z for z in clash if not z.ok)
     page = replace(PAGE, start_time=first.time - timedelta(milliseconds=10), duration_ms=20)
 
-    journey = join("7", [page], (), clash, PODS)
+    journey = join_journey("7", [page], (), clash, PODS)
 
     assert journey.verdict.state == "inconclusive"
     assert "waypoint access line with user-agent e2e/7" in journey.missing
@@ -227,8 +228,8 @@ def test_port_clash_leaves_hints() -> None:
 
 def test_picture_names_hops_gaps_and_verdict() -> None:
     """One line a hop; what is missing and the verdict below."""
-    whole = render(join("7", (), [mine("variants/waypoint2-envoy.log")], LINES, PODS, via=("waypoint",)))
-    empty = render(join("7", (), (), (), {}))
+    whole = render(join_journey("7", (), [mine("variants/waypoint2-envoy.log")], LINES, PODS, via=("waypoint",)))
+    empty = render(join_journey("7", (), (), (), {}))
 
     assert len(whole.splitlines()) == 9
     assert "| waypoint       default/waypoint2-6b7cd6895d-bjz7t  200  5 ms  10.244.1.30:9080  @worker" in whole
@@ -249,9 +250,11 @@ def test_pods_are_found_by_their_ip() -> None:
 
 def test_ingress_behind_a_port_forward_tells_its_ip() -> None:
     """By its upstream side, else by what it wrote into x-forwarded-for."""
-    assert own_ip(envoy_access.parse(text("logs/access-429.json")).lines[0]) == "10.244.0.20"
-    assert {own_ip(line) for line in envoy_access.parse(text("logs/ingress-envoy.log")).lines} == {"10.244.0.20"}
-    assert own_ip(PAGE) == "10.244.1.17"
+    assert ingress_pod_ip(envoy_access.parse(text("logs/access-429.json")).lines[0]) == "10.244.0.20"
+    assert {ingress_pod_ip(line) for line in envoy_access.parse(text("logs/ingress-envoy.log")).lines} == {
+        "10.244.0.20"
+    }
+    assert ingress_pod_ip(PAGE) == "10.244.1.17"
 
 
 @fuzz
@@ -295,7 +298,7 @@ def test_held_never_hides_anything(
     entered: list[envoy_access.AccessLine], passed: list[envoy_access.AccessLine], lines: list[ztunnel.ZtunnelLine]
 ) -> None:
     """For any lines: held means both proxies were seen, nothing is missing or doubtful, and every leg is HBONE."""
-    journey = join("7", entered, passed, lines, {})
+    journey = join_journey("7", entered, passed, lines, {})
 
     assert render(journey)
     if journey.verdict.held:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evidence.rate_limit_window import UNIT_SECONDS, expected, seconds_left
+from harness.evidence.rate_limit_window import UNIT_SECONDS, expected_statuses, seconds_left
 from tests.recordings.shapes import fuzz
 
 moments = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -49,13 +49,13 @@ def test_unknown_unit_and_naive_time_are_refused() -> None:
 )
 def test_expected_statuses(quota: int, sent: int, already: int, statuses: list[int]) -> None:
     """The quota passes, then nothing does."""
-    assert expected(quota, sent, already) == statuses
+    assert expected_statuses(quota, sent, already) == statuses
 
 
 def test_negative_numbers_are_refused() -> None:
     """A count of requests is no less than none."""
     with pytest.raises(ValueError, match="negative"):
-        expected(3, -1)
+        expected_statuses(3, -1)
 
 
 @fuzz
@@ -72,4 +72,6 @@ def test_some_of_the_window_is_always_left(now: datetime, unit: str, hours: int)
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
 def test_requests_can_be_sent_in_parts(quota: int, first: int, second: int) -> None:
     """Two sends in one window see what one send of both would."""
-    assert expected(quota, first) + expected(quota, second, already=first) == expected(quota, first + second)
+    assert expected_statuses(quota, first) + expected_statuses(quota, second, already=first) == expected_statuses(
+        quota, first + second
+    )

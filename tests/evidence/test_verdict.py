@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evidence.verdict import Verdict, all_of, broken, held, inconclusive
+from harness.evidence.verdict import Verdict, broken, combine, held, inconclusive
 from tests.recordings.shapes import fuzz
 
 verdicts = st.builds(Verdict, st.sampled_from(["held", "broken", "inconclusive"]), st.text(max_size=5))
@@ -22,21 +22,21 @@ verdicts = st.builds(Verdict, st.sampled_from(["held", "broken", "inconclusive"]
 )
 def test_sum_of_verdicts(given_: list[Verdict], sum_: Verdict) -> None:
     """Nothing judged is inconclusive; one broken breaks all; one inconclusive clouds the rest."""
-    assert all_of(given_) == sum_
+    assert combine(given_) == sum_
 
 
 @fuzz
 @given(st.lists(verdicts))
 def test_held_needs_every_one(many: list[Verdict]) -> None:
     """The sum is held when there are verdicts and all of them are."""
-    assert all_of(many).held == bool(many and all(verdict.held for verdict in many))
+    assert combine(many).held == bool(many and all(verdict.held for verdict in many))
 
 
 @fuzz
 @given(st.lists(verdicts), st.lists(verdicts, min_size=1))
 def test_more_verdicts_never_repair(some: list[Verdict], more: list[Verdict]) -> None:
     """What is broken stays broken, whatever is added."""
-    assert all_of([*some, *more]).state == "broken" or all_of(some).state != "broken"
+    assert combine([*some, *more]).state == "broken" or combine(some).state != "broken"
 
 
 def test_verdict_has_no_truth_value() -> None:

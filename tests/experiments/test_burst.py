@@ -17,11 +17,11 @@ COUNTER = "cluster.httproute/default/ratings/rule/0.upstream_rq_pending_overflow
 class Client:
     """Answers everything with 503; by itself, a pod's address with 200."""
 
-    def in_turn(self, request: Any) -> Answers:
+    def send_in_turn(self, request: Any) -> Answers:
         status = 200 if "10.0.0.1" in request.url else 503
         return Answers((Answer(f"rq-{status}", status, {}, 1),))
 
-    def at_once(self, request: Any, times: int) -> Answers:
+    def send_together(self, request: Any, times: int) -> Answers:
         return Answers(tuple(Answer(f"rq-{n}", 503, {}, 1) for n in range(times)))
 
 
@@ -34,17 +34,17 @@ class Envoy:
         self._counts, self._lines, self._silent = list(counts), lines, silent
         self.since: list[datetime] = []
 
-    def stats(self) -> dict[str, int]:
+    def read_stats(self) -> dict[str, int]:
         now = self._counts.pop(0)
         return {} if now is None else {COUNTER: now, "other": 9}
 
-    def lines_of(self, answers: Answers, since: datetime) -> list[Any]:
+    def wait_for_lines(self, answers: Answers, since: datetime) -> list[Any]:
         self.since.append(since)
         if not self._lines:
             raise Inconclusive("no lines")
         return [f"line of {id_}" for id_ in answers.ids]
 
-    def silent_about(self, answers: Answers, since: datetime) -> bool:
+    def has_no_line_of(self, answers: Answers, since: datetime) -> bool:
         assert answers.ids == ["rq-200"]
         return self._silent
 

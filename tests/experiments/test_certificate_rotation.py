@@ -19,7 +19,7 @@ class Ztunnels:
     def __init__(self, *dumps: dict[str, str]) -> None:
         self._dumps = list(dumps)
 
-    def views(self) -> dict[str, MeshView]:
+    def read_views(self) -> dict[str, MeshView]:
         dump = self._dumps.pop(0) if len(self._dumps) > 1 else self._dumps[0]
         found = tuple(
             Certificate(f"spiffe://cluster.local/ns/default/sa/{who}", "Available", FROM, TO, serial)
@@ -28,7 +28,7 @@ class Ztunnels:
         return {"worker": MeshView((), (), found)}
 
 
-def turned(*dumps: dict[str, str]) -> certificate_rotation.Turn:
+def turned(*dumps: dict[str, str]) -> certificate_rotation.Rotation:
     ztunnels = Ztunnels(*dumps)
     return certificate_rotation.wait_for_rotation(ztunnels, certificate_rotation.read_certificates(ztunnels))  # type: ignore[arg-type]  # a stand-in
 
@@ -36,12 +36,12 @@ def turned(*dumps: dict[str, str]) -> certificate_rotation.Turn:
 def test_every_serial_is_awaited(clock: Clock) -> None:
     turn = turned({"a": "1", "b": "2"}, {"a": "3", "b": "2"}, {"a": "3", "b": "4"})
 
-    assert turn.accounts == {"a", "b"}
-    assert turn.expires == TO
+    assert turn.rotated_accounts == {"a", "b"}
+    assert turn.first_expiry == TO
 
 
 def test_identity_whose_pod_has_gone_is_not_awaited(clock: Clock) -> None:
-    assert turned({"a": "1", "b": "2"}, {"a": "3"}).accounts == {"a"}
+    assert turned({"a": "1", "b": "2"}, {"a": "3"}).rotated_accounts == {"a"}
 
 
 @pytest.mark.parametrize("after", [{"a": "1", "b": "4"}, {}, {"a": "", "b": ""}, {"c": "9"}])

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from harness.evidence.journey import render
-from harness.experiments.journey_collector import Scene, by_version, joined
+from harness.experiments.journey_collector import HopRecords, join_journeys, required_hops
 from harness.http_exchange import Answer, Answers
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import text
@@ -18,16 +18,16 @@ def answer(id: str, body: str = "") -> Answer:
     return Answer(id, 200, {}, 1.0, body=body)
 
 
-def scene(*lines: envoy_access.AccessLine, connections: list = LINES) -> Scene:
+def scene(*lines: envoy_access.AccessLine, connections: list = LINES) -> HopRecords:
     """Nothing at the ingress, these lines at the waypoint."""
-    return Scene((), lines, tuple(connections), ())
+    return HopRecords((), lines, tuple(connections), ())
 
 
 def test_each_request_finds_its_own_lines() -> None:
     """Three requests of one client, in the order asked for."""
     lines = [replace(line, user_agent=f"e2e/{n}") for n, line in enumerate(PASSED[:3])]
 
-    found = joined(scene(*lines), Answers(tuple(answer(str(n)) for n in (2, 0, 1))), lambda _: ("waypoint",))
+    found = join_journeys(scene(*lines), Answers(tuple(answer(str(n)) for n in (2, 0, 1))), lambda _: ("waypoint",))
 
     assert [journey.id for journey in found] == ["2", "0", "1"]
     assert {journey.verdict.state for journey in found} == {"held"}, render(found[0])
@@ -39,12 +39,12 @@ def test_request_without_lines_is_unknown() -> None:
     late = replace(mine, start_time=mine.start_time + timedelta(hours=1))
 
     for lines in ((), (PASSED[0],), (late,)):
-        (journey,) = joined(scene(*lines), Answers((answer("0"),)), lambda _: ("waypoint",))
+        (journey,) = join_journeys(scene(*lines), Answers((answer("0"),)), lambda _: ("waypoint",))
         assert journey.verdict.state == "inconclusive"
 
 
 def test_page_of_reviews_v1_need_not_pass_the_waypoint() -> None:
     """By the pod that the page names; a page that names none must have passed it."""
-    assert by_version(answer("0", "<u>reviews-v1-abc</u>")) == ("ingress",)
-    assert by_version(answer("0", "<u>reviews-v2-abc</u>")) == ("ingress", "waypoint")
-    assert by_version(answer("0")) == ("ingress", "waypoint")
+    assert required_hops(answer("0", "<u>reviews-v1-abc</u>")) == ("ingress",)
+    assert required_hops(answer("0", "<u>reviews-v2-abc</u>")) == ("ingress", "waypoint")
+    assert required_hops(answer("0")) == ("ingress", "waypoint")

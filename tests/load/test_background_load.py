@@ -15,8 +15,8 @@ from harness import observations
 from harness.errors import Inconclusive, SetupFailed
 from harness.http_exchange import Answer, Request, get
 from harness.load import background_load, sources
-from harness.load.background_load import TABLE, flowing
-from harness.load.sources import Outside
+from harness.load.background_load import TABLE, while_load_runs
+from harness.load.sources import IngressLoad
 from harness.load.timeline import Sample
 from tests.fakes.clock import Clock
 from tests.patience import SOON
@@ -27,8 +27,8 @@ class Source:
     """Tells of a request each tenth of a second, those from `broken` on lost."""
 
     client: str = "a client"
-    through: Any = None
-    wanted: Sequence[int] = (200,)
+    proxy: Any = None
+    accepted_statuses: Sequence[int] = (200,)
     broken: int = 10**6
     lasting: float = 60.0
     late: float = 0.0
@@ -47,7 +47,7 @@ class Away:
 
     gateway = "waypoint"
 
-    def access_log(self, since: datetime) -> None:
+    def read_access_log(self, since: datetime) -> None:
         raise SetupFailed("no ready proxy pod")
 
 
@@ -61,7 +61,7 @@ def at_once(own_world: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_timelines_are_reported() -> None:
-    with flowing(Source(), Source(client="another", broken=20)) as flow:
+    with while_load_runs(Source(), Source(client="another", broken=20)) as flow:
         time.sleep(0.01)
         with flow.event("ztunnel killed", "nothing"):
             pass
@@ -78,7 +78,7 @@ def test_load_that_ended_before_the_act_proves_nothing() -> None:
     told = "was over before this was: ztunnel killed"
     with (
         pytest.raises(Inconclusive, match=told),
-        flowing(Source(lasting=0.2)) as flow,
+        while_load_runs(Source(lasting=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
         pass
@@ -89,7 +89,7 @@ def test_load_that_was_over_before_the_last_event_began() -> None:
     """Nothing was sent since that event: what is said is why nothing is judged, and what the load saw is there."""
     with (  # noqa: PT012  # the act is what counts
         pytest.raises(Inconclusive, match=r"was over before this was: .*helm upgrade back"),
-        flowing(Source(lasting=0.2)) as flow,
+        while_load_runs(Source(lasting=0.2)) as flow,
     ):
         time.sleep(0.3)
         with flow.event("helm upgrade"), flow.event("helm upgrade back"):
@@ -104,7 +104,7 @@ def test_act_before_the_load_proves_nothing() -> None:
     told = "had not begun before this did: ztunnel killed"
     with (
         pytest.raises(Inconclusive, match=told),
-        flowing(Source(late=0.2)) as flow,
+        while_load_runs(Source(late=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
         pass
@@ -113,13 +113,13 @@ def test_act_before_the_load_proves_nothing() -> None:
 def test_loss_before_the_act_is_not_its_doing() -> None:
     """Planted: the first request is lost, before anything is done."""
     told = "before anything was done"
-    with pytest.raises(Inconclusive, match=told), flowing(Source(broken=0)) as flow, flow.event("killed"):
+    with pytest.raises(Inconclusive, match=told), while_load_runs(Source(broken=0)) as flow, flow.event("killed"):
         pass
 
 
 def test_who_asks_for_a_timeline_has_a_witness() -> None:
     """Two tests of one event: each has seen it."""
-    with flowing(Source()) as flow:
+    with while_load_runs(Source()) as flow:
         pass
 
     assert observations.page().witnesses == []
@@ -133,7 +133,7 @@ def test_source_that_cannot_tell_is_not_taken_for_a_quiet_one() -> None:
             begun()
             raise Inconclusive("fortio did not end its run")
 
-    with pytest.raises(Inconclusive, match="did not end"), flowing(Broken()):
+    with pytest.raises(Inconclusive, match="did not end"), while_load_runs(Broken()):
         pass
 
 
@@ -146,24 +146,24 @@ def test_failing_act_is_what_is_raised(error: BaseException) -> None:
             super().run(id, begun, stop)
             raise Inconclusive("fortio did not end its run")
 
-    sources = Mute(client="mute"), Source(broken=20), Source(client="another", through=Away())
-    with pytest.raises(type(error), match="the act"), flowing(*sources) as flow, flow.event("ztunnel killed"):
+    sources = Mute(client="mute"), Source(broken=20), Source(client="another", proxy=Away())
+    with pytest.raises(type(error), match="the act"), while_load_runs(*sources) as flow, flow.event("ztunnel killed"):
         raise error
 
-    assert [one.client for one in flow.told] == ["a client", "another"]
+    assert [one.client for one in flow.recorded_timelines] == ["a client", "another"]
     assert attached() == {"timelines.txt", "timelines.json"}
     assert "ztunnel killed" in observations.page().attachments[0].text
 
 
 def test_proxy_that_is_gone_hides_no_loss() -> None:
     """What was lost tells, without the log of whoever lost it. Where nothing was lost nobody knows who served it."""
-    with flowing(Source(broken=20, through=Away())) as flow:
+    with while_load_runs(Source(broken=20, proxy=Away())) as flow:
         time.sleep(0.01)
         with flow.event("killed"):
             pass
     assert len(flow.timeline.lost) == 580
 
-    with pytest.raises(SetupFailed, match="no ready proxy pod"), flowing(Source(through=Away())):
+    with pytest.raises(SetupFailed, match="no ready proxy pod"), while_load_runs(Source(proxy=Away())):
         pass
 
 
@@ -175,7 +175,7 @@ def test_source_that_fails_does_not_take_the_others_along() -> None:
             begun()
             raise Inconclusive("fortio did not end its run")
 
-    with pytest.raises(Inconclusive, match="did not end"), flowing(Source(), Broken()):
+    with pytest.raises(Inconclusive, match="did not end"), while_load_runs(Source(), Broken()):
         pass
 
     assert attached() == {"timelines.txt", "timelines.json"}
@@ -188,7 +188,7 @@ def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -
 
     class Ingress:
         @contextmanager
-        def steady(self) -> Iterator[Callable[[Request], Answer]]:
+        def steady_sender(self) -> Iterator[Callable[[Request], Answer]]:
             yield self.send
 
         def send(self, request: Request) -> Answer:
@@ -196,7 +196,7 @@ def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -
             return Answer("rq", None, {}, 3.0, error="ConnectError")
 
     stop, heard = threading.Event(), itertools.count(1)
-    found = Outside(Ingress(), get("/productpage")).run(  # type: ignore[arg-type]  # a stand-in
+    found = IngressLoad(Ingress(), get("/productpage")).run(  # type: ignore[arg-type]  # a stand-in
         "load-7", lambda: stop.set() if next(heard) == 20 else None, stop
     )
 

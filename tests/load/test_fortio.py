@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import Inconclusive
 from harness.http_exchange import get
-from harness.load.fortio import arguments, samples
+from harness.load.fortio import fortio_arguments, parse_samples
 from tests import recordings
 
 RECORDED = (recordings.HERE / "load" / "fortio.jsonl").read_text()
@@ -15,7 +15,7 @@ RECORDED = (recordings.HERE / "load" / "fortio.jsonl").read_text()
 
 def test_recorded_run_is_read() -> None:
     """10 requests of two connections, each answered 404."""
-    found = samples(RECORDED)
+    found = parse_samples(RECORDED)
 
     assert len(found) == 10
     assert {sample.connection for sample in found} == {0, 1}
@@ -26,30 +26,30 @@ def test_recorded_run_is_read() -> None:
 
 def test_no_answer_is_none() -> None:
     """fortio writes "-1" where no status came."""
-    assert samples(RECORDED.replace('"404"', '"-1"', 1))[0].status is None
+    assert parse_samples(RECORDED.replace('"404"', '"-1"', 1))[0].status is None
 
 
 def test_run_that_was_cut_is_not_judged() -> None:
     with pytest.raises(Inconclusive, match="did not end its run"):
-        samples(RECORDED[: RECORDED.index('{\n  "RunType"')])
+        parse_samples(RECORDED[: RECORDED.index('{\n  "RunType"')])
 
 
 def test_lost_line_is_noticed() -> None:
     with pytest.raises(Inconclusive, match="counts 10 requests and tells of 9"):
-        samples(RECORDED.split("\n", 1)[1])
+        parse_samples(RECORDED.split("\n", 1)[1])
 
 
 def test_half_a_line_is_noticed() -> None:
     """A line that begins no object is talk, and a request less than the run counts."""
     with pytest.raises(Inconclusive, match="counts 10 requests and tells of 9"):
-        samples(RECORDED[20:])
+        parse_samples(RECORDED[20:])
     with pytest.raises(Inconclusive, match="no JSON"):
-        samples(RECORDED[:20] + "\n" + RECORDED)
+        parse_samples(RECORDED[:20] + "\n" + RECORDED)
 
 
 def test_nothing_is_no_run() -> None:
     with pytest.raises(Inconclusive, match="did not end its run"):
-        samples("")
+        parse_samples("")
 
 
 @pytest.mark.parametrize(
@@ -57,30 +57,32 @@ def test_nothing_is_no_run() -> None:
 )
 def test_talk_to_a_terminal_is_left_out(talk: str) -> None:
     """Also where a colour's end stands before an object, or an error's words have braces of their own."""
-    assert samples(f"{talk}\n\x1b[0m{RECORDED}\n{talk}") == samples(RECORDED)
+    assert parse_samples(f"{talk}\n\x1b[0m{RECORDED}\n{talk}") == parse_samples(RECORDED)
 
 
 def test_echo_of_ctrl_c_hides_no_request() -> None:
     """The terminal writes it wherever the output is; a request was missing once, on a busy machine."""
     lines = RECORDED.split("\n")
 
-    assert samples("\n".join([*lines[:4], f"^C{lines[4]}", *lines[5:]])) == samples(RECORDED)
-    assert samples("\n".join([*lines[:4], "^C", *lines[4:]])) == samples(RECORDED)
+    assert parse_samples("\n".join([*lines[:4], f"^C{lines[4]}", *lines[5:]])) == parse_samples(RECORDED)
+    assert parse_samples("\n".join([*lines[:4], "^C", *lines[4:]])) == parse_samples(RECORDED)
 
 
 @pytest.mark.parametrize("foreign", ['{"latency": 1}', "{}", "{7"])
 def test_foreign_output_is_not_judged(foreign: str) -> None:
     with pytest.raises(Inconclusive):
-        samples(foreign + "\n" + RECORDED)
+        parse_samples(foreign + "\n" + RECORDED)
 
 
 def test_status_that_is_no_number_is_not_judged() -> None:
     with pytest.raises(Inconclusive):
-        samples(RECORDED.replace('"404"', '"oops"', 1))
+        parse_samples(RECORDED.replace('"404"', '"oops"', 1))
 
 
 def test_command_line_is_bounded_and_marked() -> None:
-    argv = arguments(get("http://x/", x_user_id="john"), id="load-1", qps=20, connections=2, seconds=10, keep=False)
+    argv = fortio_arguments(
+        get("http://x/", x_user_id="john"), id="load-1", qps=20, connections=2, seconds=10, keep=False
+    )
 
     assert argv[-1] == "http://x/"
     assert ("-t", "10s") in list(pairwise(argv))
@@ -90,7 +92,7 @@ def test_command_line_is_bounded_and_marked() -> None:
 
 
 def test_host_is_sent() -> None:
-    argv = arguments(get("http://x/", host="ratings"), id="l", qps=1, connections=1, seconds=1, keep=True)
+    argv = fortio_arguments(get("http://x/", host="ratings"), id="l", qps=1, connections=1, seconds=1, keep=True)
 
     assert "host: ratings" in argv
     assert "-keepalive=true" in argv

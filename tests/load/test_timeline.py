@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.errors import Inconclusive
-from harness.load.timeline import Event, Sample, Timeline, joined
+from harness.load.timeline import Event, Sample, Timeline, join_flags
 from harness.logs.envoy_access import AccessLine
 
 START = 1_795_251_600.0
@@ -126,11 +126,11 @@ def test_before_during_after() -> None:
 def test_outage_is_not_blamed_on_what_was_long_over(began: float, named: str) -> None:
     timeline = flow(200, 200, None, 200, events=(Event("killed", START + began, START + began + 0.05),))
 
-    assert timeline.coincides(timeline.outages[0]) == named
+    assert timeline.describe_cause(timeline.outages[0]) == named
 
 
 def test_lines_are_joined_by_time_and_status() -> None:
-    timeline = joined(flow(200, 503, None), [line(START + 0.001), line(START + 0.051, 503, "UF")], "waypoint-1")
+    timeline = join_flags(flow(200, 503, None), [line(START + 0.001), line(START + 0.051, 503, "UF")], "waypoint-1")
 
     assert [sample.flags for sample in timeline.samples] == ["-", "UF", ""]
     assert [sample.pod for sample in timeline.samples] == ["waypoint-1", "waypoint-1", ""]
@@ -138,25 +138,25 @@ def test_lines_are_joined_by_time_and_status() -> None:
 
 def test_line_of_another_status_is_not_joined() -> None:
     """A proxy that wrote 200 says nothing of a request that got 503: somebody else answered that."""
-    assert joined(flow(503), [line(START)], "w").samples[0].flags == ""
+    assert join_flags(flow(503), [line(START)], "w").samples[0].flags == ""
 
 
 def test_line_of_another_time_is_not_joined() -> None:
-    assert joined(flow(200), [line(START + 5)], "w").samples[0].flags == ""
+    assert join_flags(flow(200), [line(START + 5)], "w").samples[0].flags == ""
 
 
 def test_a_line_speaks_of_one_request_only() -> None:
     samples = [Sample(START, 50, 200), Sample(START + 0.01, 50, 200)]
 
-    timeline = joined(Timeline.of("a client", samples), [line(START + 0.02)], "w")
+    timeline = join_flags(Timeline.of("a client", samples), [line(START + 0.02)], "w")
 
     assert [sample.flags for sample in timeline.samples] == ["-", ""]
 
 
 def test_lost_request_takes_no_clean_line() -> None:
     """A request without an answer whose line is clean is another's line."""
-    assert joined(flow(None), [line(START, 200, "-")], "w").samples[0].flags == ""
-    assert joined(flow(None), [line(START, 0, "DC")], "w").samples[0].flags == "DC"
+    assert join_flags(flow(None), [line(START, 200, "-")], "w").samples[0].flags == ""
+    assert join_flags(flow(None), [line(START, 0, "DC")], "w").samples[0].flags == "DC"
 
 
 def test_values_cannot_be_changed() -> None:
@@ -170,27 +170,27 @@ def test_recovery_is_counted_from_the_events_end() -> None:
     early, late = Event("early", START + 0.08, START + 0.15), Event("late", START + 0.08, START + 0.42)
     timeline = flow(*statuses, events=(early, late))
 
-    assert timeline.recovered("early") == pytest.approx(0.25)
-    assert timeline.recovered("late") == 0
+    assert timeline.seconds_to_recover("early") == pytest.approx(0.25)
+    assert timeline.seconds_to_recover("late") == 0
 
 
 def test_what_is_not_over_is_never_recovered() -> None:
     """Planted: the last request is lost, during the event or long after it."""
     event = Event("killed", START + 0.04, START + 0.06)
 
-    assert flow(200, None, None, events=(event,)).recovered("killed") == float("inf")
-    assert flow(200, 200, 200, 200, None, events=(event,)).recovered("killed") == float("inf")
+    assert flow(200, None, None, events=(event,)).seconds_to_recover("killed") == float("inf")
+    assert flow(200, 200, 200, 200, None, events=(event,)).seconds_to_recover("killed") == float("inf")
 
 
 def test_second_outage_delays_recovery() -> None:
     """Planted: served once, then lost again."""
     event = Event("killed", START + 0.04, START + 0.06)
 
-    assert flow(200, None, 200, None, None, 200, events=(event,)).recovered("killed") == pytest.approx(0.19)
+    assert flow(200, None, 200, None, None, 200, events=(event,)).seconds_to_recover("killed") == pytest.approx(0.19)
 
 
 def test_requests_about_an_event_end_where_the_next_begins() -> None:
     first, second = Event("first", START + 0.05, START + 0.1), Event("second", START + 0.2, START + 0.25)
     timeline = flow(*[200] * 8, events=(first, second))
 
-    assert (timeline.about(first).sent, timeline.about(second).sent) == (3, 4)
+    assert (timeline.until_next_event(first).sent, timeline.until_next_event(second).sent) == (3, 4)

@@ -156,9 +156,9 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
         "restarted": lambda: list(signs.restarted([one], [one])),
         "gathered containers": lambda: _containers(one),
         "Made.remember": lambda: Made(folder / "made.json").remember(kube, [one, labelled]),
-        "mesh pod": lambda: mesh.pod(kube),
+        "mesh pod": lambda: mesh.read_client_pod(kube),
         "Envoy": lambda: (Envoy(kube, admin, "default", "x").pod, Envoy(kube, admin, "default", "x").ip),
-        "Ztunnels": lambda: (Ztunnels(kube, admin).logs(), Ztunnels(kube, admin).ready_nodes()),
+        "Ztunnels": lambda: (Ztunnels(kube, admin).read_logs(), Ztunnels(kube, admin).read_ready_nodes()),
     }
     return found | stack_readers(one, kube, folder)
 

@@ -34,8 +34,8 @@ def cluster(pytestconfig):
         (into / "state.txt").write_text("state")
     pytestconfig.stash[GATHERER] = gather
     with progress.stage("cluster"):
-        observations.measured("cluster up", 2.0)
-    observations.saw("setup", "nodes ready")
+        observations.record_seconds("cluster up", 2.0)
+    observations.record_sighting("setup", "nodes ready")
     pytestconfig.stash[RUN].facts.update({"istio": "1.29.99", "runner": "two cores"})
     yield "cluster"
     order(f"cluster undone, failed={pytestconfig.stash[FAILED]}")

@@ -51,7 +51,7 @@ def test_end_of_the_hour_is_awaited_by_the_runs_patience(
     monkeypatch.setattr(fixtures, "seconds_left", lambda *_: left)
     be_patient(patience)
 
-    body(fixtures.hour_left)()
+    body(fixtures.rate_limit_window)()
 
     assert clock.sleeps == slept
 
@@ -61,7 +61,7 @@ def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(k
     """It grows with what is applied, and stays ours when that was taken away; in a cluster of our own all is judged."""
     cluster, settings = FakeCluster(kube.kubeconfig, "existing"), Settings(install=installs)
     manifests = body(fixtures.manifests)(cluster, kube, versions.load().pick())
-    ours = body(fixtures_observation.ours)(cluster, manifests, settings)
+    ours = body(fixtures_observation.oracle_scope)(cluster, manifests, settings)
     installed = {"istio-system", "envoy-gateway-system", "redis-system"} if installs else set()
 
     before = ours()
@@ -71,7 +71,7 @@ def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(k
     assert (before.everything, before.namespaces) == (False, installed)
     assert ours().namespaces == installed | {"default"}
     assert ours().gateways == {("default", "bookinfo-ingress")}
-    assert body(fixtures_observation.ours)(FakeCluster(kube.kubeconfig), manifests, settings)() == EVERYTHING
+    assert body(fixtures_observation.oracle_scope)(FakeCluster(kube.kubeconfig), manifests, settings)() == EVERYTHING
 
 
 @pytest.mark.parametrize(("lacking", "refused"), [({"disruptive": "not ours"}, True), ({}, False)])

@@ -12,14 +12,14 @@ import yaml
 EACH = '''
 def test_held(cluster):
     """A held claim."""
-    observations.saw("client", "200")
-    observations.saw("access log", "RL")
-    observations.measured("Accepted to enforced", 1.5, of="policy")
+    observations.record_sighting("client", "200")
+    observations.record_sighting("access log", "RL")
+    observations.record_seconds("Accepted to enforced", 1.5, of="policy")
     observations.attach("policy.yaml", "kind: Policy\\n")
 
 def test_broken(cluster):
     """A broken claim."""
-    observations.saw("client", "200 instead")
+    observations.record_sighting("client", "200 instead")
     assert [200, 200] == [200, 429]
 
 def test_waited(cluster):
@@ -112,7 +112,9 @@ def test_each_way_to_end_has_its_outcome(mini):
 
 def test_the_setup_page_is_not_the_first_tests(mini):
     """What a session fixture sees and measures belongs to the session."""
-    mini.write(ingress__one='def test_a(cluster):\n    """A."""\n    observations.saw("client", "200")\n').run()
+    mini.write(
+        ingress__one='def test_a(cluster):\n    """A."""\n    observations.record_sighting("client", "200")\n'
+    ).run()
 
     assert mini.results["tests"][0]["witnesses"] == ["client"]
     assert mini.results["tests"][0]["figures"] == []
@@ -431,7 +433,7 @@ def test_secrets_reach_neither_screen_nor_files(mini):
 def test_a(cluster):
     """A."""
     observations.attach("secret.yaml", "kind: Secret\\ndata:\\n  key: aHVudGVyMg==\\n")
-    observations.saw("client", "authorization: Bearer " + "hunter" + str(2))
+    observations.record_sighting("client", "authorization: Bearer " + "hunter" + str(2))
     raise SetupFailed("login failed with token: " + "hunter" + str(2))
 '''
     result = mini.write(ingress__secret=text).run()
@@ -599,7 +601,7 @@ def policy(cluster, pytestconfig):
 
 def test_a(policy):
     """A."""
-    observations.saw("client", "429")
+    observations.record_sighting("client", "429")
     assert [429] == [200]
 
 def test_b(policy):

@@ -10,25 +10,25 @@ from harness.plugin.artifacts import material
 EXPERIMENT = '''
 @pytest.fixture(scope="module")
 def arms(cluster):
-    observations.saw("client", "200 x 3")
-    observations.saw("access log", "3 lines")
-    observations.measured("enforced", 1.5)
+    observations.record_sighting("client", "200 x 3")
+    observations.record_sighting("access log", "3 lines")
+    observations.record_seconds("enforced", 1.5)
     return "arms"
 
 @pytest.fixture(scope="module")
 def counted(arms):
-    observations.saw("counters", "moved by 3")
+    observations.record_sighting("counters", "moved by 3")
 
 @pytest.fixture
 def judged(arms):
-    observations.saw("config_dump", "read again")
+    observations.record_sighting("config_dump", "read again")
 
 def test_first(arms):
     """It is the first to ask."""
 
 def test_second(arms):
     """It sees more of its own."""
-    observations.saw("log", "a line")
+    observations.record_sighting("log", "a line")
 
 def test_through_others(counted, judged):
     """It asks for what others ask for."""
@@ -71,12 +71,12 @@ def test_what_the_stack_saw_is_nobodys(mini):
     text = '''
 @pytest.fixture(scope="session")
 def stack(cluster):
-    observations.saw("istiod", "ready")
+    observations.record_sighting("istiod", "ready")
 
 @pytest.fixture(scope="module", autouse=True)
 def bound(request):
     request.getfixturevalue("stack")
-    observations.saw("client", "200")
+    observations.record_sighting("client", "200")
 
 def test_a():
     """A."""
@@ -95,11 +95,11 @@ def test_an_experiment_made_anew_has_its_own(mini):
     text = '''
 @pytest.fixture(scope="module", params=["patch", "listener"])
 def form(cluster, request):
-    observations.saw(request.param, "200")
+    observations.record_sighting(request.param, "200")
 
 @pytest.fixture(scope="class")
 def kind(cluster, request):
-    observations.saw(request.cls.__name__, "200")
+    observations.record_sighting(request.cls.__name__, "200")
 
 def test_one(form):
     """One."""
@@ -121,7 +121,7 @@ class TestB:
     other = '''
 @pytest.fixture(scope="module")
 def form(cluster):
-    observations.saw("other", "200")
+    observations.record_sighting("other", "200")
 
 def test_other(form):
     """Other."""
@@ -145,7 +145,7 @@ def test_an_experiment_that_fails_is_witnessed_to_the_end(mini):
     text = '''
 @pytest.fixture(scope="module")
 def arms(cluster):
-    observations.saw("client", "404")
+    observations.record_sighting("client", "404")
     raise NotReady("Envoy enforces it", within=3, tries=4, last_seen="[404]")
 
 def test_a(arms):
@@ -163,18 +163,18 @@ def test_b(arms):
 REQUESTS = '''
 @pytest.fixture(scope="module")
 def sent(cluster):
-    observations.saw("client", "<2 answers>", of=["1", "2"])
+    observations.record_sighting("client", "<2 answers>", of=["1", "2"])
 
 def test_alone(sent):
     """One witness."""
 
 def test_joined(sent):
     """Two witnesses."""
-    observations.saw("access log", "2 lines", of=["1", "2"])
+    observations.record_sighting("access log", "2 lines", of=["1", "2"])
 
 def test_beside(sent):
     """One witness, and what another saw of other requests."""
-    observations.saw("counters", "stand at 7")
+    observations.record_sighting("counters", "stand at 7")
 
 @pytest.mark.one_witness("nobody else can see it")
 def test_allowed(sent):
@@ -206,11 +206,11 @@ def test_claim_about_traffic_with_one_witness_is_inconclusive(mini):
 RAW = '''
 @pytest.fixture(scope="module")
 def sent(cluster):
-    observations.saw("client", "<1 answers>", of=["1"], raw=['{"id": "1", "status": 200}'])
+    observations.record_sighting("client", "<1 answers>", of=["1"], raw=['{"id": "1", "status": 200}'])
 
 def test_held(sent):
     """A held claim."""
-    observations.saw("access log", "a line", of=["1"], raw=['{"authorization": "Bearer abcdef123456"}'])
+    observations.record_sighting("access log", "a line", of=["1"], raw=['{"authorization": "Bearer abcdef123456"}'])
 '''
 
 

@@ -36,7 +36,7 @@ def made(pytestconfig):
 
 def test_stuck(made):
     """A claim that takes long."""
-    observations.saw("client", "half of it")
+    observations.record_sighting("client", "half of it")
     pathlib.Path("started").touch()
     time.sleep(60)
 '''

@@ -41,7 +41,7 @@ class Client:
     def __init__(self, *statuses: int) -> None:
         self._left, self.sent = list(statuses), 0
 
-    def in_turn(self, request: Any) -> Answers:
+    def send_in_turn(self, request: Any) -> Answers:
         self.sent += 1
         status = self._left.pop(0) if len(self._left) > 1 else self._left[0]
         return Answers((Answer(f"rq-{self.sent}", status, {}, 1),))
@@ -55,10 +55,10 @@ class Envoy:
     def __init__(self, *heard: str, addresses: tuple[set[str], ...] = ()) -> None:
         self.heard, self._addresses = set(heard), list(addresses)
 
-    def silent_about(self, answers: Answers, since: Any) -> bool:
+    def has_no_line_of(self, answers: Answers, since: Any) -> bool:
         return not self.heard & set(answers.ids)
 
-    def endpoints(self, cluster: str) -> set[str]:
+    def read_endpoints(self, cluster: str) -> set[str]:
         return self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
 
 
@@ -75,14 +75,14 @@ def test_call_must_pass_the_waypoint(clock: Clock) -> None:
 def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
     """Envoy flushes its log now and then: a line may come a probe late, but not of any age."""
     client, envoy = Client(200), Envoy()
-    original = client.in_turn
+    original = client.send_in_turn
 
-    def in_turn(request: Any) -> Answers:
+    def send_in_turn(request: Any) -> Answers:
         if client.sent == 4:
             envoy.heard = {"rq-3"}
         return original(request)
 
-    client.in_turn = in_turn  # type: ignore[method-assign]  # for this test
+    client.send_in_turn = send_in_turn  # type: ignore[method-assign]  # for this test
 
     waypoints.wait_for_waypoint_traffic(client, envoy, URL)  # type: ignore[arg-type]  # stand-ins
 

@@ -30,13 +30,13 @@ class Proxy:
     def __init__(self, clock: Clock, *dumps: tuple[float, Any]) -> None:
         self._clock, self._began, self._dumps = clock, clock.now, dumps
 
-    def config_dump(self) -> Any:
+    def read_config_dump(self) -> Any:
         found = [dump for at, dump in self._dumps if self._clock.now - self._began >= at][-1]
         if isinstance(found, Exception):
             raise found
         return found
 
-    breaker = Envoy.breaker  # the real one, over these dumps
+    breaker = Envoy.read_max_pending_requests  # the real one, over these dumps
 
 
 class Limiter:
@@ -51,7 +51,7 @@ class Limiter:
             raise SetupFailed("the limiter is down")
         return {}
 
-    def complaint(self) -> str:
+    def describe_trouble(self) -> str:
         return "its Redis has no ready pod"
 
 
@@ -181,7 +181,7 @@ def test_fail_open_is_a_broken_limiter(clock: Clock, answer: httpx.Response) -> 
     with pytest.raises(SetupFailed) as caught:
         policy_propagation.wait_for_rate_limit_service(ingress(lambda _: answer), Limiter(), "/productpage")  # type: ignore[arg-type]  # as above
 
-    assert "the limiter does not answer Envoy, which then lets every request pass" in str(caught.value)
+    assert "the rate limit service does not answer Envoy, so Envoy lets every request pass" in str(caught.value)
     assert "Redis" in caught.value.remedy
     assert "not a limit that is not enforced" in caught.value.remedy
     assert not isinstance(caught.value, NotReady)

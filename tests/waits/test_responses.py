@@ -18,7 +18,7 @@ class Client:
     def __init__(self, *answers: int | Exception | None) -> None:
         self._left, self.asked = list(answers), 0
 
-    def get(self, request: Request) -> Answer:
+    def send(self, request: Request) -> Answer:
         assert request is REQUEST
         self.asked += 1
         one = self._left.pop(0) if len(self._left) > 1 else self._left[0]

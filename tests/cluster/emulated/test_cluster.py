@@ -16,7 +16,7 @@ from harness.cluster.emulated import EmulatedCluster
 from harness.cluster.protocol import Release
 from harness.cluster_records import APPLIED
 from harness.errors import SetupFailed
-from harness.http_exchange import get, unique
+from harness.http_exchange import get, unique_name
 from harness.install.installation import install
 from harness.kube import Kube, Missing, Refused
 from harness.objects.manifests import MANIFESTS, pinned, read
@@ -93,7 +93,7 @@ def apply(kube: Kube, *files: str) -> None:
 def test_pages_come_through_the_ingress_and_calls_through_the_waypoint(
     ingress: IngressClient, mesh: MeshClient
 ) -> None:
-    page, call = ingress.get(get("/productpage")), mesh.get(RATINGS)
+    page, call = ingress.send(get("/productpage")), mesh.send(RATINGS)
 
     assert (page.status, page.header("server")) == (200, "gunicorn")
     assert (call.status, call.local.partition(":")[0]) == (200, mesh.ip)
@@ -101,11 +101,11 @@ def test_pages_come_through_the_ingress_and_calls_through_the_waypoint(
 
 def test_breaker_refuses_all_and_none_once_it_is_gone(kube_api: Kube, mesh: MeshClient) -> None:
     apply(kube_api, "circuit_breaker/ratings.yaml")
-    burst = until(lambda: mesh.at_once(RATINGS, 20), lambda got: 503 in got.statuses, what="refusal", within=SOON)
+    burst = until(lambda: mesh.send_together(RATINGS, 20), lambda got: 503 in got.statuses, what="refusal", within=SOON)
     kube_api.delete(["BackendTrafficPolicy/default/circuit-breaker-btp"])
 
     assert burst.statuses == [503] * 20
-    until(lambda: mesh.at_once(RATINGS, 20).statuses, lambda got: got == [200] * 20, what="recovery", within=SOON)
+    until(lambda: mesh.send_together(RATINGS, 20).statuses, lambda got: got == [200] * 20, what="recovery", within=SOON)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_limit_and_its_faults(
     apply(kube_api, "rate_limit/per_user.yaml")
 
     def attempt() -> list[int | None]:
-        return ingress.in_turn(get("/productpage", x_user_id=unique("caller")), 4).statuses
+        return ingress.send_in_turn(get("/productpage", x_user_id=unique_name("caller")), 4).statuses
 
     assert (
         until(attempt, lambda got: got == statuses, what=f"{fault or 'no fault'}: {statuses}", within=SOON) == statuses
@@ -145,18 +145,18 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
     kube_api.delete(["Gateway/default/waypoint"])
     apply(kube_api, "waypoint/gateway_listener.yaml")
     gateways.wait_for_gateway(kube_api, "waypoint", "ratings")
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="the listener form works", within=SOON)
+    until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="the listener form works", within=SOON)
 
     emulated.fault("port_15008")
 
-    assert mesh.get(RATINGS).status is None
+    assert mesh.send(RATINGS).status is None
     conditions = kube_api.get("Gateway/default/waypoint")["status"]["conditions"]
     assert {one["status"] for one in conditions} == {"True"}
     ready = [pod["status"]["containerStatuses"][0]["ready"] for pod in kube_api.pods("istio-system", "app=ztunnel")]
     assert sorted(ready) == [False, True]
     (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
     kube_api.delete([f"Pod/default/{pod['metadata']['name']}"])
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=SOON)
+    until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=SOON)
 
 
 def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: Kube) -> None:
@@ -192,7 +192,7 @@ def test_proxy_is_sent_the_same_without_end_and_serves(
     for _ in range(3):
         before = signs.pushes(waypoint_stats())
         until(lambda: signs.pushes(waypoint_stats()), lambda now: now > before, what="another push", within=SOON)  # noqa: B023  # called at once
-    assert mesh.get(RATINGS).status == 200
+    assert mesh.send(RATINGS).status == 200
 
     emulated.calm()
     still = signs.pushes(waypoint_stats())
@@ -212,10 +212,10 @@ def test_proxy_warms_until_its_pod_goes(
     until(lambda: waypoint_stats()[warming], lambda number: number == 1, what="a cluster warms", within=SOON)
     pause(1, why="it warms on")
     assert waypoint_stats()[warming] == 1
-    assert mesh.get(RATINGS).status == 200
+    assert mesh.send(RATINGS).status == 200
     emulated.calm()
     kube_api.delete(kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint"))
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="its pod anew serves", within=SOON)
+    until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="its pod anew serves", within=SOON)
 
 
 def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: Kube, ingress: IngressClient) -> None:
@@ -228,7 +228,9 @@ def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: 
     assert not (emulated.home / APPLIED).exists()
     with pytest.raises(Missing):
         kube_api.get("BackendTrafficPolicy/default/productpage-rate-limiting")
-    until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=SOON)
+    until(
+        lambda: ingress.send(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=SOON
+    )
 
 
 @pytest.mark.parametrize("back", [False, True])
@@ -254,8 +256,8 @@ def test_reset_ends_what_a_switch_had_begun(
     kube_api.delete(["Gateway/default/waypoint"])
     emulated.reset()
 
-    assert mesh.get(RATINGS).status == 200
-    assert ingress.get(get("/productpage")).status == 200
+    assert mesh.send(RATINGS).status == 200
+    assert ingress.send(get("/productpage")).status == 200
     assert emulated._call("GET", "/emulated/state")["problems"] == {}
 
 
@@ -269,8 +271,10 @@ def test_reset_is_whole_when_it_answers(
 
     names = {pod["metadata"]["name"] for pod in kube_api.pods("default", "")}
     assert names == {pod["metadata"]["name"] for pod in pods}
-    until(lambda: mesh.get(RATINGS).status, lambda got: got == 200, what="calls pass", within=SOON)
-    until(lambda: ingress.get(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=SOON)
+    until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="calls pass", within=SOON)
+    until(
+        lambda: ingress.send(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=SOON
+    )
 
 
 def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_api: Kube) -> None:

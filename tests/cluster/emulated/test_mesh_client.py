@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from harness.clients.curl import answers, arguments
+from harness.clients.curl import curl_arguments, parse_answers
 from harness.cluster.emulated.api.errors import ApiError
 from harness.cluster.emulated.mesh_client import curl, parse
 from harness.http_exchange import Answers, get
@@ -34,13 +34,13 @@ def send(url: str, times: int, *, at_once: int, max_time: float = 5, serve: bool
         await runner.setup()
         if serve:
             await web.TCPSite(runner, "127.77.0.8", 8080).start()
-        argv = arguments([get(url)] * times, [f"id-{n}" for n in range(times)], at_once=at_once, max_time=max_time)
+        argv = curl_arguments([get(url)] * times, [f"id-{n}" for n in range(times)], at_once=at_once, max_time=max_time)
         try:
             return (await curl(argv, source=SOURCE, resolve=resolve)).stdout
         finally:
             await runner.cleanup()
 
-    return answers(asyncio.run(act()), [f"id-{n}" for n in range(times)])
+    return parse_answers(asyncio.run(act()), [f"id-{n}" for n in range(times)])
 
 
 def test_requests_in_turn_share_a_connection_and_come_from_the_pod() -> None:
