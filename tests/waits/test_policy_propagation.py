@@ -36,7 +36,7 @@ class Proxy:
             raise found
         return found
 
-    breaker = Envoy.read_max_pending_requests  # the real one, over these dumps
+    read_max_pending_requests = Envoy.read_max_pending_requests  # the real one, over these dumps
 
 
 class Limiter:
