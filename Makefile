@@ -7,7 +7,7 @@ ARTICLE := $(addprefix suites/,install ingress rate_limit waypoint circuit_break
 TESTS = $(or $(strip $(T)),$(ARTICLE))
 
 # The settings of harness/settings.py (docs/settings.md): NAME=… here is E2E_NAME there. A test compares this list.
-SETTINGS := CLUSTER CLUSTER_NAME KEEP VERSIONS EG_CHART EG_IMAGE ISTIO_HUB ISTIO_TAG ISTIO_CHARTS ENVOY_IMAGE \
+SETTINGS := CLUSTER CLUSTER_NAME KEEP VERSIONS UPGRADE_TO EG_CHART EG_IMAGE ISTIO_HUB ISTIO_TAG ISTIO_CHARTS ENVOY_IMAGE \
   WAYPOINT KIND_BIN KUBECTL_BIN HELM_BIN TOOLS TOOLS_FILE TOOLS_MIRROR \
   WORKERS NODE_IMAGE BUNDLE LB CACHE REGISTRY REGISTRY_CA REGISTRY_PLAIN_HTTP REGISTRY_SECRET KUBECONFIG_FILE CONTEXT \
   INSTALL DISRUPTIVE RUNS KEEP_RUNS STATE DELAY_FACTOR PATIENCE GATHER FAULT ORACLES
@@ -53,6 +53,10 @@ mirror: $(BIN)/.installed ## all charts and images of a version set into a regis
 .PHONY: clean
 clean: $(BIN)/.installed ## take away what killed or kept runs left
 	$(BIN)/mesh-e2e clean
+
+.PHONY: matrix
+matrix: $(BIN)/.installed ## run the version matrix, one cell after another (ARGS='--istio 1.29,1.30 --eg 1.8,1.9')
+	$(BIN)/mesh-e2e matrix run $(ARGS)
 
 ##@ Measure
 

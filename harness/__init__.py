@@ -3,6 +3,7 @@
 cli                `mesh-e2e`: run, faults, clean, doctor, bench, judge
 plugin             the pytest plugin: options, fixtures, reporting; the only home of pytest
 benchmark          seconds of each stage and suite
+matrix             the version matrix: planned, run cell by cell, merged
 judge              judges a run again, from its folder alone
 doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail

@@ -35,6 +35,7 @@ from harness.cluster import caches
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
 from harness.interruption import exit_code, signals_heard
+from harness.matrix import command as matrix
 from harness.preflight import command as preflight
 from harness.settings import Settings
 from harness.tools import programs
@@ -56,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 OUT.print(settings_table.table(), end="", markup=False, soft_wrap=True)
                 return 0
             chosen = settings.read()
+            if asked.command == "matrix":  # which has many version sets
+                said, code = matrix.act(asked, chosen)
+                print(said)  # as it is: JSON is for programs
+                return code
             if asked.command == "clean":  # which needs no version set
                 return _clean(chosen)
             return int(asked.act(asked, chosen, _versions(chosen)))
@@ -103,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     preflight.add_arguments(before)
     granted = command("rbac", _rbac, "the least Role and ClusterRole that a run needs, for kubectl apply")
     preflight.add_rbac_arguments(granted)
+    matrix.add_arguments(command("matrix", None, "plan, run, show and merge the version matrix (docs/matrix.md)"))
     command("clean", None, "take away what kept or killed runs left")
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")

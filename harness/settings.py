@@ -74,6 +74,7 @@ class Settings(BaseSettings):
         "",
         description="a version set's name, or any versions: istio-1.29.1+eg-1.9.0+k8s-1.34; empty is the default set",
     )
+    upgrade_to: str = Field("", description="suites/upgrades: what is upgraded to, eg-1.9.0 or istio-1.30.3")
     eg_chart: str = Field("", description="a build of Envoy Gateway: its chart, a folder or an archive")
     eg_image: str = Field("", description="a build of Envoy Gateway: its image; what Docker holds is loaded")
     istio_hub: str = Field("", description="a build of Istio: where its images are, registry/path")
@@ -146,6 +147,7 @@ MAKE = {
     "cluster": "CLUSTER",
     "cluster_name": "CLUSTER_NAME",
     "versions": "VERSIONS",
+    "upgrade_to": "UPGRADE_TO",
     "eg_chart": "EG_CHART",
     "eg_image": "EG_IMAGE",
     "istio_hub": "ISTIO_HUB",
