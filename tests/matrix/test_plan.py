@@ -191,12 +191,12 @@ def test_text_says_what_is_refused() -> None:
 def test_thousand_cells(capsys: pytest.CaptureFixture[str]) -> None:
     """Benchmark: 1,000 possible cells with their shards and the job matrix. It prints what it took (under 1 s)."""
     cells = [Cell(f"1.29.{i}", f"1.9.{e}", "1.34.3") for i in range(10) for e in range(100)]
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     found = plan(cells, SETS, KNOWN, {})
     job = output.as_github(found, 20)
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, time.process_time() - used
 
     with capsys.disabled():
-        print(f"\n    1,000 cells planned in {took:.3f} s")
+        print(f"\n    1,000 cells planned in {took:.3f} s, of which {used:.3f} s of the processor")
     assert len(found.cells) == 1000
     assert len(json.loads(job)["include"]) == 20
