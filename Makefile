@@ -68,6 +68,10 @@ bench: $(BIN)/.installed ## seconds of each stage and suite, and what the harnes
 faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them (CLUSTER=emulated|kind)
 	$(BIN)/mesh-e2e faults $(if $(THIRD),--third $(THIRD)) $(FAULTS)
 
+.PHONY: support
+support: $(BIN)/.installed ## the support table of all runs: support.md and support.json in the folder of runs
+	$(BIN)/mesh-e2e support
+
 ##@ Develop
 
 .PHONY: check

@@ -5,6 +5,7 @@ plugin             the pytest plugin: options, fixtures, reporting; the only hom
 benchmark          seconds of each stage and suite
 matrix             the version matrix: planned, run cell by cell, merged
 judge              judges a run again, from its folder alone
+support_table      the support table, from the results of runs
 doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
 preflight          what a run can judge on a cluster, and the rights it needs

@@ -116,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     judge = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
     judge.add_argument("run", help="the run's folder, for instance runs/latest")
     judge.add_argument("--json", action="store_true", help="print JSON")
+    table = command("support", _support, "the support table: each feature by place and version set, from runs")
+    table.add_argument("runs", nargs="*", metavar="RUN", help="folders of runs; all that ended by default")
+    table.add_argument("--into", default="", metavar="FOLDER", help="where support.md and support.json go")
+    table.add_argument("--link", choices=("evidence", "suites"), default="evidence", help="where verdicts link to")
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
     faults.add_argument("names", nargs="*", help="only these faults")
     faults.add_argument("--third", type=int, choices=(1, 2, 3), help="only this third of the catalogue")
@@ -274,6 +278,17 @@ def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> in
     found = judge.judge(Path(asked.run))
     OUT.print(judge.as_json(found) if asked.json else judge.text(found), markup=False, soft_wrap=True)
     return 1 if found.differing else 0
+
+
+def _support(asked: argparse.Namespace, chosen: Settings, _row: VersionSet) -> int:
+    from harness import support_table
+
+    runs = [Path(run) for run in asked.runs] or support_table.recent(chosen.runs)
+    cells, files = support_table.write(runs, Path(asked.into) if asked.into else chosen.runs, asked.link)
+    counts = Counter(cell.support for cell in cells)
+    OUT.print(f"{len(cells)} cells: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    OUT.print("\n".join(map(str, files)), markup=False, soft_wrap=True)
+    return 0
 
 
 def _faults(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:

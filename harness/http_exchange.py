@@ -23,11 +23,12 @@ def unique_name(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET. `url` is a path for the ingress client and a whole http URL for the mesh client."""
+    """One request without a body. `url` is a path for the ingress client and a whole http URL for the mesh client."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     host: str | None = None
+    method: str = "GET"
 
 
 def get(url: str, *, host: str | None = None, **headers: str) -> Request:

@@ -25,6 +25,7 @@ def curl_arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: 
             headers["host"] = request.host
         groups += ["--next"] if groups else []
         groups += ["--silent", "--max-time", f"{max_time:g}", "--output", "/dev/null", "--user-agent", f"e2e/{id_}"]
+        groups += [] if request.method == "GET" else ["--request", request.method]
         for name, value in headers.items():
             groups += ["--header", f"{name}: {value}"]
         groups += ["--write-out", f'{{"id":"{id_}","curl":%{{json}},"headers":%{{header_json}}}}\n', request.url]

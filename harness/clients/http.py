@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -35,6 +35,15 @@ class IngressClient:
     def _send_in_turn(self, request: Request, times: int) -> Answers:
         with self._client() as client:
             return Answers(tuple(self._send(client, request) for _ in range(times)))
+
+    def each(self, requests: Sequence[Request]) -> Answers:
+        """Sends different requests in turn."""
+        return self._told(self._each(requests))
+
+    @recorded("ingress each", pack=answers_to_json, unpack=answers_from_json)
+    def _each(self, requests: Sequence[Request]) -> Answers:
+        with self._client() as client:
+            return Answers(tuple(self._send(client, request) for request in requests))
 
     def send_together(self, request: Request, times: int) -> Answers:
         """Sends the request that many times together: all start behind one barrier, a connection each."""
@@ -80,7 +89,7 @@ class IngressClient:
             headers["host"] = request.host
         started = time.monotonic()
         try:
-            with client.stream("GET", request.url, headers=headers) as response:
+            with client.stream(request.method, request.url, headers=headers) as response:
                 local = _local(response)
                 body = response.read().decode(errors="replace")
         except httpx.RequestError as error:  # transport errors, and a body that is not what its headers say

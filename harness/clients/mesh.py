@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from harness import observations, timeouts
@@ -41,6 +42,24 @@ class MeshClient:
     def ip(self) -> str:
         """The address of its pod."""
         return pod_ip(read_client_pod(self._kube, self._labels))
+
+    def fortio(self, url: str, times: int, *, grpc: bool = False) -> dict[str, int]:
+        """Sends so many TCP messages or gRPC pings, in turn over one connection: how many ended in which way
+        ("OK": came back as they were, "SERVING" for gRPC).
+
+        Raises:
+            Inconclusive: fortio wrote no result.
+        """
+        argv = ["/usr/bin/fortio", "load", "-quiet", "-loglevel", "Critical", "-allow-initial-errors"]
+        argv += ["-n", str(times), "-c", "1", "-qps", "0", *(["-grpc", "-ping"] if grpc else []), "-json", "-", url]
+        name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
+        ended = self._kube.run(NAMESPACE, name, "fortio", argv, within=timeouts.EXEC)
+        try:
+            counts = json.loads(ended.stdout[ended.stdout.index("{") :])["RetCodes"]
+        except (ValueError, KeyError) as error:
+            raise Inconclusive(f"fortio wrote no result to {url}: {(ended.stderr or ended.stdout)[-300:]}") from error
+        observations.record_sighting("fortio in the mesh client", f"{counts} from {url}")
+        return {str(code): int(count) for code, count in counts.items()}
 
     def _send(self, requests: Sequence[Request], *, at_once: int) -> Answers:
         ids = [unique_name("rq") for _ in requests]

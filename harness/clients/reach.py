@@ -49,6 +49,18 @@ def reach(cluster: Cluster, kube: Kube, service: str, port: int) -> Iterator[Rea
         yield Reach(forwarded, f"port-forward to pod {namespace}/{pod}")
 
 
+def udp_address(kube: Kube, service: str, port: int) -> tuple[str, int]:
+    """The address at which a UDP port of a Service is reached from the host: load balancer or node port, untried.
+
+    Raises:
+        SetupFailed: it has neither, or no such port.
+    """
+    found = kube.get(f"Service/{service}")
+    for host, at_port, _ in _addresses(kube, found, _port(found, port)):
+        return host, at_port
+    raise SetupFailed(f"Service/{service} has no address for UDP port {port} that leads there from outside")
+
+
 def _port(service: Document, port: int) -> Json:
     """The entry of the Service's port.
 

@@ -29,6 +29,7 @@ Capability = Literal[
     "limiter counters",
     "access log",
     "ztunnel log",
+    "real gateway",
 ]
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)  # what a test can ask for by the mark `needs`
 

@@ -1,8 +1,9 @@
 """Envoy, ztunnel, istiod and the rate limit service: their logs, counters and admin pages, read over the network."""
 
+from harness.components.echo import Echo
 from harness.components.envoy import Envoy
 from harness.components.istiod import Istiod
 from harness.components.limiter import Counters, RateLimitService
 from harness.components.ztunnels import Ztunnels
 
-__all__ = ["Counters", "Envoy", "Istiod", "RateLimitService", "Ztunnels"]
+__all__ = ["Counters", "Echo", "Envoy", "Istiod", "RateLimitService", "Ztunnels"]

@@ -22,7 +22,7 @@ from harness.logs.envoy_access import AccessLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import OWNING_GATEWAY, pod_ip, pod_ready
 from harness.proxy import clusters, stats
-from harness.proxy.config_dump import error_states, thresholds
+from harness.proxy.config_dump import active_cluster, error_states, route_config, thresholds
 
 Json = dict[str, Any]
 
@@ -203,6 +203,33 @@ class Envoy:
         observations.record_sighting(f"{self.gateway} access log", told, of=_request_ids(found), raw=_raw(found))
         return found
 
+    def lines_of_route(self, route: str, since: datetime, *, count: int) -> list[AccessLine]:
+        """The lines of requests that a route whose name begins so took since then; for clients that send no id.
+
+        Raises:
+            Inconclusive: there are fewer than `count`.
+        """
+        log = envoy_access.Parsed(())
+
+        def look() -> list[AccessLine]:
+            nonlocal log
+            log = self.read_access_log(since)
+            return [
+                line for line in log.lines if (line.route_name or "").startswith(route) and line.start_time >= since
+            ]
+
+        found = wait_for_lines(
+            look,
+            lambda lines: len(lines) >= count,
+            what=f"{count} lines of route {route} at Gateway {self.gateway}",
+            silence="the proxy's log does not tell of the route's requests",
+            unreadable=lambda: log.unreadable,
+        )
+        observations.record_sighting(
+            f"{self.gateway} access log", f"{len(found)} lines of route {route}", raw=_raw(found)
+        )
+        return found
+
     def read_rejected_resources(self) -> list[str]:
         """Names of what Envoy refused to take since it started: by its own log, and by its configuration's errors.
 
@@ -222,6 +249,28 @@ class Envoy:
     def read_endpoints(self, cluster: str) -> set[str]:
         """The addresses ("ip:port") that Envoy sends the cluster's requests to now."""
         return set(clusters.endpoints(self._get("/clusters"), cluster))
+
+    def cluster_config(self, cluster: str) -> Json:
+        """The active configuration of a cluster.
+
+        Raises:
+            Absent: no such cluster is active.
+        """
+        found = active_cluster(self.read_config_dump(), cluster)
+        if found is None:
+            raise Absent(f"Envoy {self.gateway} has no active cluster {cluster}")
+        return dict(found)
+
+    def route_config(self, route: str) -> Json:
+        """The configuration in use of the first route whose name begins so.
+
+        Raises:
+            Absent: there is no such route.
+        """
+        found = route_config(self.read_config_dump(), route)
+        if found is None:
+            raise Absent(f"Envoy {self.gateway} has no route {route}")
+        return dict(found)
 
     def read_max_pending_requests(self, cluster: str) -> int | None:
         """max_pending_requests of the cluster that is active now; None where Envoy's default holds.

@@ -27,7 +27,7 @@ from harness.objects.unstructured import number, objects, text
 from harness.report.redact import redacted
 
 STACK = ("default", "istio-system", "envoy-gateway-system", "redis-system")
-KINDS = tuple(kind for kind in refs.KINDS if kind not in DEFINITIONS)  # those are megabytes
+KINDS = tuple(kind for kind in refs.KINDS if kind not in (*DEFINITIONS, *refs.UNREAD))  # definitions are megabytes
 LOG_LIMIT = 2_000_000  # characters of one container's log: its end
 ADMIN = {  # what to ask of which container, by port
     "envoy": (19000, ("/config_dump", "/stats", "/clusters", "/server_info")),

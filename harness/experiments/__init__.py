@@ -2,6 +2,8 @@
 
 burst                 a burst of requests, their access lines and the overflow counter
 bypass                a call past a proxy and one through it
+place                 where a feature is tried, and every witness of what is sent there
+policy_trial          a feature before, under and after its manifest: three arms of the same requests
 policy_timing         seconds from a policy's apply to Accepted and to enforcement, and back
 journey_collector     each request's path through the mesh, once all its log lines are there
 certificate_rotation  workload certificates before and after ztunnel renews them

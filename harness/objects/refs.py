@@ -14,6 +14,7 @@ KINDS: Mapping[str, tuple[str, bool]] = {
     "Service": ("v1", True),
     "ServiceAccount": ("v1", True),
     "ConfigMap": ("v1", True),
+    "Secret": ("v1", True),
     "Event": ("v1", True),
     "Deployment": ("apps/v1", True),
     "DaemonSet": ("apps/v1", True),
@@ -30,15 +31,27 @@ KINDS: Mapping[str, tuple[str, bool]] = {
     "Gateway": ("gateway.networking.k8s.io/v1", True),
     "HTTPRoute": ("gateway.networking.k8s.io/v1", True),
     "ReferenceGrant": ("gateway.networking.k8s.io/v1beta1", True),
+    "TCPRoute": ("gateway.networking.k8s.io/v1alpha2", True),
+    "UDPRoute": ("gateway.networking.k8s.io/v1alpha2", True),
+    "GRPCRoute": ("gateway.networking.k8s.io/v1", True),
     "EnvoyProxy": ("gateway.envoyproxy.io/v1alpha1", True),
     "BackendTrafficPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
     "ClientTrafficPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
     "SecurityPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
     "IPAddressPool": ("metallb.io/v1beta1", True),
     "L2Advertisement": ("metallb.io/v1beta1", True),
+    "EnvoyExtensionPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
+    "EnvoyPatchPolicy": ("gateway.envoyproxy.io/v1alpha1", True),
+    "HTTPRouteFilter": ("gateway.envoyproxy.io/v1alpha1", True),
+    "Backend": ("gateway.envoyproxy.io/v1alpha1", True),
+    "ServiceEntry": ("networking.istio.io/v1", True),
+    "RequestAuthentication": ("security.istio.io/v1", True),
+    "Telemetry": ("telemetry.istio.io/v1", True),
     "AuthorizationPolicy": ("security.istio.io/v1", True),
     "PeerAuthentication": ("security.istio.io/v1", True),
 }
+
+UNREAD = frozenset({"Secret"})  # kinds of which suites make some, and which are never read for evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from harness.wait import be_patient
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
-FIXTURES_LOAD = "harness.plugin.fixtures_load"
+FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_support"
 TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
 NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.recording"
 
@@ -29,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if reaches_suites(config):
         config.pluginmanager.register(importlib.import_module(FIXTURES_LOAD), FIXTURES_LOAD)
+        config.pluginmanager.register(importlib.import_module(FIXTURES_SUPPORT), FIXTURES_SUPPORT)
         config.pluginmanager.register(importlib.import_module(FIXTURES), FIXTURES)
         config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
         config.pluginmanager.register(importlib.import_module(NEEDS), NEEDS)

@@ -15,6 +15,7 @@ import harness
 from harness.cluster.protocol import CAPABILITIES, Capability, Cluster
 from harness.disruption.touched import touched_by
 from harness.errors import BadInput, CannotJudge
+from harness.plugin import support_marks
 from harness.plugin.options import Refused, settings_of, suites
 from harness.plugin.reporting import RUN
 
@@ -33,17 +34,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         Refused: of a mark of some test.
     """
     for item in items:
-        for name in (name for mark in item.iter_markers("needs") for name in mark.args):
-            if name not in CAPABILITIES:
-                error = BadInput(
-                    f"{item.nodeid} needs {name!r}, which is no capability",
-                    remedy=f"use one of: {', '.join(CAPABILITIES)} (harness/cluster/protocol.py)",
-                )
-                run = config.stash.get(RUN, None)
-                if run is not None:
-                    run.why = f"bad input: {error}"  # the summary says it
-                raise Refused(error, told=run is not None)
-        if isinstance(item, pytest.Function) and item.get_closest_marker("needs") and JUDGED in item.fixturenames:
+        error = _wrong_mark(item)
+        if error is not None:
+            run = config.stash.get(RUN, None)
+            if run is not None:
+                run.why = f"bad input: {error}"  # the summary says it
+            raise Refused(error, told=run is not None)
+        marked = item.get_closest_marker("needs") or item.get_closest_marker("feature")
+        if isinstance(item, pytest.Function) and marked and JUDGED in item.fixturenames:
             item.fixturenames.remove(JUDGED)
             item.fixturenames.insert(0, JUDGED)  # before the session's fixtures stand anything up for it
 
@@ -100,6 +98,17 @@ def check_judged(cluster: Cluster, *capabilities: Capability) -> None:
             raise CannotJudge(f"{capability}: {lacking[capability]}")
 
 
+def _wrong_mark(item: pytest.Item) -> BadInput | None:
+    """What is wrong with the marks `needs` and `feature` of a test, if anything."""
+    for name in (name for mark in item.iter_markers("needs") for name in mark.args):
+        if name not in CAPABILITIES:
+            return BadInput(
+                f"{item.nodeid} needs {name!r}, which is no capability",
+                remedy=f"use one of: {', '.join(CAPABILITIES)} (harness/cluster/protocol.py)",
+            )
+    return support_marks.wrong(item)
+
+
 def _in_suites(config: pytest.Config, file: Path) -> bool:
     return any(file.is_relative_to(folder) for folder in suites(config))
 
@@ -118,3 +127,6 @@ def _skip_unless_judged(request: pytest.FixtureRequest) -> None:
         for capability in marker.args:
             if capability in lacking:
                 pytest.skip(f"{capability}: {lacking[capability]}")
+    row = support_marks.row_of(request.node) if isinstance(request.node, pytest.Item) else None
+    if row and (reason := row.skipped(request.getfixturevalue("version_set").envoy_gateway)):
+        pytest.skip(reason)

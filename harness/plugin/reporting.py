@@ -22,14 +22,14 @@ import pytest
 from harness import chosen_versions, observations, progress, settings
 from harness.errors import BadInput
 from harness.interruption import exit_code
-from harness.plugin import artifacts, outcomes
+from harness.plugin import artifacts, outcomes, support_marks
 from harness.plugin.options import Refused, is_run, runs_folder, settings_of
 from harness.plugin.session_finish import Ending
 from harness.report import allure, conformance, failure_text, results
 from harness.report.claim_results import Book, claim_of
 from harness.report.live import Live, own_stdout
 from harness.report.redact import redacted
-from harness.report.results import Run, properties, versions_known, versions_line
+from harness.report.results import PLANTED, Run, properties, versions_known, versions_line
 from harness.report.run_folder import RunFolder
 
 GATHERER = artifacts.GATHERER
@@ -45,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "needs(capability): what a cluster must be able to judge; else a skip, with reason"
     )
+    config.addinivalue_line("markers", support_marks.HELP)
     config.addinivalue_line("markers", "one_witness(why): requests that only one component can see")
     config.stash[FAILED] = False
     if not is_run(config) or hasattr(config, "workerinput"):
@@ -87,7 +88,7 @@ class Reporting:
             keep=self.settings.keep_runs,
         )
         self.remarks = [*settings.remarks(), *self.set.remarks]
-        self.facts: dict[str, str] = {}
+        self.facts: dict[str, str] = {PLANTED: self.settings.fault.stem} if self.settings.fault else {}
         self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()
         self.book = Book()
@@ -160,12 +161,14 @@ class Reporting:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = len(session.items)
         for item in session.items:
-            mark = item.get_closest_marker("extended")
+            mark, row = item.get_closest_marker("extended"), support_marks.row_of(item)
             self.book.expect(
                 item.nodeid,
                 area=self.evidence.area(item.path),
                 claim=claim_of(getattr(item, "obj", None), item.name),
-                feature=str(mark.args[0]) if mark and mark.args else "",
+                feature=row.feature if row else str(mark.args[0]) if mark and mark.args else "",
+                place=row.place if row else "",
+                means=row.means if row else "",
             )
 
     # Whose page the ledger is open at

@@ -16,12 +16,12 @@ from harness.audit.read import Kind
 from harness.cluster.protocol import Capability
 from harness.kube.requests import ApiRequest
 from harness.objects.definitions import DEFINITIONS
-from harness.objects.refs import KINDS
+from harness.objects.refs import KINDS, UNREAD
 
 # ours: the namespaces that suites apply objects in; mesh: those of istiod, ztunnel and CNI; control: Envoy Gateway's;
 # store: the rate limit service's Redis; cluster: objects of no namespace, and lists of all namespaces.
 Scope = Literal["cluster", "ours", "mesh", "control", "store"]
-Part = Literal["run", "preflight", "evidence", "disruptive", "install", "helm"]
+Part = Literal["run", "features", "preflight", "evidence", "disruptive", "install", "helm"]
 
 _ADMISSION = "admissionregistration.k8s.io"
 READ = {  # kinds that preflight lists
@@ -74,7 +74,7 @@ def _evidence() -> Iterable[Right]:
     """What is gathered when something fails: every kind that a manifest has."""
     by_group: dict[tuple[bool, str], list[str]] = defaultdict(list)
     for kind, (api_version, namespaced) in KINDS.items():
-        if kind not in DEFINITIONS:
+        if kind not in (*DEFINITIONS, *UNREAD):
             group = api_version.rpartition("/")[0]
             by_group[namespaced, group].append(plural(kind))
     for (namespaced, group), resources in by_group.items():
@@ -128,6 +128,23 @@ RIGHTS: tuple[Right, ...] = (
         needed=True,
     ),
     Right("ours", SECURITY, ("authorizationpolicies",), APPLY, "the policy that closes a bypass"),
+    Right(
+        "ours", SECURITY, ("requestauthentications",), APPLY, "policies of Istio that a waypoint ignores", "features"
+    ),
+    Right(
+        "ours", "telemetry.istio.io", ("telemetries",), APPLY, "policies of Istio that a waypoint ignores", "features"
+    ),
+    Right("ours", "networking.istio.io", ("serviceentries",), APPLY, "a host outside the mesh", "features"),
+    Right("ours", "", ("secrets",), APPLY, "keys and passwords of the suites' own clients", "features"),
+    Right("ours", GATEWAY_API, ("tcproutes", "udproutes"), APPLY, "routes of features", "features"),
+    Right(
+        "ours",
+        ENVOY_GATEWAY,
+        ("securitypolicies", "envoyextensionpolicies", "envoypatchpolicies", "backends", "envoyproxies"),
+        APPLY,
+        "policies of features",
+        "features",
+    ),
     # -- the stack, read only
     Right(
         "mesh",
@@ -201,7 +218,7 @@ def of_parts(*parts: Part) -> tuple[Right, ...]:
 
 def parts_of(*, installs: bool, disruptive: bool) -> tuple[Part, ...]:
     """The parts of a run with these settings."""
-    found: tuple[Part, ...] = ("run", "preflight", "evidence")
+    found: tuple[Part, ...] = ("run", "features", "preflight", "evidence")
     found += ("disruptive",) if disruptive else ()
     return found + (("install", "helm") if installs else ())
 

@@ -95,6 +95,13 @@ def clusters(dump: Json) -> tuple[Cluster, ...]:
     )
 
 
+def active_cluster(dump: Json, cluster_name: str) -> Json | None:
+    """The configuration of the ACTIVE cluster of this name; None when no such cluster is active."""
+    section = _section(dump, "ClustersConfigDump")
+    held = (mapping(entry, "cluster") for entry in objects(section, "dynamic_active_clusters"))
+    return next((cluster for cluster in held if text(cluster, "name") == cluster_name), None)
+
+
 def routes(dump: Json) -> tuple[Route, ...]:
     """The routes of the route configurations that came over RDS and are in use."""
     section = _section(dump, "RoutesConfigDump")
@@ -105,6 +112,19 @@ def routes(dump: Json) -> tuple[Route, ...]:
         for host in objects(config, "virtual_hosts")
         for route in objects(host, "routes")
     )
+
+
+def route_config(dump: Json, route: str) -> Json | None:
+    """The configuration in use of the first route whose name begins so ("httproute/default/echo/"), or None."""
+    section = _section(dump, "RoutesConfigDump")
+    found = (
+        one
+        for entry in objects(section, "dynamic_route_configs")
+        for host in objects(entry, "route_config", "virtual_hosts")
+        for one in objects(host, "routes")
+        if text(one, "name").startswith(route)
+    )
+    return next(found, None)
 
 
 def thresholds(dump: Json, cluster_name: str) -> CircuitBreaker | None:

@@ -17,6 +17,8 @@ class Entry:
     area: str
     claim: str
     feature: str = ""
+    place: str = ""
+    means: str = ""
     outcome: Outcome = "not run"
     reason: str = ""
     seconds: float = 0.0
@@ -32,9 +34,9 @@ class Book:
         self._extras: list[Verdict] = []
         self.done = 0
 
-    def expect(self, id: str, *, area: str, claim: str, feature: str = "") -> None:
+    def expect(self, id: str, *, area: str, claim: str, feature: str = "", place: str = "", means: str = "") -> None:
         """A test that was collected."""
-        self._entries[id] = Entry(area, claim, feature)
+        self._entries[id] = Entry(area, claim, feature, place, means)
 
     def entry(self, id: str) -> Entry:
         return self._entries.setdefault(id, Entry("", id))
@@ -80,6 +82,8 @@ class Book:
             evidence=entry.evidence,
             feature=entry.feature,
             kind=page.kind,
+            place=entry.place,
+            means=entry.means,
         )
 
     @property

@@ -19,6 +19,7 @@ EMULATED = "EMULATED: not conformance"
 SCHEMA = "mesh-e2e/results/v1"
 # The image of a set that tells a component's version, where it can be a build of one's own.
 ROLES = {"istio": "pilot", "ztunnel": "ztunnel", "envoy-gateway": "gateway", "envoy": "envoy"}
+PLANTED = "planted fault"  # the fact that names the fault under which the run was made
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Verdict:
     `seconds` is the test's own time, without session fixtures. `witnesses` saw something in the test, or in the set-up
     of an experiment (a fixture) that it shares with others. `evidence` is a path inside the run folder or empty.
     `feature` is set for claims beyond the article (marker `extended`). `kind` is "traffic" where the test judges
-    requests (each then has two witnesses), else "status".
+    requests (each then has two witnesses), else "status". `place` and `means` are set for a cell of the support table
+    (marker `feature`): where the feature is tried, and what it means for the feature that the claim holds.
     """
 
     id: str
@@ -44,6 +46,8 @@ class Verdict:
     evidence: str = ""
     feature: str = ""
     kind: str = ""
+    place: str = ""
+    means: str = ""
 
 
 class Times(NamedTuple):
@@ -197,6 +201,8 @@ def verdict_json(v: Verdict) -> dict[str, Any]:
         "evidence": v.evidence,
         "feature": v.feature,
         "kind": v.kind,
+        "place": v.place,
+        "means": v.means,
     }
 
 
@@ -210,7 +216,8 @@ def as_json(run: Run) -> dict[str, Any]:
     facts         {fact: text}, as the cluster told them
     started       UTC, ISO 8601
     tests         [{id, area, claim, outcome: held|broken|error|inconclusive|skipped|not run, seconds, witnesses: [who],
-                    figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature, kind}]
+                    figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature, kind,
+                    place, means}]
     counts        {outcome: how many}
     times         [{name, n, min, median, max, of}]
     tables        {title: [{column: text}]}

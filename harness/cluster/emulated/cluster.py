@@ -62,6 +62,7 @@ class EmulatedCluster:
             "many": "the emulated cluster's proxies share two cores with the test: a thousand requests measure those",
             "waypoint kinds": "the emulated cluster knows port 9080 and endpoint routing at waypoints",
             "load balancer": "the emulated cluster assigns no addresses to Services",
+            "real gateway": "the emulated Envoy Gateway translates what the article's flow needs, and no other feature",
             "mtls": "the emulated cluster's ztunnel carries plain TCP: HBONE and identities are its word alone",
         }
 

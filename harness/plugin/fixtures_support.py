@@ -1,0 +1,60 @@
+"""Fixtures of tests about features: the echo backend, and the places where a feature is tried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness.clients.http import IngressClient
+from harness.clients.mesh import MeshClient
+from harness.components import Echo, Envoy
+from harness.experiments.place import Place
+from harness.experiments.policy_trial import Tries
+from harness.kube import Kube
+from harness.plugin.fixtures import Applying
+from harness.undo.temporary_changes import Manifests
+from harness.waits import rollouts, waypoints
+from harness.waits.responses import wait_for_response
+
+PORT = 9080
+PLACES = ("ingress", "waypoint")
+
+
+@pytest.fixture(scope="session")
+def echo(stack: None, manifests: Manifests, kube: Kube) -> Iterator[Echo]:
+    """The echo backend, ready."""
+    with manifests.applied("base/echo.yaml"):
+        rollouts.wait_for_rollout(kube, "Deployment/default/echo-v1")
+        rollouts.wait_for_rollout(kube, "Deployment/default/echo-v2")
+        yield Echo(kube)
+
+
+@pytest.fixture(scope="session")
+def at_ingress(echo: Echo, ingress: IngressClient, ingress_gateway: Envoy, mesh_client: MeshClient) -> Place:
+    """The ingress, which has the route of the echo backend."""
+    place = Place("ingress", "bookinfo-ingress", "", ingress, ingress_gateway, mesh_client, echo)
+    wait_for_response(place.client, place.get(), status=200)
+    return place
+
+
+@pytest.fixture(scope="session")
+def at_waypoint(echo: Echo, waypoint: Envoy, manifests: Manifests, mesh_client: MeshClient) -> Iterator[Place]:
+    """The waypoint, to which the Service echo is bound for the session."""
+    base = f"http://echo:{PORT}"
+    with waypoints.while_service_bound(manifests, "echo", "waypoint"):
+        waypoints.wait_for_waypoint_traffic(mesh_client, waypoint, f"{base}/")
+        yield Place("waypoint", "waypoint", base, mesh_client, waypoint, mesh_client, echo)
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each place in turn: a test that asks for it runs at both."""
+    found: Place = request.getfixturevalue(f"at_{request.param}")
+    return found
+
+
+@pytest.fixture(scope="session")
+def tries(kube: Kube, applying: Applying) -> Tries:
+    """`tries.policy(...)`: a feature before, under and after its manifest."""
+    return Tries(kube, applying)

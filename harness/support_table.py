@@ -1,0 +1,75 @@
+"""`mesh-e2e support`: writes the support table (harness/report/support.py) from the results of runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.errors import BadInput
+from harness.report import support
+from harness.report.results import SCHEMA
+
+Link = Literal["evidence", "suites"]
+TITLE = "# Support\n\nFeatures at the ingress and at the waypoint, by version set, as seen on real clusters.\n\n"
+AGAIN = "`make support` writes this page from the results of runs; each verdict links to the {what} behind it.\n\n"
+
+
+def write(runs: Sequence[Path], into: Path, link: Link) -> tuple[list[support.Cell], list[Path]]:
+    """Writes support.md and support.json of these run folders into a folder, and returns the cells and the files.
+    Verdicts link to the runs' evidence, or to the suites in the repository of which the folder is a part.
+
+    Raises:
+        BadInput: a run cannot be read, none has a cell, or the files cannot be written.
+    """
+    read = sorted((_results(run) for run in runs), key=lambda results: str(results[1]["started"]))
+    found = support.cells((_shown(run, into), results) for run, results in read)
+    if not found:
+        raise BadInput(
+            f"none of {len(runs)} runs has a claim about a feature on a real cluster",
+            remedy="run suites with such claims first, for instance make e2e T=suites/authentication",
+        )
+    begin = TITLE + AGAIN.format(what="evidence" if link == "evidence" else "test")
+    page = begin + support.markdown(found, link="run" if link == "evidence" else "../")
+    texts = {
+        into / "support.md": page,
+        into / "support.json": json.dumps(support.as_json(found), indent=1, ensure_ascii=False) + "\n",
+    }
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            path.write_text(text)
+    except OSError as error:
+        raise BadInput(f"cannot write {error.filename}: {error.strerror}") from error
+    return found, list(texts)
+
+
+def recent(runs: Path) -> list[Path]:
+    """The folders of all runs that have ended.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found = sorted(file.parent for file in runs.glob("*/results.json") if not file.parent.is_symlink())
+    if not found:
+        raise BadInput(f"{runs} has no run that ended", remedy="make e2e first, or name the folders of runs")
+    return found
+
+
+def _results(run: Path) -> tuple[Path, dict[str, Any]]:
+    try:
+        found = json.loads((run / "results.json").read_text())
+        if found["schema"] != SCHEMA:
+            raise BadInput(f"{run}/results.json is {found['schema']}, not {SCHEMA}", remedy="name folders of runs")
+    except OSError as error:
+        raise BadInput(f"cannot read {error.filename}: {error.strerror}", remedy="name folders of runs") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{run}/results.json is no result of a run: {error}", remedy="name folders of runs") from error
+    return run, found
+
+
+def _shown(run: Path, into: Path) -> str:
+    """The run's folder as seen from the page; elsewhere only its name, which says nothing of this machine."""
+    run, into = run.resolve(), into.resolve()
+    return run.relative_to(into).as_posix() if run.is_relative_to(into) else run.name

@@ -1,0 +1,22 @@
+"""Authorization by path.
+
+Manifest: manifests/authorization/path.yaml    Article: none; authorization is among its reasons for Envoy Gateway
+"""
+
+import pytest
+
+pytestmark = pytest.mark.needs("real gateway")
+POLICY = "SecurityPolicy/default/path"
+
+
+@pytest.mark.feature("Authorization by path", since="1.9")
+def test_path_decides(tries, place):
+    """Authorization by path returns 403 below the denied path and 200 elsewhere."""
+    requests = [place.get("/private/a"), place.get("/public")]
+
+    trial = tries.policy(place, "authorization/path.yaml", POLICY, requests, 403)
+
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200]
+    assert trial.treatment.statuses == [403, 200]
+    assert trial.treatment.reached == [0, 1]
+    assert trial.past == [[200, 200]] * 3

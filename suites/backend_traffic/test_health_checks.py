@@ -1,0 +1,21 @@
+"""Active health checks.
+
+Manifest: manifests/backend_traffic/health_checks.yaml    Article: none; its reason is Envoy Gateway's policies
+"""
+
+import pytest
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+POLICY = "BackendTrafficPolicy/default/health-checks"
+
+
+@pytest.mark.feature("Active health checks")
+def test_unhealthy_backends_get_nothing(tries, place):
+    """While every backend fails its health check, requests return 503 with flag UH and no backend receives any."""
+    trial = tries.policy(place, "backend_traffic/health_checks.yaml", POLICY, [place.get()] * 2, 503)
+
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200]
+    assert trial.treatment.statuses == [503, 503]
+    assert set(trial.treatment.flags) == {"UH"}
+    assert trial.treatment.reached == [0, 0]
+    assert trial.past == [[200, 200]] * 3

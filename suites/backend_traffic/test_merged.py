@@ -1,0 +1,19 @@
+"""A Gateway's policy and a route's, merged.
+
+Manifest: manifests/backend_traffic/merged.yaml    Article: none; its reason is Envoy Gateway's policies
+"""
+
+import pytest
+
+pytestmark = pytest.mark.needs("real gateway")
+POLICY = "BackendTrafficPolicy/default/merged"
+
+
+@pytest.mark.feature("Merged policies of Gateway and route")
+def test_both_policies_hold(tries, place):
+    """With mergeType the route's retry and the Gateway's override hold together: two requests arrive, 418 returns."""
+    trial = tries.policy(place, "backend_traffic/merged.yaml", POLICY, [place.get("/?status=503")], 418)
+
+    assert (trial.control.statuses, trial.treatment.statuses, trial.recovery.statuses) == ([503], [418], [503])
+    assert (trial.control.reached, trial.treatment.reached, trial.recovery.reached) == ([1], [2], [1])
+    assert trial.past == [[503, 503]] * 3

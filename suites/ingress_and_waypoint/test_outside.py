@@ -1,0 +1,49 @@
+"""An ingress outside of the mesh, whose backends are in it.
+
+Manifest: manifests/ingress_and_waypoint/outside.yaml (outside_strict.yaml)    Article: none
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.waits import gateways
+from harness.waits.responses import wait_for_response
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def ingress_load(applied, kube, client_of, proxy_of, at_ingress):
+    """The place of that ingress."""
+    gateways.wait_for_gateway(kube, "ingress-outside", "ingress-outside")
+    envoy = proxy_of("ingress-outside")
+    with client_of(envoy.gateway, 80) as client:
+        place = replace(at_ingress, gateway=envoy.gateway, client=client, envoy=envoy)
+        wait_for_response(client, place.get(), status=200)
+        yield place
+
+
+@pytest.mark.feature("Ingress outside of the mesh, PERMISSIVE", place="ingress")
+def test_permissive_backend_answers(ingress_load):
+    """An ingress outside of the mesh reaches backends in it, which see the proxy's own address."""
+    arm = ingress_load.send([ingress_load.get()] * 3)
+
+    assert arm.statuses == [200, 200, 200]
+    assert arm.reached == [1, 1, 1]
+    assert {each[0].client.rpartition(":")[0] for each in arm.received} == {ingress_load.envoy.ip}
+
+
+@pytest.mark.feature("Ingress outside of the mesh, STRICT", place="ingress", means="broken")
+def test_strict_backend_rejects(ingress_load, applying):
+    """With PeerAuthentication STRICT requests of an ingress outside of the mesh return 503, and without it 200."""
+    with applying("ingress_and_waypoint/outside_strict.yaml"):
+        wait_for_response(ingress_load.client, ingress_load.get(), status=503)
+        strict = ingress_load.send([ingress_load.get()] * 3)
+    wait_for_response(ingress_load.client, ingress_load.get(), status=200)
+    recovery = ingress_load.send([ingress_load.get()] * 3)
+
+    assert strict.statuses == [503, 503, 503]
+    assert strict.reached == [0, 0, 0]
+    assert strict.past.statuses == [200, 200]
+    assert recovery.statuses == [200, 200, 200]

@@ -1,0 +1,38 @@
+"""The PROXY binding: what the waypoint's Envoy knows of the address that was called.
+
+Manifest: manifests/ingress_and_waypoint/proxy_binding.yaml    Article: none; docs/findings.md, "PROXY binding"
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.objects.addresses import host_port
+from harness.waits import gateways, waypoints
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+URL = "http://echo-proxied:9080/"
+
+
+@pytest.fixture(scope="module")
+def proxied(applied, kube, proxy_of, at_waypoint, mesh_client):
+    """The place of that waypoint, bound, and seen to carry a request."""
+    gateways.wait_for_gateway(kube, "waypoint-proxied", "echo-proxied")
+    envoy = proxy_of("waypoint-proxied")
+    waypoints.bind_service(kube, "echo-proxied", "waypoint-proxied")
+    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, URL)
+    return replace(at_waypoint, gateway="waypoint-proxied", base="http://echo-proxied:9080", envoy=envoy)
+
+
+@pytest.mark.feature("PROXY binding", place="waypoint")
+def test_called_address_is_known(proxied, at_waypoint, mesh_client, kube):
+    """With the PROXY binding Envoy's local address is the Service address that was called, with NONE its pod's own."""
+    service = kube.get("Service/default/echo-proxied")["spec"]["clusterIP"]
+
+    with_proxy = proxied.send([proxied.get(host="echo-proxied")] * 2)
+    without = at_waypoint.send([at_waypoint.get()] * 2)
+
+    assert with_proxy.statuses == without.statuses == [200, 200]
+    assert {line.downstream_local_address for line in with_proxy.lines} == {host_port(service, 9080)}
+    assert {line.downstream_local_address for line in without.lines} == {host_port(at_waypoint.envoy.ip, 9080)}
+    assert {line.client_ip for line in (*with_proxy.lines, *without.lines)} == {mesh_client.ip}

@@ -1,0 +1,38 @@
+"""A Gateway that has the name of an application's ServiceAccount, in Envoy Gateway's GatewayNamespace mode.
+
+Manifest: manifests/ingress_and_waypoint/service_account.yaml (service_account_gateway.yaml: the Gateway)
+Article: none; docs/findings.md, "A Gateway can take over a ServiceAccount"
+"""
+
+import pytest
+
+from harness.waits.objects import wait_for_absence, wait_for_owner
+from harness.waits.status import wait_for_condition
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("applied"), pytest.mark.timeout(300)]
+NAME = "account-of-an-application"
+ACCOUNT, GATEWAY = f"ServiceAccount/default/{NAME}", f"Gateway/default/{NAME}"
+
+
+@pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", means="broken", before="1.9")
+def test_account_is_taken_over_and_deleted(applying, kube):
+    """A Gateway named like a ServiceAccount becomes its owner and is Accepted, and its deletion deletes the account."""
+    with applying("ingress_and_waypoint/service_account_gateway.yaml"):
+        owners = wait_for_owner(kube, ACCOUNT)
+        wait_for_condition(kube, GATEWAY, "Accepted", about="")
+    wait_for_absence(kube, ACCOUNT)
+
+    assert owners == [f"Gateway/{NAME}"]
+    assert kube.find(ACCOUNT) is None
+
+
+@pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", since="1.9")
+def test_account_is_left_alone(applying, kube, wait_for_false_condition):
+    """A Gateway named like a ServiceAccount is not Programmed, and the account outlives it, without an owner."""
+    with applying("ingress_and_waypoint/service_account_gateway.yaml"):
+        refused = wait_for_false_condition(GATEWAY, "Programmed")
+        owners = kube.get(ACCOUNT)["metadata"].get("ownerReferences", [])
+
+    assert refused.status == "False"
+    assert owners == []
+    assert kube.find(ACCOUNT) is not None

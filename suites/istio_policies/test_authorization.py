@@ -1,0 +1,23 @@
+"""Istio's AuthorizationPolicy behind Envoy Gateway's waypoint.
+
+Manifest: manifests/istio_policies/authorization.yaml    Article: none; docs/findings.md, "Istio's L7 policies"
+"""
+
+import pytest
+
+pytestmark = pytest.mark.needs("real gateway")
+POLICIES = ("AuthorizationPolicy/default/deny-at-service", "AuthorizationPolicy/default/deny-at-gateway")
+
+
+@pytest.mark.feature("AuthorizationPolicy of Istio", place="waypoint", means="ignored")
+def test_denial_is_accepted_and_ignored(tries, at_waypoint):
+    """AuthorizationPolicies that deny all at the waypoint get WaypointAccepted, and requests still return 200."""
+    seen = tries.ignored(
+        at_waypoint,
+        "istio_policies/authorization.yaml",
+        [at_waypoint.get()] * 3,
+        {policy: ["WaypointAccepted"] for policy in POLICIES},
+    )
+
+    assert [arm.statuses for arm in seen.arms] == [[200, 200, 200]] * 3
+    assert [arm.reached for arm in seen.arms] == [[1, 1, 1]] * 3

@@ -1,0 +1,30 @@
+"""GRPCRoute at both places.
+
+Manifest: manifests/routes/grpc.yaml    Article: none; routes of the Gateway API are among its reasons
+"""
+
+import pytest
+
+from harness.waits.envoy_config import wait_for_route
+from harness.waits.status import wait_for_condition
+
+pytestmark = [
+    pytest.mark.needs("real gateway", "load"),
+    pytest.mark.one_witness("fortio's gRPC client sends no request id to join access lines by"),
+]
+TARGETS = {"ingress": "bookinfo-ingress:80", "waypoint": "echo-grpc:9080"}
+ROUTE = "grpcroute/default/echo-grpc/"
+
+
+@pytest.mark.feature("GRPCRoute")
+def test_method_is_served(at_waypoint, place, applying, binding, kube, mesh_client, since):
+    """A GRPCRoute serves its method: the backend answers three pings, each with an access line of that route."""
+    with applying("routes/grpc.yaml"), binding("echo-grpc", "waypoint"):
+        wait_for_condition(kube, "GRPCRoute/default/echo-grpc", "Accepted", about=f"Gateway/default/{place.gateway}")
+        wait_for_route(place.envoy, ROUTE)
+        counts = mesh_client.fortio(TARGETS[place.name], times=3, grpc=True)
+        lines = place.envoy.lines_of_route(ROUTE, since, count=3)
+
+    assert sum(counts.values()) == 3
+    assert set(counts) <= {"SERVING", "OK"}
+    assert {(line.path, line.status, line.flags) for line in lines} == {("/fgrpc.PingServer/Ping", 200, "-")}

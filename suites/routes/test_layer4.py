@@ -1,0 +1,58 @@
+"""TCPRoute and UDPRoute through the ingress into the mesh, and who answers on port 53.
+
+Manifest: manifests/routes/layer4.yaml    Article: none; docs/findings.md, "DNS capture can answer for a backend"
+"""
+
+import pytest
+
+from harness.clients import datagram
+from harness.clients.reach import udp_address
+from harness.waits.status import wait_for_condition
+
+pytestmark = [
+    pytest.mark.needs("real gateway", "load"),
+    pytest.mark.one_witness("connections and datagrams have no request id to join witnesses by"),
+    pytest.mark.timeout(300),
+]
+GATEWAY, SERVICE = "Gateway/default/ingress-layer4", "default/ingress-layer4"
+
+
+@pytest.fixture(scope="module")
+def proxy(echo, applied, kube, proxy_of):
+    """The proxy of the Gateway, programmed, with its three routes accepted."""
+    wait_for_condition(kube, GATEWAY, "Programmed")
+    wait_for_condition(kube, "TCPRoute/default/layer4-tcp", "Accepted")
+    wait_for_condition(kube, "UDPRoute/default/layer4-udp", "Accepted")
+    wait_for_condition(kube, "UDPRoute/default/layer4-dns", "Accepted")
+    return proxy_of("ingress-layer4")
+
+
+@pytest.mark.feature("TCPRoute", place="ingress")
+def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
+    """A TCP connection to a TCPRoute's listener reaches the backend, which sends back what it gets."""
+    counts = mesh_client.fortio("tcp://ingress-layer4:9000", times=3)
+
+    assert counts == {"OK": 3}
+    assert echo.read_tcp_clients(since, count=1) == {proxy.ip}
+
+
+@pytest.mark.feature("UDPRoute", place="ingress")
+def test_udp_reaches_the_backend(proxy, kube, echo, since):
+    """A datagram to a UDPRoute's listener reaches the backend, which sends it back."""
+    host, port = udp_address(kube, SERVICE, 9001)
+
+    back = datagram.ask(host, port, b"hello from outside")
+
+    assert back == b"hello from outside"
+    assert echo.read_udp_clients(since, count=1) == {proxy.ip}
+
+
+@pytest.mark.feature("UDPRoute to port 53", place="ingress", means="broken")
+def test_dns_capture_answers_for_the_backend(proxy, kube, echo):
+    """A query to a UDPRoute whose backend does not listen on port 53 is answered by Istio's DNS capture."""
+    host, port = udp_address(kube, SERVICE, 9002)
+
+    back = datagram.ask(host, port, datagram.query("productpage.default.svc.cluster.local"))
+
+    assert back is not None
+    assert datagram.answers(back) == 1
