@@ -36,12 +36,12 @@ class IngressClient:
         with self._client() as client:
             return Answers(tuple(self._send(client, request) for _ in range(times)))
 
-    def each(self, requests: Sequence[Request]) -> Answers:
+    def send_each(self, requests: Sequence[Request]) -> Answers:
         """Sends different requests in turn."""
-        return self._told(self._each(requests))
+        return self._told(self._send_each(requests))
 
-    @recorded("ingress each", pack=answers_to_json, unpack=answers_from_json)
-    def _each(self, requests: Sequence[Request]) -> Answers:
+    @recorded("ingress send each", pack=answers_to_json, unpack=answers_from_json)
+    def _send_each(self, requests: Sequence[Request]) -> Answers:
         with self._client() as client:
             return Answers(tuple(self._send(client, request) for request in requests))
 

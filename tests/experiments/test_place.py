@@ -27,7 +27,7 @@ class Client:
         self.sent += requests
         return Answers(tuple(Answer(f"{self.prefix}{begun + n}", 200, {}, 1) for n in range(len(requests))))
 
-    def each(self, requests: Any) -> Answers:
+    def send_each(self, requests: Any) -> Answers:
         return self._answers(requests)
 
     def send_together(self, request: Request, times: int) -> Answers:
