@@ -28,6 +28,7 @@ from harness import (
     releases,
     settings,
     settings_table,
+    support_table,
     versions,
 )
 from harness.audit import command as audit
@@ -116,10 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     judge = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
     judge.add_argument("run", help="the run's folder, for instance runs/latest")
     judge.add_argument("--json", action="store_true", help="print JSON")
-    table = command("support", _support, "the support table: each feature by place and version set, from runs")
-    table.add_argument("runs", nargs="*", metavar="RUN", help="folders of runs; all that ended by default")
-    table.add_argument("--into", default="", metavar="FOLDER", help="where support.md and support.json go")
-    table.add_argument("--link", choices=("evidence", "suites"), default="evidence", help="where verdicts link to")
+    support_table.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
     faults.add_argument("names", nargs="*", help="only these faults")
     faults.add_argument("--third", type=int, choices=(1, 2, 3), help="only this third of the catalogue")
@@ -281,13 +279,7 @@ def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> in
 
 
 def _support(asked: argparse.Namespace, chosen: Settings, _row: VersionSet) -> int:
-    from harness import support_table
-
-    runs = [Path(run) for run in asked.runs] or support_table.recent(chosen.runs)
-    cells, files = support_table.write(runs, Path(asked.into) if asked.into else chosen.runs, asked.link)
-    counts = Counter(cell.support for cell in cells)
-    OUT.print(f"{len(cells)} cells: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-    OUT.print("\n".join(map(str, files)), markup=False, soft_wrap=True)
+    OUT.print(support_table.run(asked, chosen), markup=False, soft_wrap=True)
     return 0
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +12,31 @@ from typing import Any, Literal
 from harness.errors import BadInput
 from harness.report import support
 from harness.report.results import SCHEMA
+from harness.settings import Settings
 
 Link = Literal["evidence", "suites"]
 TITLE = "# Support\n\nFeatures at the ingress and at the waypoint, by version set, as seen on real clusters.\n\n"
 AGAIN = "`make support` writes this page from the results of runs; each verdict links to the {what} behind it.\n\n"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `mesh-e2e support` takes."""
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="folders of runs; all that ended by default")
+    parser.add_argument("--into", default="", metavar="FOLDER", help="where support.md and support.json go")
+    parser.add_argument("--link", choices=("evidence", "suites"), default="evidence", help="where verdicts link to")
+
+
+def run(asked: argparse.Namespace, chosen: Settings) -> str:
+    """Writes the table, and returns what was written.
+
+    Raises:
+        BadInput: as `write` and `recent`.
+    """
+    runs = [Path(run) for run in asked.runs] or recent(chosen.runs)
+    cells, files = write(runs, Path(asked.into) if asked.into else chosen.runs, asked.link)
+    counts = Counter(cell.support for cell in cells)
+    counted = ", ".join(f"{count} {name}" for name, count in counts.items())
+    return "\n".join([f"{len(cells)} cells: {counted}", *map(str, files)])
 
 
 def write(runs: Sequence[Path], into: Path, link: Link) -> tuple[list[support.Cell], list[Path]]:
