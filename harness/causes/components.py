@@ -52,7 +52,10 @@ def unresolved(state: ClusterState, failure: Failure) -> list[Cause]:
 def unbound_ports(state: ClusterState, _: Failure) -> list[Cause]:
     """Ports that a node's ztunnel could not bind in a pod's network namespace: it is not ready meanwhile."""
     found = {}
+    existing = {text(pod, "metadata", "uid") for pod in state.of("Pod")}
     for one in state.bind_failures:
+        if one.uid and existing and one.uid not in existing:
+            continue  # that pod is gone, and its port with it
         pod = next((pod for pod in state.of("Pod") if one.uid and text(pod, "metadata", "uid") == one.uid), None)
         where = f"pod {'/'.join(named(pod))}" if pod is not None else f"a pod (uid {one.uid})" if one.uid else "a pod"
         sentence = f"ztunnel could not bind {one.address} in {where}: {one.text}"

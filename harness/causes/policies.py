@@ -15,7 +15,7 @@ def foreign(state: ClusterState, failure: Failure) -> list[Cause]:
     and 403; and those that took over the target of the awaited policy."""
     flags = {flag for one in state.access for flag in one.line.flags.split(",")}
     acts: list[Callable[[Json], str]] = []
-    if 429 in failure.statuses or flags & {"RL", "RLSE"}:
+    if 429 in failure.statuses or flags & {"RL", "RLSE"} or any(call.quota for call in failure.calls):
         acts.append(_limit)
     if "UO" in flags:
         acts.append(_breaker)
@@ -28,19 +28,32 @@ def foreign(state: ClusterState, failure: Failure) -> list[Cause]:
                 continue
             what = next((said for act in acts if (said := act(policy))), "")
             same = _same_target(state, failure, policy)
-            for target in _targets(policy) if what or same else ():
+            for target in targets(policy) if what or same else ():
                 found.append(_cause(state, policy, what or "targets it as well:", target))
                 break
     return found
 
 
+def quota_of_nobody(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Responses with a quota, though no policy has a limit: the backend, or a proxy in front, wrote the header."""
+    told = sorted({call.quota for call in failure.calls if call.quota and call.quota in failure.text})
+    if not told or "BackendTrafficPolicy" not in state.objects or any(map(quota, state.of("BackendTrafficPolicy"))):
+        return []
+    what = f"responses have x-ratelimit-limit: {told[0]}"
+    return [Cause(f"No BackendTrafficPolicy has a rate limit, and {what}: the backend's own, or Envoy's of before")]
+
+
 def foreign_routes(state: ClusterState, failure: Failure) -> list[Cause]:
     """Requests took a route that is not the suite's: it is more specific, or older, than the suite's own."""
-    del failure
     found = []
     for access in state.access:
         taken = ROUTE.match(access.line.route_name or "")
         route = state.find("HTTPRoute", *taken.groups()) if taken else None
+        if taken and state.lacks("HTTPRoute", *taken.groups()) and taken[0] in failure.text:
+            sentence = (
+                f"requests at Gateway {access.gateway} took {show('HTTPRoute', *taken.groups())}, which does not exist"
+            )
+            found.append(Cause(sentence[0].upper() + sentence[1:]))
         if route is None or key(route) in state.ours:
             continue
         created = age(route, state.now)
@@ -75,7 +88,8 @@ def _cause(state: ClusterState, policy: Json, what: str, target: str) -> Cause:
     return Cause(f"{show(text(policy, 'kind'), *named(policy))} ({apart}) {what} {target}", (key(policy),))
 
 
-def _targets(policy: Json) -> Iterator[str]:
+def targets(policy: Json) -> Iterator[str]:
+    """ "HTTPRoute default/bookinfo", for each target of a policy."""
     single = mapping(policy, "spec", "targetRef")
     for ref in [*objects(policy, "spec", "targetRefs"), *([single] if single else [])]:
         yield show(text(ref, "kind"), named(policy)[0], text(ref, "name"))
@@ -89,15 +103,21 @@ def _same_target(state: ClusterState, failure: Failure, policy: Json) -> bool:
     if kind not in KINDS or kind != text(policy, "kind") or failure.object == key(policy):
         return False
     awaited = state.find(kind, *rest.split("/")[:2]) if rest.count("/") == 1 else None
-    return awaited is not None and bool(set(_targets(awaited)) & set(_targets(policy)))
+    return awaited is not None and bool(set(targets(awaited)) & set(targets(policy)))
 
 
-def _limit(policy: Json) -> str:
+def quota(policy: Json) -> tuple[int, str] | None:
+    """The first limit of a policy: how many requests, per what unit."""
     for scope in ("global", "local"):
         for rule in objects(policy, "spec", "rateLimit", scope, "rules"):
             limit = mapping(rule, "limit")
-            return f"allows {number(limit, 'requests')} requests per {text(limit, 'unit')} to"
-    return ""
+            return number(limit, "requests"), text(limit, "unit")
+    return None
+
+
+def _limit(policy: Json) -> str:
+    found = quota(policy)
+    return f"allows {found[0]} requests per {found[1]} to" if found else ""
 
 
 def _breaker(policy: Json) -> str:

@@ -42,7 +42,8 @@ def referred_namespaces(obj: Json) -> set[str]:
 def missing(state: ClusterState, failure: Failure) -> list[Cause]:
     """What the awaited object refers to and does not exist. Of a claim: the same of the objects that its message names,
     and for failed requests of each Gateway, route and policy of the suite's manifests."""
-    return [cause for one in _subjects(state, failure) for cause in dangling(state, one)]
+    found = [cause for one in _subjects(state, failure) for cause in dangling(state, one)]
+    return [cause for cause in found if not state.removed & set(cause.objects)]
 
 
 def unbound(state: ClusterState, failure: Failure) -> list[Cause]:

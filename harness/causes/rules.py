@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from harness.causes import components, mesh, policies, references, traffic
+from harness.causes import (
+    changes,
+    components,
+    connections,
+    limits,
+    mesh,
+    paths,
+    policies,
+    references,
+    statuses,
+    traffic,
+)
 from harness.causes.state import Cause, ClusterState, Failure
 
 MOST = 3  # causes that are named
@@ -27,8 +38,34 @@ RULES: tuple[Rule, ...] = (
     mesh.not_in_ambient,
     components.not_ready,
     components.differing_replicas,
+    changes.deleted,
+    changes.recreated,
+    changes.changed,
+    statuses.bound_elsewhere,
+    statuses.in_force_before,
+    statuses.not_enforced,
+    statuses.not_enforced_by_ztunnel,
+    statuses.unmet,
+    statuses.without_address,
+    statuses.slow,
+    statuses.counters,
+    policies.quota_of_nobody,
+    paths.without_binding,
+    paths.from_backend,
+    connections.wrong_identity,
+    connections.wrong_port,
+    connections.plaintext,
+    connections.past_the_waypoint,
+    connections.unknown_workload,
+    paths.unknown_addresses,
+    paths.without_upstream,
+    limits.quota_not_kept,
     mesh.rejected_by_the_suite,
+    connections.failed,
     traffic.response_flags,
+    paths.silent_access_log,
+    paths.past_the_waypoint,
+    paths.answered_by,
 )
 
 

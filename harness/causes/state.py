@@ -37,10 +37,22 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessLog:
+    """How many lines the access log of a Gateway's proxies has, how many are of the test's own requests, and how many
+    look like access lines and could not be read."""
+
+    lines: int
+    own: int = 0
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterState:
     """What was read. `objects` has the objects by kind; a kind that is missing in it could not be read, and a kind with
     no objects has none. `namespaces` are those that were read, empty: all. `ours` are the objects that the suite's own
-    manifests name ("Kind/namespace/name").
+    manifests name ("Kind/namespace/name"), `wanted` those that the harness has in the cluster now, with the fields that
+    it wrote, `removed` those that it deleted. `logs` are the access logs that were read since the first request, by
+    Gateway.
     """
 
     objects: Mapping[str, Sequence[Json]] = field(default_factory=dict)
@@ -49,6 +61,9 @@ class ClusterState:
     connections: Sequence[ZtunnelLine] = ()
     bind_failures: Sequence[BindFailure] = ()
     ours: frozenset[str] = frozenset()
+    wanted: Mapping[str, Json] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+    logs: Mapping[str, AccessLog] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def of(self, kind: str) -> Sequence[Json]:
@@ -73,23 +88,29 @@ class ClusterState:
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that was sent: the URL ("" if it is not known), its status (None without a response), its error, and
-    the id by which access logs have it."""
+    the id by which access logs have it. `sent` counts what was sent together, and `quota` is the
+    response's x-ratelimit-limit."""
 
     url: str
     status: int | None
     error: str = ""
     id: str = ""
+    sent: int = 0
+    quota: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What failed: an awaited condition of an object ("Kind/namespace/name"), or a claim about requests. `text` is the
-    message of the failure."""
+    message of the failure, `read` the objects whose status the test read, `counters` what counters did meanwhile
+    ("waypoint counters: upstream_rq_pending_overflow moved by 0")."""
 
     object: str = ""
     condition: str = ""
     text: str = ""
     calls: Sequence[Call] = ()
+    read: Sequence[str] = ()
+    counters: Sequence[str] = ()
 
     @property
     def found(self) -> str:

@@ -103,25 +103,32 @@ def response_flags(state: ClusterState, failure: Failure) -> list[Cause]:
     for access in _failed(state, failure):
         line = access.line
         known = [flag for flag in FLAGS if flag in line.flags.split(",")]
-        if known:
-            what = known[0], access.gateway, line.details or ""
+        if known or line.details not in (None, "via_upstream"):
+            what = (known or [""])[0], access.gateway, line.details or ""
             counted[what] = counted.get(what, 0) + 1
     # The commonest first.
     order = sorted(counted.items(), key=lambda one: -one[1])
     return [
         Cause(
-            f"Envoy of Gateway {gateway} says of {number} request{'s' if number > 1 else ''}: {FLAGS[flag]}"
-            + (f", details {details}" if details else "")
+            f"Envoy of Gateway {gateway} says of {number} request{'s' if number > 1 else ''}: "
+            f"{FLAGS.get(flag, 'no response flag')}" + (f", details {details}" if details else "")
         )
         for (flag, gateway, details), number in order[:1]
     ]
 
 
 def _failed(state: ClusterState, failure: Failure) -> list[Access]:
-    """Lines of failed requests that the failure's message is about: it quotes their status, or there was none."""
+    """Lines of failed requests that the failure's message is about: it quotes their status, flag or details, or there
+    was none."""
     lost = any(call.status is None for call in failure.calls)
     failed = [one for one in state.access if one.line.status >= 400 or one.line.flags not in ("", "-")]
-    return [one for one in failed if str(one.line.status) in failure.found or (lost and not one.line.status)]
+    return [one for one in failed if _quoted(one, failure) or (lost and not one.line.status)]
+
+
+def _quoted(access: Access, failure: Failure) -> bool:
+    line = access.line
+    words = (f"'{line.flags}'", f"'{line.details}'") if line.flags not in ("", "-") else ()
+    return str(line.status) in failure.found or any(word in failure.found for word in words)
 
 
 def _routes(state: ClusterState, failure: Failure) -> list[Json]:

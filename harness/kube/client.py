@@ -29,6 +29,7 @@ from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.manifests import Document
 from harness.objects.refs import KINDS, Ref, ref, ref_of
 from harness.objects.scope import check_ours
+from harness.objects.wanted import Wanted
 from harness.wait import until
 
 FIELD_MANAGER = "mesh-e2e"
@@ -45,6 +46,7 @@ class Kube:
         run's own objects raises NotAllowed (harness/objects/scope.py says which)."""
         self.kubeconfig, self.context = kubeconfig, context
         self._not_ours = not_ours
+        self.wanted = Wanted()  # what was applied, patched and deleted through this client
         self._local = threading.local()
         self._host = "the kubeconfig's server"
 
@@ -52,7 +54,7 @@ class Kube:
     def unrestricted(self) -> Kube:
         """The same API without that limit: to install when asked to, and to undo what was noted as ours."""
         free = Kube(self.kubeconfig, self.context) if self._not_ours else self
-        free._local = self._local
+        free._local, free.wanted = self._local, self.wanted
         return free
 
     def check_allowed(self, changes: Iterable[tuple[Ref, Mapping[str, Any] | None]]) -> None:
@@ -118,6 +120,7 @@ class Kube:
                     _request_timeout=bounds(timeouts.API),
                 ),
             )
+            self.wanted.applied(document)
 
     @recorded("patch")
     def patch(self, name: str | Ref, body: Mapping[str, Any]) -> Document:
@@ -128,7 +131,7 @@ class Kube:
         """
         named = ref(name) if isinstance(name, str) else name
         self.check_allowed([(named, None)])
-        return self._call(
+        found: Document = self._call(
             str(named),
             lambda: (
                 self._resource(named)
@@ -136,6 +139,8 @@ class Kube:
                 .to_dict()
             ),
         )
+        self.wanted.patched(named, body)
+        return found
 
     @recorded("delete")
     def delete(self, names: Iterable[str | Ref | Document], *, gone: bool = True, force: bool = False) -> None:
@@ -153,6 +158,7 @@ class Kube:
         for named in reversed(refs):
             try:
                 self._delete(named, force)
+                self.wanted.deleted(named)
             except (Refused, Conflict) as error:
                 refused[named] = error.args[0]
         try:

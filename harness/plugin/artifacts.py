@@ -38,6 +38,7 @@ class Evidence:
         self._config, self._folder = config, folder
         self._gathered = 0
         self._struck: list[tuple[BaseException, str]] = []  # errors of fixtures, which pytest raises again and again
+        self._explained: list[BaseException] = []  # errors whose causes were read before something was undone
         self._struck_setup: BaseException | None = None
 
     def area(self, path: Path) -> str:
@@ -97,8 +98,9 @@ class Evidence:
     def causes(self, error: BaseException, found: str, sightings: Sequence[observations.Sighting]) -> Sequence[str]:
         """Why it failed, as far as a few reads of the cluster show, done before anything is undone."""
         read = self._config.stash.get(CAUSES, None)
-        if isinstance(error, HarnessError) and error.causes:
-            return error.causes
+        known = tuple(getattr(error, "causes", ()))
+        if known or any(one is error for one in self._explained):
+            return known
         if read is None or isinstance(error, BadInput):
             return ()
         begun = time.monotonic()
@@ -107,6 +109,13 @@ class Evidence:
         if time.monotonic() - begun >= timeouts.CAUSES:  # the next failure would wait for it in vain as well
             self._config.stash[CAUSES] = None
         return causes
+
+    def explain(self, error: Exception) -> None:
+        """Names the cause of an error that ends a block, before what stands in the block is undone."""
+        if not any(one is error for one in self._explained):
+            causes = self.causes(error, str(error), observations.current().sightings)
+            error.causes = tuple(causes)  # type: ignore[attr-defined]  # any error may carry them, as HarnessError does
+            self._explained.append(error)
 
     def gather(self, into: Path, why: str, *, always: bool = False) -> str:
         """Calls the gatherer, unless enough was gathered in this run. Returns what there is to say of it."""

@@ -18,6 +18,7 @@ from harness.errors import BadInput, HarnessError
 from harness.faults import call_hooks, catalogue
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter
+from harness.kube import Kube
 from harness.plugin.options import Refused, settings_of
 from harness.plugin.reporting import RUN
 
@@ -52,6 +53,9 @@ class FaultHook:
         self._plant()
         try:
             return (yield)
+        except Exception as error:
+            self._config.stash[RUN].evidence.explain(error)  # while the fault is there
+            raise
         finally:
             self._undo()
 
@@ -73,7 +77,8 @@ class FaultHook:
     def _arm(self, request: pytest.FixtureRequest, at_end: Callable[[Callable[[], None]], None]) -> None:
         """All that planting needs stands with the stack; planted after a manifest or a call, it stays to the end."""
         cluster, kube, manifests = (request.getfixturevalue(name) for name in ("cluster", "kube", "manifests"))
-        self._planter = Planter(self._fault, settings_of(self._config), cluster, kube, manifests)
+        other = Kube(kube.kubeconfig, kube.context)  # whose changes are not what the harness wants
+        self._planter = Planter(self._fault, settings_of(self._config), cluster, other, manifests)
         if self._fault.after.endswith(".yaml"):
             at_end(self._undo)
             manifests.told.append(lambda name: self._plant() if name == self._fault.after else None)

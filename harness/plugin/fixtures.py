@@ -98,9 +98,10 @@ def kube(cluster: Cluster, pytestconfig: pytest.Config) -> Iterator[Kube]:
 
 
 @pytest.fixture(scope="session")
-def manifests(cluster: Cluster, kube: Kube, version_set: VersionSet) -> Manifests:
+def manifests(cluster: Cluster, kube: Kube, version_set: VersionSet, pytestconfig: pytest.Config) -> Manifests:
     """This repository's manifests, pinned to the version set; none of them is applied yet."""
     found = Manifests(kube, version_set, Made(cluster.home / cluster_records.APPLIED))
+    found.before_undo = pytestconfig.stash[RUN].evidence.explain
     found.tidy()
     return found
 

@@ -27,6 +27,8 @@ class Manifests:
         self.alter: list[Callable[[str, list[Document]], list[Document]]] = []
         self.told: list[Callable[[str], None]] = []
         self.ever_applied: set[Ref] = set()  # also what has been taken away since
+        # Called with an error that ends a block, before anything is undone: its cause can be read only then.
+        self.before_undo: Callable[[Exception], None] = lambda _: None
 
     def tidy(self) -> None:
         """Takes back what a killed run left applied: it would be taken for what was there before, and stay."""
@@ -36,10 +38,13 @@ class Manifests:
 
     def read(self, name: str) -> list[Document]:
         """The documents of manifests/<name>, for instance "ingress/gateway.yaml"."""
-        documents = as_pulled(read(MANIFESTS / name), self._versions)
+        documents = self._as_written(name)
         for change in self.alter:
             documents = change(name, documents)
         return documents
+
+    def _as_written(self, name: str) -> list[Document]:
+        return as_pulled(read(MANIFESTS / name), self._versions)
 
     def apply(self, name: str, made: list[Note]) -> None:
         """Applies them. What this changes is added to `made`, first: it may fail in its middle.
@@ -53,6 +58,8 @@ class Manifests:
         observations.attach(Path(name).name, yaml.safe_dump_all(documents, sort_keys=False))
         self.ever_applied.update(ref_of(document) for document in documents)
         self.kube.apply(documents)
+        for document in self._as_written(name) if self.alter else ():
+            self.kube.wanted.applied(document)  # a planted fault is not what is wanted
         for tell in self.told:
             tell(name)
 
@@ -60,12 +67,19 @@ class Manifests:
     def applied(self, *names: str) -> Iterator[None]:
         """Applies them for the block, then takes away what it made, and waits until that is gone."""
         made: list[Note] = []
+        before = self.kube.wanted.documents
         try:
             for name in names:
                 self.apply(name, made)
             yield
+        except Exception as error:
+            self.before_undo(error)
+            raise
         finally:
             self._made.undo(self.kube.unrestricted, made)
+            for named in (ref_of(document) for name in names for document in self._as_written(name)):
+                if str(named) not in before:
+                    self.kube.wanted.deleted(named)
 
     @contextmanager
     def patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:
@@ -74,5 +88,8 @@ class Manifests:
         made = self._made.patch(self.kube, ref(name), body)
         try:
             yield
+        except Exception as error:
+            self.before_undo(error)
+            raise
         finally:
             self._made.undo(self.kube.unrestricted, made)

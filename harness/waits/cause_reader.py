@@ -20,7 +20,7 @@ from harness import timeouts
 from harness.causes.components import COREDNS_NAMESPACE, may_be_dns
 from harness.causes.references import POLICIES, READ, referred_namespaces
 from harness.causes.rules import find
-from harness.causes.state import Access, Call, Cause, ClusterState, Failure, key, named
+from harness.causes.state import Access, AccessLog, Call, Cause, ClusterState, Failure, key, named
 from harness.kube import Kube
 from harness.logs import envoy_access, ztunnel
 from harness.objects.manifests import MANIFESTS, Document, documents
@@ -40,10 +40,12 @@ CLAIM = (
     "AuthorizationPolicy",
     "PeerAuthentication",
 )
-LOOKS = 2  # at the proxies' logs for failed requests, a second apart
+LOOKS = 2  # at the proxies' logs for lines of requests, a second apart
+REQUESTS = 200  # of which access lines are looked for
 NODES = 5  # nodes whose ztunnel log is read
 _URL = re.compile(r" to (https?://\S+)$")
 _LOG = re.compile(r"^(\S+) access log$")
+_STATUS = re.compile(r"^status of (\S+)$")
 _MESH = re.compile(r"TCP|HBONE|ztunnel|identity|15008|connection")
 
 
@@ -79,24 +81,34 @@ def why_unmet(kube: Kube, name: str, condition: str, message: str = "") -> list[
 def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[Cause]:
     """Why a claim or a wait about requests failed: `message` is the failure's text, `sightings` what was seen until
     then. Reads the suite's namespaces, the stack's pods, and the logs of ztunnel since the first sighting."""
-    failure = Failure(text=message, calls=_calls(sightings))
+    failure = Failure(
+        text=message,
+        calls=_calls(sightings),
+        read=list(dict.fromkeys(found[1] for one in sightings if (found := _STATUS.match(one.who)))),
+        counters=[f"{one.who}: {one.what}" for one in sightings if one.who.endswith(" counters")],
+    )
     access, connections = _lines(sightings)
+    wanted = kube.wanted.documents
+    namespaces = {"default", *(text(one, "metadata", "namespace") for one in wanted.values())} - {"", *SYSTEM}
     began = min((s.at for s in sightings), default=time.time() - 60)
     since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
     logs: list[str] = []
+    access_logs: dict[str, AccessLog] = {}
     over = threading.Event()  # nobody waits for these reads any more
 
     def read(objects: dict[str, list[Document]]) -> None:
         for kind in ("Namespace", "GatewayClass"):
             _read_kind(kube, objects, kind, {""})
         for kind in CLAIM:
-            _read_kind(kube, objects, kind, {"default"})
+            _read_kind(kube, objects, kind, namespaces)
         for kind in ("Deployment", "DaemonSet"):
-            _read_kind(kube, objects, kind, ("default", *SYSTEM))
+            _read_kind(kube, objects, kind, (*namespaces, *SYSTEM))
+        for kind in {text(one, "kind") for one in wanted.values()} - objects.keys():
+            _read_kind(kube, objects, kind, namespaces)
         _read_kind(kube, objects, "Pod", SYSTEM)
         if may_be_dns(failure):
             _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
-        access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since, over))
+        access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since, over, access_logs))
         nodes = [pod for pod in objects.get("Pod", ()) if text(pod, "metadata", "labels", "app") == "ztunnel"]
         if failure.failed_calls or _MESH.search(message) or not all(map(pod_ready, nodes)):
             logs.extend(
@@ -110,11 +122,14 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
         connections += [line for line in ztunnel.parse(log).lines if line.time >= since]
     state = ClusterState(
         objects,
-        frozenset({"default"}),
+        frozenset(namespaces),
         access=access,
         connections=list(dict.fromkeys(connections)),
-        bind_failures=[one for log in logs for one in ztunnel.bind_failures(log)],
+        bind_failures=[one for log in logs for one in ztunnel.bind_failures(log) if one.time >= since],
         ours=suite_objects(),
+        wanted=wanted,
+        removed=frozenset(kube.wanted.removed),
+        logs=dict(access_logs),
     )
     return find(state, failure)
 
@@ -151,19 +166,27 @@ def _access_lines(
     known: Sequence[Access],
     since: datetime,
     over: threading.Event,
+    logs: dict[str, AccessLog],
 ) -> list[Access]:
-    """Lines of failed requests that the test had not read yet, from the logs of all Gateways' proxies. Envoy writes
-    them within a second or so; requests that pass no proxy have none."""
-    agents = {f"e2e/{call.id}" for call in failure.failed_calls if call.id and call.status is not None}
-    agents -= {one.line.user_agent for one in known if one.line.user_agent}
+    """Lines of requests that the test had not read yet, from the logs of all Gateways' proxies, and into `logs` how
+    many lines each has. Envoy writes them within a second or so; requests that pass no proxy have none."""
+    sent = [f"e2e/{call.id}" for call in failure.calls if call.id and call.status is not None]
+    agents = set(sent[-REQUESTS:]) - {one.line.user_agent for one in known if one.line.user_agent}
     proxies = [pod for pod in pods if OWNING_GATEWAY in mapping(pod, "metadata", "labels")]
     found: list[Access] = []
     for _ in range(LOOKS if agents and proxies else 0):
+        found = []
+        logs.clear()
         for pod in proxies:
             gateway, (namespace, name) = text(mapping(pod, "metadata", "labels"), OWNING_GATEWAY), named(pod)
-            lines = envoy_access.parse(kube.logs(namespace, name, "envoy", since=since)).lines
-            found += [Access(gateway, line) for line in lines if line.user_agent in agents]
-        if found:
+            parsed = envoy_access.parse(kube.logs(namespace, name, "envoy", since=since))
+            before = logs.get(gateway, AccessLog(0))
+            mine = [Access(gateway, line) for line in parsed.lines if line.user_agent in agents]
+            found += mine
+            logs[gateway] = AccessLog(
+                before.lines + len(parsed.lines), before.own + len(mine), before.unreadable + parsed.unreadable.count
+            )
+        if agents <= {one.line.user_agent for one in found}:
             break
         over.wait(1.0)
     return found
@@ -172,13 +195,15 @@ def _access_lines(
 def _calls(sightings: Sequence[Sighting]) -> list[Call]:
     """The requests that clients saw, from the raw answers."""
     found = []
-    for sighting in sightings:
+    for number, sighting in enumerate(sightings):
         url = _URL.search(sighting.what)
         for raw in sighting.raw:
             with suppress(ValueError):
                 answer = json.loads(raw)
                 if isinstance(answer, dict) and {"id", "status", "error"} <= answer.keys():
-                    found.append(Call(url[1] if url else "", answer["status"], str(answer["error"]), str(answer["id"])))
+                    quota = text(answer, "headers", "x-ratelimit-limit")
+                    said = (answer["status"], str(answer["error"]), str(answer["id"]))
+                    found.append(Call(url[1] if url else "", *said, number, quota))
     return found
 
 

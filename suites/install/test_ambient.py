@@ -21,7 +21,7 @@ def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
     ready = ztunnel.read_ready_nodes()
 
     assert nodes
-    assert ready == nodes
+    assert ready == nodes, f"nodes without a ready ztunnel pod: {sorted(nodes - ready)}"
 
 
 @pytest.mark.parametrize("app", APPS)
@@ -30,7 +30,7 @@ def test_ztunnel_takes_the_application_in(views, app):
     protocols = {node: view.protocols(app) for node, view in views.items()}
 
     assert protocols, "no ztunnel is there to ask"
-    assert set(protocols.values()) == {("HBONE",)}, protocols
+    assert set(protocols.values()) == {("HBONE",)}, f"ztunnel's protocol of {app} by node: {protocols}"
 
 
 def test_identities_have_valid_certificates(kube, views, current_time):
@@ -44,10 +44,12 @@ def test_identities_have_valid_certificates(kube, views, current_time):
     ]
 
     assert len(pods) == len(APPS), [pod["metadata"]["name"] for pod in pods]
-    assert lacking == []
+    assert lacking == [], f"ztunnel has no valid certificate for the service account of {lacking}"
 
 
 @pytest.mark.needs("own mesh")
 def test_no_configuration_was_refused(istiod):
     """istiod counts no xDS update that a proxy rejected."""
-    assert istiod.read_rejections() == {}
+    rejections = istiod.read_rejections()
+
+    assert rejections == {}, f"proxies rejected configuration of istiod: {rejections}"

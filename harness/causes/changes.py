@@ -1,0 +1,81 @@
+"""Objects that are not as the harness made them: somebody changed or deleted them meanwhile. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from harness.causes.state import Cause, ClusterState, Failure, age, key, named, show
+from harness.objects.unstructured import text
+
+# What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5").
+_NOT_COMPARED = ("status", "resources", "creationTimestamp", "managedFields")
+_SHOWN = 60  # characters of a value
+_OF_POLICIES = 2  # differences of one object that are named
+
+
+def deleted(state: ClusterState, _: Failure) -> list[Cause]:
+    """Objects that the harness applied, and that do not exist."""
+    return [
+        Cause(f"{show(text(one, 'kind'), *named(one))}, which the harness applied, does not exist", (name,))
+        for name, one in state.wanted.items()
+        if state.lacks(text(one, "kind"), *named(one))
+    ]
+
+
+def recreated(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Objects that the harness deleted, and that exist again."""
+    del failure
+    found = []
+    for name in sorted(state.removed - state.wanted.keys()):
+        kind, rest = name.split("/", 1)
+        namespace, _, short = rest.rpartition("/")
+        obj = state.find(kind, namespace, short)
+        if obj is not None and not text(obj, "metadata", "deletionTimestamp"):
+            created = age(obj, state.now)
+            sentence = f"{show(kind, namespace, short)}, which the harness deleted, exists"
+            found.append(Cause(f"{sentence} ({created})" if created else sentence, (name,)))
+    return found
+
+
+def changed(state: ClusterState, _: Failure) -> list[Cause]:
+    """Objects whose fields have other values than the harness wrote, and which values."""
+    found = []
+    for one in state.wanted.values():
+        live = state.find(text(one, "kind"), *named(one))
+        differences = list(_compare(one, live, "")) if live is not None else []
+        if differences:
+            what = "; ".join(differences[:_OF_POLICIES])
+            sentence = f"{show(text(one, 'kind'), *named(one))} is not as the harness applied it: {what}"
+            found.append(Cause(sentence, (key(one),)))
+    return found
+
+
+def _compare(wanted: object, live: object, path: str) -> Iterator[str]:
+    """ "spec.hostnames is absent, not ['ratings']", for each field of `wanted` that differs."""
+    if isinstance(wanted, Mapping):
+        found = live if isinstance(live, Mapping) else {}
+        if not found and wanted and path:
+            yield f"{path} is absent, not {_value(wanted)}"
+            return
+        for name, value in wanted.items():
+            if name not in _NOT_COMPARED:
+                yield from _compare(value, found.get(name), f"{path}.{name}" if path else str(name))
+    elif _list(wanted) and _list(live) and len(wanted) == len(live):  # type: ignore[arg-type]  # both are sequences
+        for number, (one, other) in enumerate(zip(wanted, live, strict=True)):  # type: ignore[call-overload]  # the same
+            yield from _compare(one, other, f"{path}[{number}]")
+    elif wanted != live and (wanted or live):
+        is_ = f"is {_value(live)}" if live not in (None, "", [], {}) else "is absent"
+        yield f"{path} {is_}, not {_value(wanted)}"
+
+
+def _list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _value(value: object) -> str:
+    shown = ", ".join(map(str, value)) if _list(value) and not any(map(_is_map, value)) else str(value)  # type: ignore[call-overload]  # a sequence
+    return shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "…"
+
+
+def _is_map(value: object) -> bool:
+    return isinstance(value, Mapping)

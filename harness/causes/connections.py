@@ -1,0 +1,121 @@
+"""Connections that ztunnel carried otherwise than the pods' objects say. Pure.
+
+An access line of ztunnel has the workloads of both ends, the identity that was proven, and the address that was dialled
+(tests/recordings/logs/ztunnel.log).
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.causes.mesh import MODE
+from harness.causes.paths import USE_WAYPOINT
+from harness.causes.state import Cause, ClusterState, Failure, labels, named
+from harness.logs.ztunnel import Endpoint
+from harness.objects.addresses import split
+from harness.objects.unstructured import Json, text
+from harness.objects.workloads import OWNING_GATEWAY
+
+HBONE_PORT = "15008"
+_ACCOUNT = re.compile(r"/ns/([^/]+)/sa/([^/]+)$")
+
+
+def failed(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Connections that ended in an error which is no policy's, where the failure is about it."""
+    lines = [line for line in state.connections if line.error and not line.refused]
+    lost = any(call.status is None or call.status >= 500 for call in failure.failed_calls)
+    about = [line for line in lines if lost or (line.error and line.error in failure.text)]
+    return [
+        Cause(f"ztunnel reports an error of the connection from {_end(line.src)} to {_end(line.dst)}: {line.error}")
+        for line in about[:1]
+    ]
+
+
+def wrong_identity(state: ClusterState, _: Failure) -> list[Cause]:
+    """An end whose identity is not that of its pod's service account."""
+    found = []
+    for line in state.connections:
+        for end in (line.src, line.dst):
+            pod, identity = _pod(state, end), _ACCOUNT.search(end.identity or "")
+            account = text(pod, "spec", "serviceAccountName") or "default" if pod is not None else ""
+            if pod is not None and identity and identity[2] != account:
+                sentence = f"{_end(end)} has the identity {end.identity}, and its service account is {account}"
+                found.append(Cause(sentence[0].upper() + sentence[1:], ("Pod/" + "/".join(named(pod)),)))
+    return found[:1]
+
+
+def wrong_port(state: ClusterState, _: Failure) -> list[Cause]:
+    """HBONE connections to another port than ztunnel's."""
+    lines = [line for line in state.connections if line.dst.hbone_addr and _port(line.dst.addr) != HBONE_PORT]
+    return [
+        Cause(f"ztunnel carried HBONE from {_end(line.src)} to {line.dst.addr}, not to port {HBONE_PORT}")
+        for line in lines[:1]
+    ]
+
+
+def plaintext(state: ClusterState, _: Failure) -> list[Cause]:
+    """Connections without HBONE between two pods that are in the mesh by all that their objects say."""
+    lines = [line for line in state.connections if line.ok and not line.hbone and line.direction == "outbound"]
+    for line in lines:
+        ends = _pod(state, line.src), _pod(state, line.dst)
+        if all(pod is not None and _enrolled(state, pod) for pod in ends):
+            sentence = (
+                f"ztunnel carried the connection from {_end(line.src)} to {_end(line.dst)} at "
+                f"{line.dst.addr} as plain TCP, though both pods are in the mesh"
+            )
+            return [Cause(sentence)]
+    return []
+
+
+def past_the_waypoint(state: ClusterState, _: Failure) -> list[Cause]:
+    """Connections to a Service by its name that ztunnel did not send to the Service's waypoint."""
+    for line in state.connections:
+        service = next((one for one in state.of("Service") if line.dst.service == _host(one)), None)
+        waypoint = labels(service).get(USE_WAYPOINT, "none") if service is not None else "none"
+        pod = _pod(state, line.dst)
+        if line.direction != "outbound" or not line.ok or waypoint == "none" or pod is None or service is None:
+            continue
+        if labels(pod).get(OWNING_GATEWAY) is None:
+            what = f"ztunnel carried a connection from {_end(line.src)} to {_end(line.dst)}"
+            sentence = f"{what}, past Gateway {waypoint}, the waypoint of Service {'/'.join(named(service))}"
+            return [Cause(sentence)]
+    return []
+
+
+def unknown_workload(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Ends that no pod or Service has the name of."""
+    if "Pod" not in state.objects or "Service" not in state.objects:
+        return []
+    namespaces = {named(pod)[0] for pod in state.of("Pod")}
+    for line in state.connections:
+        for end in (line.src, line.dst):
+            named_so = end.workload and end.workload in failure.text and end.namespace in namespaces
+            if named_so and _pod(state, end) is None:
+                return [Cause(f"ztunnel's log names workload {end.namespace}/{end.workload}, and there is no such pod")]
+    return []
+
+
+def _host(service: Json) -> str:
+    namespace, name = named(service)
+    return f"{name}.{namespace}.svc.cluster.local"
+
+
+def _end(end: Endpoint) -> str:
+    return f"pod {end.namespace or '?'}/{end.workload}" if end.workload else str(end.addr)
+
+
+def _pod(state: ClusterState, end: Endpoint) -> Json | None:
+    return state.find("Pod", end.namespace or "", end.workload) if end.workload else None
+
+
+def _enrolled(state: ClusterState, pod: Json) -> bool:
+    mode = labels(pod).get(MODE)
+    namespace = state.find("Namespace", "", named(pod)[0])
+    return mode == "ambient" or (mode is None and namespace is not None and labels(namespace).get(MODE) == "ambient")
+
+
+def _port(address: str) -> str:
+    try:
+        return split(address)[1]
+    except ValueError:
+        return ""

@@ -1,0 +1,183 @@
+"""Which way requests took, by access logs: past a waypoint, to or from an unknown address, answered by whom. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from harness.causes.state import Cause, ClusterState, Failure, key, labels, named, show
+from harness.objects.addresses import host_of
+from harness.objects.conditions import conditions
+from harness.objects.unstructured import Json, strings, text
+
+USE_WAYPOINT = "istio.io/use-waypoint"
+WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
+BOUND = "istio.io/WaypointBound"
+_ASKED = re.compile(r"access lines of (\d+) requests at Gateway (\S+?):.*last seen: lines of (\d+)")
+_BODY = re.compile(r"assert '[^']*' in '")
+
+
+def from_backend(state: ClusterState, failure: Failure) -> list[Cause]:
+    """The status of failed requests is the backend's own: Envoy has no flag for it, and passed it on."""
+    owners = _pods(state)
+    counted: Counter[tuple[str, str, int]] = Counter()
+    for access in state.access:
+        line = access.line
+        passed_on = line.flags in ("", "-") and line.upstream_host and line.details in (None, "via_upstream")
+        if line.status >= 400 and passed_on and str(line.status) in failure.found:
+            counted[(access.gateway, line.upstream_host or "", line.status)] += 1
+    found = []
+    for (gateway, address, status), number in counted.most_common(1):
+        pod = owners.get(host_of(address), "")
+        who = f"pod {pod} ({address})" if pod else f"the backend at {address}"
+        what = f"{number} request{'s' if number > 1 else ''}"
+        sentence = f"{who} itself answered {status} to {what}: Envoy of Gateway {gateway} passed it on without a flag"
+        found.append(Cause(sentence[0].upper() + sentence[1:], (f"Pod/{pod}",) if pod else ()))
+    return found or _past_all_envoys(state, failure)
+
+
+def _past_all_envoys(state: ClusterState, failure: Failure) -> list[Cause]:
+    seen = {access.line.user_agent for access in state.access}
+    if not state.logs or any(log.unreadable for log in state.logs.values()):
+        return []
+    failed = [call for call in failure.failed_calls if call.status is not None and str(call.status) in failure.found]
+    direct = [call for call in failed if call.url and call.id and f"e2e/{call.id}" not in seen]
+    return [
+        Cause(
+            f"What is behind {call.url} itself answered {call.status} to {len(direct)} requests: no Envoy's access log "
+            "has them"
+        )
+        for call in direct[:1]
+    ]
+
+
+def answered_by(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Which pod answered, where the claim is about a response's body."""
+    if not _BODY.search(failure.text):
+        return []
+    owners = _pods(state)
+    for access in reversed(state.access):
+        pod = owners.get(host_of(access.line.upstream_host), "")
+        if access.line.status == 200 and pod:
+            what = f"Pod {pod} ({access.line.upstream_host}) answered through Gateway {access.gateway}"
+            return [Cause(f"{what}, and its response is not what was expected")]
+    return []
+
+
+def without_binding(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Calls of a Service that passed a waypoint to which istiod has not bound it."""
+    found = []
+    for service in state.of("Service"):
+        waypoint = _waypoint(state, service)
+        refused = [one for one in conditions(service) if one.type == BOUND and one.status == "False"]
+        calls = {f"e2e/{call.id}" for call in failure.calls if call.id and _calls(call.url, service)}
+        passed = [one for one in state.access if one.gateway == waypoint and one.line.user_agent in calls]
+        if waypoint and refused and passed:
+            sentence = (
+                f"{len(passed)} calls of {show('Service', *named(service))} passed Gateway "
+                f"{waypoint}, though istiod has "
+                f"not bound it: {refused[0].reason}"
+            )
+            found.append(Cause(sentence, (key(service),)))
+    return found
+
+
+def unknown_addresses(state: ClusterState, _: Failure) -> list[Cause]:
+    """Requests that Envoy sent to an address, or got from one, which no pod and no Service has."""
+    known = {*_pods(state), *_cluster_ips(state)}
+    if "Pod" not in state.objects or "Service" not in state.objects:
+        return []
+    waypoints = {labels(service).get(USE_WAYPOINT) for service in state.of("Service")}
+    found = []
+    for access in state.access:
+        line = access.line
+        upstream, local = host_of(line.upstream_host), host_of(line.upstream_local_address)
+        if upstream and upstream not in known:
+            sentence = f"Envoy of Gateway {access.gateway} sent requests to {line.upstream_host}, the address of no pod"
+            found.append(Cause(sentence))
+        elif local and local not in known:
+            sentence = f"Envoy of Gateway {access.gateway} dialled from {local}, the address of no pod"
+            found.append(Cause(sentence))
+        if access.gateway in waypoints and line.client_ip and line.client_ip not in known:
+            sentence = f"Envoy of Gateway {access.gateway} got requests from {line.client_ip}, the address of no pod"
+            found.append(Cause(sentence))
+    return found[:1]
+
+
+def without_upstream(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Envoy answered below 400 and had no connection to a backend."""
+    lines = [access for access in state.access if access.line.status in range(200, 300)]
+    alone = [access for access in lines if access.line.upstream_local_address is None]
+    if not alone or "None" not in failure.text:
+        return []
+    sentence = (
+        f"Envoy of Gateway {alone[0].gateway} answered {len(alone)} of {len(lines)} requests without a "
+        "connection to a backend"
+    )
+    return [Cause(sentence)]
+
+
+def past_the_waypoint(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Calls of a Service that has a waypoint, of which that waypoint's access log has no line."""
+    seen = {access.line.user_agent for access in state.access}
+    found = []
+    for service in state.of("Service"):
+        waypoint = _waypoint(state, service)
+        log = state.logs.get(waypoint)
+        calls = [call for call in failure.calls if call.status is not None and _calls(call.url, service)]
+        past = [call for call in calls if call.id and f"e2e/{call.id}" not in seen]
+        if not waypoint or log is None or log.unreadable or not past:
+            continue
+        subject = show("Service", *named(service))
+        sentence = (
+            f"{len(past)} of {len(calls)} calls of {subject} went past its waypoint: the access log of "
+            f"Gateway {waypoint} lacks them"
+        )
+        found.append(Cause(sentence, (key(service),)))
+    return found
+
+
+def silent_access_log(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Why access lines are missing: the log has none at all, none with the ids that were sent, or unreadable ones."""
+    found = _ASKED.search(failure.text)
+    log = state.logs.get(found[2]) if found else None
+    if found is None or log is None:
+        return []
+    asked, gateway, seen = found.groups()
+    sentence = f"The access log of Gateway {gateway} has lines of {seen} of {asked} requests"
+    if log.unreadable:
+        sentence += f", and {log.unreadable} in a format that the harness cannot read"
+    elif log.lines > int(seen):
+        sentence += f", and {log.lines - int(seen)} of none of them: do other requests bear their ids, or none?"
+    else:
+        sentence += ": is it disabled, or were they sent elsewhere?"
+    return [Cause(sentence)]
+
+
+def _waypoint(state: ClusterState, service: Json) -> str:
+    own = labels(service)
+    namespace = state.find("Namespace", "", named(service)[0])
+    of_namespace = labels(namespace) if namespace is not None else {}
+    name = own.get(USE_WAYPOINT) or of_namespace.get(USE_WAYPOINT, "")
+    return "" if name == "none" else name
+
+
+def _calls(url: str, service: Json) -> bool:
+    namespace, name = named(service)
+    host = url.partition("://")[2].partition("/")[0].partition(":")[0]
+    full = f"{name}.{namespace}"
+    return host in (full, f"{full}.svc", f"{full}.svc.cluster.local") or (namespace == "default" and host == name)
+
+
+def _pods(state: ClusterState) -> Mapping[str, str]:
+    """ "namespace/name" by IP; pods in their node's network share its IP and are left out of the names."""
+    return {
+        text(pod, "status", "podIP"): "/".join(named(pod)) for pod in state.of("Pod") if text(pod, "status", "podIP")
+    }
+
+
+def _cluster_ips(state: ClusterState) -> set[str]:
+    return {ip for service in state.of("Service") for ip in strings(service, "spec", "clusterIPs")} | {
+        text(service, "spec", "clusterIP") for service in state.of("Service")
+    }

@@ -1,0 +1,180 @@
+"""What statuses say against a claim, and policies that are accepted and not enforced. Pure.
+
+Accepted is a controller's word: Envoy may not have the configuration yet, or may have rejected it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.causes.policies import KINDS, targets
+from harness.causes.state import Cause, ClusterState, Failure, key, labels, named, selects, show
+from harness.objects.conditions import Condition, conditions, is_true
+from harness.objects.unstructured import Json, mapping, maybe_number, objects, one_line, text
+
+_ATTACHED = re.compile(r"attached to waypoint ([^/\s]+/[^/\s]+)")
+# "Envoy waypoint holds max_pending_requests 0 for httproute/default/ratings/rule/0", "Envoy x limits ingress-bookinfo"
+_HOLDS = re.compile(r"Envoy (\S+) (holds max_pending_requests (\S+) for|limits|no longer limits) (\S+?)(?::|$)", re.M)
+_IN_FORCE = re.compile(
+    r"(rate limit|circuit breaker|client headers|route) is (no longer )?in force at (\S+?)(?::|$)", re.M
+)
+_BEFORE = re.compile(r"(rate limit|circuit breaker|client headers|route) is in force at (\S+) before ")
+_JUDGED = re.compile(r"assert '(unmet|terminal)' == 'met'")
+_SLOW = re.compile(r"Accepted took ([\d.]+)s, its budget is")
+_SILENT = re.compile(r"https?://(\S+?)(?::\d+)?/\S* answers nothing: not within")
+_FIELD = {"rate limit": "rateLimit", "circuit breaker": "circuitBreaker", "client headers": "headers", "route": "rules"}
+
+
+def unmet(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Conditions of the objects that the test looked at: of an older generation, or False with a reason that the
+    failure quotes."""
+    found = []
+    for name in failure.read:
+        kind, _, rest = name.partition("/")
+        namespace, _, short = rest.rpartition("/")
+        obj = state.find(kind, namespace, short)
+        for condition in conditions(obj) if obj is not None else ():
+            about = f" for {condition.about}" if condition.about else ""
+            subject = (
+                f"{show(kind, namespace, short)} has {condition.type}={condition.status} {condition.reason}{about}"
+            )
+            if _old(obj, condition):
+                generation = maybe_number(obj, "metadata", "generation")
+                sentence = (
+                    f"{subject} for generation {condition.observed_generation}, and its spec is of "
+                    f"{generation}: its controller has not judged it since"
+                )
+                found.append(Cause(sentence, (name,)))
+            elif condition.status == "False" and (condition.reason in failure.found or _JUDGED.search(failure.text)):
+                found.append(Cause(f"{subject}: {one_line(condition.message)}", (name,)))
+    return found
+
+
+def bound_elsewhere(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Services that istiod has bound to another waypoint than their label names."""
+    found = []
+    for service in state.of("Service"):
+        own = labels(service)
+        wanted = (
+            f"{own.get('istio.io/use-waypoint-namespace') or named(service)[0]}/{own.get('istio.io/use-waypoint', '')}"
+        )
+        for condition in conditions(service):
+            attached = _ATTACHED.search(condition.message)
+            if attached and attached[1] != wanted and key(service) in failure.read:
+                sentence = (
+                    f"istiod has bound {show('Service', *named(service))} to waypoint {attached[1]}, and "
+                    f"its label names {wanted}"
+                )
+                found.append(Cause(sentence, (key(service),)))
+    return found
+
+
+def not_enforced(state: ClusterState, failure: Failure) -> list[Cause]:
+    """A policy that is Accepted and not in Envoy's configuration; or configuration of a policy that is gone."""
+    holds, in_force = _HOLDS.search(failure.text), _IN_FORCE.search(failure.text)
+    if holds:
+        gateway, field = holds[1], "circuitBreaker" if holds[3] else "rateLimit"
+        gone = holds[2].startswith("no longer") or holds[3] == "None"
+    elif in_force:
+        gateway, field, gone = in_force[3], _FIELD[in_force[1]], bool(in_force[2])
+    else:
+        return []
+    those = list(_setting(state, field))
+    if gone:
+        left = [one for one in those if key(one) not in state.wanted]
+        whose = (
+            f"{show(text(left[0], 'kind'), *named(left[0]))} still sets it" if left else "no object sets it any more"
+        )
+        return [Cause(f"Envoy of Gateway {gateway} still has {field}, and {whose}", tuple(map(key, left)))]
+    mine = [one for one in those if key(one) in state.wanted]
+    return [
+        Cause(
+            f"{show(text(one, 'kind'), *named(one))} is Accepted, and Envoy of Gateway {gateway} does "
+            f"not have its {field}",
+            (key(one),),
+        )
+        for one in mine
+        if any(condition.type == "Accepted" and condition.status == "True" for condition in conditions(one))
+    ]
+
+
+def in_force_before(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Who sets what is in force already, before the suite's own policy was applied."""
+    found = _BEFORE.search(failure.text)
+    field = _FIELD[found[1]] if found else ""
+    return [
+        Cause(f"{show(text(one, 'kind'), *named(one))}, which the harness did not apply, sets {field}", (key(one),))
+        for one in (_setting(state, field) if field else ())
+        if key(one) not in state.wanted
+    ]
+
+
+def not_enforced_by_ztunnel(state: ClusterState, failure: Failure) -> list[Cause]:
+    """A policy of the suite's that selects a pod to which connections are accepted still."""
+    found = _SILENT.search(failure.text)
+    pod = next((one for one in state.of("Pod") if found and text(one, "status", "podIP") == found[1]), None)
+    return [
+        Cause(
+            f"{show(text(one, 'kind'), *named(one))} selects pod {'/'.join(named(pod))}, and ztunnel "
+            "accepts connections "
+            "to it still",
+            (key(one),),
+        )
+        for kind in ("AuthorizationPolicy", "PeerAuthentication")
+        for one in state.of(kind)
+        if pod is not None and key(one) in state.wanted and selects(labels(one, "spec", "selector", "matchLabels"), pod)
+    ]
+
+
+def slow(_: ClusterState, failure: Failure) -> list[Cause]:
+    """Policies whose controller took longer than its budget to accept them."""
+    found = _SLOW.search(failure.text)
+    names = [name for name in failure.read if name.partition("/")[0] in (*KINDS, "HTTPRoute")]
+    if found is None or not names:
+        return []
+    kind, namespace, name = names[-1].split("/")  # the last was timed
+    subject = show(kind, namespace, name)
+    return [
+        Cause(f"{subject} was Accepted only {found[1]}s after it was applied: its controller is slow", (names[-1],))
+    ]
+
+
+def without_address(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Gateways that the test looked at, Programmed without an address."""
+    found = []
+    for name in failure.read:
+        kind, _, rest = name.partition("/")
+        gateway = state.find(kind, *rest.split("/")) if kind == "Gateway" and rest.count("/") == 1 else None
+        if gateway is not None and is_true(gateway, "Programmed") and not list(objects(gateway, "status", "addresses")):
+            sentence = f"{show('Gateway', *named(gateway))} has Programmed=True, and its status has no address"
+            found.append(Cause(sentence, (name,)))
+    return found
+
+
+def counters(state: ClusterState, failure: Failure) -> list[Cause]:
+    """Counters that did not move, though access lines have requests that they count."""
+    counted = [one for one in state.access if {"RL", "UO"} & set(one.line.flags.split(","))]
+    still = [one for one in failure.counters if re.search(r"moved by 0\b", one)]
+    if not counted or not still or not re.search(r"assert \(?0(\.0)?\b", failure.text):
+        return []
+    flags = "/".join(sorted({one.line.flags for one in counted}))
+    return [Cause(f"{one}, and access logs have {len(counted)} requests with flag {flags}") for one in still[:2]]
+
+
+def _old(obj: Json | None, condition: Condition) -> bool:
+    generation = maybe_number(obj, "metadata", "generation")
+    return (
+        condition.observed_generation is not None
+        and generation is not None
+        and condition.observed_generation < generation
+    )
+
+
+def _setting(state: ClusterState, field: str) -> Iterator[Json]:
+    """The policies, or routes, that set this field and have a target."""
+    for kind in (*KINDS, "HTTPRoute"):
+        for one in state.of(kind):
+            route = kind == "HTTPRoute"
+            if field in mapping(one, "spec") and route == (field == "rules") and (route or list(targets(one))):
+                yield one
