@@ -88,6 +88,7 @@ def not_enforced(state: ClusterState, failure: Failure) -> list[Cause]:
         )
         return [Cause(f"Envoy of Gateway {gateway} still has {field}, and {whose}", tuple(map(key, left)))]
     mine = [one for one in those if key(one) in state.wanted]
+    mine = [one for one in mine if key(one) in failure.read] or mine
     return [
         Cause(
             f"{show(text(one, 'kind'), *named(one))} is Accepted, and Envoy of Gateway {gateway} does "

@@ -7,7 +7,7 @@ from dataclasses import replace
 from harness.causes.rules import find
 from harness.causes.state import Call, ClusterState, Failure
 from harness.logs import ztunnel
-from harness.logs.ztunnel import ZtunnelLine
+from harness.logs.ztunnel import Endpoint, ZtunnelLine
 from tests.fakes.api import Object, named
 from tests.recordings import text
 
@@ -104,3 +104,79 @@ def test_component_without_pods_is_named() -> None:
     assert why(ClusterState({"Deployment": [deployment], "Pod": []})) == [
         "Redis has no pod: Deployment redis-system/redis is scaled to 0"
     ]
+
+
+OUTBOUND = next(line for line in LINES if line.direction == "outbound" and line.ok and line.dst.hbone_addr)
+
+
+def pods(*ends: Endpoint, account: str = "") -> list[Object]:
+    """The pods of these ends, in an enrolled namespace, under the service accounts that the ends' identities name."""
+    return [
+        named(
+            f"Pod/{end.namespace}/{end.workload}",
+            spec={"serviceAccountName": account or (end.identity or "").rpartition("/")[2]},
+        )
+        for end in ends
+    ]
+
+
+def carried(line: ZtunnelLine, found: list[Object], text: str = "assert 1 == 2") -> list[str]:
+    objects = {
+        "Pod": found,
+        "Service": [],
+        "Namespace": [named("Namespace/default", metadata={"labels": {"istio.io/dataplane-mode": "ambient"}})],
+    }
+    return why(ClusterState(objects, connections=[line]), Failure(text=text))
+
+
+BOTH = (OUTBOUND.src, OUTBOUND.dst)
+
+
+def test_connection_as_it_should_be_is_no_cause() -> None:
+    assert carried(OUTBOUND, pods(*BOTH)) == []
+
+
+def test_identity_of_another_account_is_named() -> None:
+    assert carried(OUTBOUND, pods(*BOTH, account="other"))[0] == (
+        f"Pod {OUTBOUND.src.namespace}/{OUTBOUND.src.workload} has the identity "
+        f"{OUTBOUND.src.identity}, and its service "
+        "account is other"
+    )
+
+
+def test_hbone_to_another_port_is_named() -> None:
+    line = replace(OUTBOUND, dst=replace(OUTBOUND.dst, addr="10.244.0.9:15009"))
+
+    assert carried(line, pods(*BOTH))[0].endswith("to 10.244.0.9:15009, not to port 15008")
+
+
+def test_plain_connection_of_enrolled_pods_is_named() -> None:
+    line = replace(OUTBOUND, dst=replace(OUTBOUND.dst, hbone_addr=None))
+
+    assert carried(line, pods(*BOTH))[0].endswith("as plain TCP, though both pods are in the mesh")
+
+
+def test_workload_that_does_not_exist_is_named() -> None:
+    """Where the claim is about it: pods of before are in the log, too."""
+    name = OUTBOUND.dst.workload or ""
+    said = f"ztunnel's log names workload {OUTBOUND.dst.namespace}/{name}, and there is no such pod"
+
+    assert carried(OUTBOUND, pods(OUTBOUND.src), f"assert '{name}' == 'x'") == [said]
+    assert carried(OUTBOUND, pods(OUTBOUND.src)) == []
+
+
+def test_error_of_a_connection_is_named_with_the_claim_that_quotes_it() -> None:
+    line = replace(OUTBOUND, error="io error: reset")
+
+    assert carried(line, pods(*BOTH), "AssertionError: io error: reset")[0].endswith(": io error: reset")
+    assert carried(line, pods(*BOTH)) == []
+
+
+def test_connection_past_a_services_waypoint_is_named() -> None:
+    line = replace(OUTBOUND, dst=replace(OUTBOUND.dst, service="ratings.default.svc.cluster.local"))
+    service = named("Service/default/ratings", metadata={"labels": {"istio.io/use-waypoint": "w"}})
+    objects = {"Pod": pods(*BOTH), "Service": [service], "Namespace": []}
+
+    (said,) = why(ClusterState(objects, connections=[line]), Failure(text="assert 1 == 2"))
+
+    assert said.endswith("past Gateway w, the waypoint of Service default/ratings")

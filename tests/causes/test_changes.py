@@ -1,0 +1,72 @@
+"""Objects that somebody changed, deleted or made again while the harness relied on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.causes.rules import find
+from harness.causes.state import ClusterState, Failure
+from harness.objects.refs import ref
+from harness.objects.wanted import Wanted
+from tests.fakes.api import Object, named
+
+ROUTE = "HTTPRoute/default/ratings"
+
+
+def route(**spec: Any) -> Object:
+    return named(ROUTE, spec=spec)
+
+
+def why(live: list[Object], wanted: Object | None = None, removed: frozenset[str] = frozenset()) -> list[str]:
+    state = ClusterState({"HTTPRoute": live}, wanted={ROUTE: wanted} if wanted else {}, removed=removed)
+    return [cause.sentence for cause in find(state, Failure(text="assert 1 == 2"))]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "live", "said"),
+    [
+        ({"hostnames": ["a"]}, {}, "spec is absent, not {'hostnames': ['a']}"),
+        ({"hostnames": ["a", "b"], "n": 1}, {"n": 1}, "spec.hostnames is absent, not a, b"),
+        ({"hostnames": ["a"]}, {"hostnames": ["c"]}, "spec.hostnames[0] is c, not a"),
+        ({"rules": [{"port": 1}]}, {"rules": [{"port": 2, "weight": 1}]}, "spec.rules[0].port is 2, not 1"),
+        ({"rules": [{"port": 1}]}, {"rules": []}, "spec.rules is absent, not [{'port': 1}]"),
+    ],
+)
+def test_field_with_another_value_is_named(wanted: dict[str, Any], live: dict[str, Any], said: str) -> None:
+    assert why([route(**live)], route(**wanted)) == [
+        f"HTTPRoute default/ratings is not as the harness applied it: {said}"
+    ]
+
+
+def test_what_others_add_is_no_change() -> None:
+    """Defaults of the API server, empty values, and statuses."""
+    live = route(hostnames=["a"], rules=[{"port": 1, "weight": 1}]) | {"status": {"parents": []}}
+
+    assert why([live], route(hostnames=["a"], rules=[{"port": 1, "group": ""}], timeout=None)) == []
+
+
+def test_deleted_object_is_named() -> None:
+    assert why([], route()) == ["HTTPRoute default/ratings, which the harness applied, does not exist"]
+
+
+def test_object_that_is_back_is_named() -> None:
+    assert why([route()], removed=frozenset([ROUTE])) == [
+        "HTTPRoute default/ratings, which the harness deleted, exists"
+    ]
+
+
+def test_what_the_harness_wants_follows_what_it_does() -> None:
+    """Apply replaces, patch merges, delete forgets; an object that was only patched counts too."""
+    wanted = Wanted()
+    wanted.applied(route(hostnames=["a"], n=1))
+    wanted.patched(ref(ROUTE), {"spec": {"n": None, "hostnames": ["b"]}})
+    wanted.patched(ref("Service/default/ratings"), {"metadata": {"labels": {"x": "y"}}})
+
+    assert wanted.documents[ROUTE]["spec"] == {"hostnames": ["b"]}
+    assert wanted.documents["Service/default/ratings"]["metadata"]["labels"] == {"x": "y"}
+
+    wanted.deleted(ref(ROUTE))
+
+    assert (set(wanted.documents), wanted.removed) == ({"Service/default/ratings"}, {ROUTE})

@@ -1,0 +1,142 @@
+"""Which way requests took and who answered them, from recorded access lines of which single fields were changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.causes.rules import find
+from harness.causes.state import Access, AccessLog, Call, ClusterState, Failure
+from harness.logs.envoy_access import AccessLine, parse_line
+from tests.fakes.api import Object, named
+from tests.recordings import text
+
+SERVED = next(line for line in map(parse_line, text("logs/access-waypoint-200.json").splitlines()) if line is not None)
+CLIENT, BACKEND = SERVED.client_ip, (SERVED.upstream_host or "").partition(":")[0]
+PROXY = (SERVED.upstream_local_address or "").partition(":")[0]
+URL = "http://ratings:9080/ratings/0"
+ASKED = "access lines of 2 requests at Gateway waypoint: not within 2s (3 tries); last seen: lines of"
+
+
+def pod(name: str, ip: str) -> Object:
+    return named(f"Pod/default/{name}", status={"podIP": ip})
+
+
+def ratings(status: str = "True", reason: str = "WaypointAccepted") -> Object:
+    """The Service, with what istiod says of its waypoint."""
+    bound = {"type": "istio.io/WaypointBound", "status": status, "reason": reason, "message": ""}
+    return named(
+        "Service/default/ratings",
+        metadata={"labels": {"istio.io/use-waypoint": "waypoint"}},
+        status={"conditions": [bound]},
+    )
+
+
+def why(
+    said: str, *lines: AccessLine, status: int = 200, log: AccessLog | None = None, service: Object | None = None
+) -> list[str]:
+    state = ClusterState(
+        {
+            "Pod": [pod("client", CLIENT), pod("ratings-v1", BACKEND), pod("waypoint-1", PROXY)],
+            "Service": [service or ratings()],
+        },
+        access=[Access("waypoint", line) for line in lines],
+        logs={"waypoint": log} if log else {},
+    )
+    calls = [Call(URL, status, id="rq-1")]
+    return [cause.sentence for cause in find(state, Failure(text=said, calls=calls))]
+
+
+def line(**fields: Any) -> AccessLine:
+    return replace(SERVED, user_agent="e2e/rq-1", **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"upstream_host": "192.0.2.7:9080"},
+            "sent requests to 192.0.2.7:9080",
+        ),
+        (
+            {"upstream_local_address": "192.0.2.7:1"},
+            "dialled from 192.0.2.7",
+        ),
+        (
+            {"downstream_remote_address": "192.0.2.7:1"},
+            "got requests from 192.0.2.7",
+        ),
+        ({}, ""),
+    ],
+)
+def test_address_of_no_pod_is_named(fields: dict[str, str], said: str) -> None:
+    expected = [f"Envoy of Gateway waypoint {said}, the address of no pod"] if said else []
+
+    assert why("assert 1 == 2", line(**fields)) == expected
+
+
+def test_status_that_the_backend_gave_is_told_from_envoys() -> None:
+    """An Envoy that answers by itself has a flag, or details of its own."""
+    own = line(status=503, flags="-", details="via_upstream")
+
+    assert why("assert [503] == [200]", own, own, status=503) == [
+        f"Pod default/ratings-v1 ({SERVED.upstream_host}) itself answered 503 to 2 requests: Envoy of Gateway waypoint "
+        "passed it on without a flag"
+    ]
+    assert why("assert [503] == [200]", line(status=503, flags="-", details="local"), status=503) == [
+        "Envoy of Gateway waypoint says of 1 request: no response flag, details local"
+    ]
+
+
+def test_status_that_no_envoy_has_a_line_of_is_the_backends() -> None:
+    """Where no waypoint is in the way, and the access logs could be read."""
+    assert "What is behind" in why("assert [503] == [200]", status=503, log=AccessLog(0))[0]
+    assert why("assert [503] == [200]", status=503, log=AccessLog(1, unreadable=1)) == []
+
+
+def test_answer_without_a_backend_is_named() -> None:
+    assert why("assert None not in {None}", line(upstream_local_address=None)) == [
+        "Envoy of Gateway waypoint answered 1 of 1 requests without a connection to a backend"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (AccessLog(1), "lines of 1 of 2 requests: is it disabled, or were they sent elsewhere?"),
+        (AccessLog(3), "lines of 1 of 2 requests, and 2 of none of them: do other requests bear their ids, or none?"),
+        (AccessLog(1, unreadable=4), "lines of 1 of 2 requests, and 4 in a format that the harness cannot read"),
+    ],
+)
+def test_missing_access_lines_are_explained(log: AccessLog, said: str) -> None:
+    assert f"The access log of Gateway waypoint has {said}" in why(f"{ASKED} 1", line(), log=log)
+
+
+def test_call_that_the_waypoints_log_lacks_went_past_it() -> None:
+    """Known only where that log was read."""
+    past = (
+        "1 of 1 calls of Service default/ratings went past its waypoint: the access log of Gateway waypoint lacks them"
+    )
+
+    assert why("assert [200] == [404]", log=AccessLog(0)) == [past]
+    assert why("assert [200] == [404]") == why("assert [200] == [404]", line(), log=AccessLog(1)) == []
+
+
+def test_call_through_a_waypoint_that_is_not_bound_is_named() -> None:
+    refused = ratings("False", "AttachmentDenied")
+
+    assert why("assert False", line(), service=refused) == [
+        "1 calls of Service default/ratings passed Gateway waypoint, though istiod has not bound it: AttachmentDenied"
+    ]
+
+
+def test_pod_whose_body_is_wrong_is_named() -> None:
+    said = why("assert 'Bookstore' in 'something else'", line())
+
+    assert said == [
+        f"Pod default/ratings-v1 ({SERVED.upstream_host}) answered through Gateway waypoint, and its "
+        "response is not what "
+        "was expected"
+    ]
