@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.causes.state import Cause, ClusterState, Failure, age, key, named, show
+from harness.causes.state import Cause, ClusterState, Failure, age, key, labels, named, show
 from harness.objects.unstructured import text
 
 # What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5").
@@ -34,6 +34,19 @@ def recreated(state: ClusterState, failure: Failure) -> list[Cause]:
             created = age(obj, state.now)
             sentence = f"{show(kind, namespace, short)}, which the harness deleted, exists"
             found.append(Cause(f"{sentence} ({created})" if created else sentence, (name,)))
+    return found
+
+
+def foreign_pods(state: ClusterState, _: Failure) -> list[Cause]:
+    """Deployments of others whose pods a Service of the harness's selects."""
+    found = []
+    for service in state.wanted.values():
+        namespace, selector = named(service)[0], labels(service, "spec", "selector")
+        for one in state.of("Deployment") if text(service, "kind") == "Service" and selector else ():
+            pods = labels(one, "spec", "template", "metadata", "labels")
+            if named(one)[0] == namespace and selector.items() <= pods.items() and key(one) not in state.wanted:
+                what = f"{show('Deployment', *named(one))}, which the harness did not apply, has pods"
+                found.append(Cause(f"{what} that {show('Service', *named(service))} selects", (key(one),)))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from harness.causes.mesh import MODE
-from harness.causes.paths import USE_WAYPOINT
+from harness.causes.paths import waypoint_of
 from harness.causes.state import Cause, ClusterState, Failure, labels, named
 from harness.logs.ztunnel import Endpoint
 from harness.objects.addresses import split
@@ -71,9 +71,9 @@ def past_the_waypoint(state: ClusterState, _: Failure) -> list[Cause]:
     """Connections to a Service by its name that ztunnel did not send to the Service's waypoint."""
     for line in state.connections:
         service = next((one for one in state.of("Service") if line.dst.service == _host(one)), None)
-        waypoint = labels(service).get(USE_WAYPOINT, "none") if service is not None else "none"
+        waypoint = waypoint_of(state, service) if service is not None else ""
         pod = _pod(state, line.dst)
-        if line.direction != "outbound" or not line.ok or waypoint == "none" or pod is None or service is None:
+        if line.direction != "outbound" or not line.ok or not waypoint or pod is None or service is None:
             continue
         if labels(pod).get(OWNING_GATEWAY) is None:
             what = f"ztunnel carried a connection from {_end(line.src)} to {_end(line.dst)}"

@@ -12,7 +12,6 @@ from harness.objects.unstructured import text
 def quota_not_kept(state: ClusterState, failure: Failure) -> list[Cause]:
     """Requests that were sent together, the first of which passed: more, or fewer, than the suite's policy allows."""
     routes = {found[2] for one in state.access if (found := ROUTE.match(one.line.route_name or ""))}
-    limited = any("RL" in one.line.flags.split(",") for one in state.access) or 429 in failure.statuses
     if "429" not in failure.text or not routes:
         return []
     for policy in state.of("BackendTrafficPolicy"):
@@ -22,15 +21,15 @@ def quota_not_kept(state: ClusterState, failure: Failure) -> list[Cause]:
             continue
         allowed, unit = limit
         subject = f"{show(text(policy, 'kind'), *named(policy))} allows {allowed} requests per {unit} to each client"
-        for statuses in _together(failure):
-            passed = next((n for n, status in enumerate(statuses) if status == 429), len(statuses))
-            if passed < allowed and passed < len(statuses):
+        for statuses in (sent for sent in _together(failure) if 429 in sent):
+            passed = statuses.index(429)
+            if passed < allowed:
                 sentence = (
                     f"{subject}, and the rate limit service rejected request {passed + 1} of one: is its "
                     "bucket shared, or was it used before?"
                 )
                 return [Cause(sentence, (key(policy),))]
-            if limited and passed > allowed:
+            if passed > allowed:
                 sentence = (
                     f"{subject}, and the rate limit service let {passed} of one client pass: did its "
                     "window end, or is its limit another?"

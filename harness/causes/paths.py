@@ -69,7 +69,7 @@ def without_binding(state: ClusterState, failure: Failure) -> list[Cause]:
     """Calls of a Service that passed a waypoint to which istiod has not bound it."""
     found = []
     for service in state.of("Service"):
-        waypoint = _waypoint(state, service)
+        waypoint = waypoint_of(state, service)
         refused = [one for one in conditions(service) if one.type == BOUND and one.status == "False"]
         calls = {f"e2e/{call.id}" for call in failure.calls if call.id and _calls(call.url, service)}
         passed = [one for one in state.access if one.gateway == waypoint and one.line.user_agent in calls]
@@ -123,7 +123,7 @@ def past_the_waypoint(state: ClusterState, failure: Failure) -> list[Cause]:
     seen = {access.line.user_agent for access in state.access}
     found = []
     for service in state.of("Service"):
-        waypoint = _waypoint(state, service)
+        waypoint = waypoint_of(state, service)
         log = state.logs.get(waypoint)
         calls = [call for call in failure.calls if call.status is not None and _calls(call.url, service)]
         past = [call for call in calls if call.id and f"e2e/{call.id}" not in seen]
@@ -155,12 +155,14 @@ def silent_access_log(state: ClusterState, failure: Failure) -> list[Cause]:
     return [Cause(sentence)]
 
 
-def _waypoint(state: ClusterState, service: Json) -> str:
+def waypoint_of(state: ClusterState, service: Json) -> str:
+    """The waypoint that its label, or its namespace's, names; "" for none, and for one that the harness has deleted."""
     own = labels(service)
     namespace = state.find("Namespace", "", named(service)[0])
     of_namespace = labels(namespace) if namespace is not None else {}
     name = own.get(USE_WAYPOINT) or of_namespace.get(USE_WAYPOINT, "")
-    return "" if name == "none" else name
+    gateway = f"Gateway/{own.get(WAYPOINT_NAMESPACE) or named(service)[0]}/{name}"
+    return "" if name == "none" or gateway in state.removed else name
 
 
 def _calls(url: str, service: Json) -> bool:

@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     changes.deleted,
     changes.recreated,
     changes.changed,
+    changes.foreign_pods,
     statuses.bound_elsewhere,
     statuses.in_force_before,
     statuses.not_enforced,

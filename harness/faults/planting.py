@@ -39,7 +39,7 @@ class Planter:
 
     def __init__(self, fault: Fault, settings: Settings, cluster: Cluster, kube: Kube, manifests: Manifests) -> None:
         self.fault = fault
-        self._cluster, self._kube, self._manifests = cluster, kube, manifests
+        self._cluster, self._kube, self._manifests = cluster, kube.apart(), manifests
         real = settings.cluster != "emulated"
         self._settle = fault.settle if real else max(_QUICK, fault.settle / settings.delay_factor)
         self._done = ExitStack()

@@ -59,9 +59,11 @@ def summary(out: Console, result: Result) -> None:
             said = f"cause not named: {finding.fault.name}: its first lines lack {finding.fault.cause!r}"
             out.print(Text(said, "bold red"), soft_wrap=True)
     if with_words:
-        named, all_ = sum(finding.named for finding in with_words), len(result.found)
-        said = f"{named} of {len(with_words)} faults that say what must be named, {named} of all {all_}"
-        out.print(f"cause named in the first lines: {said}", soft_wrap=True)
+        named, total = sum(finding.named for finding in with_words), len(result.found)
+        share = f"{named} of {total} faults name their cause ({named / total:.0%})"
+        out.print(
+            f"{share}, in the first lines of a failure; {total - len(with_words)} say no words for it", soft_wrap=True
+        )
     found, caught = result.found, sum(not finding.missed for finding in result.found)
     seconds = sum(finding.seconds for finding in found)
     out.print(

@@ -57,6 +57,10 @@ class Kube:
         free._local, free.wanted = self._local, self.wanted
         return free
 
+    def apart(self) -> Kube:
+        """The same API, for changes that are not what the harness wants: those of a planted fault."""
+        return Kube(self.kubeconfig, self.context, not_ours=self._not_ours)
+
     def check_allowed(self, changes: Iterable[tuple[Ref, Mapping[str, Any] | None]]) -> None:
         """Checks changes before any of them is made: objects by name, each with its whole document if it is known.
 

@@ -18,7 +18,6 @@ from harness.errors import BadInput, HarnessError
 from harness.faults import call_hooks, catalogue
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter
-from harness.kube import Kube
 from harness.plugin.options import Refused, settings_of
 from harness.plugin.reporting import RUN
 
@@ -77,8 +76,7 @@ class FaultHook:
     def _arm(self, request: pytest.FixtureRequest, at_end: Callable[[Callable[[], None]], None]) -> None:
         """All that planting needs stands with the stack; planted after a manifest or a call, it stays to the end."""
         cluster, kube, manifests = (request.getfixturevalue(name) for name in ("cluster", "kube", "manifests"))
-        other = Kube(kube.kubeconfig, kube.context)  # whose changes are not what the harness wants
-        self._planter = Planter(self._fault, settings_of(self._config), cluster, other, manifests)
+        self._planter = Planter(self._fault, settings_of(self._config), cluster, kube, manifests)
         if self._fault.after.endswith(".yaml"):
             at_end(self._undo)
             manifests.told.append(lambda name: self._plant() if name == self._fault.after else None)

@@ -83,4 +83,6 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
 
 def test_ingress_refused_no_configuration(ingress_gateway, ingress):
     """The ingress Envoy has rejected no xDS update."""
-    assert ingress_gateway.read_rejected_resources() == []
+    rejected = ingress_gateway.read_rejected_resources()
+
+    assert rejected == [], f"Envoy of Gateway bookinfo-ingress rejected {rejected}"

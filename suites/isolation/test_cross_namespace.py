@@ -48,7 +48,7 @@ def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel):
     """No node's ztunnel has a waypoint for Service guest, whose attachment is denied."""
     destinations = {node: view.waypoint_of("guest", "elsewhere") for node, view in ztunnel.read_views().items()}
 
-    assert destinations
+    assert destinations, "no ztunnel is there to ask"
     assert set(destinations.values()) == {""}
 
 
@@ -76,5 +76,5 @@ def test_ztunnel_sends_the_permitted_to_the_waypoint(permitted, ztunnel):
     """Every node's ztunnel has a waypoint for Service welcome, whose attachment is allowed."""
     destinations = {node: view.waypoint_of("welcome", "elsewhere") for node, view in ztunnel.read_views().items()}
 
-    assert destinations
+    assert destinations, "no ztunnel is there to ask"
     assert "" not in destinations.values()

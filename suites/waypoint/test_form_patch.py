@@ -50,6 +50,8 @@ def test_service_ports(envoy, kube):
 
 def test_what_envoy_was_refused(envoy, read_condition):
     """The Envoy of Gateway waypoint-patch has rejected no xDS update, and the Gateway is Programmed."""
-    assert envoy.read_rejected_resources() == []
+    rejected = envoy.read_rejected_resources()
+
+    assert rejected == [], f"Envoy of Gateway waypoint-patch rejected {rejected}"
     programmed = read_condition(f"Gateway/default/{NAME}", "Programmed")
     assert programmed.state == "met", programmed.text

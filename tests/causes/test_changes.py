@@ -57,6 +57,21 @@ def test_object_that_is_back_is_named() -> None:
     ]
 
 
+def test_deployment_of_others_behind_a_service_is_named() -> None:
+    """Not one of other pods, nor the harness's own."""
+    service = named("Service/default/ratings", spec={"selector": {"app": "ratings"}})
+    own, other, apart = (
+        named(f"Deployment/default/{name}", spec={"template": {"metadata": {"labels": {"app": app}}}})
+        for name, app in (("ratings-v1", "ratings"), ("ratings-v9", "ratings"), ("details", "details"))
+    )
+    wanted = {"Service/default/ratings": service, "Deployment/default/ratings-v1": own}
+    state = ClusterState({"Service": [service], "Deployment": [own, other, apart]}, wanted=wanted)
+
+    assert [cause.sentence for cause in find(state, Failure(text="assert 1 == 2"))] == [
+        "Deployment default/ratings-v9, which the harness did not apply, has pods that Service default/ratings selects"
+    ]
+
+
 def test_what_the_harness_wants_follows_what_it_does() -> None:
     """Apply replaces, patch merges, delete forgets; an object that was only patched counts too."""
     wanted = Wanted()

@@ -121,4 +121,4 @@ def test_share_of_named_causes(out: Console) -> None:
     report.summary(out, result(*words, finding()))
 
     assert "cause not named: one: its first lines lack 'it is TCP'" in said(out)
-    assert "cause named in the first lines: 1 of 2 faults that say what must be named, 1 of all 3" in said(out)
+    assert "1 of 3 faults name their cause (33%), in the first lines of a failure; 1 say no words for it" in said(out)
