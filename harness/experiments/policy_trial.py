@@ -58,10 +58,12 @@ class Tries:
         *,
         probe: Request | None = None,
         at_once: bool = False,
+        condition: str = "Accepted",
+        about: str = "",
     ) -> Trial:
-        """Tries `manifest`, whose object `named` gets Accepted at this place. It is in force when `shown` (a status, or
-        more) holds for the answer to `probe` (the first request unless given), and gone when that has the status of
-        before and `shown` does not hold.
+        """Tries `manifest`, whose object `named` gets `condition` at this place (`about`: at this part of it). It is in
+        force when `shown` (a status, or more) holds for the answer to `probe` (the first request unless given), and
+        gone when that has the status of before and `shown` does not hold.
 
         Raises:
             Inconclusive: `shown` holds before anything was applied.
@@ -77,7 +79,14 @@ class Tries:
             return answer.status == before.status and not shows(answer)
 
         return self.configured(
-            place, manifest, named, lambda: place.send(requests, at_once=at_once), lambda: shows(place.ask(asked)), gone
+            place,
+            manifest,
+            named,
+            lambda: place.send(requests, at_once=at_once),
+            lambda: shows(place.ask(asked)),
+            gone,
+            condition=condition,
+            about=about,
         )
 
     def configured(
@@ -88,6 +97,8 @@ class Tries:
         send: Callable[[], Arm],
         there: Callable[[], bool],
         gone: Callable[[], bool] | None = None,
+        condition: str = "Accepted",
+        about: str = "",
     ) -> Trial:
         """The same with an arm that `send` makes, where requests do not show what is in force: `there` asks for it, and
         `gone` (or not `there`) for its absence.
@@ -100,7 +111,7 @@ class Tries:
         control = send()
         started = boundary.monotonic()
         with self._applying(manifest):
-            wait_for_condition(self._kube, named, "Accepted", about=f"Gateway/default/{place.gateway}")
+            self._accepted(named, condition, about=about or f"Gateway/default/{place.gateway}")
             accepted = boundary.monotonic() - started
             self._until(there, f"{named} is in force at the {place.name}")
             enforced = boundary.monotonic() - started
@@ -109,7 +120,7 @@ class Tries:
         self._until(gone or (lambda: not there()), f"{named} is no longer in force at the {place.name}")
         removed = boundary.monotonic() - removing
         recovery = send()
-        observations.record_seconds("applied to Accepted", accepted, of=named)
+        observations.record_seconds(f"applied to {condition}", accepted, of=named)
         observations.record_seconds("applied to enforced", enforced, of=place.gateway)
         observations.record_seconds("removed to enforced", removed, of=place.gateway)
         return Trial(control, treatment, recovery)
@@ -127,7 +138,7 @@ class Tries:
         with self._applying(manifest):
             for name, types in named.items():
                 for type in types:
-                    wait_for_condition(self._kube, name, type)
+                    self._accepted(name, type)
             at_once = place.send(requests)
             pause(timeouts.SILENCE, why=f"{manifest} has time to take effect")
             later = place.send(requests)
@@ -135,6 +146,10 @@ class Tries:
         for name in silent:
             observations.record_sighting(f"status of {name}", "no condition")
         return Ignored((control, at_once, later), silent)
+
+    def _accepted(self, named: str, type: str, about: str | None = None) -> None:
+        result = wait_for_condition(self._kube, named, type, about=about)
+        observations.record_sighting(f"status of {named}", result.text)
 
     def _probed(self, there: Callable[[], bool]) -> bool:
         with observations.probing():

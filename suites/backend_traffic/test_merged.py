@@ -6,13 +6,16 @@ Manifest: manifests/backend_traffic/merged.yaml    Article: none; its reason is 
 import pytest
 
 pytestmark = pytest.mark.needs("real gateway")
-POLICY = "BackendTrafficPolicy/default/merged"
+MANIFEST, POLICY = "backend_traffic/merged.yaml", "BackendTrafficPolicy/default/merged"
+LISTENERS = {"ingress": "Gateway/default/bookinfo-ingress/ingress", "waypoint": "Gateway/default/waypoint/ratings"}
 
 
 @pytest.mark.feature("Merged policies of Gateway and route")
 def test_both_policies_hold(tries, place):
     """With mergeType the route's retry and the Gateway's override hold together: two requests arrive, 418 returns."""
-    trial = tries.policy(place, "backend_traffic/merged.yaml", POLICY, [place.get("/?status=503")], 418)
+    listener = LISTENERS[place.name]
+
+    trial = tries.policy(place, MANIFEST, POLICY, [place.get("/?status=503")], 418, condition="Merged", about=listener)
 
     assert (trial.control.statuses, trial.treatment.statuses, trial.recovery.statuses) == ([503], [418], [503])
     assert (trial.control.reached, trial.treatment.reached, trial.recovery.reached) == ([1], [2], [1])
