@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from harness.errors import BadInput
 from harness.report import support
 from harness.report.results import SCHEMA
-from harness.settings import Settings
+from harness.settings import ROOT, Settings
 
 Link = Literal["evidence", "suites"]
 TITLE = "# Support\n\nFeatures at the ingress and at the waypoint, by version set, as seen on real clusters.\n\n"
@@ -41,13 +42,18 @@ def run(asked: argparse.Namespace, chosen: Settings) -> str:
 
 def write(runs: Sequence[Path], into: Path, link: Link) -> tuple[list[support.Cell], list[Path]]:
     """Writes support.md and support.json of these run folders into a folder, and returns the cells and the files.
-    Verdicts link to the runs' evidence, or to the suites in the repository of which the folder is a part.
+    Tests that the suites no longer have are left out. Verdicts link to the runs' evidence, or to the suites in the
+    repository of which the folder is a part.
 
     Raises:
         BadInput: a run cannot be read, none has a cell, or the files cannot be written.
     """
+    kept = functools.cache(_is_there)
     read = sorted((_results(run) for run in runs), key=lambda results: str(results[1]["started"]))
-    found = support.cells((_shown(run, into), results) for run, results in read)
+    found = support.cells(
+        (_shown(run, into), results | {"tests": [test for test in results["tests"] if kept(test["id"])]})
+        for run, results in read
+    )
     if not found:
         raise BadInput(
             f"none of {len(runs)} runs has a claim about a feature on a real cluster",
@@ -90,6 +96,13 @@ def _results(run: Path) -> tuple[Path, dict[str, Any]]:
     except (ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{run}/results.json is no result of a run: {error}", remedy="name folders of runs") from error
     return run, found
+
+
+def _is_there(test: str) -> bool:
+    """Whether the suites still have the test of this id: what was removed since has no cell."""
+    file, _, name = test.partition("::")
+    path = ROOT / file
+    return path.is_file() and f"def {name.partition('[')[0]}(" in path.read_text()
 
 
 def _shown(run: Path, into: Path) -> str:

@@ -13,10 +13,17 @@ from harness.errors import BadInput
 from harness.report.results import SCHEMA
 from harness.support_table import recent, write
 
+TEST = "suites/limits/test_local.py::test_request_over_the_local_limit_gets_429[place=waypoint]"
+
 
 def run(folder: Path, started: str = "2026-11-27T20:00:00+00:00", outcome: str = "held", **more: Any) -> Path:
     """A run's folder with one claim about one feature."""
-    test = {"id": "suites/limits/test_a.py::test_a", "area": "limits", "claim": "It limits.", "outcome": outcome}
+    test = {
+        "id": TEST,
+        "area": "limits",
+        "claim": "It limits.",
+        "outcome": outcome,
+    }
     test |= {"reason": "", "witnesses": [], "figures": [], "evidence": "artifacts/a", "feature": "Limit"}
     results = {"schema": SCHEMA, "cluster": {"conformance": True}, "set": "set-a", "facts": {}, "started": started}
     folder.mkdir(parents=True)
@@ -34,7 +41,7 @@ def test_newest_run_counts_whatever_the_order(tmp_path: Path) -> None:
 
     assert cell.support == "broken"
     assert [file.name for file in files] == ["support.md", "support.json"]
-    assert "[broken](../suites/limits/test_a.py)" in files[0].read_text()
+    assert "[broken](../suites/limits/test_local.py)" in files[0].read_text()
     assert json.loads(files[1].read_text())["cells"][0]["support"] == "broken"
 
 
@@ -83,3 +90,14 @@ def test_no_cell_is_no_table(tmp_path: Path) -> None:
     assert not (tmp_path / "into").exists()
     with pytest.raises(BadInput, match="has no run that ended"):
         recent(tmp_path / "into")
+
+
+def test_removed_test_has_no_cell(tmp_path: Path) -> None:
+    """A claim of an old run that the suites no longer make says nothing of a feature."""
+    for name in ("suites/limits/test_local.py::test_gone", "suites/limits/test_gone.py::test_a"):
+        old = run(tmp_path / name.replace("/", "-"))
+        results = json.loads((old / "results.json").read_text())
+        results["tests"][0]["id"] = name
+        (old / "results.json").write_text(json.dumps(results))
+        with pytest.raises(BadInput, match="none of 1 runs has a claim about a feature"):
+            write([old], tmp_path / "into", "suites")
