@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     )
     kubeconfig: Folder | None = Field(None, description="existing: the kubeconfig file")
     context: str = Field("", description="existing: the context, by its exact name")
+    replicas: int = Field(
+        1, ge=1, le=5, description="replicas of ingress, waypoint and rate limit service, if installed"
+    )
     install: bool = Field(False, description="existing: install the stack (else test what is there)")
     disruptive: bool = Field(False, description="existing: allow tests that touch what is not ours")
     runs: Folder = Field(Path("runs"), description="where each run's folder is made")
@@ -156,6 +159,7 @@ MAKE = {
     "envoy_image": "ENVOY_IMAGE",
     "waypoint": "WAYPOINT",
     "workers": "WORKERS",
+    "replicas": "REPLICAS",
     "node_image": "NODE_IMAGE",
     "bundle": "BUNDLE",
     "registry": "REGISTRY",

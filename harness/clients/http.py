@@ -45,6 +45,15 @@ class IngressClient:
         with self._client() as client:
             return Answers(tuple(self._send(client, request) for request in requests))
 
+    def anew(self, request: Request, times: int) -> Answers:
+        """Sends it so too, each time over a new connection: a Service chooses a replica for each connection."""
+        return self._told(self._anew(request, times))
+
+    @recorded("ingress anew", pack=answers_to_json, unpack=answers_from_json)
+    def _anew(self, request: Request, times: int) -> Answers:
+        with self._client(httpx.Limits(max_connections=None, max_keepalive_connections=0)) as client:
+            return Answers(tuple(self._send(client, request) for _ in range(times)))
+
     def send_together(self, request: Request, times: int) -> Answers:
         """Sends the request that many times together: all start behind one barrier, a connection each."""
         return self._told(self._send_together(request, times))

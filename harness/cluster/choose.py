@@ -63,6 +63,8 @@ def recorded(settings: Settings) -> Cluster:
 
 
 def _emulated(settings: Settings, versions: VersionSet | None) -> Cluster:
+    if settings.replicas > 1:
+        raise BadInput("the emulated cluster runs one replica of each proxy", remedy="use CLUSTER=kind with REPLICAS=")
     try:
         from harness.cluster.emulated import EmulatedCluster
     except ImportError as error:

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from harness import cluster_records
 from harness.cluster.addresses import unjudged
-from harness.cluster.protocol import Capability, Release, Requirement
+from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.errors import BadInput
 from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
@@ -66,6 +66,8 @@ class ExistingCluster:
         if not self._installs:
             lacking["own mesh"] = "istiod counts refusals of all its proxies together, those of others among them"
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
+        if self._installs:
+            lacking |= single_replicas(self._settings.replicas)
         lacking |= unjudged(self._settings.lb, "LB=1, which declares a load balancer, is not set")
         return {**self._found_lacking, **lacking}
 

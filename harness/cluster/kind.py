@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from harness import cluster_records, container_engine, progress, timeouts
 from harness.cluster import addresses, pulling
-from harness.cluster.protocol import Capability, Release, Requirement
+from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.command import run
 from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
@@ -68,6 +68,7 @@ class KindCluster:
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
         lacking = addresses.unjudged(self._settings.lb, "kind has none of its own: LB=1 installs one")
+        lacking |= single_replicas(self._settings.replicas)
         reason = f"{self._workers} workers: what moves from node to node takes the ingress's door along"
         return lacking if self._workers == 1 else lacking | {"two nodes": reason}
 

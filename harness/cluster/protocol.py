@@ -30,6 +30,7 @@ Capability = Literal[
     "access log",
     "ztunnel log",
     "real gateway",
+    "replicas",
 ]
 CAPABILITIES: tuple[Capability, ...] = get_args(Capability)  # what a test can ask for by the mark `needs`
 
@@ -54,6 +55,11 @@ class Requirement(NamedTuple):
     what: str
     check: Callable[[], str]
     last: bool = False
+
+
+def single_replicas(replicas: int) -> dict[Capability, str]:
+    """The capability that a cluster lacks whose proxies are installed with one replica each."""
+    return {} if replicas > 1 else {"replicas": "one replica of each proxy: REPLICAS=2 installs two"}
 
 
 class Cluster(Protocol):

@@ -1,26 +1,24 @@
-"""The Envoy of one Gateway: its access log, configuration, counters and clusters, by its own admin port."""
+"""The Envoys of one Gateway, all replicas together: access logs, configuration, counters, clusters."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from harness import observations
-from harness.clients.admin import Admin
-from harness.cluster.protocol import Capability
+from harness.components.envoy_pods import EnvoyPods, check_same_replicas
 from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
-from harness.errors import Absent, CannotJudge, Inconclusive, SetupFailed
+from harness.errors import Absent, CannotJudge, Inconclusive
+from harness.evidence.journey import ingress_pod_ip
 from harness.http_exchange import Answers
-from harness.kube import Kube
 from harness.logs import envoy_access, envoy_xds_rejects
 from harness.logs.envoy_access import AccessLine
-from harness.objects.manifests import Document
-from harness.objects.workloads import OWNING_GATEWAY, pod_ip, pod_ready
+from harness.logs.unreadable import Unreadable
 from harness.proxy import clusters, stats
 from harness.proxy.config_dump import active_cluster, error_states, route_config, thresholds
 
@@ -34,60 +32,30 @@ class CounterChange:
     moved: int = 0
 
 
-class Envoy:
-    """The proxy of one Gateway of Envoy Gateway's, in the Gateway's own namespace."""
-
-    def __init__(
-        self,
-        kube: Kube,
-        admin: Admin,
-        namespace: str,
-        gateway: str,
-        *,
-        lacks: Mapping[Capability, str] = MappingProxyType({}),
-    ) -> None:
-        """`lacks` are capabilities of the cluster that are missing, with the reasons."""
-        self._kube, self._admin, self.namespace, self.gateway = kube, admin, namespace, gateway
-        self._lacks = lacks
-
-    @property
-    def pod(self) -> Document:
-        """Its one ready pod.
-
-        Raises:
-            SetupFailed: there is none, or more than one: counters and limits are each proxy's own.
-        """
-        labels = f"{OWNING_GATEWAY}={self.gateway}"
-        pods = [pod for pod in self._kube.pods(self.namespace, labels) if pod_ready(pod)]
-        if len(pods) != 1:
-            raise SetupFailed(f"Gateway {self.namespace}/{self.gateway} has {len(pods)} ready proxy pods, not one")
-        return pods[0]
-
-    @property
-    def name(self) -> str:
-        return str(self.pod["metadata"]["name"])
-
-    @property
-    def ip(self) -> str:
-        return pod_ip(self.pod)
+class Envoy(EnvoyPods):
+    """The proxies of one Gateway of Envoy Gateway's, in the Gateway's own namespace: one, or several replicas."""
 
     @property
     def version(self) -> str:
-        """Its own word: the second part of "<commit>/1.37.5/Clean/RELEASE/BoringSSL"."""
-        return str(json.loads(self._get("/server_info"))["version"]).partition("/")[2].partition("/")[0]
-
-    def read_log(self, since: datetime | None = None) -> str:
-        return self._kube.logs(self.namespace, self.name, "envoy", since=since)
+        """Its own word: the second part of "<commit>/1.37.5/Clean/RELEASE/BoringSSL"; of several replicas each other
+        one's as well."""
+        told = (str(json.loads(page)["version"]).split("/") for page in self._each("/server_info").values())
+        return ", ".join(sorted({parts[1] if len(parts) > 1 else "" for parts in told}))
 
     def read_access_log(self, since: datetime) -> envoy_access.Parsed:
-        """All access lines written after that moment (and a few before), and what could not be read.
+        """All access lines of all replicas written after that moment (and a few before), by their time, and what could
+        not be read.
 
         Raises:
             CannotJudge: the proxies of this cluster write none that could be read.
         """
         if "access log" in self._lacks:
             raise CannotJudge(f"access log: {self._lacks['access log']}")
-        return envoy_access.parse(self.read_log(since))
+        logs = [envoy_access.parse(log) for log in self.logs(since).values()]
+        if len(logs) == 1:
+            return logs[0]
+        lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.end_time)
+        return envoy_access.Parsed(tuple(lines), sum((log.unreadable for log in logs), Unreadable()))
 
     def wait_for_lines(self, answers: Answers, since: datetime) -> list[AccessLine]:
         """The access line of each answer, in their order, joined by the id in the user agent.
@@ -109,13 +77,14 @@ class Envoy:
                     found.setdefault(str(line.user_agent), []).append(line)
             return found
 
-        found = wait_for_lines(
-            look,
-            lambda lines: wanted <= set(lines),
-            what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
-            silence="the proxy's log does not tell of all requests",
-            unreadable=lambda: log.unreadable,
-        )
+        with self._naming_lost(since):
+            found = wait_for_lines(
+                look,
+                lambda lines: wanted <= set(lines),
+                what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
+                silence="the proxy's log does not tell of all requests",
+                unreadable=lambda: log.unreadable,
+            )
         double = [agent for agent, lines in found.items() if len(lines) > 1]
         if double:
             raise Inconclusive(f"{len(double)} requests have more than one access line, first {double[0]}")
@@ -123,6 +92,21 @@ class Envoy:
         told = f"{len(answers)} lines joined by request id"
         observations.record_sighting(f"{self.gateway} access log", told, of=answers.ids, raw=_raw(joined))
         return joined
+
+    def lines_of_replicas(self, answers: Answers, since: datetime) -> list[AccessLine]:
+        """The same of answers that came from several replicas.
+
+        Raises:
+            Inconclusive: as `lines_of`; or one replica alone answered: nothing is known of the others.
+        """
+        lines = self.wait_for_lines(answers, since)
+        by_replica = Counter(ingress_pod_ip(line) for line in lines)
+        observations.record_sighting(
+            f"{self.gateway} access log", f"requests by replica: {dict(by_replica)}", of=answers.ids
+        )
+        if len(by_replica) < 2:
+            raise Inconclusive(f"all {len(lines)} requests came to one replica of Gateway {self.gateway}")
+        return lines
 
     def has_no_line_of(self, answers: Answers, since: datetime) -> bool:
         """Whether no line of its log is about any of these requests.
@@ -139,45 +123,50 @@ class Envoy:
         )
         return True
 
-    def read_config_dump(self) -> Json:
-        """Envoy's whole configuration, endpoints left out."""
-        found: Json = json.loads(self._get("/config_dump"))
-        return found
+    def config_dumps(self) -> dict[str, Json]:
+        """The whole configuration of each replica by pod, endpoints left out."""
+        return {name: json.loads(page) for name, page in self._each("/config_dump").items()}
 
-    def read_stats(self) -> dict[str, int]:
-        """All counters and gauges by name."""
-        return stats.parse(self._get("/stats"))
+    def read_stats(self) -> dict[str, dict[str, int]]:
+        """All counters and gauges of each replica by pod, by name."""
+        return {name: stats.parse(page) for name, page in self._each("/stats").items()}
 
     def read_requests_sent(self, cluster: str) -> int:
-        """How many requests it has sent to a cluster.
+        """How many requests its replicas have sent to a cluster, all together.
 
         Envoy Gateway 1.9 has a cluster's counters made with its first request (enable_deferred_creation_stats): a
         cluster that is there without them has had none.
 
         Raises:
-            Inconclusive: Envoy counts nothing at all of such a cluster: it may have another name.
+            Absent: a replica has no such cluster: nothing is known of its requests.
         """
-        found, name = self.read_stats(), f"cluster.{cluster}"
-        if f"{name}.membership_total" not in found:
-            raise Absent(f"Envoy {self.gateway} has no cluster {cluster}: nothing is known of its requests")
-        count = found.get(f"{name}.upstream_rq_total", 0)
+        count = sum(self._sent(cluster).values())
         observations.record_sighting(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
         return count
 
     @contextmanager
     def counting_requests_sent(self, cluster: str) -> Iterator[CounterChange]:
-        """How many of the requests of the block Envoy sent to a cluster: its counter before and after them.
+        """How many of the requests of the block its replicas sent to a cluster: their counters before and after them.
 
         Raises:
-            Inconclusive: as `sent`.
+            Inconclusive: as `sent`; or a replica came or went in the block.
         """
-        count, before = CounterChange(), self.read_requests_sent(cluster)
+        count, before = CounterChange(), self._sent(cluster)
         with observations.collecting_request_ids() as ids:
             yield count
-        count.moved = self.read_requests_sent(cluster) - before
+        after = self._sent(cluster)
+        check_same_replicas(before, after)
+        count.moved = sum(after.values()) - sum(before.values())
         observations.record_sighting(
             f"{self.gateway} counters", f"requests sent to {cluster} moved by {count.moved}", of=ids
         )
+
+    def _sent(self, cluster: str) -> dict[str, int]:
+        found, name = self.read_stats(), f"cluster.{cluster}"
+        for pod, counters in found.items():
+            if f"{name}.membership_total" not in counters:
+                raise Absent(f"Envoy {pod} has no cluster {cluster}: nothing is known of its requests")
+        return {pod: counters.get(f"{name}.upstream_rq_total", 0) for pod, counters in found.items()}
 
     def wait_for_related_lines(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
         """The lines, however many, that speak of any of these requests (also as forwarded by an application).
@@ -192,13 +181,14 @@ class Envoy:
             log = self.read_access_log(since)
             return [line for line in log.lines if line.user_agent in agents]
 
-        found = wait_for_lines(
-            look,
-            lambda lines: len(lines) >= at_least,
-            what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
-            silence="the proxy's log does not tell of the requests",
-            unreadable=lambda: log.unreadable,
-        )
+        with self._naming_lost(since):
+            found = wait_for_lines(
+                look,
+                lambda lines: len(lines) >= at_least,
+                what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
+                silence="the proxy's log does not tell of the requests",
+                unreadable=lambda: log.unreadable,
+            )
         told = f"{len(found)} lines about {len(answers)} requests"
         observations.record_sighting(f"{self.gateway} access log", told, of=_request_ids(found), raw=_raw(found))
         return found
@@ -236,19 +226,21 @@ class Envoy:
         Raises:
             Inconclusive: it refused nothing, but lines of its log could not be read.
         """
-        text = self.read_log()
-        logged = {rejection.resource for rejection in envoy_xds_rejects.rejections(text)}
-        if not logged:
-            check_all_lines_readable(envoy_xds_rejects.unreadable(text), f"log of Gateway {self.gateway}")
-        standing = {error.resource for error in error_states(self.read_config_dump())}
+        logged: set[str] = set()
+        for pod, log in self.logs().items():
+            found = {rejection.resource for rejection in envoy_xds_rejects.rejections(log)}
+            if not found:
+                check_all_lines_readable(envoy_xds_rejects.unreadable(log), f"log of {pod}")
+            logged |= found
+        standing = {error.resource for dump in self.config_dumps().values() for error in error_states(dump)}
         observations.record_sighting(
             f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}"
         )
         return sorted(logged | standing)
 
-    def read_endpoints(self, cluster: str) -> set[str]:
-        """The addresses ("ip:port") that Envoy sends the cluster's requests to now."""
-        return set(clusters.endpoints(self._get("/clusters"), cluster))
+    def read_endpoints(self, cluster: str) -> dict[str, set[str]]:
+        """The addresses ("ip:port") that each replica sends the cluster's requests to now, by pod."""
+        return {name: set(clusters.endpoints(page, cluster)) for name, page in self._each("/clusters").items()}
 
     def cluster_config(self, cluster: str) -> Json:
         """The active configuration of a cluster.
@@ -256,7 +248,7 @@ class Envoy:
         Raises:
             Absent: no such cluster is active.
         """
-        found = active_cluster(self.read_config_dump(), cluster)
+        found = active_cluster(self._one_config_dump(), cluster)
         if found is None:
             raise Absent(f"Envoy {self.gateway} has no active cluster {cluster}")
         return dict(found)
@@ -267,24 +259,38 @@ class Envoy:
         Raises:
             Absent: there is no such route.
         """
-        found = route_config(self.read_config_dump(), route)
+        found = route_config(self._one_config_dump(), route)
         if found is None:
             raise Absent(f"Envoy {self.gateway} has no route {route}")
         return dict(found)
 
-    def read_max_pending_requests(self, cluster: str) -> int | None:
-        """max_pending_requests of the cluster that is active now; None where Envoy's default holds.
+    def _one_config_dump(self) -> Json:
+        """The configuration of the first replica: whoever asks has waited until all have what is looked for."""
+        return next(iter(self.config_dumps().values()))
+
+    def breakers(self, cluster: str) -> dict[str, int | None]:
+        """max_pending_requests of the cluster that is active now in each replica, by pod; None where Envoy's default
+        holds.
 
         Raises:
-            Inconclusive: no such cluster is active: one that is gone is not one without a breaker.
+            Absent: in one no such cluster is active: one that is gone is not one without a breaker.
         """
-        found = thresholds(self.read_config_dump(), cluster)
-        if found is None:
-            raise Absent(f"Envoy {self.gateway} has no active cluster {cluster}")
-        return found.max_pending_requests
+        found = {name: thresholds(dump, cluster) for name, dump in self.config_dumps().items()}
+        for pod, one in found.items():
+            if one is None:
+                raise Absent(f"Envoy {pod} has no active cluster {cluster}")
+        return {pod: one.max_pending_requests for pod, one in found.items() if one is not None}
 
-    def _get(self, path: str) -> str:
-        return self._admin.get(self.namespace, self.name, 19000, path)
+    def read_max_pending_requests(self, cluster: str) -> int | None:
+        """The same, on which all replicas agree.
+
+        Raises:
+            Inconclusive: they do not; each is named.
+        """
+        found = self.breakers(cluster)
+        if len(set(found.values())) != 1:
+            raise Inconclusive(f"the replicas of Gateway {self.gateway} differ in max_pending_requests: {found}")
+        return next(iter(found.values()))
 
 
 def _request_ids(lines: Iterable[AccessLine]) -> set[str]:

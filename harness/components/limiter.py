@@ -10,6 +10,7 @@ from types import MappingProxyType
 from harness import boundary, observations, timeouts
 from harness.clients.admin import Admin
 from harness.cluster.protocol import Capability
+from harness.components.envoy_pods import check_same_replicas
 from harness.errors import CannotJudge, Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
@@ -25,6 +26,8 @@ class Counters:
 
     hits: float
     over_limit: float
+    pods: tuple[str, ...] = ()  # of which they are the sums
+    by_pod: tuple[float, ...] = ()  # the hits of each
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class CountersChange:
 
     hits: float = 0.0
     over_limit: float = 0.0
+    asked: int = 0  # replicas that counted any of it
 
 
 class RateLimitService:
@@ -45,8 +49,8 @@ class RateLimitService:
         self._kube, self._admin, self._lacks = kube, admin, lacks
 
     @property
-    def pod(self) -> Document:
-        """Its ready pod.
+    def pods(self) -> list[Document]:
+        """Its ready pods.
 
         Raises:
             SetupFailed: there is none: limits fail open, so nothing said of them means anything.
@@ -58,32 +62,52 @@ class RateLimitService:
                 'requests pass when it cannot ask: what is seen now is not "limit not enforced"',
                 remedy="look at its pods and at Redis (redis-system/redis)",
             )
-        return pods[0]
+        return pods
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its ready pods."""
+        return [str(pod["metadata"]["name"]) for pod in self.pods]
 
     def describe_trouble(self) -> str:
         """What is known of why it does not answer: its Redis, or the last error of its own log; else nothing."""
         if not any(pod_ready(pod) for pod in self._kube.pods("redis-system", "app=redis")):
             return "its Redis (redis-system/redis) has no ready pod"
-        said = self._kube.logs(self.NAMESPACE, self.pod["metadata"]["name"], "envoy-ratelimit").splitlines()
-        return next(
-            (line for line in reversed(said) if "level=error" in line), "its pod is ready, its log has no error"
-        )
+        logs = [self._kube.logs(self.NAMESPACE, name, "envoy-ratelimit").splitlines() for name in self.names]
+        errors = (line for said in logs for line in reversed(said) if "level=error" in line)
+        return next(errors, "its pods are ready, their logs have no error")
 
     def read_rules(self) -> Sequence[rlconfig.Limit]:
-        """What it limits now."""
-        found = rlconfig.parse(self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 6070, "/rlconfig"))
+        """What it limits now: the same in every replica.
+
+        Raises:
+            Inconclusive: replicas differ; each is named with the number of its rules.
+        """
+        pages = {name: self._admin.get(self.NAMESPACE, name, 6070, "/rlconfig") for name in self.names}
+        by_pod = {name: sorted(rlconfig.parse(page), key=str) for name, page in pages.items()}
+        found = next(iter(by_pod.values()))
+        if any(rules != found for rules in by_pod.values()):
+            numbers = ", ".join(f"{name}: {len(rules)}" for name, rules in by_pod.items())
+            raise Inconclusive(f"the replicas of the rate limit service have different rules ({numbers})")
         observations.record_sighting(
             "rate limit service rules", f"{[f'{rule.requests} per {rule.unit}: {rule.key}' for rule in found]}"
         )
         return found
 
     def read_counter(self, name: str) -> float:
-        """The sum of a counter over the rules of our Gateways: "over_limit", "total_hits", "within_limit"; 0 when none
-        is yet. Gateways of other namespaces may share the service."""
-        text = self._admin.get(self.NAMESPACE, self.pod["metadata"]["name"], 19001, "/metrics")
+        """The sum of a counter over all replicas and the rules of our Gateways: "over_limit", "total_hits",
+        "within_limit"; 0 when none is yet. Gateways of other namespaces may share the service."""
+        return sum(self.counted_by(name).values())
+
+    def counted_by(self, name: str) -> dict[str, float]:
+        """The same of each replica, by pod."""
         wanted = f"ratelimit_service_rate_limit_{name}"
-        samples = [s for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted]
-        return sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", "")))
+        found = {}
+        for pod in self.names:
+            text = self._admin.get(self.NAMESPACE, pod, 19001, "/metrics")
+            samples = [s for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted]
+            found[pod] = sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", "")))
+        return found
 
     @contextmanager
     def counting_requests(self) -> Iterator[CountersChange]:
@@ -99,6 +123,8 @@ class RateLimitService:
         with observations.collecting_request_ids() as ids:
             yield moved
         after = self.wait_for_settled_counters()
+        check_same_replicas(before.pods, after.pods)
+        moved.asked = sum(new > old for old, new in zip(before.by_pod, after.by_pod, strict=True))
         moved.hits, moved.over_limit = after.hits - before.hits, after.over_limit - before.over_limit
         observations.record_sighting(
             "rate limit service counters", f"moved by {moved.hits:g}, over the limit {moved.over_limit:g}", of=ids
@@ -113,10 +139,9 @@ class RateLimitService:
         last: list[tuple[float, Counters]] = []  # when the present reading was first seen, and it
 
         def still() -> bool:
-            now, counters = (
-                boundary.monotonic(),
-                Counters(self.read_counter("total_hits"), self.read_counter("over_limit")),
-            )
+            hits, over = self.counted_by("total_hits"), self.counted_by("over_limit")
+            pods, each = tuple(hits), tuple(hits.values())
+            now, counters = boundary.monotonic(), Counters(sum(each), sum(over.values()), pods, each)
             if not last or last[0][1] != counters:
                 last[:] = [(now, counters)]
                 return False

@@ -45,9 +45,8 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
         for route, had in before.items():
             hosts = [*had, f"changed-{next(number)}.example"]
             kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
-        return any(
-            one.address.endswith(":15008") and one.state == "active" for one in listeners(envoy.read_config_dump())
-        )
+        found = [one for dump in envoy.config_dumps().values() for one in listeners(dump)]
+        return any(one.address.endswith(":15008") and one.state == "active" for one in found)
 
     try:
         for attempt in range(1, TRIES + 1):

@@ -42,13 +42,13 @@ def edit_route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
 
 def _arrived(envoy: Envoy, value: str, *, what: str) -> None:
     until(
-        lambda: _values(envoy.read_config_dump(), _HEADER),
-        lambda found: value in found,
+        lambda: [_values(dump, _HEADER) for dump in envoy.config_dumps().values()],
+        lambda found: all(value in one for one in found),
         what=what,
         within=timeouts.XDS_PROPAGATION,
         every=0.2,
         transient=(Inconclusive, ApiUnavailable),
-        show=lambda found: f"{_HEADER}: {sorted(found)}",
+        show=lambda found: f"{_HEADER}: {[sorted(one) for one in found]}",
     )
 
 

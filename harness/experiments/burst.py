@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from harness import boundary, observations
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
+from harness.components.envoy_pods import check_same_replicas
 from harness.errors import Inconclusive
 from harness.http_exchange import Answers, Request
 from harness.logs.envoy_access import AccessLine
@@ -31,14 +32,17 @@ def send_burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cl
     since, before = boundary.now(), envoy.read_stats()
     answers = client.send_together(request, size)
     lines = envoy.wait_for_lines(answers, since)
+    after = envoy.read_stats()
+    check_same_replicas(before, after)
+    name = f"cluster.{cluster}.upstream_rq_pending_overflow"
     try:
-        overflow = delta(before, envoy.read_stats(), f"cluster.{cluster}.upstream_rq_pending_overflow")
+        moved = {pod: delta(before[pod], after[pod], name) for pod in before}
     except StatAbsent as error:
         raise Inconclusive(str(error)) from error
-    if overflow < 0:
-        raise Inconclusive(
-            f"upstream_rq_pending_overflow fell by {-overflow}: the proxy of {cluster} was restarted meanwhile"
-        )
+    fell = {pod: -by for pod, by in moved.items() if by < 0}
+    if fell:
+        raise Inconclusive(f"upstream_rq_pending_overflow fell by {fell}: a proxy of {cluster} was restarted meanwhile")
+    overflow = sum(moved.values())
     observations.record_sighting(
         f"{envoy.gateway} counters", f"upstream_rq_pending_overflow moved by {overflow}", of=answers.ids
     )

@@ -10,6 +10,7 @@ from harness import boundary, observations, timeouts
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.wait import patient, until
+from harness.waits.every_replica import Arrivals
 from harness.waits.status import wait_for_condition
 
 EVERY = 0.1  # seconds between two looks: how exact the figures are
@@ -34,8 +35,8 @@ def time_policy(
     applying: Callable[[str], AbstractContextManager[Any]],
     manifest: str,
     policy: str,
-    enforced: Callable[[], bool],
-    removed: Callable[[], bool],
+    enforced: Callable[[], Mapping[str, bool]],
+    removed: Callable[[], Mapping[str, bool]],
     *,
     kind: str,
     of: str,
@@ -43,6 +44,7 @@ def time_policy(
     """Applies the manifest, awaits Accepted and `enforced`, takes it away, awaits `removed`. Seconds by what took them,
     from the moment before the call; each becomes a figure of the report.
 
+    Both say it of each replica, by pod; the slowest one counts, and with several the spread is a figure too.
     `removed` is what is to be seen then, not that `enforced` is not: one 503 on the way is neither.
 
     Raises:
@@ -51,19 +53,19 @@ def time_policy(
     """
     with observations.probing():
         before = enforced()
-    if before:
+    if any(before.values()):
         raise Inconclusive(f"{kind} is in force at {of} before {manifest} was applied")
     found = {}
     started = boundary.monotonic()
     with applying(manifest):
         wait_for_condition(kube, policy, "Accepted")
         found["Accepted"] = boundary.monotonic() - started
-        found[f"{kind} applied"] = _until(enforced, f"{kind} is in force at {of}", started)
+        arrived = _until(enforced, f"{kind} is in force at {of}")
+        found[f"{kind} applied"] = arrived.measure(f"{kind}: applied to enforced", started, of)
         removing = boundary.monotonic()
-    found[f"{kind} removed"] = _until(removed, f"{kind} is no longer in force at {of}", removing)
+    left = _until(removed, f"{kind} is no longer in force at {of}")
+    found[f"{kind} removed"] = left.measure(f"{kind}: removed to enforced", removing, of)
     observations.record_seconds(f"{kind}: applied to Accepted", found["Accepted"], of=policy)
-    observations.record_seconds(f"{kind}: applied to enforced", found[f"{kind} applied"], of=of)
-    observations.record_seconds(f"{kind}: removed to enforced", found[f"{kind} removed"], of=of)
     seen = f"{kind} in force after {found[f'{kind} applied']:.2f}s, gone after {found[f'{kind} removed']:.2f}s"
     observations.record_sighting(f"{of}, asked every {EVERY:g}s", seen)
     return found
@@ -78,13 +80,15 @@ def over_budget(found: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _until(seen: Callable[[], bool], what: str, since: float) -> float:
+def _until(seen: Callable[[], Mapping[str, bool]], what: str) -> Arrivals:
+    arrivals = Arrivals()
     until(
         seen,
-        bool,
+        arrivals.note,
         what=what,
         within=timeouts.XDS_PROPAGATION,
         every=EVERY,
         transient=(Inconclusive, ApiUnavailable),
+        show=lambda found: ", ".join(f"{name}: {'yes' if is_so else 'no'}" for name, is_so in found.items()),
     )
-    return boundary.monotonic() - since
+    return arrivals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -32,6 +33,9 @@ GATEWAY_WORKLOADS = (
 LOAD_BALANCER_WORKLOADS = ("Deployment/metallb-system/controller", "DaemonSet/metallb-system/speaker")
 
 
+REPLICATED = ("ingress", "waypoint")  # of manifests/install/envoy_gateway.yaml
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A piece of the stack: `act` runs once all of `after` are done."""
@@ -41,18 +45,19 @@ class Step:
     after: tuple[str, ...] = ()
 
 
-def install(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None) -> None:
+def install(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, replicas: int = 1) -> None:
     """Stands the whole stack up and waits until it is ready.
 
     Raises:
         SetupFailed: a step failed; the message names the pod, image and reason where there are such.
     """
-    run_side_by_side(steps(cluster, kube, versions, bundle))
+    run_side_by_side(steps(cluster, kube, versions, bundle, replicas))
 
 
-def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None) -> list[Step]:
-    """The steps and what each waits for. Images are loaded first for what starts first."""
-    found = releases(versions, bundle.charts if bundle else None)
+def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, replicas: int = 1) -> list[Step]:
+    """The steps and what each waits for; the proxies and the rate limit service get so many replicas. Images are loaded
+    first for what starts first."""
+    found = releases(versions, bundle.charts if bundle else None, replicas=replicas)
 
     def load(*roles: str) -> Callable[[], None]:
         held = [role for role in roles if versions.fetched(role)]
@@ -68,7 +73,7 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
     def manifest(file: str, *workloads: str) -> Callable[[], None]:
         def act() -> None:
-            documents = as_pulled(read(MANIFESTS / file), versions)
+            documents = with_replicas(as_pulled(read(MANIFESTS / file), versions), replicas)
             cluster.remember(documents)
             kube.apply(documents)
             for name in workloads:
@@ -134,6 +139,15 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
     ]
 
 
+def with_replicas(documents: list[Document], replicas: int) -> list[Document]:
+    """The documents, with so many replicas in the EnvoyProxy of the ingress and of the waypoint."""
+    found = copy.deepcopy(documents)
+    for one in found if replicas > 1 else ():
+        if one["kind"] == "EnvoyProxy" and one["metadata"]["name"] in REPLICATED:
+            one["spec"]["provider"]["kubernetes"]["envoyDeployment"]["replicas"] = replicas
+    return found
+
+
 def run_side_by_side(work: Sequence[Step]) -> None:
     """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins. Ctrl-C
     ends those under way as well."""
@@ -195,7 +209,9 @@ def _applications(versions: VersionSet) -> list[str]:
     return [f"Deployment/default/{role.removeprefix('bookinfo-')}" for role in bookinfo]
 
 
-def ensure_stack(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool) -> None:
+def ensure_stack(
+    cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool, replicas: int = 1
+) -> None:
     """Makes sure of the stack: installs it, or on somebody else's cluster, unless asked to install, only looks at it.
 
     Raises:
@@ -206,4 +222,4 @@ def ensure_stack(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bun
     if cluster.kind == "existing" and not installs:
         check_stack(kube, versions)
     else:
-        install(cluster, kube, versions, bundle)
+        install(cluster, kube, versions, bundle, replicas)

@@ -15,14 +15,15 @@ from harness.versions import VersionSet
 ISTIO, GATEWAY = "istio-system", "envoy-gateway-system"
 
 
-def releases(versions: VersionSet, charts: Path | None) -> dict[str, Release]:
-    """Releases by chart name; with `charts` (a bundle's folder) from archives there, else from their registries."""
+def releases(versions: VersionSet, charts: Path | None, *, replicas: int = 1) -> dict[str, Release]:
+    """Releases by chart name, the rate limit service with so many replicas; with `charts` (a bundle's folder) from
+    archives there, else from their registries."""
     made = {}
     for name, chart in versions.charts.items():
         reference = str(charts / chart.archive) if charts and chart.released else chart.reference
         istio = name != "gateway-helm"
         values = yaml.safe_load((MANIFESTS / "values" / f"{name}.yaml").read_text())
-        values = _merged(values, _istio(versions) if istio else _envoy_gateway(versions))
+        values = _merged(values, _istio(versions) if istio else _envoy_gateway(versions, replicas))
         made[name] = Release(name if istio else "eg", reference, chart.version, ISTIO if istio else GATEWAY, values)
     return made
 
@@ -40,10 +41,12 @@ def _istio(versions: VersionSet) -> dict[str, Any]:
     return {"global": {**tag, **secrets}}
 
 
-def _envoy_gateway(versions: VersionSet) -> dict[str, Any]:
+def _envoy_gateway(versions: VersionSet, replicas: int) -> dict[str, Any]:
     images, registry = versions.images, versions.registry
     secrets = {"imagePullSecrets": [{"name": registry.secret}]} if registry and registry.secret else {}
+    limiter = {"rateLimitDeployment": {"replicas": replicas}} if replicas > 1 else {}
     return {
+        "config": {"envoyGateway": {"provider": {"kubernetes": limiter}}},
         "crds": {"enabled": False},  # the definitions are applied before, by us; charts up to 1.7 ignore it
         "global": {
             **secrets,

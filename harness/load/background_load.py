@@ -164,7 +164,7 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
     def look() -> int:
         nonlocal told
         lines = [line for line in envoy.read_access_log(since).lines if line.user_agent == f"e2e/{id}"]
-        told = join_flags(timeline, lines, envoy.name)
+        told = join_flags(timeline, lines, envoy.gateway)
         return sum(sample.status is not None and not sample.flags for sample in told.samples)
 
     # A proxy that is gone when the load ends has no log to read: what was lost tells all the same.

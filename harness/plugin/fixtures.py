@@ -118,7 +118,9 @@ def stack(
 ) -> Iterator[None]:
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
     with evidence_first(pytestconfig), progress.stage("stack"):
-        installation.ensure_stack(cluster, kube.unrestricted, version_set, bundle, installs=settings.install)
+        installation.ensure_stack(
+            cluster, kube.unrestricted, version_set, bundle, installs=settings.install, replicas=settings.replicas
+        )
         seen = pytestconfig.stash[RUN].observed = running_versions.read_versions(kube)
         folder, images = pytestconfig.stash[RUN].folder, running_versions.read_images(kube)
         folder.write(folder.setup / "images.txt", "".join(f"{name}  {came}\n" for name, came in images.items()))

@@ -18,6 +18,7 @@ from harness.install.releases import releases
 from harness.kube import Kube
 from harness.load.background_load import BackgroundLoad, while_load_runs
 from harness.load.sources import IngressLoad, MeshLoad
+from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.versions import VersionSet
 from harness.waits import envoy_config
@@ -76,6 +77,8 @@ def restored_stack(kube: Kube, mesh_client: MeshClient, ztunnel: Ztunnels, waypo
 
 
 @pytest.fixture(scope="session")
-def helm_releases(stack: None, version_set: VersionSet, bundle: Bundle | None) -> dict[str, Release]:
+def helm_releases(
+    stack: None, version_set: VersionSet, bundle: Bundle | None, settings: Settings
+) -> dict[str, Release]:
     """The releases that the stack was installed with, by chart."""
-    return releases(version_set, bundle.charts if bundle else None)
+    return releases(version_set, bundle.charts if bundle else None, replicas=settings.replicas)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +26,11 @@ class MeshView:
             if w.namespace == namespace and (w.name == pods or w.name.startswith(f"{pods}-"))
         }
         return tuple(sorted(found))
+
+    def protocols_of(self, pods: Iterable[str], namespace: str = "default") -> tuple[str, ...]:
+        """The protocols of all these pods, each once; "?" for one that is not known."""
+        found = [self.protocols(pod, namespace) or ("?",) for pod in pods]
+        return tuple(sorted({protocol for protocols in found for protocol in protocols}))
 
     def waypoint_of(self, service: str, namespace: str = "default") -> str:
         """The waypoint's address (or "namespace/hostname") of a Service; "" for none, or an unknown Service."""

@@ -24,48 +24,54 @@ def wait_for_endpoints(envoy: Envoy, kube: Kube, cluster: str, labels: str, port
             envoy.read_endpoints(cluster),
             {host_port(pod_ip(pod), port) for pod in kube.pods("default", labels)},
         ),
-        lambda seen: bool(seen[0]) and seen[0] == seen[1],
+        lambda seen: bool(seen[1]) and all(called == seen[1] for called in seen[0].values()),
         what=f"Envoy {envoy.gateway} calls exactly the pods of {labels}",
         within=timeouts.XDS_PROPAGATION,
         transient=(ApiUnavailable,),
-        show=lambda seen: f"calls {sorted(seen[0])}, pods are {sorted(seen[1])}",
+        show=lambda seen: f"calls {_sorted(seen[0])}, pods are {sorted(seen[1])}",
     )
 
 
 def wait_for_route(envoy: Envoy, route: str, *, there: bool = True) -> None:
     """Waits until Envoy's active configuration has (or has no more) a route whose name begins so."""
     until(
-        lambda: [found.name for found in routes(envoy.read_config_dump())],
-        lambda names: any(name.startswith(route) for name in names) == there,
+        lambda: {pod: [found.name for found in routes(dump)] for pod, dump in envoy.config_dumps().items()},
+        lambda seen: all(any(name.startswith(route) for name in names) == there for names in seen.values()),
         what=f"Envoy {envoy.gateway} {'has' if there else 'no longer has'} route {route}",
         within=timeouts.XDS_PROPAGATION,
         every=0.25,
         transient=(Inconclusive, ApiUnavailable),
-        show=lambda names: f"{len(names)} routes",
+        show=lambda seen: ", ".join(f"{pod}: {len(names)} routes" for pod, names in seen.items()),
     )
 
 
 def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
     """Waits until Envoy's active cluster gives up connections that were idle so long."""
     until(
-        lambda: [one for one in _active(envoy.read_config_dump()) if one.get("name") == cluster],
-        lambda found: any(_has(one, "idle_timeout", after) for one in found),
+        lambda: [
+            [one for one in _active(dump) if one.get("name") == cluster] for dump in envoy.config_dumps().values()
+        ],
+        lambda seen: all(any(_has(one, "idle_timeout", after) for one in found) for found in seen),
         what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after {after}",
         within=timeouts.XDS_PROPAGATION,
         transient=(Inconclusive, ApiUnavailable),
-        show=lambda found: f"{len(found)} such clusters",
+        show=lambda seen: f"{[len(found) for found in seen]} such clusters",
     )
 
 
 def wait_for_fail_closed(envoy: Envoy) -> None:
     """Waits until Envoy, which has a limit, refuses what the limiter does not answer: `rateLimit.failClosed`."""
     until(
-        lambda: _has(envoy.read_config_dump(), "failure_mode_deny", True),
-        bool,
+        lambda: [_has(dump, "failure_mode_deny", True) for dump in envoy.config_dumps().values()],
+        all,
         what=f"Envoy {envoy.gateway} refuses what the limiter does not answer",
         within=timeouts.DISTURBED,
         transient=(Inconclusive, ApiUnavailable),
     )
+
+
+def _sorted(called: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    return {pod: sorted(addresses) for pod, addresses in called.items()}
 
 
 def _active(dump: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from harness import observations, timeouts
@@ -10,10 +11,13 @@ from harness.errors import NotReady
 from harness.http_exchange import Answer, get
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.addresses import host_port, url
+from harness.objects.conditions import Condition
 from harness.objects.unstructured import objects, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
 from harness.wait import until
 from harness.waits.status import wait_for_condition
+
+_REPLICAS = re.compile(r"/(\d+) envoy replicas available")
 
 
 def wait_for_gateway(kube: Kube, name: str, route: str) -> None:
@@ -22,12 +26,12 @@ def wait_for_gateway(kube: Kube, name: str, route: str) -> None:
     Raises:
         Terminal, NotReady: with the status that says why not.
     """
-    wait_for_condition(
+    programmed = wait_for_condition(
         kube, f"Gateway/default/{name}", "Programmed", within=timeouts.ROLLOUT, stuck=lambda: _trouble(kube, name)
     )
     wait_for_condition(kube, f"HTTPRoute/default/{route}", "Accepted")
     wait_for_condition(kube, f"HTTPRoute/default/{route}", "ResolvedRefs")
-    wait_for_proxy_pod(kube, name)
+    wait_for_proxy_pod(kube, name, wanted=_wanted_replicas(programmed.condition))
 
 
 def _trouble(kube: Kube, gateway: str) -> str:
@@ -36,15 +40,22 @@ def _trouble(kube: Kube, gateway: str) -> str:
     return next((one.text for pod in pods for one in trouble(pod) if one.stands <= timeouts.TROUBLE_GRACE), "")
 
 
-def wait_for_proxy_pod(kube: Kube, gateway: str) -> None:
-    """Waits until the Gateway has exactly one proxy pod and that is ready."""
+def wait_for_proxy_pod(kube: Kube, gateway: str, *, wanted: int = 1) -> None:
+    """Waits until every proxy pod of the Gateway is ready, and at least `wanted` are."""
     until(
         lambda: [pod_ready(pod) for pod in kube.pods("default", f"{OWNING_GATEWAY}={gateway}")],
-        lambda ready: ready == [True],
-        what=f"Gateway {gateway} has one ready proxy pod",
+        lambda ready: all(ready) and len(ready) >= wanted,
+        what=f"every proxy pod of Gateway {gateway} is ready",
         within=timeouts.ROLLOUT,
         transient=(ApiUnavailable,),
+        show=lambda ready: f"{sum(ready)} of {max(len(ready), wanted)} ready",
     )
+
+
+def _wanted_replicas(programmed: Condition | None) -> int:
+    """How many proxies a Gateway's Programmed condition speaks of: "..., 1/2 envoy replicas available"; else 1."""
+    told = _REPLICAS.search(programmed.message) if programmed else None
+    return int(told[1]) if told else 1
 
 
 def wait_for_addresses(kube: Kube, gateway: str) -> list[str]:

@@ -1,18 +1,19 @@
-"""Waits for Accepted, then for enforcement in Envoy, and measures both."""
+"""Waits for Accepted, then for enforcement in every replica of a proxy, and measures both."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from harness import boundary, observations, timeouts
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy, RateLimitService
-from harness.errors import Absent, Inconclusive, NotReady, SetupFailed
+from harness.errors import Absent, NotReady, SetupFailed
 from harness.http_exchange import Answers, get, unique_name
 from harness.kube import Kube
 from harness.proxy.config_dump import rate_limited_routes, routes
 from harness.wait import until
+from harness.waits.every_replica import wait_for_every_replica
 from harness.waits.status import wait_for_condition
 
 
@@ -23,12 +24,12 @@ def wait_for_accepted(kube: Kube, policy: str, *, since: float) -> None:
 
 
 def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:
-    """Waits until Envoy's ACTIVE cluster has that maximum of pending requests (None: Envoy's own default again).
+    """Waits until the ACTIVE cluster of every replica has that maximum of pending requests (None: Envoy's default).
 
     Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
     """
     _enforced(
-        lambda: envoy.read_max_pending_requests(cluster),
+        lambda: envoy.breakers(cluster),
         pending,
         what=f"Envoy {envoy.gateway} holds max_pending_requests {pending} for {cluster}",
         since=since,
@@ -38,7 +39,7 @@ def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None,
 
 
 def wait_for_rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) -> None:
-    """Waits until the route in Envoy's active configuration has, or has no more, a rate limit."""
+    """Waits until the route in every replica's active configuration has, or has no more, a rate limit."""
     _enforced(
         lambda: is_rate_limited(envoy, route),
         there,
@@ -49,16 +50,28 @@ def wait_for_rate_limit(envoy: Envoy, route: str, *, there: bool, since: float) 
     )
 
 
-def is_rate_limited(envoy: Envoy, route: str) -> bool:
-    """Whether a route of this name in Envoy's active configuration has a rate limit now.
+def is_rate_limited(envoy: Envoy, route: str) -> dict[str, bool]:
+    """Whether a route of this name in the active configuration has a rate limit now, for each replica by pod.
 
     Raises:
-        Inconclusive: there is no such route: one that is gone is not one without a limit.
+        Absent: a replica has no such route: one that is gone is not one without a limit.
     """
-    dump = envoy.read_config_dump()
-    if not any(route in one.name for one in routes(dump)):
-        raise Absent(f"Envoy {envoy.gateway} has no route {route}")
-    return any(route in one.name for one in rate_limited_routes(dump))
+    found = {}
+    for pod, dump in envoy.config_dumps().items():
+        if not any(route in one.name for one in routes(dump)):
+            raise Absent(f"Envoy {pod} has no route {route}")
+        found[pod] = any(route in one.name for one in rate_limited_routes(dump))
+    return found
+
+
+def has_breaker(envoy: Envoy, cluster: str, pending: int | None) -> dict[str, bool]:
+    """Whether the active cluster has that maximum of pending requests, for each replica by pod."""
+    return {pod: found == pending for pod, found in envoy.breakers(cluster).items()}
+
+
+def none_of(found: Mapping[str, bool]) -> dict[str, bool]:
+    """The opposite at each replica."""
+    return {pod: not is_so for pod, is_so in found.items()}
 
 
 def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: RateLimitService, path: str) -> None:
@@ -69,7 +82,7 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Rat
     Raises:
         SetupFailed: the limiter is down or does not answer: nothing said of limits would mean anything.
     """
-    _ = limiter.pod
+    _ = limiter.pods
     caller = unique_name("probe")
     try:
         until(
@@ -96,14 +109,8 @@ def describe_rate_limit_headers(answers: Answers) -> str:
     return "each answer has the limiter's own header: it was the limiter that decided so"
 
 
-def _enforced(look: Callable[[], object], wanted: object, *, what: str, since: float, figure: str, of: str) -> None:
-    until(
-        look,
-        lambda found: found == wanted,
-        what=what,
-        within=timeouts.XDS_PROPAGATION,
-        every=0.25,
-        transient=(Inconclusive,),
-    )
-    observations.record_seconds(figure, boundary.monotonic() - since, of=of)
+def _enforced(
+    look: Callable[[], Mapping[str, object]], wanted: object, *, what: str, since: float, figure: str, of: str
+) -> None:
+    wait_for_every_replica(look, wanted, what=what).measure(figure, since, of)
     observations.record_sighting(f"{of} config_dump", what)

@@ -6,6 +6,7 @@ Manifest: manifests/enforcement/circuit_breaker.yaml    Article: none; docs/find
 import pytest
 
 from harness.experiments import policy_timing
+from harness.waits import policy_propagation
 
 pytestmark = [pytest.mark.extended("Enforcement time"), pytest.mark.timeout(300)]
 POLICY = "BackendTrafficPolicy/default/timed-breaker"
@@ -22,8 +23,8 @@ def test_time_to_enforced(applying, kube, waypoint, repeat):
         applying,
         "enforcement/circuit_breaker.yaml",
         POLICY,
-        lambda: waypoint.read_max_pending_requests(CLUSTER) == 77,
-        lambda: waypoint.read_max_pending_requests(CLUSTER) == before,
+        lambda: policy_propagation.has_breaker(waypoint, CLUSTER, 77),
+        lambda: policy_propagation.has_breaker(waypoint, CLUSTER, before),
         kind="circuit breaker",
         of="waypoint",
     )

@@ -6,7 +6,7 @@ Manifest: manifests/enforcement/client_headers.yaml    Article: none; docs/findi
 import pytest
 
 from harness.experiments import policy_timing
-from harness.http_exchange import get
+from harness.experiments.ask_replicas import ask_replicas
 
 pytestmark = pytest.mark.extended("Enforcement time")
 POLICY = "ClientTrafficPolicy/default/timed-headers"
@@ -14,20 +14,27 @@ HEADER = "x-envoy-upstream-service-time"
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, ingress, repeat):
+def test_time_to_enforced(applying, kube, ingress, ingress_gateway, mesh_client, repeat):
     """A ClientTrafficPolicy is Accepted, changes ingress responses and stops doing so, each within its time budget."""
 
-    def shown():
-        answer = ingress.send(get("/productpage"))
-        return answer.status, answer.header(HEADER) is not None
+    def shown(there):
+        return ask_replicas(
+            ingress_gateway,
+            "/productpage",
+            lambda answer: (answer.status, answer.header(HEADER) is not None) == (200, there),
+            client=ingress,
+            proxy="/productpage",
+            inside=mesh_client,
+            port=10080,
+        )
 
     took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/client_headers.yaml",
         POLICY,
-        lambda: shown() == (200, True),
-        lambda: shown() == (200, False),
+        lambda: shown(True),
+        lambda: shown(False),
         kind="client headers",
         of="bookinfo-ingress",
     )

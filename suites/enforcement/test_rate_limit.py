@@ -25,7 +25,7 @@ def test_time_to_enforced(applying, kube, ingress_gateway, rate_limit_service, r
         "enforcement/rate_limit.yaml",
         POLICY,
         limited,
-        lambda: not limited(),
+        lambda: policy_propagation.none_of(limited()),
         kind="rate limit",
         of="bookinfo-ingress",
     )

@@ -6,22 +6,34 @@ Manifest: manifests/enforcement/route.yaml    Article: none; docs/findings.md, "
 import pytest
 
 from harness.experiments import policy_timing
-from harness.http_exchange import get
+from harness.experiments.ask_replicas import ask_replicas
 
 pytestmark = pytest.mark.extended("Enforcement time")
-REQUEST = get("http://ratings:9080/ratings/0", host="timed.example")
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
     """An HTTPRoute is Accepted, returns 200 at the waypoint, and 404 once deleted, each within its time budget."""
+
+    def answers(status):
+        return ask_replicas(
+            waypoint,
+            "/ratings/0",
+            lambda answer: answer.status == status,
+            client=mesh_client,
+            proxy="http://ratings:9080/ratings/0",
+            inside=mesh_client,
+            port=9080,
+            host="timed.example",
+        )
+
     took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/route.yaml",
         "HTTPRoute/default/timed",
-        lambda: mesh_client.send(REQUEST).status == 200,
-        lambda: mesh_client.send(REQUEST).status == 404,
+        lambda: answers(200),
+        lambda: answers(404),
         kind="route",
         of="waypoint",
     )

@@ -39,8 +39,8 @@ def test_route_condition(ingress, read_condition, type):
 
 
 def test_proxy_is_enrolled(ingress_gateway, ztunnel):
-    """Every node's ztunnel lists the ingress proxy's pod with protocol HBONE."""
-    protocols = {node: view.protocols(ingress_gateway.name) for node, view in ztunnel.read_views().items()}
+    """Every node's ztunnel lists every pod of the ingress with protocol HBONE."""
+    protocols = {node: view.protocols_of(ingress_gateway.names) for node, view in ztunnel.read_views().items()}
 
     assert protocols, "no ztunnel is there to ask"
     assert set(protocols.values()) == {("HBONE",)}, protocols

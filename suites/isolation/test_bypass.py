@@ -52,7 +52,8 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
         rollouts.wait_for_rollout(kube, "Deployment/default/other-client")
         rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
-        names = {client.ip: name for name, client in callers.items()} | {waypoint.ip: "waypoint"}  # ours, nobody else's
+        names = {client.ip: name for name, client in callers.items()}  # ours, nobody else's
+        names |= dict.fromkeys(waypoint.ips, "waypoint")
         (pod,) = kube.pods("default", "app=ratings")
         targets = {"ratings": "ratings", "pod": pod_ip(pod)}
         requests = {way: (callers[who], get(url(targets[to], 9080, "/ratings/0"))) for way, (who, to) in WAYS.items()}

@@ -50,7 +50,7 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time):
             found = JourneyCollector(kube, ztunnel, None, waypoint).wait_for_journeys(
                 mesh, since, via=lambda _: ("waypoint",)
             )
-            clients = {outsider.ip, mesh_client.ip, waypoint.ip}  # others may call too, in somebody's cluster
+            clients = {outsider.ip, mesh_client.ip, *waypoint.ips}  # others may call too, in somebody's cluster
             lines = [line for line in ztunnel.read_lines(since) if line.direction == "inbound" and line.refused]
             refused = {line.src.ip for line in lines} & clients
         responses.wait_for_response(outsider, plain, status=200)

@@ -11,6 +11,7 @@ from harness.evidence.rate_limit_window import expected_statuses
 from harness.http_exchange import Answers, get, unique_name
 from harness.waits import policy_propagation
 
+MANY = 20  # requests: that all of them reach one of two replicas has a chance of 1 in 500,000
 QUOTA = 3  # an hour for each caller; tests/test_pairs.py holds it to the manifest
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting"
 CLUSTER = "httproute/default/ingress-bookinfo/rule/0"
@@ -77,6 +78,18 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
     lines = ingress_gateway.wait_for_lines(answers, since)
     assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * 3
     assert {line.details for line in lines[QUOTA:]} == {"request_rate_limited"}
+
+
+@pytest.mark.needs("replicas")
+def test_quota_holds_over_all_replicas(ingress, ingress_gateway, rate_limit_service, since):
+    """A user's quota of 3 per hour holds over all replicas of the ingress and of the rate limit service together."""
+    with rate_limit_service.counting_requests() as moved:
+        answers = ingress.anew(get("/productpage", x_user_id=unique_name("caller")), MANY)
+
+    lines = ingress_gateway.lines_of_replicas(answers, since)
+    assert answers.statuses == expected_statuses(QUOTA, MANY), policy_propagation.describe_rate_limit_headers(answers)
+    assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * (MANY - QUOTA)
+    assert (moved.hits, moved.over_limit) == (MANY, MANY - QUOTA)
 
 
 def test_limiter_says_what_is_left(ingress, ingress_gateway, since):

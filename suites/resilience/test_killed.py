@@ -66,7 +66,7 @@ def deleted_pods(bound, load, new_connections, keepalive, kube, ztunnel, read_co
         )
         since = current_time()
         with background_load.event(DELETED, "at most 30 s"):
-            kube.delete([f"Pod/default/{envoy.name}" for envoy in bound])
+            kube.delete([f"Pod/default/{name}" for envoy in bound for name in envoy.names])
             gateways.wait_for_proxy_pod(kube, "waypoint-binding")
             gateways.wait_for_proxy_pod(kube, "waypoint-listener")
     return Killed(background_load, told, green.state, ztunnel.read_destinations(since, "ratings-binding"))

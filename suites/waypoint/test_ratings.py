@@ -59,10 +59,10 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
-    leg = ztunnel.wait_for_connection(since, answers[0].local, line, waypoint.ip)
+    leg = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
     assert leg.ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (CLIENT, WAYPOINT)
-    assert leg.dst.addr == f"{waypoint.ip}:15008"
+    assert leg.dst.addr == f"{line.proxy_ip}:15008"
     assert leg.dst.service == "ratings.default.svc.cluster.local"
     assert line.client_ip == leg.src.ip
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness import observations, timeouts
 from harness.components import Counters, Envoy, Istiod, RateLimitService, Ztunnels
-from harness.errors import Inconclusive, SetupFailed
+from harness.errors import Absent, CannotJudge, Inconclusive, SetupFailed
 from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
 from harness.logs import envoy_access
@@ -93,17 +93,113 @@ def growing(api: FakeApi, where: tuple[str, ...], *texts: str) -> None:
 
 def test_one_ready_pod_is_the_proxy(envoy: Envoy) -> None:
     """Its name and address are those of the pod that is ready."""
-    assert (envoy.name, envoy.ip) == ("wp-1", "10.0.0.31")
+    assert (envoy.name, envoy.ips) == ("wp-1", ["10.0.0.31"])
 
 
-@pytest.mark.parametrize("ready", [0, 2])
-def test_no_or_two_ready_pods_are_a_broken_setup(envoy: Envoy, api: FakeApi, ready: int) -> None:
-    """Limits and counters are each proxy's own: there must be one."""
+def test_no_ready_pod_is_a_broken_setup(envoy: Envoy, api: FakeApi) -> None:
+    """Nothing can be asked; of several, what is done to one is not judged."""
     api.objects.clear()
-    api.put(*(pod(f"default/wp-{n}", labels=GATEWAY) for n in range(ready)))
-
-    with pytest.raises(SetupFailed, match=f"Gateway default/waypoint has {ready} ready proxy pods, not one"):
+    with pytest.raises(SetupFailed, match="Gateway default/waypoint has no ready proxy pod"):
         _ = envoy.pod
+
+    api.put(*(pod(f"default/wp-{n}", labels=GATEWAY) for n in range(2)))
+    with pytest.raises(CannotJudge, match="one replica: Gateway default/waypoint has 2 ready proxy pods"):
+        _ = envoy.pod
+
+
+# -- several replicas
+
+
+@pytest.fixture
+def replicas(envoy: Envoy, api: FakeApi, pages: Pages) -> Envoy:
+    """The same with a second ready pod, and counters of both."""
+    api.put(pod("default/wp-2", labels=GATEWAY, ip="10.0.0.32"))
+    api.logs[("default", "wp-2", "envoy")] = ""
+    for name, sent in (("wp-1", 3), ("wp-2", 4)):
+        pages.pages[f"{name}/stats"] = stats(sent)
+    return envoy
+
+
+def stats(sent: int, cluster: str = "c") -> str:
+    return f"cluster.{cluster}.membership_total: 1\ncluster.{cluster}.upstream_rq_total: {sent}\n"
+
+
+def replace_pod(api: FakeApi, pages: Pages) -> None:
+    """wp-2 goes, and wp-3 comes."""
+    del api.objects["Pod/default/wp-2"]
+    new = pod("default/wp-3", labels=GATEWAY)
+    new["metadata"]["creationTimestamp"] = "2999-01-01T00:00:00Z"
+    api.put(new)
+    api.logs[("default", "wp-3", "envoy")] = ""
+    pages.pages["wp-3/stats"] = stats(0)
+
+
+def test_lines_are_gathered_from_all_replicas(replicas: Envoy, api: FakeApi) -> None:
+    """Also from one that is on its way out."""
+    leaving = pod("default/wp-9", labels=GATEWAY, ready=False)
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
+    api.put(leaving)
+    api.logs[LOG] = line("b")
+    api.logs[("default", "wp-2", "envoy")] = line("a")
+    api.logs[("default", "wp-9", "envoy")] = line("c")
+
+    found = replicas.wait_for_lines(answers("a", "b", "c"), SINCE)
+
+    assert [one.user_agent for one in found] == ["e2e/a", "e2e/b", "e2e/c"]
+
+
+def test_requests_that_one_replica_answered_say_nothing_of_others(replicas: Envoy, api: FakeApi) -> None:
+    """Which wrote a line is told by the address at which it was reached."""
+    at = {name: {"downstream_local_address": f"10.0.0.{name}:10080"} for name in ("31", "32")}
+    api.logs[LOG] = line("a", **at["31"]) + line("b", **at["31"])
+    with pytest.raises(Inconclusive, match="all 2 requests came to one replica of Gateway waypoint"):
+        replicas.lines_of_replicas(answers("a", "b"), SINCE)
+
+    api.logs[("default", "wp-2", "envoy")] = line("c", **at["32"])
+    assert len(replicas.lines_of_replicas(answers("a", "b", "c"), SINCE)) == 3
+
+
+def test_counters_are_sums_over_replicas(replicas: Envoy, pages: Pages) -> None:
+    """Of a block too; a replica that lacks the cluster is named."""
+    assert replicas.read_requests_sent("c") == 7
+
+    with replicas.counting_requests_sent("c") as sent:
+        pages.pages["wp-2/stats"] = stats(9)
+    assert sent.moved == 5
+    pages.pages["wp-1/stats"] = stats(0, "other")
+    with pytest.raises(Absent, match="Envoy wp-1 has no cluster c"):
+        replicas.read_requests_sent("c")
+
+
+def test_a_replica_that_was_replaced_is_named(replicas: Envoy, api: FakeApi, pages: Pages, clock: Clock) -> None:
+    """Its counters and lines are gone: nothing is judged, and nothing is taken for 0."""
+    with (
+        pytest.raises(Inconclusive, match=r"replaced in the middle, .*: wp-2 is gone, wp-3 is new"),
+        replicas.counting_requests_sent("c"),
+    ):
+        replace_pod(api, pages)
+
+    api.put(pod("default/wp-2", labels=GATEWAY))
+    api.logs[LOG] = line("a")
+    replicas.read_access_log(SINCE)
+    replace_pod(api, pages)
+    with pytest.raises(Inconclusive, match="proxy pod wp-2 is gone, proxy pod wp-3 is new: "):
+        replicas.wait_for_lines(answers("a", "lost"), SINCE)
+
+
+def test_replicas_that_differ_are_named(replicas: Envoy, pages: Pages) -> None:
+    """One that lags behind has another configuration: what all have together is not known."""
+    broken = recordings.dump("admin/waypoint-config_dump.json")
+    text = json.dumps(broken).replace('"max_pending_requests": 0', '"max_pending_requests": 5')
+    assert text != json.dumps(broken)
+    pages.pages |= {"wp-1/config_dump": broken, "wp-2/config_dump": text}
+    cluster = "httproute/default/ratings/rule/0"
+
+    assert replicas.breakers(cluster) == {"wp-1": 0, "wp-2": 5}
+    with pytest.raises(Inconclusive, match="'wp-2': 5"):
+        replicas.read_max_pending_requests(cluster)
+    pages.pages["wp-2/config_dump"] = broken
+    assert replicas.read_max_pending_requests(cluster) == 0
 
 
 def test_lines_are_joined_in_the_order_of_answers(envoy: Envoy, api: FakeApi) -> None:
@@ -209,7 +305,7 @@ def test_silent_admin_page_is_unjudged(envoy: Envoy) -> None:
     for ask in (
         envoy.read_rejected_resources,
         envoy.read_stats,
-        envoy.read_config_dump,
+        envoy.config_dumps,
         lambda: envoy.read_max_pending_requests("x"),
     ):
         with pytest.raises(Inconclusive):
@@ -221,9 +317,9 @@ def test_stats_and_breaker_are_read(envoy: Envoy, pages: Pages) -> None:
     pages.pages["/stats"] = recordings.text("admin/waypoint-stats.txt")
     pages.pages["/config_dump"] = recordings.dump("admin/waypoint-config_dump.json")
 
-    assert len(envoy.read_stats()) > 10
+    assert len(envoy.read_stats()["wp-1"]) > 10
     assert envoy.read_max_pending_requests("httproute/default/ratings/rule/0") == 0
-    with pytest.raises(Inconclusive, match="Envoy waypoint has no active cluster other"):
+    with pytest.raises(Inconclusive, match="Envoy wp-1 has no active cluster other"):
         envoy.read_max_pending_requests("other")
     assert pages.asked[0] == ("default", "wp-1", 19000)
 
@@ -242,7 +338,7 @@ def test_requests_that_were_sent_are_counted(
     pages.pages["/stats"] = recordings.text(recorded)
 
     assert envoy.read_requests_sent(cluster) == sent
-    with pytest.raises(Inconclusive, match="Envoy waypoint has no cluster other"):
+    with pytest.raises(Inconclusive, match="Envoy wp-1 has no cluster other"):
         envoy.read_requests_sent("other")
 
 
@@ -250,9 +346,10 @@ def test_endpoints_of_a_cluster(envoy: Envoy, pages: Pages) -> None:
     """The addresses that Envoy calls now; none of a cluster that it does not know."""
     pages.pages["/clusters"] = recordings.text("waypoint-clusters.txt")
 
-    assert all(":" in address for address in envoy.read_endpoints("httproute/default/ratings/rule/0"))
-    assert envoy.read_endpoints("httproute/default/ratings/rule/0")
-    assert envoy.read_endpoints("nobody") == set()
+    found = envoy.read_endpoints("httproute/default/ratings/rule/0")["wp-1"]
+    assert found
+    assert all(":" in address for address in found)
+    assert envoy.read_endpoints("nobody") == {"wp-1": set()}
 
 
 # -- ztunnel -------------------------------------------------------------------------------------------------------
@@ -490,12 +587,12 @@ def counters(**values: int) -> str:
 @pytest.mark.parametrize(
     "use",
     [
-        lambda one: one.pod,
+        lambda one: one.pods,
         lambda one: one.read_rules(),
         lambda one: one.read_counter("over_limit"),
         lambda one: one.wait_for_settled_counters(),
     ],
-    ids=["pod", "rules", "counted", "settled"],
+    ids=["pods", "rules", "counted", "settled"],
 )
 def test_limiter_that_is_down_is_a_broken_setup(
     limiter: RateLimitService, api: FakeApi, use: Callable[[RateLimitService], Any]
@@ -554,7 +651,7 @@ def test_counters_are_read_once_they_stand_still(limiter: RateLimitService, page
     """The limiter writes its counters now and then: they are believed after they have not moved for a while."""
     pages.pages["/metrics"] = [counters(total_hits=n, over_limit=n) for n in (5, 5, 6, 6, 9)]
 
-    assert limiter.wait_for_settled_counters() == Counters(9, 9)
+    assert limiter.wait_for_settled_counters() == Counters(9, 9, ("rl-1",), (9,))
     assert clock.slept > timeouts.LIMITER_SETTLED
 
 
@@ -580,3 +677,34 @@ def test_counters_that_never_stand_still_are_unjudged(limiter: RateLimitService,
 
     with pytest.raises(Inconclusive, match="the limiter's counters stand still"):
         limiter.wait_for_settled_counters()
+
+
+def test_all_replicas_of_the_limiter_are_counted(
+    limiter: RateLimitService, api: FakeApi, pages: Pages, clock: Clock
+) -> None:
+    """Hits are the sum; how many replicas were asked is known; one that was replaced meanwhile is named."""
+    api.put(pod("envoy-gateway-system/rl-2", labels=LIMITER))
+    pages.pages |= {"rl-1/metrics": counters(total_hits=1), "rl-2/metrics": counters(total_hits=2)}
+
+    with limiter.counting_requests() as moved:
+        pages.pages |= {"rl-1/metrics": counters(total_hits=4), "rl-2/metrics": counters(total_hits=3)}
+    assert (moved.hits, moved.asked) == (4, 2)
+    with limiter.counting_requests() as moved:
+        pages.pages["rl-2/metrics"] = counters(total_hits=9)
+    assert (moved.hits, moved.asked) == (6, 1)
+    with pytest.raises(Inconclusive, match="rl-2 is gone"), limiter.counting_requests():
+        del api.objects["Pod/envoy-gateway-system/rl-2"]
+
+
+def test_replicas_of_the_limiter_with_other_rules_are_named(
+    limiter: RateLimitService, api: FakeApi, pages: Pages
+) -> None:
+    """What the service limits is known when all replicas limit the same."""
+    api.put(pod("envoy-gateway-system/rl-2", labels=LIMITER))
+    pages.pages["rl-1/rlconfig"] = recordings.text("admin/ratelimit-rlconfig.txt")
+    pages.pages["rl-2/rlconfig"] = ""
+
+    with pytest.raises(Inconclusive, match=r"different rules .*rl-2: 0"):
+        limiter.read_rules()
+    pages.pages["rl-2/rlconfig"] = pages.pages["rl-1/rlconfig"]
+    assert limiter.read_rules()

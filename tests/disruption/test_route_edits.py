@@ -20,11 +20,12 @@ class Routed:
     def __init__(self, kube: Kube, *, stuck: bool = False) -> None:
         self._kube, self._stuck = kube, stuck
 
-    def read_config_dump(self) -> dict[str, Any]:
+    def config_dumps(self) -> dict[str, Any]:
         (rule,) = self._kube.get("HTTPRoute/default/x")["spec"]["rules"]
         added = [one for f in rule.get("filters", []) for one in f["responseHeaderModifier"]["set"]]
         headers = [] if self._stuck else [{"header": {"key": one["name"], "value": one["value"]}} for one in added]
-        return {"configs": [{"dynamic_route_configs": [{"route_config": {"response_headers_to_add": headers}}]}]}
+        config = {"dynamic_route_configs": [{"route_config": {"response_headers_to_add": headers}}]}
+        return {"wp-1": {"configs": [config]}}
 
 
 def test_route_has_its_rules_back_although_an_edit_failed(kube: Kube, api: FakeApi) -> None:
@@ -66,9 +67,9 @@ class Envoy:
     def __init__(self, **lists: str) -> None:
         self._lists = lists
 
-    def read_config_dump(self) -> dict[str, Any]:
+    def config_dumps(self) -> dict[str, Any]:
         made = {name: [{"cluster": {"name": "c", "common": {"idle_timeout": s}}}] for name, s in self._lists.items()}
-        return {"configs": [{"other": 1}, made]}
+        return {"wp-1": {"configs": [{"other": 1}, made]}}
 
 
 def test_active_cluster_lets_go() -> None:
@@ -97,8 +98,8 @@ class Denying:
     def __init__(self, **filter: bool) -> None:
         self._filter = filter
 
-    def read_config_dump(self) -> dict[str, Any]:
-        return {"configs": [{"dynamic_listeners": [{"filters": [{"typed_config": self._filter}]}]}]}
+    def config_dumps(self) -> dict[str, Any]:
+        return {"in-1": {"configs": [{"dynamic_listeners": [{"filters": [{"typed_config": self._filter}]}]}]}}
 
 
 @pytest.mark.parametrize("lenient", [Denying(failure_mode_deny=False), Denying()])

@@ -33,10 +33,12 @@ class Envoy:
     def __init__(self, *counts: int | None, lines: bool = True, silent: bool = True) -> None:
         self._counts, self._lines, self._silent = list(counts), lines, silent
         self.since: list[datetime] = []
+        self.pods: list[str] = []
 
-    def read_stats(self) -> dict[str, int]:
+    def read_stats(self) -> dict[str, dict[str, int]]:
         now = self._counts.pop(0)
-        return {} if now is None else {COUNTER: now, "other": 9}
+        name = self.pods.pop(0) if self.pods else "wp-1"
+        return {name: {} if now is None else {COUNTER: now, "other": 9}}
 
     def wait_for_lines(self, answers: Answers, since: datetime) -> list[Any]:
         self.since.append(since)
@@ -80,8 +82,17 @@ def test_counter_that_is_not_there_is_not_zero() -> None:
 
 def test_proxy_that_restarted_is_not_believed() -> None:
     """A counter that fell was started anew: its movement is not known."""
-    with pytest.raises(Inconclusive, match=r"fell by 10: the proxy .* was restarted meanwhile"):
+    with pytest.raises(Inconclusive, match=r"fell by {.wp-1.: 10}: a proxy .* was restarted meanwhile"):
         run(Envoy(13, 3))
+
+
+def test_replica_that_was_replaced_is_not_believed() -> None:
+    """Its counter went with it; the new one's is of other requests."""
+    envoy = Envoy(3, 3)
+    envoy.pods = ["wp-1", "wp-2"]
+
+    with pytest.raises(Inconclusive, match="wp-1 is gone, wp-2 is new"):
+        run(envoy)
 
 
 def test_missing_line_is_unjudged() -> None:

@@ -53,7 +53,7 @@ def test_policy_that_is_in_force_already_is_not_timed() -> None:
         yield
 
     with pytest.raises(Inconclusive, match=r"before x\.yaml was applied"):
-        policy_timing.time_policy(None, never, "x.yaml", "P", lambda: True, bool, kind="route", of="w")  # type: ignore[arg-type]  # unused
+        policy_timing.time_policy(None, never, "x.yaml", "P", lambda: {"w": True}, dict, kind="route", of="w")  # type: ignore[arg-type]  # unused
 
 
 def test_removed_is_seen_and_not_guessed(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -71,8 +71,8 @@ def test_removed_is_seen_and_not_guessed(kube: Kube, api: FakeApi, clock: Clock)
         applying,
         "x.yaml",
         "HTTPRoute/default/ratings",
-        lambda: next(answers) == 200,
-        lambda: next(answers) == 404,
+        lambda: {"w": next(answers) == 200},
+        lambda: {"w": next(answers) == 404},
         kind="route",
         of="w",
     )

@@ -58,8 +58,8 @@ class Envoy:
     def has_no_line_of(self, answers: Answers, since: Any) -> bool:
         return not self.heard & set(answers.ids)
 
-    def read_endpoints(self, cluster: str) -> set[str]:
-        return self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
+    def read_endpoints(self, cluster: str) -> dict[str, set[str]]:
+        return {"wp-1": self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]}
 
 
 def test_call_must_pass_the_waypoint(clock: Clock) -> None:
@@ -109,17 +109,18 @@ def test_ingress_serves(clock: Clock) -> None:
         gateways.wait_for_ingress_response(client, "/productpage")
 
 
-def test_proxy_is_one_ready_pod(kube: Kube, api: FakeApi, clock: Clock) -> None:
-    """None, one that is not ready, or two are not one ready pod."""
+def test_every_proxy_pod_is_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """None, one of two that is not ready, or fewer than wanted are not all."""
     be_patient(0.02)
-    with pytest.raises(NotReady, match=r"Gateway waypoint has one ready proxy pod"):
+    with pytest.raises(NotReady, match=r"every proxy pod of Gateway waypoint is ready: .*0 of 1 ready"):
         gateways.wait_for_proxy_pod(kube, "waypoint")
-    api.put(pod("default/w-1", labels=GATEWAY), pod("default/w-2", labels=GATEWAY))
-    with pytest.raises(NotReady, match=r"\[True, True\]"):
+    api.put(pod("default/w-1", labels=GATEWAY), pod("default/w-2", labels=GATEWAY, ready=False))
+    with pytest.raises(NotReady, match="1 of 2 ready"):
         gateways.wait_for_proxy_pod(kube, "waypoint")
-    del api.objects["Pod/default/w-2"]
-
-    gateways.wait_for_proxy_pod(kube, "waypoint")
+    api.put(pod("default/w-2", labels=GATEWAY))
+    gateways.wait_for_proxy_pod(kube, "waypoint", wanted=2)
+    with pytest.raises(NotReady, match="2 of 3 ready"):
+        gateways.wait_for_proxy_pod(kube, "waypoint", wanted=3)
 
 
 def test_gateway_is_programmed_its_route_accepted_its_proxy_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
@@ -292,5 +293,5 @@ def test_proxy_follows_a_rollout(kube: Kube, api: FakeApi, clock: Clock) -> None
 
 def test_no_pods_are_not_followed(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """No endpoint and no pod is no agreement."""
-    with pytest.raises(NotReady, match=r"calls \[\], pods are \[\]"):
+    with pytest.raises(NotReady, match=r"calls {'wp-1': \[\]}, pods are \[\]"):
         envoy_config.wait_for_endpoints(Envoy(addresses=(set(),)), kube, "c", "app=ratings", 9080)  # type: ignore[arg-type]  # as above

@@ -27,16 +27,21 @@ class Proxy:
 
     gateway = "waypoint"
 
-    def __init__(self, clock: Clock, *dumps: tuple[float, Any]) -> None:
-        self._clock, self._began, self._dumps = clock, clock.now, dumps
+    def __init__(self, clock: Clock, *dumps: tuple[float, Any], **late: float) -> None:
+        """`late` are replicas, each so many seconds behind; without, one that is not."""
+        self._clock, self._began, self._dumps, self.late = clock, clock.now, dumps, late or {"wp": 0.0}
 
-    def read_config_dump(self) -> Any:
-        found = [dump for at, dump in self._dumps if self._clock.now - self._began >= at][-1]
-        if isinstance(found, Exception):
-            raise found
+    def config_dumps(self) -> dict[str, Any]:
+        found = {name: self._now(self._clock.now - self._began - late) for name, late in self.late.items()}
+        for one in found.values():
+            if isinstance(one, Exception):
+                raise one
         return found
 
-    read_max_pending_requests = Envoy.read_max_pending_requests  # the real one, over these dumps
+    def _now(self, passed: float) -> Any:
+        return [dump for at, dump in self._dumps if max(passed, 0) >= at][-1]
+
+    breakers = Envoy.breakers  # the real one, over these dumps
 
 
 class Limiter:
@@ -46,7 +51,7 @@ class Limiter:
         self.up = up
 
     @property
-    def pod(self) -> Any:
+    def pods(self) -> Any:
         if not self.up:
             raise SetupFailed("the limiter is down")
         return {}
@@ -89,6 +94,24 @@ def test_breaker_is_awaited_in_the_data_plane(clock: Clock) -> None:
     (figure,) = observations.page().figures
     assert figure.name == "circuit breaker applied to enforced"
     assert 15 <= figure.seconds < 16
+
+
+def test_every_replica_must_enforce(clock: Clock) -> None:
+    """The slowest counts, and how far it was behind is a figure of its own; while one lags, it is named."""
+    proxy = Proxy(clock, (0, without(BROKEN, "circuit_breakers")), (5, BROKEN), one=0, two=7)
+
+    policy_propagation.wait_for_circuit_breaker(proxy, CLUSTER, pending=0, since=clock.now)  # type: ignore[arg-type]  # as above
+
+    took, spread = observations.page().figures
+    assert 12 <= took.seconds < 13
+    assert spread.name == "circuit breaker applied to enforced, spread over replicas"
+    assert spread.of == "waypoint, 2 replicas"
+    assert 6.5 <= spread.seconds <= 7.5
+    assert any("two was the last" in sighting.what for sighting in observations.page().sightings)
+
+    lagging = Proxy(clock, (0, without(LIMITED, "rate_limits")), (5, LIMITED), one=0, two=1000)
+    with pytest.raises(NotReady, match="last seen: one: True, two: False"):
+        policy_propagation.wait_for_rate_limit(lagging, "ingress-bookinfo", there=True, since=clock.now)  # type: ignore[arg-type]  # as above
 
 
 def test_breaker_taken_away_is_awaited_too(clock: Clock) -> None:

@@ -55,6 +55,7 @@ class EmulatedCluster:
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
         return {
+            "replicas": "the emulated cluster runs one replica of each proxy",
             "load": "the emulated cluster carries out curl alone: no fortio, and its times are divided",
             "istio gateways": "the emulated istiod deploys no Gateway of class istio",
             "nodes": "the emulated cluster has no nodes to reach into",
