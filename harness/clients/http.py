@@ -45,12 +45,12 @@ class IngressClient:
         with self._client() as client:
             return Answers(tuple(self._send(client, request) for request in requests))
 
-    def anew(self, request: Request, times: int) -> Answers:
+    def send_over_new_connections(self, request: Request, times: int) -> Answers:
         """Sends it so too, each time over a new connection: a Service chooses a replica for each connection."""
-        return self._told(self._anew(request, times))
+        return self._told(self._send_over_new_connections(request, times))
 
     @recorded("ingress anew", pack=answers_to_json, unpack=answers_from_json)
-    def _anew(self, request: Request, times: int) -> Answers:
+    def _send_over_new_connections(self, request: Request, times: int) -> Answers:
         with self._client(httpx.Limits(max_connections=None, max_keepalive_connections=0)) as client:
             return Answers(tuple(self._send(client, request) for _ in range(times)))
 

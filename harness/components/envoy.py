@@ -51,7 +51,7 @@ class Envoy(EnvoyPods):
         """
         if "access log" in self._lacks:
             raise CannotJudge(f"access log: {self._lacks['access log']}")
-        logs = [envoy_access.parse(log) for log in self.logs(since).values()]
+        logs = [envoy_access.parse(log) for log in self.read_logs(since).values()]
         if len(logs) == 1:
             return logs[0]
         lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.end_time)
@@ -93,7 +93,7 @@ class Envoy(EnvoyPods):
         observations.record_sighting(f"{self.gateway} access log", told, of=answers.ids, raw=_raw(joined))
         return joined
 
-    def lines_of_replicas(self, answers: Answers, since: datetime) -> list[AccessLine]:
+    def wait_for_lines_of_replicas(self, answers: Answers, since: datetime) -> list[AccessLine]:
         """The same of answers that came from several replicas.
 
         Raises:
@@ -123,7 +123,7 @@ class Envoy(EnvoyPods):
         )
         return True
 
-    def config_dumps(self) -> dict[str, Json]:
+    def read_config_dumps(self) -> dict[str, Json]:
         """The whole configuration of each replica by pod, endpoints left out."""
         return {name: json.loads(page) for name, page in self._each("/config_dump").items()}
 
@@ -227,12 +227,12 @@ class Envoy(EnvoyPods):
             Inconclusive: it refused nothing, but lines of its log could not be read.
         """
         logged: set[str] = set()
-        for pod, log in self.logs().items():
+        for pod, log in self.read_logs().items():
             found = {rejection.resource for rejection in envoy_xds_rejects.rejections(log)}
             if not found:
                 check_all_lines_readable(envoy_xds_rejects.unreadable(log), f"log of {pod}")
             logged |= found
-        standing = {error.resource for dump in self.config_dumps().values() for error in error_states(dump)}
+        standing = {error.resource for dump in self.read_config_dumps().values() for error in error_states(dump)}
         observations.record_sighting(
             f"{self.gateway} log and config_dump", f"refused: {sorted(logged | standing) or 'nothing'}"
         )
@@ -266,16 +266,16 @@ class Envoy(EnvoyPods):
 
     def _one_config_dump(self) -> Json:
         """The configuration of the first replica: whoever asks has waited until all have what is looked for."""
-        return next(iter(self.config_dumps().values()))
+        return next(iter(self.read_config_dumps().values()))
 
-    def breakers(self, cluster: str) -> dict[str, int | None]:
+    def read_max_pending_requests_by_replica(self, cluster: str) -> dict[str, int | None]:
         """max_pending_requests of the cluster that is active now in each replica, by pod; None where Envoy's default
         holds.
 
         Raises:
             Absent: in one no such cluster is active: one that is gone is not one without a breaker.
         """
-        found = {name: thresholds(dump, cluster) for name, dump in self.config_dumps().items()}
+        found = {name: thresholds(dump, cluster) for name, dump in self.read_config_dumps().items()}
         for pod, one in found.items():
             if one is None:
                 raise Absent(f"Envoy {pod} has no active cluster {cluster}")
@@ -287,7 +287,7 @@ class Envoy(EnvoyPods):
         Raises:
             Inconclusive: they do not; each is named.
         """
-        found = self.breakers(cluster)
+        found = self.read_max_pending_requests_by_replica(cluster)
         if len(set(found.values())) != 1:
             raise Inconclusive(f"the replicas of Gateway {self.gateway} differ in max_pending_requests: {found}")
         return next(iter(found.values()))

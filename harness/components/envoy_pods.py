@@ -68,7 +68,7 @@ class EnvoyPods:
         """The addresses of those that are ready."""
         return [pod_ip(pod) for pod in self.pods]
 
-    def logs(self, since: datetime | None = None) -> dict[str, str]:
+    def read_logs(self, since: datetime | None = None) -> dict[str, str]:
         """The log of each by pod; one that is on its way out still has lines.
 
         Raises:

@@ -97,9 +97,9 @@ class RateLimitService:
     def read_counter(self, name: str) -> float:
         """The sum of a counter over all replicas and the rules of our Gateways: "over_limit", "total_hits",
         "within_limit"; 0 when none is yet. Gateways of other namespaces may share the service."""
-        return sum(self.counted_by(name).values())
+        return sum(self.read_counter_by_replica(name).values())
 
-    def counted_by(self, name: str) -> dict[str, float]:
+    def read_counter_by_replica(self, name: str) -> dict[str, float]:
         """The same of each replica, by pod."""
         wanted = f"ratelimit_service_rate_limit_{name}"
         found = {}
@@ -139,7 +139,7 @@ class RateLimitService:
         last: list[tuple[float, Counters]] = []  # when the present reading was first seen, and it
 
         def still() -> bool:
-            hits, over = self.counted_by("total_hits"), self.counted_by("over_limit")
+            hits, over = self.read_counter_by_replica("total_hits"), self.read_counter_by_replica("over_limit")
             pods, each = tuple(hits), tuple(hits.values())
             now, counters = boundary.monotonic(), Counters(sum(each), sum(over.values()), pods, each)
             if not last or last[0][1] != counters:

@@ -45,7 +45,7 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
         for route, had in before.items():
             hosts = [*had, f"changed-{next(number)}.example"]
             kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
-        found = [one for dump in envoy.config_dumps().values() for one in listeners(dump)]
+        found = [one for dump in envoy.read_config_dumps().values() for one in listeners(dump)]
         return any(one.address.endswith(":15008") and one.state == "active" for one in found)
 
     try:

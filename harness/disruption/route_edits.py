@@ -42,7 +42,7 @@ def edit_route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
 
 def _arrived(envoy: Envoy, value: str, *, what: str) -> None:
     until(
-        lambda: [_values(dump, _HEADER) for dump in envoy.config_dumps().values()],
+        lambda: [_values(dump, _HEADER) for dump in envoy.read_config_dumps().values()],
         lambda found: all(value in one for one in found),
         what=what,
         within=timeouts.XDS_PROPAGATION,

@@ -35,7 +35,7 @@ def wait_for_endpoints(envoy: Envoy, kube: Kube, cluster: str, labels: str, port
 def wait_for_route(envoy: Envoy, route: str, *, there: bool = True) -> None:
     """Waits until Envoy's active configuration has (or has no more) a route whose name begins so."""
     until(
-        lambda: {pod: [found.name for found in routes(dump)] for pod, dump in envoy.config_dumps().items()},
+        lambda: {pod: [found.name for found in routes(dump)] for pod, dump in envoy.read_config_dumps().items()},
         lambda seen: all(any(name.startswith(route) for name in names) == there for names in seen.values()),
         what=f"Envoy {envoy.gateway} {'has' if there else 'no longer has'} route {route}",
         within=timeouts.XDS_PROPAGATION,
@@ -49,7 +49,7 @@ def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> N
     """Waits until Envoy's active cluster gives up connections that were idle so long."""
     until(
         lambda: [
-            [one for one in _active(dump) if one.get("name") == cluster] for dump in envoy.config_dumps().values()
+            [one for one in _active(dump) if one.get("name") == cluster] for dump in envoy.read_config_dumps().values()
         ],
         lambda seen: all(any(_has(one, "idle_timeout", after) for one in found) for found in seen),
         what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after {after}",
@@ -62,7 +62,7 @@ def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> N
 def wait_for_fail_closed(envoy: Envoy) -> None:
     """Waits until Envoy, which has a limit, refuses what the limiter does not answer: `rateLimit.failClosed`."""
     until(
-        lambda: [_has(dump, "failure_mode_deny", True) for dump in envoy.config_dumps().values()],
+        lambda: [_has(dump, "failure_mode_deny", True) for dump in envoy.read_config_dumps().values()],
         all,
         what=f"Envoy {envoy.gateway} refuses what the limiter does not answer",
         within=timeouts.DISTURBED,

@@ -29,7 +29,7 @@ def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None,
     Accepted came seconds before: the changed cluster waits, warming, for Envoy's initial fetch timeout (15 s).
     """
     _enforced(
-        lambda: envoy.breakers(cluster),
+        lambda: envoy.read_max_pending_requests_by_replica(cluster),
         pending,
         what=f"Envoy {envoy.gateway} holds max_pending_requests {pending} for {cluster}",
         since=since,
@@ -57,7 +57,7 @@ def is_rate_limited(envoy: Envoy, route: str) -> dict[str, bool]:
         Absent: a replica has no such route: one that is gone is not one without a limit.
     """
     found = {}
-    for pod, dump in envoy.config_dumps().items():
+    for pod, dump in envoy.read_config_dumps().items():
         if not any(route in one.name for one in routes(dump)):
             raise Absent(f"Envoy {pod} has no route {route}")
         found[pod] = any(route in one.name for one in rate_limited_routes(dump))
@@ -66,7 +66,7 @@ def is_rate_limited(envoy: Envoy, route: str) -> dict[str, bool]:
 
 def has_breaker(envoy: Envoy, cluster: str, pending: int | None) -> dict[str, bool]:
     """Whether the active cluster has that maximum of pending requests, for each replica by pod."""
-    return {pod: found == pending for pod, found in envoy.breakers(cluster).items()}
+    return {pod: found == pending for pod, found in envoy.read_max_pending_requests_by_replica(cluster).items()}
 
 
 def none_of(found: Mapping[str, bool]) -> dict[str, bool]:

@@ -84,9 +84,9 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
 def test_quota_holds_over_all_replicas(ingress, ingress_gateway, rate_limit_service, since):
     """A user's quota of 3 per hour holds over all replicas of the ingress and of the rate limit service together."""
     with rate_limit_service.counting_requests() as moved:
-        answers = ingress.anew(get("/productpage", x_user_id=unique_name("caller")), MANY)
+        answers = ingress.send_over_new_connections(get("/productpage", x_user_id=unique_name("caller")), MANY)
 
-    lines = ingress_gateway.lines_of_replicas(answers, since)
+    lines = ingress_gateway.wait_for_lines_of_replicas(answers, since)
     assert answers.statuses == expected_statuses(QUOTA, MANY), policy_propagation.describe_rate_limit_headers(answers)
     assert [line.flags for line in lines] == ["-"] * QUOTA + ["RL"] * (MANY - QUOTA)
     assert (moved.hits, moved.over_limit) == (MANY, MANY - QUOTA)

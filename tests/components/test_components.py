@@ -153,10 +153,10 @@ def test_requests_that_one_replica_answered_say_nothing_of_others(replicas: Envo
     at = {name: {"downstream_local_address": f"10.0.0.{name}:10080"} for name in ("31", "32")}
     api.logs[LOG] = line("a", **at["31"]) + line("b", **at["31"])
     with pytest.raises(Inconclusive, match="all 2 requests came to one replica of Gateway waypoint"):
-        replicas.lines_of_replicas(answers("a", "b"), SINCE)
+        replicas.wait_for_lines_of_replicas(answers("a", "b"), SINCE)
 
     api.logs[("default", "wp-2", "envoy")] = line("c", **at["32"])
-    assert len(replicas.lines_of_replicas(answers("a", "b", "c"), SINCE)) == 3
+    assert len(replicas.wait_for_lines_of_replicas(answers("a", "b", "c"), SINCE)) == 3
 
 
 def test_counters_are_sums_over_replicas(replicas: Envoy, pages: Pages) -> None:
@@ -195,7 +195,7 @@ def test_replicas_that_differ_are_named(replicas: Envoy, pages: Pages) -> None:
     pages.pages |= {"wp-1/config_dump": broken, "wp-2/config_dump": text}
     cluster = "httproute/default/ratings/rule/0"
 
-    assert replicas.breakers(cluster) == {"wp-1": 0, "wp-2": 5}
+    assert replicas.read_max_pending_requests_by_replica(cluster) == {"wp-1": 0, "wp-2": 5}
     with pytest.raises(Inconclusive, match="'wp-2': 5"):
         replicas.read_max_pending_requests(cluster)
     pages.pages["wp-2/config_dump"] = broken
@@ -305,7 +305,7 @@ def test_silent_admin_page_is_unjudged(envoy: Envoy) -> None:
     for ask in (
         envoy.read_rejected_resources,
         envoy.read_stats,
-        envoy.config_dumps,
+        envoy.read_config_dumps,
         lambda: envoy.read_max_pending_requests("x"),
     ):
         with pytest.raises(Inconclusive):

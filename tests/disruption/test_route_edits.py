@@ -20,7 +20,7 @@ class Routed:
     def __init__(self, kube: Kube, *, stuck: bool = False) -> None:
         self._kube, self._stuck = kube, stuck
 
-    def config_dumps(self) -> dict[str, Any]:
+    def read_config_dumps(self) -> dict[str, Any]:
         (rule,) = self._kube.get("HTTPRoute/default/x")["spec"]["rules"]
         added = [one for f in rule.get("filters", []) for one in f["responseHeaderModifier"]["set"]]
         headers = [] if self._stuck else [{"header": {"key": one["name"], "value": one["value"]}} for one in added]
@@ -67,7 +67,7 @@ class Envoy:
     def __init__(self, **lists: str) -> None:
         self._lists = lists
 
-    def config_dumps(self) -> dict[str, Any]:
+    def read_config_dumps(self) -> dict[str, Any]:
         made = {name: [{"cluster": {"name": "c", "common": {"idle_timeout": s}}}] for name, s in self._lists.items()}
         return {"wp-1": {"configs": [{"other": 1}, made]}}
 
@@ -98,7 +98,7 @@ class Denying:
     def __init__(self, **filter: bool) -> None:
         self._filter = filter
 
-    def config_dumps(self) -> dict[str, Any]:
+    def read_config_dumps(self) -> dict[str, Any]:
         return {"in-1": {"configs": [{"dynamic_listeners": [{"filters": [{"typed_config": self._filter}]}]}]}}
 
 

@@ -31,7 +31,7 @@ class Proxy:
         """`late` are replicas, each so many seconds behind; without, one that is not."""
         self._clock, self._began, self._dumps, self.late = clock, clock.now, dumps, late or {"wp": 0.0}
 
-    def config_dumps(self) -> dict[str, Any]:
+    def read_config_dumps(self) -> dict[str, Any]:
         found = {name: self._now(self._clock.now - self._began - late) for name, late in self.late.items()}
         for one in found.values():
             if isinstance(one, Exception):
@@ -41,7 +41,7 @@ class Proxy:
     def _now(self, passed: float) -> Any:
         return [dump for at, dump in self._dumps if max(passed, 0) >= at][-1]
 
-    breakers = Envoy.breakers  # the real one, over these dumps
+    read_max_pending_requests_by_replica = Envoy.breakers  # the real one, over these dumps
 
 
 class Limiter:
