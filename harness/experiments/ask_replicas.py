@@ -18,15 +18,15 @@ def ask_replicas(
     is_so: Callable[[Answer], bool],
     *,
     client: IngressClient | MeshClient,
-    through: str,
+    address: str,
     inside: MeshClient,
     port: int,
     host: str | None = None,
 ) -> dict[str, bool]:
     """Whether each replica's answer is so, by pod. A single one is asked through its Service (`client` at the URL
-    `through`), several by their pods' addresses on `port`, where Envoy listens, from inside the mesh."""
+    `address`), several by their pods' addresses on `port`, where Envoy listens, from inside the mesh."""
     pods = envoy.pods
     if len(pods) == 1:
-        return {envoy.gateway: is_so(client.send(get(through, host=host)))}
+        return {envoy.gateway: is_so(client.send(get(address, host=host)))}
     requests = {str(pod["metadata"]["name"]): get(url(pod_ip(pod), port, path), host=host) for pod in pods}
     return {name: is_so(inside.send(request)) for name, request in requests.items()}

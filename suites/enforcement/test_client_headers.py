@@ -23,7 +23,7 @@ def test_time_to_enforced(applying, kube, ingress, ingress_gateway, mesh_client,
             "/productpage",
             lambda answer: (answer.status, answer.header(HEADER) is not None) == (200, there),
             client=ingress,
-            proxy="/productpage",
+            address="/productpage",
             inside=mesh_client,
             port=10080,
         )

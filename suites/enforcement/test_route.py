@@ -21,7 +21,7 @@ def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
             "/ratings/0",
             lambda answer: answer.status == status,
             client=mesh_client,
-            proxy="http://ratings:9080/ratings/0",
+            address="http://ratings:9080/ratings/0",
             inside=mesh_client,
             port=9080,
             host="timed.example",

@@ -41,7 +41,7 @@ class Proxy:
     def _now(self, passed: float) -> Any:
         return [dump for at, dump in self._dumps if max(passed, 0) >= at][-1]
 
-    read_max_pending_requests_by_replica = Envoy.breakers  # the real one, over these dumps
+    read_max_pending_requests_by_replica = Envoy.read_max_pending_requests_by_replica  # the real one, over these dumps
 
 
 class Limiter:
