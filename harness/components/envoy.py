@@ -243,30 +243,26 @@ class Envoy(EnvoyPods):
         return {name: set(clusters.endpoints(page, cluster)) for name, page in self._each("/clusters").items()}
 
     def cluster_config(self, cluster: str) -> Json:
-        """The active configuration of a cluster.
+        """The active configuration of a cluster in the first replica.
 
         Raises:
             Absent: no such cluster is active.
         """
-        found = active_cluster(self._one_config_dump(), cluster)
+        found = active_cluster(next(iter(self.read_config_dumps().values())), cluster)
         if found is None:
             raise Absent(f"Envoy {self.gateway} has no active cluster {cluster}")
         return dict(found)
 
     def route_config(self, route: str) -> Json:
-        """The configuration in use of the first route whose name begins so.
+        """The configuration in use in the first replica of the first route whose name begins so.
 
         Raises:
             Absent: there is no such route.
         """
-        found = route_config(self._one_config_dump(), route)
+        found = route_config(next(iter(self.read_config_dumps().values())), route)
         if found is None:
             raise Absent(f"Envoy {self.gateway} has no route {route}")
         return dict(found)
-
-    def _one_config_dump(self) -> Json:
-        """The configuration of the first replica: whoever asks has waited until all have what is looked for."""
-        return next(iter(self.read_config_dumps().values()))
 
     def read_max_pending_requests_by_replica(self, cluster: str) -> dict[str, int | None]:
         """max_pending_requests of the cluster that is active now in each replica, by pod; None where Envoy's default
