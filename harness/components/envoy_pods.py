@@ -92,7 +92,7 @@ class EnvoyPods:
     def _ready(self, listed: Iterable[Document]) -> list[Document]:
         ready = [pod for pod in listed if pod_ready(pod)]
         if not ready:
-            raise SetupFailed(f"Gateway {self.namespace}/{self.gateway} has no ready proxy pod")
+            raise SetupFailed(f"Gateway {self.namespace}/{self.gateway} has 0 ready proxy pods")
         return ready
 
     def _each(self, path: str) -> dict[str, str]:

@@ -99,7 +99,7 @@ def test_one_ready_pod_is_the_proxy(envoy: Envoy) -> None:
 def test_no_ready_pod_is_a_broken_setup(envoy: Envoy, api: FakeApi) -> None:
     """Nothing can be asked; of several, what is done to one is not judged."""
     api.objects.clear()
-    with pytest.raises(SetupFailed, match="Gateway default/waypoint has no ready proxy pod"):
+    with pytest.raises(SetupFailed, match="Gateway default/waypoint has 0 ready proxy pods"):
         _ = envoy.pod
 
     api.put(*(pod(f"default/wp-{n}", labels=GATEWAY) for n in range(2)))

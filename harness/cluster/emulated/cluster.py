@@ -33,8 +33,7 @@ from harness.settings import ClusterKind, Settings, owner
 from harness.versions import VersionSet
 
 _START = 30.0  # seconds until the API answers; 1 s seen
-_CALL = 30.0
-_END = 10.0
+_CALL, _END = 30.0, 10.0
 _NEEDS = {"aiohttp": "aiohttp", "grpc": "grpcio", "google.protobuf": "protobuf"}
 
 
@@ -55,10 +54,10 @@ class EmulatedCluster:
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
         return {
-            "replicas": "the emulated cluster runs one replica of each proxy",
             "load": "the emulated cluster carries out curl alone: no fortio, and its times are divided",
             "istio gateways": "the emulated istiod deploys no Gateway of class istio",
             "nodes": "the emulated cluster has no nodes to reach into",
+            "replicas": "it runs one replica of each proxy",
             "upgrade": "the emulated cluster has no Helm: releases are installed as recorded",
             "many": "the emulated cluster's proxies share two cores with the test: a thousand requests measure those",
             "waypoint kinds": "the emulated cluster knows port 9080 and endpoint routing at waypoints",
