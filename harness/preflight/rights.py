@@ -140,7 +140,14 @@ RIGHTS: tuple[Right, ...] = (
     Right(
         "ours",
         ENVOY_GATEWAY,
-        ("securitypolicies", "envoyextensionpolicies", "envoypatchpolicies", "backends", "envoyproxies"),
+        (
+            "securitypolicies",
+            "envoyextensionpolicies",
+            "envoypatchpolicies",
+            "httproutefilters",
+            "backends",
+            "envoyproxies",
+        ),
         APPLY,
         "policies of features",
         "features",

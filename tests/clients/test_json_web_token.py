@@ -18,6 +18,7 @@ def decoded(part: str) -> bytes:
 
 def test_token_is_signed_by_the_manifests_key() -> None:
     """Its signature is HMAC-SHA256 of header and claims (RFC 7515), by the key that the manifests give to Envoy."""
+    filters = (MANIFESTS / "authentication" / "jwt_remote.yaml").read_text()
     for name in ("jwt", "jwt_claims"):
         policy = yaml.safe_load((MANIFESTS / "authentication" / f"{name}.yaml").read_text())
         (provider,) = policy["spec"]["jwt"]["providers"]
@@ -26,6 +27,7 @@ def test_token_is_signed_by_the_manifests_key() -> None:
         parsed: dict[str, Any] = json.loads(decoded(claims))
 
         assert decoded(key["k"]) == KEY
+        assert provider["localJWKS"]["inline"] in filters
         assert json.loads(decoded(header)) == {"alg": key["alg"], "kid": key["kid"], "typ": "JWT"}
         assert (parsed["iss"], parsed["role"]) == (provider["issuer"], "user")
         expected = hmac.new(decoded(key["k"]), f"{header}.{claims}".encode(), hashlib.sha256).digest()

@@ -1,0 +1,27 @@
+"""JSON Web Tokens whose keys Envoy fetches from the issuer, which is inside the mesh.
+
+Manifest: manifests/authentication/jwt_remote.yaml    Article: none; JWT is among its reasons for Envoy Gateway
+"""
+
+import pytest
+
+from harness.clients.json_web_token import damaged, signed
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("at_ingress"), pytest.mark.timeout(300)]
+POLICY = "SecurityPolicy/default/jwt-remote"
+ISSUER = "httproute/default/issuer/"
+
+
+@pytest.mark.feature("JWT, remote JWKS")
+def test_keys_are_fetched(tries, place, at_ingress, since):
+    """With a remote JWKS Envoy fetches the issuer's keys, and returns 200 to a valid token and 401 to a damaged one."""
+    token = signed(role="user")
+    valid, other = (place.get(authorization=f"Bearer {one}") for one in (token, damaged(token)))
+
+    trial = tries.policy(place, "authentication/jwt_remote.yaml", POLICY, [valid, other], 401, probe=place.get())
+
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200]
+    assert trial.treatment.statuses == [200, 401]
+    assert trial.treatment.details[1] == "jwt_authn_access_denied{Jwt_verification_fails}"
+    assert trial.treatment.reached == [1, 0]
+    assert {line.status for line in at_ingress.envoy.lines_of_route(ISSUER, since, count=1)} == {200}
