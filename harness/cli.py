@@ -226,6 +226,8 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
 
 
 def _audit(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
+    if asked.watch is not None and not asked.rbac:
+        audit.watch(asked, chosen, lambda text: print(text, flush=True))
     said, code = audit.run(asked, chosen)
     print(said)  # as it is: JSON and SARIF are for programs
     return code

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.audit.checks import (
+    active,
     hostnames,
     ignored,
     ingress,
@@ -43,6 +44,12 @@ class Check:
     in_part: bool = False
 
 
+def _rejected(state: State) -> Iterable[Result]:
+    """By the logs, which also tell what is over, and by the configuration, which tells what still stands."""
+    yield from port_15008.rejected(state)
+    yield from active.refusals_stand(state)
+
+
 CHECKS = (
     Check(
         ("istio-policy-not-enforced",),
@@ -73,7 +80,28 @@ CHECKS = (
     Check(("port-15008-clash",), "ztunnel cannot bind port 15008 of a pod", port_15008.clash, ("Pod",)),
     Check(("ztunnel-not-ready",), "ztunnel pod not ready", port_15008.ztunnel_ready, ("Pod",)),
     Check(("port-15008-listener",), "Waypoint with a listener on 15008", port_15008.listener_on_hbone_port, BINDINGS),
-    Check(("envoy-rejects-configuration",), "Envoy refused configuration", port_15008.rejected, ("Pod",)),
+    Check(("envoy-rejects-configuration",), "Envoy refused configuration", _rejected, ("Pod",)),
+    Check(
+        ("route-not-active",),
+        "Accepted route that a replica does not have",
+        active.routes_active,
+        (*GATEWAYS, "Pod"),
+        active.KINDS,
+    ),
+    Check(
+        ("policy-not-active",),
+        "Accepted policy that holds for no route of a replica",
+        active.policies_active,
+        (*GATEWAYS, "Pod"),
+        (*active.KINDS, *active.POLICIES),
+    ),
+    Check(("cluster-warming",), "Cluster that keeps warming", active.clusters_warm, ("Pod",)),
+    Check(
+        ("istio-policy-partly-enforced",),
+        "Istio policy of which ztunnel leaves a part out",
+        istio_policies.partly_enforced,
+        ("AuthorizationPolicy",),
+    ),
     Check(
         ("waypoint-port-shifted", "waypoint-without-listener"),
         "Service port and waypoint port do not meet",

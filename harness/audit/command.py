@@ -5,17 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 from harness.audit.catalogue import judge
 from harness.audit.finding import SEVERITIES, Finding
-from harness.audit.output import FORMATS, Audit
+from harness.audit.output import FORMATS, Audit, changes
 from harness.audit.rbac import cluster_role
 from harness.audit.read import read
+from harness.clients.http import fetch
 from harness.errors import BadInput
-from harness.kube import Kube
+from harness.kube import ApiUnavailable, Kube
 from harness.kube.paged import PagedReader
+from harness.objects.unstructured import Json
+from harness.port_forward import port_forward
 from harness.settings import Settings
+from harness.tools import programs
+from harness.wait import pause
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fail-on", choices=SEVERITIES, default="high", help="exit code 1 from this severity on")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="accepted findings: what --format json printed")
     parser.add_argument("--logs", action="store_true", help="read one log of each ztunnel and Envoy pod as well")
-    parser.add_argument("--rbac", action="store_true", help="print the least ClusterRole (with --logs also pods/log)")
+    parser.add_argument("--config", action="store_true", help="compare with the active configuration of each Envoy pod")
+    parser.add_argument("--watch", type=float, metavar="SECONDS", help="audit again and again: what is new or gone")
+    parser.add_argument(
+        "--rbac", action="store_true", help="print the least ClusterRole (with --logs, --config: for these too)"
+    )
 
 
 def run(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
@@ -36,34 +48,88 @@ def run(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
         BadInput: no context, no such file, an unreadable baseline.
     """
     if asked.rbac:
-        return cluster_role(logs=asked.logs).rstrip(), 0
-    accepted = _baseline(asked.baseline) if asked.baseline else {}
-    context = asked.context or chosen.context
-    file = asked.kubeconfig or chosen.kubeconfig or Path.home() / ".kube" / "config"
-    if not context:
-        raise BadInput(
-            "the cluster is chosen by its context's exact name",
-            remedy="--context NAME (`kubectl config get-contexts`); the current context is never assumed",
-        )
-    if not file.is_file():
-        raise BadInput(f"kubeconfig {file} is not there", remedy="--kubeconfig FILE")
-    began = time.monotonic()
-    reader = PagedReader(Kube(file, context))
-    state = read(reader, logs=asked.logs)
-    findings, not_judged = judge(state)
-    seen = {one.fingerprint for one in findings}
-    audit = Audit(
-        context,
-        tuple(one for one in findings if one.fingerprint not in accepted),
-        tuple(not_judged),
-        tuple(one for one in findings if one.fingerprint in accepted),
-        tuple(name for fingerprint, name in accepted.items() if fingerprint not in seen),
-        {kind: len(those) for kind, those in state.objects.items()},
-        reader.calls,
-        time.monotonic() - began,
-    )
+        return cluster_role(logs=asked.logs, config=asked.config).rstrip(), 0
+    audit = Auditor(asked, chosen).audit()
     failed = any(SEVERITIES.index(one.severity) >= SEVERITIES.index(asked.fail_on) for one in audit.findings)
     return FORMATS[asked.format](audit), int(failed)
+
+
+def watch(asked: argparse.Namespace, chosen: Settings, say: Callable[[str], None]) -> NoReturn:
+    """Audits again and again, asked.watch seconds after each: the whole first, then what is new and what is gone. Ends
+    by Ctrl-C.
+
+    Raises:
+        BadInput: as `run`; or a format that is one document.
+    """
+    if asked.format != "text":
+        raise BadInput(f"--watch has no end, and {asked.format} is one document", remedy="leave --format out")
+    auditor = Auditor(asked, chosen)
+    last = auditor.audit()
+    say(FORMATS["text"](last))
+    while True:
+        pause(asked.watch, why="audit --watch")
+        try:
+            now = auditor.audit()
+        except ApiUnavailable as error:
+            say(f"{_clock()} not audited: {error.args[0]}")
+            continue
+        for line in changes(last, now):
+            say(f"{_clock()} {line}")
+        last = now
+
+
+class Auditor:
+    """Audits one cluster, as often as asked. Raises BadInput when made: no context, no such file, a baseline that is
+    none."""
+
+    def __init__(self, asked: argparse.Namespace, chosen: Settings) -> None:
+        self._accepted = _baseline(asked.baseline) if asked.baseline else {}
+        self._context = asked.context or chosen.context
+        self._file = asked.kubeconfig or chosen.kubeconfig or Path.home() / ".kube" / "config"
+        self._logs, self._dump = asked.logs, self._dumped if asked.config else None
+        self._chosen = chosen
+        if not self._context:
+            raise BadInput(
+                "the cluster is chosen by its context's exact name",
+                remedy="--context NAME (`kubectl config get-contexts`); the current context is never assumed",
+            )
+        if not self._file.is_file():
+            raise BadInput(f"kubeconfig {self._file} is not there", remedy="--kubeconfig FILE")
+        self._kubectl = programs.choose("kubectl", chosen).path if asked.config else None
+
+    def audit(self) -> Audit:
+        """One audit.
+
+        Raises:
+            ApiUnavailable: the API server does not answer.
+            BadInput: nothing could be read.
+        """
+        began = time.monotonic()
+        reader = PagedReader(Kube(self._file, self._context))
+        state = read(reader, logs=self._logs, dump=self._dump)
+        findings, not_judged = judge(state)
+        seen = {one.fingerprint for one in findings}
+        return Audit(
+            self._context,
+            tuple(one for one in findings if one.fingerprint not in self._accepted),
+            tuple(not_judged),
+            tuple(one for one in findings if one.fingerprint in self._accepted),
+            tuple(name for fingerprint, name in self._accepted.items() if fingerprint not in seen),
+            {kind: len(those) for kind, those in state.objects.items()},
+            reader.calls,
+            time.monotonic() - began,
+        )
+
+    def _dumped(self, namespace: str, pod: str) -> Json:
+        """The active configuration of an Envoy, by a port-forward to its admin port."""
+        to = (self._file, self._context, namespace, f"pod/{pod}", 19000)
+        with port_forward(*to, kubectl=str(self._kubectl)) as url:
+            found: Json = json.loads(fetch(f"{url}/config_dump"))
+        return found
+
+
+def _clock() -> str:
+    return f"{datetime.now():%H:%M:%S}"
 
 
 def _baseline(file: Path) -> dict[str, str]:

@@ -106,6 +106,16 @@ def as_sarif(audit: Audit) -> str:
     return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
+def changes(before: Audit, after: Audit) -> list[str]:
+    """What is new and what is gone from one audit to the next, and the figures of the latter."""
+    had, has = ({one.fingerprint: one for one in audit.findings} for audit in (before, after))
+    new = [one for print_, one in has.items() if print_ not in had]
+    gone = [one for print_, one in had.items() if print_ not in has]
+    lines = [f"new   {one.severity.upper():7}{one.id}: {one.sentence}" for one in new]
+    lines += [f"gone  {one.severity.upper():7}{one.id}: {', '.join(one.objects)}" for one in gone]
+    return [*lines, after.summary] if lines else []
+
+
 FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif, "markdown": as_markdown}
 
 

@@ -11,8 +11,9 @@ from harness.audit.read import CONFIG, KINDS
 NAME = "mesh-e2e-audit"
 
 
-def cluster_role(*, logs: bool = False) -> str:
-    """Lists of the kinds that are read, one ConfigMap, and with `logs` pods/log. No verb changes anything."""
+def cluster_role(*, logs: bool = False, config: bool = False) -> str:
+    """Lists of the kinds that are read, one ConfigMap, with `logs` pods/log, and with `config` port-forwards to pods:
+    to "create" one changes no object."""
     by_group: dict[str, list[str]] = defaultdict(list)
     for kind in KINDS.values():
         by_group[kind.group].append(kind.plural)
@@ -20,6 +21,9 @@ def cluster_role(*, logs: bool = False) -> str:
     rules.append({"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [CONFIG], "verbs": ["get"]})
     if logs:
         rules.append({"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]})
+    if config:
+        rules.append({"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["create", "get"]})
+        rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]})
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",

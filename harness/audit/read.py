@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from harness.errors import BadInput, HarnessError
 from harness.kube.errors import Missing
 from harness.kube.paged import PagedReader
 from harness.objects.unstructured import Json, text
-from harness.objects.workloads import OWNING_GATEWAY, pod_name
+from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
 
 
 class Kind(NamedTuple):
@@ -55,11 +56,13 @@ KINDS = {
     "ServiceEntry": Kind("networking.istio.io", "serviceentries"),
 }
 CONFIG, KEY = "envoy-gateway-config", "envoy-gateway.yaml"
+PODS = 100  # Envoys whose active configuration is read: each takes a port-forward, a second or so
 LINES, BYTES = 2000, 4_000_000  # of a log: bind failures come every 5 s, so the end of it is enough
 
 
-def read(reader: PagedReader, *, logs: bool = False) -> State:
-    """Reads a cluster: each kind once, and with `logs` the end of one log for each ztunnel and Envoy pod.
+def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], Json] | None = None) -> State:
+    """Reads a cluster: each kind once, with `logs` the end of one log for each ztunnel and Envoy pod, and with `dump`
+    (by namespace and pod) the active configuration of each ready Envoy pod, of PODS at most.
 
     Raises:
         ApiUnavailable: the server did not answer its version: nothing is known.
@@ -85,12 +88,15 @@ def read(reader: PagedReader, *, logs: bool = False) -> State:
         )
     config, why = read_controller_config(reader, State(objects, unread))
     read_logs, lost = _logs(reader, objects) if logs else (None, {})
+    configs, undumped = _configs(dump, objects) if dump else (None, {})
     return State(
         objects,
         unread,
         frozenset(not_served),
         read_logs,
         lost,
+        configs,
+        undumped,
         config,
         why,
         kubernetes,
@@ -113,6 +119,24 @@ def read_controller_config(reader: PagedReader, state: State) -> tuple[Json | No
     except (HarnessError, yaml.YAMLError) as error:
         return None, str(error.args[0] if error.args else error)
     return (loaded, "") if isinstance(loaded, dict) else (None, f"ConfigMap {homes[0]}/{CONFIG} has no {KEY}")
+
+
+def _configs(
+    dump: Callable[[str, str], Json], objects: dict[str, tuple[Json, ...]]
+) -> tuple[dict[str, Json], dict[str, str]]:
+    found: dict[str, Json] = {}
+    lost: dict[str, str] = {}
+    pods = [pod for pod in objects.get("Pod", ()) if _container(pod) == "envoy" and pod_ready(pod)]
+    for pod in pods:
+        progress.awaiting("reads active configurations", pod_name(pod))
+        if len(found) + len(lost) == PODS:
+            lost[f"{len(pods) - PODS} more pods"] = f"{PODS} were read"
+            break
+        try:
+            found[pod_name(pod)] = dump(text(pod, "metadata", "namespace"), text(pod, "metadata", "name"))
+        except (HarnessError, ValueError) as error:
+            lost[pod_name(pod)] = str(error.args[0] if error.args else error)
+    return found, lost
 
 
 def _logs(reader: PagedReader, objects: dict[str, tuple[Json, ...]]) -> tuple[dict[str, str], dict[str, str]]:

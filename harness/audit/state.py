@@ -23,8 +23,8 @@ class State:
 
     objects: every kind that was read, an empty tuple where there are none. unread: kinds that could not be read, and
     why. not_served: kinds that the server does not know, of which there are none. logs: by "namespace/pod"; None when
-    no log was asked for. config: Envoy Gateway's own configuration.
-    ends: the last day of support of Envoy Gateway's minors.
+    no log was asked for. configs: likewise the active configuration of each Envoy of Envoy Gateway. config: Envoy
+    Gateway's own configuration.
     """
 
     objects: Mapping[str, tuple[Json, ...]]
@@ -32,6 +32,8 @@ class State:
     not_served: frozenset[str] = frozenset()
     logs: Mapping[str, str] | None = None
     unread_logs: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, Json] | None = None
+    unread_configs: Mapping[str, str] = field(default_factory=dict)
     config: Json | None = None
     config_unread: str = ""
     kubernetes: str = ""

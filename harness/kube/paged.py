@@ -29,10 +29,11 @@ class PagedReader:
     """One API server, read slowly. `calls` counts the requests made, discovery's included; `clock` is by how many
     seconds the server's clock is ahead of this machine's, by the first answer's Date (whole seconds); None without."""
 
-    def __init__(self, kube: Kube, *, per_second: float = PER_SECOND) -> None:
+    def __init__(self, kube: Kube, *, per_second: float = 0) -> None:
+        """0 requests a second: PER_SECOND."""
         self.calls = 0
         self.clock: float | None = None
-        self._kube, self._every = kube, 1 / per_second
+        self._kube, self._every = kube, 1 / (per_second or PER_SECOND)
         self._api: Any = None
         self._next = 0.0
         self._groups: dict[str, list[str]] | None = None

@@ -19,6 +19,7 @@ from tests import recordings
 Object = dict[str, Any]
 EG, ISTIO, API = "gateway.envoyproxy.io/v1alpha1", "security.istio.io/v1", "gateway.networking.k8s.io/v1"
 FILES = ("btp", "deploy", "gateway", "gatewayclass", "httproute", "pods", "svc", "envoyproxy", "sa")
+WAYPOINT_POD = "default/waypoint-8f65994b4-llg5k"
 CONFIG = {
     "provider": {"kubernetes": {"deploy": {"type": "GatewayNamespace"}}},
     "rateLimit": {"backend": {"redis": {"url": "redis.redis-system.svc.cluster.local:6379"}}},
@@ -92,6 +93,7 @@ class Planted:
             limits=versions.load().limits,
             ends={name: one.until for name, one in releases.load().envoy_gateway.items()},
             logs={},
+            configs={WAYPOINT_POD: recordings.dump("admin/waypoint-config_dump.json")},
         )
 
     def get(self, kind: str, name: str) -> Object:

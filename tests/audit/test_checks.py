@@ -1,5 +1,6 @@
 """Each condition is planted into a healthy cluster, and found by its id; without it, nothing but what is there."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.audit.catalogue import CHECKS, TITLES, judge
-from harness.audit.finding import NotJudged
+from tests import recordings
 from tests.audit.planted import API, EG, ISTIO, Plant, Planted, definition, obj, pod
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "audit"
@@ -154,6 +155,61 @@ def rejected(c: Planted) -> None:
     c.state = replace(c.state, logs={f"default/{waypoint['metadata']['name']}": log})
 
 
+def second_replica(change: Callable[[Any], Any], *, last: bool = False) -> Plant:
+    """A second replica of the waypoint, whose active configuration is the recorded one, changed."""
+
+    def plant(c: Planted) -> None:
+        labels = {f"gateway.envoyproxy.io/owning-gateway-{k}": v for k, v in WAYPOINT.items()}
+        c.add(pod("waypoint-2", "default", **labels))
+        dump = change(recordings.dump("admin/waypoint-config_dump.json"))
+        c.state = replace(c.state, configs={**(c.state.configs or {}), "default/waypoint-2": dump})
+
+    return plant
+
+
+WAYPOINT = {"name": "waypoint", "namespace": "default"}
+
+
+def without(word: str) -> Callable[[Any], Any]:
+    """Every value of that key is empty."""
+
+    def change(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: type(v)() if k == word else change(v) for k, v in value.items()}
+        return [change(one) for one in value] if isinstance(value, list) else value
+
+    return change
+
+
+def warming(at: str) -> Callable[[Any], Any]:
+    def change(dump: Any) -> Any:
+        section = next(one for one in dump["configs"] if one["@type"].endswith(".ClustersConfigDump"))
+        section["dynamic_warming_clusters"] = [{"last_updated": at, "cluster": {"name": "c"}}]
+        return dump
+
+    return change
+
+
+def refusing(dump: Any) -> Any:
+    section = next(one for one in dump["configs"] if one["@type"].endswith(".ListenersConfigDump"))
+    section["dynamic_listeners"].append({"name": "x", "error_state": {"details": "cannot bind"}})
+    return dump
+
+
+def http_rules(c: Planted) -> None:
+    """As istiod 1.29.1 says it of a policy on pods with a rule about methods."""
+    said = {
+        "type": "ZtunnelAccepted",
+        "status": "True",
+        "reason": "UnsupportedValue",
+        "message": "ztunnel does not support HTTP attributes (found: methods). In ambient mode you must use a waypoint "
+        "proxy to enforce HTTP rules. DENY policy with HTTP attributes is enforced without the HTTP rules. This will "
+        "be more restrictive than requested.",
+    }
+    spec = {"action": "DENY", "selector": {"matchLabels": {"app": "ratings"}}, "rules": []}
+    c.add(obj("AuthorizationPolicy", "planted", "default", ISTIO, spec=spec, status={"conditions": [said]}))
+
+
 SERVICE = {"group": "", "kind": "Service", "name": "ratings"}
 PLANTED: list[tuple[str, Plant]] = [
     ("istio-policy-not-enforced", policy("AuthorizationPolicy", SERVICE, action="DENY")),
@@ -171,6 +227,11 @@ PLANTED: list[tuple[str, Plant]] = [
     ("ztunnel-not-ready", lambda c: c.get("Pod", "ztunnel-1")["status"].update(conditions=[])),
     ("port-15008-listener", listener(15008, "TCP")),
     ("envoy-rejects-configuration", rejected),
+    ("envoy-rejects-configuration", second_replica(refusing)),
+    ("route-not-active", second_replica(without("dynamic_route_configs"))),
+    ("policy-not-active", second_replica(without("policies"))),
+    ("cluster-warming", second_replica(warming("2026-07-01T11:58:00Z"))),
+    ("istio-policy-partly-enforced", http_rules),
     ("waypoint-port-shifted", low_port),
     ("waypoint-without-listener", other_port),
     ("waypoint-without-hbone-port", no_hbone_port),
@@ -270,6 +331,9 @@ def old_bind_failure(c: Planted) -> None:
         ("waypoint-port-shifted", bound_port),
         ("ingress-outside-mesh", permissive),
         ("port-15008-clash", old_bind_failure),
+        ("cluster-warming", second_replica(warming("2026-07-01T11:59:50Z"))),
+        ("route-not-active", second_replica(lambda dump: dump)),
+        ("policy-not-active", second_replica(lambda dump: dump)),
         ("istio-policy-not-enforced", policy("AuthorizationPolicy", SERVICE | {"name": "details"})),
     ],
 )
@@ -297,8 +361,23 @@ def test_what_could_not_be_read_is_not_fine(kind: str) -> None:
 
 
 def test_logs_that_nobody_asked_for_are_not_judged() -> None:
-    """Without --logs the two checks that need them say so."""
-    _, not_judged = judge(Planted().built(logs=None))
+    """Without --logs and --config the checks that need them say so."""
+    _, not_judged = judge(Planted().built(logs=None, configs=None))
 
     why = "no log was read (ask for it with --logs)"
-    assert not_judged == [NotJudged("port-15008-clash", why), NotJudged("envoy-rejects-configuration", why)]
+    of_logs, of_config = (
+        {"port-15008-clash", "envoy-rejects-configuration"},
+        "no active configuration was read (ask for",
+    )
+    assert {one.id for one in not_judged if one.reason == why} == of_logs
+    rest = [one for one in not_judged if one.id not in of_logs]
+    assert {one.id for one in rest} == {"route-not-active", "policy-not-active", "cluster-warming"}
+    assert all(one.reason.startswith(of_config) for one in rest)
+
+
+def test_a_replica_whose_configuration_was_not_read_is_not_judged() -> None:
+    """The others are; the one is named."""
+    _, not_judged = judge(Planted().built(unread_configs={"default/waypoint-2": "no way there"}))
+
+    assert {one.id for one in not_judged} == {"route-not-active", "policy-not-active", "cluster-warming"}
+    assert all("default/waypoint-2: no way there" in one.reason for one in not_judged)

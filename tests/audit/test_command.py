@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
 from harness import cli
+from harness.audit import command
 from harness.audit.read import KINDS
+from harness.errors import SetupFailed
+from harness.kube import paged
 from harness.objects.refs import KINDS as KNOWN
 from harness.objects.refs import ref_of
-from tests.audit.planted import CONFIG, Planted, obj
+from tests import recordings
+from tests.audit.planted import CONFIG, WAYPOINT_POD, Planted, obj
 from tests.audit.test_checks import THERE, no_address
 from tests.fakes.api import FakeApi
 
@@ -64,7 +71,8 @@ def test_json_tells_all(cluster: FakeApi, tmp_path: Path, capsys: pytest.Capture
         ("version-unsupported", "Deployment envoy-gateway-system/envoy-gateway")
     } == THERE
     assert told["api_calls"] == len(cluster.requests)
-    assert {one["id"] for one in told["not_judged"]} == {"port-15008-clash", "envoy-rejects-configuration"}
+    logs, config = {"port-15008-clash", "envoy-rejects-configuration"}, {"route-not-active", "policy-not-active"}
+    assert {one["id"] for one in told["not_judged"]} == {*logs, *config, "cluster-warming"}
 
 
 def test_a_forbidden_list_is_not_judged(cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,3 +187,63 @@ def test_a_large_cluster_is_read_in_bounded_calls(
     assert told["objects"]["HTTPRoute"] == 1002
     assert sum(one["id"] == "service-without-route" for one in told["findings"]) == 500
     assert len(cluster.requests) <= len(served) + 3 + len(versions) + 3  # 3 more pages; /version, /apis, configuration
+
+
+def test_active_configurations_are_read_through_port_forwards(
+    cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for each ready proxy pod; a pod that cannot be reached is not judged, and is named."""
+    opened = []
+
+    @contextmanager
+    def forward(_file: Path, context: str, namespace: str, target: str, port: int, *, kubectl: str) -> Iterator[str]:
+        assert (context, kubectl) == ("fake", "/bin/kubectl")
+        opened.append((namespace, target, port))
+        if len(opened) > 1:
+            raise SetupFailed("no way there")
+        yield "http://forwarded"
+
+    pages = {"http://forwarded/config_dump": recordings.text("admin/waypoint-config_dump.json")}
+    monkeypatch.setattr(command, "port_forward", forward)
+    monkeypatch.setattr(command, "fetch", pages.__getitem__)
+    monkeypatch.setattr(command.programs, "choose", lambda *_: SimpleNamespace(path="/bin/kubectl"))
+
+    audit(cluster, tmp_path, "--config", "--format", "json")
+    told = json.loads(capsys.readouterr().out)
+    assert opened == [("default", f"pod/{WAYPOINT_POD.partition('/')[2]}", 19000)]
+    assert not {one["id"] for one in told["not_judged"]} & {"route-not-active", "policy-not-active"}
+    audit(cluster, tmp_path, "--config", "--format", "json")
+    told = json.loads(capsys.readouterr().out)
+    assert "no way there" in {one["id"]: one["reason"] for one in told["not_judged"]}["route-not-active"]
+
+
+def test_watching_says_what_is_new_and_what_is_gone(
+    cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole first, then changes alone; a server that is away for a moment ends nothing; Ctrl-C does."""
+    planted = Planted()
+    no_address(planted)
+    steps = [
+        lambda: cluster.put(*planted.objects),
+        lambda: cluster.refuse("GET", "/version", 503, "away", times=1),
+        lambda: cluster.put(*Planted().objects),
+    ]
+    waited = []
+
+    def pause(seconds: float, *, why: str) -> None:
+        if not steps:
+            raise KeyboardInterrupt
+        waited.append(seconds)
+        steps.pop(0)()
+
+    monkeypatch.setattr(command, "pause", pause)
+    monkeypatch.setattr(paged, "PER_SECOND", 1e6)
+
+    assert audit(cluster, tmp_path, "--watch", "7") == 130
+
+    told = capsys.readouterr().out
+    assert waited == [7.0] * 3
+    assert told.count("hostname-missing: ") == 1
+    new, away, gone = told.index("new   HIGH"), told.index("not audited: "), told.index("gone  HIGH")
+    assert new < away < gone
+    assert audit(cluster, tmp_path, "--watch", "7", "--format", "json") == 2

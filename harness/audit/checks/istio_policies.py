@@ -51,6 +51,20 @@ def policies(state: State) -> Iterable[Result]:
             )
 
 
+def partly_enforced(state: State) -> Iterable[Result]:
+    """AuthorizationPolicies of whose rules ztunnel, which knows no HTTP, leaves a part out, by istiod's own word."""
+    for policy in state.all("AuthorizationPolicy"):
+        for said in conditions(policy):
+            if said.type == "ZtunnelAccepted" and said.reason == "UnsupportedValue":
+                yield found(
+                    "istio-policy-partly-enforced",
+                    "high" if text(policy, "spec", "action") in ("", "ALLOW") else "medium",
+                    policy,
+                    f"{name_of(policy)} has rules about HTTP, and ztunnel enforces it without them",
+                    f'{said.type}={said.status} {said.reason} "{said.message}"',
+                )
+
+
 def mesh_routes(state: State) -> Iterable[Result]:
     """Routes with a Service as parent whose waypoint is Envoy Gateway's."""
     for route in state.known(*ROUTES):
