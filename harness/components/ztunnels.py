@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from harness import observations
+from harness import boundary, observations
 from harness.clients.admin import Admin
 from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
 from harness.errors import Inconclusive
 from harness.evidence import hbone_port_conflict
 from harness.evidence.joins import find_connection_lines, is_other_side_of
+from harness.evidence.open_connections import open_lines
 from harness.http_exchange import Answers
 from harness.kube import Kube
 from harness.logs import ztunnel
@@ -20,6 +21,7 @@ from harness.logs.unreadable import Unreadable
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import node_name, pod_ready
+from harness.proxy import ztunnel_dump
 from harness.proxy.mesh_view import MeshView, view
 
 
@@ -181,13 +183,25 @@ class Ztunnels:
         """The nodes whose ztunnel pod is ready."""
         return {node_name(pod) for pod in self.read_pods() if pod_ready(pod)}
 
+    def read_open_connections(self) -> list[ZtunnelLine]:
+        """The connections of all nodes' pods that are open now, each as a line of this moment."""
+        found: list[ZtunnelLine] = []
+        for pod in self._scheduled():
+            at = boundary.now()
+            found += open_lines(ztunnel_dump.open_connections(self._dump(pod)), at)
+        observations.record_sighting(
+            "ztunnel config_dump", f"{len(found)} connections are open", raw=[line.raw for line in found]
+        )
+        return found
+
     def read_views(self) -> dict[str, MeshView]:
         """What each node's ztunnel says of the mesh, by node name."""
-        found = {
-            node_name(pod): view(
-                json.loads(self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15000, "/config_dump"))
-            )
-            for pod in self._scheduled()
-        }
+        found = {node_name(pod): view(self._dump(pod)) for pod in self._scheduled()}
         observations.record_sighting("ztunnel config_dump", f"of {len(found)} nodes")
+        return found
+
+    def _dump(self, pod: Document) -> ztunnel_dump.Dump:
+        found: ztunnel_dump.Dump = json.loads(
+            self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15000, "/config_dump")
+        )
         return found

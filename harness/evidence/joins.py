@@ -44,7 +44,13 @@ def is_open_during(z: ZtunnelLine, line: AccessLine) -> bool:
 
 
 def is_other_side_of(z: ZtunnelLine, out: ZtunnelLine) -> bool:
-    """Whether z is the inbound side of the connection of which out is the outbound side."""
+    """Whether z is the inbound side of the connection of which out is the outbound side.
+
+    Of connections that are open still nothing but the two pods is known: any between them may be it.
+    """
+    if z.is_open or out.is_open:
+        alike = (z.is_open, z.dst.ip, z.src.ip, z.hbone) == (out.is_open, out.dst.ip, out.src.ip, out.hbone)
+        return z.direction == "inbound" and alike
     return (
         z.direction == "inbound"
         and (z.dst.addr, z.dst.hbone_addr, z.src.ip) == (out.dst.addr, out.dst.hbone_addr, out.src.ip)
@@ -92,4 +98,4 @@ def find_connection_lines(
         and is_open_during(z, around)
     ]
     exact = [z for z in fitting if z.src.addr == source]
-    return tuple(exact or fitting)
+    return tuple(exact or [z for z in fitting if not z.is_open])

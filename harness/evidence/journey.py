@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.errors import Inconclusive
 from harness.evidence import verdict
 from harness.evidence.joins import (
     distance,
@@ -43,8 +44,9 @@ class Hop:
 
     who is a pod, or its IP where the pod is unknown. identity is the caller's SPIFFE id on the ztunnel hops (proven to
     the callee) and the callee's on the backend. protocol is how ztunnel carried it, "-" on all other hops. status is
-    the HTTP status of an Envoy, "ok" or the error of a ztunnel, "-" elsewhere. ms is the request's time at an Envoy,
-    the whole connection's at a ztunnel. address is where the hop was reached.
+    the HTTP status of an Envoy; "ok", the error, or "open" (it is open still, and has no line yet) of a ztunnel; "-"
+    elsewhere. ms is the request's time at an Envoy, the whole connection's at a ztunnel. address is where the hop was
+    reached.
     """
 
     who: str
@@ -86,6 +88,7 @@ class Journey:
 
 
 _ENVOYS = ("ingress", "waypoint")
+OPEN = "open"  # the status of a ztunnel hop whose connection is open still
 
 
 def pods_by_ip(pods: Iterable[Json]) -> dict[str, Pod]:
@@ -139,8 +142,21 @@ def workloads_passed(journey: Journey) -> list[str]:
     passed = [hop for hop in journey.hops if hop.kind not in ("ztunnel-out", "ztunnel-in")]
     if len(passed) > 1 and (passed[0].kind, passed[1].kind) == ("client", "ingress"):
         passed = passed[1:]
-    names = [_POD_SUFFIX.sub("", hop.who.rpartition("/")[2]) for hop in passed]
+    names = [_workload(hop) for hop in passed]
     return [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
+
+
+def caller_accounts(journey: Journey, *kinds: Kind) -> tuple[tuple[str, str], ...]:
+    """The workload and the caller's service account of each mesh hop (of these kinds), in the order of travel.
+
+    Raises:
+        Inconclusive: a connection is open still: the callee's ztunnel tells the caller's identity when it closes.
+    """
+    hops = [hop for hop in journey.hops if hop.kind in (kinds or ("ztunnel-out", "ztunnel-in"))]
+    unknown = [hop for hop in hops if hop.status == OPEN and not hop.identity]
+    if unknown:
+        raise Inconclusive(f"the connection to {unknown[0].who} is open: ztunnel logs its client's identity at its end")
+    return tuple((_workload(hop), hop.identity.rpartition("/sa/")[2]) for hop in hops)
 
 
 def protocols_used(journey: Journey) -> set[Protocol]:
@@ -165,6 +181,11 @@ def render(journey: Journey) -> str:
 
 # A Deployment's pod: its name, its ReplicaSet's hash, its own five letters.
 _POD_SUFFIX = re.compile(r"-[a-z0-9]{6,10}-[a-z0-9]{5}$")
+
+
+def _workload(hop: Hop) -> str:
+    return _POD_SUFFIX.sub("", hop.who.rpartition("/")[2])
+
 
 _LABEL: dict[Kind, str] = {
     "client": "client",
@@ -241,7 +262,7 @@ class _Trace:
 
     def _leg(self, where: str, line: AccessLine, fitting: Sequence[ZtunnelLine]) -> ZtunnelLine | None:
         """Both sides of one connection become hops; the outbound line, when there is one."""
-        found = [z for z in fitting if z.direction == "outbound"]
+        found = _closed_first(z for z in fitting if z.direction == "outbound")
         out = self._choose(where, "outbound", found, lambda z: distance(z, line))
         if out is None:
             self.missing.append(f"ztunnel outbound line of {where} (written when the connection closes)")
@@ -249,7 +270,7 @@ class _Trace:
         self._ztunnel("ztunnel-out", out, out.src.ip)
         if not out.hbone or not out.ok:
             return out  # Past the mesh, or it never arrived: nobody writes the other side.
-        found = [z for z in self.lines if is_other_side_of(z, out)]
+        found = _closed_first(z for z in self.lines if is_other_side_of(z, out))
         arrived = self._choose(where, "inbound", found, lambda z: mirror_distance(z, out))
         if arrived is None:
             self.missing.append(f"ztunnel inbound line of {where}")
@@ -276,8 +297,10 @@ class _Trace:
     def _ztunnel(self, kind: Kind, z: ZtunnelLine, ip: str) -> None:
         protocol: Protocol = "HBONE" if z.hbone else "mTLS" if z.src.identity and z.dst.identity else "plaintext"
         address, status = z.dst.hbone_addr or z.dst.addr, "ok" if z.ok else z.error or z.level
-        identity, who = z.src.identity or "", self._who(ip)
-        self.hops.append(Hop(who, kind, identity, protocol, status, "-", z.duration_ms, self._node(ip), address))
+        identity, who, ms = z.src.identity or "", self._who(ip), z.duration_ms
+        if z.is_open:
+            status, ms = OPEN, None
+        self.hops.append(Hop(who, kind, identity, protocol, status, "-", ms, self._node(ip), address))
 
     def _who(self, ip: str) -> str:
         return self.pods[ip].name if ip in self.pods else ip
@@ -286,8 +309,14 @@ class _Trace:
         return self.pods[ip].node if ip in self.pods else ""
 
 
+def _closed_first(lines: Iterable[ZtunnelLine]) -> list[ZtunnelLine]:
+    """The lines; connections that are open only where there is no line."""
+    found = list(lines)
+    return [z for z in found if not z.is_open] or found
+
+
 def _judge(hop: Hop) -> Verdict:
-    if hop.status != "ok":
+    if hop.status not in ("ok", OPEN):
         return verdict.broken(f"{hop.kind} at {hop.who}: {hop.status}")
     if hop.protocol != "HBONE":
         return verdict.broken(f"{hop.kind} at {hop.who}: {hop.protocol} to {hop.address}, not HBONE")

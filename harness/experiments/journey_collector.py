@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from harness import observations, timeouts
@@ -59,7 +60,8 @@ class JourneyCollector:
         closes, up to 30 s after its last request. Each is attached to the result as a picture.
 
         Raises:
-            Inconclusive: a hop stayed missing or ambiguous; the message shows what was found.
+            Inconclusive: a hop stayed missing or ambiguous, also among the connections that are open at the end; the
+            message shows what was found.
             Terminal: Envoy has port 15008 of a waypoint's pod: no such journey can be complete.
         """
         if not answers:
@@ -87,17 +89,32 @@ class JourneyCollector:
                 show=lambda seen: f"{sum(j.verdict.state != 'inconclusive' for j in seen[0])} of them",
             )
         except NotReady as error:
-            unclear = [j for j in (last[-1] if last else ()) if j.verdict.state == "inconclusive"]
+            found = last[-1] if last else ()
+            with suppress(ApiUnavailable, Missing, Inconclusive):  # then what was seen before is all there is
+                found = self._with_open_connections(since, answers, via)
+                last.append(found)
+            unclear = [j for j in found if j.verdict.state == "inconclusive"]
             pictures = "\n".join(render(journey) for journey in unclear[:_SHOWN])
             last_seen = f"{len(unclear)} of {len(answers)} journeys are not complete after {error.within:g}s"
             lost = f"\n{unreadable}" if unreadable else ""
-            raise Inconclusive(f"{last_seen}{lost}\n{pictures}") from error
+            if unclear or not found:
+                raise Inconclusive(f"{last_seen}{lost}\n{pictures}") from error
         finally:
             _kept(last[-1] if last else ())
         observations.record_sighting(
             "journeys", f"{len(found)} complete, of {sum(len(j.hops) for j in found)} hops", of=answers.ids
         )
         return found
+
+    def _with_open_connections(
+        self, since: datetime, answers: Answers, via: Callable[[Answer], Sequence[Via]]
+    ) -> tuple[Journey, ...]:
+        """The journeys once more, with the connections that are open. Those are read before the logs: what closed
+        earlier has its line there, so a connection without one is among them."""
+        standing = self._ztunnels.read_open_connections()
+        scene = self.read_records(since)
+        lines = sorted((*scene.ztunnel, *standing), key=lambda line: line.opened)
+        return join_journeys(replace(scene, ztunnel=tuple(lines)), answers, via)
 
     def read_records(self, since: datetime) -> HopRecords:
         """Everything written since then, as it is now."""

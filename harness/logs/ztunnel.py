@@ -72,6 +72,7 @@ class ZtunnelLine:
     duration_ms: float | None
     error: str | None
     raw: str = field(repr=False)
+    is_open: bool = False  # not a line: it is open still, see harness/evidence/open_connections.py
 
     @property
     def hbone(self) -> bool:

@@ -72,6 +72,55 @@ class Certificate:
         return self.state == "Available" and began and self.expires is not None and now < self.expires
 
 
+@dataclass(frozen=True, slots=True)
+class OpenConnection:
+    """A connection that is open now, as one end's ztunnel has it ("namespace/workload" is that end).
+
+    Outbound, `src` is the pod's own "ip:port", `original_dst` what it dialled, and `actual_dst` where ztunnel sent it.
+    Inbound, the port of `src` is the HBONE connection's, `original_dst` is the Service's host name or "", and
+    `actual_dst` the pod's own address. Neither says when it was opened. `identity` is that end's own.
+    """
+
+    direction: str
+    workload: str
+    namespace: str
+    identity: str
+    src: str
+    original_dst: str
+    actual_dst: str
+    protocol: str
+
+
+def open_connections(dump: Dump) -> tuple[OpenConnection, ...]:
+    """The connections of the node's pods that are open now (tests/recordings/open-connection).
+
+    Raises:
+        SectionAbsent: the dump lacks workloads, or the state of the node's own.
+    """
+    states = dump.get("workloadState") if isinstance(dump, Mapping) else None
+    if not isinstance(states, Mapping):
+        raise SectionAbsent("the ztunnel dump has no workloadState")
+    identities = {(w.namespace, w.name): w.identity for w in workloads(dump)}
+    found = []
+    for state in states.values():
+        namespace, name = text(state, "info", "namespace"), text(state, "info", "name")
+        for direction in ("inbound", "outbound"):
+            found += [
+                OpenConnection(
+                    direction,
+                    name,
+                    namespace,
+                    identities.get((namespace, name), ""),
+                    text(one, "src"),
+                    text(one, "originalDst"),
+                    text(one, "actualDst"),
+                    text(one, "protocol"),
+                )
+                for one in objects(state, "connections", direction)
+            ]
+    return tuple(found)
+
+
 def workloads(dump: Dump) -> tuple[Workload, ...]:
     """Every workload. Raises SectionAbsent when the dump has no such part."""
     return tuple(

@@ -5,7 +5,7 @@ Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic fl
 
 import pytest
 
-from harness.evidence.journey import protocols_used, render, workloads_passed
+from harness.evidence.journey import caller_accounts, protocols_used, render, workloads_passed
 from harness.experiments.journey_collector import REVIEWS_V1, required_hops
 from harness.http_exchange import get
 from harness.waits import envoy_config
@@ -62,10 +62,7 @@ def test_every_mesh_leg_is_hbone(page_journeys):
 
 def test_each_leg_bears_its_callers_identity(page_journeys):
     """Both ztunnels log each connection of a page request under the service account of the pod that opened it."""
-    legs = {
-        tuple(hop.identity.rpartition("/sa/")[2] for hop in journey.hops if "ztunnel" in hop.kind)
-        for journey in page_journeys
-    }
+    legs = {tuple(account for _, account in caller_accounts(journey)) for journey in page_journeys}
 
     assert legs == {tuple(identity for identity in IDENTITIES for _ in range(2))}, picture(page_journeys)
 

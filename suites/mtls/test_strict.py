@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.clients.mesh import MeshClient
-from harness.evidence.journey import Journey, render
+from harness.evidence.journey import Journey, caller_accounts, render
 from harness.experiments.journey_collector import JourneyCollector
 from harness.http_exchange import Answers, get
 from harness.objects.addresses import url
@@ -76,13 +76,6 @@ def test_mesh_is_served_under_it(arms):
 
 def test_backend_is_called_as_the_waypoint(arms):
     """The waypoint is called under the client's SPIFFE identity, and ratings under the waypoint's."""
-    seen = {
-        tuple(
-            (h.who.split("/")[1].rsplit("-", 2)[0], h.identity.rpartition("/")[2])
-            for h in j.hops
-            if h.kind == "ztunnel-in"
-        )
-        for j in arms.journeys
-    }
+    seen = {caller_accounts(journey, "ztunnel-in") for journey in arms.journeys}
 
     assert seen == {(("waypoint", "mesh-client"), ("ratings-v1", "waypoint"))}
