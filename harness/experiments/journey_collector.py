@@ -12,7 +12,8 @@ from harness import observations, timeouts
 from harness.components import Envoy, Ztunnels
 from harness.errors import Inconclusive, NotReady
 from harness.evidence import hbone_port_conflict
-from harness.evidence.journey import Journey, Via, join_journey, pods_by_ip, render
+from harness.evidence.hops import Journey, Via
+from harness.evidence.journey import join_journey, pods_by_ip, render
 from harness.http_exchange import Answer, Answers
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.logs import envoy_access, ztunnel

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from harness.clients.mesh import MeshClient
-from harness.evidence.journey import Journey, caller_accounts, render
+from harness.evidence.hops import Journey
+from harness.evidence.journey import caller_accounts, render
 from harness.experiments.journey_collector import JourneyCollector
 from harness.http_exchange import Answers, get
 from harness.objects.addresses import url

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evidence.journey import Hop, Journey, Pod, ingress_pod_ip, join_journey, pods_by_ip, render
+from harness.evidence.hops import Hop, Journey, Pod
+from harness.evidence.journey import ingress_pod_ip, join_journey, pods_by_ip, render
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import objects, text
 from tests.recordings.shapes import fuzz, keyed

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.errors import Inconclusive
-from harness.evidence.journey import Journey, Pod, caller_accounts, join_journey, render
+from harness.evidence.hops import Journey, Pod
+from harness.evidence.journey import caller_accounts, join_journey, render
 from harness.evidence.open_connections import open_lines
 from harness.experiments.journey_collector import HopRecords, JourneyCollector
 from harness.http_exchange import Answer, Answers
