@@ -255,7 +255,7 @@ def _clean(chosen: Settings) -> int:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
     removed: list[str] | None = []
     try:
-        removed = caches.remove() if shutil.which("docker") else []
+        removed = caches.remove(chosen.state) if shutil.which("docker") else []
     except SetupFailed as error:
         removed = None
         ERR.print(f"mesh-e2e clean: {error}", markup=False, soft_wrap=True)

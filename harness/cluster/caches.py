@@ -1,14 +1,17 @@
 """Pull-through registry caches that a second cluster reuses. The only module that uses testcontainers.
 
 One registry container for each registry that the version set's images come from, on kind's network, its layers in a
-named volume, left running for the next run (`make clean` takes it away; the volume stays). `cluster.pulling` points the
-nodes to them.
+named volume, left running for the next run (`make clean` removes it; the volume stays). `cluster.pulling` points the
+nodes to them. Caches belong to a state folder (STATE=), by name and label: runs with another one have caches of their
+own, with their own logins, and `make clean` removes none of theirs.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path
 
 from docker.errors import DockerException, NotFound
 from testcontainers.core.config import testcontainers_config
@@ -22,13 +25,17 @@ from harness.registry.private import Private
 # renovate: datasource=docker depName=library/registry
 IMAGE = "docker.io/library/registry:3.0.0"
 NETWORK = "kind"
-LABEL = {"mesh-e2e": "cache"}
+LABEL = "mesh-e2e-cache"  # its value is the number of the state folder that the cache belongs to
 UPSTREAMS = {"docker.io": "https://registry-1.docker.io"}  # where a registry's own name is not its host
 CA = "/etc/mesh-e2e/ca.crt"
 
 
 def start(
-    registries: Iterable[str], private: Private | None, direct: Mapping[str, str], known: Mapping[str, Login]
+    registries: Iterable[str],
+    private: Private | None,
+    direct: Mapping[str, str],
+    known: Mapping[str, Login],
+    state: Path,
 ) -> dict[str, str]:
     """Starts (or finds) a cache for each registry. Returns their names, which the nodes resolve, by registry.
 
@@ -44,30 +51,35 @@ def start(
         env = {"REGISTRY_PROXY_REMOTEURL": direct.get(registry) or UPSTREAMS.get(registry, f"https://{registry}")}
         if registry in known:
             env |= dict(zip(("REGISTRY_PROXY_USERNAME", "REGISTRY_PROXY_PASSWORD"), known[registry], strict=True))
-        names[registry] = _start(registry, env, private)
+        names[registry] = _start(registry, env, private, _number(state))
     return names
 
 
-def remove() -> list[str]:
-    """Takes every cache of ours away; their volumes stay. Returns their names.
+def remove(state: Path) -> list[str]:
+    """Removes every cache of this state folder; their volumes stay. Returns their names.
 
     Raises:
         SetupFailed: Docker does not answer, or would not take one away: nobody knows what is left.
     """
     try:
-        found = DockerClient().client.containers.list(all=True, filters={"label": "mesh-e2e=cache"})
+        found = DockerClient().client.containers.list(all=True, filters={"label": f"{LABEL}={_number(state)}"})
         for one in found:
             one.remove(force=True)
     except DockerException as error:
         raise SetupFailed(
             f"registry caches (CACHE=1) may be left: Docker says {error}",
-            remedy="start Docker, then `make clean` again; or `docker ps -a --filter label=mesh-e2e=cache`",
+            remedy=f"start Docker, then `make clean` again; or `docker ps -a --filter label={LABEL}={_number(state)}`",
         ) from error
     return [str(one.name) for one in found]
 
 
-def _start(registry: str, env: Mapping[str, str], private: Private | None) -> str:
-    name = f"mesh-e2e-cache-{re.sub(r'[^a-zA-Z0-9_.-]', '_', registry)}"  # a port's colon is in no container's name
+def _number(state: Path) -> str:
+    return sha256(str(state.expanduser().resolve()).encode()).hexdigest()[:8]
+
+
+def _start(registry: str, env: Mapping[str, str], private: Private | None, number: str) -> str:
+    plain = re.sub(r"[^a-zA-Z0-9_.-]", "_", registry)  # a port's colon is in no container's name
+    name = f"mesh-e2e-cache-{plain}-{number}"
     try:
         client = DockerClient().client
         try:
@@ -78,7 +90,7 @@ def _start(registry: str, env: Mapping[str, str], private: Private | None) -> st
             there.remove(force=True)  # its upstream or login is another now; what it holds is in the volume
         except NotFound:
             pass
-        _container(name, env, private).start()
+        _container(name, env, private, {LABEL: number}).start()
     except DockerException as error:
         raise SetupFailed(f"cache {name} did not start: {error}", remedy="leave CACHE=1 out") from error
     return name
@@ -88,12 +100,14 @@ def _proxied(attrs: Mapping[str, Mapping[str, list[str] | None]]) -> set[str]:
     return {one for one in attrs["Config"]["Env"] or [] if one.startswith("REGISTRY_PROXY_")}
 
 
-def _container(name: str, env: Mapping[str, str], private: Private | None) -> DockerContainer:
+def _container(
+    name: str, env: Mapping[str, str], private: Private | None, labels: Mapping[str, str]
+) -> DockerContainer:
     made = (
         DockerContainer(private.at(IMAGE) if private else IMAGE)
         .with_name(name)
         .with_volume_mapping(name, "/var/lib/registry", "rw")
-        .with_kwargs(labels=LABEL, network=NETWORK, restart_policy={"Name": "unless-stopped"})
+        .with_kwargs(labels=dict(labels), network=NETWORK, restart_policy={"Name": "unless-stopped"})
     )
     for key, value in env.items():
         made = made.with_env(key, value)

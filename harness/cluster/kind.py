@@ -57,7 +57,8 @@ class KindCluster:
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
         self._settings, self._release = settings, release
-        self._pulled, self._cache, self._registry, self._kubernetes = list(images), settings.cache, registry, kubernetes
+        self._pulled, self._registry, self._kubernetes = list(images), registry, kubernetes
+        self._caches = settings.state if settings.cache else None
         self._charts, self._built, self._state = list(charts), list(built), settings.state
         self.home = cluster_records.folder(settings.state, "kind", self.name)
         self.kubeconfig = self.home / "kubeconfig"
@@ -148,14 +149,14 @@ class KindCluster:
             return
         workers = ["worker", *(f"worker{number}" for number in range(2, self._workers + 1))][: self._workers]
         nodes = [f"{self.name}-{role}" for role in ("control-plane", *workers)]
-        pulling.while_booting(nodes, self._pulled, self._registry, cached=self._cache, ended=ended)
+        pulling.while_booting(nodes, self._pulled, self._registry, cached=self._caches, ended=ended)
 
     def _reuse(self) -> None:
         self.reused = True
         progress.note(f"kind cluster {self.name} is there already: reused")
         run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)])
         if self._pulled:
-            pulling.attach(self._nodes(), self._pulled, self._registry, cached=self._cache)
+            pulling.attach(self._nodes(), self._pulled, self._registry, cached=self._caches)
         # A run killed while it had the API server stopped (stack.nodes.frozen) leaves it so, silent to all.
         signal_api_server(self.name, "CONT", check=False)
 
@@ -258,7 +259,7 @@ class KindCluster:
         docker = run(["docker", "version", "--format", "{{.Server.Version}}"], check=False).stdout.strip()
         found = {"kind": kind, "docker": docker, "node image": self._image, "nodes": str(1 + self._workers)}
         found |= {"registry": str(self._registry)} if self._registry else {}
-        return found | ({"registry caches": "on"} if self._cache and self._pulled else {})
+        return found | ({"registry caches": "on"} if self._caches and self._pulled else {})
 
     def gather(self, into: Path) -> None:
         try:

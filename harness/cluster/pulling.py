@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness import progress, timeouts
 from harness.cluster import caches
@@ -51,8 +52,10 @@ def hosts_toml(hosts: Sequence[Host]) -> str:
     return "\n".join(parts)
 
 
-def attach(nodes: Sequence[str], images: Iterable[str], private: Private | None, *, cached: bool) -> None:
+def attach(nodes: Sequence[str], images: Iterable[str], private: Private | None, *, cached: Path | None) -> None:
     """Points nodes to where the images come from: the private registry, caches, credentials of `docker login`.
+
+    `cached` is the state folder that the caches belong to; None: no caches.
 
     Raises:
         SetupFailed: a registry on this machine is out of the nodes' reach, or a cache did not start.
@@ -61,7 +64,7 @@ def attach(nodes: Sequence[str], images: Iterable[str], private: Private | None,
     registries = sorted({parse(image).registry for image in images})
     known = logins(registries)
     direct = {private.host: _direct(private, nodes[0])} if private else {}
-    cache = caches.start(registries, private, direct, known) if cached else {}
+    cache = caches.start(registries, private, direct, known, cached) if cached else {}
     for node in nodes:
         for registry in registries:
             hosts = [Host(f"http://{cache[registry]}:{CACHE_PORT}")] if registry in cache else []
@@ -77,7 +80,7 @@ def attach(nodes: Sequence[str], images: Iterable[str], private: Private | None,
 
 
 def while_booting(
-    nodes: Sequence[str], images: Sequence[str], private: Private | None, *, cached: bool, ended: threading.Event
+    nodes: Sequence[str], images: Sequence[str], private: Private | None, *, cached: Path | None, ended: threading.Event
 ) -> None:
     """Attaches nodes and lets them pull as soon as containerd runs in them, while Kubernetes is still to come; gives up
     when `ended` is set, which is when `kind create` has ended.

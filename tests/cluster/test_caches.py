@@ -1,5 +1,6 @@
 """Pull-through caches, with Docker's client replaced by a recorder."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,8 @@ from harness.registry.credentials import Login
 from harness.registry.private import Private
 
 REGISTRIES = ["docker.io", "ghcr.io"]
+STATE = Path("/home/me/state")
+NUMBER = "fa45de4d"
 HUB = {"docker.io": Login("me", "geheim")}
 
 
@@ -30,10 +33,10 @@ def docker(monkeypatch):
             remove=lambda force: seen.removed.append(name),
         )
 
-    def listed(**_):
+    def listed(all, filters):  # as Docker's client names it
         if seen.fails:
             raise APIError("permission denied")
-        return [get(name) for name in seen.there]
+        return [get(name) for name in seen.there if filters == {"label": f"mesh-e2e-cache={name[-8:]}"}]
 
     def start(self):
         if seen.fails:
@@ -57,9 +60,9 @@ def _plain(self, image):
 
 def test_each_registry_has_one_cache(docker):
     """Each knows its upstream, keeps its layers in a volume, and outlives this process."""
-    names = caches.start(REGISTRIES, None, {}, {})
+    names = caches.start(REGISTRIES, None, {}, {}, STATE)
 
-    assert names == {"docker.io": "mesh-e2e-cache-docker.io", "ghcr.io": "mesh-e2e-cache-ghcr.io"}
+    assert names == {"docker.io": f"mesh-e2e-cache-docker.io-{NUMBER}", "ghcr.io": f"mesh-e2e-cache-ghcr.io-{NUMBER}"}
     assert [one.env for one in docker.made] == [
         {"REGISTRY_PROXY_REMOTEURL": "https://registry-1.docker.io"},
         {"REGISTRY_PROXY_REMOTEURL": "https://ghcr.io"},
@@ -71,7 +74,7 @@ def test_each_registry_has_one_cache(docker):
 
 def test_login_reaches_its_cache_alone(docker):
     """The credentials of one registry are no other's."""
-    caches.start(REGISTRIES, None, {}, HUB)
+    caches.start(REGISTRIES, None, {}, HUB, STATE)
 
     assert docker.made[0].env | {"REGISTRY_PROXY_REMOTEURL": ""} == {
         "REGISTRY_PROXY_REMOTEURL": "",
@@ -86,10 +89,10 @@ def test_cache_of_a_private_registry(docker, tmp_path):
     (tmp_path / "ca.pem").touch()
     private = Private("localhost:5001", "m", ca=tmp_path / "ca.pem")
 
-    names = caches.start([private.host], private, {private.host: "https://172.18.0.1:5001"}, {})
+    names = caches.start([private.host], private, {private.host: "https://172.18.0.1:5001"}, {}, STATE)
 
     (made,) = docker.made
-    assert names == {"localhost:5001": "mesh-e2e-cache-localhost_5001"}
+    assert names == {"localhost:5001": f"mesh-e2e-cache-localhost_5001-{NUMBER}"}
     assert made.image == "localhost:5001/m/" + caches.IMAGE.removeprefix("docker.io/")
     assert made.env["REGISTRY_PROXY_REMOTEURL"] == "https://172.18.0.1:5001"
     assert made.env["SSL_CERT_FILE"] == made.volumes[str(tmp_path / "ca.pem")]["bind"] == caches.CA
@@ -97,22 +100,22 @@ def test_cache_of_a_private_registry(docker, tmp_path):
 
 def test_a_cache_that_is_there_is_used_again(docker):
     """A second run starts what the first one left, and makes nothing."""
-    docker.there = {"mesh-e2e-cache-ghcr.io": ["REGISTRY_PROXY_REMOTEURL=https://ghcr.io"]}
+    docker.there = {f"mesh-e2e-cache-ghcr.io-{NUMBER}": ["REGISTRY_PROXY_REMOTEURL=https://ghcr.io"]}
 
-    caches.start(["ghcr.io"], None, {}, {})
+    caches.start(["ghcr.io"], None, {}, {}, STATE)
 
-    assert (docker.started, docker.made, docker.removed) == (["mesh-e2e-cache-ghcr.io"], [], [])
+    assert (docker.started, docker.made, docker.removed) == ([f"mesh-e2e-cache-ghcr.io-{NUMBER}"], [], [])
 
 
 @pytest.mark.parametrize("known", [{}, {"docker.io": Login("me", "new")}])
 def test_a_cache_with_another_login_is_made_anew(docker, known):
     """So is one of another upstream; what it holds is in its volume."""
     old = ["REMOTEURL=https://registry-1.docker.io", "USERNAME=me", "PASSWORD=geheim"]
-    docker.there = {"mesh-e2e-cache-docker.io": [f"REGISTRY_PROXY_{one}" for one in old]}
+    docker.there = {f"mesh-e2e-cache-docker.io-{NUMBER}": [f"REGISTRY_PROXY_{one}" for one in old]}
 
-    caches.start(["docker.io"], None, {}, known)
+    caches.start(["docker.io"], None, {}, known, STATE)
 
-    assert docker.removed == ["mesh-e2e-cache-docker.io"]
+    assert docker.removed == [f"mesh-e2e-cache-docker.io-{NUMBER}"]
     assert docker.started == []
     assert len(docker.made) == 1
 
@@ -122,16 +125,26 @@ def test_a_cache_that_does_not_start_says_so(docker):
     docker.fails = True
 
     with pytest.raises(SetupFailed, match="no space left") as caught:
-        caches.start(REGISTRIES, None, {}, {})
+        caches.start(REGISTRIES, None, {}, {}, STATE)
 
     assert "CACHE=1" in caught.value.remedy
 
 
+def test_caches_of_another_state_folder_are_not_ours(docker):
+    """Another checkout or user with a state folder of its own has caches of its own, with its own logins."""
+    other = caches.start(["docker.io"], None, {}, HUB, STATE / "another")
+
+    assert other != caches.start(["docker.io"], None, {}, {}, STATE)
+    assert [one.labels["mesh-e2e-cache"] for one in docker.made] == [other["docker.io"][-8:], NUMBER]
+    docker.there = dict.fromkeys(other.values(), [])
+    assert caches.remove(STATE) == docker.removed == []
+
+
 def test_caches_are_taken_away(docker):
     """Those that are ours, by name. Where Docker does not say which, that is an error, not nothing."""
-    docker.there = {"mesh-e2e-cache-docker.io": []}
-    assert caches.remove() == docker.removed == ["mesh-e2e-cache-docker.io"]
+    docker.there = {f"mesh-e2e-cache-docker.io-{NUMBER}": []}
+    assert caches.remove(STATE) == docker.removed == [f"mesh-e2e-cache-docker.io-{NUMBER}"]
 
     docker.fails = True
     with pytest.raises(SetupFailed, match=r"may be left: Docker says.*permission denied"):
-        caches.remove()
+        caches.remove(STATE)

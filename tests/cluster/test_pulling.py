@@ -50,7 +50,7 @@ def test_hosts_in_their_order() -> None:
 
 def test_public_registries_need_nothing(docker: Programs) -> None:
     """Without a login, caches or a registry of one's own nodes are left as they are."""
-    attach(["n"], PUBLIC, None, cached=False)
+    attach(["n"], PUBLIC, None, cached=None)
 
     assert docker.calls() == []
 
@@ -59,7 +59,7 @@ def test_nodes_are_pointed_to_caches(docker: Programs, monkeypatch: pytest.Monke
     """Each registry's cache on each node."""
     monkeypatch.setattr(caches, "start", lambda registries, *_: {one: f"cache-{one}" for one in registries})
 
-    attach(["n1", "n2"], PUBLIC, None, cached=True)
+    attach(["n1", "n2"], PUBLIC, None, cached=Path("state"))
 
     for node in ("n1", "n2"):
         assert written(docker, node) == {
@@ -83,7 +83,7 @@ def test_private_registry_of_its_own_kind(
     monkeypatch.chdir(tmp_path)
     Path("ca.pem").write_text("PEM")
 
-    attach(["n"], [private.at(image) for image in PUBLIC], private, cached=False)
+    attach(["n"], [private.at(image) for image in PUBLIC], private, cached=None)
 
     files, folder = written(docker, "n"), f"{CERTS}/{private.host}"
     assert files.get(f"{folder}/ca.crt") == ("PEM" if private.ca else None)
@@ -96,7 +96,7 @@ def test_registry_on_loopback_is_reached_by_the_networks_gateway(docker: Program
     private = Private("localhost:5001", plain_http=True)
     docker.answer("docker", "curl", "http://[fc00::1]:5001/v2/", code=0)
 
-    attach(["n"], [private.at(PUBLIC[0])], private, cached=False)
+    attach(["n"], [private.at(PUBLIC[0])], private, cached=None)
 
     assert written(docker, "n") == {f"{CERTS}/localhost:5001/hosts.toml": hosts_toml([Host("http://[fc00::1]:5001")])}
 
@@ -109,7 +109,7 @@ def test_registry_in_a_container_joins_kinds_network(docker: Programs, notes: li
     docker.answer("docker", "inspect", "reg", out=json.dumps({"5000/tcp": [{"HostPort": "5001"}]}))
     docker.answer("docker", "curl", "http://reg:5000/v2/", code=0)
 
-    attach(["n"], [private.at(PUBLIC[0])], private, cached=False)
+    attach(["n"], [private.at(PUBLIC[0])], private, cached=None)
 
     assert docker.call("docker", "connect").argv == ["network", "connect", "kind", "reg"]
     assert hosts_toml([Host("http://reg:5000")]) in written(docker, "n").values()
@@ -121,7 +121,7 @@ def test_registry_on_loopback_that_no_node_reaches(docker: Programs) -> None:
     private = Private("localhost:5001", plain_http=True)
 
     with pytest.raises(SetupFailed, match=r"asked: http://172\.18\.0\.1:5001, .*host\.docker\.internal") as caught:
-        attach(["n"], [private.at(PUBLIC[0])], private, cached=False)
+        attach(["n"], [private.at(PUBLIC[0])], private, cached=None)
 
     assert "0.0.0.0:5001" in caught.value.remedy
 
@@ -129,14 +129,14 @@ def test_registry_on_loopback_that_no_node_reaches(docker: Programs) -> None:
 @pytest.mark.usefixtures("logged_in")
 def test_login_reaches_the_kubelet(docker: Programs) -> None:
     """Of the registries that are pulled from, and of no other; never as an argument."""
-    attach(["n"], PUBLIC, None, cached=False)
+    attach(["n"], PUBLIC, None, cached=None)
 
     config = json.loads(written(docker, "n")[KUBELET_CONFIG])
     assert list(config["auths"]) == ["https://index.docker.io/v1/"]
     assert docker.call("docker", "systemctl").argv == ["exec", "n", "systemctl", "try-restart", "kubelet"]
     assert "geheim" not in "".join(word for call in docker.calls() for word in call.argv)
     docker.answer("docker", "cat", out=written(docker, "n")[KUBELET_CONFIG])
-    attach(["n"], PUBLIC, None, cached=False)
+    attach(["n"], PUBLIC, None, cached=None)
     assert len(docker.calls("docker", "systemctl")) == 1  # nothing new: the kubelet of a kept cluster goes on
 
 

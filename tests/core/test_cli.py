@@ -100,7 +100,7 @@ def test_caches_that_may_be_left_are_not_nothing(
 ) -> None:
     """Where Docker does not answer, `clean` does not say that nothing was left."""
 
-    def fail() -> list[str]:
+    def fail(_: Path) -> list[str]:
         raise SetupFailed("registry caches (CACHE=1) may be left")
 
     programs.have("docker", "kind")

@@ -62,7 +62,10 @@ class Programs:
 
     def calls(self, program: str = "", *words: str) -> list[Call]:
         file = self.home / "calls.jsonl"
-        made = [Call(**json.loads(line)) for line in file.read_text().splitlines()] if file.exists() else []
+        whole, _, _ = (file.read_text() if file.exists() else "").rpartition(
+            "\n"
+        )  # a program may be writing the last line
+        made = [Call(**json.loads(line)) for line in whole.splitlines()]
         return [c for c in made if program in ("", c.program) and set(words) <= set(c.argv)]
 
     def call(self, program: str, *words: str) -> Call:
