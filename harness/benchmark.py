@@ -19,7 +19,7 @@ from rich.table import Table
 
 from harness import timeouts
 from harness.command import Lines, running
-from harness.errors import SetupFailed
+from harness.errors import BadInput, SetupFailed
 from harness.settings import Settings
 from harness.versions import VersionSet
 from harness.wait import pause
@@ -33,6 +33,7 @@ FLOOR = {
 }
 
 ROOT = Path(__file__).resolve().parent.parent  # the root folder of pytest, to which the plugin takes runs/ as relative
+_USAGE_ERROR = 4  # pytest's exit code
 _LAST = 40  # lines of the run's output
 _MARK = "E2E_BENCH"  # in the environment of all that one bench starts, however detached
 
@@ -59,6 +60,9 @@ def bench(settings: Settings, versions: VersionSet, tests: Sequence[str], out: C
         raise
     wall = time.monotonic() - started
     cpu = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if code == _USAGE_ERROR:
+        why = next((line for line in suites.lines if line.startswith("ERROR: ")), "").removeprefix("ERROR: ")
+        raise BadInput(f"pytest rejects {' '.join(tests)}: {why}", remedy="T= names files or folders: T=suites/ingress")
     found = _results((runs / "latest").resolve(), before, suites.lines[-_LAST:])
     _print(out, versions, found)
     out.print(

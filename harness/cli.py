@@ -1,16 +1,20 @@
 """`mesh-e2e`: commands outside a test run. Exit codes: 0 success, 1 a problem was found, 2 usage error.
 
 130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP, 131 SIGQUIT: each ends what was begun, also a run inside, which gathers its
-evidence and takes down what it made before.
+evidence and takes down what it made before. 141: the reader of the output is gone (`| head`).
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import shutil
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,11 +46,46 @@ from harness.settings import Settings
 from harness.tools import programs
 from harness.versions import VersionSet
 
-OUT, ERR = Console(highlight=False), Console(stderr=True, highlight=False)
+READER_GONE = 128 + signal.SIGPIPE  # as a shell has it for a program that this signal ended
+
+
+class _Console(Console):
+    """Rich's own would end the process with 1, which is the code for a problem that was found."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # the BrokenPipeError that rich handles with this call
+
+
+OUT, ERR = _Console(highlight=False), _Console(stderr=True, highlight=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; every failure of ours is one clear sentence, never a traceback."""
+    """Runs one command; every failure of ours is one clear sentence, never a traceback. A reader that leaves early
+    (`| head`) ends it without a word."""
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()  # also after argparse's --help
+    except BrokenPipeError:
+        _drop_output()
+        return READER_GONE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"mesh-e2e: {error.strerror}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
+        _drop_output()
+        return 1
+
+
+def _drop_output() -> None:
+    """What standard output still holds would fail again when Python ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):  # it is no file
+        os.dup2(nowhere, sys.stdout.fileno())
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     progress.show()
     no_proxy.extend()
@@ -195,7 +234,7 @@ def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionS
     table = Table("reference", "", "", box=None)
     for one in answers:
         table.add_row(escape(str(one.reference)), one.state, escape(one.reason))
-    (OUT if OUT.is_terminal else Console(highlight=False, width=200)).print(table)
+    (OUT if OUT.is_terminal else _Console(highlight=False, width=200)).print(table)
     for registry, left in registries.remaining.items():
         OUT.print(f"{registry}: {left}")
     counts = Counter(one.state for one in answers)

@@ -69,6 +69,11 @@ class Oracles:
                 oracles.fixturenames[:] = [name for name in oracles.fixturenames if name == FIXTURE]
                 items.insert(at + 1, oracles)
 
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str:
+        """pytest itself counts what it collected, and the oracles were added to that."""
+        added = sum(item.path.is_dir() and item.name == FIXTURE for item in items)
+        return f"and {added} oracles, one after each area: {len(items)} in all" if added else ""
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Nothing is set up for the oracles alone: where every test of the run was skipped they are too."""

@@ -17,8 +17,9 @@ WORDS = {"held": "held", "broken": "broken", "error": "errors", "inconclusive": 
 
 
 def plain(run: Run) -> str:
-    """The summary as text of unlimited width; the first line names the cluster kind."""
-    lines = [run.headline, *_rest_of_head(run)]
+    """The summary as text of unlimited width; the first line names the cluster kind, the next ones the totals and each
+    claim that does not hold."""
+    lines = [run.headline, *_totals(run), *_rest_of_head(run)]
     rows = {area: [_row(v) for v in verdicts] for area, verdicts in run.areas.items()}
     widths = _widths([COLUMNS, *(row for found in rows.values() for row in found)])
     for area, found in rows.items():
@@ -54,7 +55,9 @@ def show(run: Run, console: Console) -> None:
 
 def markdown(run: Run) -> str:
     """The summary for a CI system's page."""
-    lines = [f"### {run.headline}", "", " · ".join(f"{n} {v}" for n, v in run.versions.items()), ""]
+    counts, *failed = _totals(run)
+    lines = [f"### {run.headline}", "", f"**{counts}**", *(f"- {_cell(line)}" for line in failed)]
+    lines += ["", " · ".join(f"{n} {v}" for n, v in run.versions.items()), ""]
     for area, verdicts in run.areas.items():
         lines += [f"#### {area}", "", f"| {' | '.join(COLUMNS)} |", "|---|---|---|---:|"]
         for verdict, reason in zip(verdicts, _reasons(verdicts), strict=True):
@@ -75,6 +78,24 @@ def _rest_of_head(run: Run) -> list[str]:
     return ["versions: " + "   ".join(f"{name} {version}" for name, version in run.versions.items())]
 
 
+def _totals(run: Run) -> list[str]:
+    """The counts, and a line for each claim that does not hold: its outcome, claim and reason; one reason of many
+    claims is given once."""
+    failed = [v for v in run.verdicts if v.outcome not in ("held", "skipped")]
+    lines = [_counts(run)]
+    for verdict, reason in zip(failed, _reasons(failed), strict=True):
+        lines.append(f"  {verdict.outcome}: {verdict.area}: {verdict.claim}{f': {reason}' if reason else ''}")
+    return lines
+
+
+def _counts(run: Run) -> str:
+    counts = run.counts
+    shown = [f"{word} {counts[outcome]}" for outcome, word in WORDS.items()]  # type: ignore[index]  # WORDS' keys are outcomes
+    if counts["not run"]:
+        shown.append(f"not run {counts['not run']}")
+    return "   ".join(shown)
+
+
 def _after(run: Run) -> list[str]:
     lines: list[str] = []
     if run.times:
@@ -84,11 +105,7 @@ def _after(run: Run) -> list[str]:
             lines.append(f"  {t.name}: {t.min:.2f} / {t.median:.2f} / {t.max:.2f} of {t.n}{of}")
     for title, rows in run.tables.items():
         lines += ["", title, *_table(rows)]
-    counts = run.counts
-    told = [f"{word} {counts[outcome]}" for outcome, word in WORDS.items()]  # type: ignore[index]  # WORDS' keys are outcomes
-    if counts["not run"]:
-        told.append(f"not run {counts['not run']}")
-    lines += ["", "   ".join(told)]
+    lines += ["", _counts(run)]
     lines += [f"  skipped {n}: {reason}" for reason, n in run.skips.items()]
     lines += [f"note: {note}" for note in run.notes]
     lines += [run.why] if run.why else []

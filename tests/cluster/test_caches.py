@@ -136,7 +136,7 @@ def test_caches_of_another_state_folder_are_not_ours(docker):
 
     assert other != caches.start(["docker.io"], None, {}, {}, STATE)
     assert [one.labels["mesh-e2e-cache"] for one in docker.made] == [other["docker.io"][-8:], NUMBER]
-    docker.there = dict.fromkeys(other.values(), [])
+    docker.there = {name: [] for name in other.values()}
     assert caches.remove(STATE) == docker.removed == []
 
 

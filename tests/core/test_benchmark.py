@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness import versions
 from harness.benchmark import bench
-from harness.errors import SetupFailed
+from harness.errors import BadInput, SetupFailed
 from harness.settings import Settings
 
 ROW = versions.load().pick()
@@ -95,6 +95,12 @@ def test_runs_folder_is_the_one_the_run_takes(told: Console, tmp_path: Path, mon
 
     assert bench(Settings(runs=Path("runs")), ROW, [str(test), *QUIET], told) == 0
     assert (tmp_path / "repository/runs/latest/results.json").exists()
+
+
+def test_tests_that_do_not_exist_are_bad_input(settings: Settings, told: Console) -> None:
+    """pytest's own sentence with a remedy, and no figures."""
+    with pytest.raises(BadInput, match="pytest rejects nope"):
+        bench(settings, ROW, ["nope", *QUIET], told)
 
 
 def test_run_without_results_shows_its_last_lines(settings: Settings, told: Console, tmp_path: Path) -> None:

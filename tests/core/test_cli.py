@@ -246,3 +246,28 @@ def test_interrupted_bench_lets_its_run_gather_and_undo(tmp_path: Path) -> None:
     assert process.returncode == 143
     assert (tmp_path / "gathered").exists()
     assert "KeyboardInterrupt" in out
+
+
+COMMANDS = ("settings", "images", "doctor", "audit --rbac", "clean")
+
+
+@pytest.mark.parametrize("given", COMMANDS)
+def test_reader_that_leaves_is_no_traceback(given: str, settings: Settings) -> None:
+    """`mesh-e2e … | head`: nothing is said to a reader that is gone, and the code is that of SIGPIPE."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "harness.cli", *given.split()]
+    env = os.environ | {"E2E_STATE": str(settings.state), "E2E_CLUSTER": "emulated", "PYTHONPATH": ROOT}
+
+    ended = subprocess.run(
+        command,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+    os.close(write)
+
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
+    assert ended.returncode == cli.READER_GONE

@@ -32,10 +32,15 @@ RUN = Run(
 
 
 def test_plain_text_reads_without_a_terminal():
-    """Cluster first, a table an area, times, counts, reasons."""
+    """Cluster, totals and what does not hold first; then a table for each area, times, counts, reasons."""
     lines = summary.plain(RUN).splitlines()
 
     assert lines[0].startswith("cluster: emulated (EMULATED: not conformance)")
+    assert lines[1:4] == [
+        "held 1   broken 1   errors 0   inconclusive 1   skipped 1",
+        "  broken: ingress: Another.: assert 1 == 2",
+        "  inconclusive: waypoint: Fourth.: no line",
+    ]
     assert "  One [bold]claim[/bold] | two.  held          client, access log      1.2" in lines
     assert "    assert 1 == 2" in lines
     assert "  enforced: 15.00 / 15.00 / 15.00 of 1" in lines
@@ -56,10 +61,15 @@ def test_a_terminal_gets_the_same_words():
 
 
 def test_markdown_cells_stay_cells():
-    """A pipe in a claim does not make a column."""
+    """Totals and what does not hold come first; a pipe in a claim does not make a column."""
     rows = summary.markdown(RUN).splitlines()
 
     assert rows[0] == f"### {RUN.headline}"
+    assert rows[2:5] == [
+        "**held 1   broken 1   errors 0   inconclusive 1   skipped 1**",
+        "- broken: ingress: Another.: assert 1 == 2",
+        "- inconclusive: waypoint: Fourth.: no line",
+    ]
     assert "| One [bold]claim[/bold] \\| two. | held | client, access log | 1.2 |" in rows
     assert "| Another.<br>assert 1 == 2 | broken | client | 10.0 |" in rows
 
@@ -100,4 +110,7 @@ def test_one_error_of_many_tests_is_said_once():
 
     assert lines.count("SetupFailed: no ready pod") == 2
     assert lines.count("as above") == 1
+    assert [line for line in lines if line.startswith("error: ") and not line.endswith("as above")] == [
+        "error: ingress: a: SetupFailed: no ready pod"
+    ]
     assert summary.markdown(run).count("<br>as above") == 1
