@@ -6,11 +6,13 @@ Only in a run. What a SIGKILL leaves behind is for `make clean`, or for the next
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Generator
 from contextlib import ExitStack
 
 import pytest
 
-from harness.interruption import signals_heard
+from harness.interruption import exit_code, signals_heard
 from harness.plugin.options import is_run
 
 HEARD = pytest.StashKey[ExitStack]()
@@ -20,6 +22,19 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_run(config):
         heard = config.stash[HEARD] = ExitStack()
         heard.enter_context(signals_heard())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """A signal that comes while pytest handles the first one leaves pytest as an exception: here it ends, without a
+    traceback. The end of the session has run by then."""
+    try:
+        return (yield)
+    except KeyboardInterrupt as again:
+        if not is_run(config):
+            raise
+        print("interrupted again while the run was ending", file=sys.stderr)
+        return exit_code(again)
 
 
 @pytest.hookimpl(trylast=True)

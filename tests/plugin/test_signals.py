@@ -41,12 +41,22 @@ def test_stuck(made):
     time.sleep(60)
 '''
 
+CONFTEST = """
+import pathlib, time
+
+def pytest_keyboard_interrupt():
+    if pathlib.Path("slow").exists():  # as pytest itself is, when it formats where the signal came
+        pathlib.Path("ending").touch()
+        time.sleep(60)
+"""
+
 
 @pytest.fixture
 def stuck(tmp_path):
     """A run that waits in the middle of its only test."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "test_stuck.py").write_text(STUCK)
+    (tmp_path / "suites" / "conftest.py").write_text(CONFTEST)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2E_", "PYTEST", "GITHUB"))}
     command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "suites", "--e2e-cluster=emulated"]
     with subprocess.Popen(
@@ -159,3 +169,18 @@ def test_taking_away_goes_on_after_one_signal_and_ends_with_the_second():
         taking_away(done, signal.SIGTERM, signal.SIGINT)
     assert interruption.exit_code(second.value) == 130
     assert done == ["told"]
+
+
+def test_second_signal_while_pytest_ends_is_no_traceback(stuck):
+    """What was made is taken away all the same, and the exit status is a shell's."""
+    process, root = stuck
+    (root / "slow").touch()
+    process.send_signal(signal.SIGINT)
+    appears(root / "ending", process)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=SOON)
+
+    assert process.returncode == 130, out
+    assert "Traceback" not in out
+    assert "interrupted again while the run was ending" in out
+    assert "cluster taken away" in (root / "order.txt").read_text()
