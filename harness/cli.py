@@ -7,18 +7,13 @@ evidence and takes down what it made before. 141: the reader of the output is go
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 import shutil
-import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -41,48 +36,19 @@ from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
 from harness.interruption import exit_code, signals_heard
 from harness.matrix import command as matrix
+from harness.output import Output, ended_by_its_reader
 from harness.preflight import command as preflight
 from harness.settings import Settings
 from harness.tools import programs
 from harness.versions import VersionSet
 
-READER_GONE = 128 + signal.SIGPIPE  # as a shell has it for a program that this signal ended
-
-
-class _Console(Console):
-    """Rich's own would end the process with 1, which is the code for a problem that was found."""
-
-    def on_broken_pipe(self) -> None:
-        raise  # the BrokenPipeError that rich handles with this call
-
-
-OUT, ERR = _Console(highlight=False), _Console(stderr=True, highlight=False)
+OUT, ERR = Output(highlight=False), Output(stderr=True, highlight=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; every failure of ours is one clear sentence, never a traceback. A reader that leaves early
     (`| head`) ends it without a word."""
-    try:
-        try:
-            return _run(arguments)
-        finally:
-            sys.stdout.flush()  # also after argparse's --help
-    except BrokenPipeError:
-        _drop_output()
-        return READER_GONE
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"mesh-e2e: {error.strerror}{f': {error.filename}' if error.filename else ''}", file=sys.stderr)
-        _drop_output()
-        return 1
-
-
-def _drop_output() -> None:
-    """What standard output still holds would fail again when Python ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    with suppress(OSError, ValueError):  # it is no file
-        os.dup2(nowhere, sys.stdout.fileno())
+    return ended_by_its_reader(lambda: _run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -189,7 +155,7 @@ def _releases(_: argparse.Namespace, _chosen: Settings, row: VersionSet) -> int:
         table.add_row("Envoy Gateway", name, newest, str(gateway.until), ranges, brings)
     for version, node in known.kubernetes.node_images.items():
         table.add_row("Kubernetes", releases.label(version), version, "", "", f"node image of kind {node.kind}")
-    (OUT if OUT.is_terminal else Console(highlight=False, width=160)).print(table)
+    (OUT if OUT.is_terminal else Output(highlight=False, width=160)).print(table)
     OUT.print(f"\n{row.name}: {row.summary}  envoy {row.envoy}  ratelimit {row.ratelimit}", soft_wrap=True)
     return 0
 
@@ -234,7 +200,7 @@ def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionS
     table = Table("reference", "", "", box=None)
     for one in answers:
         table.add_row(escape(str(one.reference)), one.state, escape(one.reason))
-    (OUT if OUT.is_terminal else _Console(highlight=False, width=200)).print(table)
+    (OUT if OUT.is_terminal else Output(highlight=False, width=200)).print(table)
     for registry, left in registries.remaining.items():
         OUT.print(f"{registry}: {left}")
     counts = Counter(one.state for one in answers)

@@ -13,6 +13,7 @@ import pytest
 from harness import cli, cluster_records, versions
 from harness.cluster_records import Record
 from harness.errors import SetupFailed
+from harness.output import READER_GONE
 from harness.settings import Settings
 from harness.wait import until
 from tests.fakes.programs import Programs
@@ -270,4 +271,4 @@ def test_reader_that_leaves_is_no_traceback(given: str, settings: Settings) -> N
 
     assert "Traceback" not in ended.stderr
     assert "BrokenPipe" not in ended.stderr
-    assert ended.returncode == cli.READER_GONE
+    assert ended.returncode == READER_GONE
