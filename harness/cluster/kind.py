@@ -56,9 +56,8 @@ class KindCluster:
         self._asked = {"set": label, "WORKERS": str(settings.workers)} if label else {}
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
-        self._settings, self._release = settings, release
+        self._settings, self._release, self._caches = settings, release, settings.state if settings.cache else None
         self._pulled, self._registry, self._kubernetes = list(images), registry, kubernetes
-        self._caches = settings.state if settings.cache else None
         self._charts, self._built, self._state = list(charts), list(built), settings.state
         self.home = cluster_records.folder(settings.state, "kind", self.name)
         self.kubeconfig = self.home / "kubeconfig"
