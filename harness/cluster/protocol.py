@@ -23,6 +23,7 @@ Capability = Literal[
     "own mesh",
     "load balancer",
     "no load balancer",
+    "stack",
     "ingress",
     "waypoint",
     "rate limit",

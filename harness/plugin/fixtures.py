@@ -117,6 +117,7 @@ def stack(
     pytestconfig: pytest.Config,
 ) -> Iterator[None]:
     """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
+    check_judged(cluster, "stack")
     with evidence_first(pytestconfig), progress.stage("stack"):
         installation.ensure_stack(
             cluster, kube.unrestricted, version_set, bundle, installs=settings.install, replicas=settings.replicas

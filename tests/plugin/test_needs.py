@@ -135,3 +135,34 @@ def test_what_is_installed_in_somebodys_cluster_is_listed_too(mini, monkeypatch)
     result = mini.write(rate_limit__pure="def test_c():\n    pass\n").run(cluster="existing")
 
     result.stdout.fnmatch_lines(["INSTALL=1 installs Istio*", "  GatewayClass/eg-ingress*", "  Namespace/default*"])
+
+
+RESTS_ON = """
+from harness.plugin.needs import check_judged
+
+@pytest.fixture(scope="session")
+def cluster():
+    return type("Lacking", (), {"cannot_judge": {"waypoint": "Envoy Gateway's mode"}})()
+
+@pytest.fixture(scope="session")
+def proxy(cluster):
+    check_judged(cluster, "ingress", "waypoint")
+
+def test_one(proxy):
+    assert 0
+
+def test_another(proxy):
+    assert 0
+
+def test_without(cluster):
+    check_judged(cluster, "ingress")
+"""
+
+
+def test_what_a_fixture_rests_on_is_skipped_for_all_who_ask_for_it(mini):
+    """A fixture that needs what preflight found lacking: each of its tests is skipped with that reason, none errs."""
+    mini.write(waypoint__rests=RESTS_ON).run()
+
+    assert mini.outcomes == {"test_one": "skipped", "test_another": "skipped", "test_without": "held"}
+    reasons = [test["reason"] for test in mini.results["tests"] if test["outcome"] == "skipped"]
+    assert reasons == ["waypoint: Envoy Gateway's mode"] * 2

@@ -40,6 +40,10 @@ def revisioned(c: Cluster) -> None:
     c.add(canary)
 
 
+def second_revision(c: Cluster) -> None:
+    c.add(deployment("istiod-canary", "istio-system", "istio/pilot:1.30.3", app="istiod", **{"istio.io/rev": "canary"}))
+
+
 def denying(c: Cluster) -> None:
     rules = [{"apiGroups": ["gateway.networking.k8s.io"], "operations": ["CREATE"], "resources": ["gateways"]}]
     c.add(
@@ -92,19 +96,32 @@ CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
         lambda c: c.remove("Deployment", "envoy-gateway"),
         "Envoy Gateway",
         "not judged",
-        ("ingress", "waypoint", "rate limit"),
+        ("stack",),
         "INSTALL=1",
     ),
     "no ambient": (
         lambda c: c.remove("DaemonSet", "ztunnel"),
         "ztunnel",
         "not judged",
-        ("ingress", "waypoint", "ztunnel log"),
+        ("stack",),
         "app=ztunnel",
     ),
-    "ztunnel elsewhere": (moved("DaemonSet", "ztunnel", "kube-system"), "ztunnel", *NOTHING, "kube-system/ztunnel"),
-    "CNI elsewhere": (moved("DaemonSet", "istio-cni-node", "kube-system"), "Istio CNI", *NOTHING, "kube-system/"),
-    "revision": (revisioned, "istiod", *NOTHING, "mesh/istiod-canary, revision canary"),
+    "ztunnel elsewhere": (
+        moved("DaemonSet", "ztunnel", "kube-system"),
+        "ztunnel",
+        "not judged",
+        ("stack",),
+        "kube-system/ztunnel",
+    ),
+    "CNI elsewhere": (
+        moved("DaemonSet", "istio-cni-node", "kube-system"),
+        "Istio CNI",
+        "not judged",
+        ("stack",),
+        "kube-system/",
+    ),
+    "two revisions": (second_revision, "istiod", *NOTHING, "istio-system/istiod"),
+    "revision": (revisioned, "istiod", "not judged", ("stack",), "mesh/istiod-canary, revision canary"),
     "no class": (
         lambda c: c.remove("GatewayClass", "eg-waypoint"),
         "GatewayClass eg-waypoint",
@@ -207,7 +224,7 @@ CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
         lambda c: (c.remove("Node", "worker-1"), c.remove("Node", "worker-2"))[0],
         "nodes",
         "not judged",
-        ("ingress", "waypoint"),
+        ("stack",),
         "no pod of the suites",
     ),
     "clock": (changed(clock=-42.0), "clock", "not judged", ("access log", "ztunnel log"), "offset -42.0 s"),
@@ -323,7 +340,7 @@ def test_installing_makes_what_is_absent() -> None:
     cluster.objects = [one for one in cluster.objects if not (one["kind"] in kinds and one["metadata"]["name"] in gone)]
     absent = table.lacking(table.rows(cluster.facts))
 
-    assert {"ingress", "waypoint"} <= set(absent)
+    assert {"stack", "ingress", "waypoint"} <= set(absent)
     assert table.lacking(table.rows(_with(cluster, installs=True).facts)) == {}
 
 

@@ -14,6 +14,7 @@ from harness.preflight.checks.mesh import BY_INSTALL
 from harness.preflight.facts import Facts
 from harness.preflight.row import Row, judged, not_judged, unknown
 
+NAMESPACE = "envoy-gateway-system"  # where the harness reads the controller and the rate limit service
 GATEWAY_NAMESPACE = "GatewayNamespace"
 CLASSES = ("eg-ingress", "eg-waypoint")  # manifests/install/envoy_gateway.yaml
 FLUSH, DEFAULT_FLUSH = "STATS_FLUSH_INTERVAL", 10.0  # of the rate limit service; its default in seconds
@@ -32,16 +33,22 @@ def controller(facts: Facts) -> Iterable[Row]:
         yield not_judged(
             "Envoy Gateway",
             "absent",
-            "ingress",
-            "waypoint",
-            "rate limit",
+            "stack",
             reason="no Deployment has pods with the label control-plane=envoy-gateway",
             remedy="INSTALL=1 installs it",
         )
     for one in found:
         where, rollout = namespace_of(one), rolled_out(one)
         said = f"{where}, version {envoy_gateway_version(facts.state) or 'unknown'}, {rollout.text}"
-        if rollout.done:
+        if where != NAMESPACE:
+            yield not_judged(
+                "Envoy Gateway",
+                said,
+                "stack",
+                reason=f"its logs and counters are read in namespace {NAMESPACE} alone",
+                remedy="install it there, or test another cluster",
+            )
+        elif rollout.done:
             yield judged("Envoy Gateway", said)
         else:
             yield Row(

@@ -13,6 +13,11 @@ from harness.preflight.row import Row, judged, not_judged, unknown
 
 REVISION = "istio.io/rev"
 TRUST_DOMAIN = "cluster.local"  # Istio's default
+READ_AT = {  # where the harness reads each; other tools than Istio's own charts put them elsewhere
+    "istiod": ("istio-system", "istiod"),
+    "ztunnel": ("istio-system", "ztunnel"),
+    "Istio CNI": ("istio-system", "istio-cni-node"),
+}
 BY_INSTALL = "absent: INSTALL=1 installs it"
 _LEVEL = re.compile(r"(?:^|,)(?:access=)(off|error|warn)(?:,|$)|^(off|error|warn)$")
 
@@ -24,7 +29,7 @@ def istiod(facts: Facts) -> Iterable[Row]:
         yield _absent("istiod", facts, "no Deployment has pods with the label app=istiod")
     for one in found:
         revision = text(labels(one), REVISION) or "default"
-        yield _workload("istiod", one, f"revision {revision}, {_image(one)}")
+        yield _workload("istiod", one, f"revision {revision}, {_image(one)}", facts)
 
 
 def ztunnel(facts: Facts) -> Iterable[Row]:
@@ -35,7 +40,7 @@ def ztunnel(facts: Facts) -> Iterable[Row]:
             "ztunnel", facts, "no DaemonSet has pods with the label app=ztunnel: Istio is not in ambient mode"
         )
     for one in found:
-        yield _workload("ztunnel", one, _image(one))
+        yield _workload("ztunnel", one, _image(one), facts)
 
 
 def ztunnel_log(facts: Facts) -> Iterable[Row]:
@@ -62,7 +67,7 @@ def cni(facts: Facts) -> Iterable[Row]:
     if not found:
         yield _absent("Istio CNI", facts, "no DaemonSet has pods with the label k8s-app=istio-cni-node")
     for one in found:
-        yield _workload("Istio CNI", one, _image(one))
+        yield _workload("Istio CNI", one, _image(one), facts)
 
 
 def trust_domain(facts: Facts) -> Iterable[Row]:
@@ -77,14 +82,21 @@ def trust_domain(facts: Facts) -> Iterable[Row]:
 def _absent(subject: str, facts: Facts, why: str) -> Row:
     if facts.installs:
         return judged(subject, BY_INSTALL)
-    return not_judged(
-        subject, "absent", "ingress", "waypoint", "ztunnel log", reason=why, remedy="INSTALL=1 installs it"
-    )
+    return not_judged(subject, "absent", "stack", reason=why, remedy="INSTALL=1 installs it")
 
 
-def _workload(subject: str, workload: Json, what: str) -> Row:
-    rollout = rolled_out(workload)
-    where = f"{namespace_of(workload)}/{text(workload, 'metadata', 'name')}, {what}, {rollout.text}"
+def _workload(subject: str, workload: Json, what: str, facts: Facts) -> Row:
+    rollout, name = rolled_out(workload), text(workload, "metadata", "name")
+    where = f"{namespace_of(workload)}/{name}, {what}, {rollout.text}"
+    those = {"istiod": facts.istiods, "ztunnel": facts.ztunnels, "Istio CNI": facts.cnis}[subject]
+    if not any((namespace_of(one), text(one, "metadata", "name")) == READ_AT[subject] for one in those):
+        return not_judged(
+            subject,
+            where,
+            "stack",
+            reason=f"its logs and counters are read of {'/'.join(READ_AT[subject])} alone",
+            remedy=f"install it there (namespace {READ_AT[subject][0]}), or test another cluster",
+        )
     if rollout.done:
         return judged(subject, where)
     return Row(subject, where, "unknown", (), f"{name_of(workload)} is not ready", "wait until it is, or mend it")

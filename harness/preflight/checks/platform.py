@@ -42,8 +42,7 @@ def nodes(facts: Facts) -> Iterable[Row]:
         yield not_judged(
             "nodes",
             found,
-            "ingress",
-            "waypoint",
+            "stack",
             reason=f"no pod of the suites can be scheduled: {'; '.join(hindered) or 'there is no node'}",
             remedy="add a Linux node without taints",
         )
