@@ -72,7 +72,12 @@ def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], 
     objects: dict[str, tuple[Json, ...]] = {}
     unread: dict[str, str] = {}
     not_served = set()
-    for kind, where in KINDS.items():
+    configs: dict[str, Json] | None = None
+    undumped: dict[str, str] = {}
+    # Configurations before routes and policies: what goes meanwhile is not missed there, what comes is young.
+    for kind, where in sorted(KINDS.items(), key=lambda one: one[0] != "Pod"):
+        if dump and kind != "Pod" and configs is None:
+            configs, undumped = _configs(dump, objects)
         progress.awaiting("reads the cluster", kind)
         try:
             objects[kind] = tuple(reader.all_of(where.group, kind, metadata=where.metadata))
@@ -88,7 +93,6 @@ def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], 
         )
     config, why = read_controller_config(reader, State(objects, unread))
     read_logs, lost = _logs(reader, objects) if logs else (None, {})
-    configs, undumped = _configs(dump, objects) if dump else (None, {})
     return State(
         objects,
         unread,

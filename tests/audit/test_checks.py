@@ -155,7 +155,7 @@ def rejected(c: Planted) -> None:
     c.state = replace(c.state, logs={f"default/{waypoint['metadata']['name']}": log})
 
 
-def second_replica(change: Callable[[Any], Any], *, last: bool = False) -> Plant:
+def second_replica(change: Callable[[Any], Any]) -> Plant:
     """A second replica of the waypoint, whose active configuration is the recorded one, changed."""
 
     def plant(c: Planted) -> None:
@@ -167,6 +167,7 @@ def second_replica(change: Callable[[Any], Any], *, last: bool = False) -> Plant
     return plant
 
 
+BREAKER = "circuit-breaker-btp"
 WAYPOINT = {"name": "waypoint", "namespace": "default"}
 
 
@@ -179,6 +180,19 @@ def without(word: str) -> Callable[[Any], Any]:
         return [change(one) for one in value] if isinstance(value, list) else value
 
     return change
+
+
+NO_ROUTES, NO_POLICIES = second_replica(without("dynamic_route_configs")), second_replica(without("policies"))
+
+
+def young(kind: str, name: str, planted: Plant) -> Plant:
+    """The same, and the object was made half a minute ago."""
+
+    def plant(c: Planted) -> None:
+        planted(c)
+        c.get(kind, name)["metadata"]["creationTimestamp"] = "2026-07-01T11:59:30Z"
+
+    return plant
 
 
 def warming(at: str) -> Callable[[Any], Any]:
@@ -228,8 +242,8 @@ PLANTED: list[tuple[str, Plant]] = [
     ("port-15008-listener", listener(15008, "TCP")),
     ("envoy-rejects-configuration", rejected),
     ("envoy-rejects-configuration", second_replica(refusing)),
-    ("route-not-active", second_replica(without("dynamic_route_configs"))),
-    ("policy-not-active", second_replica(without("policies"))),
+    ("route-not-active", NO_ROUTES),
+    ("policy-not-active", NO_POLICIES),
     ("cluster-warming", second_replica(warming("2026-07-01T11:58:00Z"))),
     ("istio-policy-partly-enforced", http_rules),
     ("waypoint-port-shifted", low_port),
@@ -332,8 +346,13 @@ def old_bind_failure(c: Planted) -> None:
         ("ingress-outside-mesh", permissive),
         ("port-15008-clash", old_bind_failure),
         ("cluster-warming", second_replica(warming("2026-07-01T11:59:50Z"))),
-        ("route-not-active", second_replica(lambda dump: dump)),
-        ("policy-not-active", second_replica(lambda dump: dump)),
+        pytest.param("route-not-active", second_replica(lambda dump: dump), id="route of a replica alike"),
+        ("route-not-active", young("HTTPRoute", "ratings", second_replica(without("dynamic_route_configs")))),
+        (
+            "policy-not-active",
+            young("BackendTrafficPolicy", "circuit-breaker-btp", second_replica(without("policies"))),
+        ),
+        pytest.param("policy-not-active", second_replica(lambda dump: dump), id="policy of a replica alike"),
         ("istio-policy-not-enforced", policy("AuthorizationPolicy", SERVICE | {"name": "details"})),
     ],
 )

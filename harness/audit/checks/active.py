@@ -22,6 +22,7 @@ from harness.proxy.config_dump import SectionAbsent, error_states, routes
 NO_CONFIG = "no active configuration was read (ask for it with --config)"
 KINDS = ("HTTPRoute", "GRPCRoute")
 POLICIES = ("BackendTrafficPolicy", "SecurityPolicy", "EnvoyExtensionPolicy")
+ON_ITS_WAY = timedelta(seconds=60)  # from its creation; the configurations are read in the meantime
 WARMING = timedelta(seconds=30)  # Envoy gives up waiting for a cluster's first endpoints after 15 s
 
 
@@ -33,6 +34,8 @@ def routes_active(state: State) -> Iterable[Result]:
     for gateway, dumps in _replicas(state):
         for route in state.known(*KINDS):
             if not is_attached(route, gateway) or not _is_accepted(state, route, gateway) or not _rules(route):
+                continue
+            if _is_young(state, route):
                 continue
             prefix = f"{text(route, 'kind').lower()}/{namespace_of(route)}/{named(route)}/rule/"
             lacking = _lacking(dumps, lambda dump, prefix=prefix: any(r.name.startswith(prefix) for r in routes(dump)))  # type: ignore[misc]  # the default binds the loop's value
@@ -58,6 +61,8 @@ def policies_active(state: State) -> Iterable[Result]:
         told = [{one for route in routes(dump) for one in route.policies} for dump in dumps.values() if _whole(dump)]
         for policy in state.known(*POLICIES):
             if not _targets(state, policy, gateway) or not _is_accepted(state, policy, gateway):
+                continue
+            if _is_young(state, policy):
                 continue
             name = f"{text(policy, 'kind')}/{namespace_of(policy)}/{named(policy)}"
             if not any(told):
@@ -136,6 +141,15 @@ def _whole(dump: Json) -> bool:
     except SectionAbsent:  # a proxy that has no route configuration at all
         return False
     return True
+
+
+def _is_young(state: State, obj: Json) -> bool:
+    """Whether an object came so shortly before that it may still be on its way to the proxies."""
+    try:
+        made = datetime.fromisoformat(text(obj, "metadata", "creationTimestamp"))
+    except ValueError:
+        return False
+    return abs(state.now - made) < ON_ITS_WAY
 
 
 def _is_accepted(state: State, obj: Json, gateway: Json) -> bool:
