@@ -16,10 +16,11 @@ def test_session_stays_with_one_backend(place):
     """With session persistence all requests of a session reach one backend, and those without a session both."""
     wait_for_response(place.client, place.get(host=HOST), status=200)
     first = place.send([place.get(host=HOST)])
+    session = f"{first.answers[0].header('x-session')}"
 
-    keepalive = place.send([place.get(host=HOST, x_session=first.answers[0].header("x-session"))] * 20)
+    kept = place.send([place.get(host=HOST, x_session=session)] * 20)
     free = place.send([place.get(host=HOST)] * 20)
 
-    assert keepalive.statuses == free.statuses == [200] * 20
-    assert set(keepalive.backends) == set(first.backends)
+    assert kept.statuses == free.statuses == [200] * 20
+    assert set(kept.backends) == set(first.backends)
     assert set(free.backends) == {"echo-v1", "echo-v2"}
