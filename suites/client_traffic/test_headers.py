@@ -34,10 +34,10 @@ def test_request_id_is_kept(sent, place):
     """With requestID Preserve the backend receives the client's x-request-id, and by default another one."""
     trial = sent(place.get())
 
-    keepalive = [
+    kept = [
         arm.header("x-request-id") == arm.answers.ids for arm in (trial.control, trial.treatment, trial.recovery)
     ]
-    assert keepalive == [False, True, False]
+    assert kept == [False, True, False]
     assert [line.request_id for line in trial.treatment.lines] == trial.treatment.answers.ids
 
 
