@@ -34,9 +34,7 @@ def test_request_id_is_kept(sent, place):
     """With requestID Preserve the backend receives the client's x-request-id, and by default another one."""
     trial = sent(place.get())
 
-    kept = [
-        arm.header("x-request-id") == arm.answers.ids for arm in (trial.control, trial.treatment, trial.recovery)
-    ]
+    kept = [arm.header("x-request-id") == arm.answers.ids for arm in (trial.control, trial.treatment, trial.recovery)]
     assert kept == [False, True, False]
     assert [line.request_id for line in trial.treatment.lines] == trial.treatment.answers.ids
 
