@@ -10,6 +10,7 @@ doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
 preflight          what a run can judge on a cluster, and the rights it needs
 audit              a read-only check of a cluster that others made
+listing            all objects of a cluster, and what has changed since
 reaper             removes the clusters that kept or killed runs left
 diagnostics        what is gathered from a cluster when something failed
 report             a run's folder, failure texts, summary, Allure, JUnit

@@ -115,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     granted = command("rbac", _rbac, "the least Role and ClusterRole that a run needs, for kubectl apply")
     preflight.add_rbac_arguments(granted)
     matrix.add_arguments(command("matrix", None, "plan, run, show and merge the version matrix (docs/matrix.md)"))
+    listed = command("listing", _listing, "list every object of a cluster as JSON, or what has changed since")
+    listed.add_argument("--compare", type=Path, metavar="FILE", help="print what differs from this listing; 1 if any")
+    audit.add_cluster_arguments(listed)
     command("clean", None, "take away what kept or killed runs left")
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
@@ -248,6 +251,19 @@ def _rbac(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
     said, code = preflight.rbac(asked, chosen)
     print(said)
     return code
+
+
+def _listing(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
+    from harness import listing
+
+    found = listing.read(*audit.cluster_of(asked, chosen))
+    if not asked.compare:
+        print(listing.as_json(found))
+        return 0
+    differing = listing.compared(asked.compare, found)
+    OUT.print("\n".join(differing), markup=False, soft_wrap=True, end="\n" if differing else "")
+    OUT.print(f"{len(found.objects)} objects, {len(differing)} differences")
+    return 1 if differing else 0
 
 
 def _helm(chosen: Settings) -> Helm:

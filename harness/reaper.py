@@ -32,6 +32,8 @@ def reap(settings: Settings) -> list[Reaped]:
             continue
         where = {"kubeconfig": Path(record.details["kubeconfig"])} if "kubeconfig" in record.details else {}
         context = {"context": record.details["context"]} if "context" in record.details else {}
+        # Before runs had a namespace of their own, records named none: what they made is undone by its notes alike.
+        context["namespace"] = record.details.get("namespace", "default")
         named = {"cluster": record.kind, "cluster_name": record.name, **where, **context}
         mine = settings.model_copy(update=named)
         try:

@@ -57,6 +57,7 @@ MAKE_ONLY = {
     "PYTHON": "the Python that the virtual environment is made with",
     "VENV": "where the virtual environment is",
 }
+STACK_NAMESPACES = ("istio-system", "envoy-gateway-system", "redis-system")
 _INTERNAL = ("E2E_OWNER", "E2E_BENCH", "E2E_MAKE")  # what our own processes tell each other
 
 
@@ -106,7 +107,14 @@ class Settings(BaseSettings):
     replicas: int = Field(
         1, ge=1, le=5, description="replicas of ingress, waypoint and rate limit service, if installed"
     )
-    install: bool = Field(False, description="existing: install the stack (else test what is there)")
+    namespace: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?)?$",
+        description="namespace of the tests and of Bookinfo; empty: mesh-e2e on an existing cluster, else default",
+    )
+    install: bool = Field(
+        False, description="existing: install Istio and Envoy Gateway (else test those that are there)"
+    )
     disruptive: bool = Field(False, description="existing: allow tests that touch what is not ours")
     runs: Folder = Field(Path("runs"), description="where each run's folder is made")
     keep_runs: int = Field(50, ge=0, description="run folders that stay, the newest ones; 0: all")
@@ -123,6 +131,11 @@ class Settings(BaseSettings):
     gather: bool = Field(True, description="gather diagnostics when something fails")
     fault: Folder | None = Field(None, description="a file of faults/ to be planted in this run")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")
+
+    @property
+    def suite_namespace(self) -> str:
+        """The namespace that this run uses."""
+        return self.namespace or ("mesh-e2e" if self.cluster == "existing" else "default")
 
     @property
     def private(self) -> Private | None:
@@ -168,6 +181,7 @@ MAKE = {
     "registry_secret": "REGISTRY_SECRET",
     "kubeconfig": "KUBECONFIG_FILE",
     "context": "CONTEXT",
+    "namespace": "NAMESPACE",
     "install": "INSTALL",
     "disruptive": "DISRUPTIVE",
     "lb": "LB",
@@ -208,7 +222,23 @@ def read(**overrides: object) -> Settings:
                     f"{names(field)[0]} chooses an existing cluster, and CLUSTER is {found.cluster}",
                     remedy="CLUSTER=existing (--cluster existing) tests that cluster; for another one leave it out",
                 )
+    _refuse_namespace(found)
     return found
+
+
+def _refuse_namespace(asked: Settings) -> None:
+    """
+    Raises:
+        BadInput: the namespace asked for belongs to the cluster or the stack, or a fault names objects of `default`.
+    """
+    name = asked.suite_namespace
+    if name.startswith("kube-") or name in STACK_NAMESPACES or (name == "default" and asked.cluster == "existing"):
+        raise BadInput(
+            f"NAMESPACE={name} is not for tests: the run makes a namespace of its own, and removes it",
+            remedy="choose another name, or leave NAMESPACE out",
+        )
+    if asked.fault and name != "default":
+        raise BadInput(f"NAMESPACE={name}: faults are planted in namespace default", remedy="leave NAMESPACE out")
 
 
 def names(field: str) -> tuple[str, str, str]:
@@ -241,6 +271,9 @@ def _wrong(field: str, value: object, kind: str, context: Mapping[str, Any]) -> 
         return BadInput(said, remedy=how)
     if kind == "string_pattern_mismatch" and field == "cluster_name":
         what = "is no name of a cluster: lower-case letters, digits and dashes, at most 42, no dash at either end"
+        return BadInput(f"{field}={value!r} {what}", remedy=how)
+    if kind == "string_pattern_mismatch" and field == "namespace":
+        what = "is no name of a namespace: lower-case letters, digits and dashes, at most 30, no dash at either end"
         return BadInput(f"{field}={value!r} {what}", remedy=how)
     return BadInput(f"{field}={value!r} {phrase(kind, context)}", remedy=f"{how}: {info.description}")
 

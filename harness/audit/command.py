@@ -28,8 +28,7 @@ from harness.wait import pause
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("--kubeconfig", type=Path, help="the file (default: KUBECONFIG_FILE, then ~/.kube/config)")
-    parser.add_argument("--context", default="", help="the context's exact name (default: CONTEXT); never assumed")
+    add_cluster_arguments(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="text")
     parser.add_argument("--fail-on", choices=SEVERITIES, default="high", help="exit code 1 from this severity on")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="accepted findings: what --format json printed")
@@ -39,6 +38,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rbac", action="store_true", help="print the least ClusterRole (with --logs, --config: for these too)"
     )
+
+
+def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that choose a cluster."""
+    parser.add_argument("--kubeconfig", type=Path, help="the file (default: KUBECONFIG_FILE, then ~/.kube/config)")
+    parser.add_argument("--context", default="", help="the context's exact name (default: CONTEXT); never assumed")
+
+
+def cluster_of(asked: argparse.Namespace, chosen: Settings) -> tuple[Path, str]:
+    """The kubeconfig file and the context that were asked for.
+
+    Raises:
+        BadInput: no context, or no such file.
+    """
+    context = asked.context or chosen.context
+    file = asked.kubeconfig or chosen.kubeconfig or Path.home() / ".kube" / "config"
+    if not context:
+        raise BadInput(
+            "the cluster is chosen by its context's exact name",
+            remedy="--context NAME (`kubectl config get-contexts`); the current context is never assumed",
+        )
+    if not file.is_file():
+        raise BadInput(f"kubeconfig {file} is not there", remedy="--kubeconfig FILE")
+    return file, context
 
 
 def run(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
@@ -84,17 +107,9 @@ class Auditor:
 
     def __init__(self, asked: argparse.Namespace, chosen: Settings) -> None:
         self._accepted = _baseline(asked.baseline) if asked.baseline else {}
-        self._context = asked.context or chosen.context
-        self._file = asked.kubeconfig or chosen.kubeconfig or Path.home() / ".kube" / "config"
+        self._file, self._context = cluster_of(asked, chosen)
         self._logs, self._dump = asked.logs, self._dumped if asked.config else None
         self._chosen = chosen
-        if not self._context:
-            raise BadInput(
-                "the cluster is chosen by its context's exact name",
-                remedy="--context NAME (`kubectl config get-contexts`); the current context is never assumed",
-            )
-        if not self._file.is_file():
-            raise BadInput(f"kubeconfig {self._file} is not there", remedy="--kubeconfig FILE")
         self._kubectl = programs.choose("kubectl", chosen).path if asked.config else None
 
     def audit(self) -> Audit:

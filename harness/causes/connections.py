@@ -70,7 +70,7 @@ def plaintext(state: ClusterState, _: Failure) -> list[Cause]:
 def past_the_waypoint(state: ClusterState, _: Failure) -> list[Cause]:
     """Connections to a Service by its name that ztunnel did not send to the Service's waypoint."""
     for line in state.connections:
-        service = next((one for one in state.of("Service") if line.dst.service == _host(one)), None)
+        service = next((one for one in state.of("Service") if (line.dst.service or "").startswith(_host(one))), None)
         waypoint = waypoint_of(state, service) if service is not None else ""
         pod = _pod(state, line.dst)
         if line.direction != "outbound" or not line.ok or not waypoint or pod is None or service is None:
@@ -96,8 +96,9 @@ def unknown_workload(state: ClusterState, failure: Failure) -> list[Cause]:
 
 
 def _host(service: Json) -> str:
+    """How a Service's host name begins: the cluster's domain follows."""
     namespace, name = named(service)
-    return f"{name}.{namespace}.svc.cluster.local"
+    return f"{name}.{namespace}.svc."
 
 
 def _end(end: Endpoint) -> str:

@@ -85,7 +85,7 @@ def not_in_ambient(state: ClusterState, failure: Failure) -> list[Cause]:
     speaks = any(word in failure.text for word in ("TCP", "HBONE", "ztunnel", "identity", "no connection"))
     if not plain and not speaks:
         return []
-    namespaces = {name for line in plain for name in (line.src.namespace, line.dst.namespace) if name} or {"default"}
+    namespaces = {name for line in plain for name in (line.src.namespace, line.dst.namespace) if name} or {state.home}
     if state.namespaces:  # the others are nobody's business here: the control planes' connections are plain TCP
         namespaces &= state.namespaces
     for namespace in sorted(namespaces):

@@ -71,7 +71,7 @@ def without_binding(state: ClusterState, failure: Failure) -> list[Cause]:
     for service in state.of("Service"):
         waypoint = waypoint_of(state, service)
         refused = [one for one in conditions(service) if one.type == BOUND and one.status == "False"]
-        calls = {f"e2e/{call.id}" for call in failure.calls if call.id and _calls(call.url, service)}
+        calls = {f"e2e/{call.id}" for call in failure.calls if call.id and _calls(call.url, service, state.home)}
         passed = [one for one in state.access if one.gateway == waypoint and one.line.user_agent in calls]
         if waypoint and refused and passed:
             sentence = (
@@ -125,7 +125,7 @@ def past_the_waypoint(state: ClusterState, failure: Failure) -> list[Cause]:
     for service in state.of("Service"):
         waypoint = waypoint_of(state, service)
         log = state.logs.get(waypoint)
-        calls = [call for call in failure.calls if call.status is not None and _calls(call.url, service)]
+        calls = [call for call in failure.calls if call.status is not None and _calls(call.url, service, state.home)]
         past = [call for call in calls if call.id and f"e2e/{call.id}" not in seen]
         if not waypoint or log is None or log.unreadable or not past:
             continue
@@ -165,11 +165,11 @@ def waypoint_of(state: ClusterState, service: Json) -> str:
     return "" if name == "none" or gateway in state.removed else name
 
 
-def _calls(url: str, service: Json) -> bool:
+def _calls(url: str, service: Json, home: str) -> bool:
     namespace, name = named(service)
     host = url.partition("://")[2].partition("/")[0].partition(":")[0]
     full = f"{name}.{namespace}"
-    return host in (full, f"{full}.svc", f"{full}.svc.cluster.local") or (namespace == "default" and host == name)
+    return host == full or f"{host}.".startswith(f"{full}.svc.") or (namespace == home and host == name)
 
 
 def _pods(state: ClusterState) -> Mapping[str, str]:

@@ -52,7 +52,7 @@ class ClusterState:
     no objects has none. `namespaces` are those that were read, empty: all. `ours` are the objects that the suite's own
     manifests name ("Kind/namespace/name"), `wanted` those that the harness has in the cluster now, with the fields that
     it wrote, `removed` those that it deleted. `logs` are the access logs that were read since the first request, by
-    Gateway.
+    Gateway. `home` is the namespace of the run.
     """
 
     objects: Mapping[str, Sequence[Json]] = field(default_factory=dict)
@@ -63,6 +63,7 @@ class ClusterState:
     ours: frozenset[str] = frozenset()
     wanted: Mapping[str, Json] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    home: str = "default"
     logs: Mapping[str, AccessLog] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 

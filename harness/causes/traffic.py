@@ -88,9 +88,8 @@ def without_endpoints(state: ClusterState, failure: Failure) -> list[Cause]:
     found = []
     for service in state.of("Service"):
         namespace, name = named(service)
-        if hosts & {f"{name}.{namespace}", f"{name}.{namespace}.svc", f"{name}.{namespace}.svc.cluster.local"} or (
-            name in hosts and namespace == "default"
-        ):
+        short = {f"{name}.{namespace}", f"{name}.{namespace}.svc"} | ({name} if namespace == state.home else set())
+        if hosts & short or any(host.startswith(f"{name}.{namespace}.svc.") for host in hosts):
             reason = _no_endpoints(state, service)
             if reason:
                 found.append(Cause(f"{show('Service', namespace, name)} {reason}", (key(service),)))

@@ -13,7 +13,7 @@ from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ip
 
-NAMESPACE, LABELS, CONTAINER = "default", "app=mesh-client", "curl"
+LABELS, CONTAINER = "app=mesh-client", "curl"
 
 
 class MeshClient:
@@ -53,7 +53,7 @@ class MeshClient:
         argv = ["/usr/bin/fortio", "load", "-quiet", "-loglevel", "Critical", "-allow-initial-errors"]
         argv += ["-n", str(times), "-c", "1", "-qps", "0", *(["-grpc", "-ping"] if grpc else []), "-json", "-", url]
         name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
-        ended = self._kube.run(NAMESPACE, name, "fortio", argv, within=timeouts.EXEC)
+        ended = self._kube.run(self._kube.namespace, name, "fortio", argv, within=timeouts.EXEC)
         try:
             counts = json.loads(ended.stdout[ended.stdout.index("{") :])["RetCodes"]
         except (ValueError, KeyError) as error:
@@ -65,9 +65,10 @@ class MeshClient:
         ids = [unique_name("rq") for _ in requests]
         argv = curl.curl_arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
         name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
-        ended = self._kube.run(NAMESPACE, name, CONTAINER, argv, within=timeouts.EXEC)
+        ended = self._kube.run(self._kube.namespace, name, CONTAINER, argv, within=timeouts.EXEC)
         if not ended.stdout.strip():
-            raise Inconclusive(f"curl in {NAMESPACE}/{name} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
+            where = f"{self._kube.namespace}/{name}"
+            raise Inconclusive(f"curl in {where} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
         answers = curl.parse_answers(ended.stdout, ids)
         who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
         observations.record_sighting(who, f"{answers!r} to {requests[0].url}", of=ids, raw=answers.raw)
@@ -80,8 +81,8 @@ def read_client_pod(kube: Kube, labels: str = LABELS) -> Document:
     Raises:
         SetupFailed: there is none.
     """
-    pods = [p for p in kube.pods(NAMESPACE, labels) if pod_ip(p)]
+    pods = [p for p in kube.pods(kube.namespace, labels) if pod_ip(p)]
     if not pods:
         name = labels.removeprefix("app=")
-        raise SetupFailed(f"the {name} has no running pod", remedy=f"is Deployment/default/{name} there?")
+        raise SetupFailed(f"the {name} has no running pod", remedy=f"is Deployment/{kube.namespace}/{name} there?")
     return pods[0]

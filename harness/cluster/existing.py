@@ -20,7 +20,9 @@ from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, Missing, Refused
 from harness.objects.definitions import gateway_api
 from harness.objects.manifests import Document
-from harness.objects.refs import ref_of
+from harness.objects.placement import INSTANCE, MANAGED_BY, WRITTEN, Placement
+from harness.objects.refs import ref, ref_of
+from harness.objects.unstructured import mapping
 from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings, owner
 from harness.tools import programs
@@ -31,7 +33,8 @@ NOT_OURS = "this touches what is not ours, which DISRUPTIVE=1 allows"
 
 
 class ExistingCluster:
-    """Somebody's cluster. Releases are installed only when told to, and only what is ours is removed."""
+    """Somebody's cluster. Suites have a namespace of their own there; releases are installed only when asked for, and
+    only what is ours is removed."""
 
     kind: ClusterKind = "existing"
 
@@ -50,7 +53,10 @@ class ExistingCluster:
         self._settings, self._registry = settings, settings.private
         self._installs, self._kubectl = settings.install, settings.kubectl_bin
         # Our releases' marks lie there: contexts of one name in two files (kubeadm names all alike) are two clusters.
-        told = hashlib.sha256(f"{file.resolve()} {self.context}".encode()).hexdigest()[:8]
+        # Runs in different namespaces of one cluster go side by side: each has a record and notes of its own.
+        self.namespace = settings.suite_namespace
+        own = "" if self.namespace == WRITTEN else f" {self.namespace}"
+        told = hashlib.sha256(f"{file.resolve()} {self.context}{own}".encode()).hexdigest()[:8]
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
         self._recorded = f"{readable}-{told}"
         self.home = cluster_records.folder(settings.state, "existing", self._recorded)
@@ -86,6 +92,7 @@ class ExistingCluster:
             Requirement("kubectl", lambda: str(programs.choose("kubectl", self._settings))),
             *([helm] if self._installs else []),
             Requirement(f"context {self.context}", self._reach),
+            Requirement(f"namespace {self.namespace}", self._check_namespace, last=True),
         ]
 
     def _reach(self) -> str:
@@ -98,19 +105,36 @@ class ExistingCluster:
             ) from error
         return f"Kubernetes {self._version}"
 
+    def _check_namespace(self) -> str:
+        """The run's namespaces are not there, or by our notes they are ours."""
+        noted = [*Made(self.home / MADE), *Made(self.home / cluster_records.APPLIED)]
+        given = False
+        for name in sorted(Placement(self.namespace).namespaces):
+            there = self._kube.find(ref(f"Namespace/{name}")) if ref(f"Namespace/{name}") not in noted else None
+            labels = mapping(there, "metadata", "labels")
+            if there and (MANAGED_BY.items() - labels.items() or INSTANCE in labels):
+                label = "=".join(next(iter(MANAGED_BY.items())))
+                raise BadInput(
+                    f"namespace {name} is there, and it is not known here that a run made it",
+                    remedy=f"choose another one (NAMESPACE=name), delete what another machine's run has left, "
+                    f"or give it to runs: kubectl label namespace {name} {label}",
+                )
+            given |= bool(there)
+        return "given to runs by its label" if given else "made by the run"
+
     def create(self) -> None:
         for requirement in self.requirements:
             requirement.check()
         with FileLock(self.home / "lock"):
             old = cluster_records.find(self._state, self.kind, self._recorded)
-            cluster_records.refuse_in_use(old, f"context {self.context}")
+            cluster_records.refuse_in_use(old, f"namespace {self.namespace} of context {self.context}")
             stands = (self.home / MADE).exists() or any(self.home.glob("release-*"))
             if stands:
                 cluster_records.refuse_kept(
                     old, {"set": self._label} if self._label else {}, f"what we made in {self.context}"
                 )
             # Before anything is applied, be it only by tests: what a killed run leaves is found by its record.
-            where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context}
+            where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context, "namespace": self.namespace}
             where |= {"set": self._label} if self._label and (self._installs or stands) else {}
             cluster_records.write(
                 self._state, cluster_records.Record(self.kind, self._recorded, owner(), time.time(), details=where)
@@ -173,7 +197,12 @@ class ExistingCluster:
         return port_forward(self.kubeconfig, self.context, namespace, f"pod/{pod}", port, kubectl=self._kubectl)
 
     def facts(self) -> Mapping[str, str]:
-        return {"context": self.context, "kubernetes": self._version, "installs": str(self._installs).lower()}
+        return {
+            "context": self.context,
+            "namespace": self.namespace,
+            "kubernetes": self._version,
+            "installs": str(self._installs).lower(),
+        }
 
     def gather(self, into: Path) -> None:
         (into / "existing.txt").write_text(f"context {self.context}: node logs are not ours to collect\n")

@@ -17,14 +17,14 @@ from harness.objects.addresses import url
 from harness.objects.manifests import Document
 from harness.objects.workloads import pod_ip, pod_ready
 
-NAMESPACE, CONTAINER, PORT = "default", "fortio", 8080
+CONTAINER, PORT = "fortio", 8080
 
 
 class Echo:
     """The pods of the Service echo, by workload: "echo-v1", "echo-v2"; or others of that image, by their labels."""
 
-    def __init__(self, kube: Kube, labels: str = "app=echo", namespace: str = NAMESPACE) -> None:
-        self._kube, self._labels, self._namespace = kube, labels, namespace
+    def __init__(self, kube: Kube, labels: str = "app=echo", namespace: str = "") -> None:
+        self._kube, self._labels, self._namespace = kube, labels, namespace or kube.namespace
 
     @property
     def urls(self) -> Mapping[str, str]:

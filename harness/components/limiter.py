@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from harness.components.envoy_pods import check_same_replicas
 from harness.errors import CannotJudge, Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
-from harness.objects.scope import NAMESPACES
+from harness.objects.placement import Placement
 from harness.objects.workloads import pod_ready
 from harness.proxy import prometheus, rlconfig
 from harness.wait import dwell, until
@@ -102,11 +102,11 @@ class RateLimitService:
     def read_counter_by_replica(self, name: str) -> dict[str, float]:
         """The same of each replica, by pod."""
         wanted = f"ratelimit_service_rate_limit_{name}"
-        found = {}
+        found, ours = {}, Placement(self._kube.namespace).namespaces
         for pod in self.names:
             text = self._admin.get(self.NAMESPACE, pod, 19001, "/metrics")
             samples = [s for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted]
-            found[pod] = sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", "")))
+            found[pod] = sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", ""), ours))
         return found
 
     @contextmanager
@@ -155,7 +155,7 @@ class RateLimitService:
         return last[0][1]
 
 
-def _is_ours(domain: str) -> bool:
-    """Whether a rule is of a Gateway of ours, by its domain: "default/bookinfo-ingress/ingress"."""
+def _is_ours(domain: str, namespaces: Collection[str]) -> bool:
+    """Whether a rule is of a Gateway in one of these, by its domain: "default/bookinfo-ingress/ingress"."""
     namespace, slash, _ = domain.partition("/")
-    return not slash or namespace in NAMESPACES
+    return not slash or namespace in namespaces

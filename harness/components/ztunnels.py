@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from harness import boundary, observations
+from harness import boundary, observations, timeouts
 from harness.clients.admin import Admin
 from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
 from harness.errors import Inconclusive
@@ -14,7 +14,7 @@ from harness.evidence import hbone_port_conflict
 from harness.evidence.joins import find_connection_lines, is_other_side_of
 from harness.evidence.open_connections import open_lines
 from harness.http_exchange import Answers
-from harness.kube import Kube
+from harness.kube import ApiUnavailable, Kube
 from harness.logs import ztunnel
 from harness.logs.envoy_access import AccessLine
 from harness.logs.unreadable import Unreadable
@@ -23,6 +23,7 @@ from harness.objects.manifests import Document
 from harness.objects.workloads import node_name, pod_ready
 from harness.proxy import ztunnel_dump
 from harness.proxy.mesh_view import MeshView, view
+from harness.wait import until
 
 
 class Ztunnels:
@@ -68,16 +69,18 @@ class Ztunnels:
         return ztunnel.Parsed(tuple(lines), sum(log.skipped for log in logs), unreadable)
 
     def read_destinations(self, since: datetime, service: str) -> set[str]:
-        """The Deployments to whose pods callers were carried that asked for this Service (of `default`, by its short
-        name): its waypoint's alone, unless a caller went past it. Connections that still stand have no line yet.
+        """The Deployments to whose pods callers were carried that asked for this Service (by its short name, in the
+        run's namespace): its waypoint's alone, unless a caller went past it. Connections that still stand have no line
+        yet.
 
         Raises:
             Inconclusive: lines of a log could not be read, so there may be other ways.
         """
-        host = f"{service}.default.svc.cluster.local"
+        host = f"{service}.{self._kube.namespace}.svc."
         log = self._log(since)
         check_all_lines_readable(log.unreadable, "ztunnel log")
-        asked = [line for line in log.lines if line.direction == "outbound" and line.dst.service == host]
+        outbound = [line for line in log.lines if line.direction == "outbound"]
+        asked = [line for line in outbound if (line.dst.service or "").startswith(host)]
         found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
         told = f"{len(asked)} connections asked for {service} went to {sorted(found)}"
         observations.record_sighting("ztunnel log", told, raw=[line.raw for line in asked])
@@ -174,7 +177,8 @@ class Ztunnels:
         """Why calls to a pod may be reset: who has its port 15008, and the remedy; "" when ztunnel has its ports."""
         failures = [failure for text in self.read_logs().values() for failure in ztunnel.bind_failures(text)]
         pods = {
-            pod["metadata"]["uid"]: f"default/{pod['metadata']['name']}" for pod in self._kube.objects("Pod", "default")
+            pod["metadata"]["uid"]: f"{self._kube.namespace}/{pod['metadata']['name']}"
+            for pod in self._kube.objects("Pod", self._kube.namespace)
         }
         said = hbone_port_conflict.conflict(failures, (), pods)
         return f"{said}; remedy: {hbone_port_conflict.REMEDY}" if said else ""
@@ -194,9 +198,24 @@ class Ztunnels:
         )
         return found
 
+    def wait_for_domains(self) -> tuple[str, str]:
+        """The mesh's trust domain and the domain of the cluster's DNS, as ztunnel knows them of the run's own pods.
+
+        Raises:
+            NotReady: no node's ztunnel knows them.
+        """
+        found = until(
+            lambda: [(view.trust_domain, view.cluster_domain) for view in self.read_views().values()],
+            lambda found: any(all(domains) for domains in found),
+            what=f"ztunnel knows the pods of namespace {self._kube.namespace} and the cluster's Services",
+            within=timeouts.STATUS,
+            transient=(ApiUnavailable, Inconclusive),
+        )
+        return next(domains for domains in found if all(domains))
+
     def read_views(self) -> dict[str, MeshView]:
         """What each node's ztunnel says of the mesh, by node name."""
-        found = {node_name(pod): view(self._dump(pod)) for pod in self._scheduled()}
+        found = {node_name(pod): view(self._dump(pod), self._kube.namespace) for pod in self._scheduled()}
         observations.record_sighting("ztunnel config_dump", f"of {len(found)} nodes")
         return found
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import yaml
@@ -22,11 +21,12 @@ from harness.errors import HarnessError
 from harness.kube import ApiUnavailable, Kube, Missing
 from harness.objects import refs
 from harness.objects.definitions import DEFINITIONS
-from harness.objects.manifests import MANIFESTS, Document, documents
+from harness.objects.manifests import Document
+from harness.objects.placement import WRITTEN, Placement
 from harness.objects.unstructured import number, objects, text
 from harness.report.redact import redacted
 
-STACK = ("default", "istio-system", "envoy-gateway-system", "redis-system")
+STACK = ("istio-system", "envoy-gateway-system", "redis-system")
 KINDS = tuple(kind for kind in refs.KINDS if kind not in (*DEFINITIONS, *refs.UNREAD))  # definitions are megabytes
 LOG_LIMIT = 2_000_000  # characters of one container's log: its end
 ADMIN = {  # what to ask of which container, by port
@@ -35,20 +35,12 @@ ADMIN = {  # what to ask of which container, by port
 }
 
 
-@cache
-def namespaces() -> tuple[str, ...]:
-    """Ours: the stack's, and those that a manifest names."""
-    found = dict.fromkeys(STACK)
-    for file in sorted(MANIFESTS.rglob("*.yaml")):
-        with suppress(yaml.YAMLError, OSError, ValueError):  # a broken manifest is not for the evidence to tell of
-            for document in documents(file.read_text()):
-                if "kind" in document and "metadata" in document:
-                    metadata = document["metadata"]
-                    found[metadata["name"] if document["kind"] == "Namespace" else metadata.get("namespace", "")] = None
-    return tuple(name for name in found if name)
+def namespaces(namespace: str) -> tuple[str, ...]:
+    """Ours: the run's and those that go with it, then the stack's."""
+    return (*sorted(Placement(namespace).namespaces), *STACK)
 
 
-def gather(cluster: Cluster, into: Path, why: str) -> None:
+def gather(cluster: Cluster, into: Path, why: str, *, namespace: str = WRITTEN) -> None:
     """Writes objects, events, logs (those of the run before a restart too), admin pages and node logs below `into`.
 
     Bounded by timeouts.GATHER. What could not be had is said in failures.txt. Never raises.
@@ -57,7 +49,7 @@ def gather(cluster: Cluster, into: Path, why: str) -> None:
     try:
         into.mkdir(parents=True, exist_ok=True)
         (into / "why.txt").write_text(redacted(f"{why}\n"))
-        _gather(cluster, into, failures)
+        _gather(cluster, into, failures, namespace)
     except Exception as error:  # noqa: BLE001  # evidence is best effort: it must not hide what it is evidence of
         failures.append(f"gather itself: {type(error).__name__}: {error}")
     finally:
@@ -66,8 +58,8 @@ def gather(cluster: Cluster, into: Path, why: str) -> None:
                 (into / "failures.txt").write_text(redacted("\n".join(failures) + "\n"))
 
 
-def _gather(cluster: Cluster, into: Path, failures: list[str]) -> None:
-    kube, admin = Kube(cluster.kubeconfig, cluster.context), Admin(cluster)
+def _gather(cluster: Cluster, into: Path, failures: list[str], namespace: str) -> None:
+    kube, admin = Kube(cluster.kubeconfig, cluster.context, namespace=namespace), Admin(cluster)
     lock = threading.Lock()
 
     def attempt(name: str, act: Callable[[], object]) -> None:
@@ -84,7 +76,7 @@ def _gather(cluster: Cluster, into: Path, failures: list[str]) -> None:
     pool = ThreadPoolExecutor(max_workers=4)
     try:
         jobs = [pool.submit(attempt, f"cluster {cluster.name}", lambda: cluster.gather(into))]
-        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in namespaces()]
+        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in namespaces(kube.namespace)]
         jobs += [probe(f"objects/{k}.yaml", lambda k=k: _objects(kube, k, failures)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
         listed, unlisted = wait(listings, timeout=timeouts.GATHER)
         pods = [pod for listing in listed for pod in listing.result()]
@@ -114,7 +106,7 @@ def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
     do not tell is a failure, and the others' objects are there."""
     found: list[Document] = []
     untold: list[HarnessError] = []
-    for namespace in namespaces() if refs.KINDS[kind][1] else ("",):
+    for namespace in namespaces(kube.namespace) if refs.KINDS[kind][1] else ("",):
         try:
             found += kube.objects(kind, namespace)
         except Missing:
@@ -127,7 +119,7 @@ def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
         raise untold[0]
     failures += [f"objects/{kind}.yaml: {type(error).__name__}: {str(error)[:300]}" for error in untold]
     if kind == "Namespace":
-        found = [one for one in found if one["metadata"]["name"] in namespaces()]
+        found = [one for one in found if one["metadata"]["name"] in namespaces(kube.namespace)]
     # Lines are not broken: a secret that is cut in two is not recognized.
     return yaml.dump_all(found, Dumper=yaml.CSafeDumper, sort_keys=False, width=10**6)
 

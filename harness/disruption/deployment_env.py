@@ -16,7 +16,7 @@ from harness.waits import rollouts
 def while_environment_set(manifests: Manifests, deployment: str, container: str, **variables: str) -> Iterator[None]:
     """Gives a Deployment's container environment variables for the block, and what it had before afterwards; rolled
     out both times."""
-    name = f"Deployment/default/{deployment}"
+    name = f"Deployment/{manifests.kube.namespace}/{deployment}"
     before: list[Document] = pod_containers(manifests.kube.get(name))
     added = [{"name": key, "value": value} for key, value in variables.items()]
     changed = [c | {"env": [*objects(c, "env"), *added]} if text(c, "name") == container else c for c in before]

@@ -38,13 +38,13 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
     Raises:
         NotReady: ztunnel was first each time.
     """
-    before = {route: strings(kube.get(f"HTTPRoute/default/{route}"), "spec", "hostnames") for route in routes}
+    before = {route: strings(kube.get(f"HTTPRoute/{envoy.namespace}/{route}"), "spec", "hostnames") for route in routes}
     number = itertools.count()
 
     def changed() -> bool:
         for route, had in before.items():
             hosts = [*had, f"changed-{next(number)}.example"]
-            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": hosts}})
+            kube.patch(f"HTTPRoute/{envoy.namespace}/{route}", {"spec": {"hostnames": hosts}})
         found = [one for dump in envoy.read_config_dumps().values() for one in listeners(dump)]
         return any(one.address.endswith(":15008") and one.state == "active" for one in found)
 
@@ -70,7 +70,7 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
                 break
     finally:
         for route, had in before.items():
-            kube.patch(f"HTTPRoute/default/{route}", {"spec": {"hostnames": list(had) or None}})
+            kube.patch(f"HTTPRoute/{envoy.namespace}/{route}", {"spec": {"hostnames": list(had) or None}})
     until(
         lambda: [failure for log in ztunnels.read_logs().values() for failure in bind_failures(log)],
         lambda found: any(failure.uid == envoy.pod["metadata"]["uid"] for failure in found),

@@ -77,13 +77,12 @@ def read_pods_on(kube: Kube, node: str, namespace: str = "") -> list[Document]:
     return [pod for pod in kube.objects("Pod", namespace) if node_name(pod) == node]
 
 
-def read_deployments_on(kube: Kube, node: str, namespace: str = "default") -> set[str]:
-    """The Deployments that have a pod there: "Deployment/default/ratings-v1"."""
-    owners = [
-        owner for pod in read_pods_on(kube, node, namespace) for owner in objects(pod, "metadata", "ownerReferences")
-    ]
+def read_deployments_on(kube: Kube, node: str) -> set[str]:
+    """The Deployments of the run's namespace that have a pod there: "Deployment/default/ratings-v1"."""
+    pods = read_pods_on(kube, node, kube.namespace)
+    owners = [owner for pod in pods for owner in objects(pod, "metadata", "ownerReferences")]
     sets = (text(owner, "name") for owner in owners if text(owner, "kind") == "ReplicaSet")
-    return {f"Deployment/{namespace}/{name.rpartition('-')[0]}" for name in sets}
+    return {f"Deployment/{kube.namespace}/{name.rpartition('-')[0]}" for name in sets}
 
 
 def load_images_everywhere(cluster: Cluster, bundle: Bundle | None, versions: VersionSet, *roles: str) -> None:
@@ -94,17 +93,18 @@ def load_images_everywhere(cluster: Cluster, bundle: Bundle | None, versions: Ve
 
 def read_node_without(kube: Kube, labels: str) -> str:
     """A node on which no pod with these labels runs; by name the first."""
-    taken = {node_name(pod) for pod in kube.pods("default", labels)}
+    taken = {node_name(pod) for pod in kube.pods(kube.namespace, labels)}
     return min(str(n["metadata"]["name"]) for n in kube.objects("Node") if n["metadata"]["name"] not in taken)
 
 
 def read_request_counts(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]:
     """How many requests of a load (its id) each Gateway's proxy on that node has a line of, by Gateway."""
     found: dict[str, int] = {}
-    for pod in read_pods_on(kube, node, "default"):
+    for pod in read_pods_on(kube, node, kube.namespace):
         gateway = text(pod, "metadata", "labels", OWNING_GATEWAY)
         if gateway:
-            lines = envoy_access.parse(kube.logs("default", pod["metadata"]["name"], "envoy", since=since)).lines
+            log = kube.logs(kube.namespace, pod["metadata"]["name"], "envoy", since=since)
+            lines = envoy_access.parse(log).lines
             found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)
     observations.record_sighting("access logs", f"requests of {load} carried on node {node}: {found}")
     return found

@@ -17,14 +17,14 @@ _HEADER = "x-edit"
 
 
 def edit_route(kube: Kube, envoy: Envoy, name: str, *, times: int) -> None:
-    """Changes an HTTPRoute of `default` that many times (a response header's value), each time until Envoy's active
-    routes have it, then gives it its rules back.
+    """Changes an HTTPRoute of the Gateway's namespace that many times (a response header's value), each time until
+    Envoy's active routes have it, then gives it its rules back.
 
     Raises:
         NotReady: an edit did not reach Envoy.
     """
-    found = kube.get(f"HTTPRoute/default/{name}")
-    spec, named = mapping(found, "spec"), {"name": name, "namespace": "default"}
+    found = kube.get(f"HTTPRoute/{envoy.namespace}/{name}")
+    spec, named = mapping(found, "spec"), {"name": name, "namespace": envoy.namespace}
     rules = [dict(rule) for rule in objects(spec, "rules")]
 
     def write(written: list[Document]) -> None:

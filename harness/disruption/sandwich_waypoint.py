@@ -16,8 +16,12 @@ from harness.objects.workloads import pod_ready
 from harness.wait import until
 from harness.waits import rollouts, waypoints
 
-DEPLOYMENT = "Deployment/default/byo-waypoint-istio"
 PULL = ("ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull")
+
+
+def deployment(kube: Kube) -> str:
+    """Its Deployment's name."""
+    return f"Deployment/{kube.namespace}/byo-waypoint-istio"
 
 
 def bind_service(kube: Kube) -> None:
@@ -27,25 +31,25 @@ def bind_service(kube: Kube) -> None:
 
 def read_pods(kube: Kube) -> list[Document]:
     """The waypoint's pods."""
-    return kube.pods("default", "gateway.networking.k8s.io/gateway-name=byo-waypoint")
+    return kube.pods(kube.namespace, "gateway.networking.k8s.io/gateway-name=byo-waypoint")
 
 
 @contextmanager
 def while_without_pods(kube: Kube) -> Iterator[None]:
     """The waypoint without pods for the block. What comes back afterwards is not awaited: it may not come at all."""
     try:
-        kube.patch(DEPLOYMENT, {"spec": {"replicas": 0}})
+        kube.patch(deployment(kube), {"spec": {"replicas": 0}})
         until(
             lambda: [pod for pod in read_pods(kube) if pod_ready(pod)],
             lambda found: not found,
-            what=f"{DEPLOYMENT} has no ready pod left",
+            what=f"{deployment(kube)} has no ready pod left",
             within=timeouts.DISTURBED,
             transient=(ApiUnavailable,),
             show=lambda found: f"{len(found)} pods",
         )
         yield
     finally:
-        kube.patch(DEPLOYMENT, {"spec": {"replicas": 1}})
+        kube.patch(deployment(kube), {"spec": {"replicas": 1}})
 
 
 def wait_for_start_or_missing_image(kube: Kube) -> str:
@@ -55,7 +59,7 @@ def wait_for_start_or_missing_image(kube: Kube) -> str:
         Terminal: it cannot start for another reason.
     """
     try:
-        rollouts.wait_for_rollout(kube, DEPLOYMENT, within=timeouts.ROLLOUT)
+        rollouts.wait_for_rollout(kube, deployment(kube), within=timeouts.ROLLOUT)
     except Terminal as error:
         if not any(reason in error.seen for reason in PULL):
             raise

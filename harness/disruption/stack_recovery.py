@@ -8,8 +8,8 @@ from harness.components import Envoy, Ztunnels
 from harness.disruption import hbone_port_takeover, restarts
 from harness.errors import NotReady
 from harness.kube import Kube
+from harness.objects.placement import Placement
 from harness.objects.refs import ref
-from harness.objects.scope import reach_beyond_ours
 from harness.waits import gateways, rollouts, waypoints
 
 PARTS = (
@@ -30,14 +30,15 @@ def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: En
     Raises:
         NotReady, Terminal: a part did not come back.
     """
+    placement = Placement(kube.namespace)
     try:
         rollouts.wait_for_rollout(kube, restarts.ZTUNNEL, within=timeouts.DISTURBED / 4)
     except NotReady:
         found = hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnel)
-        culprits = [name for name in found if not reach_beyond_ours(ref(name))]
+        culprits = [name for name in found if placement.has(ref(name))]
         progress.note(f"{ztunnel.describe_port_conflict() or 'ztunnel is not ready'}: deleting {culprits}")
         kube.delete(culprits)
     for name in PARTS:
-        rollouts.wait_for_rollout(kube, name, within=timeouts.DISTURBED)
+        rollouts.wait_for_rollout(kube, placement.text(name), within=timeouts.DISTURBED)
     gateways.wait_for_proxy_pod(kube, waypoint.gateway)
     waypoints.wait_for_waypoint_traffic(client, waypoint, url)

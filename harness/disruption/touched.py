@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from harness.cluster.protocol import Cluster
 from harness.errors import NotAllowed
 from harness.objects.manifests import MANIFESTS, paired, read
-from harness.objects.refs import ref
-from harness.objects.scope import beyond_ours, described, reach_beyond_ours
+from harness.objects.placement import AS_WRITTEN
+from harness.objects.refs import ref, ref_of
+from harness.objects.scope import beyond_ours
 
 ROOM = "harness.disruption"
 WRITING = frozenset({"patch", "patched", "delete", "evict"})  # methods that change what a name says
@@ -48,7 +49,7 @@ def touched_by(suite: Path) -> list[str]:
     """What of others a suite's file touches, a line each, sorted; empty if all that it changes is its own.
 
     Read from its source: what it uses of harness.disruption, the manifests that it applies, and the names of objects
-    that it patches or deletes.
+    that it patches or deletes, all as written for namespace `default`.
     """
     tree = ast.parse(suite.read_text())
     return sorted({*_by_disruption(tree), *_by_manifests(tree, suite), *_by_writes(tree)})
@@ -84,7 +85,7 @@ def _by_manifests(tree: ast.Module, suite: Path) -> Iterator[str]:
         patterns.add(paired(suite))
     for pattern in patterns:
         for file in MANIFESTS.glob(pattern) if pattern.endswith(".yaml") else ():
-            yield from filter(None, map(beyond_ours, read(file)))
+            yield from filter(None, (beyond_ours(ref_of(one), AS_WRITTEN) for one in read(file)))
 
 
 def _pattern(text: ast.JoinedStr) -> str:
@@ -102,8 +103,7 @@ def _by_writes(tree: ast.Module) -> Iterator[str]:
 
 def _named(text: str) -> Iterator[str]:
     with suppress(ValueError):  # no name of an object
-        named = ref(text)
-        yield from filter(None, [described(named, reach_beyond_ours(named))])
+        yield from filter(None, [beyond_ours(ref(text), AS_WRITTEN)])
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:

@@ -77,12 +77,12 @@ class Place:
     @property
     def route(self) -> dict[str, Any]:
         """The route of the echo backend in Envoy's configuration."""
-        return self.envoy.route_config("httproute/default/echo/")
+        return self.envoy.route_config(f"httproute/{self.envoy.namespace}/echo/")
 
     @property
     def cluster(self) -> dict[str, Any]:
         """The active cluster of the echo backend in Envoy's configuration."""
-        return self.envoy.cluster_config("httproute/default/echo/rule/0")
+        return self.envoy.cluster_config(f"httproute/{self.envoy.namespace}/echo/rule/0")
 
     def ask(self, request: Request) -> Answer:
         """Sends it once."""

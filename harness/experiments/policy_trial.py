@@ -111,7 +111,7 @@ class Tries:
         control = send()
         started = boundary.monotonic()
         with self._applying(manifest):
-            self._accepted(named, condition, about=about or f"Gateway/default/{place.gateway}")
+            self._accepted(named, condition, about=about or f"Gateway/{place.envoy.namespace}/{place.gateway}")
             accepted = boundary.monotonic() - started
             self._until(there, f"{named} is in force at the {place.name}")
             enforced = boundary.monotonic() - started

@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness import no_proxy, observations, progress, timeouts
 from harness.bundle import Bundle
@@ -15,6 +15,7 @@ from harness.errors import SetupFailed
 from harness.install.releases import GATEWAY, ISTIO, releases
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read
+from harness.objects.placement import Placement
 from harness.objects.workloads import addresses
 from harness.pull_secrets import as_pulled, secret
 from harness.threads import side_by_side
@@ -31,8 +32,7 @@ GATEWAY_WORKLOADS = (
     "Deployment/envoy-gateway-system/envoy-ratelimit",
 )
 LOAD_BALANCER_WORKLOADS = ("Deployment/metallb-system/controller", "DaemonSet/metallb-system/speaker")
-
-
+SUITE_STEPS = ("enrolment", "bookinfo", "mesh client", "gateway classes")  # what a run brings to any cluster
 REPLICATED = ("ingress", "waypoint")  # of manifests/install/envoy_gateway.yaml
 
 
@@ -57,6 +57,7 @@ def install(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle |
 def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, replicas: int = 1) -> list[Step]:
     """The steps and what each waits for; the proxies and the rate limit service get so many replicas. Images are loaded
     first for what starts first."""
+    placement = Placement(kube.namespace)
     found = releases(versions, bundle.charts if bundle else None, replicas=replicas)
 
     def load(*roles: str) -> Callable[[], None]:
@@ -73,11 +74,11 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
     def manifest(file: str, *workloads: str) -> Callable[[], None]:
         def act() -> None:
-            documents = with_replicas(as_pulled(read(MANIFESTS / file), versions), replicas)
+            documents = placement.documents(with_replicas(as_pulled(read(MANIFESTS / file), versions), replicas))
             cluster.remember(documents)
             kube.apply(documents)
             for name in workloads:
-                rollouts.wait_for_rollout(kube, name)
+                rollouts.wait_for_rollout(kube, placement.text(name))
 
         return act
 
@@ -134,7 +135,11 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
             manifest("base/mesh_client.yaml", "Deployment/default/mesh-client"),
             ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
         ),
-        Step("gateway classes", manifest("install/envoy_gateway.yaml"), ("definitions", "envoy gateway")),
+        Step(
+            "gateway classes",
+            manifest("install/envoy_gateway.yaml"),
+            ("definitions", "envoy gateway", "enrolment"),
+        ),
         *(balancer if versions.has_load_balancer else []),
     ]
 
@@ -146,6 +151,15 @@ def with_replicas(documents: list[Document], replicas: int) -> list[Document]:
         if one["kind"] == "EnvoyProxy" and one["metadata"]["name"] in REPLICATED:
             one["spec"]["provider"]["kubernetes"]["envoyDeployment"]["replicas"] = replicas
     return found
+
+
+def suite_steps(steps: Sequence[Step]) -> list[Step]:
+    """Those of them that make the run's namespace and what is in it, for a cluster that has the rest of the stack."""
+    return [
+        replace(step, after=tuple(name for name in step.after if name in SUITE_STEPS))
+        for step in steps
+        if step.name in SUITE_STEPS
+    ]
 
 
 def run_side_by_side(work: Sequence[Step]) -> None:
@@ -177,20 +191,14 @@ def _timed(step: Step) -> None:
         observations.record_seconds(f"stack: {step.name}", time.monotonic() - started)
 
 
-def check_stack(kube: Kube, versions: VersionSet) -> None:
-    """Sees that all the suites need is there and ready, on a cluster that is not ours to fill.
+def check_stack(kube: Kube) -> None:
+    """Checks that Istio and Envoy Gateway are there and ready, on a cluster on which they are not ours to install.
 
     Raises:
         SetupFailed: something is missing or not ready; all that is missing is named.
     """
-    classes = [f"GatewayClass/{document['metadata']['name']}" for document in _classes()]
-    workloads = [
-        *ISTIO_WORKLOADS.values(),
-        *GATEWAY_WORKLOADS,
-        *_applications(versions),
-        "Deployment/default/mesh-client",
-    ]
-    missing = [name for name in (*workloads, *classes) if kube.find(name) is None]
+    workloads = [*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS]
+    missing = [name for name in workloads if kube.find(name) is None]
     if missing:
         raise SetupFailed(
             f"this cluster lacks what the suites test: {', '.join(missing)}",
@@ -198,10 +206,6 @@ def check_stack(kube: Kube, versions: VersionSet) -> None:
         )
     for name in workloads:
         rollouts.wait_for_rollout(kube, name, within=timeouts.STATUS)
-
-
-def _classes() -> list[Document]:
-    return [d for d in read(MANIFESTS / "install/envoy_gateway.yaml") if d["kind"] == "GatewayClass"]
 
 
 def _applications(versions: VersionSet) -> list[str]:
@@ -212,7 +216,8 @@ def _applications(versions: VersionSet) -> list[str]:
 def ensure_stack(
     cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool, replicas: int = 1
 ) -> None:
-    """Makes sure of the stack: installs it, or on somebody else's cluster, unless asked to install, only looks at it.
+    """Installs the stack. On somebody else's cluster, unless asked to install, Istio and Envoy Gateway are only
+    checked, and the run's namespace is filled.
 
     Raises:
         SetupFailed: a part is missing, or did not get ready.
@@ -220,6 +225,7 @@ def ensure_stack(
     rollouts.wait_for_nodes(kube)
     no_proxy.extend(addresses(kube.objects("Node")))
     if cluster.kind == "existing" and not installs:
-        check_stack(kube, versions)
+        check_stack(kube)
+        run_side_by_side(suite_steps(steps(cluster, kube, versions, bundle, replicas)))
     else:
         install(cluster, kube, versions, bundle, replicas)

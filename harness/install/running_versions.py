@@ -12,6 +12,7 @@ from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
 from harness.objects.definitions import GATEWAY_API, gateway_api, mixed
 from harness.objects.manifests import Document
+from harness.objects.placement import Placement
 from harness.objects.unstructured import objects, text
 from harness.objects.workloads import pod_containers
 from harness.versions import UNKNOWN, plain, version_in
@@ -30,9 +31,11 @@ DEFINITION = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
 
 def read_versions(kube: Kube) -> dict[str, str]:
     """Each component's version as it runs; UNKNOWN where nobody could tell. Proxies come and go: not Envoy's."""
+    placement = Placement(kube.namespace)
     found = {"kubernetes": answer_or_unknown(lambda: plain(kube.version()))}
     for component, workload in WORKLOADS.items():
-        found[component] = answer_or_unknown(lambda workload=workload: version_in(_image(kube.get(workload))))  # type: ignore[misc]  # the default binds the loop's value
+        name = placement.text(workload)
+        found[component] = answer_or_unknown(lambda name=name: version_in(_image(kube.get(name))))  # type: ignore[misc]  # the default binds the loop's value
     return found | {"gateway-api": answer_or_unknown(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
 
 
@@ -40,7 +43,8 @@ def read_images(kube: Kube) -> dict[str, str]:
     """Every image that runs in the namespaces of the stack, by reference: where a node had it from, with its digest
     there ("docker.io/istio/pilot@sha256:…"); without a registry's name for one that was loaded from an archive."""
     found: dict[str, str] = {}
-    for namespace in sorted({workload.split("/")[1] for workload in WORKLOADS.values()}):
+    placement = Placement(kube.namespace)
+    for namespace in sorted({placement.text(workload).split("/")[1] for workload in WORKLOADS.values()}):
         with suppress(HarnessError):
             for pod in kube.objects("Pod", namespace):
                 for container in objects(pod, "status", "containerStatuses"):

@@ -27,6 +27,7 @@ from harness.kube.exec import Ended, run_in_pod
 from harness.kube.requests import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.manifests import Document
+from harness.objects.placement import WRITTEN, Placement
 from harness.objects.refs import KINDS, Ref, ref, ref_of
 from harness.objects.scope import check_ours
 from harness.objects.wanted import Wanted
@@ -41,10 +42,11 @@ T = TypeVar("T")
 class Kube:
     """The API behind one context of one kubeconfig file. Safe to use from several threads."""
 
-    def __init__(self, kubeconfig: Path, context: str, *, not_ours: str = "") -> None:
-        """With `not_ours`, the reason why others must not be touched, every change that would concern more than this
-        run's own objects raises NotAllowed (harness/objects/scope.py says which)."""
-        self.kubeconfig, self.context = kubeconfig, context
+    def __init__(self, kubeconfig: Path, context: str, *, not_ours: str = "", namespace: str = WRITTEN) -> None:
+        """`namespace` is the one that the run's suites use. With `not_ours`, the reason why others must not be touched,
+        every change that would concern more than this run's own objects raises NotAllowed (harness/objects/scope.py
+        says which)."""
+        self.kubeconfig, self.context, self.namespace = kubeconfig, context, namespace
         self._not_ours = not_ours
         self.wanted = Wanted()  # what was applied, patched and deleted through this client
         self._local = threading.local()
@@ -53,22 +55,22 @@ class Kube:
     @cached_property
     def unrestricted(self) -> Kube:
         """The same API without that limit: to install when asked to, and to undo what was noted as ours."""
-        free = Kube(self.kubeconfig, self.context) if self._not_ours else self
+        free = Kube(self.kubeconfig, self.context, namespace=self.namespace) if self._not_ours else self
         free._local, free.wanted = self._local, self.wanted
         return free
 
     def apart(self) -> Kube:
         """The same API, for changes that are not what the harness wants: those of a planted fault."""
-        return Kube(self.kubeconfig, self.context, not_ours=self._not_ours)
+        return Kube(self.kubeconfig, self.context, not_ours=self._not_ours, namespace=self.namespace)
 
-    def check_allowed(self, changes: Iterable[tuple[Ref, Mapping[str, Any] | None]]) -> None:
-        """Checks changes before any of them is made: objects by name, each with its whole document if it is known.
+    def check_allowed(self, changes: Iterable[Ref]) -> None:
+        """Checks the names of what is to be changed, before any of it is.
 
         Raises:
             NotAllowed: some concern others, on a cluster where nobody asked for that; all are named.
         """
         if self._not_ours:
-            check_ours(changes, self._not_ours)
+            check_ours(changes, Placement(self.namespace), self._not_ours)
 
     # -- objects ------------------------------------------------------------------------------------------------
 
@@ -110,7 +112,7 @@ class Kube:
             NotAllowed: some of it concerns others; nothing was applied.
         """
         documents = list(documents)
-        self.check_allowed((ref_of(document), document) for document in documents)
+        self.check_allowed(map(ref_of, documents))
         for document in documents:
             named = ref_of(document)
             self._call(
@@ -134,7 +136,7 @@ class Kube:
             NotAllowed: the object is not ours to change.
         """
         named = ref(name) if isinstance(name, str) else name
-        self.check_allowed([(named, None)])
+        self.check_allowed([named])
         found: Document = self._call(
             str(named),
             lambda: (
@@ -157,7 +159,7 @@ class Kube:
             NotAllowed: some of it is not ours to delete; nothing was deleted.
         """
         refs = [ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
-        self.check_allowed((named, None) for named in refs)
+        self.check_allowed(refs)
         refused: dict[Ref, str] = {}
         for named in reversed(refs):
             try:
@@ -257,7 +259,7 @@ class Kube:
             ApiUnavailable: not now (429): its PodDisruptionBudget has nothing to spare.
             NotAllowed: the pod is not ours to evict.
         """
-        self.check_allowed([(ref(f"Pod/{namespace}/{pod}"), None)])
+        self.check_allowed([ref(f"Pod/{namespace}/{pod}")])
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
         body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
         with suppress(Missing):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -37,7 +37,7 @@ class PagedReader:
         self._api: Any = None
         self._next = 0.0
         self._groups: dict[str, list[str]] | None = None
-        self._served: dict[str, dict[str, str]] = {}
+        self._served: dict[str, dict[str, tuple[str, bool]]] = {}  # by base: kind, its name in paths, whether it lists
 
     def version(self) -> str:
         """The server's version: "v1.34.4"."""
@@ -64,6 +64,15 @@ class PagedReader:
                 return found
             query["continue"] = more
         raise ApiUnavailable(f"{kind}: more than {PAGES * PAGE} objects, not read")
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """(group, kind) of everything that the server can list, each kind once: in its group's preferred version."""
+        found: dict[tuple[str, str], None] = {}
+        for group in ("", *self._known_groups()):
+            for version in self._versions(group):
+                served = self._resources(group, version)
+                found |= {(group, kind): None for kind, (_, lists) in served.items() if lists}
+        return list(found)
 
     def get(self, path: str) -> dict[str, Any]:
         """The object at a path of the API.
@@ -95,25 +104,31 @@ class PagedReader:
 
     def _resource(self, group: str, kind: str) -> tuple[str, str]:
         for version in self._versions(group):
-            base = f"/apis/{group}/{version}" if group else f"/api/{version}"
-            if base not in self._served:
-                listed = self._get(base).get("resources") or []
-                self._served[base] = {r["kind"]: r["name"] for r in listed if "/" not in r["name"]}
-            if kind in self._served[base]:
-                return base, self._served[base][kind]
+            served = self._resources(group, version)
+            if kind in served:
+                return _base(group, version), served[kind][0]
         raise Missing(f"kind {kind} of {group or 'the core group'} is not served here")
 
-    def _versions(self, group: str) -> Iterator[str]:
+    def _resources(self, group: str, version: str) -> dict[str, tuple[str, bool]]:
+        base = _base(group, version)
+        if base not in self._served:
+            listed = self._get(base).get("resources") or []
+            own = [one for one in listed if "/" not in one["name"]]
+            self._served[base] = {one["kind"]: (one["name"], "list" in one.get("verbs", [])) for one in own}
+        return self._served[base]
+
+    def _versions(self, group: str) -> Sequence[str]:
         """The versions of a group, the preferred one first."""
-        if not group:
-            return iter(["v1"])
+        return self._known_groups().get(group, []) if group else ["v1"]
+
+    def _known_groups(self) -> Mapping[str, list[str]]:
         if self._groups is None:
             self._groups = {}
             for one in self._get("/apis").get("groups") or []:
                 first = (one.get("preferredVersion") or {}).get("version", "")
                 others = [v["version"] for v in one.get("versions") or [] if v["version"] != first]
                 self._groups[one["name"]] = [first, *others] if first else others
-        return iter(self._groups.get(group, []))
+        return self._groups
 
     def _get(
         self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json"
@@ -163,3 +178,7 @@ def _ahead(date: str | None, now: float) -> float | None:
         return parsedate_to_datetime(date).timestamp() + 0.5 - now if date else None
     except ValueError:
         return None
+
+
+def _base(group: str, version: str) -> str:
+    return f"/apis/{group}/{version}" if group else f"/api/{version}"

@@ -23,6 +23,7 @@ from harness.evidence.rate_limit_window import seconds_left
 from harness.install import installation, running_versions
 from harness.kube import Kube
 from harness.objects.manifests import paired
+from harness.objects.placement import Placement
 from harness.plugin.leaving import leave
 from harness.plugin.needs import check_judged
 from harness.plugin.options import settings_of
@@ -30,7 +31,7 @@ from harness.plugin.preflight import preflight
 from harness.plugin.reporting import CAUSES, GATHERER, RUN
 from harness.report.results import versions_of
 from harness.settings import Settings
-from harness.undo.temporary_changes import Manifests
+from harness.undo.temporary_changes import Manifests, undo_leftovers
 from harness.undo.undo_log import Made
 from harness.versions import VersionSet
 from harness.wait import patient, pause
@@ -65,7 +66,9 @@ def cluster(
     """The cluster, made or found; taken away at the end as `keep` says, after the evidence was gathered."""
     made = choose(settings, version_set)
     if settings.gather:
-        pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(made, into, why)
+        pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(
+            made, into, why, namespace=settings.suite_namespace
+        )
     with pytestconfig.stash[RUN].standing as standing:  # closed at the session's end, also if teardown is interrupted
         standing.callback(leave, made, settings, pytestconfig)
         try:
@@ -86,10 +89,11 @@ def kind_cluster(cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def kube(cluster: Cluster, pytestconfig: pytest.Config) -> Iterator[Kube]:
+def kube(cluster: Cluster, settings: Settings, pytestconfig: pytest.Config) -> Iterator[Kube]:
     """The cluster's Kubernetes API; while it is there, failures are told with their cause. Where nobody asked for
     disruption it changes what is ours, and nothing else."""
-    found = Kube(cluster.kubeconfig, cluster.context, not_ours=cluster.cannot_judge.get("disruptive", ""))
+    not_ours = cluster.cannot_judge.get("disruptive", "")
+    found = Kube(cluster.kubeconfig, cluster.context, not_ours=not_ours, namespace=settings.suite_namespace)
     pytestconfig.stash[CAUSES] = lambda message, seen: [
         cause.sentence for cause in cause_reader.why_failed(found, message, seen)
     ]
@@ -98,19 +102,16 @@ def kube(cluster: Cluster, pytestconfig: pytest.Config) -> Iterator[Kube]:
 
 
 @pytest.fixture(scope="session")
-def manifests(cluster: Cluster, kube: Kube, version_set: VersionSet, pytestconfig: pytest.Config) -> Manifests:
-    """This repository's manifests, pinned to the version set; none of them is applied yet."""
-    found = Manifests(kube, version_set, Made(cluster.home / cluster_records.APPLIED))
-    found.before_undo = pytestconfig.stash[RUN].evidence.explain
-    found.tidy()
-    return found
+def leftovers_undone(cluster: Cluster, kube: Kube) -> None:
+    """What a killed run left applied is gone: it is no part of the stack."""
+    undo_leftovers(kube, Made(cluster.home / cluster_records.APPLIED))
 
 
 @pytest.fixture(scope="session")
 def stack(
     cluster: Cluster,
     kube: Kube,
-    manifests: Manifests,  # first: what a killed run left applied is no part of the stack
+    leftovers_undone: None,
     version_set: VersionSet,
     bundle: Bundle | None,
     settings: Settings,
@@ -148,6 +149,29 @@ def ztunnel(cluster: Cluster, stack: None, kube: Kube, admin: Admin) -> Ztunnels
 
 
 @pytest.fixture(scope="session")
+def placement(ztunnel: Ztunnels, settings: Settings) -> Placement:
+    """Where this run lives: its namespace, and the domains that the cluster has."""
+    trust_domain, cluster_domain = ztunnel.wait_for_domains()
+    return Placement(settings.suite_namespace, trust_domain, cluster_domain)
+
+
+@pytest.fixture(scope="session")
+def here(placement: Placement) -> Callable[[str], str]:
+    """`here("Service/default/ratings")`: a name as the article has it, in this run's namespace and domains."""
+    return placement.text
+
+
+@pytest.fixture(scope="session")
+def manifests(
+    cluster: Cluster, kube: Kube, version_set: VersionSet, placement: Placement, pytestconfig: pytest.Config
+) -> Manifests:
+    """This repository's manifests, pinned to the version set and placed; none of them is applied yet."""
+    found = Manifests(kube, version_set, Made(cluster.home / cluster_records.APPLIED), placement)
+    found.before_undo = pytestconfig.stash[RUN].evidence.explain
+    return found
+
+
+@pytest.fixture(scope="session")
 def istiod(stack: None, kube: Kube, admin: Admin) -> Istiod:
     """Istio's control plane."""
     return Istiod(kube, admin)
@@ -175,7 +199,7 @@ def ingress_gateway(
     with manifests.applied("ingress/gateway.yaml"):
         with evidence_first(pytestconfig), progress.stage("ingress gateway"):
             gateways.wait_for_gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
-        envoy = Envoy(kube, admin, "default", "bookinfo-ingress", lacks=cluster.cannot_judge)
+        envoy = Envoy(kube, admin, kube.namespace, "bookinfo-ingress", lacks=cluster.cannot_judge)
         pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
         yield envoy
 
@@ -183,7 +207,7 @@ def ingress_gateway(
 @pytest.fixture(scope="session")
 def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[IngressClient]:
     """A client outside the cluster, in front of the ingress; /productpage answered it 200."""
-    with reach(cluster, kube, "default/bookinfo-ingress", 80) as found:
+    with reach(cluster, kube, f"{kube.namespace}/bookinfo-ingress", 80) as found:
         client = IngressClient(found.url, found.via)
         with progress.stage(f"first 200 through the ingress, by {found.via}"):
             gateways.wait_for_ingress_response(client, "/productpage")
@@ -208,7 +232,7 @@ def waypoint(
         with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
             gateways.wait_for_gateway(kube, "waypoint", "ratings")
             undo.enter_context(waypoints.while_service_bound(manifests, "ratings", "waypoint"))
-            envoy = Envoy(kube, admin, "default", "waypoint", lacks=cluster.cannot_judge)
+            envoy = Envoy(kube, admin, kube.namespace, "waypoint", lacks=cluster.cannot_judge)
             waypoints.wait_for_waypoint_traffic(mesh_client, envoy, "http://ratings:9080/ratings/0")
         pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
         yield envoy
@@ -252,7 +276,7 @@ def proxy_of(cluster: Cluster, kube: Kube, admin: Admin) -> Callable[[str], Envo
     def find(gateway: str) -> Envoy:
         check_judged(cluster, "waypoint")
         gateways.wait_for_proxy_pod(kube, gateway)
-        return Envoy(kube, admin, "default", gateway, lacks=cluster.cannot_judge)
+        return Envoy(kube, admin, kube.namespace, gateway, lacks=cluster.cannot_judge)
 
     return find
 
@@ -263,7 +287,7 @@ def client_of(cluster: Cluster, kube: Kube) -> Callable[[str, int], AbstractCont
 
     @contextmanager
     def open_client(gateway: str, port: int) -> Iterator[IngressClient]:
-        with reach(cluster, kube, f"default/{gateway}", port) as found:
+        with reach(cluster, kube, f"{kube.namespace}/{gateway}", port) as found:
             yield IngressClient(found.url, found.via)
 
     return open_client
@@ -272,7 +296,7 @@ def client_of(cluster: Cluster, kube: Kube) -> Callable[[str, int], AbstractCont
 @pytest.fixture(scope="module")
 def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterator[None]:
     """ratings in its delayed mode, where half of its answers take 7 s, and the waypoint calling that pod."""
-    route = ("httproute/default/ratings/rule/0", "app=ratings", 9080)
+    route = (f"httproute/{kube.namespace}/ratings/rule/0", "app=ratings", 9080)
     with deployment_env.while_environment_set(manifests, "ratings-v1", "ratings", SERVICE_VERSION="v-delayed"):
         envoy_config.wait_for_endpoints(waypoint, kube, *route)
         yield

@@ -63,10 +63,10 @@ def idle_timeout_policy(cluster: Cluster, request: pytest.FixtureRequest) -> Ite
 
 
 @pytest.fixture(scope="session")
-def short_idle_timeout(idle_timeout_policy: None, waypoint: Envoy, ingress_gateway: Envoy) -> None:
+def short_idle_timeout(idle_timeout_policy: None, kube: Kube, waypoint: Envoy, ingress_gateway: Envoy) -> None:
     """Both proxies let go of idle connections before their backends do, seen to be in force."""
-    envoy_config.wait_for_idle_timeout(waypoint, "httproute/default/ratings/rule/0")
-    envoy_config.wait_for_idle_timeout(ingress_gateway, "httproute/default/ingress-bookinfo/rule/0")
+    envoy_config.wait_for_idle_timeout(waypoint, f"httproute/{kube.namespace}/ratings/rule/0")
+    envoy_config.wait_for_idle_timeout(ingress_gateway, f"httproute/{kube.namespace}/ingress-bookinfo/rule/0")
 
 
 @pytest.fixture(scope="module")

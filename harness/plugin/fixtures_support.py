@@ -25,8 +25,8 @@ PLACES = ("ingress", "waypoint")
 def echo(stack: None, manifests: Manifests, kube: Kube) -> Iterator[Echo]:
     """The echo backend, ready."""
     with manifests.applied("base/echo.yaml"):
-        rollouts.wait_for_rollout(kube, "Deployment/default/echo-v1")
-        rollouts.wait_for_rollout(kube, "Deployment/default/echo-v2")
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/echo-v1")
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/echo-v2")
         yield Echo(kube)
 
 

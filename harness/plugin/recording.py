@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,16 +17,17 @@ import pytest
 
 from harness import boundary
 from harness.cluster.protocol import Capability
+from harness.objects.placement import Placement
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import RUN
 from harness.records import FILE, SCHEMA, Recorder, Records
 from harness.report.redact import redacted
 from harness.settings import ClusterKind
 
-NOT_RECORDED = ("cluster", "stack", "oracles")  # fixtures; and the item of the oracles
+NOT_RECORDED = ("cluster", "stack", "placement", "oracles")  # fixtures; and the item of the oracles
 SETTINGS = (
     *("cluster", "cluster_name", "versions", "waypoint", "workers", "patience", "delay_factor"),
-    *("registry", "registry_plain_http", "registry_secret", "install", "disruptive"),
+    *("registry", "registry_plain_http", "registry_secret", "namespace", "install", "disruptive"),
 )
 
 
@@ -45,6 +47,8 @@ class Tape:
         if fixturedef.argname == "cluster" and isinstance(self._tape, Recorder) and hasattr(made, "cannot_judge"):
             told = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
             self._tape.head({"cluster": told | {"cannot_judge": dict(made.cannot_judge)}})
+        if isinstance(made, Placement) and isinstance(self._tape, Recorder):
+            self._tape.head({"placement": asdict(made)})
         return made
 
     @pytest.hookimpl(wrapper=True)
@@ -113,6 +117,11 @@ class Replayed:
     @pytest.fixture(scope="session")
     def stack(self, cluster: RecordedCluster) -> None:
         """The stack stood when the run was recorded."""
+
+    @pytest.fixture(scope="session")
+    def placement(self, cluster: RecordedCluster) -> Placement:
+        """Where the recorded run lived; older records lived where manifests are written for."""
+        return Placement(**self._records.placement)
 
 
 def replay(config: pytest.Config, run: Path) -> None:

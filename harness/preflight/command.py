@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.kube import Kube
 from harness.kube.paged import PagedReader
 from harness.kube.requests import ApiRequest
-from harness.objects.scope import NAMESPACES
+from harness.objects.placement import MANAGED_BY, Placement
 from harness.preflight import rights, table
 from harness.preflight.read import DEFAULT, read, read_nodes
 from harness.preflight.rights import Right, Scope
@@ -26,7 +26,6 @@ from harness.settings import Settings
 from harness.versions import VersionSet
 
 PER_SECOND = 40.0  # requests: most are access reviews, which read nothing
-NAMESPACE, FURTHER = "default", "elsewhere"  # the other namespace of the suites; made by those that are disruptive
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +71,11 @@ def examine(cluster: Cluster, settings: Settings) -> Preflight:
     began = time.monotonic()
     reader = PagedReader(Kube(cluster.kubeconfig, cluster.context), per_second=PER_SECOND)
     if cluster.kind != "existing":
-        cheap = tuple(table.cheap_rows(read_nodes(reader, NAMESPACE)))
+        cheap = tuple(table.cheap_rows(read_nodes(reader, settings.suite_namespace)))
         return Preflight(cheap, (), reader.calls, time.monotonic() - began)
     facts = read(
         reader,
-        sorted(NAMESPACES),
+        suite_namespaces(settings),
         installs=settings.install,
         disruptive=settings.disruptive,
         lacking=cluster.cannot_judge,
@@ -117,12 +116,14 @@ def add_rbac_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def rbac(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
-    """The least Roles and ClusterRole of a run with these settings, or how a run's requests compare with them.
+    """The namespaces of a run with these settings, which its Roles need, the Roles and the ClusterRole; or how a run's
+    requests compare with them.
 
     Raises:
         BadInput: the folder has no record of requests.
     """
-    namespaces = scopes(sorted(NAMESPACES), asked.mesh, asked.control, asked.store)
+    ours = suite_namespaces(chosen if asked.check else chosen.model_copy(update={"cluster": "existing"}))
+    namespaces = scopes(ours, asked.mesh, asked.control, asked.store)
     if asked.check:
         return _checked(asked.check, namespaces)
     if chosen.install:
@@ -130,7 +131,15 @@ def rbac(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
     else:
         text = ""
     those = rights.of_parts(*rights.parts_of(installs=False, disruptive=chosen.disruptive))
-    return text + str(yaml.safe_dump_all(rights.roles(those, namespaces), sort_keys=False)).rstrip(), 0
+    made = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": dict(MANAGED_BY)}} for n in ours
+    ]
+    return text + str(yaml.safe_dump_all([*made, *rights.roles(those, namespaces)], sort_keys=False)).rstrip(), 0
+
+
+def suite_namespaces(settings: Settings) -> list[str]:
+    """The namespaces that a run uses, its own first."""
+    return sorted(Placement(settings.suite_namespace).namespaces)
 
 
 def scopes(ours: Sequence[str], mesh: str, control: str, store: str) -> dict[Scope, Sequence[str]]:
@@ -145,9 +154,8 @@ def _checked(folder: Path, namespaces: dict[Scope, Sequence[str]]) -> tuple[str,
         made = [ApiRequest(*(one[key] for key in ApiRequest._fields)) for one in json.loads(file.read_text())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{file}: {error}", remedy="name the folder of a run that has ended") from None
-    wider = {**namespaces, "ours": [*namespaces["ours"], FURTHER]}
     those = rights.of_parts("run", "evidence", "disruptive", "install")
-    lines = [f"not allowed: {' '.join(filter(None, one))}" for one in rights.not_allowed(those, made, wider)]
+    lines = [f"not allowed: {' '.join(filter(None, one))}" for one in rights.not_allowed(those, made, namespaces)]
     return "\n".join([*lines, f"{len(made)} kinds of requests, {len(lines)} not allowed by the declared rights"]), int(
         bool(lines)
     )

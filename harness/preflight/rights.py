@@ -18,7 +18,7 @@ from harness.kube.requests import ApiRequest
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.refs import KINDS, UNREAD
 
-# ours: the namespaces that suites apply objects in; mesh: those of istiod, ztunnel and CNI; control: Envoy Gateway's;
+# ours: the namespaces of the suites, made by runs; mesh: those of istiod, ztunnel and CNI; control: Envoy Gateway's;
 # store: the rate limit service's Redis; cluster: objects of no namespace, and lists of all namespaces.
 Scope = Literal["cluster", "ours", "mesh", "control", "store"]
 Part = Literal["run", "features", "preflight", "evidence", "disruptive", "install", "helm"]
@@ -106,10 +106,11 @@ RIGHTS: tuple[Right, ...] = (
     # -- the whole cluster, read only
     Right("cluster", "", ("nodes",), ("list",), "addresses of NodePorts, and whether nodes are ready", needed=True),
     Right("cluster", "", ("pods",), ("list",), "who owns an address, and what restarted", needed=True),
-    Right("cluster", "", ("namespaces",), ("get",), "whether a namespace is there, and enrolled", needed=True),
-    Right("cluster", GATEWAY_API, ("gatewayclasses",), ("get",), "the classes of the suites' Gateways", needed=True),
     Right("cluster", "apiextensions.k8s.io", ("customresourcedefinitions",), ("get",), "which Gateway API is there"),
-    # -- the namespaces of the suites
+    # -- the namespaces of the suites, and the classes of their Gateways
+    Right("cluster", "", ("namespaces",), APPLY, "the namespaces of the suites", needed=True),
+    Right("cluster", GATEWAY_API, ("gatewayclasses",), APPLY, "the classes of the suites' Gateways", needed=True),
+    Right("ours", ENVOY_GATEWAY, ("envoyproxies",), APPLY, "parameters of these classes", needed=True),
     Right(
         "ours", "", ("pods",), ("get", "list", "delete"), "pods of the application, and a restart of one", needed=True
     ),
@@ -128,6 +129,7 @@ RIGHTS: tuple[Right, ...] = (
         needed=True,
     ),
     Right("ours", SECURITY, ("authorizationpolicies",), APPLY, "the policy that closes a bypass"),
+    Right("ours", SECURITY, ("peerauthentications",), APPLY, "STRICT mTLS for a namespace", lacks=("mtls",)),
     Right(
         "ours", SECURITY, ("requestauthentications",), APPLY, "policies of Istio that a waypoint ignores", "features"
     ),
@@ -184,24 +186,6 @@ RIGHTS: tuple[Right, ...] = (
     *_preflight(),
     *_evidence(),
     # -- what is not the run's own
-    Right(
-        "cluster",
-        "",
-        ("namespaces",),
-        ("create", "patch", "delete"),
-        "a namespace beside the suites' own",
-        "disruptive",
-    ),
-    Right(
-        "cluster",
-        GATEWAY_API,
-        ("gatewayclasses",),
-        APPLY,
-        "classes that are rejected, or of another waypoint",
-        "disruptive",
-    ),
-    Right("ours", SECURITY, ("peerauthentications",), APPLY, "STRICT mTLS for a namespace", "disruptive"),
-    Right("ours", ENVOY_GATEWAY, ("envoyproxies",), APPLY, "parameters of those classes", "disruptive"),
     Right("mesh", "", ("pods",), ("get", "delete"), "ztunnel and istiod are killed", "disruptive"),
     Right("mesh", "apps", ("deployments", "daemonsets"), ("patch",), "ztunnel and istiod are restarted", "disruptive"),
     Right("control", "", ("pods",), ("get", "delete"), "the rate limit service is killed", "disruptive"),
@@ -209,9 +193,6 @@ RIGHTS: tuple[Right, ...] = (
     Right("store", "", ("pods",), ("get", "delete"), "Redis is killed", "disruptive"),
     # -- what INSTALL=1 applies itself, and what the charts make
     Right("cluster", "apiextensions.k8s.io", ("customresourcedefinitions",), APPLY, "the Gateway API", "install"),
-    Right("cluster", "", ("namespaces",), APPLY, "namespaces of the stack", "install"),
-    Right("cluster", GATEWAY_API, ("gatewayclasses",), APPLY, "the suites' classes", "install"),
-    Right("ours", ENVOY_GATEWAY, ("envoyproxies",), APPLY, "parameters of the suites' classes", "install"),
     Right("store", "", ("services",), APPLY, "Redis", "install"),
     Right("store", "apps", ("deployments",), APPLY, "Redis", "install"),
     Right("cluster", "*", ("*",), ("*",), "Helm installs controllers, their roles, webhooks and definitions", "helm"),

@@ -17,35 +17,51 @@ class MeshView:
     workloads: tuple[Workload, ...]
     services: tuple[Service, ...]
     certificates: tuple[Certificate, ...]
+    namespace: str  # of what is named without one
 
-    def protocols(self, pods: str, namespace: str = "default") -> tuple[str, ...]:
+    @property
+    def trust_domain(self) -> str:
+        """The trust domain of the pods of its namespace; "" while none is known."""
+        identities = [w.identity for w in self.workloads if w.namespace == self.namespace]
+        return identities[0].removeprefix("spiffe://").partition("/")[0] if identities else ""
+
+    @property
+    def cluster_domain(self) -> str:
+        """The domain behind ".svc." in the host names of Services; "" while none is known."""
+        found = (s.hostname.partition(f"{s.name}.{s.namespace}.svc.")[2] for s in self.services)
+        return next(filter(None, found), "")
+
+    def protocols(self, pods: str, namespace: str = "") -> tuple[str, ...]:
         """The protocols of pods so named (exactly, or as a Deployment's), each once; () when none is known."""
         found = {
             w.protocol
             for w in self.workloads
-            if w.namespace == namespace and (w.name == pods or w.name.startswith(f"{pods}-"))
+            if w.namespace == (namespace or self.namespace) and (w.name == pods or w.name.startswith(f"{pods}-"))
         }
         return tuple(sorted(found))
 
-    def protocols_of(self, pods: Iterable[str], namespace: str = "default") -> tuple[str, ...]:
+    def protocols_of(self, pods: Iterable[str], namespace: str = "") -> tuple[str, ...]:
         """The protocols of all these pods, each once; "?" for one that is not known."""
         found = [self.protocols(pod, namespace) or ("?",) for pod in pods]
         return tuple(sorted({protocol for protocols in found for protocol in protocols}))
 
-    def waypoint_of(self, service: str, namespace: str = "default") -> str:
+    def waypoint_of(self, service: str, namespace: str = "") -> str:
         """The waypoint's address (or "namespace/hostname") of a Service; "" for none, or an unknown Service."""
-        return next((s.waypoint for s in self.services if (s.name, s.namespace) == (service, namespace)), "")
+        asked = (service, namespace or self.namespace)
+        return next((s.waypoint for s in self.services if (s.name, s.namespace) == asked), "")
 
-    def certified(self, service_account: str, now: datetime, namespace: str = "default") -> bool:
+    def certified(self, service_account: str, now: datetime, namespace: str = "") -> bool:
         """Whether this node holds a certificate for the identity that is valid now."""
-        identity = f"/ns/{namespace}/sa/{service_account}"
+        identity = f"/ns/{namespace or self.namespace}/sa/{service_account}"
         return any(c.identity.endswith(identity) and c.valid(now) for c in self.certificates)
 
 
-def view(dump: Dump) -> MeshView:
+def view(dump: Dump, namespace: str = "default") -> MeshView:
     """Reads a dump.
 
     Raises:
         SectionAbsent: it lacks workloads, services or certificates.
     """
-    return MeshView(ztunnel_dump.workloads(dump), ztunnel_dump.services(dump), ztunnel_dump.certificates(dump))
+    return MeshView(
+        ztunnel_dump.workloads(dump), ztunnel_dump.services(dump), ztunnel_dump.certificates(dump), namespace
+    )

@@ -12,17 +12,26 @@ import yaml
 from harness import observations, progress
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read
+from harness.objects.placement import AS_WRITTEN, Placement
 from harness.objects.refs import Ref, ref, ref_of
 from harness.pull_secrets import as_pulled
 from harness.undo.undo_log import Made, Note
 from harness.versions import VersionSet
 
 
-class Manifests:
-    """Reads manifests of this repository, pinned to the version set, and applies them. `made` outlives the process."""
+def undo_leftovers(kube: Kube, made: Made) -> None:
+    """Undoes what a killed run left applied: it would be taken for what was there before, and stay."""
+    left = made.undo(kube.unrestricted)
+    if left:
+        progress.note(f"taken back, left by a killed run: {', '.join(dict.fromkeys(str(n.named) for n in left))}")
 
-    def __init__(self, kube: Kube, versions: VersionSet, made: Made) -> None:
-        self.kube, self._versions, self._made = kube, versions, made
+
+class Manifests:
+    """Reads manifests of this repository, pinned to the version set and moved to where the run is placed, and applies
+    them. `made` outlives the process."""
+
+    def __init__(self, kube: Kube, versions: VersionSet, made: Made, placement: Placement = AS_WRITTEN) -> None:
+        self.kube, self._versions, self._made, self._placement = kube, versions, made, placement
         # For planted faults: what becomes of a manifest's documents, and who is told once it was applied, by its name.
         self.alter: list[Callable[[str, list[Document]], list[Document]]] = []
         self.told: list[Callable[[str], None]] = []
@@ -30,21 +39,16 @@ class Manifests:
         # Called with an error that ends a block, before anything is undone: its cause can be read only then.
         self.before_undo: Callable[[Exception], None] = lambda _: None
 
-    def tidy(self) -> None:
-        """Takes back what a killed run left applied: it would be taken for what was there before, and stay."""
-        left = self._made.undo(self.kube.unrestricted)
-        if left:
-            progress.note(f"taken back, left by a killed run: {', '.join(dict.fromkeys(str(n.named) for n in left))}")
-
     def read(self, name: str) -> list[Document]:
         """The documents of manifests/<name>, for instance "ingress/gateway.yaml"."""
-        documents = self._as_written(name)
+        documents = as_pulled(read(MANIFESTS / name), self._versions)
         for change in self.alter:
             documents = change(name, documents)
-        return documents
+        return self._placement.documents(documents)
 
-    def _as_written(self, name: str) -> list[Document]:
-        return as_pulled(read(MANIFESTS / name), self._versions)
+    def _wanted(self, name: str) -> list[Document]:
+        """The documents without what a planted fault makes of them."""
+        return self._placement.documents(as_pulled(read(MANIFESTS / name), self._versions))
 
     def apply(self, name: str, made: list[Note]) -> None:
         """Applies them. What this changes is added to `made`, first: it may fail in its middle.
@@ -53,12 +57,12 @@ class Manifests:
             NotAllowed: some of it concerns others, and nobody asked for that; nothing was noted or applied.
         """
         documents = self.read(name)
-        self.kube.check_allowed((ref_of(document), document) for document in documents)
+        self.kube.check_allowed(map(ref_of, documents))
         made += self._made.remember(self.kube, documents)
         observations.attach(Path(name).name, yaml.safe_dump_all(documents, sort_keys=False))
         self.ever_applied.update(ref_of(document) for document in documents)
         self.kube.apply(documents)
-        for document in self._as_written(name) if self.alter else ():
+        for document in self._wanted(name) if self.alter else ():
             self.kube.wanted.applied(document)  # a planted fault is not what is wanted
         for tell in self.told:
             tell(name)
@@ -77,14 +81,14 @@ class Manifests:
             raise
         finally:
             self._made.undo(self.kube.unrestricted, made)
-            for named in (ref_of(document) for name in names for document in self._as_written(name)):
+            for named in (ref_of(document) for name in names for document in self._wanted(name)):
                 if str(named) not in before:
                     self.kube.wanted.deleted(named)
 
     @contextmanager
     def patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:
         """What is there is changed by a merge patch for the block, and afterwards what it was before."""
-        self.kube.check_allowed([(ref(name), None)])
+        self.kube.check_allowed([ref(name)])
         made = self._made.patch(self.kube, ref(name), body)
         try:
             yield

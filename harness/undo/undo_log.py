@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,6 +45,10 @@ class Made:
 
     def __contains__(self, named: Ref) -> bool:
         return Note(named) in self._notes
+
+    def __iter__(self) -> Iterator[Ref]:
+        """The objects noted as made."""
+        return iter([note.named for note in self._notes if note.back is None])
 
     def remember(self, kube: Kube, documents: Iterable[Mapping[str, Any]]) -> list[Note]:
         """Notes what of it is not there yet; of what is there, the labels that it has otherwise. Returns these notes:

@@ -24,6 +24,7 @@ from harness.causes.state import Access, AccessLog, Call, Cause, ClusterState, F
 from harness.kube import Kube
 from harness.logs import envoy_access, ztunnel
 from harness.objects.manifests import MANIFESTS, Document, documents
+from harness.objects.placement import Placement
 from harness.objects.refs import KINDS
 from harness.objects.unstructured import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_ready
@@ -50,12 +51,13 @@ _MESH = re.compile(r"TCP|HBONE|ztunnel|identity|15008|connection")
 
 
 @cache
-def suite_objects() -> frozenset[str]:
-    """The objects that this repository's manifests name, as "Kind/namespace/name"."""
-    found = set[str]()
+def suite_objects(namespace: str) -> frozenset[str]:
+    """The objects that this repository's manifests name, as "Kind/namespace/name", moved to a run's namespace."""
+    found, placement = set[str](), Placement(namespace)
     for file in sorted(MANIFESTS.rglob("*.yaml")):
         with suppress(yaml.YAMLError, OSError, ValueError):  # that a manifest is broken is said where it is applied
-            found |= {key(one) for one in documents(file.read_text()) if text(mapping(one), "kind")}
+            written = [one for one in documents(file.read_text()) if text(mapping(one), "kind")]
+            found |= {key(one) for one in placement.documents(written)}
     return frozenset(found)
 
 
@@ -74,7 +76,7 @@ def why_unmet(kube: Kube, name: str, condition: str, message: str = "") -> list[
 
     read_namespaces = set[str]()
     objects = _bounded(read)
-    state = ClusterState(objects, frozenset(read_namespaces - {""}), ours=suite_objects())
+    state = ClusterState(objects, frozenset(read_namespaces - {""}), ours=suite_objects(kube.namespace))
     return find(state, Failure(object=name, condition=condition, text=message))
 
 
@@ -89,7 +91,7 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
     )
     access, connections = _lines(sightings)
     wanted = kube.wanted.documents
-    namespaces = {"default", *(text(one, "metadata", "namespace") for one in wanted.values())} - {"", *SYSTEM}
+    namespaces = {kube.namespace, *(text(one, "metadata", "namespace") for one in wanted.values())} - {"", *SYSTEM}
     began = min((s.at for s in sightings), default=time.time() - 60)
     since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
     logs: list[str] = []
@@ -126,7 +128,8 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
         access=access,
         connections=list(dict.fromkeys(connections)),
         bind_failures=[one for log in logs for one in ztunnel.bind_failures(log) if one.time >= since],
-        ours=suite_objects(),
+        ours=suite_objects(kube.namespace),
+        home=kube.namespace,
         wanted=wanted,
         removed=frozenset(kube.wanted.removed),
         logs=dict(access_logs),

@@ -26,24 +26,25 @@ def wait_for_gateway(kube: Kube, name: str, route: str) -> None:
     Raises:
         Terminal, NotReady: with the status that says why not.
     """
+    gateway, httproute = f"Gateway/{kube.namespace}/{name}", f"HTTPRoute/{kube.namespace}/{route}"
     programmed = wait_for_condition(
-        kube, f"Gateway/default/{name}", "Programmed", within=timeouts.ROLLOUT, stuck=lambda: _trouble(kube, name)
+        kube, gateway, "Programmed", within=timeouts.ROLLOUT, stuck=lambda: _trouble(kube, name)
     )
-    wait_for_condition(kube, f"HTTPRoute/default/{route}", "Accepted")
-    wait_for_condition(kube, f"HTTPRoute/default/{route}", "ResolvedRefs")
+    wait_for_condition(kube, httproute, "Accepted")
+    wait_for_condition(kube, httproute, "ResolvedRefs")
     wait_for_proxy_pod(kube, name, wanted=_wanted_replicas(programmed.condition))
 
 
 def _trouble(kube: Kube, gateway: str) -> str:
     """What keeps a proxy pod of the Gateway from running, or nothing."""
-    pods = kube.pods("default", f"{OWNING_GATEWAY}={gateway}")
+    pods = kube.pods(kube.namespace, f"{OWNING_GATEWAY}={gateway}")
     return next((one.text for pod in pods for one in trouble(pod) if one.stands <= timeouts.TROUBLE_GRACE), "")
 
 
 def wait_for_proxy_pod(kube: Kube, gateway: str, *, wanted: int = 1) -> None:
     """Waits until every proxy pod of the Gateway is ready, and at least `wanted` are."""
     until(
-        lambda: [pod_ready(pod) for pod in kube.pods("default", f"{OWNING_GATEWAY}={gateway}")],
+        lambda: [pod_ready(pod) for pod in kube.pods(kube.namespace, f"{OWNING_GATEWAY}={gateway}")],
         lambda ready: all(ready) and len(ready) >= wanted,
         what=f"every proxy pod of Gateway {gateway} is ready",
         within=timeouts.ROLLOUT,
@@ -64,7 +65,7 @@ def wait_for_addresses(kube: Kube, gateway: str) -> list[str]:
     Raises:
         Terminal, NotReady: it is not Programmed, or has no address, in time; the status is quoted.
     """
-    name = f"Gateway/default/{gateway}"
+    name = f"Gateway/{kube.namespace}/{gateway}"
     programmed = wait_for_condition(kube, name, "Programmed", about="")
     addresses = until(
         lambda: [text(one, "value") for one in objects(kube.get(name), "status", "addresses")],

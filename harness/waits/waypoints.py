@@ -22,16 +22,18 @@ USE_WAYPOINT = "istio.io/use-waypoint"
 def bind_service(kube: Kube, service: str, waypoint: str) -> None:
     """Labels a Service that the caller made with its waypoint and waits for istiod's word. The Gateway must be
     programmed before: bound to one that is not ready, calls go straight to the pods (docs/findings.md)."""
-    kube.patch(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
-    wait_for_condition(kube, f"Service/default/{service}", "istio.io/WaypointBound")
+    name = f"Service/{kube.namespace}/{service}"
+    kube.patch(name, {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
+    wait_for_condition(kube, name, "istio.io/WaypointBound")
 
 
 @contextmanager
 def while_service_bound(manifests: Manifests, service: str, waypoint: str) -> Iterator[None]:
     """A Service of the stack bound likewise for the block; afterwards it has the waypoint, or none, that it had before:
     in somebody's cluster it may be theirs."""
-    with manifests.patched(f"Service/default/{service}", {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
-        wait_for_condition(manifests.kube, f"Service/default/{service}", "istio.io/WaypointBound")
+    name = f"Service/{manifests.kube.namespace}/{service}"
+    with manifests.patched(name, {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
+        wait_for_condition(manifests.kube, name, "istio.io/WaypointBound")
         yield
 
 

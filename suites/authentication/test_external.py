@@ -16,11 +16,11 @@ ALLOWED, DENIED = "/?header=x-checked:yes", "/?status=403"
 
 
 @pytest.mark.feature("External authorization over HTTP")
-def test_service_decides(tries, place):
+def test_service_decides(tries, place, here):
     """The external authorization service receives each request, and its 403 keeps a request from the backend."""
     requests = [place.get(DENIED, host=HOST), place.get(ALLOWED, host=HOST)]
 
-    trial = tries.policy(place, "authentication/external.yaml", POLICY, requests, 403)
+    trial = tries.policy(place, "authentication/external.yaml", here(POLICY), requests, 403)
 
     assert trial.control.reached == trial.recovery.reached == [0, 0]
     assert trial.treatment.statuses == [403, 200]
@@ -31,9 +31,9 @@ def test_service_decides(tries, place):
 
 
 @pytest.mark.feature("External authorization, failing closed")
-def test_nobody_passes_without_the_service(tries, place):
+def test_nobody_passes_without_the_service(tries, place, here):
     """While the external authorization service is away and failOpen is false, requests return 403 with flag UAEX."""
-    trial = tries.policy(place, "authentication/external_closed.yaml", f"{POLICY}-closed", [place.get()], 403)
+    trial = tries.policy(place, "authentication/external_closed.yaml", f"{here(POLICY)}-closed", [place.get()], 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200]
     assert (trial.treatment.statuses, trial.treatment.flags) == ([403], ["UAEX"])
@@ -42,12 +42,12 @@ def test_nobody_passes_without_the_service(tries, place):
 
 
 @pytest.mark.feature("External authorization, failing open")
-def test_everybody_passes_without_the_service(tries, place):
+def test_everybody_passes_without_the_service(tries, place, here):
     """While the external authorization service is away and failOpen is true, requests return 200."""
     trial = tries.configured(
         place,
         "authentication/external_open.yaml",
-        f"{POLICY}-open",
+        f"{here(POLICY)}-open",
         lambda: place.send([place.get()] * 2),
         lambda: any("ext_authz" in name for name in place.route.get("typed_per_filter_config", {})),
     )
@@ -57,9 +57,9 @@ def test_everybody_passes_without_the_service(tries, place):
 
 
 @pytest.mark.feature("External authorization, failing closed without an endpoint")
-def test_nobody_passes_without_an_endpoint(applying, kube, place):
+def test_nobody_passes_without_an_endpoint(applying, kube, place, here):
     """With failOpen false and a service without an endpoint the policy is not Accepted, and requests return 500."""
-    policy, gateway = f"{POLICY}-missing", f"Gateway/default/{place.gateway}"
+    policy, gateway = f"{here(POLICY)}-missing", here(here(f"Gateway/default/{place.gateway}"))
 
     control = place.send([place.get()] * 2)
     with applying("authentication/external_missing.yaml"):

@@ -14,7 +14,7 @@ USER, ADMIN = signed(role="user"), signed(role="admin")
 
 
 @pytest.mark.feature("JWT, inline JWKS")
-def test_token_is_checked(tries, place):
+def test_token_is_checked(tries, place, here):
     """A SecurityPolicy with JWT returns 401 without a token and with a damaged one, and 200 with a valid one."""
     tokens = [
         place.get(),
@@ -22,7 +22,7 @@ def test_token_is_checked(tries, place):
         place.get(authorization=f"Bearer {damaged(USER)}"),
     ]
 
-    trial = tries.policy(place, "authentication/jwt.yaml", POLICY, tokens, 401)
+    trial = tries.policy(place, "authentication/jwt.yaml", here(POLICY), tokens, 401)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [401, 200, 401]
@@ -33,14 +33,14 @@ def test_token_is_checked(tries, place):
 
 
 @pytest.mark.feature("JWT claims as headers")
-def test_claim_becomes_a_header(tries, place):
+def test_claim_becomes_a_header(tries, place, here):
     """With claimToHeaders the backend receives a token's claim in a header, and without the policy no such header."""
     tokens = [place.get(authorization=f"Bearer {token}") for token in (USER, ADMIN)]
 
     trial = tries.policy(
         place,
         "authentication/jwt.yaml",
-        POLICY,
+        here(POLICY),
         tokens,
         401,
         probe=place.get(),
@@ -52,14 +52,14 @@ def test_claim_becomes_a_header(tries, place):
 
 
 @pytest.mark.feature("Authorization by JWT claim")
-def test_claim_decides(tries, place):
+def test_claim_decides(tries, place, here):
     """Authorization by claim returns 403 to a valid token without the claim, 200 with it, and 401 without a token."""
     tokens = [place.get(authorization=f"Bearer {USER}"), place.get(authorization=f"Bearer {ADMIN}"), place.get()]
 
     trial = tries.policy(
         place,
         "authentication/jwt_claims.yaml",
-        CLAIMS_POLICY,
+        here(CLAIMS_POLICY),
         tokens,
         403,
     )

@@ -13,15 +13,15 @@ ISSUER = "httproute/default/issuer/"
 
 
 @pytest.mark.feature("JWT, remote JWKS")
-def test_keys_are_fetched(tries, place, at_ingress, since):
+def test_keys_are_fetched(tries, place, at_ingress, since, here):
     """With a remote JWKS Envoy fetches the issuer's keys, and returns 200 to a valid token and 401 to a damaged one."""
     token = signed(role="user")
     valid, other = (place.get(authorization=f"Bearer {one}") for one in (token, damaged(token)))
 
-    trial = tries.policy(place, "authentication/jwt_remote.yaml", POLICY, [valid, other], 401, probe=place.get())
+    trial = tries.policy(place, "authentication/jwt_remote.yaml", here(POLICY), [valid, other], 401, probe=place.get())
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [200, 401]
     assert trial.treatment.details[1] == "jwt_authn_access_denied{Jwt_verification_fails}"
     assert trial.treatment.reached == [1, 0]
-    assert {line.status for line in at_ingress.envoy.lines_of_route(ISSUER, since, count=1)} == {200}
+    assert {line.status for line in at_ingress.envoy.lines_of_route(here(ISSUER), since, count=1)} == {200}

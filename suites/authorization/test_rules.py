@@ -11,11 +11,11 @@ DENIED = "rbac_access_denied_matched_policy[DENY]"
 
 
 @pytest.mark.feature("Authorization by header, default deny")
-def test_header_decides(tries, place):
+def test_header_decides(tries, place, here):
     """Authorization by header returns 200 to the allowed value, and 403 to another value and to none by default."""
     teams = [place.get(), place.get(x_team="red"), place.get(x_team="blue")]
 
-    trial = tries.policy(place, "authorization/rules.yaml", POLICY, teams, 403)
+    trial = tries.policy(place, "authorization/rules.yaml", here(here(POLICY)), teams, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [403, 403, 200]
@@ -25,11 +25,11 @@ def test_header_decides(tries, place):
 
 
 @pytest.mark.feature("Authorization by method")
-def test_method_decides(tries, place):
+def test_method_decides(tries, place, here):
     """Authorization by method returns 200 to the allowed GET and 403 to a POST with the same headers."""
     requests = [place.get(method="POST", x_team="blue"), place.get(x_team="blue")]
 
-    trial = tries.policy(place, "authorization/rules.yaml", POLICY, requests, 403)
+    trial = tries.policy(place, "authorization/rules.yaml", here(here(POLICY)), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [403, 200]

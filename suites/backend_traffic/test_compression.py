@@ -12,12 +12,16 @@ LARGE = "/?size=4000&header=content-type:application/json"
 
 
 @pytest.mark.feature("Compression")
-def test_answer_is_compressed(tries, place):
+def test_answer_is_compressed(tries, place, here):
     """With compression a client that accepts gzip gets a gzip response, and one that does not gets a plain one."""
     requests = [place.get(LARGE, accept_encoding="gzip"), place.get(LARGE, accept_encoding="identity")]
 
     trial = tries.policy(
-        place, "backend_traffic/compression.yaml", POLICY, requests, lambda a: a.header("content-encoding") == "gzip"
+        place,
+        "backend_traffic/compression.yaml",
+        here(here(POLICY)),
+        requests,
+        lambda a: a.header("content-encoding") == "gzip",
     )
 
     assert trial.treatment.statuses == [200, 200]

@@ -11,11 +11,13 @@ LISTENERS = {"ingress": "Gateway/default/bookinfo-ingress/ingress", "waypoint": 
 
 
 @pytest.mark.feature("Merged policies of Gateway and route")
-def test_both_policies_hold(tries, place):
+def test_both_policies_hold(tries, place, here):
     """With mergeType the route's retry and the Gateway's override hold together: two requests arrive, 418 returns."""
     listener = LISTENERS[place.name]
 
-    trial = tries.policy(place, MANIFEST, POLICY, [place.get("/?status=503")], 418, condition="Merged", about=listener)
+    trial = tries.policy(
+        place, MANIFEST, here(POLICY), [place.get("/?status=503")], 418, condition="Merged", about=listener
+    )
 
     assert (trial.control.statuses, trial.treatment.statuses, trial.recovery.statuses) == ([503], [418], [503])
     assert (trial.control.reached, trial.treatment.reached, trial.recovery.reached) == ([1], [2], [1])

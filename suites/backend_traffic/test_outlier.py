@@ -11,14 +11,14 @@ POLICY = "BackendTrafficPolicy/default/outlier"
 
 
 @pytest.mark.feature("Outlier detection")
-def test_failing_backend_is_left_out(tries, place):
+def test_failing_backend_is_left_out(tries, place, here):
     """With outlier detection the backend of a 503 receives none of the next 20 requests, and without it some."""
     requests = [place.get("/?status=503")] + [place.get()] * 20
 
     trial = tries.configured(
         place,
         "backend_traffic/outlier.yaml",
-        POLICY,
+        here(here(POLICY)),
         lambda: place.send(requests),
         lambda: place.cluster.get("outlier_detection", {}).get("consecutive_5xx") == 1,
     )

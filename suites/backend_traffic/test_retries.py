@@ -10,12 +10,16 @@ POLICY = "BackendTrafficPolicy/default/retries"
 
 
 @pytest.mark.feature("Retries")
-def test_backend_receives_the_retries(tries, place):
+def test_backend_receives_the_retries(tries, place, here):
     """With two retries on 503 the backend receives a failing request three times, and another one once."""
     requests = [place.get("/?status=503"), place.get("/?status=500"), place.get()]
 
     trial = tries.policy(
-        place, "backend_traffic/retries.yaml", POLICY, requests, lambda _: "retry_policy" in place.route["route"]
+        place,
+        "backend_traffic/retries.yaml",
+        here(here(POLICY)),
+        requests,
+        lambda _: "retry_policy" in place.route["route"],
     )
 
     assert trial.control.statuses == trial.treatment.statuses == trial.recovery.statuses == [503, 500, 200]

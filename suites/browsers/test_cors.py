@@ -12,12 +12,14 @@ ALLOWED = "access-control-allow-origin"
 
 
 @pytest.mark.feature("CORS preflight")
-def test_preflight_is_answered(tries, place):
+def test_preflight_is_answered(tries, place, here):
     """Envoy answers preflights itself, with access-control-allow-origin only for an allowed origin."""
     ask = {"method": "OPTIONS", "access_control_request_method": "PUT"}
     preflights = [place.get(origin=OURS, **ask), place.get(origin=OTHER, **ask)]
 
-    trial = tries.policy(place, "browsers/cors.yaml", POLICY, preflights, lambda answer: bool(answer.header(ALLOWED)))
+    trial = tries.policy(
+        place, "browsers/cors.yaml", here(here(POLICY)), preflights, lambda answer: bool(answer.header(ALLOWED))
+    )
 
     assert trial.treatment.answers.header(ALLOWED) == [OURS, None]
     assert trial.treatment.answers[0].header("access-control-allow-methods") == "GET, PUT"
@@ -28,11 +30,13 @@ def test_preflight_is_answered(tries, place):
 
 
 @pytest.mark.feature("CORS request")
-def test_answer_names_the_allowed_origin(tries, place):
+def test_answer_names_the_allowed_origin(tries, place, here):
     """A response to an allowed origin carries access-control-allow-origin, and one to another origin does not."""
     requests = [place.get(origin=OURS), place.get(origin=OTHER)]
 
-    trial = tries.policy(place, "browsers/cors.yaml", POLICY, requests, lambda answer: bool(answer.header(ALLOWED)))
+    trial = tries.policy(
+        place, "browsers/cors.yaml", here(here(POLICY)), requests, lambda answer: bool(answer.header(ALLOWED))
+    )
 
     assert trial.treatment.statuses == [200, 200]
     assert trial.treatment.answers.header(ALLOWED) == [OURS, None]

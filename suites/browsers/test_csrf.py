@@ -10,7 +10,7 @@ POLICY = "SecurityPolicy/default/csrf"
 
 
 @pytest.mark.feature("CSRF", since="1.9")
-def test_other_origin_cannot_post(tries, place):
+def test_other_origin_cannot_post(tries, place, here):
     """With CSRF protection a POST from another origin returns 403, one from an allowed origin 200, and a GET 200."""
     requests = [
         place.get(method="POST", origin="https://evil.example"),
@@ -18,7 +18,7 @@ def test_other_origin_cannot_post(tries, place):
         place.get(origin="https://evil.example"),
     ]
 
-    trial = tries.policy(place, "browsers/csrf.yaml", POLICY, requests, 403)
+    trial = tries.policy(place, "browsers/csrf.yaml", here(here(POLICY)), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [403, 200, 200]

@@ -10,9 +10,9 @@ POLICY, MANIFEST = "ClientTrafficPolicy/default/headers", "client_traffic/header
 
 
 @pytest.fixture
-def sent(tries, place):
+def sent(tries, place, here):
     """`sent(requests)`: requests before, under and after the policy."""
-    return lambda *requests: tries.policy(place, MANIFEST, POLICY, requests, has_envoy_headers, probe=place.get())
+    return lambda *requests: tries.policy(place, MANIFEST, here(POLICY), requests, has_envoy_headers, probe=place.get())
 
 
 def has_envoy_headers(answer):

@@ -10,7 +10,7 @@ POLICY = "SecurityPolicy/default/trusted-address"
 
 
 @pytest.mark.feature("Client address from X-Forwarded-For")
-def test_address_of_a_trusted_hop_counts(tries, place):
+def test_address_of_a_trusted_hop_counts(tries, place, here):
     """With one trusted hop authorization by address goes by the last address in X-Forwarded-For."""
     allowed, other = "203.0.113.7", "198.51.100.7"
     requests = [
@@ -19,7 +19,7 @@ def test_address_of_a_trusted_hop_counts(tries, place):
         place.get(x_forwarded_for=f"{allowed}, {other}"),
     ]
 
-    trial = tries.policy(place, "client_traffic/trusted_hops.yaml", POLICY, requests, 403)
+    trial = tries.policy(place, "client_traffic/trusted_hops.yaml", here(here(POLICY)), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [403, 200, 403]

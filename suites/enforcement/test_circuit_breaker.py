@@ -14,17 +14,17 @@ CLUSTER = "httproute/default/ratings/rule/0"
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, waypoint, repeat):
+def test_time_to_enforced(applying, kube, waypoint, repeat, here):
     """A circuit breaker is Accepted, enters the waypoint's configuration and leaves it, each within its time budget."""
-    before = waypoint.read_max_pending_requests(CLUSTER)
+    before = waypoint.read_max_pending_requests(here(CLUSTER))
 
     took = policy_timing.time_policy(
         kube,
         applying,
         "enforcement/circuit_breaker.yaml",
-        POLICY,
-        lambda: policy_propagation.has_breaker(waypoint, CLUSTER, 77),
-        lambda: policy_propagation.has_breaker(waypoint, CLUSTER, before),
+        here(POLICY),
+        lambda: policy_propagation.has_breaker(waypoint, here(CLUSTER), 77),
+        lambda: policy_propagation.has_breaker(waypoint, here(CLUSTER), before),
         kind="circuit breaker",
         of="waypoint",
     )

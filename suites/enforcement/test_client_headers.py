@@ -14,7 +14,7 @@ HEADER = "x-envoy-upstream-service-time"
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, ingress, ingress_gateway, mesh_client, repeat):
+def test_time_to_enforced(applying, kube, ingress, ingress_gateway, mesh_client, repeat, here):
     """A ClientTrafficPolicy is Accepted, changes ingress responses and stops doing so, each within its time budget."""
 
     def shown(there):
@@ -32,7 +32,7 @@ def test_time_to_enforced(applying, kube, ingress, ingress_gateway, mesh_client,
         kube,
         applying,
         "enforcement/client_headers.yaml",
-        POLICY,
+        here(POLICY),
         lambda: shown(True),
         lambda: shown(False),
         kind="client headers",

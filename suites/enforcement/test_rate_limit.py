@@ -13,7 +13,7 @@ POLICY = "BackendTrafficPolicy/default/timed-rate-limit"
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, ingress_gateway, rate_limit_service, repeat):
+def test_time_to_enforced(applying, kube, ingress_gateway, rate_limit_service, repeat, here):
     """A rate limit is Accepted, enters the ingress's configuration and leaves it, each within its time budget."""
 
     def limited():
@@ -23,7 +23,7 @@ def test_time_to_enforced(applying, kube, ingress_gateway, rate_limit_service, r
         kube,
         applying,
         "enforcement/rate_limit.yaml",
-        POLICY,
+        here(here(POLICY)),
         limited,
         lambda: policy_propagation.none_of(limited()),
         kind="rate limit",

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.extended("Enforcement time")
 
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
-def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
+def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat, here):
     """An HTTPRoute is Accepted, returns 200 at the waypoint, and 404 once deleted, each within its time budget."""
 
     def answers(status):
@@ -31,7 +31,7 @@ def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat):
         kube,
         applying,
         "enforcement/route.yaml",
-        "HTTPRoute/default/timed",
+        here("HTTPRoute/default/timed"),
         lambda: answers(200),
         lambda: answers(404),
         kind="route",

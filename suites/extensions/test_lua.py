@@ -10,11 +10,11 @@ POLICY = "EnvoyExtensionPolicy/default/lua"
 
 
 @pytest.mark.feature("Lua")
-def test_script_runs(tries, place):
+def test_script_runs(tries, place, here):
     """A Lua script answers one path itself, and adds a header to the other requests and to their responses."""
     requests = [place.get("/teapot"), place.get()]
 
-    trial = tries.policy(place, "extensions/lua.yaml", POLICY, requests, 418)
+    trial = tries.policy(place, "extensions/lua.yaml", here(here(POLICY)), requests, 418)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [418, 200]

@@ -9,9 +9,9 @@ pytestmark = pytest.mark.needs("real gateway")
 
 
 @pytest.mark.feature("EnvoyPatchPolicy, JSON patch")
-def test_patch_is_in_force(tries, place):
+def test_patch_is_in_force(tries, place, here):
     """An EnvoyPatchPolicy of a listener adds a via header to requests and responses, and its removal takes it away."""
-    policy = f"EnvoyPatchPolicy/default/patch-{place.name}"
+    policy = here(here(f"EnvoyPatchPolicy/default/patch-{place.name}"))
 
     trial = tries.policy(place, "extensions/patch.yaml", policy, [place.get()], lambda a: a.header("via") == "patched")
 

@@ -7,8 +7,6 @@ import pytest
 
 from harness.http_exchange import get
 
-pytestmark = pytest.mark.needs("disruptive")
-
 
 @pytest.fixture(scope="module")
 def gateway(applied, proxy_of):
@@ -17,17 +15,17 @@ def gateway(applied, proxy_of):
 
 
 @pytest.mark.needs("load balancer")
-def test_programmed_with_an_assigned_address(gateway, kube, assigned):
+def test_programmed_with_an_assigned_address(gateway, kube, assigned, here):
     """The Gateway is Programmed with the address that the load balancer has assigned to its LoadBalancer Service."""
     addresses = assigned("lb-ingress")
 
-    service = kube.get("Service/default/lb-ingress")
+    service = kube.get(here(here("Service/default/lb-ingress")))
     assert service["spec"]["type"] == "LoadBalancer"
     assert addresses == [entry["ip"] for entry in service["status"]["loadBalancer"]["ingress"]]
 
 
 @pytest.mark.needs("load balancer")
-def test_assigned_address_answers(gateway, assigned, client_at, since):
+def test_assigned_address_answers(gateway, assigned, client_at, since, here):
     """The assigned address serves the page by itself, through this Gateway's proxy."""
     address = assigned("lb-ingress")[0]
 
@@ -35,16 +33,16 @@ def test_assigned_address_answers(gateway, assigned, client_at, since):
 
     assert answers.statuses == [200]
     (line,) = gateway.wait_for_lines(answers, since)
-    assert line.route_name == "httproute/default/lb-bookinfo/rule/0/match/0/*"
+    assert line.route_name == here(here("httproute/default/lb-bookinfo/rule/0/match/0/*"))
 
 
 @pytest.mark.needs("no load balancer")
-def test_programmed_follows_the_address(gateway, kube, wait_for_current_condition):
+def test_programmed_follows_the_address(gateway, kube, wait_for_current_condition, here):
     """Gateway lb-ingress is Programmed exactly when its Service has an address, and AddressNotAssigned otherwise."""
-    service = kube.get("Service/default/lb-ingress")
+    service = kube.get(here(here("Service/default/lb-ingress")))
     addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
-    condition = wait_for_current_condition("Gateway/default/lb-ingress", "Programmed")
+    condition = wait_for_current_condition(here(here("Gateway/default/lb-ingress")), "Programmed")
 
     assert service["spec"]["type"] == "LoadBalancer"
     assert (condition.status, condition.reason) == {
@@ -53,18 +51,18 @@ def test_programmed_follows_the_address(gateway, kube, wait_for_current_conditio
     }[bool(addresses)]
 
 
-def test_proxy_serves_without_an_address(gateway, client_of, since):
+def test_proxy_serves_without_an_address(gateway, client_of, since, here):
     """The proxy of Gateway lb-ingress returns 200 for /productpage, whatever the Gateway's Programmed condition is."""
     with client_of("lb-ingress", 80) as client:
         answers = client.send_in_turn(get("/productpage"))
 
     assert answers.statuses == [200]
     (line,) = gateway.wait_for_lines(answers, since)
-    assert line.route_name == "httproute/default/lb-bookinfo/rule/0/match/0/*"
+    assert line.route_name == here(here("httproute/default/lb-bookinfo/rule/0/match/0/*"))
 
 
-def test_accepted_does_not_wait_for_the_address(gateway, read_condition):
+def test_accepted_does_not_wait_for_the_address(gateway, read_condition, here):
     """Condition Accepted of Gateway lb-ingress is True for its current generation."""
-    judgement = read_condition("Gateway/default/lb-ingress", "Accepted", about="")
+    judgement = read_condition(here(here("Gateway/default/lb-ingress")), "Accepted", about="")
 
     assert judgement.state == "met", judgement.text

@@ -25,9 +25,9 @@ def proxied(applied, kube, proxy_of, at_waypoint, mesh_client):
 
 
 @pytest.mark.feature("PROXY binding", place="waypoint")
-def test_called_address_is_known(proxied, at_waypoint, mesh_client, kube):
+def test_called_address_is_known(proxied, at_waypoint, mesh_client, kube, here):
     """With the PROXY binding Envoy's local address is the Service address that was called, with NONE its pod's own."""
-    service = kube.get("Service/default/echo-proxied")["spec"]["clusterIP"]
+    service = kube.get(here(here("Service/default/echo-proxied")))["spec"]["clusterIP"]
 
     with_proxy = proxied.send([proxied.get(host="echo-proxied")] * 2)
     without = at_waypoint.send([at_waypoint.get()] * 2)

@@ -15,24 +15,24 @@ ACCOUNT, GATEWAY = f"ServiceAccount/default/{NAME}", f"Gateway/default/{NAME}"
 
 
 @pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", means="broken", before="1.9")
-def test_account_is_taken_over_and_deleted(applying, kube):
+def test_account_is_taken_over_and_deleted(applying, kube, here):
     """A Gateway named like a ServiceAccount becomes its owner and is Accepted, and its deletion deletes the account."""
     with applying("ingress_and_waypoint/service_account_gateway.yaml"):
-        owners = wait_for_owner(kube, ACCOUNT)
-        wait_for_condition(kube, GATEWAY, "Accepted", about="")
-    wait_for_absence(kube, ACCOUNT)
+        owners = wait_for_owner(kube, here(ACCOUNT))
+        wait_for_condition(kube, here(GATEWAY), "Accepted", about="")
+    wait_for_absence(kube, here(ACCOUNT))
 
     assert owners == [f"Gateway/{NAME}"]
-    assert kube.find(ACCOUNT) is None
+    assert kube.find(here(ACCOUNT)) is None
 
 
 @pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", since="1.9")
-def test_account_is_left_alone(applying, kube, wait_for_false_condition):
+def test_account_is_left_alone(applying, kube, wait_for_false_condition, here):
     """A Gateway named like a ServiceAccount is not Programmed, and the account outlives it, without an owner."""
     with applying("ingress_and_waypoint/service_account_gateway.yaml"):
-        refused = wait_for_false_condition(GATEWAY, "Programmed")
-        owners = kube.get(ACCOUNT)["metadata"].get("ownerReferences", [])
+        refused = wait_for_false_condition(here(GATEWAY), "Programmed")
+        owners = kube.get(here(ACCOUNT))["metadata"].get("ownerReferences", [])
 
     assert refused.status == "False"
     assert owners == []
-    assert kube.find(ACCOUNT) is not None
+    assert kube.find(here(ACCOUNT)) is not None

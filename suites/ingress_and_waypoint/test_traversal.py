@@ -20,10 +20,10 @@ PROMISE = "Ingress traffic will traverse the waypoint"
 
 
 @pytest.fixture(scope="module")
-def bound(applied, kube, at_ingress, at_waypoint):
+def bound(applied, kube, at_ingress, at_waypoint, here):
     """The Service is bound, and both places have its route; what istiod says of it."""
     wait_for_response(at_ingress.client, at_ingress.get(host=HOST), status=200)
-    return wait_for_condition(kube, SERVICE, BOUND)
+    return wait_for_condition(kube, here(SERVICE), BOUND)
 
 
 @pytest.mark.feature("ingress-use-waypoint label", place="ingress", means="ignored")
@@ -48,10 +48,10 @@ def test_calls_inside_the_mesh_traverse(bound, at_waypoint):
 
 
 @pytest.mark.feature("routingType Service of a BackendTrafficPolicy", place="ingress", means="ignored", before="1.8")
-def test_routing_type_of_a_policy_is_ignored(bound, applying, kube, at_ingress, at_waypoint):
+def test_routing_type_of_a_policy_is_ignored(bound, applying, kube, at_ingress, at_waypoint, here):
     """BackendTrafficPolicy routingType Service is Accepted, and the ingress still sends to pods, past the waypoint."""
     with applying("ingress_and_waypoint/routing_type.yaml"):
-        wait_for_condition(kube, "BackendTrafficPolicy/default/by-service", "Accepted")
+        wait_for_condition(kube, here(here("BackendTrafficPolicy/default/by-service")), "Accepted")
         wait_for_response(at_ingress.client, at_ingress.get(host=BY_SERVICE), status=200)
         seen = send_through_ingress(at_ingress, at_waypoint, at_ingress.get(host=BY_SERVICE), 3, settle=True)
 
@@ -60,10 +60,10 @@ def test_routing_type_of_a_policy_is_ignored(bound, applying, kube, at_ingress, 
 
 
 @pytest.mark.feature("routingType Service of a BackendTrafficPolicy", place="ingress", since="1.8")
-def test_routing_type_of_a_policy_leads_through_the_waypoint(bound, applying, kube, at_ingress, at_waypoint):
+def test_routing_type_of_a_policy_leads_through_the_waypoint(bound, applying, kube, at_ingress, at_waypoint, here):
     """With BackendTrafficPolicy routingType Service the ingress's requests to a Service traverse its waypoint."""
     with applying("ingress_and_waypoint/routing_type.yaml"):
-        wait_for_condition(kube, "BackendTrafficPolicy/default/by-service", "Accepted")
+        wait_for_condition(kube, here(here("BackendTrafficPolicy/default/by-service")), "Accepted")
         wait_for_response(at_ingress.client, at_ingress.get(host=BY_SERVICE), status=200)
         seen = send_through_ingress(at_ingress, at_waypoint, at_ingress.get(host=BY_SERVICE), 3, settle=True)
 

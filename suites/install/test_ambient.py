@@ -35,7 +35,7 @@ def test_ztunnel_takes_the_application_in(views, app):
 
 def test_identities_have_valid_certificates(kube, views, current_time):
     """The ztunnel on each Bookinfo pod's node holds a valid certificate for that pod's service account."""
-    pods = [pod for app in APPS for pod in kube.pods("default", f"app={app[:-3]},version={app[-2:]}")]
+    pods = [pod for app in APPS for pod in kube.pods(kube.namespace, f"app={app[:-3]},version={app[-2:]}")]
 
     lacking = [
         pod["metadata"]["name"]

@@ -46,15 +46,15 @@ class Tried:
 
 
 @pytest.fixture(scope="module")
-def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time):
+def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
     """A request on every path: before the policy, under it, and after its removal."""
     with applying("isolation/callers.yaml"):
-        rollouts.wait_for_rollout(kube, "Deployment/default/other-client")
-        rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
+        rollouts.wait_for_rollout(kube, here("Deployment/default/other-client"))
+        rollouts.wait_for_rollout(kube, here("Deployment/default/outsider"))
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
         names = {client.ip: name for name, client in callers.items()}  # ours, nobody else's
         names |= dict.fromkeys(waypoint.ips, "waypoint")
-        (pod,) = kube.pods("default", "app=ratings")
+        (pod,) = kube.pods(kube.namespace, "app=ratings")
         targets = {"ratings": "ratings", "pod": pod_ip(pod)}
         requests = {way: (callers[who], get(url(targets[to], 9080, "/ratings/0"))) for way, (who, to) in WAYS.items()}
 
@@ -64,7 +64,7 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
         wait_for_response(*requests["to the pod"], status=200)
         before = all_ways()
         with applying("isolation/bypass.yaml"):
-            status.wait_for_condition(kube, POLICY, "ZtunnelAccepted")
+            status.wait_for_condition(kube, here(POLICY), "ZtunnelAccepted")
             wait_for_response(*requests["to the pod"], status=None)
             since = current_time()
             under = all_ways()

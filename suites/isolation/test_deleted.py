@@ -15,7 +15,7 @@ from harness.waits.responses import wait_for_response
 
 pytestmark = pytest.mark.extended("Waypoint deleted")
 REQUEST = get("http://ratings-orphan:9080/ratings/0")
-UNROUTED = get("http://ratings-orphan.default:9080/ratings/0")  # a name of the Service that the route leaves out
+UNROUTED = "http://ratings-orphan.default:9080/ratings/0"  # a name of the Service that the route leaves out
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ class Orphaned:
 
 
 @pytest.fixture(scope="module")
-def deleted_waypoint(applied, kube, proxy_of, mesh_client, wait_for_false_condition, current_time):
+def deleted_waypoint(applied, kube, proxy_of, mesh_client, wait_for_false_condition, current_time, here):
     """Binds the Service and sends requests through its waypoint, then deletes the Gateway and waits for the effect."""
     gateways.wait_for_gateway(kube, "waypoint-orphan", "ratings-orphan")
     waypoints.bind_service(kube, "ratings-orphan", "waypoint-orphan")
     envoy = proxy_of("waypoint-orphan")
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    since = current_time()
-    before = {(line.status, line.flags) for line in envoy.wait_for_lines(mesh_client.send_in_turn(UNROUTED, 3), since)}
-    kube.delete(["Gateway/default/waypoint-orphan"])
-    refused = wait_for_false_condition("Service/default/ratings-orphan", "istio.io/WaypointBound")
-    wait_for_response(mesh_client, UNROUTED, status=200)
+    unrouted, since = get(here(here(UNROUTED))), current_time()
+    before = {(line.status, line.flags) for line in envoy.wait_for_lines(mesh_client.send_in_turn(unrouted, 3), since)}
+    kube.delete([here(here("Gateway/default/waypoint-orphan"))])
+    refused = wait_for_false_condition(here(here("Service/default/ratings-orphan")), "istio.io/WaypointBound")
+    wait_for_response(mesh_client, unrouted, status=200)
     return Orphaned(refused, before)
 
 
@@ -48,7 +48,7 @@ def test_istiod_says_that_it_is_not_ready(deleted_waypoint):
 
 def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube, since):
     """Once the waypoint is deleted, requests to its Service return 200 over HBONE directly to the ratings pod."""
-    (pod,) = kube.pods("default", "app=ratings")
+    (pod,) = kube.pods(kube.namespace, "app=ratings")
     ip = pod_ip(pod)
 
     answers = mesh_client.send_in_turn(REQUEST, 5)
@@ -58,9 +58,9 @@ def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube
     assert {(leg.dst.addr, leg.dst.hbone_addr) for leg in legs} == {(f"{ip}:15008", f"{ip}:9080")}
 
 
-def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since):
+def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since, here):
     """A host name without a route returns 404 (NR) at the waypoint, and 200 once the waypoint is deleted."""
-    answers = mesh_client.send_in_turn(UNROUTED, 5)
+    answers = mesh_client.send_in_turn(get(here(here(UNROUTED))), 5)
 
     assert deleted_waypoint.before == {(404, "NR")}
     assert answers.statuses == [200] * 5

@@ -9,18 +9,18 @@ from harness.http_exchange import get
 from harness.waits import waypoints
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.extended("Namespace-wide waypoint"), pytest.mark.needs("disruptive")]
+pytestmark = [pytest.mark.extended("Namespace-wide waypoint")]
 DETAILS = get("http://details:9080/details/0")
 
 
 @pytest.fixture(scope="module")
-def namespace_label(waypoint, applied, kube, mesh_client):
+def namespace_label(waypoint, applied, kube, mesh_client, here):
     """The namespace's waypoint label during this module; details returns 200 again afterwards."""
     try:
         wait_for_response(mesh_client, DETAILS, status=404)
         yield
     finally:
-        kube.patch("Namespace/default", {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
+        kube.patch(here(here("Namespace/default")), {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
         wait_for_response(mesh_client, DETAILS, status=200)
 
 
@@ -40,6 +40,6 @@ def test_service_with_a_route_is_served(namespace_label, waypoint, mesh_client, 
     assert len(waypoint.wait_for_lines(answers, since)) == 3
 
 
-def test_istiod_calls_it_bound(namespace_label, read_condition):
+def test_istiod_calls_it_bound(namespace_label, read_condition, here):
     """WaypointBound of Service details is True, although the namespace-wide waypoint has no route for details."""
-    assert read_condition("Service/default/details", "istio.io/WaypointBound").state == "met"
+    assert read_condition(here(here("Service/default/details")), "istio.io/WaypointBound").state == "met"

@@ -13,7 +13,7 @@ from harness.waits import gateways, waypoints
 
 pytestmark = [
     pytest.mark.extended("Port 80"),
-    pytest.mark.needs("waypoint kinds", "disruptive"),
+    pytest.mark.needs("waypoint kinds"),
     pytest.mark.timeout(300),
 ]
 FORMS = ("shifted", "refused", "allowed", "told")
@@ -29,10 +29,10 @@ def bound(applied, kube, proxy_of):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_status_is_green(bound, read_condition, form):
+def test_every_status_is_green(bound, read_condition, form, here):
     """Programmed of the waypoint and WaypointBound of its port 80 Service are True, whether or not requests succeed."""
-    assert read_condition(f"Gateway/default/waypoint-{form}", "Programmed").state == "met"
-    assert read_condition(f"Service/default/ratings-{form}", "istio.io/WaypointBound").state == "met"
+    assert read_condition(here(here(f"Gateway/default/waypoint-{form}")), "Programmed").state == "met"
+    assert read_condition(here(here(f"Service/default/ratings-{form}")), "istio.io/WaypointBound").state == "met"
 
 
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("told", "10080")])
@@ -48,9 +48,9 @@ def test_calls_pass(bound, mesh_client, current_time, form, port):
 
 
 @pytest.mark.parametrize("form", ["shifted", "refused"])
-def test_calls_go_unanswered(bound, mesh_client, form):
+def test_calls_go_unanswered(bound, mesh_client, form, here):
     """Requests to a port 80 Service get no response where Envoy does not listen on the port ztunnel connects to."""
-    with bound[form].counting_requests_sent(f"httproute/default/ratings-{form}/rule/0") as sent:
+    with bound[form].counting_requests_sent(here(here(f"httproute/default/ratings-{form}/rule/0"))) as sent:
         answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 
     assert answers.statuses == [None] * 3
@@ -62,6 +62,6 @@ def test_calls_go_unanswered(bound, mesh_client, form):
     [("refused", ["default/waypoint-refused/http"]), ("allowed", [])],
     ids=["form=refused", "form=allowed"],
 )
-def test_port_80_is_refused_without_leave(bound, form, refused):
+def test_port_80_is_refused_without_leave(bound, form, refused, here):
     """Envoy rejects its listener on port 80 without NET_BIND_SERVICE, and accepts it with that capability."""
-    assert bound[form].read_rejected_resources() == refused
+    assert bound[form].read_rejected_resources() == [here(name) for name in refused]

@@ -10,7 +10,7 @@ from harness.waits import gateways, waypoints
 
 pytestmark = [
     pytest.mark.extended("Routing loop"),
-    pytest.mark.needs("waypoint kinds", "disruptive"),
+    pytest.mark.needs("waypoint kinds"),
     pytest.mark.timeout(300),
 ]
 REQUEST = get("http://ratings-loop:9080/ratings/0")
@@ -24,12 +24,12 @@ def looping_gateway(applied, kube, proxy_of):
     return proxy_of("waypoint-loop")
 
 
-def test_one_call_passes_the_waypoint_many_times(looping_gateway, mesh_client, read_condition, since):
+def test_one_call_passes_the_waypoint_many_times(looping_gateway, mesh_client, read_condition, since, here):
     """With routingType: Service, a request loops through the waypoint and returns 504 while all conditions are True."""
     answers = mesh_client.send_in_turn(REQUEST, 1)
 
     lines = looping_gateway.wait_for_related_lines(answers, since, at_least=50)
     assert answers.statuses == [504]
     assert looping_gateway.ip in {line.client_ip for line in lines}
-    assert read_condition("Gateway/default/waypoint-loop", "Programmed").state == "met"
-    assert read_condition("Service/default/ratings-loop", "istio.io/WaypointBound").state == "met"
+    assert read_condition(here(here("Gateway/default/waypoint-loop")), "Programmed").state == "met"
+    assert read_condition(here(here("Service/default/ratings-loop")), "istio.io/WaypointBound").state == "met"

@@ -6,17 +6,18 @@ Manifest: manifests/istio_policies/authorization.yaml    Article: none; docs/fin
 import pytest
 
 pytestmark = pytest.mark.needs("real gateway")
-POLICIES = ("AuthorizationPolicy/default/deny-at-service", "AuthorizationPolicy/default/deny-at-gateway")
+AT_SERVICE = "AuthorizationPolicy/default/deny-at-service"
+AT_GATEWAY = "AuthorizationPolicy/default/deny-at-gateway"
 
 
 @pytest.mark.feature("AuthorizationPolicy of Istio", place="waypoint", means="ignored")
-def test_denial_is_accepted_and_ignored(tries, at_waypoint):
+def test_denial_is_accepted_and_ignored(tries, at_waypoint, here):
     """AuthorizationPolicies that deny all at the waypoint get WaypointAccepted, and requests still return 200."""
     seen = tries.ignored(
         at_waypoint,
         "istio_policies/authorization.yaml",
         [at_waypoint.get()] * 3,
-        {policy: ["WaypointAccepted"] for policy in POLICIES},
+        {here(here(AT_SERVICE)): ["WaypointAccepted"], here(here(AT_GATEWAY)): ["WaypointAccepted"]},
     )
 
     assert [arm.statuses for arm in seen.arms] == [[200, 200, 200]] * 3

@@ -6,14 +6,16 @@ Manifest: manifests/istio_policies/mesh_route.yaml    Article: none; docs/findin
 import pytest
 
 pytestmark = pytest.mark.needs("real gateway")
-CONDITIONS = {"HTTPRoute/default/mesh-route": ["Accepted", "ResolvedRefs", "ResolvedWaypoints"]}
+ROUTE, CONDITIONS = "HTTPRoute/default/mesh-route", ["Accepted", "ResolvedRefs", "ResolvedWaypoints"]
 
 
 @pytest.mark.feature("Mesh route (HTTPRoute of a Service)", place="waypoint", means="ignored")
-def test_route_is_accepted_and_ignored(tries, at_waypoint):
+def test_route_is_accepted_and_ignored(tries, at_waypoint, here):
     """A mesh route of a Service gets Accepted, ResolvedRefs and ResolvedWaypoints, and does not change its requests."""
 
-    seen = tries.ignored(at_waypoint, "istio_policies/mesh_route.yaml", [at_waypoint.get()] * 3, CONDITIONS)
+    seen = tries.ignored(
+        at_waypoint, "istio_policies/mesh_route.yaml", [at_waypoint.get()] * 3, {here(ROUTE): CONDITIONS}
+    )
 
     assert [arm.statuses for arm in seen.arms] == [[200, 200, 200]] * 3
     assert [arm.header("x-mesh-route") for arm in seen.arms] == [[None, None, None]] * 3

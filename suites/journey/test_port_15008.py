@@ -37,7 +37,7 @@ class Clash:
 
 
 @pytest.fixture(scope="module")
-def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_condition, current_time):
+def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_condition, current_time, here):
     """A waypoint of the article's form, whose ztunnel is killed while its route changes."""
     gateways.wait_for_gateway(kube, NAME, SERVICE)
     waypoints.bind_service(kube, SERVICE, NAME)
@@ -54,10 +54,10 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
         statuses = {
             f"{name} {type}": read_condition(name, type).state
             for name, type in (
-                (f"Gateway/default/{NAME}", "Accepted"),
-                (f"Gateway/default/{NAME}", "Programmed"),
-                (f"HTTPRoute/default/{SERVICE}", "Accepted"),
-                (f"Service/default/{SERVICE}", "istio.io/WaypointBound"),
+                (here(here(f"Gateway/default/{NAME}")), "Accepted"),
+                (here(here(f"Gateway/default/{NAME}")), "Programmed"),
+                (here(here(f"HTTPRoute/default/{SERVICE}")), "Accepted"),
+                (here(here(f"Service/default/{SERVICE}")), "istio.io/WaypointBound"),
             )
         }
         ready, nodes = ztunnel.read_ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}

@@ -16,13 +16,13 @@ def answered_by_the_service(answer):
 
 
 @pytest.mark.feature("Global rate limit shared by routes")
-def test_routes_share_a_limit(tries, place):
+def test_routes_share_a_limit(tries, place, here):
     """With a shared limit of 3, of two requests on one route and two on another the last returns 429."""
     user = unique_name("user")
     requests = [place.get(x_user_id=user)] * 2 + [place.get(host=OTHER, x_user_id=user)] * 2
     probe = place.get(host=OTHER, x_user_id=unique_name("probe"))
 
-    trial = tries.policy(place, "limits/shared.yaml", POLICY, requests, answered_by_the_service, probe=probe)
+    trial = tries.policy(place, "limits/shared.yaml", here(POLICY), requests, answered_by_the_service, probe=probe)
 
     assert trial.control.statuses[:2] == trial.recovery.statuses[:2] == [200, 200]
     assert trial.treatment.statuses == [200, 200, 200, 429]

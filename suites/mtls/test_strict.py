@@ -17,7 +17,7 @@ from harness.objects.workloads import pod_ip
 from harness.waits import responses, rollouts
 
 ONE = pytest.mark.one_witness("ztunnel's lines of plaintext connections are joined to clients, not to requests")
-pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls", "disruptive"), ONE]
+pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls"), ONE]
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Arms:
 
 
 @pytest.fixture(scope="module")
-def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time):
+def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
     """Plaintext to the pod before, under and after STRICT, and requests inside the mesh under it."""
     with applying("mtls/callers.yaml"):
-        rollouts.wait_for_rollout(kube, "Deployment/default/outsider")
-        (pod,) = kube.pods("default", "app=ratings")
+        rollouts.wait_for_rollout(kube, here(here("Deployment/default/outsider")))
+        (pod,) = kube.pods(kube.namespace, "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(url(pod_ip(pod), 9080, "/ratings/0"))
         responses.wait_for_response(outsider, plain, status=200)
         before = outsider.send_in_turn(plain, 3).statuses

@@ -10,7 +10,7 @@ POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 
 
 def test_spent_caller_is_served_again(
-    rate_limit_window, applying, monotonic_clock, kube, ingress, ingress_gateway, rate_limit_service, since
+    rate_limit_window, applying, monotonic_clock, kube, ingress, ingress_gateway, rate_limit_service, since, here
 ):
     """A user's requests return 200 before the rate limit, 200, 429, 429 under it, and 200 once it is removed."""
     request = get("/productpage", x_user_id=unique_name("caller"))
@@ -18,7 +18,7 @@ def test_spent_caller_is_served_again(
     control = ingress.send_in_turn(request, 3)
     with applying("rate_limit/removal.yaml"):
         started = monotonic_clock()
-        policy_propagation.wait_for_accepted(kube, POLICY, since=started)
+        policy_propagation.wait_for_accepted(kube, here(here(POLICY)), since=started)
         policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
         policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/productpage")
         treatment = ingress.send_in_turn(request, 3)

@@ -48,7 +48,7 @@ def bound(restored_stack, applying, kube, proxy_of, mesh_client):
 
 
 @pytest.fixture(scope="module")
-def deleted_pods(bound, load, new_connections, keepalive, kube, ztunnel, read_condition, current_time):
+def deleted_pods(bound, load, new_connections, keepalive, kube, ztunnel, read_condition, current_time, here):
     """Requests through both waypoints while ztunnel is killed, one port is taken, and both pods are deleted."""
     request = get("http://ratings-binding:9080/ratings/0")
     sources = (
@@ -62,11 +62,11 @@ def deleted_pods(bound, load, new_connections, keepalive, kube, ztunnel, read_co
         pause(6, why="ztunnel tries again every 5 s")
         told, green = (
             ztunnel.describe_port_conflict(),
-            read_condition("Gateway/default/waypoint-listener", "Programmed"),
+            read_condition(here("Gateway/default/waypoint-listener"), "Programmed"),
         )
         since = current_time()
         with background_load.event(DELETED, "at most 30 s"):
-            kube.delete([f"Pod/default/{name}" for envoy in bound for name in envoy.names])
+            kube.delete([here(f"Pod/default/{name}") for envoy in bound for name in envoy.names])
             gateways.wait_for_proxy_pod(kube, "waypoint-binding")
             gateways.wait_for_proxy_pod(kube, "waypoint-listener")
     return Killed(background_load, told, green.state, ztunnel.read_destinations(since, "ratings-binding"))

@@ -17,7 +17,7 @@ from harness.waits import responses, rollouts, waypoints
 from harness.waits.status import wait_for_condition
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "two nodes", "disruptive")]
-WORKLOADS = {f"Deployment/default/{name}" for name in ("waypoint-spread", "ingress-spread", "ratings-spread")}
+WORKLOADS = ("waypoint-spread", "ingress-spread", "ratings-spread")
 REQUEST = get("http://ratings-spread:9080/ratings/0")
 DRAINED = "node of two drained"
 UNCLOSED = 2  # of the client with new connections, one on each of its two: docs/outages.md says how often
@@ -25,9 +25,10 @@ UNCLOSED = 2  # of the client with new connections, one on each of its two: docs
 
 @dataclass(frozen=True)
 class Drained:
-    """The load; where ztunnel sent its connections; requests that the node's proxies served before; Deployments with
-    pods on the node before and after."""
+    """The Deployments; the load; where ztunnel sent its connections; requests that the node's proxies served before;
+    Deployments with pods on the node before and after."""
 
+    workloads: set[str]
     flow: BackgroundLoad
     ways: set[str]
     carried: dict[str, int]
@@ -36,15 +37,17 @@ class Drained:
 
 
 @pytest.fixture(scope="module")
-def ratings_on_two_nodes(restored_stack, cluster, bundle, version_set, applied, kube, mesh_client):
+def ratings_on_two_nodes(restored_stack, cluster, bundle, version_set, applied, kube, mesh_client, here):
     """Waypoint, ingress and backend, with a replica of each on both nodes."""
     nodes.load_images_everywhere(cluster, bundle, version_set, "envoy", "gateway", "bookinfo-ratings-v1")
-    wait_for_condition(kube, "Gateway/default/waypoint-spread", "Programmed")
-    wait_for_condition(kube, "Gateway/default/ingress-spread", "Programmed")
-    for workload in WORKLOADS:
+    wait_for_condition(kube, here(here("Gateway/default/waypoint-spread")), "Programmed")
+    wait_for_condition(kube, here(here("Gateway/default/ingress-spread")), "Programmed")
+    workloads = {here(here(f"Deployment/default/{name}")) for name in WORKLOADS}
+    for workload in workloads:
         rollouts.wait_for_rollout(kube, workload)
     waypoints.bind_service(kube, "ratings-spread", "waypoint-spread")
     responses.wait_for_response(mesh_client, REQUEST, status=200)
+    return workloads
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +74,21 @@ def drained_node(
             )
             with background_load.event(DRAINED, "at most two new connections"), nodes.while_drained(manifests, node):
                 after = nodes.read_deployments_on(kube, node)
-            for workload in WORKLOADS:
+            for workload in ratings_on_two_nodes:
                 rollouts.wait_for_rollout(kube, workload)
-    return Drained(background_load, ztunnel.read_destinations(since, "ratings-spread"), carried, before, after)
+    return Drained(
+        ratings_on_two_nodes,
+        background_load,
+        ztunnel.read_destinations(since, "ratings-spread"),
+        carried,
+        before,
+        after,
+    )
 
 
 def test_drained_node_carried_its_share(drained_node):
     """Before the drain, the node runs a replica of each Deployment, and its two proxies serve requests of this load."""
-    assert drained_node.before >= WORKLOADS
+    assert drained_node.before >= drained_node.workloads
     assert drained_node.carried.keys() == {"waypoint-spread", "ingress-spread"}
     assert min(drained_node.carried.values()) > 0
 

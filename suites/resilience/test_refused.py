@@ -37,7 +37,7 @@ class Refused:
 @pytest.fixture(scope="module")
 def access_denied(load, new_connections, keepalive, applying, kube, mesh_client, ztunnel, current_time):
     """Requests to the ratings pod IP over new and keep-alive connections: before, under and after the policy."""
-    (pod,) = kube.pods("default", "app=ratings")
+    (pod,) = kube.pods(kube.namespace, "app=ratings")
     request, since = get(url(pod_ip(pod), 9080, "/ratings/0")), current_time()
     with load(new_connections(request), keepalive(request)) as background_load:
         with (

@@ -29,14 +29,14 @@ class Rolled:
 
 
 @pytest.fixture(scope="module")
-def rolling_restart(load, new_connections, keepalive, ingress_load, kube, waypoint, ztunnel, current_time):
+def rolling_restart(load, new_connections, keepalive, ingress_load, kube, waypoint, ztunnel, current_time, here):
     """Requests through both until the last old pod is gone."""
     since = current_time()
     with (
         load(new_connections(REQUEST), keepalive(REQUEST), ingress_load(get("/health"))) as background_load,
         background_load.event("waypoint and ingress rolled", "at most two new connections, through the waypoint"),
     ):
-        restarts.restart_rolling(kube, restarts.WAYPOINT, restarts.INGRESS)
+        restarts.restart_rolling(kube, here(restarts.WAYPOINT), here(restarts.INGRESS))
     return Rolled(background_load, ztunnel.read_destinations(since, "ratings"))
 
 

@@ -17,13 +17,18 @@ ROUTE = "grpcroute/default/echo-grpc/"
 
 
 @pytest.mark.feature("GRPCRoute")
-def test_method_is_served(at_waypoint, place, applying, binding, kube, mesh_client, since):
+def test_method_is_served(at_waypoint, place, applying, binding, kube, mesh_client, since, here):
     """A GRPCRoute serves its method: the backend answers three pings, each with an access line of that route."""
     with applying("routes/grpc.yaml"), binding("echo-grpc", "waypoint"):
-        wait_for_condition(kube, "GRPCRoute/default/echo-grpc", "Accepted", about=f"Gateway/default/{place.gateway}")
-        wait_for_route(place.envoy, ROUTE)
+        wait_for_condition(
+            kube,
+            here(here("GRPCRoute/default/echo-grpc")),
+            "Accepted",
+            about=here(here(f"Gateway/default/{place.gateway}")),
+        )
+        wait_for_route(place.envoy, here(here(ROUTE)))
         counts = mesh_client.fortio(TARGETS[place.name], times=3, grpc=True)
-        lines = place.envoy.lines_of_route(ROUTE, since, count=3)
+        lines = place.envoy.lines_of_route(here(here(ROUTE)), since, count=3)
 
     assert sum(counts.values()) == 3
     assert set(counts) <= {"SERVING", "OK"}

@@ -15,10 +15,10 @@ NOWHERE = "route_not_found"
 
 
 @pytest.fixture
-def routed(tries, place):
+def routed(tries, place, here):
     """`routed(requests)`: the requests before, under and after the route; the probe is a path that it serves."""
     probe = place.get("/edited", host=HOST)
-    return lambda requests: tries.policy(place, "routes/http.yaml", ROUTE, requests, 200, probe=probe)
+    return lambda requests: tries.policy(place, "routes/http.yaml", here(ROUTE), requests, 200, probe=probe)
 
 
 @pytest.mark.feature("HTTPRoute: matches")
@@ -74,14 +74,16 @@ def test_path_and_host_are_rewritten(routed, place):
 
 
 @pytest.mark.feature("HTTPRoute: mirror")
-def test_mirror_receives_a_copy(routed, place):
+def test_mirror_receives_a_copy(routed, place, here):
     """With an HTTPRoute mirror both backends receive each request, and the client gets one response."""
     trial = routed([place.get("/mirrored", host=HOST)] * 3)
 
     assert trial.control.statuses == trial.recovery.statuses == [404] * 3
     assert trial.treatment.statuses == [200] * 3
     assert [sorted(one.backend for one in each) for each in trial.treatment.received] == [["echo-v1", "echo-v2"]] * 3
-    assert {line.upstream_cluster for line in trial.treatment.lines} == {"httproute/default/features/rule/3"}
+    assert {line.upstream_cluster for line in trial.treatment.lines} == {
+        here(here("httproute/default/features/rule/3"))
+    }
 
 
 @pytest.mark.feature("HTTPRoute: weights")

@@ -18,12 +18,12 @@ GATEWAY, SERVICE = "Gateway/default/ingress-layer4", "default/ingress-layer4"
 
 
 @pytest.fixture(scope="module")
-def proxy(echo, applied, kube, proxy_of):
+def proxy(echo, applied, kube, proxy_of, here):
     """The proxy of the Gateway, programmed, with its three routes accepted."""
-    wait_for_condition(kube, GATEWAY, "Programmed")
-    wait_for_condition(kube, "TCPRoute/default/layer4-tcp", "Accepted")
-    wait_for_condition(kube, "UDPRoute/default/layer4-udp", "Accepted")
-    wait_for_condition(kube, "UDPRoute/default/layer4-dns", "Accepted")
+    wait_for_condition(kube, here(GATEWAY), "Programmed")
+    wait_for_condition(kube, here(here("TCPRoute/default/layer4-tcp")), "Accepted")
+    wait_for_condition(kube, here(here("UDPRoute/default/layer4-udp")), "Accepted")
+    wait_for_condition(kube, here(here("UDPRoute/default/layer4-dns")), "Accepted")
     return proxy_of("ingress-layer4")
 
 
@@ -37,9 +37,9 @@ def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
 
 
 @pytest.mark.feature("UDPRoute", place="ingress")
-def test_udp_reaches_the_backend(proxy, kube, echo, since):
+def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
     """A datagram to a UDPRoute's listener reaches the backend, which sends it back."""
-    host, port = udp_address(kube, SERVICE, 9001)
+    host, port = udp_address(kube, here(SERVICE), 9001)
 
     back = datagram.ask(host, port, b"hello from outside")
 
@@ -48,11 +48,11 @@ def test_udp_reaches_the_backend(proxy, kube, echo, since):
 
 
 @pytest.mark.feature("UDPRoute to port 53", place="ingress", means="broken")
-def test_dns_capture_answers_for_the_backend(proxy, kube, echo):
+def test_dns_capture_answers_for_the_backend(proxy, kube, echo, here):
     """A query to a UDPRoute whose backend does not listen on port 53 is answered by Istio's DNS capture."""
-    host, port = udp_address(kube, SERVICE, 9002)
+    host, port = udp_address(kube, here(SERVICE), 9002)
 
-    back = datagram.ask(host, port, datagram.query("productpage.default.svc.cluster.local"))
+    back = datagram.ask(host, port, datagram.query(here(here("productpage.default.svc.cluster.local"))))
 
     assert back is not None
     assert datagram.answers(back) == 1

@@ -11,24 +11,24 @@ from harness.components import Echo
 from harness.waits import rollouts
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.needs("real gateway", "disruptive"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
 HOST, ROUTE = "referring.example", "HTTPRoute/default/referring"
 
 
 @pytest.fixture(scope="module")
-def elsewhere(applied, kube):
+def elsewhere(applied, kube, here):
     """The backend in the other namespace, ready."""
-    rollouts.wait_for_rollout(kube, "Deployment/elsewhere/echo-elsewhere")
-    return Echo(kube, "app=echo-elsewhere", namespace="elsewhere")
+    rollouts.wait_for_rollout(kube, here(here("Deployment/elsewhere/echo-elsewhere")))
+    return Echo(kube, "app=echo-elsewhere", namespace=here(here("elsewhere")))
 
 
 @pytest.mark.feature("ReferenceGrant")
-def test_backend_must_be_granted(tries, place, elsewhere):
+def test_backend_must_be_granted(tries, place, elsewhere, here):
     """A route to another namespace's Service returns 500 without a ReferenceGrant, and 200 with one."""
     there = replace(place, echo=elsewhere)
     wait_for_response(there.client, there.get(host=HOST), status=500)
 
-    trial = tries.policy(there, "routes/reference_granted.yaml", ROUTE, [there.get(host=HOST)] * 2, 200)
+    trial = tries.policy(there, "routes/reference_granted.yaml", here(ROUTE), [there.get(host=HOST)] * 2, 200)
 
     assert trial.control.statuses == trial.recovery.statuses == [500, 500]
     assert trial.control.details == ["direct_response"] * 2

@@ -20,9 +20,9 @@ URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
 
 
 @pytest.fixture(scope="module")
-def bound(applied, kube):
+def bound(applied, kube, here):
     """The Gateway, Programmed by istiod, and the Service bound to it."""
-    wait_for_condition(kube, GATEWAY, "Programmed")
+    wait_for_condition(kube, here(GATEWAY), "Programmed")
     sandwich_waypoint.bind_service(kube)
 
 
@@ -41,46 +41,46 @@ def proxy(bound, kube):
         pytest.skip(f"unproven here: {missing}")
 
 
-def test_istiod_programs_the_gateway(bound, read_condition):
+def test_istiod_programs_the_gateway(bound, read_condition, here):
     """Gateway byo-waypoint is Accepted, and Programmed with a message that names its Service and port 15008."""
-    assert read_condition(GATEWAY, "Accepted", about="").state == "met"
-    programmed = read_condition(GATEWAY, "Programmed", about="")
+    assert read_condition(here(GATEWAY), "Accepted", about="").state == "met"
+    programmed = read_condition(here(GATEWAY), "Programmed", about="")
 
     assert programmed.state == "met", programmed.text
-    assert "byo-waypoint-istio.default.svc.cluster.local:15008" in programmed.condition.message
+    assert here(here("byo-waypoint-istio.default.svc.cluster.local:15008")) in programmed.condition.message
 
 
-def test_service_is_bound(bound, read_condition):
+def test_service_is_bound(bound, read_condition, here):
     """WaypointBound of Service ratings-sandwich is True and names Gateway byo-waypoint."""
-    judgement = read_condition(SERVICE, "istio.io/WaypointBound")
+    judgement = read_condition(here(SERVICE), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
-    assert "default/byo-waypoint" in judgement.condition.message
+    assert here(here("default/byo-waypoint")) in judgement.condition.message
 
 
-def test_tcp_listener_is_refused_and_its_port_opened(bound, kube):
+def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
     """istiod rejects the TCP listener on 15008 (UnsupportedProtocol), but the waypoint's Service has port 15008."""
-    listeners = {one["name"]: one["conditions"] for one in kube.get(GATEWAY)["status"]["listeners"]}
+    listeners = {one["name"]: one["conditions"] for one in kube.get(here(GATEWAY))["status"]["listeners"]}
     accepted = next(c for c in listeners["fake-hbone-port"] if c["type"] == "Accepted")
-    ports = {port["port"] for port in kube.get("Service/default/byo-waypoint-istio")["spec"]["ports"]}
+    ports = {port["port"] for port in kube.get(here(here("Service/default/byo-waypoint-istio")))["spec"]["ports"]}
 
     assert (accepted["status"], accepted["reason"]) == ("False", "UnsupportedProtocol")
     assert ports == {9080, 15008, 15021}
 
 
-def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client):
+def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client, here):
     """Without a waypoint pod, Programmed and WaypointBound are True while every request gets no response."""
-    answers = mesh_client.send_in_turn(get(URL), 5)
+    answers = mesh_client.send_in_turn(get(here(here(URL))), 5)
 
     assert not any(pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
-    assert read_condition(GATEWAY, "Programmed", about="").state == "met"
-    assert read_condition(SERVICE, "istio.io/WaypointBound").state == "met"
+    assert read_condition(here(GATEWAY), "Programmed", about="").state == "met"
+    assert read_condition(here(SERVICE), "istio.io/WaypointBound").state == "met"
     assert answers.statuses == [None] * 5
 
 
-def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since):
+def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here):
     """A request to ratings-sandwich returns 200 over an HBONE connection to the pod of Istio's waypoint."""
-    answers = mesh_client.send_in_turn(get(URL))
+    answers = mesh_client.send_in_turn(get(here(here(URL))))
 
     assert answers.statuses == [200]
     leg = sandwich_waypoint.wait_for_connection_line(ztunnel, since, answers[0].local)

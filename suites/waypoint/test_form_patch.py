@@ -22,36 +22,36 @@ def envoy(applied, kube, proxy_of, mesh_client):
     return waypoint
 
 
-def test_service_is_bound(envoy, read_condition):
+def test_service_is_bound(envoy, read_condition, here):
     """WaypointBound of Service ratings-patch is True and names Gateway waypoint-patch."""
-    judgement = read_condition(f"Service/default/{SERVICE}", "istio.io/WaypointBound")
+    judgement = read_condition(here(f"Service/default/{SERVICE}"), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
-    assert f"default/{NAME}" in judgement.condition.message
+    assert here(f"default/{NAME}") in judgement.condition.message
 
 
-def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since):
+def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since, here):
     """A request to Service ratings-patch returns 200 through Gateway waypoint-patch, over HBONE."""
     answers = mesh_client.send_in_turn(get(URL))
 
     assert answers.statuses == [200], ztunnel.describe_port_conflict()
     (line,) = envoy.wait_for_lines(answers, since)
-    assert line.route_name == f"httproute/default/{SERVICE}/rule/0/match/0/{SERVICE}"
+    assert line.route_name == here(f"httproute/default/{SERVICE}/rule/0/match/0/{SERVICE}")
     leg = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
     assert (leg.ok, leg.dst.addr) == (True, f"{line.proxy_ip}:15008")
 
 
-def test_service_ports(envoy, kube):
+def test_service_ports(envoy, kube, here):
     """Service waypoint-patch has the ports 9080 and 15008."""
-    ports = {port["port"] for port in kube.get(f"Service/default/{NAME}")["spec"]["ports"]}
+    ports = {port["port"] for port in kube.get(here(f"Service/default/{NAME}"))["spec"]["ports"]}
 
     assert ports == {9080, 15008}
 
 
-def test_what_envoy_was_refused(envoy, read_condition):
+def test_what_envoy_was_refused(envoy, read_condition, here):
     """The Envoy of Gateway waypoint-patch has rejected no xDS update, and the Gateway is Programmed."""
     rejected = envoy.read_rejected_resources()
 
     assert rejected == [], f"Envoy of Gateway waypoint-patch rejected {rejected}"
-    programmed = read_condition(f"Gateway/default/{NAME}", "Programmed")
+    programmed = read_condition(here(f"Gateway/default/{NAME}"), "Programmed")
     assert programmed.state == "met", programmed.text

@@ -17,17 +17,17 @@ HOSTS = ("ratings", "ratings.default", "ratings.default.svc.cluster.local")
 URL = "http://ratings:9080/ratings/0"
 
 
-def test_service_is_bound(waypoint, read_condition):
+def test_service_is_bound(waypoint, read_condition, here):
     """WaypointBound of Service ratings is True and names Gateway waypoint."""
-    judgement = read_condition("Service/default/ratings", "istio.io/WaypointBound")
+    judgement = read_condition(here("Service/default/ratings"), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
-    assert "default/waypoint" in judgement.condition.message
+    assert here("default/waypoint") in judgement.condition.message
 
 
-def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
+def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel, here):
     """Every node's ztunnel has the waypoint's ClusterIP as the waypoint of Service ratings."""
-    address = kube.get("Service/default/waypoint")["spec"]["clusterIP"]
+    address = kube.get(here("Service/default/waypoint"))["spec"]["clusterIP"]
 
     destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.read_views().items()}
 
@@ -36,53 +36,55 @@ def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host):
+def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host, here):
     """A request to a host name of the HTTPRoute returns 200 through the waypoint's route for that host."""
-    answers = mesh_client.send_in_turn(get(f"http://{host}:9080/ratings/0"))
+    called = here(host)
+
+    answers = mesh_client.send_in_turn(get(f"http://{called}:9080/ratings/0"))
 
     assert answers.statuses == [200], ztunnel.describe_port_conflict()
     (line,) = waypoint.wait_for_lines(answers, since)
-    assert line.route_name == f"httproute/default/ratings/rule/0/match/0/{host.replace('.', '_')}"
+    assert line.route_name == here(f"httproute/default/ratings/rule/0/match/0/{called.replace('.', '_')}")
 
 
-def test_host_outside_the_route_is_refused(waypoint, mesh_client, since):
+def test_host_outside_the_route_is_refused(waypoint, mesh_client, since, here):
     """A request to a host name of ratings that the HTTPRoute lacks returns 404 (NR) at the waypoint."""
-    answers = mesh_client.send_in_turn(get("http://ratings.default.svc:9080/ratings/0"))
+    answers = mesh_client.send_in_turn(get(here("http://ratings.default.svc:9080/ratings/0")))
 
     assert answers.statuses == [404]
     (line,) = waypoint.wait_for_lines(answers, since)
     assert (line.flags, line.upstream_host) == ("NR", None)
 
 
-def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since):
+def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
     """ztunnel logs the client's connection to the waypoint as HBONE for Service ratings, with both identities."""
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
     leg = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
     assert leg.ok, f"{leg.error}: {leg.raw}"
-    assert (leg.src.identity, leg.dst.identity) == (CLIENT, WAYPOINT)
+    assert (leg.src.identity, leg.dst.identity) == (here(CLIENT), here(WAYPOINT))
     assert leg.dst.addr == f"{line.proxy_ip}:15008"
-    assert leg.dst.service == "ratings.default.svc.cluster.local"
+    assert leg.dst.service == here("ratings.default.svc.cluster.local")
     assert line.client_ip == leg.src.ip
 
 
-def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since):
+def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here):
     """ztunnel logs the waypoint's connection to the ratings pod as HBONE, with both identities."""
-    (pod,) = kube.pods("default", "app=ratings")
+    (pod,) = kube.pods(kube.namespace, "app=ratings")
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
     leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
     assert leg.ok, f"{leg.error}: {leg.raw}"
-    assert (leg.src.identity, leg.dst.identity) == (WAYPOINT, RATINGS)
+    assert (leg.src.identity, leg.dst.identity) == (here(WAYPOINT), here(RATINGS))
     assert leg.dst.addr == host_port(pod_ip(pod), 15008)
     assert leg.dst.hbone_addr == line.upstream_host
 
 
 def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
     """A request to the ratings pod IP returns 200 and bypasses the waypoint."""
-    (pod,) = kube.pods("default", "app=ratings")
+    (pod,) = kube.pods(kube.namespace, "app=ratings")
 
     answers = mesh_client.send_in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
     marker = mesh_client.send_in_turn(get(URL))
@@ -102,8 +104,8 @@ def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gate
     assert {(line.status, line.authority) for line in lines} == {(200, "ratings:9080")}
 
 
-def test_waypoint_refused_no_configuration(waypoint, settings):
+def test_waypoint_refused_no_configuration(waypoint, settings, here):
     """The waypoint's Envoy has rejected no xDS update, except the listener on 15008 in form listener."""
     refused = waypoint.read_rejected_resources()
 
-    assert refused == {"binding": [], "patch": [], "listener": ["default/waypoint/fake-hbone"]}[settings.waypoint]
+    assert refused == {"binding": [], "patch": [], "listener": [here("default/waypoint/fake-hbone")]}[settings.waypoint]

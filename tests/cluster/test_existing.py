@@ -16,6 +16,7 @@ from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
 from harness.errors import BadInput, CommandFailed
 from harness.kube import Kube
+from harness.objects.placement import MANAGED_BY, Placement
 from harness.objects.refs import ref_of
 from harness.settings import Settings
 from harness.undo.undo_log import Made
@@ -77,7 +78,12 @@ def test_cluster_is_looked_at_and_nothing_is_made(settings: Settings, asked: dic
 
     cluster.create()
 
-    assert cluster.facts() == {"context": "fake", "kubernetes": "1.34.4", "installs": "false"}
+    assert cluster.facts() == {
+        "context": "fake",
+        "namespace": "mesh-e2e",
+        "kubernetes": "1.34.4",
+        "installs": "false",
+    }
     assert {seen.method for seen in api.requests} == {"GET"}
     assert (cluster.kind, cluster.name, cluster.context) == ("existing", "fake", "fake")
 
@@ -100,7 +106,7 @@ def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], ap
     cluster.remember([GUEST])
     api.put(GUEST)
 
-    with pytest.raises(BadInput, match=f"context fake is in use by process {other_process}"):
+    with pytest.raises(BadInput, match=f"namespace mesh-e2e of context fake is in use by process {other_process}"):
         cluster.create()
     cluster.delete()
 
@@ -124,6 +130,69 @@ def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str
     assert [one.outcome for one in reaped] == ["gone"]
     assert set(api.objects) == {"Service/default/theirs"}
     assert reaper.reap(settings) == []
+
+
+def test_runs_in_two_namespaces_go_side_by_side(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
+    """Each has a record and notes of its own, and what one made stays when the other's is taken away."""
+    names, clusters = ("one", "two"), {}
+    for name in names:
+        clusters[name] = existing(settings, asked, namespace=name)
+        clusters[name].create()
+        clusters[name].remember([named(f"Namespace/{name}")])
+        api.put(named(f"Namespace/{name}"))
+    by_name = {one.details["namespace"]: one for one in cluster_records.records(settings.state)}
+    assert sorted(by_name) == ["one", "two"]
+    cluster_records.write(settings.state, replace(by_name["two"], pid=2**22 + 1))
+
+    reaped = reaper.reap(settings)
+
+    assert [one.record.details["namespace"] for one in reaped if one.outcome == "gone"] == ["two"]
+    assert set(api.objects) == {"Namespace/one"}
+    clusters["one"].delete()
+    assert api.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "taken"),
+    [
+        ("team-a", {}, False),
+        ("team-a", {"app.kubernetes.io/managed-by": "helm"}, False),
+        ("team-a", Placement("team-a").labels, False),
+        ("team-a-elsewhere", {}, False),
+        ("team-a", MANAGED_BY, True),
+        ("another", {}, True),
+    ],
+)
+def test_namespace_of_others_is_refused(
+    settings: Settings, asked: dict[str, Any], api: FakeApi, name: str, labels: dict[str, str], taken: bool
+) -> None:
+    """One that is there is used only if its label gives it to runs, and no run of elsewhere is in it."""
+    theirs = named(f"Namespace/{name}")
+    theirs["metadata"]["labels"] = dict(labels)
+    api.put(theirs)
+    cluster = existing(settings, asked, namespace="team-a")
+
+    if taken:
+        cluster.create()
+    else:
+        with pytest.raises(BadInput, match=f"namespace {name} is there") as refused:
+            cluster.create()
+        assert "NAMESPACE=name" in refused.value.remedy
+        assert cluster_records.records(settings.state) == []
+    assert {seen.method for seen in api.requests} == {"GET"}
+
+
+def test_namespace_that_a_killed_run_left_is_its_own(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
+    """By the notes on this machine; the next run takes it over."""
+    cluster = existing(settings, asked)
+    cluster.create()
+    left = Placement("mesh-e2e").document(named("Namespace/default"))
+    cluster.remember([left])
+    api.put(left)
+
+    existing(settings, asked).create()
+
+    assert "Namespace/mesh-e2e" in api.objects
 
 
 def definition(version: str, channel: str = "experimental") -> dict[str, Any]:

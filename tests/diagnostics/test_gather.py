@@ -124,8 +124,11 @@ def test_objects_under_test_are_among_the_evidence() -> None:
 
 
 def test_namespaces_are_ours() -> None:
-    """The stack's, and those that manifests make or use."""
-    assert set(namespaces()) == {"default", "istio-system", "envoy-gateway-system", "redis-system", "elsewhere"}
+    """The run's, those that manifests make beside it, and the stack's."""
+    stack = {"istio-system", "envoy-gateway-system", "redis-system"}
+
+    assert set(namespaces("default")) == {"default", "elsewhere", *stack}
+    assert set(namespaces("team-a")) == {"team-a", "team-a-elsewhere", *stack}
 
 
 def test_other_teams_things_are_left(cluster: FakeCluster, full: FakeApi, tmp_path: Path) -> None:

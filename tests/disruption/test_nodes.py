@@ -8,7 +8,7 @@ from harness.cluster.protocol import Cluster
 from harness.disruption import nodes
 from harness.errors import NotReady
 from harness.kube import Kube
-from harness.undo.temporary_changes import Manifests
+from harness.undo.temporary_changes import Manifests, undo_leftovers
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
 from tests.fakes.pods import pod
@@ -79,7 +79,7 @@ def test_node_is_open_again_although_the_run_was_killed(manifests: Manifests, ap
     """Planted: SIGKILL in the block. The next run opens it before it begins."""
     nodes.while_drained(manifests, node).__enter__()
 
-    manifests.tidy()
+    undo_leftovers(manifests.kube, manifests._made)
 
     assert cordons(api) == [True, None]
 

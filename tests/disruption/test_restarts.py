@@ -6,7 +6,7 @@ from harness import timeouts
 from harness.disruption import restarts
 from harness.errors import NotReady
 from harness.kube import Kube
-from harness.undo.temporary_changes import Manifests
+from harness.undo.temporary_changes import Manifests, undo_leftovers
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.pods import deployment, pod
@@ -31,7 +31,7 @@ def test_away_comes_back_although_the_run_was_killed(manifests: Manifests, api: 
     api.put(deployment("default/x", ready=2, wanted=2, labels=LABELS))
     restarts.while_scaled_to_zero(manifests, "Deployment/default/x").__enter__()
 
-    manifests.tidy()
+    undo_leftovers(manifests.kube, manifests._made)
 
     assert api.objects["Deployment/default/x"]["spec"]["replicas"] == 2
 

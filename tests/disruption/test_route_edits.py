@@ -15,7 +15,7 @@ from tests.fakes.clock import Clock
 class Routed:
     """An Envoy that has what the API server has, or nothing new."""
 
-    gateway = "waypoint"
+    gateway, namespace = "waypoint", "default"
 
     def __init__(self, kube: Kube, *, stuck: bool = False) -> None:
         self._kube, self._stuck = kube, stuck
@@ -62,7 +62,7 @@ def test_edit_that_never_arrives_is_told(kube: Kube, api: FakeApi, clock: Clock)
 class Envoy:
     """Its configuration, with a cluster active, warming, or neither."""
 
-    gateway = "waypoint"
+    gateway, namespace = "waypoint", "default"
 
     def __init__(self, **lists: str) -> None:
         self._lists = lists

@@ -38,7 +38,7 @@ def test_emptied_for_a_while(kube: Kube, api: FakeApi, stood: None, raises: bool
         return real(seen)
 
     def replicas() -> int:
-        return int(api.objects[sandwich_waypoint.DEPLOYMENT]["spec"]["replicas"])
+        return int(api.objects["Deployment/default/byo-waypoint-istio"]["spec"]["replicas"])
 
     api.answer = answer  # type: ignore[method-assign]  # for this test
     try:
@@ -57,7 +57,7 @@ def test_pod_that_stays_is_told_and_it_is_filled_again(kube: Kube, api: FakeApi,
     with pytest.raises(NotReady, match="has no ready pod left"), sandwich_waypoint.while_without_pods(kube):
         raise AssertionError("it is not empty")
 
-    assert api.objects[sandwich_waypoint.DEPLOYMENT]["spec"]["replicas"] == 1
+    assert api.objects["Deployment/default/byo-waypoint-istio"]["spec"]["replicas"] == 1
 
 
 def test_ready_proxy_lacks_no_image(kube: Kube, stood: None) -> None:

@@ -14,6 +14,8 @@ from harness.install import installation
 from harness.install.installation import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, ensure_stack, run_side_by_side, steps
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, read
+from harness.objects.placement import Placement
+from harness.objects.refs import ref
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
@@ -24,7 +26,6 @@ from tests.patience import SOON
 ROW = versions.load().pick()
 DEFINED = [one["metadata"]["name"].partition(".")[0] for one in read(MANIFESTS / "base/metallb_definitions.yaml")]
 BALANCED = ROW.with_load_balancer()
-CLASSES = ("eg-ingress", "eg-waypoint", "eg-waypoint-15008")
 
 
 class Record:
@@ -268,16 +269,21 @@ def test_ours_is_installed_and_left_to_the_clusters_end(cluster: FakeCluster, ku
     assert [what for what, _ in cluster.told if what == "uninstall"] == []
 
 
-def test_somebodys_is_looked_at_only(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
-    """Without being told to install, every workload is looked for and nothing is changed."""
+def test_somebodys_gets_a_namespace_and_nothing_else(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """Without being asked to install, Istio and Envoy Gateway are only looked at: all that is applied is the run's."""
     cluster.kind = "existing"
     ready_stack(api)
-    api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
+    placement = Placement("team-a")
 
-    ensure_stack(cluster, kube, ROW, None, installs=False)
+    ensure_stack(cluster, Kube(kube.kubeconfig, kube.context, namespace="team-a"), ROW, None, installs=False)
 
-    assert cluster.told == []
-    assert api.asked("PATCH") == []
+    assert {what for what, _ in cluster.told} == {"remember"}
+    remembered = [name for _, name in cluster.told]
+    assert remembered[0] == "Namespace/team-a"
+    assert {"Deployment/team-a/ratings-v1", "Deployment/team-a/mesh-client"} < set(remembered)
+    assert "GatewayClass/team-a-eg-ingress" in remembered
+    assert [name for name in remembered if not placement.has(ref(name))] == []
+    assert len(api.asked("PATCH")) == len(remembered)
     looked_at = {seen.path.rsplit("/", 1)[-1] for seen in api.asked("GET")}
     assert {name.rsplit("/", 1)[-1] for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)} <= looked_at
 
@@ -291,9 +297,10 @@ def test_somebodys_that_lacks_something(kube: Kube, api: FakeApi, cluster: FakeC
     with pytest.raises(SetupFailed) as caught:
         ensure_stack(cluster, kube, ROW, None, installs=False)
 
-    for part in ("DaemonSet/istio-system/ztunnel", "Deployment/default/ratings-v1", "GatewayClass/eg-ingress"):
+    for part in ("DaemonSet/istio-system/ztunnel", "Deployment/envoy-gateway-system/envoy-gateway"):
         assert part in str(caught.value)
     assert "istiod" not in str(caught.value)
+    assert api.asked("PATCH") == []
     assert "INSTALL=1" in caught.value.remedy
 
 
@@ -301,14 +308,14 @@ def test_somebodys_that_is_not_ready(kube: Kube, api: FakeApi, cluster: FakeClus
     """What is there must be ready, within the time of a status and not of a rollout."""
     cluster.kind = "existing"
     ready_stack(api)
-    healed = api.on_get
-    api.on_get = lambda key: api.put(deployment(f"default/{key.rsplit('/')[-1]}")) if "ratings" in key else healed(key)
-    api.put(*(named(f"GatewayClass/{name}") for name in CLASSES))
+    healed, name = api.on_get, "istio-system/istiod"
+    api.on_get = lambda key: api.put(deployment(name)) if name in key else healed(key)
 
-    with pytest.raises(NotReady, match="Deployment/default/ratings-v1 is rolled out"):
+    with pytest.raises(NotReady, match="Deployment/istio-system/istiod is rolled out"):
         ensure_stack(cluster, kube, ROW, None, installs=False)
 
     assert clock.slept < timeouts.ROLLOUT
+    assert api.asked("PATCH") == []
 
 
 def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:

@@ -106,6 +106,8 @@ CASES = [(one, path) for one in RECORDED for path in paths(one)]
 class OneObject:
     """A Kube that has one object, whatever it is asked for."""
 
+    namespace = "default"
+
     def __init__(self, held: dict[str, Any]) -> None:
         self.held = held
 

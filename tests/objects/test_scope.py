@@ -1,57 +1,51 @@
-"""Which changes concern others than the run: judged from the object alone."""
+"""Which changes concern others than the run: judged by the object's name alone."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from harness.errors import NotAllowed
+from harness.objects.placement import AS_WRITTEN, Placement
 from harness.objects.refs import ref
-from harness.objects.scope import beyond_ours, reach_beyond_ours
-from tests.fakes.api import named
+from harness.objects.scope import beyond_ours, check_ours
+
+OURS = Placement("team-a")
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("GatewayClass/eg-other", "cluster-wide"),
-        ("Node/worker", "cluster-wide"),
-        ("Namespace/default", "cluster-wide"),
-        ("Deployment/istio-system/istiod", "in namespace istio-system"),
-        ("Pod/team-b/web-1", "in namespace team-b"),
-        ("Deployment/default/waypoint", ""),
+        ("GatewayClass/eg-other", "GatewayClass/eg-other (cluster-wide)"),
+        ("GatewayClass/team-a-eg-ingress", ""),
+        ("GatewayClass/team-ab-eg-ingress", "GatewayClass/team-ab-eg-ingress (cluster-wide)"),
+        ("Node/team-a", "Node/team-a (cluster-wide)"),
+        ("Namespace/team-a", ""),
+        ("Namespace/team-a-elsewhere", ""),
+        ("Namespace/elsewhere", "Namespace/elsewhere (cluster-wide)"),
+        ("Namespace/default", "Namespace/default (cluster-wide)"),
+        ("Deployment/istio-system/istiod", "Deployment/istio-system/istiod"),
+        ("Pod/team-b/web-1", "Pod/team-b/web-1"),
+        ("Deployment/default/waypoint", "Deployment/default/waypoint"),
+        ("Deployment/team-a/waypoint", ""),
+        ("PeerAuthentication/team-a/strict", ""),
     ],
 )
 def test_a_name_says_whether_others_are_concerned(name: str, why: str) -> None:
-    """What lives in no namespace, or in one that is not ours, is not ours."""
-    assert reach_beyond_ours(ref(name)) == why
+    """What lives in no namespace, or in one that is not the run's, is not ours: `default` neither."""
+    assert beyond_ours(ref(name), OURS) == why
 
 
-@pytest.mark.parametrize(
-    ("kind", "spec", "wide"),
-    [
-        ("PeerAuthentication", {"mtls": {"mode": "STRICT"}}, True),
-        ("PeerAuthentication", {"selector": {}}, True),
-        ("PeerAuthentication", {"selector": {"matchLabels": {}}}, True),
-        ("PeerAuthentication", {"selector": {"matchLabels": {"app": "a"}}}, False),
-        ("AuthorizationPolicy", {"rules": []}, True),
-        ("AuthorizationPolicy", {"targetRefs": []}, True),
-        ("AuthorizationPolicy", {"targetRefs": [{"kind": "Service", "name": "a"}]}, False),
-        ("AuthorizationPolicy", {"targetRef": {"kind": "Service", "name": "a"}}, False),
-        ("BackendTrafficPolicy", {"targetRefs": [{"kind": "Gateway", "name": "a"}]}, False),
-        ("BackendTrafficPolicy", {"targetSelectors": [{"kind": "Gateway"}]}, True),
-    ],
-)
-def test_a_policy_for_a_whole_namespace_concerns_others(kind: str, spec: dict[str, Any], wide: bool) -> None:
-    """One that selects workloads, or names what it is for, does not; an empty selector selects all."""
-    assert bool(beyond_ours(named(f"{kind}/default/x", spec=spec))) == wide
+def test_what_is_written_is_judged_as_it_is_written() -> None:
+    """Suites are written for `default`; what they name there and in `elsewhere` is moved with them."""
+    names = ["Namespace/default", "Gateway/default/x", "Service/elsewhere/x", "GatewayClass/eg-ingress"]
+
+    assert [beyond_ours(ref(name), AS_WRITTEN) for name in names] == [""] * 4
+    assert beyond_ours(ref("GatewayClass/istio"), AS_WRITTEN) == "GatewayClass/istio (cluster-wide)"
 
 
-def test_kinds_that_the_harness_does_not_name_are_judged_as_well() -> None:
-    """A NetworkPolicy for every pod is namespace-wide, one for some pods is not."""
-    policy: dict[str, Any] = {"kind": "NetworkPolicy", "metadata": {"name": "x", "namespace": "default"}}
-    policy["apiVersion"] = "networking.k8s.io/v1"
-    some = {"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}
+def test_all_that_is_not_ours_is_named_at_once() -> None:
+    """In one error, before anything is changed."""
+    with pytest.raises(NotAllowed) as refused:
+        check_ours([ref("Node/a"), ref("Pod/team-a/x"), ref("Pod/default/x")], OURS, "not yours")
 
-    assert beyond_ours({**policy, "spec": {"podSelector": {}}}) == "NetworkPolicy/default/x (namespace-wide)"
-    assert beyond_ours({**policy, "spec": some}) == ""
+    assert str(refused.value) == "disruptive: not yours: Node/a (cluster-wide), Pod/default/x"

@@ -11,9 +11,11 @@ import pytest
 from harness import cluster_records, versions
 from harness.errors import NotAllowed
 from harness.kube import Kube, Missing
+from harness.objects.placement import Placement
 from harness.oracles.ours import EVERYTHING
 from harness.plugin import fixtures, fixtures_observation
 from harness.settings import Settings
+from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import Made
 from harness.wait import be_patient
 from tests.fakes.api import FakeApi, named
@@ -35,10 +37,10 @@ def test_what_a_killed_run_left_goes_before_the_stack_stands(kube: Kube, api: Fa
     Made(cluster.home / cluster_records.APPLIED).remember(kube, [LEFT])
     api.put(LEFT, named("Service/default/theirs"))
 
-    body(fixtures.manifests)(cluster, kube, versions.load().pick())
+    body(fixtures.leftovers_undone)(cluster, kube)
 
     assert set(api.objects) == {"Service/default/theirs"}
-    assert "manifests" in inspect.signature(body(fixtures.stack)).parameters
+    assert "leftovers_undone" in inspect.signature(body(fixtures.stack)).parameters
 
 
 @pytest.mark.parametrize(
@@ -59,8 +61,9 @@ def test_end_of_the_hour_is_awaited_by_the_runs_patience(
 @pytest.mark.parametrize("installs", [False, True])
 def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(kube: Kube, installs: bool) -> None:
     """It grows with what is applied, and stays ours when that was taken away; in a cluster of our own all is judged."""
+    placement = Placement("team-a")
     cluster, settings = FakeCluster(kube.kubeconfig, "existing"), Settings(install=installs)
-    manifests = body(fixtures.manifests)(cluster, kube, versions.load().pick())
+    manifests = Manifests(kube, versions.load().pick(), Made(cluster.home / cluster_records.APPLIED), placement)
     ours = body(fixtures_observation.oracle_scope)(cluster, manifests, settings)
     installed = {"istio-system", "envoy-gateway-system", "redis-system"} if installs else set()
 
@@ -69,8 +72,8 @@ def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(k
         pass
 
     assert (before.everything, before.namespaces) == (False, installed)
-    assert ours().namespaces == installed | {"default"}
-    assert ours().gateways == {("default", "bookinfo-ingress")}
+    assert ours().namespaces == installed | {"team-a"}
+    assert ours().gateways == {("team-a", "bookinfo-ingress")}
     assert body(fixtures_observation.oracle_scope)(FakeCluster(kube.kubeconfig), manifests, settings)() == EVERYTHING
 
 
@@ -79,7 +82,10 @@ def test_client_is_limited_where_the_cluster_says_so(kube: Kube, lacking: dict[s
     """What suites get by the name `kube` touches others only where that is allowed."""
     cluster = FakeCluster(kube.kubeconfig)
     cluster.cannot_judge = lacking
-    found = next(body(fixtures.kube)(cluster, SimpleNamespace(stash=pytest.Stash())))
+    found = next(body(fixtures.kube)(cluster, Settings(namespace="team-a"), SimpleNamespace(stash=pytest.Stash())))
 
-    with pytest.raises(NotAllowed) if refused else pytest.raises(Missing):
-        found.patch("Deployment/istio-system/istiod", {"spec": {"replicas": 0}})
+    for others in ("Deployment/istio-system/istiod", "Service/default/ratings"):
+        with pytest.raises(NotAllowed) if refused else pytest.raises(Missing):
+            found.patch(others, {"spec": {"replicas": 0}})
+    with pytest.raises(Missing):
+        found.patch("Service/team-a/ratings", {"spec": {}})

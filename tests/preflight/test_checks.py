@@ -122,12 +122,13 @@ CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
     ),
     "two revisions": (second_revision, "istiod", *NOTHING, "istio-system/istiod"),
     "revision": (revisioned, "istiod", "not judged", ("stack",), "mesh/istiod-canary, revision canary"),
-    "no class": (
-        lambda c: c.remove("GatewayClass", "eg-waypoint"),
+    "no class": (lambda c: c.remove("GatewayClass", "eg-waypoint"), "GatewayClass eg-waypoint", *NOTHING, "by the run"),
+    "class of others": (
+        lambda c: c.get("GatewayClass", "eg-waypoint")["spec"].update(controllerName="example.org/other"),
         "GatewayClass eg-waypoint",
         "not judged",
         ("waypoint",),
-        "manifests",
+        "example.org/other",
     ),
     "quiet ztunnel": (quiet, "ztunnel's log", "not judged", ("ztunnel log",), "RUST_LOG=info"),
     "trust domain": (

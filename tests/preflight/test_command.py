@@ -11,12 +11,15 @@ import yaml
 from harness import cli
 from harness.cluster.existing import ExistingCluster
 from harness.errors import BadInput
+from harness.objects.placement import MANAGED_BY
 from harness.preflight import command
 from harness.preflight.command import examine
 from harness.settings import Settings
 from tests.audit.planted import CONFIG, Object, obj
 from tests.fakes.api import FakeApi
 from tests.preflight.clusters import objects
+
+OURS = ("mesh-e2e", "mesh-e2e-elsewhere")
 
 
 def config_map(config: Object) -> Object:
@@ -99,26 +102,33 @@ def test_lists_that_are_forbidden_are_unknown(
 def test_the_printed_roles_are_the_least(
     there: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], disruptive: str
 ) -> None:
-    """Outside the suites' namespaces nothing can be changed, unless disruption is asked for, and no Secret read."""
+    """Beside the suites' namespaces and classes nothing can be changed, unless disruption is asked for, and no Secret
+    read. The namespaces are printed as well, given to runs by their label."""
     preflight(there, tmp_path)
     capsys.readouterr()
     monkeypatch.setenv("E2E_DISRUPTIVE", disruptive)
 
     assert cli.main(["rbac", "--mesh", "mesh", "--control", "eg"]) == 0
 
-    roles = list(yaml.safe_load_all(capsys.readouterr().out))
+    printed = list(yaml.safe_load_all(capsys.readouterr().out))
+    roles = [one for one in printed if one["kind"] != "Namespace"]
     places = {role["metadata"].get("namespace", ""): role["rules"] for role in roles}
-    assert set(places) == {"", "default", "mesh", "eg", "redis-system"}
+    assert set(places) == {"", *OURS, "mesh", "eg", "redis-system"}
+    assert [(one["metadata"]["name"], one["metadata"]["labels"]) for one in printed if one not in roles] == [
+        (name, MANAGED_BY) for name in OURS
+    ]
     changing = {
-        place
+        (place, name if not place else "")
         for place, rules in places.items()
         for rule in rules
         for verb in rule["verbs"]
+        for name in rule["resources"]
         if verb in ("patch", "delete") or (verb == "create" and not rule["resources"][0].startswith("pods/"))
     }
-    assert changing == ({"", "default", "mesh", "eg", "redis-system"} if disruptive else {"default"})
+    own = {("", "namespaces"), ("", "gatewayclasses"), *((name, "") for name in OURS)}
+    assert changing == own | ({("mesh", ""), ("eg", ""), ("redis-system", "")} if disruptive else set())
     read = {seen.path.rpartition("/")[2] for seen in there.requests if seen.query.get("limit")}
     granted = {name for rule in places[""] if "list" in rule["verbs"] for name in rule["resources"]}
     assert read <= granted
     secret = {place for place, rules in places.items() for rule in rules if "secrets" in rule["resources"]}
-    assert secret == {"default"}  # those of clients' keys and passwords, which the suites make
+    assert secret == set(OURS)  # those of clients' keys and passwords, which the suites make

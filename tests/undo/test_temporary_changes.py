@@ -11,7 +11,7 @@ from harness.errors import BadInput, NotAllowed
 from harness.kube import Kube, Missing, Refused
 from harness.objects.refs import ref
 from harness.undo import temporary_changes as module
-from harness.undo.temporary_changes import Manifests
+from harness.undo.temporary_changes import Manifests, undo_leftovers
 from harness.undo.undo_log import Made
 from tests.fakes.api import FakeApi, named
 
@@ -76,8 +76,8 @@ def test_what_a_killed_run_left_goes(
     killed.__enter__()
     assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
+    undo_leftovers(kube, Made(notes_file))
     after = Manifests(kube, ROW, Made(notes_file))
-    after.tidy()
 
     assert set(api.objects) == {"Service/default/one"}
     assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs"}
@@ -88,9 +88,9 @@ def test_what_a_killed_run_left_goes(
     assert set(api.objects) == {"Service/default/one"}
 
 
-def test_nothing_left_is_nothing_done(manifests: Manifests, api: FakeApi, notes: list[tuple[str, str]]) -> None:
+def test_nothing_left_is_nothing_done(kube: Kube, api: FakeApi, notes: list[tuple[str, str]], notes_file: Path) -> None:
     """After a run that ended as it should nothing is asked and nothing said."""
-    manifests.tidy()
+    undo_leftovers(kube, Made(notes_file))
 
     assert (api.requests, notes) == ([], [])
 
@@ -120,7 +120,7 @@ def test_change_is_taken_back(
     block.__enter__()
     assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs", "mode": "ours"}
     if killed:
-        Manifests(kube, ROW, Made(notes_file)).tidy()
+        undo_leftovers(kube, Made(notes_file))
     else:
         block.__exit__(None, None, None)
 
@@ -195,8 +195,8 @@ def test_what_is_not_ours_is_neither_noted_nor_touched(kube: Kube, api: FakeApi,
     """Refused before the first object of the manifest: nothing is left to take back."""
     limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
     manifests = Manifests(limited, ROW, Made(notes_file))
-    api.put(named("Namespace/default"), named("Deployment/istio-system/istiod", spec={"replicas": 2}))
-    write("a.yaml", ONE, named("Namespace/default", metadata={"labels": {"a": "b"}}))
+    api.put(named("Namespace/other"), named("Deployment/istio-system/istiod", spec={"replicas": 2}))
+    write("a.yaml", ONE, named("Namespace/other", metadata={"labels": {"a": "b"}}))
 
     with pytest.raises(NotAllowed), manifests.applied("a.yaml"):
         pytest.fail("applied")
@@ -213,6 +213,6 @@ def test_what_a_killed_disruptive_run_changed_is_put_back(kube: Kube, api: FakeA
     Made(notes_file).patch(kube, ref("Deployment/istio-system/istiod"), {"spec": {"replicas": 0}})
     limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
 
-    Manifests(limited, ROW, Made(notes_file)).tidy()
+    undo_leftovers(limited, Made(notes_file))
 
     assert kube.get("Deployment/istio-system/istiod")["spec"]["replicas"] == 2

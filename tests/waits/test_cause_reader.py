@@ -82,7 +82,7 @@ def test_server_that_refuses_or_is_silent_hides_nothing(
 
 def test_objects_of_the_suite_are_those_of_its_manifests() -> None:
     """Policies that it applies for a while too."""
-    found = cause_reader.suite_objects()
+    found = cause_reader.suite_objects("team-a")
 
-    assert "BackendTrafficPolicy/default/circuit-breaker-btp" in found
-    assert "BackendTrafficPolicy/default/leftover" not in found
+    assert "BackendTrafficPolicy/team-a/circuit-breaker-btp" in found
+    assert "BackendTrafficPolicy/team-a/leftover" not in found

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from harness import timeouts
 from harness.audit.mesh import envoy_gateway_version, envoy_proxies, is_controller
 from harness.audit.state import namespace_of
+from harness.objects.placement import Placement
 from harness.objects.unstructured import Json, at, mapping, maybe_number, name_of, objects, strings, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_containers, rolled_out
 from harness.preflight.checks.mesh import BY_INSTALL
@@ -16,7 +17,7 @@ from harness.preflight.row import Row, judged, not_judged, unknown
 
 NAMESPACE = "envoy-gateway-system"  # where the harness reads the controller and the rate limit service
 GATEWAY_NAMESPACE = "GatewayNamespace"
-CLASSES = ("eg-ingress", "eg-waypoint")  # manifests/install/envoy_gateway.yaml
+CLASSES = ("eg-ingress", "eg-waypoint")  # manifests/install/envoy_gateway.yaml, where the first is the ingress's
 FLUSH, DEFAULT_FLUSH = "STATS_FLUSH_INTERVAL", 10.0  # of the rate limit service; its default in seconds
 # Keys of an access line without which a request cannot be joined to it (harness/logs/envoy_access.py).
 KEYS = frozenset({"start_time", "response_code", "response_flags", "user-agent"})
@@ -82,19 +83,24 @@ def mode(facts: Facts) -> Iterable[Row]:
         )
 
 
+def _names(facts: Facts) -> list[str]:
+    """The names of the classes in this run."""
+    return [Placement(facts.namespace).text(f"GatewayClass/{name}").partition("/")[2] for name in CLASSES]
+
+
 def classes(facts: Facts) -> Iterable[Row]:
     """The GatewayClasses that the suites' Gateways are of."""
-    for name in CLASSES:
+    for name in _names(facts):
         found = facts.state.find("GatewayClass", "", name)
-        if found is None and facts.installs:
-            yield judged(f"GatewayClass {name}", BY_INSTALL)
-        elif found is None or not is_controller(facts.state, text(found, "spec", "controllerName")):
+        if found is None:
+            yield judged(f"GatewayClass {name}", "made by the run")
+        elif not is_controller(facts.state, text(found, "spec", "controllerName")):
             yield not_judged(
                 f"GatewayClass {name}",
-                "absent" if found is None else f"of {text(found, 'spec', 'controllerName')}",
-                "ingress" if name == CLASSES[0] else "waypoint",
+                f"of {text(found, 'spec', 'controllerName')}",
+                "ingress" if name.endswith(CLASSES[0]) else "waypoint",
                 reason="the suites' Gateways are of this class",
-                remedy="apply manifests/install/envoy_gateway.yaml, or INSTALL=1",
+                remedy="choose another NAMESPACE=: classes are named after it",
             )
         else:
             yield judged(f"GatewayClass {name}", _parameters(facts, found))
@@ -102,7 +108,7 @@ def classes(facts: Facts) -> Iterable[Row]:
 
 def replicas(facts: Facts) -> Iterable[Row]:
     """How many replicas of each proxy the suites' Gateways get, and those that others have."""
-    for name in CLASSES:
+    for name in _names(facts):
         found = facts.state.find("GatewayClass", "", name)
         if found is not None:
             proxy = _proxy(facts, found)
@@ -128,7 +134,7 @@ def replicas(facts: Facts) -> Iterable[Row]:
 
 def access_log(facts: Facts) -> Iterable[Row]:
     """Whether the proxies write access lines that can be joined to requests: JSON on their standard output."""
-    for name in CLASSES:
+    for name in _names(facts):
         found = facts.state.find("GatewayClass", "", name)
         if found is None:
             continue

@@ -1,0 +1,63 @@
+"""Lists all objects of a cluster, and compares two such listings: what a run has left, or changed, is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.errors import BadInput, HarnessError
+from harness.kube import Kube
+from harness.kube.paged import PagedReader
+from harness.objects.listing import KINDS_THAT_CHURN, Listing, differences, listing
+
+FORMAT = "mesh-e2e/listing/v1"
+
+
+class Read(NamedTuple):
+    """The objects by name; kinds that could not be listed, each with the reason."""
+
+    objects: Listing
+    unread: Sequence[str]
+
+
+def read(kubeconfig: Path, context: str) -> Read:
+    """Every object of the cluster that can be listed, in pages and at a bounded rate.
+
+    Raises:
+        ApiUnavailable: the server does not answer.
+    """
+    reader = PagedReader(Kube(kubeconfig, context))
+    objects: dict[str, object] = {}
+    unread = []
+    for group, kind in reader.kinds():
+        if kind in KINDS_THAT_CHURN:
+            continue
+        try:
+            objects |= listing(reader.all_of(group, kind))
+        except HarnessError as error:
+            unread.append(f"{kind} of {group or 'the core group'}: {error.args[0]}")
+    return Read(objects, unread)  # type: ignore[arg-type]  # each is JSON
+
+
+def as_json(found: Read) -> str:
+    """{format, objects: {name: object}, unread: [text]}"""
+    return json.dumps({"format": FORMAT, "objects": found.objects, "unread": found.unread}, indent=0)
+
+
+def compared(file: Path, now: Read) -> list[str]:
+    """What differs between a listing in a file and now, a line each; what could not be listed is named.
+
+    Raises:
+        BadInput: the file is no listing.
+    """
+    try:
+        held = json.loads(file.read_text())
+        if held["format"] != FORMAT:
+            raise BadInput(f"{file} is a listing of another format: {held['format']}", remedy="write it again")
+        before = Read(held["objects"], held["unread"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{file} is no listing: {error}", remedy="mesh-e2e listing > FILE writes one") from None
+    unread = [f"not compared: {one}" for one in sorted({*before.unread, *now.unread})]
+    return [*differences(before.objects, now.objects), *unread]
