@@ -7,13 +7,13 @@ import pytest
 
 pytestmark = pytest.mark.needs("real gateway")
 MANIFEST, POLICY = "backend_traffic/merged.yaml", "BackendTrafficPolicy/default/merged"
-LISTENERS = {"ingress": "Gateway/default/bookinfo-ingress/ingress", "waypoint": "Gateway/default/waypoint/ratings"}
+LISTENERS = {"ingress": "bookinfo-ingress/ingress", "waypoint": "waypoint/ratings"}
 
 
 @pytest.mark.feature("Merged policies of Gateway and route")
 def test_both_policies_hold(tries, place, here):
     """With mergeType the route's retry and the Gateway's override hold together: two requests arrive, 418 returns."""
-    listener = LISTENERS[place.name]
+    listener = here(f"Gateway/default/{LISTENERS[place.name]}")
 
     trial = tries.policy(
         place, MANIFEST, here(POLICY), [place.get("/?status=503")], 418, condition="Merged", about=listener
