@@ -81,7 +81,7 @@ def refuse_in_use(record: Record | None, what: str) -> None:
     if record and record.anothers:
         raise BadInput(
             f"{what} is in use by process {record.pid}",
-            remedy="wait for that run: two would undo each other; or choose another CLUSTER_NAME=… (existing: NAMESPACE=…)",
+            remedy="wait for that run: two would undo each other; or choose another CLUSTER_NAME=… (or NAMESPACE=…)",
         )
 
 
