@@ -64,9 +64,7 @@ def _run(arguments: Sequence[str] | None) -> int:
                 return 0
             chosen = settings.read()
             if asked.command == "matrix":  # which has many version sets
-                said, code = matrix.act(asked, chosen)
-                print(said)  # as it is: JSON is for programs
-                return code
+                return _print(matrix.act(asked, chosen))
             if asked.command == "clean":  # which needs no version set
                 return _clean(chosen)
             return int(asked.act(asked, chosen, _versions(chosen)))
@@ -236,34 +234,27 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
 def _audit(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
     if asked.watch is not None and not asked.rbac:
         audit.watch(asked, chosen, lambda text: print(text, flush=True))
-    said, code = audit.run(asked, chosen)
-    print(said)  # as it is: JSON and SARIF are for programs
-    return code
+    return _print(audit.run(asked, chosen))
 
 
 def _preflight(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    said, code = preflight.run(asked, chosen, row)
-    print(said)
-    return code
+    return _print(preflight.run(asked, chosen, row))
 
 
 def _rbac(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
-    said, code = preflight.rbac(asked, chosen)
-    print(said)
-    return code
+    return _print(preflight.rbac(asked, chosen))
 
 
 def _listing(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
     from harness import listing
 
-    found = listing.read(*audit.cluster_of(asked, chosen))
-    if not asked.compare:
-        print(listing.as_json(found))
-        return 0
-    differing = listing.compared(asked.compare, found)
-    OUT.print("\n".join(differing), markup=False, soft_wrap=True, end="\n" if differing else "")
-    OUT.print(f"{len(found.objects)} objects, {len(differing)} differences")
-    return 1 if differing else 0
+    return _print(listing.run(*audit.cluster_of(asked, chosen), asked.compare))
+
+
+def _print(found: tuple[str, int]) -> int:
+    """Prints a text as it is, since JSON and SARIF are for programs. Returns the exit code that comes with it."""
+    print(found[0])
+    return found[1]
 
 
 def _helm(chosen: Settings) -> Helm:

@@ -22,6 +22,20 @@ class Read(NamedTuple):
     unread: Sequence[str]
 
 
+def run(kubeconfig: Path, context: str, before: Path | None) -> tuple[str, int]:
+    """What is printed, and the exit code: the listing, or what differs from the one in a file.
+
+    Raises:
+        BadInput: that file is no listing.
+    """
+    found = read(kubeconfig, context)
+    if before is None:
+        return as_json(found), 0
+    differing = compared(before, found)
+    totals = f"{len(found.objects)} objects, {len(differing)} differences"
+    return "\n".join([*differing, totals]), int(bool(differing))
+
+
 def read(kubeconfig: Path, context: str) -> Read:
     """Every object of the cluster that can be listed, in pages and at a bounded rate.
 

@@ -144,7 +144,6 @@ class Records:
         """
         self.asked: Json = {}
         self.cluster: Json = {}
-        self.placement: dict[str, str] = {}
         self.lost: dict[str, str] = {}
         self._scope = ""
         self._clock = 0.0
@@ -155,9 +154,7 @@ class Records:
             if number == 1:
                 self.asked = _checked(run, line)
             elif "cluster" in line:
-                self.cluster = line["cluster"]
-            elif "placement" in line:
-                self.placement = line["placement"]
+                self.cluster |= line["cluster"]
             elif "lost" in line:
                 self.lost[line["in"]] = line["lost"]
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from datetime import datetime
 
 import pytest
 
@@ -149,19 +148,6 @@ def ztunnel(cluster: Cluster, stack: None, kube: Kube, admin: Admin) -> Ztunnels
 
 
 @pytest.fixture(scope="session")
-def placement(ztunnel: Ztunnels, settings: Settings) -> Placement:
-    """Where this run lives: its namespace, and the domains that the cluster has."""
-    trust_domain, cluster_domain = ztunnel.wait_for_domains()
-    return Placement(settings.suite_namespace, trust_domain, cluster_domain)
-
-
-@pytest.fixture(scope="session")
-def here(placement: Placement) -> Callable[[str], str]:
-    """`here("Service/default/ratings")`: a name as the article has it, in this run's namespace and domains."""
-    return placement.text
-
-
-@pytest.fixture(scope="session")
 def manifests(
     cluster: Cluster, kube: Kube, version_set: VersionSet, placement: Placement, pytestconfig: pytest.Config
 ) -> Manifests:
@@ -255,18 +241,6 @@ def applying(stack: None, manifests: Manifests) -> Applying:
 def binding(stack: None, manifests: Manifests) -> Binding:
     """`with binding("details", "waypoint"):` binds a Service of the stack to a waypoint for a block of a test."""
     return lambda service, waypoint: waypoints.while_service_bound(manifests, service, waypoint)
-
-
-@pytest.fixture
-def since() -> datetime:
-    """A moment before the test's act: older log lines are not of this test."""
-    return boundary.now()
-
-
-@pytest.fixture(scope="session")
-def monotonic_clock() -> Callable[[], float]:
-    """Seconds that only go forward, for what is timed."""
-    return boundary.monotonic
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Fixtures that observe requests: journeys, conditions, and what an assigned address answers."""
+"""Fixtures that say where and when, and observe requests: journeys, conditions, what an assigned address answers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from harness.experiments.journey_collector import JourneyCollector
 from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
 from harness.objects.conditions import Condition, Judgement
+from harness.objects.placement import Placement
 from harness.oracles.ours import EVERYTHING, Ours, applied_and_installed
 from harness.plugin.oracles import NAME, Oracles
 from harness.settings import Settings
@@ -26,9 +27,34 @@ INSTALLED = frozenset({ISTIO, GATEWAY, "redis-system"})
 
 
 @pytest.fixture(scope="session")
+def placement(ztunnel: Ztunnels, settings: Settings) -> Placement:
+    """Where this run lives: its namespace, and the domains that the cluster has."""
+    trust_domain, cluster_domain = ztunnel.wait_for_domains()
+    return Placement(settings.suite_namespace, trust_domain, cluster_domain)
+
+
+@pytest.fixture(scope="session")
+def here(placement: Placement) -> Callable[[str], str]:
+    """`here("Service/default/ratings")`: a name as the article has it, in this run's namespace and domains."""
+    return placement.text
+
+
+@pytest.fixture(scope="session")
 def journey_collector(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, waypoint: Envoy) -> JourneyCollector:
     """Follows requests from the ingress to ratings."""
     return JourneyCollector(kube, ztunnel, ingress_gateway, waypoint)
+
+
+@pytest.fixture
+def since() -> datetime:
+    """A moment before the test's act: older log lines are not of this test."""
+    return boundary.now()
+
+
+@pytest.fixture(scope="session")
+def monotonic_clock() -> Callable[[], float]:
+    """Seconds that only go forward, for what is timed."""
+    return boundary.monotonic
 
 
 @pytest.fixture(scope="session")

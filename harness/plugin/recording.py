@@ -48,7 +48,7 @@ class Tape:
             told = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
             self._tape.head({"cluster": told | {"cannot_judge": dict(made.cannot_judge)}})
         if isinstance(made, Placement) and isinstance(self._tape, Recorder):
-            self._tape.head({"placement": asdict(made)})
+            self._tape.head({"cluster": {"placement": asdict(made)}})
         return made
 
     @pytest.hookimpl(wrapper=True)
@@ -121,7 +121,7 @@ class Replayed:
     @pytest.fixture(scope="session")
     def placement(self, cluster: RecordedCluster) -> Placement:
         """Where the recorded run lived; older records lived where manifests are written for."""
-        return Placement(**self._records.placement)
+        return Placement(**self._records.cluster.get("placement", {}))
 
 
 def replay(config: pytest.Config, run: Path) -> None:
