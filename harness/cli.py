@@ -246,8 +246,6 @@ def _rbac(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
 
 
 def _listing(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
-    from harness import listing
-
     return _print(listing.run(*audit.cluster_of(asked, chosen), asked.compare))
 
 
