@@ -21,6 +21,8 @@ from harness import (
     chosen_versions,
     container_engine,
     doctor,
+    judge,
+    listing,
     no_proxy,
     progress,
     reaper,
@@ -120,9 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
     bench.add_argument("tests", nargs="*", default=["suites"])
-    judge = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
-    judge.add_argument("run", help="the run's folder, for instance runs/latest")
-    judge.add_argument("--json", action="store_true", help="print JSON")
+    judged = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
+    judged.add_argument("run", help="the run's folder, for instance runs/latest")
+    judged.add_argument("--json", action="store_true", help="print JSON")
     support_table.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
     faults.add_argument("names", nargs="*", help="only these faults")
@@ -283,8 +285,6 @@ def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 
 
 def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:
-    from harness import judge
-
     found = judge.judge(Path(asked.run))
     OUT.print(judge.as_json(found) if asked.json else judge.text(found), markup=False, soft_wrap=True)
     return 1 if found.differing else 0
