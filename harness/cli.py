@@ -116,8 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     preflight.add_rbac_arguments(granted)
     matrix.add_arguments(command("matrix", None, "plan, run, show and merge the version matrix (docs/matrix.md)"))
     listed = command("listing", _listing, "list every object of a cluster as JSON, or what has changed since")
-    listed.add_argument("--compare", type=Path, metavar="FILE", help="print what differs from this listing; 1 if any")
-    audit.add_cluster_arguments(listed)
+    listing.add_arguments(listed)
     command("clean", None, "take away what kept or killed runs left")
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
@@ -248,7 +247,7 @@ def _rbac(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
 
 
 def _listing(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
-    return _print(listing.run(*audit.cluster_of(asked, chosen), asked.compare))
+    return _print(listing.run(asked, *audit.cluster_of(asked, chosen)))
 
 
 def _print(found: tuple[str, int]) -> int:

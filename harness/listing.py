@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,16 +23,23 @@ class Read(NamedTuple):
     unread: Sequence[str]
 
 
-def run(kubeconfig: Path, context: str, before: Path | None) -> tuple[str, int]:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="print what differs from this listing; 1 if any")
+    parser.add_argument("--kubeconfig", type=Path, help="the file (default: KUBECONFIG_FILE, then ~/.kube/config)")
+    parser.add_argument("--context", default="", help="the context's exact name (default: CONTEXT); never assumed")
+
+
+def run(asked: argparse.Namespace, kubeconfig: Path, context: str) -> tuple[str, int]:
     """What is printed, and the exit code: the listing, or what differs from the one in a file.
 
     Raises:
         BadInput: that file is no listing.
     """
     found = read(kubeconfig, context)
-    if before is None:
+    if not asked.compare:
         return as_json(found), 0
-    differing = compared(before, found)
+    differing = compared(asked.compare, found)
     totals = f"{len(found.objects)} objects, {len(differing)} differences"
     return "\n".join([*differing, totals]), int(bool(differing))
 

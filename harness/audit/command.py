@@ -28,7 +28,8 @@ from harness.wait import pause
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    add_cluster_arguments(parser)
+    parser.add_argument("--kubeconfig", type=Path, help="the file (default: KUBECONFIG_FILE, then ~/.kube/config)")
+    parser.add_argument("--context", default="", help="the context's exact name (default: CONTEXT); never assumed")
     parser.add_argument("--format", choices=sorted(FORMATS), default="text")
     parser.add_argument("--fail-on", choices=SEVERITIES, default="high", help="exit code 1 from this severity on")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="accepted findings: what --format json printed")
@@ -38,12 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rbac", action="store_true", help="print the least ClusterRole (with --logs, --config: for these too)"
     )
-
-
-def add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that choose a cluster."""
-    parser.add_argument("--kubeconfig", type=Path, help="the file (default: KUBECONFIG_FILE, then ~/.kube/config)")
-    parser.add_argument("--context", default="", help="the context's exact name (default: CONTEXT); never assumed")
 
 
 def cluster_of(asked: argparse.Namespace, chosen: Settings) -> tuple[Path, str]:

@@ -419,7 +419,12 @@ def test_nodes_are_not_ours(settings: Settings, asked: dict[str, Any], tools: Pr
 
 def test_releases_of_ours_are_ours_to_upgrade(settings: Settings, asked: dict[str, Any]) -> None:
     """What somebody else installed is not."""
-    assert set(existing(settings, asked, install=True).cannot_judge) == {"nodes", "disruptive", "load balancer", "replicas"}
+    assert set(existing(settings, asked, install=True).cannot_judge) == {
+        "nodes",
+        "disruptive",
+        "load balancer",
+        "replicas",
+    }
 
 
 def test_others_are_touched_only_when_asked_for(settings: Settings, asked: dict[str, Any]) -> None:
