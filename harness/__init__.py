@@ -3,6 +3,8 @@
 cli                `mesh-e2e`: run, faults, clean, doctor, bench, judge
 plugin             the pytest plugin: options, fixtures, reporting; the only home of pytest
 benchmark          seconds of each stage and suite
+releases_table     the table of `mesh-e2e versions`
+history            outcomes of every test over many runs, sequential test, quarantine
 matrix             the version matrix: planned, run cell by cell, merged
 judge              judges a run again, from its folder alone
 support_table      the support table, from the results of runs

@@ -29,6 +29,8 @@ def version_set(settings: Settings) -> VersionSet:
         BadInput: there is no such set, its versions cannot work together, or a build is not there.
     """
     row = named(settings.versions).taken_from(settings.private)
+    if settings.upgrade_to:
+        upgraded(row, settings.upgrade_to)  # what cannot be is refused before anything is made
     return with_builds(row.with_load_balancer(settings.installs_load_balancer), settings)
 
 
@@ -42,6 +44,23 @@ def named(name: str) -> VersionSet:
     if name not in known.sets and releases.is_composed(name):
         return releases.resolve(name, known, releases.load())
     return known.pick(name)
+
+
+def upgraded(row: VersionSet, to: str) -> VersionSet:
+    """The set after the upgrade that UPGRADE_TO= describes ("eg-1.9.0"): other versions of one product.
+
+    Raises:
+        BadInput: it names no version, several products or Kubernetes, the version that is there, or the versions cannot
+            work together.
+    """
+    asked = releases.parts(to, "UPGRADE_TO")
+    if len(asked) != 1 or "k8s" in asked:
+        raise BadInput(f"UPGRADE_TO={to} is not an upgrade of Istio or Envoy Gateway", remedy="UPGRADE_TO=eg-1.9.0")
+    named_ = {"istio": row.istio, "eg": row.envoy_gateway, "k8s": row.kubernetes} | dict(asked)
+    after = named("+".join(f"{product}-{version}" for product, version in named_.items()))
+    if (after.istio, after.envoy_gateway) == (row.istio, row.envoy_gateway):
+        raise BadInput(f"UPGRADE_TO={to} is the version of {row.name}", remedy="name another one")
+    return after.taken_from(row.registry).with_load_balancer(row.has_load_balancer)
 
 
 def with_builds(row: VersionSet, settings: Settings) -> VersionSet:

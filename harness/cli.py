@@ -26,7 +26,7 @@ from harness import (
     no_proxy,
     progress,
     reaper,
-    releases,
+    releases_table,
     settings,
     settings_table,
     support_table,
@@ -36,6 +36,7 @@ from harness.audit import command as audit
 from harness.cluster import caches
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
+from harness.history import command as history
 from harness.interruption import exit_code, signals_heard
 from harness.matrix import command as matrix
 from harness.output import Output, ended_by_its_reader
@@ -44,6 +45,8 @@ from harness.settings import Settings
 from harness.tools import programs
 from harness.versions import VersionSet
 
+# Commands that need no version set, or many.
+WITHOUT_SET = {"matrix": matrix.act, "history": history.act_history, "repeat": history.act_repeat}
 OUT, ERR = Output(highlight=False), Output(stderr=True, highlight=False)
 
 
@@ -65,8 +68,8 @@ def _run(arguments: Sequence[str] | None) -> int:
                 OUT.print(settings_table.table(), end="", markup=False, soft_wrap=True)
                 return 0
             chosen = settings.read()
-            if asked.command == "matrix":  # which has many version sets
-                return _print(matrix.act(asked, chosen))
+            if asked.command in WITHOUT_SET:
+                return _print(WITHOUT_SET[asked.command](asked, chosen))
             if asked.command == "clean":  # which needs no version set
                 return _clean(chosen)
             return int(asked.act(asked, chosen, _versions(chosen)))
@@ -117,6 +120,9 @@ def _parser() -> argparse.ArgumentParser:
     matrix.add_arguments(command("matrix", None, "plan, run, show and merge the version matrix (docs/matrix.md)"))
     listed = command("listing", _listing, "list every object of a cluster as JSON, or what has changed since")
     listing.add_arguments(listed)
+    history.add_history_arguments(command("history", None, "every test's outcomes over many runs (docs/history.md)"))
+    repeated = command("repeat", None, "run new or changed tests several times, until they are stable or flaky")
+    history.add_repeat_arguments(repeated)
     command("clean", None, "take away what kept or killed runs left")
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
@@ -145,19 +151,7 @@ def _tools(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 
 
 def _releases(_: argparse.Namespace, _chosen: Settings, row: VersionSet) -> int:
-    known, limits = releases.load(), versions.load().limits
-    table = Table("product", "minor", "newest", "support until", "Kubernetes", "brings", box=None)
-    for name, istio in known.istio.items():
-        ranges = " to ".join(limits.istio[name]) if name in limits.istio else ""
-        table.add_row("Istio", name, istio.newest, str(istio.until), ranges, f"bookinfo {istio.bookinfo}")
-    for name, gateway in known.envoy_gateway.items():
-        ranges = " to ".join(limits.envoy_gateway[name].kubernetes) if name in limits.envoy_gateway else ""
-        newest = known.newest("eg", name)
-        brings = f"envoy {gateway.patches[newest].envoy}, gateway-api {gateway.gateway_api.bundle}"
-        table.add_row("Envoy Gateway", name, newest, str(gateway.until), ranges, brings)
-    for version, node in known.kubernetes.node_images.items():
-        table.add_row("Kubernetes", releases.label(version), version, "", "", f"node image of kind {node.kind}")
-    (OUT if OUT.is_terminal else Output(highlight=False, width=160)).print(table)
+    (OUT if OUT.is_terminal else Output(highlight=False, width=160)).print(releases_table.table())
     OUT.print(f"\n{row.name}: {row.summary}  envoy {row.envoy}  ratelimit {row.ratelimit}", soft_wrap=True)
     return 0
 

@@ -124,8 +124,9 @@ def is_composed(name: str) -> bool:
     return bool(name) and ("+" in name or _PART.fullmatch(name.strip()) is not None)
 
 
-def parts(name: str) -> dict[Product, str]:
+def parts(name: str, variable: str = "VERSIONS") -> dict[Product, str]:
     """The versions in a name, in its order: {"istio": "1.29.1", "k8s": "1.34"} of "istio-1.29.1+k8s-1.34".
+    `variable` is what the name was given by.
 
     Raises:
         BadInput: a part is not of that form, of an unknown product, or there twice.
@@ -134,13 +135,13 @@ def parts(name: str) -> dict[Product, str]:
     for part in name.strip().split("+"):
         match = _PART.fullmatch(part.strip())
         if not match:
-            raise BadInput(f"VERSIONS={name}: {part!r} is not a product with its version", remedy=f"VERSIONS={FORM}")
+            raise BadInput(f"{variable}={name}: {part!r} is not a product with its version", remedy=f"VERSIONS={FORM}")
         product = match["product"]
         if product not in PRODUCTS:
             meant = did_you_mean(product, PRODUCTS)
-            raise BadInput(f"VERSIONS={name}: no product is named {product!r}{meant}", remedy=f"VERSIONS={FORM}")
+            raise BadInput(f"{variable}={name}: no product is named {product!r}{meant}", remedy=f"VERSIONS={FORM}")
         if product in found:
-            raise BadInput(f"VERSIONS={name} names {PRODUCTS[product]} twice", remedy=f"VERSIONS={FORM}")
+            raise BadInput(f"{variable}={name} names {PRODUCTS[product]} twice", remedy=f"VERSIONS={FORM}")
         found[product] = match["version"]  # type: ignore[index]  # one of PRODUCTS
     return found
 

@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     )
     gather: bool = Field(True, description="gather diagnostics when something fails")
     fault: Folder | None = Field(None, description="a file of faults/ to be planted in this run")
+    enforce: bool = Field(False, description="a run with a skipped claim fails")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")
 
     @property

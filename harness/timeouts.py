@@ -48,4 +48,5 @@ LOAD_LINES = 6.0  # a proxy's log has a line of each answer of a load: 0.2 s see
 LOAD_END = 20.0  # a load says what became of its last requests
 CERTIFICATES = 60.0  # certificates made to be turned every 10 s are turned
 PORT_TAKEN = 20.0  # Envoy takes port 15008 before a restarted ztunnel does, or never
+UPGRADED = 180.0  # a chart of another version has rolled out: new images start, one pod after another
 DISTURBED = 90.0  # what was broken on purpose is whole again

@@ -22,7 +22,7 @@ from harness.wait import pause
 
 CROWD, SOON = 64, 0.5  # threads of the client outside; seconds after which it does not wait for an answer
 QPS, CONNECTIONS = 20.0, 2  # a client's; two clients at once are what two cores bear without effect
-LONGEST = 150.0  # seconds of a load
+LONGEST = 300.0  # seconds of a load: an upgrade of a product, on a busy machine
 
 
 class LoadSource(Protocol):

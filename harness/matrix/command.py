@@ -15,11 +15,12 @@ from harness.errors import BadInput
 from harness.matrix import output
 from harness.matrix.cells import Cell, conditions
 from harness.matrix.durations import read_durations
-from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell, read_plan, read_results
+from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell, read_plan
 from harness.matrix.merging import merge
 from harness.matrix.plan import Plan, candidates, plan, shards, upgrades
 from harness.matrix.running import run_cells
 from harness.releases import Product
+from harness.report.results_file import read_results
 from harness.settings import ROOT, Settings
 
 ARTICLE = tuple(f"suites/{area}" for area in ("install", "ingress", "rate_limit", "waypoint", "circuit_breaker"))
@@ -70,7 +71,13 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", action="append", default=[], metavar="CONDITION", help="such as 'istio>=1.29,eg!=1.8'"
     )
-    parser.add_argument("--upgrades", action="store_true", help="also upgrades between these cells, there and back")
+    parser.add_argument(
+        "--upgrades",
+        nargs="?",
+        const="also",
+        choices=("also", "only"),
+        help="also, or only, upgrades between these cells, there and back",
+    )
     parser.add_argument(
         "--changed-since",
         default="",
@@ -120,7 +127,7 @@ def _plan(asked: argparse.Namespace) -> Plan:
     known, data = versions.load(), releases.load()
     cells = candidates(known, data, asked.selection, axes)
     if asked.upgrades:
-        cells += upgrades(cells)
+        cells = [*(cells if asked.upgrades == "also" else ()), *upgrades(cells)]
     history = [Path(one) for one in asked.history] or [settings.ROOT / "runs", Path("matrix")]
     return plan(
         cells,

@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.matrix.cells import Cell
-from harness.matrix.folder import Folder, read_results
+from harness.matrix.folder import Folder
+from harness.report.results_file import read_results
 
 
 def read_durations(places: Iterable[Path], tests: Sequence[str]) -> dict[str, list[float]]:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -27,11 +27,11 @@ from harness.errors import BadInput, SetupFailed
 from harness.invalid_field import sentence
 from harness.matrix.cells import Cell, cell_versions
 from harness.matrix.plan import Plan, Planned, Refused
+from harness.report.results_file import read_json
 
 SCHEMA: Literal["mesh-e2e/matrix/v1"] = "mesh-e2e/matrix/v1"
 CELL_SCHEMA = "mesh-e2e/cell/v1"
 PLAN_SCHEMA = "mesh-e2e/plan/v1"
-KNOWN_RESULTS = "mesh-e2e/results/v1"
 Outcome = Literal["held", "broken", "inconclusive", "error"]
 
 
@@ -103,7 +103,7 @@ class Folder:
         Raises:
             BadInput: there is no matrix here, or it cannot be read, or its format is a newer one.
         """
-        raw = _read(self._plan, f"{self.path} is not a matrix's folder: it has no matrix.json", SCHEMA, "format")
+        raw = read_json(self._plan, f"{self.path} is not a matrix's folder: it has no matrix.json", SCHEMA, "format")
         try:
             return Matrix.model_validate(raw)
         except ValidationError as error:
@@ -162,7 +162,7 @@ class Folder:
         file = self.cell(slug) / "cell.json"
         if not file.exists():
             return None
-        raw = _read(file, "", CELL_SCHEMA, "format")
+        raw = read_json(file, "", CELL_SCHEMA, "format")
         try:
             return Ended(**{key: value for key, value in raw.items() if key != "format"})
         except TypeError as error:
@@ -191,7 +191,7 @@ def read_plan(file: Path) -> Plan:
     Raises:
         BadInput: it is not one, or its format is a newer one.
     """
-    raw = _read(file, f"{file} is missing", PLAN_SCHEMA, "schema")
+    raw = read_json(file, f"{file} is missing", PLAN_SCHEMA, "schema")
     try:
         cells = [
             Planned(Cell(*cell_versions(one["versions"]), one["upgrade"]), float(one["seconds"]), bool(one["measured"]))
@@ -201,43 +201,6 @@ def read_plan(file: Path) -> Plan:
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{file} is not a plan: {error!r}", remedy="mesh-e2e matrix plan --format json") from None
     return Plan(tuple(cells), tuple(refused))
-
-
-def read_results(run: Path) -> dict[str, Any]:
-    """results.json of a run folder.
-
-    Raises:
-        BadInput: the run has not ended (a half-written folder), it cannot be read, or its format is a newer one.
-    """
-    verdicts = run / "verdicts.jsonl"
-    said = f"; {sum(1 for _ in verdicts.open('rb'))} verdicts are in {verdicts}" if verdicts.is_file() else ""
-    raw = _read(
-        run / "results.json", f"{run} has no results.json: the run has not ended{said}", KNOWN_RESULTS, "schema"
-    )
-    if not isinstance(raw.get("tests"), list) or not isinstance(raw.get("counts"), dict):
-        raise BadInput(f"{run / 'results.json'} has no tests", remedy="was it cut? Run it again")
-    return raw
-
-
-def _read(file: Path, missing: str, schema: str, key: str) -> dict[str, Any]:
-    try:
-        raw = json.loads(file.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        raise BadInput(missing or f"{file} is missing", remedy="name the folder of a matrix or of a run") from None
-    except OSError as error:
-        raise BadInput(f"{file} cannot be read: {error.strerror or error}", remedy=f"ls -l {file}") from None
-    except ValueError:
-        raise BadInput(f"{file} is not JSON: it was half written", remedy="run it again") from None
-    found = raw.get(key) if isinstance(raw, dict) else None
-    if found != schema:
-        kind, _, version = schema.rpartition("/")
-        if isinstance(found, str) and found.startswith(f"{kind}/"):
-            raise BadInput(
-                f"{file} is of format {found.rpartition('/')[2]}, this mesh-e2e reads {version}",
-                remedy="update mesh-e2e, or read it with the one that wrote it",
-            )
-        raise BadInput(f"{file} is not of {kind}", remedy="name the folder of a matrix or of a run")
-    return dict(raw)
 
 
 def _keep(file: Path, text: str) -> None:

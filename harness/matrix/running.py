@@ -22,7 +22,8 @@ import psutil
 from harness import progress, timeouts
 from harness.command import run, running
 from harness.errors import HarnessError
-from harness.matrix.folder import Ended, Folder, Matrix, Outcome, PlannedCell, read_results
+from harness.matrix.folder import Ended, Folder, Matrix, Outcome, PlannedCell
+from harness.report.results_file import read_results
 from harness.threads import side_by_side
 from harness.wait import pause
 

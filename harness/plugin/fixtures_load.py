@@ -8,12 +8,13 @@ from functools import partial
 
 import pytest
 
-from harness.bundle import Bundle
+from harness.bundle import Bundle, open_for
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
 from harness.components import Envoy, Ztunnels
-from harness.disruption import stack_recovery
+from harness.disruption import stack_recovery, version_upgrade
+from harness.disruption.version_upgrade import VersionUpgrade
 from harness.install.releases import releases
 from harness.kube import Kube
 from harness.load.background_load import BackgroundLoad, while_load_runs
@@ -74,6 +75,25 @@ def restored_stack(kube: Kube, mesh_client: MeshClient, ztunnel: Ztunnels, waypo
     """After the file every part of the stack is ready, and a call passes the waypoint: awaited, whatever failed."""
     yield
     stack_recovery.repair_stack(kube, mesh_client, ztunnel, waypoint, RATINGS)
+
+
+@pytest.fixture(scope="session")
+def version_upgrade_plan(
+    stack: None, settings: Settings, version_set: VersionSet, bundle: Bundle | None, cluster: Cluster
+) -> VersionUpgrade:
+    """The upgrade that UPGRADE_TO= names, its images loaded."""
+    if not settings.upgrade_to:
+        pytest.skip("UPGRADE_TO= names no version")
+    found = version_upgrade.plan_upgrade(
+        version_set,
+        settings.upgrade_to,
+        lambda row: releases(row, bundle.charts if bundle else None, replicas=settings.replicas),
+        bundle,
+    )
+    if settings.bundle:
+        open_for(settings.bundle, found.after)
+    version_upgrade.load_images(cluster, found)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,9 @@ import pytest
 
 from harness import chosen_versions, observations, progress, settings
 from harness.errors import BadInput
+from harness.history import quarantine
 from harness.interruption import exit_code
-from harness.plugin import artifacts, outcomes, support_marks
+from harness.plugin import artifacts, final_status, outcomes, support_marks
 from harness.plugin.options import Refused, is_run, runs_folder, settings_of
 from harness.plugin.session_finish import Ending
 from harness.report import allure, conformance, failure_text, results
@@ -79,6 +80,7 @@ class Reporting:
         if config.getoption("--conformance"):
             conformance.refuse_emulated(self.settings.cluster)
         self.set = chosen_versions.version_set(self.settings)
+        self.quarantine = quarantine.load()
         self.started = datetime.now(UTC)
         self.folder = RunFolder.create(
             runs_folder(config),
@@ -88,6 +90,7 @@ class Reporting:
             keep=self.settings.keep_runs,
         )
         self.remarks = [*settings.remarks(), *self.set.remarks]
+        self.sources: dict[str, str] = {}
         self.facts: dict[str, str] = {PLANTED: self.settings.fault.stem} if self.settings.fault else {}
         self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()
@@ -160,6 +163,7 @@ class Reporting:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._total = len(session.items)
+        self.sources = final_status.digests({item.path for item in session.items}, self.config.rootpath)
         for item in session.items:
             mark, row = item.get_closest_marker("extended"), support_marks.row_of(item)
             self.book.expect(
@@ -313,6 +317,7 @@ class Reporting:
             why=self.why,
             notes=(*self.remarks, *self.evidence.notes),
             tables=observations.tables(),
+            sources=self.sources,
         )
 
     @property

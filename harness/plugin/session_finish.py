@@ -14,7 +14,7 @@ from harness import settings
 from harness.errors import BadInput
 from harness.interruption import exit_code, shielded
 from harness.kube.requests import REQUESTS
-from harness.plugin import full_disk
+from harness.plugin import final_status, full_disk
 from harness.report import outputs, summary
 from harness.report.results import Run, why_empty
 
@@ -80,7 +80,7 @@ class Ending:
         return {"cluster": self._run.cluster, "set": self._run.set.name, **self._run.versions, **facts}
 
     def _finish(self, session: pytest.Session) -> None:
-        session.exitstatus = self._run.interrupted or session.exitstatus
+        session.exitstatus = self._run.interrupted or final_status.final_status(self._run, int(session.exitstatus))
         empty = why_empty(self._run.book.verdicts, self._run.deselected)
         if empty and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED

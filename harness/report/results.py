@@ -69,6 +69,7 @@ class Run:
     `exit` is the status the process ends with; `why` explains one that no verdict explains (nothing ran, bad input,
     interrupted). `notes` are remarks about the record itself: a gather that failed, a file that could not be written.
     `tables` are what tests tabulated: rows of texts by column, by the table's title.
+    `sources` are digests by test file.
     """
 
     cluster: ClusterKind
@@ -84,6 +85,7 @@ class Run:
     why: str = ""
     notes: Sequence[str] = field(default_factory=tuple)
     tables: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def headline(self) -> str:
@@ -224,6 +226,7 @@ def as_json(run: Run) -> dict[str, Any]:
     stages        [{name, seconds (null: it never ended), failed (first line of the error, or "")}]
     exit, why     the process's exit status, and a word where the tests do not explain it
     notes         [text]: trouble with the record itself
+    sources       {test file: digest of it and of its manifest}
     """
     return {
         "schema": SCHEMA,
@@ -240,4 +243,5 @@ def as_json(run: Run) -> dict[str, Any]:
         "exit": int(run.exit),
         "why": run.why,
         "notes": list(run.notes),
+        "sources": dict(run.sources),
     }

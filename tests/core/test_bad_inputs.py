@@ -76,6 +76,7 @@ def variables() -> Iterator[Row]:
             "k8s-1.34.12",
         ),
         "EG_CHART": ("/nowhere/chart",),
+        "UPGRADE_TO": ("1.9.0", "k8s-1.35", "eg-1.7.5", "eg-1.9.0+istio-1.30.3"),
         "ISTIO_CHARTS": ("/nowhere/charts",),
         "EG_IMAGE": ("gateway",),
         "CONTEXT": ("prod",),

@@ -1,0 +1,70 @@
+"""quarantine.yaml: tests whose verdict does not decide a run for a while, each with a reason and dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness import strict_yaml
+from harness.errors import BadInput
+from harness.invalid_field import sentence
+from harness.report.results import Verdict
+
+FILE = Path(__file__).resolve().parents[2] / "quarantine.yaml"
+LONGEST = 90  # days: what is still flaky then is mended or deleted
+
+
+class Entry(BaseModel):
+    """Why a test is in quarantine, since when, and until when."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: Annotated[str, Field(min_length=10)]
+    since: date
+    until: date
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Entry:
+        if not 0 < (self.until - self.since).days <= LONGEST:
+            raise ValueError(f"`until` is not 1 to {LONGEST} days after `since`")
+        return self
+
+
+class Quarantine(BaseModel):
+    """All of quarantine.yaml: entries by test id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tests: Mapping[str, Entry] = Field(default_factory=dict)
+
+    def excuses(self, verdicts: Iterable[Verdict], today: date) -> tuple[bool, list[str]]:
+        """Whether nothing but tests in quarantine spoke against a run, and a sentence on each entry that matters to it:
+        a quarantined test that ran, or one whose time is over."""
+        bad = {"broken", "inconclusive", "error"}
+        said, others = [], False
+        for verdict in verdicts:
+            entry = self.tests.get(verdict.id)
+            counts = entry is None or today > entry.until
+            if entry:
+                ends = f"{'over since' if counts else 'until'} {entry.until}, since {entry.since}"
+                said.append(f"quarantine ({ends}): {verdict.id}: {verdict.outcome}: {entry.reason}")
+            others |= counts and verdict.outcome in bad
+        return not others, said
+
+
+def load(file: Path = FILE) -> Quarantine:
+    """Reads and checks quarantine.yaml.
+
+    Raises:
+        BadInput: it cannot be read, or an entry lacks its reason or a date.
+    """
+    raw = strict_yaml.read(file, remedy="restore it: git checkout quarantine.yaml")
+    try:
+        return Quarantine.model_validate(raw or {})
+    except pydantic.ValidationError as error:
+        raise BadInput(f"{file}: {sentence(error)}", remedy="each test needs reason, since and until") from None

@@ -1,0 +1,131 @@
+"""Repeats tests until a sequential test decides, each time in a run of its own on one kept cluster."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import progress, timeouts
+from harness.command import run, running
+from harness.errors import BadInput
+from harness.history.sequential import Decision, SequentialTest
+from harness.history.store import History, Past, latest_source
+from harness.settings import ROOT, ClusterKind
+from harness.wait import pause
+
+TIMES: Mapping[ClusterKind, int] = {"emulated": 20, "kind": 3, "existing": 3}
+JUDGED = ("held", "broken", "inconclusive", "error")
+Runner = Callable[[Sequence[str], Mapping[str, str]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the history says of a test since it last changed: how often it ran, held and did not, and the decision."""
+
+    test: str
+    runs: int
+    failures: int
+    decision: Decision
+    first_failure: str = ""
+
+
+def judge(test: str, past: Sequence[Past], sequential: SequentialTest) -> Judged:
+    """The decision on a test. Skipped and not run say nothing; inconclusive and error are failures: who runs it has to
+    look, whatever the reason."""
+    counted = [one for one in latest_source(past) if one.outcome in JUDGED]
+    decision, _ = sequential.decide(one.outcome == "held" for one in counted)
+    bad = [one for one in counted if one.outcome != "held"]
+    why = f"{bad[0].started}: {bad[0].outcome}: {bad[0].reason.splitlines()[0] if bad[0].reason else ''}" if bad else ""
+    return Judged(test, len(counted), len(bad), decision, why)
+
+
+def repeat(
+    tests: Sequence[str],
+    times: int,
+    history: History,
+    cluster: ClusterKind,
+    runner: Runner | None = None,
+    sequential: SequentialTest | None = None,
+) -> list[Judged]:
+    """Runs tests up to so many times, adds each run to the history, and stops as soon as every test is decided. The
+    cluster is kept between the runs and taken away at the end.
+
+    Raises:
+        BadInput: a run left no results, or no test ran.
+    """
+    run_once, rule = runner or run_tests, sequential or SequentialTest()
+    home = history.path.parent / "repeats"
+    env = {
+        "E2E_CLUSTER": cluster,
+        "E2E_CLUSTER_NAME": "repeat",
+        "E2E_RUNS": str((home / "runs").resolve()),
+        "E2E_STATE": str((home / "state").resolve()),
+        "E2E_KEEP": "always",
+        "E2E_KEEP_RUNS": "0",
+    }
+    (home / "runs").mkdir(parents=True, exist_ok=True)
+    found: list[Judged] = []
+    try:
+        for number in range(1, times + 1):
+            before = set(_folders(home / "runs"))
+            run_once(tests, env)
+            made = [one for one in _folders(home / "runs") if one not in before]
+            if not made:
+                raise BadInput("the run left no folder", remedy=f"pytest {' '.join(tests)} shows why")
+            history.add(made[-1])
+            ran = [test for test in history.tests() if any(_belongs(test, asked) for asked in tests)]
+            found = [judge(test, history.of(test, cluster), rule) for test in ran]
+            progress.note(f"run {number} of {times}: {', '.join(sorted({one.decision for one in found}))}")
+            if found and all(one.decision != "undecided" for one in found):
+                break
+    finally:
+        if (home / "state").is_dir() and runner is None:
+            command = [sys.executable, "-m", "harness.cli", "clean"]
+            run(command, env=env, within=timeouts.CLUSTER_DELETE + timeouts.INNER_END, check=False)
+    return found
+
+
+def run_tests(tests: Sequence[str], env: Mapping[str, str]) -> int:
+    """One run of pytest in a process of its own."""
+    with running([sys.executable, "-m", "pytest", *tests], env=env, grace=timeouts.INNER_END) as process:
+        while process.alive:
+            pause(0.5, why="a repeated run")
+        return process.code
+
+
+def changed_tests(since: str, root: Path = ROOT) -> list[str]:
+    """Files of suites that are new or changed since a Git revision, themselves or by their manifest.
+
+    Raises:
+        BadInput: Git does not know that revision.
+    """
+    asked = ["git", "-C", str(root), "diff", "--name-only", since, "--", "suites", "manifests"]
+    said, new = run(asked, check=False), run(["git", "-C", str(root), "status", "--porcelain"], check=False)
+    if said.code:
+        raise BadInput(f"git does not know {since}: {said.stderr.strip()[-200:]}", remedy="--changed-since main")
+    untracked = [line[3:] for line in new.stdout.splitlines() if line.startswith("??")]
+    return list(dict.fromkeys(_tests_of([*said.stdout.splitlines(), *untracked], root)))
+
+
+def _tests_of(names: Iterable[str], root: Path) -> Iterable[str]:
+    for name in sorted(names):
+        path = Path(name)
+        if path.parts[:1] == ("suites",) and path.name.startswith("test_") and (root / path).exists():
+            yield name
+        if path.parts[:1] == ("manifests",) and len(path.parts) == 3:
+            test = Path("suites", path.parts[1], f"test_{path.stem}.py")
+            if (root / test).exists():
+                yield str(test)
+
+
+def _folders(runs: Path) -> list[Path]:
+    return sorted(one for one in runs.iterdir() if one.is_dir() and not one.is_symlink())
+
+
+def _belongs(test: str, asked: str) -> bool:
+    """Whether a test id is one of what was asked for: a file, a folder, or the id itself."""
+    asked = os.path.normpath(asked)
+    return test == asked or test.startswith((f"{asked}::", f"{asked}/", f"{asked}["))

@@ -1,0 +1,51 @@
+"""Reads results.json of run folders, and other JSON files of ours, strictly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BadInput
+from harness.report.results import SCHEMA
+
+
+def read_results(run: Path) -> dict[str, Any]:
+    """results.json of a run folder.
+
+    Raises:
+        BadInput: the run has not ended (a half-written folder), it cannot be read, or its format is a newer one.
+    """
+    verdicts = run / "verdicts.jsonl"
+    said = f"; {sum(1 for _ in verdicts.open('rb'))} verdicts are in {verdicts}" if verdicts.is_file() else ""
+    raw = read_json(run / "results.json", f"{run} has no results.json: the run has not ended{said}", SCHEMA, "schema")
+    if not isinstance(raw.get("tests"), list) or not isinstance(raw.get("counts"), dict):
+        raise BadInput(f"{run / 'results.json'} has no tests", remedy="was it cut? Run it again")
+    return raw
+
+
+def read_json(file: Path, missing: str, schema: str, key: str) -> dict[str, Any]:
+    """A JSON object of ours whose `key` names its schema ("mesh-e2e/results/v1"); `missing` is the message where the
+    file is not there.
+
+    Raises:
+        BadInput: it is missing, half written, of something else or of a newer format.
+    """
+    try:
+        raw = json.loads(file.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise BadInput(missing or f"{file} is missing", remedy="name the folder of a matrix or of a run") from None
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror or error}", remedy=f"ls -l {file}") from None
+    except ValueError:
+        raise BadInput(f"{file} is not JSON: it was half written", remedy="run it again") from None
+    found = raw.get(key) if isinstance(raw, dict) else None
+    if found != schema:
+        kind, _, version = schema.rpartition("/")
+        if isinstance(found, str) and found.startswith(f"{kind}/"):
+            raise BadInput(
+                f"{file} is of format {found.rpartition('/')[2]}, this mesh-e2e reads {version}",
+                remedy="update mesh-e2e, or read it with the one that wrote it",
+            )
+        raise BadInput(f"{file} is not of {kind}", remedy="name the folder of a matrix or of a run")
+    return dict(raw)
