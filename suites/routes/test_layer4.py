@@ -33,7 +33,7 @@ def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
     counts = mesh_client.fortio("tcp://ingress-layer4:9000", times=3)
 
     assert counts == {"OK": 3}
-    assert echo.read_tcp_clients(since, count=1) == {proxy.ip}
+    assert echo.read_tcp_clients(since, count=1) == set(proxy.ips)
 
 
 @pytest.mark.feature("UDPRoute", place="ingress")
@@ -44,7 +44,7 @@ def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
     back = datagram.ask(host, port, b"hello from outside")
 
     assert back == b"hello from outside"
-    assert echo.read_udp_clients(since, count=1) == {proxy.ip}
+    assert echo.read_udp_clients(since, count=1) == set(proxy.ips)
 
 
 @pytest.mark.feature("UDPRoute to port 53", place="ingress", means="broken")
