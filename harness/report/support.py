@@ -88,10 +88,13 @@ def cells(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Cell]:
     grouped: dict[tuple[str, str, str, str], list[tuple[Support, Evidence]]] = {}
     for (set_name, _), (said, test, evidence) in newest.items():
         grouped.setdefault((test["area"], test["feature"], test["place"], set_name), []).append((said, evidence))
-    return [
-        Cell(*key, min((said for said, _ in found), key=_ORDER.index), tuple(evidence for _, evidence in found))
-        for key, found in grouped.items()
-    ]
+    return [_cell_of(key, found) for key, found in grouped.items()]
+
+
+def _cell_of(key: tuple[str, str, str, str], found: Sequence[tuple[Support, Evidence]]) -> Cell:
+    """Of tests for other versions a cell says nothing where one for this version has judged."""
+    judged = [(said, one) for said, one in found if said != "not offered"] or found
+    return Cell(*key, min((said for said, _ in judged), key=_ORDER.index), tuple(one for _, one in judged))
 
 
 def _evidence(run: str, started: str, test: Mapping[str, Any]) -> Evidence:

@@ -80,6 +80,15 @@ def test_worst_claim_decides_a_cell() -> None:
     assert [one.outcome for one in cell.evidence] == ["held", "broken"]
 
 
+def test_claims_of_other_versions_are_no_evidence() -> None:
+    """Where one claim judges this version, another one that is skipped for it says nothing."""
+    newer = result("b", "skipped", reason="not offered by Envoy Gateway 1.7.5: since 1.9")
+
+    (cell,) = cells([run(result("a", means="broken"), newer)])
+
+    assert (cell.support, cell.reason, len(cell.evidence)) == ("broken", "", 1)
+
+
 def test_newest_verdict_counts() -> None:
     """A later run replaces a verdict, but one that could not judge does not."""
     broken, unjudged = run(result("a", "broken"), name="old"), run(result("a", "error"), name="new")
