@@ -154,7 +154,7 @@ def _checked(folder: Path, namespaces: dict[Scope, Sequence[str]]) -> tuple[str,
         made = [ApiRequest(*(one[key] for key in ApiRequest._fields)) for one in json.loads(file.read_text())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{file}: {error}", remedy="name the folder of a run that has ended") from None
-    those = rights.of_parts("run", "evidence", "disruptive", "install")
+    those = rights.of_parts("run", "features", "evidence", "disruptive", "install")
     lines = [f"not allowed: {' '.join(filter(None, one))}" for one in rights.not_allowed(those, made, namespaces)]
     return "\n".join([*lines, f"{len(made)} kinds of requests, {len(lines)} not allowed by the declared rights"]), int(
         bool(lines)

@@ -99,14 +99,15 @@ def _preflight() -> Iterable[Right]:
 def plural(kind: str) -> str:
     """A kind's resource: "gatewayclasses" of GatewayClass."""
     name = kind.lower()
-    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}es" if name.endswith("s") else f"{name}s"
+    vowel = name[-2] in "aeiou"
+    return f"{name[:-1]}ies" if name[-1] == "y" and not vowel else f"{name}es" if name[-1] == "s" else f"{name}s"
 
 
 RIGHTS: tuple[Right, ...] = (
     # -- the whole cluster, read only
     Right("cluster", "", ("nodes",), ("list",), "addresses of NodePorts, and whether nodes are ready", needed=True),
     Right("cluster", "", ("pods",), ("list",), "who owns an address, and what restarted", needed=True),
-    Right("cluster", "apiextensions.k8s.io", ("customresourcedefinitions",), ("get",), "which Gateway API is there"),
+    Right("cluster", "apiextensions.k8s.io", ("customresourcedefinitions",), ("get", "list"), "the Gateway API"),
     # -- the namespaces of the suites, and the classes of their Gateways
     Right("cluster", "", ("namespaces",), APPLY, "the namespaces of the suites", needed=True),
     Right("cluster", GATEWAY_API, ("gatewayclasses",), APPLY, "the classes of the suites' Gateways", needed=True),
@@ -138,7 +139,8 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right("ours", "networking.istio.io", ("serviceentries",), APPLY, "a host outside the mesh", "features"),
     Right("ours", "", ("secrets",), APPLY, "keys and passwords of the suites' own clients", "features"),
-    Right("ours", GATEWAY_API, ("tcproutes", "udproutes"), APPLY, "routes of features", "features"),
+    Right("ours", GATEWAY_API, ("tcproutes", "udproutes", "grpcroutes"), APPLY, "routes of features", "features"),
+    Right("ours", GATEWAY_API, ("referencegrants",), APPLY, "references between namespaces", "features"),
     Right(
         "ours",
         ENVOY_GATEWAY,
@@ -186,6 +188,7 @@ RIGHTS: tuple[Right, ...] = (
     *_preflight(),
     *_evidence(),
     # -- what is not the run's own
+    Right("ours", "policy", ("poddisruptionbudgets",), APPLY, "nodes are drained", "disruptive"),
     Right("mesh", "", ("pods",), ("get", "delete"), "ztunnel and istiod are killed", "disruptive"),
     Right("mesh", "apps", ("deployments", "daemonsets"), ("patch",), "ztunnel and istiod are restarted", "disruptive"),
     Right("control", "", ("pods",), ("get", "delete"), "the rate limit service is killed", "disruptive"),

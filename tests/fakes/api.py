@@ -31,7 +31,7 @@ PLURALS = {"EndpointSlice": "endpointslices", "GatewayClass": "gatewayclasses", 
 
 def plural(kind: str) -> str:
     lower = kind.lower()
-    return PLURALS.get(kind) or (f"{lower[:-1]}ies" if lower.endswith("y") else f"{lower}s")
+    return PLURALS.get(kind) or (f"{lower[:-1]}ies" if lower.endswith(("cy", "ry")) else f"{lower}s")
 
 
 @dataclass

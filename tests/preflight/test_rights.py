@@ -10,10 +10,11 @@ import pytest
 from harness import cli
 from harness.kube import Kube
 from harness.kube.requests import REQUESTS, ApiRequest, request_of
+from harness.objects.manifests import MANIFESTS, documents
 from harness.objects.refs import KINDS
+from harness.objects.unstructured import text
 from harness.preflight.rights import Right, Scope, not_allowed, of_parts, plural, unused
 from tests import recordings
-from tests.fakes import api as fakes
 from tests.fakes.api import FakeApi, named
 
 PLACES: dict[Scope, tuple[str, ...]] = {
@@ -23,8 +24,8 @@ PLACES: dict[Scope, tuple[str, ...]] = {
     "control": ("envoy-gateway-system",),
     "store": ("redis-system",),
 }
-# All suites: on the emulated cluster (setup/api-requests.json of that run).
-RECORDED = ("api-requests/emulated.json",)
+# setup/api-requests.json of runs: all suites on the emulated cluster, and suites of features on kind.
+RECORDED = ("api-requests/emulated.json", "api-requests/kind-features.json")
 
 
 def recorded() -> list[ApiRequest]:
@@ -33,7 +34,25 @@ def recorded() -> list[ApiRequest]:
 
 def test_every_request_of_a_run_is_allowed() -> None:
     """By the rights of a run, of disruption, and of what INSTALL=1 applies itself."""
-    assert not_allowed(of_parts("run", "disruptive", "install"), recorded(), PLACES) == []
+    assert not_allowed(of_parts("run", "features", "evidence", "disruptive", "install"), recorded(), PLACES) == []
+
+
+def test_what_manifests_have_may_be_applied() -> None:
+    """Every namespaced kind of the manifests, in the suites' namespaces; a new kind needs a right."""
+    kinds = {
+        text(document, "kind")
+        for file in sorted(MANIFESTS.rglob("*.yaml"))
+        for document in documents(file.read_text())
+        if text(document, "metadata", "namespace") in PLACES["ours"]
+    }
+    asked = [
+        ApiRequest(verb, KINDS[kind][0].rpartition("/")[0], plural(kind), "default")
+        for kind in sorted(kinds)
+        for verb in ("get", "create", "patch", "delete")
+    ]
+
+    assert {"SecurityPolicy", "HTTPRoute", "Deployment"} <= kinds
+    assert not_allowed(of_parts("run", "features", "disruptive"), asked, PLACES) == []
 
 
 def test_what_is_not_declared_is_noticed() -> None:
@@ -104,8 +123,10 @@ def test_a_runs_requests_are_compared(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_resources_are_named_as_the_server_does() -> None:
-    """The plural of every kind that evidence is gathered of."""
-    assert [plural(kind) for kind in KINDS] == [fakes.plural(kind) for kind in KINDS]
+    """The plural of every kind, as clusters were asked for them."""
+    asked = {(one.group, one.resource.partition("/")[0]) for one in recorded()}
+
+    assert asked <= {(KINDS[kind][0].rpartition("/")[0], plural(kind)) for kind in KINDS}
 
 
 def _covered(right: Right, others: list[Right]) -> bool:
