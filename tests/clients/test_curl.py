@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.clients import curl
 from harness.errors import Inconclusive
-from harness.http_exchange import get
+from harness.http_exchange import Request, get
 from tests.patience import SOON
 from tests.recordings.shapes import fuzz, json_values, keyed
 
@@ -157,3 +157,14 @@ def test_real_curl_understands_us(free_port: int) -> None:
     found = curl.parse_answers(said.stdout, ids)
     assert found.statuses == [None] * 3
     assert all("onnect" in answer.error for answer in found), said
+
+
+def test_method_is_named_where_it_is_no_get() -> None:
+    """curl sends a GET by itself."""
+    argv = curl.curl_arguments(
+        [get("http://a/"), Request("http://b/", method="PUT")], ["i1", "i2"], at_once=1, max_time=1
+    )
+
+    assert argv.count("--request") == 1
+    assert argv[argv.index("--request") + 1] == "PUT"
+    assert argv.index("--next") < argv.index("--request")

@@ -11,7 +11,7 @@ import pytest
 from harness import observations
 from harness.clients.http import BODY_LIMIT, IngressClient, can_connect, fetch
 from harness.errors import Inconclusive
-from harness.http_exchange import get
+from harness.http_exchange import Request, get
 
 
 def client(handle: Callable[[httpx.Request], httpx.Response]) -> IngressClient:
@@ -313,3 +313,14 @@ def test_connects_to_who_does_not_speak_http() -> None:
 
         threading.Thread(target=hang_up, daemon=True).start()
         assert can_connect("127.0.0.1", one.getsockname()[1])
+
+
+def test_different_requests_keep_their_order() -> None:
+    """Each with its own method, path and headers."""
+    ingress, seen = answering(200, 404)
+
+    found = ingress.send_each([get("/a", x_team="blue"), Request("/b", method="OPTIONS")])
+
+    assert found.statuses == [200, 404]
+    assert [(one.method, one.url.path) for one in seen] == [("GET", "/a"), ("OPTIONS", "/b")]
+    assert seen[0].headers["x-team"] == "blue"

@@ -98,3 +98,15 @@ def test_no_pod_is_a_broken_setup(kube: Kube) -> None:
     """Without its pod nothing can be sent: the cluster's fault, not the claim's."""
     with pytest.raises(SetupFailed, match="mesh-client has no running pod"):
         MeshClient(kube).send(get(URL))
+
+
+def test_fortio_says_how_its_messages_ended(client: MeshClient, api: FakeApi) -> None:
+    """fortio runs in a container of its own; what ended in which way is its word, and no result is none."""
+    api.execute = lambda argv: Exec('some talk\n{"RetCodes": {"OK": 3}}\n')
+    assert client.fortio("tcp://a:9000", times=3) == {"OK": 3}
+    (seen,) = api.asked("GET", "/exec")
+    assert ("container", "fortio") in seen.query.items()
+
+    api.execute = lambda argv: Exec("", "cannot connect\n", code=1)
+    with pytest.raises(Inconclusive, match="fortio wrote no result to tcp://a:9000: cannot connect"):
+        client.fortio("tcp://a:9000", times=3)

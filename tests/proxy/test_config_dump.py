@@ -10,10 +10,12 @@ from harness.proxy.config_dump import (
     CircuitBreaker,
     ErrorState,
     SectionAbsent,
+    active_cluster,
     clusters,
     error_states,
     listeners,
     rate_limited_routes,
+    route_config,
     routes,
     thresholds,
 )
@@ -185,3 +187,17 @@ def test_any_section_can_be_read(value: object) -> None:
     for read in (listeners, clusters, routes, rate_limited_routes, error_states):
         assert isinstance(read(hostile), tuple)
     thresholds(hostile, "x")
+
+
+def test_active_cluster_and_route_are_found_by_name() -> None:
+    """As they are in use; one that only warms is not, and a route is found by the beginning of its name."""
+    dump = waypoint()
+    cluster, route = active_cluster(dump, RATINGS), route_config(dump, "httproute/default/ratings/")
+    section(dump, "ClustersConfigDump").pop("dynamic_active_clusters")
+
+    assert cluster is not None
+    assert cluster["circuit_breakers"]["thresholds"]
+    assert route is not None
+    assert route["route"]["cluster"] == RATINGS
+    assert active_cluster(dump, RATINGS) is None
+    assert route_config(dump, "httproute/default/other/") is None

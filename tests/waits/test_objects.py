@@ -1,0 +1,30 @@
+"""Waits for an owner, and for an absence."""
+
+import pytest
+
+from harness.errors import NotReady
+from harness.kube import Kube
+from harness.wait import be_patient
+from harness.waits.objects import wait_for_absence, wait_for_owner
+from tests.fakes.api import FakeApi, named
+
+ACCOUNT = "ServiceAccount/default/a"
+
+
+def test_owners_are_named(kube: Kube, api: FakeApi) -> None:
+    """All of them, by kind and name."""
+    api.put(named(ACCOUNT, metadata={"ownerReferences": [{"kind": "Gateway", "name": "a", "uid": "1"}]}))
+
+    assert wait_for_owner(kube, ACCOUNT) == ["Gateway/a"]
+
+
+def test_absence_is_awaited(kube: Kube, api: FakeApi) -> None:
+    """What is not there is gone; what stays, or has no owner, ends the wait with its name."""
+    wait_for_absence(kube, ACCOUNT)
+    api.put(named(ACCOUNT))
+    be_patient(0.01)
+
+    with pytest.raises(NotReady, match=f"{ACCOUNT} is gone"):
+        wait_for_absence(kube, ACCOUNT)
+    with pytest.raises(NotReady, match=f"{ACCOUNT} has an owner"):
+        wait_for_owner(kube, ACCOUNT)
