@@ -18,7 +18,7 @@ def as_text(plan: Plan, count: int = 1) -> str:
         lines += [f"note: {remark}" for remark in one.remarks]
     if plan.refused:
         lines += ["", *_table(("refused", "why"), [(one.name, one.reason) for one in plan.refused])]
-    lines += ["", f"{len(plan.cells)} cells, {plan.seconds:.0f} s one after another; {len(plan.refused)} refused"]
+    lines += ["", f"cells: {len(plan.cells)}, {plan.seconds:.0f} s one after another; {len(plan.refused)} refused"]
     if count > 1:
         loads = [sum(one.seconds for one in shard) for shard in shards(plan.cells, count)]
         lines.append(f"{count} shards: " + ", ".join(f"{load:.0f} s" for load in loads))

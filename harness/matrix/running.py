@@ -70,8 +70,7 @@ def run_cells(
     ended = {cell.name: folder.ended(cell.slug) for cell in cells}
     todo = [cell for cell in cells if (done := ended[cell.name]) is None or done.outcome in again]
     todo = todo[:most] if most else todo
-    for cell in cells:
-        _end_orphan(folder.cell(cell.slug))
+    _end_orphans([folder.cell(cell.slug) for cell in cells])
 
     def one(cell: PlannedCell) -> Ended:
         with progress.stage(f"cell {cell.name}"):
@@ -190,23 +189,27 @@ def _begun(home: Path, pid: int) -> None:
         (home / "begun.json").write_text(json.dumps({"pid": pid, "created": created}))
 
 
-def _end_orphan(home: Path) -> None:
-    """Ends a cell's run that outlived a killed matrix; it takes its cluster away first. Known by pid and start time."""
-    file = home / "begun.json"
+def _end_orphans(homes: Sequence[Path]) -> None:
+    """Ends the runs of cells that outlived a killed matrix; each takes its cluster away first. Known by pid and start
+    time."""
+    found = {home: process for home in homes if (process := _orphan(home / "begun.json"))}
+    for home, process in found.items():
+        progress.note(f"the run of {home.name} outlived a killed matrix (process {process.pid}): it is ended first")
+        with suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(list(found.values()), timeout=timeouts.INNER_END)
+    for process in alive:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+def _orphan(file: Path) -> psutil.Process | None:
+    """The process that begun.json names, if it still runs; the file goes."""
     try:
         said = json.loads(file.read_text())
         process = psutil.Process(int(said["pid"]))
-        if abs(process.create_time() - float(said["created"])) > 1:
-            return
+        return process if abs(process.create_time() - float(said["created"])) <= 1 else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
-        return
+        return None
     finally:
         file.unlink(missing_ok=True)
-    progress.note(f"the run of {home.name} outlived a killed matrix (process {process.pid}): it is ended first")
-    try:
-        process.terminate()
-        process.wait(timeout=timeouts.INNER_END)
-    except psutil.TimeoutExpired:
-        process.kill()
-    except psutil.Error:
-        return
