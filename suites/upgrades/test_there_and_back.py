@@ -13,7 +13,7 @@ import pytest
 from harness.disruption import version_upgrade
 from harness.http_exchange import Answers, get, unique_name
 from harness.load.background_load import BackgroundLoad
-from harness.load.timeline_text import picture
+from harness.load.timeline_text import timeline_as_text
 from harness.waits import policy_propagation, status
 
 pytestmark = [pytest.mark.extended("Upgrades"), pytest.mark.needs("load", "upgrade", "disruptive", "rate limit")]
@@ -94,16 +94,16 @@ def test_upgrade_loses_no_open_connection(journey):
     """An upgrade fails at most two new connections, and no request on keep-alive connections or from outside."""
     anew, kept, outside = journey.there.timelines
 
-    assert len(anew.lost) <= NEW_CONNECTIONS, picture(anew)
-    assert (kept.lost, outside.lost) == ((), ()), journey.there.story
+    assert len(anew.lost) <= NEW_CONNECTIONS, timeline_as_text(anew)
+    assert (kept.lost, outside.lost) == ((), ()), journey.there.text
 
 
 def test_way_back_loses_no_open_connection(journey):
     """A downgrade fails at most two new connections, and no request on keep-alive connections or from outside."""
     anew, kept, outside = journey.back.timelines
 
-    assert len(anew.lost) <= NEW_CONNECTIONS, picture(anew)
-    assert (kept.lost, outside.lost) == ((), ()), journey.back.story
+    assert len(anew.lost) <= NEW_CONNECTIONS, timeline_as_text(anew)
+    assert (kept.lost, outside.lost) == ((), ()), journey.back.text
 
 
 def test_quota_is_enforced_by_both_versions(journey):
