@@ -20,6 +20,7 @@ from rich.table import Table
 from harness import timeouts
 from harness.command import Lines, running
 from harness.errors import BadInput, SetupFailed
+from harness.install.critical_path import TITLE
 from harness.settings import Settings
 from harness.versions import VersionSet
 from harness.wait import pause
@@ -119,5 +120,8 @@ def _print(out: Console, versions: VersionSet, found: dict[str, Any]) -> None:
     for name, seconds in figures.items():
         floor = f"{FLOOR[name]:.0f}" if name in FLOOR else ""
         times.add_row(name, str(len(seconds)), f"{min(seconds):.2f}", f"{max(seconds):.2f}", floor)
-    for table in (stages, suites, times):
+    path = Table("step", "from", "to", "seconds", "waited for", title=TITLE, box=None)
+    for row in found.get("tables", {}).get(TITLE, ()):
+        path.add_row(*row.values())
+    for table in (stages, path, suites, times):
         out.print(table)

@@ -12,6 +12,7 @@ from harness import no_proxy, observations, progress, timeouts
 from harness.bundle import Bundle
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
+from harness.install.critical_path import TITLE, Ran, critical_path, rows
 from harness.install.releases import GATEWAY, ISTIO, releases
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read
@@ -164,31 +165,35 @@ def suite_steps(steps: Sequence[Step]) -> list[Step]:
 
 def run_side_by_side(work: Sequence[Step]) -> None:
     """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins. Ctrl-C
-    ends those under way as well."""
+    ends those under way as well. At the end the critical path is tabulated."""
+    began, ran = time.monotonic(), list[Ran]()
     waiting = {step.name: step for step in work}
     done: set[str] = set()
-    under_way: dict[Future[None], str] = {}
+    under_way: dict[Future[Ran], str] = {}
     with side_by_side(len(work)) as pool:
         while waiting or under_way:
             for name in [n for n, step in waiting.items() if done.issuperset(step.after)]:
-                under_way[pool.submit(_timed, waiting.pop(name))] = name
+                under_way[pool.submit(_timed, waiting.pop(name), began)] = name
             if not under_way:
                 raise ValueError(f"steps wait for what never comes: {sorted(waiting)}")
             finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in finished:
                 done.add(under_way.pop(future))
-                future.result()
+                ran.append(future.result())
+    for row in rows(critical_path(ran)):
+        observations.tabulate(TITLE, row)
 
 
-def _timed(step: Step) -> None:
+def _timed(step: Step, origin: float) -> Ran:
+    started = time.monotonic()
     with progress.stage(step.name):
-        started = time.monotonic()
         try:
             step.act()
         except Exception as error:
             error.add_note(f"while installing: {step.name}")
             raise
         observations.record_seconds(f"stack: {step.name}", time.monotonic() - started)
+    return Ran(step.name, started - origin, time.monotonic() - origin, step.after)
 
 
 def check_stack(kube: Kube) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from harness import versions
 from harness.benchmark import bench
 from harness.errors import BadInput, SetupFailed
+from harness.install.critical_path import TITLE
 from harness.settings import Settings
 
 ROW = versions.load().pick()
@@ -18,6 +19,9 @@ QUIET = ["-p", "no:mesh_e2e", "-p", "no:cacheprovider"]  # the harness itself is
 RESULTS = {
     "cluster": {"kind": "emulated"},
     "stages": [{"name": "bookinfo", "seconds": 1.25}],
+    "tables": {
+        TITLE: [{"step": "redis", "from": "20.0", "to": "31.0", "seconds": "11.0", "waited for": "images: limiter"}]
+    },
     "tests": [
         {"area": "ingress", "seconds": 2.0, "figures": [{"name": "policy applied to Accepted", "seconds": 0.25}]},
         {"area": "ingress", "seconds": 1.0, "figures": [{"name": "policy applied to Accepted", "seconds": 0.75}]},
@@ -67,6 +71,7 @@ def test_all_that_it_started_is_counted(settings: Settings, told: Console, tmp_p
     assert code == 0, said
     assert everything >= own + 100
     assert re.search(r"bookinfo +1\.2", said)
+    assert re.search(r"redis +20\.0 +31\.0 +11\.0 +images: limiter", said)
     assert re.search(r"ingress +2 +3\.0", said)
     assert re.search(r"policy applied to Accepted +2 +0\.25 +0\.75", said)
 
