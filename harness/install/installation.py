@@ -181,7 +181,7 @@ def run_side_by_side(work: Sequence[Step]) -> None:
                 done.add(under_way.pop(future))
                 ran.append(future.result())
     for row in rows(critical_path(ran)):
-        observations.tabulate(TITLE, row)
+        observations.add_row(TITLE, row)
 
 
 def _timed(step: Step, origin: float) -> Ran:
