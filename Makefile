@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARTICLE := $(addprefix suites/,install ingress rate_limit waypoint circuit_breaker)
 TESTS = $(or $(strip $(T)),$(ARTICLE))
+# The harness's own tests use every core; PYTHONDONTWRITEBYTECODE would make each Python they start compile all modules.
+PYTEST_TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
 # The settings of harness/settings.py (docs/settings.md): NAME=… here is E2E_NAME there. A test compares this list.
 SETTINGS := CLUSTER CLUSTER_NAME KEEP VERSIONS UPGRADE_TO EG_CHART EG_IMAGE ISTIO_HUB ISTIO_TAG ISTIO_CHARTS ENVOY_IMAGE \
@@ -20,7 +22,7 @@ export E2E_MAKE := $(MAKEOVERRIDES)
 
 .PHONY: test
 test: $(BIN)/.installed-dev ## the harness's own tests: no cluster, no Docker
-	$(BIN)/pytest tests
+	$(PYTEST_TESTS) $(ARGS)
 
 .PHONY: e2e
 e2e: $(BIN)/.installed ## the article's flow, end to end (CLUSTER=kind|existing|emulated, T=suites for all, KEEP=always, ARGS='-k page')
@@ -80,7 +82,7 @@ check: $(BIN)/.installed-dev ## lint, types, layers, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests
+	$(PYTEST_TESTS)
 
 .PHONY: lock
 lock: ## write requirements.lock and requirements-dev.lock anew from pyproject.toml (needs uv)

@@ -1,6 +1,33 @@
-"""Ctrl-C and Ctrl-\\ work in the tests, also where their process was started in the background, which ignores them."""
+"""The fixtures of the fakes; Ctrl-C and Ctrl-\\ work in the tests, also in a process started in the background."""
 
+import os
 import signal
+import sys
+
+import hypothesis
+
+from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
+    api,
+    clock,
+    cluster,
+    free_port,
+    kube,
+    manifests,
+    notes,
+    other_process,
+    own_world,
+    programs,
+    settings,
+)
+
+# Compiled modules are kept, whatever the environment says: tests start many Pythons, and each would compile them anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Few examples where a person waits; `make test ARGS=--hypothesis-profile=nightly` tries many. None has a deadline.
+hypothesis.settings.register_profile("few", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("nightly", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile("few")
 
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:

@@ -24,7 +24,6 @@ from tests.fakes.api import FakeApi, named
 from tests.fakes.programs import Programs
 
 BASE = Release("base", "oci://x/base", "1.29.1", "istio-system", {"a": 1})
-pytestmark = pytest.mark.usefixtures("own_world")
 
 
 @pytest.fixture(autouse=True)

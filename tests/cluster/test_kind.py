@@ -25,7 +25,6 @@ from tests.fakes.programs import Programs
 from tests.patience import SOON
 
 IMAGE = "kindest/node:v1.34.4"
-pytestmark = pytest.mark.usefixtures("own_world")
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from harness.errors import SetupFailed
 from harness.registry.private import Private
 from tests.fakes.programs import Programs
 
-pytestmark = pytest.mark.usefixtures("own_world")
 PUBLIC = ["docker.io/istio/pilot:1", "ghcr.io/a/b:1"]
 
 

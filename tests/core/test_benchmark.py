@@ -15,7 +15,7 @@ from harness.install.critical_path import TITLE
 from harness.settings import Settings
 
 ROW = versions.load().pick()
-QUIET = ["-p", "no:mesh_e2e", "-p", "no:cacheprovider"]  # the harness itself is not what they run
+QUIET = ["--disable-plugin-autoload", "-p", "no:cacheprovider"]  # the harness itself is not what they run
 RESULTS = {
     "cluster": {"kind": "emulated"},
     "stages": [{"name": "bookinfo", "seconds": 1.25}],

@@ -19,7 +19,6 @@ from tests.fakes.programs import Programs
 
 ROW = versions.load().pick()
 Usage = namedtuple("Usage", "total used free")
-pytestmark = pytest.mark.usefixtures("own_world")
 
 
 def info(memory_gb: int = 16, version: str = "28.0.1", driver: str = "overlay2") -> str:

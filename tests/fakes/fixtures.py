@@ -1,8 +1,9 @@
-"""Fixtures over the fakes; conftest files of the folders that use them import them by name."""
+"""Fixtures over the fakes; tests/conftest.py gives them to every test."""
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from tests.fakes.programs import Programs
 NOWHERE = "http://127.0.0.1:9"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A home of its own, none of the user's variables, an empty record, no listeners and the usual patience."""
     for name in [
@@ -44,6 +45,14 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.PROGRESS, "stages", [])
     monkeypatch.setattr(wait, "_patience", 1.0)
     monkeypatch.setattr(wait, "_delays", 1.0)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture

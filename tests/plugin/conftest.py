@@ -14,7 +14,6 @@ import pytest
 import harness.plugin
 from harness import observations, progress
 from harness.plugin.options import Refused
-from tests.fakes.fixtures import api, clock, kube, own_world  # noqa: F401  # fixtures are found by name
 
 FIXTURES = """
 import pathlib

@@ -22,7 +22,6 @@ from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
 
-pytestmark = pytest.mark.usefixtures("own_world")
 LEFT = named("Service/default/left")
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from harness import interruption, wait
 from tests.patience import SOON
+from tests.plugin.conftest import OPTIONS
 
 STUCK = '''
 import pathlib, signal, time
@@ -58,7 +59,7 @@ def stuck(tmp_path):
     (tmp_path / "suites" / "test_stuck.py").write_text(STUCK)
     (tmp_path / "suites" / "conftest.py").write_text(CONFTEST)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("E2E_", "PYTEST", "GITHUB"))}
-    command = [sys.executable, "-m", "pytest", "--import-mode=importlib", "suites", "--e2e-cluster=emulated"]
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "suites", "--e2e-cluster=emulated"]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

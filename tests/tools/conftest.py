@@ -15,7 +15,6 @@ import yaml
 
 from harness.settings import Settings
 from harness.tools.published import FILE, this_platform
-from tests.fakes.fixtures import notes, own_world, programs, settings  # noqa: F401  # fixtures are found by name
 
 
 @dataclass
@@ -49,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def releases(settings: Settings, tmp_path: Path, own_world: None) -> Iterator[Releases]:  # noqa: F811  # the fixtures
+def releases(settings: Settings, tmp_path: Path, own_world: None) -> Iterator[Releases]:
     """A mirror with all three programs, small shell scripts, and a tools.yaml with their SHA-256."""
     held: list[Releases] = []
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, held)) as server:

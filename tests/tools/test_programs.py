@@ -13,7 +13,6 @@ from harness.tools.programs import Name, choose
 from tests.fakes.programs import Programs
 from tests.tools.conftest import Releases
 
-pytestmark = pytest.mark.usefixtures("own_world")
 NAMES: list[Name] = ["kind", "helm", "kubectl"]
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +12,7 @@ from typing import Any
 
 import aiohttp
 
+from harness.cluster.emulated.__main__ import hold
 from harness.cluster.emulated.network.addresses import Addresses
 from harness.cluster.emulated.network.bookinfo import App
 from harness.cluster.emulated.network.envoy import EnvoyProcess
@@ -30,7 +29,6 @@ EG_PROXY = {
     "app.kubernetes.io/component": "proxy",
     "app.kubernetes.io/name": "envoy",
 }
-_octets = itertools.count(os.getpid() % 120 + 2)
 
 
 def gateway(name: str, *listeners: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +86,8 @@ class Mesh:
     """Pods and Services by name; `logs` by node or pod name."""
 
     def __init__(self, directory: Path) -> None:
-        self.addresses = Addresses(next(_octets))
+        self.held, octet = hold(str(directory))  # no other mesh or emulated cluster of this machine has it
+        self.addresses = Addresses(octet)
         self.directory = directory
         self.nodes = {"one": self.addresses.node(), "two": self.addresses.node()}
         self.logs: dict[str, list[str]] = defaultdict(list)
@@ -182,6 +181,7 @@ class Mesh:
     async def close(self) -> None:
         for stop in reversed(self.stops):
             await stop()
+        self.held.close()
 
 
 class _Get:
