@@ -173,16 +173,16 @@ def test_recorded_evidence_is_left_as_it_is():
 )
 def test_no_text_takes_long(text):
     """Not one that was made for it."""
-    begun = time.perf_counter()
+    begun = time.thread_time()
     redacted(text)
 
-    assert time.perf_counter() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 def test_a_large_log_takes_no_time():
     """Two megabytes are a container's log as it is gathered."""
     text = "2026-11-21T08:00:00Z info access src.addr=10.0.0.1:1 dst.addr=10.0.0.2:9080\n" * 26000
-    begun = time.perf_counter()
+    begun = time.thread_time()
     redacted(text)
 
-    assert time.perf_counter() - begun < 2
+    assert time.thread_time() - begun < 2

@@ -115,15 +115,16 @@ def test_a_verdict_is_written_though_the_disk_is_full(tmp_path, monkeypatch):
 
 def test_old_runs_go_and_those_that_go_on_stay(tmp_path):
     """The newest stay, and all that is no run of ours."""
+    runs = tmp_path / "runs"
     for day in range(1, 6):
-        (tmp_path / f"202611{day:02}T080000Z-kind-a").mkdir()
-    (tmp_path / "20261101T080000Z-kind-a" / RESERVE).touch()  # killed long ago
-    (tmp_path / "20261103T080000Z-kind-a" / RESERVE).touch()  # goes on
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "latest").symlink_to("20261105T080000Z-kind-a")
+        (runs / f"202611{day:02}T080000Z-kind-a").mkdir(parents=True)
+    (runs / "20261101T080000Z-kind-a" / RESERVE).touch()  # killed long ago
+    (runs / "20261103T080000Z-kind-a" / RESERVE).touch()  # goes on
+    (runs / "mine").mkdir()
+    (runs / "latest").symlink_to("20261105T080000Z-kind-a")
 
-    prune(tmp_path, 1, datetime(2026, 11, 3, tzinfo=UTC) + timedelta(hours=9))
+    prune(runs, 1, datetime(2026, 11, 3, tzinfo=UTC) + timedelta(hours=9))
 
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in runs.iterdir()) == [
         "20261103T080000Z-kind-a", "20261105T080000Z-kind-a", "latest", "mine",
     ]  # fmt: skip
