@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import yaml
 
@@ -12,19 +11,9 @@ from harness import progress, releases, versions
 from harness.audit.mesh import ENVOY_GATEWAY, GATEWAY_API, controllers
 from harness.audit.state import State, namespace_of
 from harness.errors import BadInput, HarnessError
-from harness.kube.errors import Missing
-from harness.kube.paged import PagedReader
+from harness.kube.paged import Kind, PagedReader
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
-
-
-class Kind(NamedTuple):
-    """Where a kind is served, and whether names and labels are enough."""
-
-    group: str
-    plural: str
-    metadata: bool = False
-
 
 KINDS = {
     "Namespace": Kind("", "namespaces", True),
@@ -69,24 +58,12 @@ def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], 
         BadInput: not one kind could be read.
     """
     kubernetes = reader.version()
-    objects: dict[str, tuple[Json, ...]] = {}
-    unread: dict[str, str] = {}
-    not_served = set()
-    configs: dict[str, Json] | None = None
-    undumped: dict[str, str] = {}
     # Configurations before routes and policies: what goes meanwhile is not missed there, what comes is young.
-    for kind, where in sorted(KINDS.items(), key=lambda one: one[0] != "Pod"):
-        if dump and kind != "Pod" and configs is None:
-            configs, undumped = _configs(dump, objects)
-        progress.awaiting("reads the cluster", kind)
-        try:
-            objects[kind] = tuple(reader.all_of(where.group, kind, metadata=where.metadata))
-        except Missing:
-            objects[kind] = ()
-            not_served.add(kind)
-        except HarnessError as error:
-            unread[kind] = error.args[0]
-    if not any(kind in objects and kind not in not_served for kind in KINDS):
+    found = reader.read({"Pod": KINDS["Pod"]})
+    configs, undumped = _configs(dump, found.objects) if dump else (None, {})
+    found = reader.read({kind: where for kind, where in KINDS.items() if kind != "Pod"}, found)
+    objects, unread = found.objects, found.unread
+    if not objects.keys() - found.not_served:
         raise BadInput(
             f"nothing could be read: {next(iter(unread.values()), 'no kind is served')}",
             remedy="`mesh-e2e audit --rbac` prints the ClusterRole that an audit needs",
@@ -96,7 +73,7 @@ def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], 
     return State(
         objects,
         unread,
-        frozenset(not_served),
+        frozenset(found.not_served),
         read_logs,
         lost,
         configs,

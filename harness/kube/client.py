@@ -83,7 +83,7 @@ class Kube:
             ApiUnavailable: the server did not answer.
         """
         named = ref(name) if isinstance(name, str) else name
-        return self._call(str(named), lambda: self._resource(named).get(**_where(named)).to_dict())
+        return self.call(str(named), lambda: self._resource(named).get(**_where(named)).to_dict())
 
     def find(self, name: str | Ref) -> Document | None:
         """The object, or None."""
@@ -98,7 +98,7 @@ class Kube:
         resource = self._resource(Ref(kind, "", namespace, KINDS[kind][0]))
         asked = {"namespace": namespace, "label_selector": labels, "field_selector": fields}
         where = {key: value for key, value in asked.items() if value}
-        found = self._call(f"{kind} in {namespace or 'all namespaces'}", lambda: resource.get(**where).to_dict())
+        found = self.call(f"{kind} in {namespace or 'all namespaces'}", lambda: resource.get(**where).to_dict())
         # Items of a list carry no kind of their own.
         return [{"apiVersion": KINDS[kind][0], "kind": kind} | item for item in found.get("items") or []]
 
@@ -115,7 +115,7 @@ class Kube:
         self.check_allowed(map(ref_of, documents))
         for document in documents:
             named = ref_of(document)
-            self._call(
+            self.call(
                 str(named),
                 lambda document=document, named=named: self._client().server_side_apply(  # type: ignore[misc]  # defaults bind the loop's values
                     self._resource(named),
@@ -136,8 +136,13 @@ class Kube:
             NotAllowed: the object is not ours to change.
         """
         named = ref(name) if isinstance(name, str) else name
+<<<<<<< HEAD
         self.check_allowed([named])
         found: Document = self._call(
+=======
+        self.check_allowed([(named, None)])
+        found: Document = self.call(
+>>>>>>> a6dc4b8 (kube: pages are read in one place, and Kube's call and client are public; no copy in audit and preflight)
             str(named),
             lambda: (
                 self._resource(named)
@@ -180,7 +185,7 @@ class Kube:
 
         def taken() -> bool:
             with suppress(Missing):
-                self._call(str(named), lambda: self._resource(named).delete(**_where(named), **how))
+                self.call(str(named), lambda: self._resource(named).delete(**_where(named), **how))
             return True
 
         what = f"the API server takes the deletion of {named}"
@@ -211,7 +216,7 @@ class Kube:
         """A container's log; with `since` at least all that was written after it (the API counts whole seconds)."""
         seconds = max(1, int((datetime.now(UTC) - since).total_seconds()) + 2) if since else None
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
-        response = self._call(
+        response = self.call(
             f"log of {namespace}/{pod}/{container}",
             lambda: core.read_namespaced_pod_log(
                 name=pod,
@@ -245,9 +250,9 @@ class Kube:
             Inconclusive: it broke or ran out of time: what the program did is not known.
         """
         # A stream patches the ApiClient that opens it, so each has a client of its own (kubernetes#1534).
-        api = self._new_api_client()
+        api = self.new_api_client()
         where = f"exec in {namespace}/{pod}/{container}"
-        return self._call(
+        return self.call(
             where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within, heard=heard, stop=stop)
         )
 
@@ -263,26 +268,31 @@ class Kube:
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
         body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
         with suppress(Missing):
-            self._call(f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=bounds(timeouts.API)))
+            self.call(f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=bounds(timeouts.API)))
 
     # -- server -------------------------------------------------------------------------------------------------
 
     @recorded("version")
     def version(self) -> str:
         """The server's version: "v1.34.4". Bounded by API_FIRST: it is the first that an unknown server is asked."""
-        api = self._new_api_client()
+        api = self.new_api_client()
         code = kubernetes.client.VersionApi(api).get_code
-        return str(self._call("/version", lambda: code(_request_timeout=bounds(timeouts.API_FIRST)).git_version))
+        return str(self.call("/version", lambda: code(_request_timeout=bounds(timeouts.API_FIRST)).git_version))
 
     def _client(self) -> DynamicClient:
         if not hasattr(self._local, "dynamic"):
-            self._local.dynamic = self._call("discovery", self._discover)
+            self._local.dynamic = self.call("discovery", self._discover)
         return self._local.dynamic  # type: ignore[no-any-return]  # threading.local is untyped
 
     def _discover(self) -> DynamicClient:
-        return BoundedClient(self._new_api_client(), discoverer=Discoverer)  # type: ignore[no-untyped-call]  # not annotated
+        return BoundedClient(self.new_api_client(), discoverer=Discoverer)  # type: ignore[no-untyped-call]  # not annotated
 
-    def _new_api_client(self) -> kubernetes.client.ApiClient:
+    def new_api_client(self) -> kubernetes.client.ApiClient:
+        """A client of the official library for this context, with bounded retries and the proxies of this harness.
+
+        Raises:
+            BadInput: the kubeconfig cannot be read, or has no such context.
+        """
         refuse_when_replaying("a call of the Kubernetes API")
         try:
             configuration = kubernetes.client.Configuration()
@@ -300,11 +310,18 @@ class Kube:
         return CountingClient(configuration)
 
     def _resource(self, named: Ref) -> Any:
-        return self._call(
+        return self.call(
             f"kind {named.kind}", lambda: self._client().resources.get(api_version=named.api_version, kind=named.kind)
         )
 
-    def _call(self, what: str, act: Callable[[], T]) -> T:
+    def call(self, what: str, act: Callable[[], T]) -> T:
+        """What `act` returns; each error of the client library becomes one of harness.kube.errors that names `what`.
+
+        Raises:
+            Missing: the object, or its kind, is not there.
+            Refused: the server rejected the request.
+            ApiUnavailable: the server did not answer, or what answered is no Kubernetes API server.
+        """
         try:
             return act()
         except (NotFoundError, ResourceNotFoundError) as error:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
+=======
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+>>>>>>> a6dc4b8 (kube: pages are read in one place, and Kube's call and client are public; no copy in audit and preflight)
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubernetes.client.exceptions import ApiException
 
-from harness import timeouts
+from harness import progress, timeouts
+from harness.errors import HarnessError
 from harness.kube.client import Kube
 from harness.kube.errors import ApiUnavailable, Missing
 from harness.kube.requests import ApiRequest
 from harness.kube.transport import bounds
+from harness.objects.unstructured import Json
 from harness.wait import pause
 
 PAGE = 500  # objects a request, as kubectl asks for
@@ -23,6 +30,23 @@ REVIEWS = "authorization.k8s.io"
 PAGES = 200  # of one list: 100,000 objects; beyond that the list is not read
 # The server leaves out spec and status: names, labels and annotations are all that is asked for.
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+class Kind(NamedTuple):
+    """Where a kind is served, and whether names and labels are enough."""
+
+    group: str
+    plural: str
+    metadata: bool = False
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects by kind; the kinds that the server does not serve (they have no objects); why others were not read."""
+
+    objects: dict[str, tuple[Json, ...]] = field(default_factory=dict)
+    not_served: set[str] = field(default_factory=set)
+    unread: dict[str, str] = field(default_factory=dict)
 
 
 class PagedReader:
@@ -65,6 +89,7 @@ class PagedReader:
             query["continue"] = more
         raise ApiUnavailable(f"{kind}: more than {PAGES * PAGE} objects, not read")
 
+<<<<<<< HEAD
     def kinds(self) -> list[tuple[str, str]]:
         """(group, kind) of everything that the server can list, each kind once: in its group's preferred version."""
         found: dict[tuple[str, str], None] = {}
@@ -73,6 +98,22 @@ class PagedReader:
                 served = self._resources(group, version)
                 found |= {(group, kind): None for kind, (_, lists) in served.items() if lists}
         return list(found)
+=======
+    def read(self, kinds: Mapping[str, Kind], before: Objects | None = None) -> Objects:
+        """Every object of these kinds, with what was read before. A kind that is not served, or cannot be listed, does
+        not end it."""
+        found = before or Objects()
+        for kind, where in kinds.items():
+            progress.awaiting("reads the cluster", kind)
+            try:
+                found.objects[kind] = tuple(self.all_of(where.group, kind, metadata=where.metadata))
+            except Missing:
+                found.objects[kind] = ()
+                found.not_served.add(kind)
+            except HarnessError as error:
+                found.unread[kind] = error.args[0]
+        return found
+>>>>>>> a6dc4b8 (kube: pages are read in one place, and Kube's call and client are public; no copy in audit and preflight)
 
     def get(self, path: str) -> dict[str, Any]:
         """The object at a path of the API.
@@ -143,11 +184,11 @@ class PagedReader:
     ) -> bytes:
         self._pace()
         self.calls += 1
-        return self._kube._call(path, lambda: self._answer(path, query, accept, body))
+        return self._kube.call(path, lambda: self._answer(path, query, accept, body))
 
     def _answer(self, path: str, query: Mapping[str, str], accept: str, review: Mapping[str, Any] | None) -> bytes:
-        if self._api is None:  # Kube's own: this class is its neighbour
-            self._api = self._kube._new_api_client()
+        if self._api is None:
+            self._api = self._kube.new_api_client()
         asked = self._api.param_serialize(
             "POST" if review else "GET",
             path,

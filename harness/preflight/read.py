@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 
 import yaml
 
-from harness import progress, versions
+from harness import versions
 from harness.audit.mesh import controllers
 from harness.audit.read import read_controller_config
 from harness.audit.state import State, Unread, labels, namespace_of
 from harness.cluster.protocol import Capability
 from harness.errors import HarnessError
-from harness.kube.errors import Missing
 from harness.kube.paged import PagedReader
 from harness.objects.unstructured import Json, text
 from harness.preflight.checks.mesh import REVISION
@@ -38,23 +37,13 @@ def read(
         ApiUnavailable: the server did not answer its version: nothing is known.
     """
     kubernetes = reader.version()
-    objects: dict[str, tuple[Json, ...]] = {}
-    unread: dict[str, str] = {}
-    not_served = set()
-    for kind, where in READ.items():
-        progress.awaiting("preflight reads the cluster", kind)
-        try:
-            objects[kind] = tuple(reader.all_of(where.group, kind, metadata=where.metadata))
-        except Missing:
-            objects[kind] = ()
-            not_served.add(kind)
-        except HarnessError as error:
-            unread[kind] = error.args[0]
+    found = reader.read(READ)
+    objects, unread = found.objects, found.unread
     config, why = read_controller_config(reader, State(objects, unread))
     state = State(
         objects,
         unread,
-        frozenset(not_served),
+        frozenset(found.not_served),
         config=config,
         config_unread=why,
         kubernetes=kubernetes,

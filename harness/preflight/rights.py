@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.audit.mesh import ENVOY_GATEWAY, GATEWAY_API
-from harness.audit.read import Kind
 from harness.cluster.protocol import Capability
+from harness.kube.paged import Kind
 from harness.kube.requests import ApiRequest
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.refs import KINDS, UNREAD
