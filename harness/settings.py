@@ -25,6 +25,7 @@ from harness.registry.private import Private
 from harness.suggest import did_you_mean, nearest
 
 ROOT = Path(__file__).resolve().parent.parent
+INSTALLED = "in the clone: `make e2e`, or `pip install -e '.[emulated]'`"
 KIND_PROVIDER = "KIND_EXPERIMENTAL_PROVIDER"
 ClusterKind = Literal["kind", "existing", "emulated"]
 Keep = Literal["never", "on-failure", "always"]
@@ -205,7 +206,10 @@ def read(**overrides: object) -> Settings:
 
     Raises:
         BadInput: a value is not allowed, or nobody would read it; the message names its variable and what is allowed.
+            Or the package was installed without the files beside it (manifests, suites, versions.yaml).
     """
+    if not (ROOT / "manifests").is_dir():
+        raise BadInput(f"mesh-e2e runs from a clone of its repository, and {ROOT} is none", remedy=INSTALLED)
     _refuse_misspelt_make_variables()
     given = {name: value for name, value in overrides.items() if value not in (None, "")}
     other = os.environ.get("E2E_KUBECONFIG_FILE", "")

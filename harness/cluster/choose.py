@@ -6,7 +6,7 @@ from harness.cluster.existing import ExistingCluster
 from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Cluster
 from harness.errors import BadInput
-from harness.settings import Settings
+from harness.settings import INSTALLED, Settings
 from harness.tools import published
 from harness.versions import VersionSet
 
@@ -68,5 +68,5 @@ def _emulated(settings: Settings, versions: VersionSet | None) -> Cluster:
     try:
         from harness.cluster.emulated import EmulatedCluster
     except ImportError as error:
-        raise BadInput(f"the emulated cluster lacks {error.name}", remedy="pip install 'mesh-e2e[emulated]'") from error
+        raise BadInput(f"the emulated cluster lacks {error.name}", remedy=INSTALLED) from error
     return EmulatedCluster(settings, versions)

@@ -1,7 +1,8 @@
-"""conformance.yaml: the run in the shape of the Gateway API's ConformanceReport, for whoever reads those.
+"""conformance.yaml: which claims about the pair held, by area, with the versions that ran.
 
-Source of the shape: kubernetes-sigs/gateway-api conformance/apis/v1/{conformancereport,profilereport}.go. The profiles
-are ours (E2E-<AREA>), none of upstream's is claimed, and the `pair` section says who wrote it.
+A kind and a group of our own (schema `mesh-e2e/v1`): the Gateway API's ConformanceReport is about one implementation,
+judged by its own suite. Profiles have the fields of its ProfileReport, because its readers know them
+(kubernetes-sigs/gateway-api, conformance/apis/v1/profilereport.go).
 """
 
 from __future__ import annotations
@@ -54,28 +55,18 @@ def document(run: Run) -> dict[str, Any]:
     refuse_unobserved(run.versions)
     bundle, _, channel = run.versions["gateway-api"].partition(" ")
     return {
-        "apiVersion": "gateway.networking.k8s.io/v1",
-        "kind": "ConformanceReport",
+        "apiVersion": "mesh-e2e/v1",
+        "kind": "PairReport",
+        "organization": "mesh-e2e",
         "date": run.started,
+        "cluster": run.cluster,
+        "versionSet": run.set_name,
         "gatewayAPIVersion": f"v{bundle}",
         "gatewayAPIChannel": channel,
-        "mode": "istio-ambient",
-        "implementation": {
-            "organization": "envoyproxy",
-            "project": "gateway",
-            "url": "https://github.com/envoyproxy/gateway",
-            "version": f"v{run.versions['envoy-gateway']}",
-            "contact": ["https://github.com/envoyproxy/gateway/issues"],
-        },
+        "versions": dict(run.versions),
         "profiles": [_profile(area, verdicts) for area, verdicts in run.areas.items()],
-        "pair": {
-            "writtenBy": "mesh-e2e, not the Gateway API's own conformance suite",
-            "cluster": run.cluster,
-            "versionSet": run.set_name,
-            "versions": dict(run.versions),
-            "errors": [v.id for v in run.verdicts if v.outcome == "error"],
-            "inconclusive": [v.id for v in run.verdicts if v.outcome == "inconclusive"],
-        },
+        "errors": [v.id for v in run.verdicts if v.outcome == "error"],
+        "inconclusive": [v.id for v in run.verdicts if v.outcome == "inconclusive"],
     }
 
 

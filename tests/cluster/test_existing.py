@@ -455,4 +455,4 @@ def test_extra_that_is_not_installed_is_told(settings: Settings, monkeypatch: py
     with pytest.raises(BadInput, match=r"emulated cluster lacks") as caught:
         choose(settings.model_copy(update={"cluster": "emulated"}), versions.load().pick())
 
-    assert "mesh-e2e[emulated]" in caught.value.remedy
+    assert "pip install -e '.[emulated]'" in caught.value.remedy  # no name that is not ours on PyPI

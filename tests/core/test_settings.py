@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import settings, settings_table
+from harness import cli, settings, settings_table
 from harness.errors import BadInput
 
 
@@ -18,6 +18,16 @@ def test_defaults_need_no_environment() -> None:
         "kind", "", "never", "binding", 1,
     )  # fmt: skip
     assert found.install is False
+
+
+def test_package_without_the_files_beside_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wheel holds no manifests, suites or versions: every command ends with 2 and says how it is installed."""
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+
+    assert [cli.main([command]) for command in ("doctor", "images", "clean")] == [2, 2, 2]
+    assert capsys.readouterr().err.count("runs from a clone of its repository") == 3
 
 
 def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

