@@ -136,13 +136,8 @@ class Kube:
             NotAllowed: the object is not ours to change.
         """
         named = ref(name) if isinstance(name, str) else name
-<<<<<<< HEAD
         self.check_allowed([named])
-        found: Document = self._call(
-=======
-        self.check_allowed([(named, None)])
         found: Document = self.call(
->>>>>>> a6dc4b8 (kube: pages are read in one place, and Kube's call and client are public; no copy in audit and preflight)
             str(named),
             lambda: (
                 self._resource(named)

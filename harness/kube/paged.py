@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
-=======
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
->>>>>>> a6dc4b8 (kube: pages are read in one place, and Kube's call and client are public; no copy in audit and preflight)
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -89,7 +85,6 @@ class PagedReader:
             query["continue"] = more
         raise ApiUnavailable(f"{kind}: more than {PAGES * PAGE} objects, not read")
 
-<<<<<<< HEAD
     def kinds(self) -> list[tuple[str, str]]:
         """(group, kind) of everything that the server can list, each kind once: in its group's preferred version."""
         found: dict[tuple[str, str], None] = {}
@@ -98,7 +93,7 @@ class PagedReader:
                 served = self._resources(group, version)
                 found |= {(group, kind): None for kind, (_, lists) in served.items() if lists}
         return list(found)
-=======
+
     def read(self, kinds: Mapping[str, Kind], before: Objects | None = None) -> Objects:
         """Every object of these kinds, with what was read before. A kind that is not served, or cannot be listed, does
         not end it."""
@@ -113,7 +108,6 @@ class PagedReader:
             except HarnessError as error:
                 found.unread[kind] = error.args[0]
         return found
->>>>>>> a6dc4b8 (kube: pages are read in one place, and Kube's call and client are public; no copy in audit and preflight)
 
     def get(self, path: str) -> dict[str, Any]:
         """The object at a path of the API.
