@@ -187,6 +187,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("store", "", ("pods",), ("list",), "whether Redis is there when the rate limit service does not answer"),
     *_preflight(),
     *_evidence(),
+    Right("store", "", ("pods/log",), ("get",), "diagnostics of a failure", "evidence"),
     # -- what is not the run's own
     Right("ours", "policy", ("poddisruptionbudgets",), APPLY, "nodes are drained", "disruptive"),
     Right("mesh", "", ("pods",), ("get", "delete"), "ztunnel and istiod are killed", "disruptive"),
