@@ -72,8 +72,7 @@ class ExistingCluster:
         if not self._installs:
             lacking["own mesh"] = "istiod counts refusals of all its proxies together, those of others among them"
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
-        if self._installs:
-            lacking |= single_replicas(self._settings.replicas)
+        lacking |= single_replicas(self._settings.replicas)
         lacking |= unjudged(self._settings.lb, "LB=1, which declares a load balancer, is not set")
         return {**self._found_lacking, **lacking}
 

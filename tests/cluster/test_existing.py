@@ -413,7 +413,7 @@ def test_nodes_are_not_ours(settings: Settings, asked: dict[str, Any], tools: Pr
 
     assert tools.calls() == []
     assert "context fake" in (tmp_path / "existing.txt").read_text()
-    assert set(cluster.cannot_judge) == {"nodes", "upgrade", "disruptive", "own mesh", "load balancer"}
+    assert set(cluster.cannot_judge) == {"nodes", "upgrade", "disruptive", "own mesh", "load balancer", "replicas"}
 
 
 def test_releases_of_ours_are_ours_to_upgrade(settings: Settings, asked: dict[str, Any]) -> None:
@@ -429,12 +429,15 @@ def test_releases_of_ours_are_ours_to_upgrade(settings: Settings, asked: dict[st
 def test_others_are_touched_only_when_asked_for(settings: Settings, asked: dict[str, Any]) -> None:
     """The reason names the variable; nodes stay out of reach."""
     assert "DISRUPTIVE=1" in existing(settings, asked).cannot_judge["disruptive"]
-    assert set(existing(settings, asked, install=True, disruptive=True).cannot_judge) == {"nodes", "load balancer"}
+    assert set(existing(settings, asked, install=True, disruptive=True, replicas=2).cannot_judge) == {
+        "nodes",
+        "load balancer",
+    }
 
 
 def test_existing_cluster_has_a_load_balancer_with_lb(settings: Settings, asked: dict[str, Any]) -> None:
     """With LB=1 its claims are judged, and those about a cluster without one are not."""
-    assert set(existing(settings, asked, install=True, disruptive=True, lb=True).cannot_judge) == {
+    assert set(existing(settings, asked, install=True, disruptive=True, lb=True, replicas=2).cannot_judge) == {
         "nodes",
         "no load balancer",
     }
