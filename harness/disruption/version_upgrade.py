@@ -129,14 +129,16 @@ def _wait_for_envoy(kube: Kube, deployment: str, version: str) -> None:
 @touches("the definitions of the Gateway API")
 def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, row: VersionSet) -> Replaced:
     """Applies the definitions that Envoy Gateway's chart of `row` brings, one by one, and reads what is there then. A
-    definition that the API server rejects does not end it.
+    definition that the API server rejects does not end it. Those of the version before are only the Gateway API's: an
+    older version reads its own in their newer form.
 
     Raises:
         NotAllowed: this cluster's definitions are not to be touched.
     """
     check_allowed(cluster, "the definitions of the Gateway API")
     refused: dict[str, str] = {}
-    for document in _of_gateway_api(cluster.definitions(upgrade.releases(row)["gateway-helm"])):
+    documents = cluster.definitions(upgrade.releases(row)["gateway-helm"])
+    for document in _policies_last(documents if row is upgrade.after else _of_gateway_api(documents)):
         name = str(document["metadata"]["name"])
         try:
             kube.apply([document], force=True)
@@ -152,6 +154,9 @@ def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, r
 
 
 def _of_gateway_api(documents: Sequence[Document]) -> list[Document]:
-    """Those of the Gateway API, its admission policies last: they would judge the definitions that come with them."""
-    ours = [one for one in documents if str(one["metadata"]["name"]).endswith(GROUP)]
-    return sorted(ours, key=lambda one: one["kind"] != "CustomResourceDefinition")
+    return [one for one in documents if str(one["metadata"]["name"]).endswith(GROUP)]
+
+
+def _policies_last(documents: Sequence[Document]) -> list[Document]:
+    """Admission policies last: they would judge the definitions that come with them."""
+    return sorted(documents, key=lambda one: one["kind"] != "CustomResourceDefinition")

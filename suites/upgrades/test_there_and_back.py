@@ -19,9 +19,10 @@ from harness.waits import policy_propagation, status
 pytestmark = [pytest.mark.extended("Upgrades"), pytest.mark.needs("load", "upgrade", "disruptive", "rate limit")]
 REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
 POLICY = "BackendTrafficPolicy/default/kept-quota"
-QUOTA = [200, 200, 200, 429, 429]
+QUOTA, FLAGS = [200, 200, 200, 429, 429], ["-", "-", "-", "RL", "RL"]
 NEW_CONNECTIONS = 2  # lost by a client that opens a connection for each request, as in a rolling restart
 PROMISE = "at most two new connections"
+ONE = pytest.mark.one_witness("an upgrade replaces the proxies, and their access logs go with them")
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Journey:
 
     there: BackgroundLoad
     back: BackgroundLoad
-    quota_before: Answers
-    quota_after: Answers
-    quota_back: Answers
+    quota_before: tuple[Answers, list[str]]
+    quota_after: tuple[Answers, list[str]]
+    quota_back: tuple[Answers, list[str]]
     accepted: tuple[bool, bool]
     versions_after: str
     versions_back: str
@@ -45,15 +46,27 @@ def sources(new_connections, keepalive, ingress_load):
 
 
 @pytest.fixture(scope="module")
-def quota(rate_limit_window, applied, kube, ingress, ingress_gateway, rate_limit_service, monotonic_clock):
-    """`quota()`: five responses to a new user, once the rate limit service counts."""
+def quota(
+    rate_limit_window,
+    applied,
+    kube,
+    ingress,
+    ingress_gateway,
+    proxy_of,
+    rate_limit_service,
+    monotonic_clock,
+    current_time,
+):
+    """`quota()`: five responses to a new user, once the rate limit service counts, and their access log lines."""
     started = monotonic_clock()
     policy_propagation.wait_for_accepted(kube, POLICY, since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
 
     def five():
         policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/health")
-        return ingress.send_in_turn(get("/health", x_user_id=unique_name("kept")), 5)
+        since = current_time()
+        answers = ingress.send_in_turn(get("/health", x_user_id=unique_name("kept")), 5)
+        return answers, [line.flags for line in proxy_of("bookinfo-ingress").wait_for_lines(answers, since)]
 
     return five
 
@@ -90,6 +103,7 @@ def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
     assert journey.versions_back == plan.version(plan.before)
 
 
+@ONE
 def test_upgrade_loses_no_open_connection(journey):
     """An upgrade fails at most two new connections, and no request on keep-alive connections or from outside."""
     anew, kept, outside = journey.there.timelines
@@ -98,6 +112,7 @@ def test_upgrade_loses_no_open_connection(journey):
     assert (kept.lost, outside.lost) == ((), ()), journey.there.text
 
 
+@ONE
 def test_way_back_loses_no_open_connection(journey):
     """A downgrade fails at most two new connections, and no request on keep-alive connections or from outside."""
     anew, kept, outside = journey.back.timelines
@@ -108,9 +123,10 @@ def test_way_back_loses_no_open_connection(journey):
 
 def test_quota_is_enforced_by_both_versions(journey):
     """A user's hourly quota of 3 is Accepted and enforced before an upgrade, after it and after the way back."""
-    assert journey.quota_before.statuses == QUOTA
-    assert journey.quota_after.statuses == QUOTA
-    assert journey.quota_back.statuses == QUOTA
+    before, after, back = journey.quota_before, journey.quota_after, journey.quota_back
+
+    assert (before[0].statuses, after[0].statuses, back[0].statuses) == (QUOTA, QUOTA, QUOTA)
+    assert (before[1], after[1], back[1]) == (FLAGS, FLAGS, FLAGS)
     assert journey.accepted == (True, True)
 
 
