@@ -14,7 +14,7 @@ def test_key_is_checked(tries, place, here):
     """With API key authentication no key and an unknown key return 401, and the backend gets a known client's name."""
     keys = [place.get(), place.get(x_api_key="key-of-nobody"), place.get(x_api_key="key-of-shop")]
 
-    trial = tries.policy(place, "authentication/api_key.yaml", here(here(POLICY)), keys, 401)
+    trial = tries.policy(place, "authentication/api_key.yaml", here(POLICY), keys, 401)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [401, 401, 200]

@@ -17,7 +17,7 @@ def test_password_is_checked(tries, place, here):
     """With basic authentication no password and a wrong one return 401, and the backend receives the user's name."""
     logins = [place.get(), place.get(authorization=WRONG), place.get(authorization=RIGHT)]
 
-    trial = tries.policy(place, "authentication/basic.yaml", here(here(POLICY)), logins, 401)
+    trial = tries.policy(place, "authentication/basic.yaml", here(POLICY), logins, 401)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [401, 401, 200]

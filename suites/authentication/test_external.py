@@ -59,7 +59,7 @@ def test_everybody_passes_without_the_service(tries, place, here):
 @pytest.mark.feature("External authorization, failing closed without an endpoint")
 def test_nobody_passes_without_an_endpoint(applying, kube, place, here):
     """With failOpen false and a service without an endpoint the policy is not Accepted, and requests return 500."""
-    policy, gateway = f"{here(POLICY)}-missing", here(here(f"Gateway/default/{place.gateway}"))
+    policy, gateway = f"{here(POLICY)}-missing", here(f"Gateway/default/{place.gateway}")
 
     control = place.send([place.get()] * 2)
     with applying("authentication/external_missing.yaml"):

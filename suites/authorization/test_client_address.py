@@ -14,7 +14,7 @@ def test_address_decides(tries, place, here):
     """Authorization by client address returns 403 to other networks, whatever X-Forwarded-For claims."""
     requests = [place.get(), place.get(x_forwarded_for="203.0.113.7")]
 
-    trial = tries.policy(place, "authorization/client_address.yaml", here(here(POLICY)), requests, 403)
+    trial = tries.policy(place, "authorization/client_address.yaml", here(POLICY), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [403, 403]

@@ -14,7 +14,7 @@ def test_path_decides(tries, place, here):
     """Authorization by path returns 403 below the denied path and 200 elsewhere."""
     requests = [place.get("/private/a"), place.get("/public")]
 
-    trial = tries.policy(place, "authorization/path.yaml", here(here(POLICY)), requests, 403)
+    trial = tries.policy(place, "authorization/path.yaml", here(POLICY), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [403, 200]

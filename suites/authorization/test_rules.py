@@ -15,7 +15,7 @@ def test_header_decides(tries, place, here):
     """Authorization by header returns 200 to the allowed value, and 403 to another value and to none by default."""
     teams = [place.get(), place.get(x_team="red"), place.get(x_team="blue")]
 
-    trial = tries.policy(place, "authorization/rules.yaml", here(here(POLICY)), teams, 403)
+    trial = tries.policy(place, "authorization/rules.yaml", here(POLICY), teams, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [403, 403, 200]
@@ -29,7 +29,7 @@ def test_method_decides(tries, place, here):
     """Authorization by method returns 200 to the allowed GET and 403 to a POST with the same headers."""
     requests = [place.get(method="POST", x_team="blue"), place.get(x_team="blue")]
 
-    trial = tries.policy(place, "authorization/rules.yaml", here(here(POLICY)), requests, 403)
+    trial = tries.policy(place, "authorization/rules.yaml", here(POLICY), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [403, 200]

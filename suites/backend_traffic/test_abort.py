@@ -12,7 +12,7 @@ pytestmark = pytest.mark.needs("real gateway")
 @pytest.mark.feature("Fault injection, abort")
 def test_aborted_request_does_not_reach_the_backend(tries, place, here):
     """With an injected abort each request returns 418 with flag FI, and the backend receives none."""
-    policy = here(here("BackendTrafficPolicy/default/abort"))
+    policy = here("BackendTrafficPolicy/default/abort")
 
     trial = tries.policy(place, "backend_traffic/abort.yaml", policy, [place.get()] * 2, 418)
 
@@ -27,7 +27,7 @@ def test_aborted_request_does_not_reach_the_backend(tries, place, here):
 @pytest.mark.feature("Fault injection, delay")
 def test_delayed_request_is_late(tries, place, here):
     """With an injected delay of 700 ms each request takes at least so long, has flag DI, and returns 200."""
-    policy = here(here("BackendTrafficPolicy/default/delay"))
+    policy = here("BackendTrafficPolicy/default/delay")
 
     trial = tries.policy(
         place, "backend_traffic/delay.yaml", policy, [place.get()] * 2, lambda answer: answer.ms >= 700

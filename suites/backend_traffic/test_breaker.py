@@ -12,7 +12,7 @@ POLICY = "BackendTrafficPolicy/default/breaker"
 @pytest.mark.feature("Circuit breaker")
 def test_request_without_room_is_rejected(tries, place, here):
     """With a circuit breaker that lets no request wait, each returns 503 with flag UO and the backend receives none."""
-    trial = tries.policy(place, "backend_traffic/breaker.yaml", here(here(POLICY)), [place.get()] * 3, 503)
+    trial = tries.policy(place, "backend_traffic/breaker.yaml", here(POLICY), [place.get()] * 3, 503)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [503, 503, 503]

@@ -19,7 +19,7 @@ def test_answer_is_compressed(tries, place, here):
     trial = tries.policy(
         place,
         "backend_traffic/compression.yaml",
-        here(here(POLICY)),
+        here(POLICY),
         requests,
         lambda a: a.header("content-encoding") == "gzip",
     )

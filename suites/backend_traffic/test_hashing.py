@@ -18,7 +18,7 @@ def test_user_stays_with_one_backend(tries, place, here):
     trial = tries.configured(
         place,
         "backend_traffic/hashing.yaml",
-        here(here(POLICY)),
+        here(POLICY),
         lambda: place.send(requests),
         lambda: "maglev" in str(place.cluster).lower(),
     )

@@ -18,7 +18,7 @@ def test_failing_backend_is_left_out(tries, place, here):
     trial = tries.configured(
         place,
         "backend_traffic/outlier.yaml",
-        here(here(POLICY)),
+        here(POLICY),
         lambda: place.send(requests),
         lambda: place.cluster.get("outlier_detection", {}).get("consecutive_5xx") == 1,
     )

@@ -15,7 +15,7 @@ def test_error_is_replaced(tries, place, here):
     """With an override of 503 clients get 418 where the backend answers 503, and other statuses are as before."""
     requests = [place.get("/?status=503"), place.get("/?status=500"), place.get()]
 
-    trial = tries.policy(place, "backend_traffic/override.yaml", here(here(POLICY)), requests, 418)
+    trial = tries.policy(place, "backend_traffic/override.yaml", here(POLICY), requests, 418)
 
     assert trial.control.statuses == trial.recovery.statuses == [503, 500, 200]
     assert trial.treatment.statuses == [418, 500, 200]

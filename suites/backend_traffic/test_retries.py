@@ -17,7 +17,7 @@ def test_backend_receives_the_retries(tries, place, here):
     trial = tries.policy(
         place,
         "backend_traffic/retries.yaml",
-        here(here(POLICY)),
+        here(POLICY),
         requests,
         lambda _: "retry_policy" in place.route["route"],
     )

@@ -13,7 +13,7 @@ POLICY = "BackendTrafficPolicy/default/timeout"
 @pytest.mark.feature("Request timeout")
 def test_slow_request_gets_504(tries, place, here):
     """With a request timeout of 300 ms a request that takes 1 s reaches the backend and returns 504 with flag UT."""
-    trial = tries.policy(place, "backend_traffic/timeout.yaml", here(here(POLICY)), [place.get("/?delay=1s")], 504)
+    trial = tries.policy(place, "backend_traffic/timeout.yaml", here(POLICY), [place.get("/?delay=1s")], 504)
 
     assert trial.control.statuses == trial.recovery.statuses == [200]
     assert trial.treatment.statuses == [504]

@@ -18,7 +18,7 @@ def test_preflight_is_answered(tries, place, here):
     preflights = [place.get(origin=OURS, **ask), place.get(origin=OTHER, **ask)]
 
     trial = tries.policy(
-        place, "browsers/cors.yaml", here(here(POLICY)), preflights, lambda answer: bool(answer.header(ALLOWED))
+        place, "browsers/cors.yaml", here(POLICY), preflights, lambda answer: bool(answer.header(ALLOWED))
     )
 
     assert trial.treatment.answers.header(ALLOWED) == [OURS, None]
@@ -35,7 +35,7 @@ def test_answer_names_the_allowed_origin(tries, place, here):
     requests = [place.get(origin=OURS), place.get(origin=OTHER)]
 
     trial = tries.policy(
-        place, "browsers/cors.yaml", here(here(POLICY)), requests, lambda answer: bool(answer.header(ALLOWED))
+        place, "browsers/cors.yaml", here(POLICY), requests, lambda answer: bool(answer.header(ALLOWED))
     )
 
     assert trial.treatment.statuses == [200, 200]

@@ -18,7 +18,7 @@ def test_other_origin_cannot_post(tries, place, here):
         place.get(origin="https://evil.example"),
     ]
 
-    trial = tries.policy(place, "browsers/csrf.yaml", here(here(POLICY)), requests, 403)
+    trial = tries.policy(place, "browsers/csrf.yaml", here(POLICY), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [403, 200, 200]

@@ -29,17 +29,17 @@ def experiment(
     waypoint, delayed_ratings, mesh_client, applying, kube, monotonic_clock, here
 ) -> tuple[dict[str, Arm], Bypass]:
     """The same burst before the policy, under it (then also a request that bypasses it), and after its removal."""
-    before = waypoint.read_max_pending_requests(here(here(CLUSTER)))
+    before = waypoint.read_max_pending_requests(here(CLUSTER))
     (pod,) = kube.pods(kube.namespace, "app=ratings")
-    arms = {"control": send_burst(mesh_client, waypoint, REQUEST, BURST, here(here(CLUSTER)))}
+    arms = {"control": send_burst(mesh_client, waypoint, REQUEST, BURST, here(CLUSTER))}
     with applying("circuit_breaker/ratings.yaml"):
         started = monotonic_clock()
-        policy_propagation.wait_for_accepted(kube, here(here(POLICY)), since=started)
-        policy_propagation.wait_for_circuit_breaker(waypoint, here(here(CLUSTER)), pending=0, since=started)
-        arms["treatment"] = send_burst(mesh_client, waypoint, REQUEST, BURST, here(here(CLUSTER)))
+        policy_propagation.wait_for_accepted(kube, here(POLICY), since=started)
+        policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=0, since=started)
+        arms["treatment"] = send_burst(mesh_client, waypoint, REQUEST, BURST, here(CLUSTER))
         passed = send_past_and_through(mesh_client, waypoint, get(url(pod_ip(pod), 9080, "/health")), HEALTH)
-    policy_propagation.wait_for_circuit_breaker(waypoint, here(here(CLUSTER)), pending=before, since=monotonic_clock())
-    arms["recovery"] = send_burst(mesh_client, waypoint, REQUEST, BURST, here(here(CLUSTER)))
+    policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=before, since=monotonic_clock())
+    arms["recovery"] = send_burst(mesh_client, waypoint, REQUEST, BURST, here(CLUSTER))
     return arms, passed
 
 

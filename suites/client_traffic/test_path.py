@@ -12,7 +12,7 @@ POLICY = "ClientTrafficPolicy/default/path"
 @pytest.mark.feature("Path normalization")
 def test_escaped_slash_is_rejected(tries, place, here):
     """With RejectRequest a path with an escaped slash returns 400, where Envoy by default redirects with 307."""
-    trial = tries.policy(place, "client_traffic/path.yaml", here(here(POLICY)), [place.get("/a%2Fb")], 400)
+    trial = tries.policy(place, "client_traffic/path.yaml", here(POLICY), [place.get("/a%2Fb")], 400)
 
     assert trial.control.statuses == trial.recovery.statuses == [307]
     assert trial.control.answers.header("location") == ["/a/b"]

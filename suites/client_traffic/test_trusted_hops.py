@@ -19,7 +19,7 @@ def test_address_of_a_trusted_hop_counts(tries, place, here):
         place.get(x_forwarded_for=f"{allowed}, {other}"),
     ]
 
-    trial = tries.policy(place, "client_traffic/trusted_hops.yaml", here(here(POLICY)), requests, 403)
+    trial = tries.policy(place, "client_traffic/trusted_hops.yaml", here(POLICY), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [403, 200, 403]

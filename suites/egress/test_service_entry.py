@@ -19,8 +19,8 @@ HOST = "outside.example"
 @pytest.fixture(scope="module")
 def egress(at_waypoint, applied, kube, here):
     """The waypoint as the place of requests to the host outside, which it serves."""
-    rollouts.wait_for_rollout(kube, here(here("Deployment/default/outside")))
-    wait_for_condition(kube, here(here("ServiceEntry/default/outside")), "istio.io/WaypointBound")
+    rollouts.wait_for_rollout(kube, here("Deployment/default/outside"))
+    wait_for_condition(kube, here("ServiceEntry/default/outside"), "istio.io/WaypointBound")
     ingress_load = Echo(kube, "app=outside")
     place = replace(at_waypoint, base=f"http://{HOST}:9080", echo=ingress_load)
     wait_for_response(place.client, place.get(host=HOST), status=200)
@@ -43,9 +43,7 @@ def test_policy_refuses_egress(tries, egress, here):
     """A SecurityPolicy on the route of a host outside returns 403, and the server outside receives nothing."""
     requests = [egress.get(host=HOST), egress.get(host=HOST, x_team="blue")]
 
-    trial = tries.policy(
-        egress, "egress/refused.yaml", here(here("SecurityPolicy/default/egress-refused")), requests, 403
-    )
+    trial = tries.policy(egress, "egress/refused.yaml", here("SecurityPolicy/default/egress-refused"), requests, 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [403, 200]

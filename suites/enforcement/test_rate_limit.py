@@ -23,7 +23,7 @@ def test_time_to_enforced(applying, kube, ingress_gateway, rate_limit_service, r
         kube,
         applying,
         "enforcement/rate_limit.yaml",
-        here(here(POLICY)),
+        here(POLICY),
         limited,
         lambda: policy_propagation.none_of(limited()),
         kind="rate limit",

@@ -14,7 +14,7 @@ def test_script_runs(tries, place, here):
     """A Lua script answers one path itself, and adds a header to the other requests and to their responses."""
     requests = [place.get("/teapot"), place.get()]
 
-    trial = tries.policy(place, "extensions/lua.yaml", here(here(POLICY)), requests, 418)
+    trial = tries.policy(place, "extensions/lua.yaml", here(POLICY), requests, 418)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [418, 200]

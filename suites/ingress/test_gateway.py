@@ -17,7 +17,7 @@ ROUTE = "httproute/default/ingress-bookinfo/rule/0/match/0/*"
 @pytest.mark.parametrize("type", ["Accepted", "Programmed"])
 def test_gateway_condition(ingress, read_condition, type, here):
     """The condition of Gateway bookinfo-ingress is True for its current generation."""
-    judgement = read_condition(here(here("Gateway/default/bookinfo-ingress")), type, about="")
+    judgement = read_condition(here("Gateway/default/bookinfo-ingress"), type, about="")
 
     assert judgement.state == "met", judgement.text
 
@@ -25,7 +25,7 @@ def test_gateway_condition(ingress, read_condition, type, here):
 @pytest.mark.parametrize("type", ["Accepted", "Programmed", "ResolvedRefs"])
 def test_listener_condition(ingress, read_condition, type, here):
     """The condition of the listener of Gateway bookinfo-ingress is True for its current generation."""
-    judgement = read_condition(here(here("Gateway/default/bookinfo-ingress")), type, about="listener/ingress")
+    judgement = read_condition(here("Gateway/default/bookinfo-ingress"), type, about="listener/ingress")
 
     assert judgement.state == "met", judgement.text
 
@@ -34,7 +34,7 @@ def test_listener_condition(ingress, read_condition, type, here):
 def test_route_condition(ingress, read_condition, type, here):
     """The condition of HTTPRoute ingress-bookinfo for its parent Gateway is True for its current generation."""
     judgement = read_condition(
-        here(here("HTTPRoute/default/ingress-bookinfo")), type, about=here(here("Gateway/default/bookinfo-ingress"))
+        here("HTTPRoute/default/ingress-bookinfo"), type, about=here("Gateway/default/bookinfo-ingress")
     )
 
     assert judgement.state == "met", judgement.text
@@ -55,7 +55,7 @@ def test_productpage_is_served(ingress, ingress_gateway, since, here):
     assert answers.statuses == [200]
     assert "Simple Bookstore App" in answers[0].body
     (line,) = ingress_gateway.wait_for_lines(answers, since)
-    assert (line.status, line.flags, line.route_name) == (200, "-", here(here(ROUTE)))
+    assert (line.status, line.flags, line.route_name) == (200, "-", here(ROUTE))
 
 
 def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunnel, since, here):
@@ -65,7 +65,7 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
     (line,) = ingress_gateway.wait_for_lines(answers, since)
     leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
     assert leg.ok, f"{leg.error}: {leg.raw}"
-    assert (leg.src.identity, leg.dst.identity) == (here(here(INGRESS)), here(here(PRODUCTPAGE)))
+    assert (leg.src.identity, leg.dst.identity) == (here(INGRESS), here(PRODUCTPAGE))
     assert leg.dst.addr.endswith(":15008"), leg.dst
     assert leg.dst.hbone_addr == line.upstream_host
 
@@ -78,7 +78,7 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
     (line,) = ingress_gateway.wait_for_lines(answers, since)
     out = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
     mirror = ztunnel.wait_for_destination_line(since, out)
-    assert mirror.src.identity == here(here(INGRESS))
+    assert mirror.src.identity == here(INGRESS)
     assert mirror.dst.workload == pod["metadata"]["name"]
     assert mirror.dst.addr == host_port(pod_ip(pod), 15008)
 

@@ -19,7 +19,7 @@ def test_programmed_with_an_assigned_address(gateway, kube, assigned, here):
     """The Gateway is Programmed with the address that the load balancer has assigned to its LoadBalancer Service."""
     addresses = assigned("lb-ingress")
 
-    service = kube.get(here(here("Service/default/lb-ingress")))
+    service = kube.get(here("Service/default/lb-ingress"))
     assert service["spec"]["type"] == "LoadBalancer"
     assert addresses == [entry["ip"] for entry in service["status"]["loadBalancer"]["ingress"]]
 
@@ -33,16 +33,16 @@ def test_assigned_address_answers(gateway, assigned, client_at, since, here):
 
     assert answers.statuses == [200]
     (line,) = gateway.wait_for_lines(answers, since)
-    assert line.route_name == here(here("httproute/default/lb-bookinfo/rule/0/match/0/*"))
+    assert line.route_name == here("httproute/default/lb-bookinfo/rule/0/match/0/*")
 
 
 @pytest.mark.needs("no load balancer")
 def test_programmed_follows_the_address(gateway, kube, wait_for_current_condition, here):
     """Gateway lb-ingress is Programmed exactly when its Service has an address, and AddressNotAssigned otherwise."""
-    service = kube.get(here(here("Service/default/lb-ingress")))
+    service = kube.get(here("Service/default/lb-ingress"))
     addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
-    condition = wait_for_current_condition(here(here("Gateway/default/lb-ingress")), "Programmed")
+    condition = wait_for_current_condition(here("Gateway/default/lb-ingress"), "Programmed")
 
     assert service["spec"]["type"] == "LoadBalancer"
     assert (condition.status, condition.reason) == {
@@ -58,11 +58,11 @@ def test_proxy_serves_without_an_address(gateway, client_of, since, here):
 
     assert answers.statuses == [200]
     (line,) = gateway.wait_for_lines(answers, since)
-    assert line.route_name == here(here("httproute/default/lb-bookinfo/rule/0/match/0/*"))
+    assert line.route_name == here("httproute/default/lb-bookinfo/rule/0/match/0/*")
 
 
 def test_accepted_does_not_wait_for_the_address(gateway, read_condition, here):
     """Condition Accepted of Gateway lb-ingress is True for its current generation."""
-    judgement = read_condition(here(here("Gateway/default/lb-ingress")), "Accepted", about="")
+    judgement = read_condition(here("Gateway/default/lb-ingress"), "Accepted", about="")
 
     assert judgement.state == "met", judgement.text

@@ -51,7 +51,7 @@ def test_calls_inside_the_mesh_traverse(bound, at_waypoint):
 def test_routing_type_of_a_policy_is_ignored(bound, applying, kube, at_ingress, at_waypoint, here):
     """BackendTrafficPolicy routingType Service is Accepted, and the ingress still sends to pods, past the waypoint."""
     with applying("ingress_and_waypoint/routing_type.yaml"):
-        wait_for_condition(kube, here(here("BackendTrafficPolicy/default/by-service")), "Accepted")
+        wait_for_condition(kube, here("BackendTrafficPolicy/default/by-service"), "Accepted")
         wait_for_response(at_ingress.client, at_ingress.get(host=BY_SERVICE), status=200)
         seen = send_through_ingress(at_ingress, at_waypoint, at_ingress.get(host=BY_SERVICE), 3, settle=True)
 
@@ -63,7 +63,7 @@ def test_routing_type_of_a_policy_is_ignored(bound, applying, kube, at_ingress, 
 def test_routing_type_of_a_policy_leads_through_the_waypoint(bound, applying, kube, at_ingress, at_waypoint, here):
     """With BackendTrafficPolicy routingType Service the ingress's requests to a Service traverse its waypoint."""
     with applying("ingress_and_waypoint/routing_type.yaml"):
-        wait_for_condition(kube, here(here("BackendTrafficPolicy/default/by-service")), "Accepted")
+        wait_for_condition(kube, here("BackendTrafficPolicy/default/by-service"), "Accepted")
         wait_for_response(at_ingress.client, at_ingress.get(host=BY_SERVICE), status=200)
         seen = send_through_ingress(at_ingress, at_waypoint, at_ingress.get(host=BY_SERVICE), 3, settle=True)
 

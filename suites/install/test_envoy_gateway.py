@@ -9,6 +9,6 @@ import pytest
 @pytest.mark.parametrize("name", ["eg-ingress", "eg-waypoint", "eg-waypoint-15008"])
 def test_class_is_accepted(stack, read_condition, name, here):
     """Condition Accepted of the GatewayClass is True for its current generation."""
-    judgement = read_condition(here(here(f"GatewayClass/{name}")), "Accepted")
+    judgement = read_condition(here(f"GatewayClass/{name}"), "Accepted")
 
     assert judgement.state == "met", judgement.text

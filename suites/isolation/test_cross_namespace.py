@@ -20,36 +20,34 @@ WELCOME = "http://welcome.elsewhere:9080/ratings/0"
 @pytest.fixture(scope="module")
 def denied(waypoint, applied, kube, wait_for_false_condition, mesh_client, here):
     """The condition of Service guest, which is denied the waypoint of ratings, once its pods respond."""
-    rollouts.wait_for_rollout(kube, here(here("Deployment/elsewhere/ratings-v1")))
-    refused = wait_for_false_condition(here(here("Service/elsewhere/guest")), BOUND)
-    wait_for_response(mesh_client, get(here(here(GUEST))), status=200)
+    rollouts.wait_for_rollout(kube, here("Deployment/elsewhere/ratings-v1"))
+    refused = wait_for_false_condition(here("Service/elsewhere/guest"), BOUND)
+    wait_for_response(mesh_client, get(here(GUEST)), status=200)
     return refused
 
 
 @pytest.fixture(scope="module")
 def permitted(denied, kube, proxy_of, mesh_client, here):
     """The proxy of the waypoint that allows any namespace, once it carries requests to Service welcome."""
-    status.wait_for_condition(kube, here(here("Gateway/default/waypoint-open")), "Programmed")
-    status.wait_for_condition(kube, here(here("HTTPRoute/elsewhere/welcome")), "Accepted")
-    labels = {waypoints.USE_WAYPOINT: "waypoint-open", f"{waypoints.USE_WAYPOINT}-namespace": here(here("default"))}
-    kube.patch(here(here("Service/elsewhere/welcome")), {"metadata": {"labels": labels}})
-    status.wait_for_condition(kube, here(here("Service/elsewhere/welcome")), BOUND)
+    status.wait_for_condition(kube, here("Gateway/default/waypoint-open"), "Programmed")
+    status.wait_for_condition(kube, here("HTTPRoute/elsewhere/welcome"), "Accepted")
+    labels = {waypoints.USE_WAYPOINT: "waypoint-open", f"{waypoints.USE_WAYPOINT}-namespace": here("default")}
+    kube.patch(here("Service/elsewhere/welcome"), {"metadata": {"labels": labels}})
+    status.wait_for_condition(kube, here("Service/elsewhere/welcome"), BOUND)
     envoy = proxy_of("waypoint-open")
-    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, here(here(WELCOME)))
+    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, here(WELCOME))
     return envoy
 
 
 def test_attachment_is_denied(denied, here):
     """istiod sets WaypointBound of Service guest to False with reason AttachmentDenied, and names the waypoint."""
     assert denied.reason == "AttachmentDenied"
-    assert here(here("default/waypoint")) in denied.message
+    assert here("default/waypoint") in denied.message
 
 
 def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel, here):
     """No node's ztunnel has a waypoint for Service guest, whose attachment is denied."""
-    destinations = {
-        node: view.waypoint_of("guest", here(here("elsewhere"))) for node, view in ztunnel.read_views().items()
-    }
+    destinations = {node: view.waypoint_of("guest", here("elsewhere")) for node, view in ztunnel.read_views().items()}
 
     assert destinations, "no ztunnel is there to ask"
     assert set(destinations.values()) == {""}
@@ -57,7 +55,7 @@ def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel, here):
 
 def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client, since, here):
     """Requests to Service guest, whose attachment is denied, return 200 and bypass the waypoint."""
-    answers = mesh_client.send_in_turn(get(here(here(GUEST))), 3)
+    answers = mesh_client.send_in_turn(get(here(GUEST)), 3)
     marker = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"))
 
     assert answers.statuses == [200] * 3
@@ -67,9 +65,9 @@ def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client,
 
 def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, since, here):
     """Requests to Service welcome return 200 through a waypoint of another namespace that allows its attachment."""
-    (pod,) = kube.pods(here(here("elsewhere")), "app=ratings")
+    (pod,) = kube.pods(here("elsewhere"), "app=ratings")
 
-    answers = mesh_client.send_in_turn(get(here(here(WELCOME))), 3)
+    answers = mesh_client.send_in_turn(get(here(WELCOME)), 3)
 
     assert answers.statuses == [200] * 3
     assert {line.upstream_host for line in permitted.wait_for_lines(answers, since)} == {host_port(pod_ip(pod), 9080)}
@@ -77,9 +75,7 @@ def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, 
 
 def test_ztunnel_sends_the_permitted_to_the_waypoint(permitted, ztunnel, here):
     """Every node's ztunnel has a waypoint for Service welcome, whose attachment is allowed."""
-    destinations = {
-        node: view.waypoint_of("welcome", here(here("elsewhere"))) for node, view in ztunnel.read_views().items()
-    }
+    destinations = {node: view.waypoint_of("welcome", here("elsewhere")) for node, view in ztunnel.read_views().items()}
 
     assert destinations, "no ztunnel is there to ask"
     assert "" not in destinations.values()

@@ -33,10 +33,10 @@ def deleted_waypoint(applied, kube, proxy_of, mesh_client, wait_for_false_condit
     waypoints.bind_service(kube, "ratings-orphan", "waypoint-orphan")
     envoy = proxy_of("waypoint-orphan")
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    unrouted, since = get(here(here(UNROUTED))), current_time()
+    unrouted, since = get(here(UNROUTED)), current_time()
     before = {(line.status, line.flags) for line in envoy.wait_for_lines(mesh_client.send_in_turn(unrouted, 3), since)}
-    kube.delete([here(here("Gateway/default/waypoint-orphan"))])
-    refused = wait_for_false_condition(here(here("Service/default/ratings-orphan")), "istio.io/WaypointBound")
+    kube.delete([here("Gateway/default/waypoint-orphan")])
+    refused = wait_for_false_condition(here("Service/default/ratings-orphan"), "istio.io/WaypointBound")
     wait_for_response(mesh_client, unrouted, status=200)
     return Orphaned(refused, before)
 
@@ -60,7 +60,7 @@ def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube
 
 def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since, here):
     """A host name without a route returns 404 (NR) at the waypoint, and 200 once the waypoint is deleted."""
-    answers = mesh_client.send_in_turn(get(here(here(UNROUTED))), 5)
+    answers = mesh_client.send_in_turn(get(here(UNROUTED)), 5)
 
     assert deleted_waypoint.before == {(404, "NR")}
     assert answers.statuses == [200] * 5

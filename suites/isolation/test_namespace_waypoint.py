@@ -20,7 +20,7 @@ def namespace_label(waypoint, applied, kube, mesh_client, here):
         wait_for_response(mesh_client, DETAILS, status=404)
         yield
     finally:
-        kube.patch(here(here("Namespace/default")), {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
+        kube.patch(here("Namespace/default"), {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
         wait_for_response(mesh_client, DETAILS, status=200)
 
 
@@ -42,4 +42,4 @@ def test_service_with_a_route_is_served(namespace_label, waypoint, mesh_client, 
 
 def test_istiod_calls_it_bound(namespace_label, read_condition, here):
     """WaypointBound of Service details is True, although the namespace-wide waypoint has no route for details."""
-    assert read_condition(here(here("Service/default/details")), "istio.io/WaypointBound").state == "met"
+    assert read_condition(here("Service/default/details"), "istio.io/WaypointBound").state == "met"

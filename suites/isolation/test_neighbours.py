@@ -19,8 +19,8 @@ QUOTA = 2  # tests/test_pairs.py holds it to the manifest
 @pytest.fixture(scope="module")
 def bound(waypoint, applied, binding, kube, mesh_client, here):
     """Binds details to the waypoint of ratings during this module; details returns 200 again afterwards."""
-    status.wait_for_condition(kube, here(here("HTTPRoute/default/details")), "Accepted")
-    envoy_config.wait_for_route(waypoint, here(here("httproute/default/details/")))
+    status.wait_for_condition(kube, here("HTTPRoute/default/details"), "Accepted")
+    envoy_config.wait_for_route(waypoint, here("httproute/default/details/"))
     with binding("details", "waypoint"):
         waypoints.wait_for_waypoint_traffic(mesh_client, waypoint, DETAILS)
         yield
@@ -32,7 +32,7 @@ def arms(
     rate_limit_window, bound, waypoint, applying, mesh_client, rate_limit_service, monotonic_clock, current_time, here
 ):
     """One user's five requests to each Service: before, under a limit and a circuit breaker of ratings, and after."""
-    pending = waypoint.read_max_pending_requests(here(here(CLUSTER)))
+    pending = waypoint.read_max_pending_requests(here(CLUSTER))
 
     def both():
         since, caller = current_time(), unique_name("caller")
@@ -43,14 +43,14 @@ def arms(
 
     found = {"before": both()}
     with applying("isolation/ratings_limit.yaml"):
-        policy_propagation.wait_for_rate_limit(waypoint, here(here(CLUSTER)), there=True, since=monotonic_clock())
+        policy_propagation.wait_for_rate_limit(waypoint, here(CLUSTER), there=True, since=monotonic_clock())
         policy_propagation.wait_for_rate_limit_service(mesh_client, rate_limit_service, RATINGS)
         found["limit"] = both()
-    policy_propagation.wait_for_rate_limit(waypoint, here(here(CLUSTER)), there=False, since=monotonic_clock())
+    policy_propagation.wait_for_rate_limit(waypoint, here(CLUSTER), there=False, since=monotonic_clock())
     with applying("isolation/ratings_breaker.yaml"):
-        policy_propagation.wait_for_circuit_breaker(waypoint, here(here(CLUSTER)), pending=0, since=monotonic_clock())
+        policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=0, since=monotonic_clock())
         found["breaker"] = both()
-    policy_propagation.wait_for_circuit_breaker(waypoint, here(here(CLUSTER)), pending=pending, since=monotonic_clock())
+    policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=pending, since=monotonic_clock())
     found["after"] = both()
     return found
 

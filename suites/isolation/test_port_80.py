@@ -31,8 +31,8 @@ def bound(applied, kube, proxy_of):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_status_is_green(bound, read_condition, form, here):
     """Programmed of the waypoint and WaypointBound of its port 80 Service are True, whether or not requests succeed."""
-    assert read_condition(here(here(f"Gateway/default/waypoint-{form}")), "Programmed").state == "met"
-    assert read_condition(here(here(f"Service/default/ratings-{form}")), "istio.io/WaypointBound").state == "met"
+    assert read_condition(here(f"Gateway/default/waypoint-{form}"), "Programmed").state == "met"
+    assert read_condition(here(f"Service/default/ratings-{form}"), "istio.io/WaypointBound").state == "met"
 
 
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("told", "10080")])
@@ -50,7 +50,7 @@ def test_calls_pass(bound, mesh_client, current_time, form, port):
 @pytest.mark.parametrize("form", ["shifted", "refused"])
 def test_calls_go_unanswered(bound, mesh_client, form, here):
     """Requests to a port 80 Service get no response where Envoy does not listen on the port ztunnel connects to."""
-    with bound[form].counting_requests_sent(here(here(f"httproute/default/ratings-{form}/rule/0"))) as sent:
+    with bound[form].counting_requests_sent(here(f"httproute/default/ratings-{form}/rule/0")) as sent:
         answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 
     assert answers.statuses == [None] * 3

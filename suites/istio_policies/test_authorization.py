@@ -17,7 +17,7 @@ def test_denial_is_accepted_and_ignored(tries, at_waypoint, here):
         at_waypoint,
         "istio_policies/authorization.yaml",
         [at_waypoint.get()] * 3,
-        {here(here(AT_SERVICE)): ["WaypointAccepted"], here(here(AT_GATEWAY)): ["WaypointAccepted"]},
+        {here(AT_SERVICE): ["WaypointAccepted"], here(AT_GATEWAY): ["WaypointAccepted"]},
     )
 
     assert [arm.statuses for arm in seen.arms] == [[200, 200, 200]] * 3

@@ -54,10 +54,10 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
         statuses = {
             f"{name} {type}": read_condition(name, type).state
             for name, type in (
-                (here(here(f"Gateway/default/{NAME}")), "Accepted"),
-                (here(here(f"Gateway/default/{NAME}")), "Programmed"),
-                (here(here(f"HTTPRoute/default/{SERVICE}")), "Accepted"),
-                (here(here(f"Service/default/{SERVICE}")), "istio.io/WaypointBound"),
+                (here(f"Gateway/default/{NAME}"), "Accepted"),
+                (here(f"Gateway/default/{NAME}"), "Programmed"),
+                (here(f"HTTPRoute/default/{SERVICE}"), "Accepted"),
+                (here(f"Service/default/{SERVICE}"), "istio.io/WaypointBound"),
             )
         }
         ready, nodes = ztunnel.read_ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}

@@ -18,7 +18,7 @@ MANY = 1_000
 @pytest.fixture(scope="module")
 def page(applied, kube, ingress, ingress_gateway, here):
     """A page request with the host of this module's route, once the ingress has that route."""
-    envoy_config.wait_for_route(ingress_gateway, here(here(here("httproute/default/journey/"))))
+    envoy_config.wait_for_route(ingress_gateway, here("httproute/default/journey/"))
     return get("/productpage", host="journey.example")
 
 

@@ -16,9 +16,7 @@ MANIFEST = "limits/global.yaml"
 def rate_limit_enforced(tries, place, here):
     """`limited(requests)`: the requests without and with the limits, which the rate limit service enforces."""
     probe = place.get("/by-header", x_user_id=unique_name("probe"))
-    return lambda requests: tries.policy(
-        place, MANIFEST, here(here(POLICY)), requests, answered_by_the_service, probe=probe
-    )
+    return lambda requests: tries.policy(place, MANIFEST, here(POLICY), requests, answered_by_the_service, probe=probe)
 
 
 def answered_by_the_service(answer):

@@ -14,9 +14,7 @@ def test_request_over_the_local_limit_gets_429(tries, place, here):
     """With a local limit of 3 requests, a user's fourth and fifth return 429, and others are not limited."""
     requests = [place.get(x_user_id="john")] * 5 + [place.get()]
 
-    trial = tries.policy(
-        place, "limits/local.yaml", here(here(POLICY)), requests, 429, probe=place.get(x_user_id="probe")
-    )
+    trial = tries.policy(place, "limits/local.yaml", here(POLICY), requests, 429, probe=place.get(x_user_id="probe"))
 
     assert trial.control.statuses == trial.recovery.statuses == [200] * 6
     assert trial.treatment.statuses == [200, 200, 200, 429, 429, 200]

@@ -38,7 +38,7 @@ class Arms:
 def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
     """Plaintext to the pod before, under and after STRICT, and requests inside the mesh under it."""
     with applying("mtls/callers.yaml"):
-        rollouts.wait_for_rollout(kube, here(here("Deployment/default/outsider")))
+        rollouts.wait_for_rollout(kube, here("Deployment/default/outsider"))
         (pod,) = kube.pods(kube.namespace, "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(url(pod_ip(pod), 9080, "/ratings/0"))
         responses.wait_for_response(outsider, plain, status=200)

@@ -23,7 +23,7 @@ def rate_limit_enforced(
 ):
     """Waits for Accepted, for the limit in Envoy's route, and for a header of the rate limit service."""
     started = monotonic_clock()
-    policy_propagation.wait_for_accepted(kube, here(here(POLICY)), since=started)
+    policy_propagation.wait_for_accepted(kube, here(POLICY), since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
     policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/productpage")
 
@@ -111,7 +111,7 @@ def test_limiter_counts_every_request_and_refusal(counted_requests):
 
 def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since, here):
     """Envoy sends productpage the 3 requests within a user's quota and none of the 3 over quota."""
-    with ingress_gateway.counting_requests_sent(here(here(CLUSTER))) as sent:
+    with ingress_gateway.counting_requests_sent(here(CLUSTER)) as sent:
         answers = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("caller")), QUOTA + 3)
 
     assert sent.moved == QUOTA, f"Envoy sent productpage {sent.moved} requests, of which the quota allows {QUOTA}"
@@ -159,8 +159,6 @@ def test_caller_without_a_name_is_exempt(counted_requests):
 
 def test_limiter_holds_the_rule(rate_limit_service, here):
     """The rate limit service lists exactly one rule for the ingress: 3 requests per hour."""
-    rules = [
-        rule for rule in rate_limit_service.read_rules() if rule.of(here(here("default/bookinfo-ingress/ingress")))
-    ]
+    rules = [rule for rule in rate_limit_service.read_rules() if rule.of(here("default/bookinfo-ingress/ingress"))]
 
     assert [(rule.requests, rule.unit) for rule in rules] == [(QUOTA, "HOUR")]

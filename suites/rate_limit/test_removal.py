@@ -18,7 +18,7 @@ def test_spent_caller_is_served_again(
     control = ingress.send_in_turn(request, 3)
     with applying("rate_limit/removal.yaml"):
         started = monotonic_clock()
-        policy_propagation.wait_for_accepted(kube, here(here(POLICY)), since=started)
+        policy_propagation.wait_for_accepted(kube, here(POLICY), since=started)
         policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
         policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/productpage")
         treatment = ingress.send_in_turn(request, 3)

@@ -30,19 +30,13 @@ def background_load(load, new_connections, keepalive, kube, waypoint, applying, 
     ):
         with background_load.event(APPLIED, "no request is lost"):
             there.enter_context(applying("resilience/edited.yaml"))
-            policy_propagation.wait_for_circuit_breaker(
-                waypoint, here(here(CLUSTER)), pending=500, since=monotonic_clock()
-            )
+            policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=500, since=monotonic_clock())
         with background_load.event(EDITED, "no request is lost"):
-            kube.patch(here(here(POLICY)), {"spec": {"circuitBreaker": {"maxPendingRequests": 600}}})
-            policy_propagation.wait_for_circuit_breaker(
-                waypoint, here(here(CLUSTER)), pending=600, since=monotonic_clock()
-            )
+            kube.patch(here(POLICY), {"spec": {"circuitBreaker": {"maxPendingRequests": 600}}})
+            policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=600, since=monotonic_clock())
         with background_load.event(REMOVED, "no request is lost"):
             there.close()
-            policy_propagation.wait_for_circuit_breaker(
-                waypoint, here(here(CLUSTER)), pending=None, since=monotonic_clock()
-            )
+            policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=None, since=monotonic_clock())
         with background_load.event(ROUTE, "no request is lost"):
             route_edits.edit_route(kube, waypoint, "ratings", times=10)
     return background_load

@@ -40,9 +40,9 @@ class Drained:
 def ratings_on_two_nodes(restored_stack, cluster, bundle, version_set, applied, kube, mesh_client, here):
     """Waypoint, ingress and backend, with a replica of each on both nodes."""
     nodes.load_images_everywhere(cluster, bundle, version_set, "envoy", "gateway", "bookinfo-ratings-v1")
-    wait_for_condition(kube, here(here("Gateway/default/waypoint-spread")), "Programmed")
-    wait_for_condition(kube, here(here("Gateway/default/ingress-spread")), "Programmed")
-    workloads = {here(here(f"Deployment/default/{name}")) for name in WORKLOADS}
+    wait_for_condition(kube, here("Gateway/default/waypoint-spread"), "Programmed")
+    wait_for_condition(kube, here("Gateway/default/ingress-spread"), "Programmed")
+    workloads = {here(f"Deployment/default/{name}") for name in WORKLOADS}
     for workload in workloads:
         rollouts.wait_for_rollout(kube, workload)
     waypoints.bind_service(kube, "ratings-spread", "waypoint-spread")

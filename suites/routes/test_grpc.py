@@ -22,13 +22,13 @@ def test_method_is_served(at_waypoint, place, applying, binding, kube, mesh_clie
     with applying("routes/grpc.yaml"), binding("echo-grpc", "waypoint"):
         wait_for_condition(
             kube,
-            here(here("GRPCRoute/default/echo-grpc")),
+            here("GRPCRoute/default/echo-grpc"),
             "Accepted",
-            about=here(here(f"Gateway/default/{place.gateway}")),
+            about=here(f"Gateway/default/{place.gateway}"),
         )
-        wait_for_route(place.envoy, here(here(ROUTE)))
+        wait_for_route(place.envoy, here(ROUTE))
         counts = mesh_client.fortio(TARGETS[place.name], times=3, grpc=True)
-        lines = place.envoy.lines_of_route(here(here(ROUTE)), since, count=3)
+        lines = place.envoy.lines_of_route(here(ROUTE), since, count=3)
 
     assert sum(counts.values()) == 3
     assert set(counts) <= {"SERVING", "OK"}

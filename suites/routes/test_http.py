@@ -81,9 +81,7 @@ def test_mirror_receives_a_copy(routed, place, here):
     assert trial.control.statuses == trial.recovery.statuses == [404] * 3
     assert trial.treatment.statuses == [200] * 3
     assert [sorted(one.backend for one in each) for each in trial.treatment.received] == [["echo-v1", "echo-v2"]] * 3
-    assert {line.upstream_cluster for line in trial.treatment.lines} == {
-        here(here("httproute/default/features/rule/3"))
-    }
+    assert {line.upstream_cluster for line in trial.treatment.lines} == {here("httproute/default/features/rule/3")}
 
 
 @pytest.mark.feature("HTTPRoute: weights")

@@ -21,9 +21,9 @@ GATEWAY, SERVICE = "Gateway/default/ingress-layer4", "default/ingress-layer4"
 def proxy(echo, applied, kube, proxy_of, here):
     """The proxy of the Gateway, programmed, with its three routes accepted."""
     wait_for_condition(kube, here(GATEWAY), "Programmed")
-    wait_for_condition(kube, here(here("TCPRoute/default/layer4-tcp")), "Accepted")
-    wait_for_condition(kube, here(here("UDPRoute/default/layer4-udp")), "Accepted")
-    wait_for_condition(kube, here(here("UDPRoute/default/layer4-dns")), "Accepted")
+    wait_for_condition(kube, here("TCPRoute/default/layer4-tcp"), "Accepted")
+    wait_for_condition(kube, here("UDPRoute/default/layer4-udp"), "Accepted")
+    wait_for_condition(kube, here("UDPRoute/default/layer4-dns"), "Accepted")
     return proxy_of("ingress-layer4")
 
 
@@ -52,7 +52,7 @@ def test_dns_capture_answers_for_the_backend(proxy, kube, echo, here):
     """A query to a UDPRoute whose backend does not listen on port 53 is answered by Istio's DNS capture."""
     host, port = udp_address(kube, here(SERVICE), 9002)
 
-    back = datagram.ask(host, port, datagram.query(here(here("productpage.default.svc.cluster.local"))))
+    back = datagram.ask(host, port, datagram.query(here("productpage.default.svc.cluster.local")))
 
     assert back is not None
     assert datagram.answers(back) == 1

@@ -18,8 +18,8 @@ HOST, ROUTE = "referring.example", "HTTPRoute/default/referring"
 @pytest.fixture(scope="module")
 def elsewhere(applied, kube, here):
     """The backend in the other namespace, ready."""
-    rollouts.wait_for_rollout(kube, here(here("Deployment/elsewhere/echo-elsewhere")))
-    return Echo(kube, "app=echo-elsewhere", namespace=here(here("elsewhere")))
+    rollouts.wait_for_rollout(kube, here("Deployment/elsewhere/echo-elsewhere"))
+    return Echo(kube, "app=echo-elsewhere", namespace=here("elsewhere"))
 
 
 @pytest.mark.feature("ReferenceGrant")

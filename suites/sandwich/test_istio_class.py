@@ -47,7 +47,7 @@ def test_istiod_programs_the_gateway(bound, read_condition, here):
     programmed = read_condition(here(GATEWAY), "Programmed", about="")
 
     assert programmed.state == "met", programmed.text
-    assert here(here("byo-waypoint-istio.default.svc.cluster.local:15008")) in programmed.condition.message
+    assert here("byo-waypoint-istio.default.svc.cluster.local:15008") in programmed.condition.message
 
 
 def test_service_is_bound(bound, read_condition, here):
@@ -55,14 +55,14 @@ def test_service_is_bound(bound, read_condition, here):
     judgement = read_condition(here(SERVICE), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
-    assert here(here("default/byo-waypoint")) in judgement.condition.message
+    assert here("default/byo-waypoint") in judgement.condition.message
 
 
 def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
     """istiod rejects the TCP listener on 15008 (UnsupportedProtocol), but the waypoint's Service has port 15008."""
     listeners = {one["name"]: one["conditions"] for one in kube.get(here(GATEWAY))["status"]["listeners"]}
     accepted = next(c for c in listeners["fake-hbone-port"] if c["type"] == "Accepted")
-    ports = {port["port"] for port in kube.get(here(here("Service/default/byo-waypoint-istio")))["spec"]["ports"]}
+    ports = {port["port"] for port in kube.get(here("Service/default/byo-waypoint-istio"))["spec"]["ports"]}
 
     assert (accepted["status"], accepted["reason"]) == ("False", "UnsupportedProtocol")
     assert ports == {9080, 15008, 15021}
@@ -70,7 +70,7 @@ def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
 
 def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client, here):
     """Without a waypoint pod, Programmed and WaypointBound are True while every request gets no response."""
-    answers = mesh_client.send_in_turn(get(here(here(URL))), 5)
+    answers = mesh_client.send_in_turn(get(here(URL)), 5)
 
     assert not any(pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
     assert read_condition(here(GATEWAY), "Programmed", about="").state == "met"
@@ -80,7 +80,7 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mes
 
 def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here):
     """A request to ratings-sandwich returns 200 over an HBONE connection to the pod of Istio's waypoint."""
-    answers = mesh_client.send_in_turn(get(here(here(URL))))
+    answers = mesh_client.send_in_turn(get(here(URL)))
 
     assert answers.statuses == [200]
     leg = sandwich_waypoint.wait_for_connection_line(ztunnel, since, answers[0].local)
