@@ -56,10 +56,11 @@ def quota(
     rate_limit_service,
     monotonic_clock,
     current_time,
+    here,
 ):
     """`quota()`: five responses to a new user, once the rate limit service counts, and their access log lines."""
     started = monotonic_clock()
-    policy_propagation.wait_for_accepted(kube, POLICY, since=started)
+    policy_propagation.wait_for_accepted(kube, here(POLICY), since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
 
     def five():
@@ -80,7 +81,7 @@ def definitions(version_upgrade_plan, cluster, kube):
 
 
 @pytest.fixture(scope="module")
-def journey(request, version_upgrade_plan, load, sources, quota, cluster, kube):
+def journey(request, version_upgrade_plan, load, sources, quota, cluster, kube, here):
     """There and back, under load each time."""
     plan = version_upgrade_plan
     before = quota()
@@ -88,10 +89,10 @@ def journey(request, version_upgrade_plan, load, sources, quota, cluster, kube):
         request.getfixturevalue("definitions")
     with load(*sources) as there, there.event(f"upgrade of {plan.name}", PROMISE):
         version_upgrade.upgrade_product(cluster, kube, plan, plan.after)
-    after, accepted, ran = quota(), status.read_condition(kube, POLICY, "Accepted").met, plan.running(kube)
+    after, accepted, ran = quota(), status.read_condition(kube, here(POLICY), "Accepted").met, plan.running(kube)
     with load(*sources) as back, back.event(f"{plan.name}, and back", PROMISE):
         version_upgrade.upgrade_product(cluster, kube, plan, plan.before)
-    accepted_back = status.read_condition(kube, POLICY, "Accepted").met
+    accepted_back = status.read_condition(kube, here(POLICY), "Accepted").met
     return Journey(there, back, before, after, quota(), (accepted, accepted_back), ran, plan.running(kube))
 
 
