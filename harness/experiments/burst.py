@@ -22,6 +22,17 @@ class Arm:
     lines: tuple[AccessLine, ...]
     overflow: int
 
+    @property
+    def slowest_in_proxy_ms(self) -> int:
+        """The longest that the proxy itself took for a response, by its log."""
+        return max((line.duration_ms for line in self.lines), default=0)
+
+    @property
+    def slowest_besides_proxy_ms(self) -> float:
+        """The longest that a response took besides the proxy: in the client, its machine and the connection."""
+        besides = (answer.ms - line.duration_ms for answer, line in zip(self.answers.items, self.lines, strict=True))
+        return max(besides, default=0.0)
+
 
 def send_burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cluster: str) -> Arm:
     """Sends a burst from inside the mesh, and gathers both witnesses of it.

@@ -59,11 +59,21 @@ def test_burst_is_served_slowly_without_the_policy(arms, arm):
 
 
 def test_burst_is_refused_fast_with_the_policy(arms):
-    """With maxPendingRequests: 0, all 200 requests of a burst return 503, each in less than 2 seconds."""
-    answers = arms["treatment"].answers
+    """With maxPendingRequests: 0, all 200 requests of a burst return 503, each in less than 2 seconds.
 
-    assert answers.statuses == [503] * BURST
-    assert answers.slowest_ms < FAST_MS, f"the slowest of {answers!r} took {answers.slowest_ms:.0f} ms"
+    The waypoint's log has its own time for each. The client's time may be longer by what the same burst without the
+    policy took besides the waypoint: that is the machine's.
+    """
+    burst = arms["treatment"]
+    besides = max(arms["control"].slowest_besides_proxy_ms, arms["recovery"].slowest_besides_proxy_ms)
+
+    assert burst.answers.statuses == [503] * BURST
+    assert burst.slowest_in_proxy_ms < FAST_MS, (
+        f"the slowest of {burst.answers!r} took {burst.slowest_in_proxy_ms} ms in the waypoint"
+    )
+    assert burst.answers.slowest_ms < FAST_MS + besides, (
+        f"the slowest of {burst.answers!r} took {burst.answers.slowest_ms:.0f} ms, without the policy {besides:.0f} besides"
+    )
 
 
 def test_refusals_are_the_breakers_own(arms):

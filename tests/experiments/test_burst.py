@@ -1,13 +1,14 @@
 """A burst and both its witnesses."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness import observations
 from harness.errors import Inconclusive
-from harness.experiments.burst import send_burst
+from harness.experiments.burst import Arm, send_burst
 from harness.experiments.bypass import send_past_and_through
 from harness.http_exchange import Answer, Answers, get
 
@@ -117,3 +118,13 @@ def test_silence_of_a_lost_log_is_no_bypass() -> None:
     """Where the call through the proxy has no line either, its silence says nothing."""
     with pytest.raises(Inconclusive):
         past(Envoy(lines=False))
+
+
+def test_times_of_the_proxy_and_of_the_machine_are_told_apart() -> None:
+    """Each response's time less the proxy's own for that very request: not the difference of the two slowest."""
+    answers = Answers((Answer("rq-0", 503, {}, 900), Answer("rq-1", 503, {}, 1000)))
+    lines: Any = (SimpleNamespace(duration_ms=100), SimpleNamespace(duration_ms=950))
+
+    arm = Arm(answers, lines, 2)
+
+    assert (arm.slowest_in_proxy_ms, arm.slowest_besides_proxy_ms) == (950, 800)
