@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import psutil
 
-from harness import container_engine, kernel
+from harness import container_engine, kernel, no_proxy, timeouts
 from harness.bundle import open_for
 from harness.cluster.choose import choose
 from harness.container_engine import Engine
 from harness.errors import BadInput, HarnessError
+from harness.objects.addresses import host_port
 from harness.settings import Settings, docker_is_elsewhere
 from harness.versions import VersionSet
 
@@ -42,7 +45,7 @@ class Finding:
 
 def examine(settings: Settings, versions: VersionSet) -> list[Finding]:
     """What a run with these settings refuses, in its words, and what may trouble it; none raises."""
-    found = [cores(), memory(), disk(settings)]
+    found = [cores(), memory(), disk(settings), *proxies(os.environ)]
     if settings.bundle:
         found.append(judged("bundle", lambda: _bundle(settings, versions)))
     try:
@@ -97,6 +100,33 @@ def disk(settings: Settings) -> Finding:
     need = 1 if settings.cluster == "emulated" else DISK_GB
     fine = free >= need
     return Finding("disk", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {need} GB")
+
+
+def proxies(environ: Mapping[str, str]) -> list[Finding]:
+    """A finding for each HTTP proxy of the environment: whether it accepts connections, and whether the nodes of a kind
+    cluster, which pull through it, can reach it."""
+    return [_proxy(url, names) for url, names in no_proxy.configured(environ).items()]
+
+
+def _proxy(url: str, names: Sequence[str]) -> Finding:
+    what = f"proxy {', '.join(names)}"
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        host, port = parts.hostname, parts.port or {"https": 443}.get(parts.scheme, 80)
+    except ValueError:
+        host, port = None, 0
+    if not host:
+        return Finding(what, "warning", "not a URL", "set it to http://host:port, or unset it")
+    where = host_port(host, port)
+    try:
+        socket.create_connection((host, port), timeout=timeouts.HTTP_CONNECT).close()
+    except OSError as error:
+        why = f"{where} accepts no connections: {error.strerror or error}"
+        return Finding(what, "warning", why, f"is it up? Else unset {names[0]}: pulls and downloads go through it")
+    if no_proxy.is_loopback(host):
+        seen = f"{where} is this machine's loopback, which kind's nodes cannot reach"
+        return Finding(what, "warning", seen, "give it an address that containers reach, or use BUNDLE=")
+    return Finding(what, "ok", f"{where}, for pulls and downloads; loopback and cluster addresses never use it")
 
 
 def inotify(name: str) -> Finding:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 # The names beside the networks are for libraries that cannot read CIDR (urllib). kind's default pod and Service CIDRs.
@@ -24,6 +24,15 @@ def extend(addresses: Iterable[str] = (), environ: MutableMapping[str, str] = os
     has = [one.strip() for name in ("NO_PROXY", "no_proxy") for one in environ.get(name, "").split(",")]
     value = ",".join(dict.fromkeys(one for one in (*has, *ALWAYS, *addresses) if one))
     environ["NO_PROXY"] = environ["no_proxy"] = value
+
+
+def configured(environ: Mapping[str, str]) -> dict[str, list[str]]:
+    """The proxies that the environment sets: the variables' names by the proxy's URL."""
+    found: dict[str, list[str]] = {}
+    for name in (one for lower in PROXIES for one in (lower, lower.upper())):
+        if environ.get(name):
+            found.setdefault(environ[name], []).append(name)
+    return found
 
 
 def is_loopback(host: str | None) -> bool:

@@ -91,6 +91,7 @@ class ExistingCluster:
             Requirement("kubectl", lambda: str(programs.choose("kubectl", self._settings))),
             *([helm] if self._installs else []),
             Requirement(f"context {self.context}", self._reach),
+            Requirement("earlier runs there", self._check_earlier_runs),
             Requirement(f"namespace {self.namespace}", self._check_namespace, last=True),
         ]
 
@@ -121,20 +122,27 @@ class ExistingCluster:
             given |= bool(there)
         return "given to runs by its label" if given else "made by the run"
 
+    @property
+    def _stands(self) -> bool:
+        """Whether something that earlier runs made is still there."""
+        return (self.home / MADE).exists() or any(self.home.glob("release-*"))
+
+    def _check_earlier_runs(self) -> str:
+        old = cluster_records.find(self._state, self.kind, self._recorded)
+        cluster_records.refuse_in_use(old, f"namespace {self.namespace} of context {self.context}")
+        if not self._stands:
+            return "nothing of theirs is left"
+        cluster_records.refuse_kept(old, {"set": self._label} if self._label else {}, f"what we made in {self.context}")
+        return "what they made is kept, of this version set"
+
     def create(self) -> None:
         for requirement in self.requirements:
             requirement.check()
         with FileLock(self.home / "lock"):
-            old = cluster_records.find(self._state, self.kind, self._recorded)
-            cluster_records.refuse_in_use(old, f"namespace {self.namespace} of context {self.context}")
-            stands = (self.home / MADE).exists() or any(self.home.glob("release-*"))
-            if stands:
-                cluster_records.refuse_kept(
-                    old, {"set": self._label} if self._label else {}, f"what we made in {self.context}"
-                )
+            self._check_earlier_runs()  # again: another run may have begun since
             # Before anything is applied, be it only by tests: what a killed run leaves is found by its record.
             where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context, "namespace": self.namespace}
-            where |= {"set": self._label} if self._label and (self._installs or stands) else {}
+            where |= {"set": self._label} if self._label and (self._installs or self._stands) else {}
             cluster_records.write(
                 self._state, cluster_records.Record(self.kind, self._recorded, owner(), time.time(), details=where)
             )

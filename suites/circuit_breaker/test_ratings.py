@@ -72,7 +72,7 @@ def test_burst_is_refused_fast_with_the_policy(arms):
         f"the slowest of {burst.answers!r} took {burst.slowest_in_proxy_ms} ms in the waypoint"
     )
     assert burst.answers.slowest_ms < FAST_MS + besides, (
-        f"the slowest of {burst.answers!r} took {burst.answers.slowest_ms:.0f} ms, without the policy {besides:.0f} besides"
+        f"the slowest of {burst.answers!r} took {burst.answers.slowest_ms:.0f} ms, the machine's share is {besides:.0f}"
     )
 
 

@@ -95,6 +95,19 @@ def test_run_is_recorded_though_it_installs_nothing(settings: Settings, asked: d
     assert (record.kind, record.pid, record.details["context"]) == ("existing", os.getpid(), "fake")
 
 
+def test_doctor_checks_what_earlier_runs_left(settings: Settings, asked: dict[str, Any]) -> None:
+    """A stack that was kept of another version set is rejected by the check that `mesh-e2e doctor` runs too."""
+    cluster = ExistingCluster(settings.model_copy(update=asked), label="this set")
+    check = next(one.check for one in cluster.requirements if one.what == "earlier runs there")
+    assert check() == "nothing of theirs is left"
+    record = cluster_records.Record("existing", cluster.home.name.removeprefix("existing-"), 2**22 + 1, time.time())
+    cluster_records.write(settings.state, replace(record, details={"set": "another set"}))
+    (cluster.home / "release-istio-system-istiod").touch()
+
+    with pytest.raises(BadInput, match="was kept with set another set, this run asks for set this set"):
+        check()
+
+
 def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], api: FakeApi, other_process: int) -> None:
     """Two runs would undo each other: the second is told, and takes nothing away when it ends."""
     existing(settings, asked).create()

@@ -3,6 +3,7 @@
 import json
 import resource
 import shutil
+import socket
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_machine_with_everything(settings: Settings, monkeypatch: pytest.MonkeyP
     assert (seen["docker"].seen, seen["docker memory"].seen) == ("Docker 28.0.1", "16.0 GB")
     assert seen["node image"].seen == f"{ROW.node} is here"
     assert seen["cluster mesh-e2e"].seen == "will be made"
+
+
+def test_proxy_is_named_with_what_uses_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nodes cannot reach, that does not answer, or that is no URL is a warning with its remedy."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        seen = found(settings)["proxy https_proxy, HTTPS_PROXY"]
+        assert (seen.grade, "kind's nodes cannot reach" in seen.seen) == ("warning", True)
+        monkeypatch.setattr("harness.no_proxy.is_loopback", lambda _: False)
+        assert found(settings)["proxy https_proxy, HTTPS_PROXY"].grade == "ok"
+
+    seen = found(settings)["proxy https_proxy, HTTPS_PROXY"]
+    assert (seen.grade, "accepts no connections" in seen.seen) == ("warning", True)
+    monkeypatch.setenv("ALL_PROXY", "http://[")
+    assert found(settings)["proxy ALL_PROXY"].seen == "not a URL"
 
 
 Breaks = Callable[[Programs, pytest.MonkeyPatch, Path], dict[str, object]]

@@ -20,6 +20,7 @@ import aiohttp
 from aiohttp import web
 
 from harness.cluster.emulated.network.addresses import hidden
+from harness.cluster.emulated.network.idle import idle_seconds
 from harness.errors import BadInput
 
 APPS = ("productpage-v1", "details-v1", "reviews-v1", "reviews-v2", "reviews-v3", "ratings-v1")
@@ -81,7 +82,7 @@ class App:
         self._version = self._env.get("SERVICE_VERSION", "")
         if self._kind == "ratings" and self._version not in _VERSIONS:
             raise BadInput(f"SERVICE_VERSION={self._version} is not played by the emulated ratings")
-        self._keep_alive = _KEEP_ALIVE[self._kind] / delay_factor + _MARGIN
+        self._keep_alive = max(_KEEP_ALIVE[self._kind] / delay_factor, idle_seconds(delay_factor)) + _MARGIN
         self.slow_seconds = slow_seconds
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None

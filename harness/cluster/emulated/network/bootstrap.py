@@ -12,11 +12,11 @@ import copy
 from typing import Any
 
 from harness.cluster.emulated.network.addresses import hidden
+from harness.cluster.emulated.network.idle import idle_seconds
 from harness.cluster.emulated.network.model import HBONE_PORT, Json, Xds
 
 ADMIN_PORT, STATS_PORT, XDS_PORT = 19000, 19001, 18000
 FETCH_TIMEOUT = 15.0  # seconds; Envoy's initial fetch timeout, which a changed cluster waits out (docs/waiting.md)
-KEEP_ALIVE = 5.0  # seconds that a connection to an idle app was kept, as recorded (docs/findings.md)
 _EXTENSIONS = "type.googleapis.com/envoy.extensions."
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -63,7 +63,7 @@ def _cluster(cluster: Json, delay_factor: float) -> Json:
         cluster["typed_extension_protocol_options"] = {
             _HTTP_OPTIONS: {
                 "@type": f"{_EXTENSIONS}upstreams.http.v3.HttpProtocolOptions",
-                "common_http_protocol_options": {"idle_timeout": f"{KEEP_ALIVE / delay_factor:.3f}s"},
+                "common_http_protocol_options": {"idle_timeout": f"{idle_seconds(delay_factor):.3f}s"},
                 "explicit_http_config": {"http_protocol_options": {}},
             }
         }
