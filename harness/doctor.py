@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -45,7 +45,7 @@ class Finding:
 
 def examine(settings: Settings, versions: VersionSet) -> list[Finding]:
     """What a run with these settings refuses, in its words, and what may trouble it; none raises."""
-    found = [cores(), memory(), disk(settings), *proxies(os.environ)]
+    found = [cores(), memory(), disk(settings), *proxies()]
     if settings.bundle:
         found.append(judged("bundle", lambda: _bundle(settings, versions)))
     try:
@@ -102,10 +102,10 @@ def disk(settings: Settings) -> Finding:
     return Finding("disk", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {need} GB")
 
 
-def proxies(environ: Mapping[str, str]) -> list[Finding]:
+def proxies() -> list[Finding]:
     """A finding for each HTTP proxy of the environment: whether it accepts connections, and whether the nodes of a kind
     cluster, which pull through it, can reach it."""
-    return [_proxy(url, names) for url, names in no_proxy.configured(environ).items()]
+    return [_proxy(url, names) for url, names in no_proxy.configured().items()]
 
 
 def _proxy(url: str, names: Sequence[str]) -> Finding:

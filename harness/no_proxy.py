@@ -26,7 +26,7 @@ def extend(addresses: Iterable[str] = (), environ: MutableMapping[str, str] = os
     environ["NO_PROXY"] = environ["no_proxy"] = value
 
 
-def configured(environ: Mapping[str, str]) -> dict[str, list[str]]:
+def configured(environ: Mapping[str, str] = os.environ) -> dict[str, list[str]]:
     """The proxies that the environment sets: the variables' names by the proxy's URL."""
     found: dict[str, list[str]] = {}
     for name in (one for lower in PROXIES for one in (lower, lower.upper())):

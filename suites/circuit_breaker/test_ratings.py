@@ -59,11 +59,8 @@ def test_burst_is_served_slowly_without_the_policy(arms, arm):
 
 
 def test_burst_is_refused_fast_with_the_policy(arms):
-    """With maxPendingRequests: 0, all 200 requests of a burst return 503, each in less than 2 seconds.
-
-    The waypoint's log has its own time for each. The client's time may be longer by what the same burst without the
-    policy took besides the waypoint: that is the machine's.
-    """
+    """With maxPendingRequests: 0, all 200 requests of a burst return 503, each in less than 2 seconds."""
+    # By the waypoint's log. The client may take longer by what it took besides the waypoint without the policy.
     burst = arms["treatment"]
     besides = max(arms["control"].slowest_besides_proxy_ms, arms["recovery"].slowest_besides_proxy_ms)
 
