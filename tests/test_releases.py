@@ -1,4 +1,4 @@
-"""Any versions are named without editing a file; what is assumed is said, and what cannot work is refused."""
+"""Any versions are named without editing a file; what is assumed is noted, and what cannot work is refused."""
 
 from datetime import date
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_what_is_left_out(name: str, expected: str) -> None:
     ],
 )
 def test_newer_patch_is_used_with_a_warning(name: str, remark: str) -> None:
-    """An unknown newer patch is used, and what was assumed of it is said."""
+    """An unknown newer patch is used, and what was assumed of it is noted."""
     row = resolved(name)
 
     assert remark in " ".join(row.remarks)

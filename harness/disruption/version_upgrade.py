@@ -94,7 +94,7 @@ def upgrade_product(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, row: 
     Envoy Gateway also the rate limit service and the proxies of the ingress and the waypoint.
 
     Raises:
-        CommandFailed: helm said no.
+        CommandFailed: Helm failed.
         NotReady: a workload did not roll out, or kept an old pod.
         NotAllowed: this cluster's control planes are not to be touched.
     """

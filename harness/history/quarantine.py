@@ -1,4 +1,4 @@
-"""quarantine.yaml: tests whose verdict does not decide a run for a while, each with a reason and dates."""
+"""quarantine.yaml: tests that do not decide a run for a while, each with a reason and dates."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class Quarantine(BaseModel):
 
     def excuses(self, verdicts: Iterable[Verdict], today: date) -> tuple[bool, list[str]]:
         """Whether nothing but tests in quarantine spoke against a run, and a sentence on each entry that matters to it:
-        a quarantined test that ran, or one whose time is over."""
+        a quarantined test that ran, or one that is over."""
         bad = {"broken", "inconclusive", "error"}
-        said, others = [], False
+        lines, others = [], False
         for verdict in verdicts:
             entry = self.tests.get(verdict.id)
             counts = entry is None or today > entry.until
             if entry:
                 ends = f"{'over since' if counts else 'until'} {entry.until}, since {entry.since}"
-                said.append(f"quarantine ({ends}): {verdict.id}: {verdict.outcome}: {entry.reason}")
+                lines.append(f"quarantine ({ends}): {verdict.id}: {verdict.outcome}: {entry.reason}")
             others |= counts and verdict.outcome in bad
-        return not others, said
+        return not others, lines
 
 
 def load(file: Path = FILE) -> Quarantine:

@@ -103,11 +103,11 @@ def changed_tests(since: str, root: Path = ROOT) -> list[str]:
         BadInput: Git does not know that revision.
     """
     asked = ["git", "-C", str(root), "diff", "--name-only", since, "--", "suites", "manifests"]
-    said, new = run(asked, check=False), run(["git", "-C", str(root), "status", "--porcelain"], check=False)
-    if said.code:
-        raise BadInput(f"git does not know {since}: {said.stderr.strip()[-200:]}", remedy="--changed-since main")
+    changed, new = run(asked, check=False), run(["git", "-C", str(root), "status", "--porcelain"], check=False)
+    if changed.code:
+        raise BadInput(f"git does not know {since}: {changed.stderr.strip()[-200:]}", remedy="--changed-since main")
     untracked = [line[3:] for line in new.stdout.splitlines() if line.startswith("??")]
-    return list(dict.fromkeys(_tests_of([*said.stdout.splitlines(), *untracked], root)))
+    return list(dict.fromkeys(_tests_of([*changed.stdout.splitlines(), *untracked], root)))
 
 
 def _tests_of(names: Iterable[str], root: Path) -> Iterable[str]:

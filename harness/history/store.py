@@ -50,7 +50,7 @@ class History:
         found = read_results(run)
         versions = found["versions"]
         cluster = found["cluster"]["kind"]
-        said = f"istio {versions.get('istio')} eg {versions.get('envoy-gateway')} k8s {versions.get('kubernetes')}"
+        row = f"istio {versions.get('istio')} eg {versions.get('envoy-gateway')} k8s {versions.get('kubernetes')}"
         key = f"{found['started']} {cluster} {found['cluster']['name']} {found['set']}"
         sources: Mapping[str, str] = found.get("sources") or {}
         rows = [
@@ -68,7 +68,7 @@ class History:
         with self._open() as base:
             if base.execute("SELECT 1 FROM runs WHERE key = ?", (key,)).fetchone():
                 return False
-            base.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", (key, found["started"], cluster, said, run.name))
+            base.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", (key, found["started"], cluster, row, run.name))
             base.executemany("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", rows)
         return True
 

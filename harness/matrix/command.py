@@ -181,7 +181,7 @@ def _run(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
             abreast=asked.abreast,
             again=("error",) if asked.retry_errors else (),
             most=asked.most,
-            told=_tell,
+            on_end=_report_end,
         )
     summary = output.state(matrix, folder.all_ended())
     return summary, 0 if len(ended) == len(cells) and all(one.outcome == "held" for one in ended) else 1
@@ -209,7 +209,7 @@ def _shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _tell(cell: PlannedCell, ended: Ended) -> None:
+def _report_end(cell: PlannedCell, ended: Ended) -> None:
     progress.note(f"{cell.name}: {ended.outcome} in {ended.seconds:.0f} s{f': {ended.why}' if ended.why else ''}")
 
 

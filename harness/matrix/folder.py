@@ -110,7 +110,7 @@ class Folder:
             raise BadInput(f"{self._plan}: {sentence(error)}", remedy="name another folder") from None
 
     def begin(self, matrix: Matrix) -> Matrix:
-        """Makes the folder, or goes on with the matrix that is there, whose plan it returns.
+        """Makes the folder, or goes on with the matrix that is there; returns its plan.
 
         Raises:
             BadInput: another matrix is there, or the folder holds something else.

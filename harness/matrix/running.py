@@ -42,7 +42,7 @@ class Run:
 
 
 class Runner(Protocol):
-    """Runs a cell's tests and returns the exit code. `begun` is told the process."""
+    """Runs a cell's tests and returns the exit code. `begun` takes the process id."""
 
     def __call__(self, run: Run, tests: Sequence[str], begun: Callable[[int], None], /) -> int: ...
 
@@ -55,7 +55,7 @@ def run_cells(
     again: Sequence[Outcome] = (),
     most: int = 0,
     runner: Runner | None = None,
-    told: Callable[[PlannedCell, Ended], None] | None = None,
+    on_end: Callable[[PlannedCell, Ended], None] | None = None,
 ) -> list[Ended]:
     """Runs those cells of a folder that have not ended, `abreast` at a time, at most `most` of them (0: all). `again`
     are outcomes that are run once more. Returns the records of all given cells that have ended.
@@ -76,8 +76,8 @@ def run_cells(
         with progress.stage(f"cell {cell.name}"):
             record = run_cell(folder, matrix, cell, run_one)
         folder.end(cell.slug, record)
-        if told:
-            told(cell, record)
+        if on_end:
+            on_end(cell, record)
         return record
 
     with side_by_side(max(1, abreast)) as pool:
@@ -149,7 +149,7 @@ class _Judged:
 
 def _judged(run_folder: Path, code: int) -> _Judged:
     """The outcome of a run, from its results.json: a false claim is broken; else what was not judged says so. A run
-    that was interrupted, or whose cluster failed, is an error of the cell and says nothing of its versions."""
+    that was interrupted, or whose cluster failed, is an error of the cell and is no verdict on its versions."""
     found = read_results(run_folder)
     counts = {str(name): int(number) for name, number in found["counts"].items()}
     versions = {str(name): str(version) for name, version in (found.get("versions") or {}).items()}
@@ -206,9 +206,9 @@ def _end_orphans(homes: Sequence[Path]) -> None:
 def _orphan(file: Path) -> psutil.Process | None:
     """The process that begun.json names, if it still runs; the file goes."""
     try:
-        said = json.loads(file.read_text())
-        process = psutil.Process(int(said["pid"]))
-        return process if abs(process.create_time() - float(said["created"])) <= 1 else None
+        recorded = json.loads(file.read_text())
+        process = psutil.Process(int(recorded["pid"]))
+        return process if abs(process.create_time() - float(recorded["created"])) <= 1 else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
     finally:

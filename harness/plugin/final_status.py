@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 def final_status(run: Reporting, status: int) -> int:
     """The status that the run ends with: 0 where only tests in quarantine spoke against it, 1 where claims were skipped
-    and `--enforce` wants all judged. What was decided so is in the run's notes or its `why`."""
+    and `--enforce` wants all judged. The reason is in the run's notes or its `why`."""
     verdicts = run.book.verdicts
-    excused, said = run.quarantine.excuses(verdicts, datetime.now(UTC).date())
-    for text in said:
+    excused, lines = run.quarantine.excuses(verdicts, datetime.now(UTC).date())
+    for text in lines:
         run.evidence.note(text)
-    if status == pytest.ExitCode.TESTS_FAILED and excused and said:
+    if status == pytest.ExitCode.TESTS_FAILED and excused and lines:
         status = pytest.ExitCode.OK
     skipped = sum(verdict.outcome == "skipped" for verdict in verdicts)
     if status == pytest.ExitCode.OK and skipped and run.settings.enforce:

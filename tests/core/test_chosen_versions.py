@@ -90,11 +90,11 @@ def test_image_of_docker_is_loaded_and_no_other() -> None:
 def test_reports_say_who_built_it() -> None:
     """Each version of a build is marked with the digest, in what every report is made of."""
     row = chosen_versions.version_set(Settings(eg_image="me/gateway:dev", istio_tag="pr-1"))
-    said = versions_known(row, {"envoy-gateway": "dev", "redis": "6.0.6"}, ours=True)
+    marked = versions_known(row, {"envoy-gateway": "dev", "redis": "6.0.6"}, ours=True)
 
-    assert said["envoy-gateway"] == f"dev (built by somebody: {ID})"
-    assert said["istio"] == "pr-1 (asked for) (built by somebody: digest in setup/images.txt)"
-    assert said["redis"] == "6.0.6"
+    assert marked["envoy-gateway"] == f"dev (built by somebody: {ID})"
+    assert marked["istio"] == "pr-1 (asked for) (built by somebody: digest in setup/images.txt)"
+    assert marked["redis"] == "6.0.6"
     assert versions_of(row)["envoy-gateway"] == "dev"
 
 

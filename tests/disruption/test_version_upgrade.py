@@ -18,8 +18,8 @@ ROW = chosen_versions.named("istio-1.29.1+eg-1.7.5+k8s-1.34.3")
 
 def definition(name: str, bundle: str, kind: str = "CustomResourceDefinition") -> dict[str, Any]:
     keys = ("bundle-version", "channel")
-    said = dict(zip((f"gateway.networking.k8s.io/{key}" for key in keys), (bundle, "experimental"), strict=True))
-    return {"kind": kind, "metadata": {"name": name, "annotations": said}}
+    annotations = dict(zip((f"gateway.networking.k8s.io/{key}" for key in keys), (bundle, "experimental"), strict=True))
+    return {"kind": kind, "metadata": {"name": name, "annotations": annotations}}
 
 
 class Api:
@@ -107,7 +107,7 @@ def test_newer_definitions_replace_older_ones(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_rejected_definitions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way back tries only those of the Gateway API; a rejection is told, and what is there stays."""
+    """The way back tries only those of the Gateway API; a rejection is recorded, and what is there stays."""
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
     plan, api = upgrade(), Api()
     replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above

@@ -117,10 +117,10 @@ def test_command_shows_what_is_flaky(tmp_path: Path, capsys: pytest.CaptureFixtu
 
     assert cli.main([*base, "add", str(tmp_path / "runs")]) == 0
     assert cli.main([*base, "show"]) == 1
-    said = capsys.readouterr().out
-    assert f"flaky        2 of   2 failed  {TEST}" in said
-    assert "first: 2026-11-27T000: broken: it did not" in said
-    assert "stable: fails in at most 1% of runs (wrong in 5%)" in said
+    printed = capsys.readouterr().out
+    assert f"flaky        2 of   2 failed  {TEST}" in printed
+    assert "first: 2026-11-27T000: broken: it did not" in printed
+    assert "stable: fails in at most 1% of runs (wrong in 5%)" in printed
     assert cli.main([*base, "show", TEST]) == 0
 
 
@@ -208,7 +208,7 @@ ENTRY = Entry(reason="fails once in fifty runs, issue 15", since=date(2026, 11, 
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "today", "excused", "said"),
+    ("verdicts", "today", "excused", "line"),
     [
         ([verdict("broken")], date(2026, 11, 27), True, "quarantine (until 2026-12-01, since 2026-11-01)"),
         ([verdict("broken")], date(2026, 12, 2), False, "quarantine (over since 2026-12-01"),
@@ -217,13 +217,13 @@ ENTRY = Entry(reason="fails once in fifty runs, issue 15", since=date(2026, 11, 
     ],
 )
 def test_quarantine_excuses_its_tests_for_a_while(
-    verdicts: list[Verdict], today: date, excused: bool, said: str
+    verdicts: list[Verdict], today: date, excused: bool, line: str
 ) -> None:
     """Only its own tests, only until its date; each that ran is shown with its reason."""
     found, lines = Quarantine(tests={TEST: ENTRY}).excuses(verdicts, today)
 
     assert found == excused
-    assert said in lines[0]
+    assert line in lines[0]
 
 
 @pytest.mark.parametrize(

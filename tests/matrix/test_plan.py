@@ -181,11 +181,11 @@ def test_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_text_says_what_is_refused() -> None:
     """The table has cells, seconds and refusals with their reason."""
-    said = output.as_text(planned("sets", {"istio": ["1.29.1"], "k8s": ["1.36", "1.34"]}), 2)
+    text = output.as_text(planned("sets", {"istio": ["1.29.1"], "k8s": ["1.36", "1.34"]}), 2)
 
-    assert "istio-1.29.1+eg-1.7.5+k8s-1.34.3  600      estimated" in said
-    assert "Istio 1.29.1 runs on Kubernetes 1.30 to 1.35, not on 1.36.1" in said
-    assert "2 shards: 600 s, 0 s" in said
+    assert "istio-1.29.1+eg-1.7.5+k8s-1.34.3  600      estimated" in text
+    assert "Istio 1.29.1 runs on Kubernetes 1.30 to 1.35, not on 1.36.1" in text
+    assert "2 shards: 600 s, 0 s" in text
 
 
 def test_thousand_cells(capsys: pytest.CaptureFixture[str]) -> None:

@@ -310,11 +310,11 @@ def test_state_names_every_cell(folder: Folder) -> None:
     """What ended, what did not, what was refused: as text and as Markdown."""
     folder.end(CELLS[0].slug, Ended(CELLS[0].name, "broken", 1, 312.0, {"held": 70, "broken": 1}, "claim x: no"))
     matrix = MATRIX.model_copy(update={"refused": (("istio-9", "is unknown"),)})
-    said, table = output.state(matrix, folder.all_ended()), output.markdown(matrix, folder.all_ended())
+    text, table = output.state(matrix, folder.all_ended()), output.markdown(matrix, folder.all_ended())
 
-    assert f"{CELLS[0].name}  broken   312      70 held 1 broken" in said
-    assert f"{CELLS[1].name}  not run" in said
-    assert "refused: istio-9: is unknown" in said
+    assert f"{CELLS[0].name}  broken   312      70 held 1 broken" in text
+    assert f"{CELLS[1].name}  not run" in text
+    assert "refused: istio-9: is unknown" in text
     assert f"| {CELLS[0].name} | broken | 312.0 | 70 held, 1 broken |" in table
 
 
