@@ -5,11 +5,14 @@ Manifest: manifests/extensions/lua.yaml    Article: none; extensions are among i
 
 import pytest
 
+from harness.waits.responses import wait_for_response
+from harness.waits.status import wait_for_condition
+
 pytestmark = pytest.mark.needs("real gateway")
 POLICY = "EnvoyExtensionPolicy/default/lua"
 
 
-@pytest.mark.feature("Lua")
+@pytest.mark.feature("Lua, without a setting", before="1.9")
 def test_script_runs(tries, place, here):
     """A Lua script answers one path itself, and adds a header to the other requests and to their responses."""
     requests = [place.get("/teapot"), place.get()]
@@ -24,3 +27,19 @@ def test_script_runs(tries, place, here):
     assert trial.treatment.answers[1].header("x-script") == "response"
     assert trial.control.header("x-script") == trial.recovery.header("x-script") == [None, None]
     assert trial.past == [[200, 200]] * 3
+
+
+@pytest.mark.feature("Lua, without a setting", means="broken", since="1.9")
+def test_script_is_rejected(applying, kube, place, here):
+    """From Envoy Gateway 1.9 on a Lua script is not Accepted without a setting, and its route returns 500."""
+    with applying("extensions/lua.yaml"):
+        wait_for_condition(
+            kube, here(POLICY), "Accepted", status="False", about=here(f"Gateway/default/{place.gateway}")
+        )
+        wait_for_response(place.client, place.get(), status=500)
+        treatment = place.send([place.get()] * 2)
+    wait_for_response(place.client, place.get(), status=200)
+    recovery = place.send([place.get()] * 2)
+
+    assert (treatment.statuses, treatment.reached) == ([500, 500], [0, 0])
+    assert (recovery.statuses, recovery.reached) == ([200, 200], [1, 1])
