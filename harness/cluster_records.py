@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 from harness import settings
 from harness.errors import BadInput, SetupFailed
 
+_STALE = 86400.0  # seconds since a cluster went, after which its folder may go
 APPLIED = "applied.json"  # in a cluster's folder: what a run's tests have applied and not yet taken away
 
 
@@ -105,6 +107,18 @@ def forget(state: Path, kind: str, name: str) -> None:
     """The cluster is gone, and with it what its tests had applied."""
     for file in ("record.json", APPLIED):
         (folder(state, kind, name) / file).unlink(missing_ok=True)
+
+
+def prune(state: Path, now: float) -> list[str]:
+    """Deletes the folders of kind and emulated clusters that are gone, a day after they went, and returns their names.
+    What runs leave on existing clusters is noted in theirs: those stay."""
+    gone = []
+    for path in sorted([*state.glob("kind-*"), *state.glob("emulated-*")]):
+        idle = now - path.stat().st_mtime > _STALE
+        if path.is_dir() and not path.is_symlink() and idle and not (path / "record.json").exists():
+            shutil.rmtree(path, ignore_errors=True)
+            gone.append(path.name)
+    return gone
 
 
 def find(state: Path, kind: str, name: str) -> Record | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -21,7 +22,8 @@ class Reaped:
 
 
 def reap(settings: Settings) -> list[Reaped]:
-    """Deletes every recorded cluster whose process is gone. Tells of each; raises for none."""
+    """Deletes every recorded cluster whose process is gone, and the folders of those that went more than a day ago.
+    Returns what became of each cluster; raises for none."""
     found = []
     for record in cluster_records.records(settings.state):
         if record.alive:
@@ -41,4 +43,5 @@ def reap(settings: Settings) -> list[Reaped]:
             found.append(Reaped(record, "gone"))
         except HarnessError as error:
             found.append(Reaped(record, f"not taken away: {error}"))
+    cluster_records.prune(settings.state, time.time())
     return found

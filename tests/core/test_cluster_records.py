@@ -104,3 +104,17 @@ def test_process_that_is_gone_is_not_alive() -> None:
 def test_number_taken_by_another_process_is_not_alive() -> None:
     """A process that began after the record was made is another one with the same number."""
     assert not record(pid=os.getpid(), made=time.time() - 86_400 * 365).alive
+
+
+def test_folders_of_clusters_long_gone_are_deleted(tmp_path: Path) -> None:
+    """Not one that has a record, went today, or notes what is left on somebody's cluster."""
+    state = tmp_path / "state"
+    for name in ("kind-old", "emulated-old", "kind-recorded", "kind-new", "existing-old"):
+        (state / name).mkdir(parents=True)
+    (state / "kind-recorded" / "record.json").write_text("{}")
+    for name in ("kind-old", "emulated-old", "kind-recorded", "existing-old"):
+        os.utime(state / name, (0, 0))
+    now = (state / "kind-new").stat().st_mtime
+
+    assert cluster_records.prune(state, now) == ["emulated-old", "kind-old"]
+    assert sorted(path.name for path in state.iterdir()) == ["existing-old", "kind-new", "kind-recorded"]
