@@ -85,7 +85,7 @@ check: $(BIN)/.installed-dev ## lint, types, layers, tests
 	$(PYTEST_TESTS)
 
 .PHONY: lock
-lock: ## write requirements.lock and requirements-dev.lock anew from pyproject.toml (needs uv)
+lock: ## write requirements.lock and requirements-dev.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra emulated --universal --generate-hashes --no-annotate --no-emit-index-url \
 	  --quiet --custom-compile-command "make lock" --output-file requirements.lock
 	uv pip compile pyproject.toml --extra emulated --group dev --universal --generate-hashes --no-annotate \
@@ -96,7 +96,7 @@ help: ## this
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*##/ {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Python 3.11 or newer: asked of the venv each time, so that one made with an older Python is made anew.
+# Python 3.11 or newer: checked each time, so that a venv with an older Python is replaced.
 FITS := import sys; sys.exit(sys.version_info < (3, 11))
 VENV_FITS := $(shell $(BIN)/python -ISc '$(FITS)' 2>/dev/null && echo yes)
 
@@ -117,7 +117,7 @@ FORCE:
 PIP := $(if $(shell command -v uv),uv pip install --quiet --compile-bytecode --python $(BIN)/python,\
   $(BIN)/python -m pip install --quiet --disable-pip-version-check)
 
-# $(call install,lock): what pip says goes to a log, so that an index that does not answer is told from all else.
+# $(call install,lock): what pip says goes to a log, so that an unreachable index has a message of its own.
 define install
 	@echo "installing packages into $(VENV) (about a minute)" >&2
 	@{ $(PIP) --require-hashes --requirement $(1) && $(PIP) --no-deps --editable . && \
@@ -125,7 +125,7 @@ define install
 	  grep -E '^(ERROR|error|WARNING: Retrying|  (Caused|×)|  (├|╰))|[Cc]aused by' $(VENV)/install.log | tail -4 >&2; \
 	  if grep -qiE 'connection broken|connection refused|timed out|ProxyError|resolve|dns error|error sending request|Failed to fetch' $(VENV)/install.log; \
 	  then echo "make: the package index does not answer: is the network there, and are the proxy and the index (PIP_INDEX_URL, UV_DEFAULT_INDEX) right? All of it: $(VENV)/install.log" >&2; \
-	  else echo "make: the packages of $(1) cannot be installed; all that was said: $(VENV)/install.log" >&2; fi; exit 2; }
+	  else echo "make: the packages of $(1) cannot be installed; the full log: $(VENV)/install.log" >&2; fi; exit 2; }
 endef
 
 # Whichever comes first; the development lock holds the other whole.

@@ -16,7 +16,7 @@ def gateway(applied, proxy_of):
 
 @pytest.mark.needs("load balancer")
 def test_programmed_with_an_assigned_address(gateway, kube, assigned, here):
-    """The Gateway is Programmed with the address that the load balancer has assigned to its LoadBalancer Service."""
+    """Gateway lb-ingress is Programmed with the address that the load balancer assigned to its Service."""
     addresses = assigned("lb-ingress")
 
     service = kube.get(here("Service/default/lb-ingress"))
@@ -26,7 +26,7 @@ def test_programmed_with_an_assigned_address(gateway, kube, assigned, here):
 
 @pytest.mark.needs("load balancer")
 def test_assigned_address_answers(gateway, assigned, client_at, since, here):
-    """The assigned address serves the page by itself, through this Gateway's proxy."""
+    """The address that the load balancer assigned returns the page through the proxy of Gateway lb-ingress."""
     address = assigned("lb-ingress")[0]
 
     answers = client_at(address, 80).send_in_turn(get("/productpage"))
