@@ -17,29 +17,33 @@ from harness.settings import ROOT, ClusterKind
 from harness.wait import pause
 
 TIMES: Mapping[ClusterKind, int] = {"emulated": 20, "kind": 3, "existing": 3}
-JUDGED = ("held", "broken", "inconclusive", "error")
+JUDGED = ("held", "broken", "inconclusive")
 Runner = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the history says of a test since it last changed: how often it ran, held and did not, and the decision."""
+    """What the history says of a test since it last changed: how often it was judged, how often it failed, the decision.
+    `errors` are runs that ended in an error, which are not among `runs`."""
 
     test: str
     runs: int
     failures: int
     decision: Decision
     first_failure: str = ""
+    errors: int = 0
 
 
 def judge(test: str, past: Sequence[Past], sequential: SequentialTest) -> Judged:
-    """The decision on a test. Skipped and not run say nothing; inconclusive and error are failures: who runs it has to
-    look, whatever the reason."""
-    counted = [one for one in latest_source(past) if one.outcome in JUDGED]
+    """The decision on a test. An error is one of the cluster or the harness and, as skipped and not run, no outcome of the
+    test; inconclusive is a failure: whoever runs it has to look."""
+    latest = latest_source(past)
+    counted = [one for one in latest if one.outcome in JUDGED]
     decision, _ = sequential.decide(one.outcome == "held" for one in counted)
     bad = [one for one in counted if one.outcome != "held"]
     why = f"{bad[0].started}: {bad[0].outcome}: {bad[0].reason.splitlines()[0] if bad[0].reason else ''}" if bad else ""
-    return Judged(test, len(counted), len(bad), decision, why)
+    errors = sum(one.outcome == "error" for one in latest)
+    return Judged(test, len(counted), len(bad), decision, why, errors)
 
 
 def repeat(

@@ -109,6 +109,16 @@ def test_database_that_is_none(tmp_path: Path, content: Any, why: str) -> None:
     assert file.read_bytes() == before
 
 
+def test_error_of_the_cluster_is_no_flake(tmp_path: Path) -> None:
+    """A run whose cluster did not start says nothing of its tests; it is counted apart."""
+    history = History(tmp_path / "h.db")
+    for number, outcome in enumerate(["held", "error", "error", "error"]):
+        history.add(run_folder(tmp_path / "runs", number, outcome))
+    found = judge(TEST, history.of(TEST), RULE)
+
+    assert (found.runs, found.failures, found.errors, found.decision) == (1, 0, 3, "undecided")
+
+
 def test_command_shows_what_is_flaky(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A flaky test fails the command and is named with its first failure; the rates are stated."""
     for number, outcome in enumerate(["broken", "broken"]):
