@@ -100,8 +100,7 @@ def _table(found: list[Judged]) -> list[str]:
     order = {"flaky": 0, "undecided": 1, "stable": 2}
     lines = []
     for one in sorted(found, key=lambda one: (order[one.decision], -one.failures, one.test)):
-        lines.append(
-            f"{one.decision:10} {one.failures:3} of {one.runs:3} failed  {one.test}{f'  ({one.errors} errors)' if one.errors else ''}"
-        )
+        errors = f"  ({one.errors} errors)" if one.errors else ""
+        lines.append(f"{one.decision:10} {one.failures:3} of {one.runs:3} failed  {one.test}{errors}")
         lines += [f"{'':10} first: {one.first_failure}"] if one.first_failure else []
     return lines

@@ -23,8 +23,8 @@ Runner = Callable[[Sequence[str], Mapping[str, str]], int]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the history says of a test since it last changed: how often it was judged, how often it failed, the decision.
-    `errors` are runs that ended in an error, which are not among `runs`."""
+    """What the history says of a test since it last changed: how often it was judged, how often it failed, the
+    decision. `errors` are runs that ended in an error, which are not among `runs`."""
 
     test: str
     runs: int
@@ -35,8 +35,8 @@ class Judged:
 
 
 def judge(test: str, past: Sequence[Past], sequential: SequentialTest) -> Judged:
-    """The decision on a test. An error is one of the cluster or the harness and, as skipped and not run, no outcome of the
-    test; inconclusive is a failure: whoever runs it has to look."""
+    """The decision on a test. An error is one of the cluster or the harness and, as skipped and not run, no outcome of
+    the test; inconclusive is a failure: whoever runs it has to look."""
     latest = latest_source(past)
     counted = [one for one in latest if one.outcome in JUDGED]
     decision, _ = sequential.decide(one.outcome == "held" for one in counted)
