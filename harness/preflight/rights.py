@@ -165,7 +165,7 @@ RIGHTS: tuple[Right, ...] = (
         "whether the mesh is ready, and its version",
         needed=True,
     ),
-    Right("mesh", "", ("pods",), ("list",), "ztunnel and istiod", needed=True),
+    Right("mesh", "", ("pods",), ("get", "list"), "ztunnel and istiod; kubectl gets a pod to forward to", needed=True),
     Right("mesh", "", ("pods/log",), ("get",), "ztunnel's connections", lacks=("ztunnel log",)),
     Right(
         "mesh",
@@ -178,7 +178,7 @@ RIGHTS: tuple[Right, ...] = (
     Right(
         "control", "apps", ("deployments",), ("get",), "whether Envoy Gateway is ready, and its version", needed=True
     ),
-    Right("control", "", ("pods",), ("list",), "the rate limit service", lacks=("rate limit",)),
+    Right("control", "", ("pods",), ("get", "list"), "the rate limit service", lacks=("rate limit",)),
     Right("control", "", ("pods/log",), ("get",), "why the rate limit service does not answer; rejected updates"),
     Right(
         "control", "", ("pods/portforward",), STREAM, "counters of the rate limit service", lacks=("limiter counters",)
