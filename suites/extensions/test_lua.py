@@ -12,7 +12,7 @@ pytestmark = pytest.mark.needs("real gateway")
 POLICY = "EnvoyExtensionPolicy/default/lua"
 
 
-@pytest.mark.feature("Lua, without a setting", before="1.9")
+@pytest.mark.feature("Lua", before="1.9")
 def test_script_runs(tries, place, here):
     """A Lua script answers one path itself, and adds a header to the other requests and to their responses."""
     requests = [place.get("/teapot"), place.get()]
@@ -29,7 +29,7 @@ def test_script_runs(tries, place, here):
     assert trial.past == [[200, 200]] * 3
 
 
-@pytest.mark.feature("Lua, without a setting", means="broken", since="1.9")
+@pytest.mark.feature("Lua", means="broken", since="1.9")
 def test_script_is_rejected(applying, kube, place, here):
     """From Envoy Gateway 1.9 on a Lua script is not Accepted without a setting, and its route returns 500."""
     with applying("extensions/lua.yaml"):
