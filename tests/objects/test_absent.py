@@ -99,8 +99,18 @@ def without(obj_: dict[str, Any], path: tuple[Any, ...], empty: object) -> dict[
     return made  # type: ignore[no-any-return]  # JSON
 
 
+def cases() -> list[tuple[dict[str, Any], tuple[Any, ...]]]:
+    """Each path once: the items of a list, and the objects of a kind, are read by the same code."""
+    found: dict[tuple[Any, ...], tuple[dict[str, Any], tuple[Any, ...]]] = {}
+    for one in RECORDED:
+        for path in paths(one):
+            shape = (one["kind"], *("item" if isinstance(key, int) else key for key in path))
+            found.setdefault(shape, (one, path))
+    return list(found.values())
+
+
 RECORDED = recorded()
-CASES = [(one, path) for one in RECORDED for path in paths(one)]
+CASES = cases()
 
 
 class OneObject:
@@ -159,7 +169,7 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
         "gathered containers": lambda: _containers(one),
         "Made.remember": lambda: Made(folder / "made.json").remember(kube, [one, labelled]),
         "mesh pod": lambda: mesh.read_client_pod(kube),
-        "Envoy": lambda: (Envoy(kube, admin, "default", "x").pod, Envoy(kube, admin, "default", "x").ip),
+        "Envoy": lambda: (Envoy(kube, admin, "default", "x").pod, Envoy(kube, admin, "default", "x").ips),
         "Ztunnels": lambda: (Ztunnels(kube, admin).read_logs(), Ztunnels(kube, admin).read_ready_nodes()),
     }
     return found | stack_readers(one, kube, folder)
