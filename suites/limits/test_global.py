@@ -13,8 +13,8 @@ MANIFEST = "limits/global.yaml"
 
 
 @pytest.fixture
-def rate_limit_enforced(tries, place, here):
-    """`limited(requests)`: the requests without and with the limits, which the rate limit service enforces."""
+def send_with_limits(tries, place, here):
+    """`send_with_limits(requests)`: the requests without and with the limits, which the rate limit service enforces."""
     probe = place.get("/by-header", x_user_id=unique_name("probe"))
     return lambda requests: tries.policy(place, MANIFEST, here(POLICY), requests, answered_by_the_service, probe=probe)
 
@@ -24,13 +24,11 @@ def answered_by_the_service(answer):
 
 
 @pytest.mark.feature("Global rate limit by header and path")
-def test_header_and_path_are_counted(rate_limit_enforced, place):
+def test_header_and_path_are_counted(send_with_limits, place):
     """A global limit of 2 for each user on one path returns 429 to the third request, and 200 on another path."""
     user = unique_name("user")
 
-    trial = rate_limit_enforced(
-        [place.get("/by-header", x_user_id=user)] * 3 + [place.get("/elsewhere", x_user_id=user)]
-    )
+    trial = send_with_limits([place.get("/by-header", x_user_id=user)] * 3 + [place.get("/elsewhere", x_user_id=user)])
 
     assert trial.control.statuses == trial.recovery.statuses == [200] * 4
     assert trial.treatment.statuses == [200, 200, 429, 200]
@@ -41,12 +39,12 @@ def test_header_and_path_are_counted(rate_limit_enforced, place):
 
 
 @pytest.mark.feature("Global rate limit by method")
-def test_method_is_counted(rate_limit_enforced, place):
+def test_method_is_counted(send_with_limits, place):
     """A global limit of 1 on method PUT returns 429 to the second PUT and 200 to a GET after it."""
     user = unique_name("user")
     put, read = place.get("/by-method", method="PUT", x_user_id=user), place.get("/by-method", x_user_id=user)
 
-    trial = rate_limit_enforced([put, put, read])
+    trial = send_with_limits([put, put, read])
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [200, 429, 200]
@@ -55,12 +53,12 @@ def test_method_is_counted(rate_limit_enforced, place):
 
 
 @pytest.mark.feature("Global rate limit by client address")
-def test_address_is_counted(rate_limit_enforced, place):
+def test_address_is_counted(send_with_limits, place):
     """A global limit on client addresses applies to a client of the network and not to one outside of it."""
     user = unique_name("user")
     mine, others = place.get("/by-address", x_user_id=user), place.get("/of-others", x_user_id=user)
 
-    trial = rate_limit_enforced([mine, mine, others, others])
+    trial = send_with_limits([mine, mine, others, others])
 
     assert trial.control.statuses == trial.recovery.statuses == [200] * 4
     assert trial.treatment.statuses == [200, 429, 200, 200]
@@ -69,9 +67,9 @@ def test_address_is_counted(rate_limit_enforced, place):
 
 
 @pytest.mark.feature("Global rate limit with a cost")
-def test_cost_is_counted(rate_limit_enforced, place):
+def test_cost_is_counted(send_with_limits, place):
     """A global limit of 4 with a cost of 2 for each request returns 429 to the third request."""
-    trial = rate_limit_enforced([place.get("/costly", x_user_id=unique_name("user"))] * 3)
+    trial = send_with_limits([place.get("/costly", x_user_id=unique_name("user"))] * 3)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
     assert trial.treatment.statuses == [200, 200, 429]
@@ -80,9 +78,9 @@ def test_cost_is_counted(rate_limit_enforced, place):
 
 
 @pytest.mark.feature("Global rate limit in shadow mode")
-def test_shadow_refuses_nobody(rate_limit_enforced, place):
+def test_shadow_refuses_nobody(send_with_limits, place):
     """A global limit in shadow mode is asked about every request and returns 429 to none."""
-    trial = rate_limit_enforced([place.get("/shadow", x_user_id=unique_name("user"))] * 3)
+    trial = send_with_limits([place.get("/shadow", x_user_id=unique_name("user"))] * 3)
 
     assert trial.treatment.statuses == [200, 200, 200]
     assert set(trial.treatment.answers.header("x-ratelimit-limit")) == {"1, 1;w=3600"}
