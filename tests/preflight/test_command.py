@@ -15,6 +15,7 @@ from harness.objects.placement import MANAGED_BY
 from harness.preflight import command
 from harness.preflight.command import examine
 from harness.settings import Settings
+from tests import recordings
 from tests.audit.planted import CONFIG, Object, obj
 from tests.fakes.api import FakeApi
 from tests.preflight.clusters import objects
@@ -132,3 +133,23 @@ def test_the_printed_roles_are_the_least(
     assert read <= granted
     secret = {place for place, rules in places.items() for rule in rules if "secrets" in rule["resources"]}
     assert secret == set(OURS)  # those of clients' keys and passwords, which the suites make
+
+
+def test_other_forms_of_installation_as_recorded_on_kind(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second istiod of a revision, ztunnel in kube-system, Envoy Gateway in its default mode (Istio 1.29.1, 1.7.5)."""
+    monkeypatch.setattr(command, "PER_SECOND", 1e6)
+    api.put(*recordings.dump("preflight/other-forms.json"))
+
+    assert preflight(api, tmp_path, "--format", "json") == 1
+
+    told = json.loads(capsys.readouterr().out)
+    rows = [(one["subject"], one["verdict"], one["found"].partition(",")[0]) for one in told["rows"]]
+    assert ("istiod", "judged", "istio-system/istiod") in rows
+    assert ("istiod", "judged", "istio-system/istiod-canary") in rows
+    assert ("ztunnel", "not judged", "kube-system/ztunnel") in rows
+    assert ("trust domain", "judged", "mesh.example (ConfigMap istio-system/istio-canary)") in rows
+    assert ("Envoy Gateway's mode", "not judged", "ControllerNamespace") in rows
+    assert ("rate limit counters", "judged", "published every 1 s") in rows
+    assert {"stack", "ingress", "waypoint", "two nodes"} <= set(told["lacking"])
