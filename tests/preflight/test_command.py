@@ -138,7 +138,7 @@ def test_the_printed_roles_are_the_least(
 def test_other_forms_of_installation_as_recorded_on_kind(
     api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A second istiod of a revision, ztunnel in kube-system, Envoy Gateway in its default mode (Istio 1.29.1, 1.7.5)."""
+    """A second istiod of a revision, ztunnel in kube-system, Envoy Gateway in its default mode (1.29.1, 1.7.5)."""
     monkeypatch.setattr(command, "PER_SECOND", 1e6)
     api.put(*recordings.dump("preflight/other-forms.json"))
 
