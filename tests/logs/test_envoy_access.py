@@ -89,6 +89,17 @@ def test_no_access_line_gives_none(nothing: str) -> None:
     assert envoy_access.parse(nothing).lines == ()
 
 
+@pytest.mark.parametrize("key", ["start_time", "response_code", "response_flags"])
+def test_line_that_lacks_what_is_judged_is_not_read(key: str) -> None:
+    """A status or a flag that is not there is counted as unreadable: it is not taken for another one."""
+    found = json.loads(text("logs/access-429.json"))
+    del found[key]
+
+    parsed = envoy_access.parse(json.dumps(found))
+
+    assert (parsed.lines, parsed.unreadable.count) == ((), 1)
+
+
 def test_time_without_a_zone_is_not_read() -> None:
     """A naive time could not be compared with ztunnel's."""
     assert envoy_access.parse(text("logs/access-429.json").replace("359Z", "359")).lines == ()

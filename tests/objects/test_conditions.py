@@ -121,6 +121,28 @@ def test_refusals_that_do_not_heal_are_terminal(name: str, type: str, state: str
     assert judgement.condition.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("kind", "type", "reason"),
+    [
+        ("Gateway", "Accepted", "UnsupportedAddress"),
+        ("Gateway", "Programmed", "Invalid"),
+        ("Gateway", "ResolvedRefs", "InvalidRouteKinds"),
+        ("Service", "istio.io/WaypointBound", "AttachmentDenied"),
+        ("Service", "istio.io/WaypointBound", "UnsupportedTrafficType"),
+    ],
+)
+def test_reasons_that_end_a_wait_end_it_for_their_own_type(kind: str, type: str, reason: str) -> None:
+    """Source: Gateway API v1 condition reasons, Istio's WaypointBound. The same reason of another type may heal."""
+
+    def state_of(reason: str, type: str) -> str:
+        condition = {"type": type, "status": "False", "reason": reason, "message": ""}
+        one = {"kind": kind, "metadata": {"name": "x", "namespace": "default"}, "status": {"conditions": [condition]}}
+        return judge(one, type).state
+
+    assert state_of(reason, type) == "terminal"
+    assert state_of("Pending", type) == state_of(reason, "Other") == "unmet"
+
+
 def test_route_to_a_missing_gateway_is_absent() -> None:
     """`parents: []` is the whole status of such a route; the line names the parent that is silent."""
     judgement = judge(obj("negative/httproute-neg-missing-parent.yaml"), "Accepted")
