@@ -66,6 +66,10 @@ matrix: $(BIN)/.installed ## run the version matrix, one cell after another (ARG
 bench: $(BIN)/.installed ## seconds of each stage and suite, and what the harness itself costs
 	$(BIN)/mesh-e2e bench $(TESTS)
 
+.PHONY: reproduce
+reproduce: $(BIN)/.installed ## a folder to attach to an upstream issue: versions, manifests, commands, expected and seen (TEST=, RUN=)
+	$(BIN)/mesh-e2e reproduce $(or $(RUN),runs/latest) '$(TEST)'
+
 .PHONY: faults
 faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them (CLUSTER=emulated|kind)
 	$(BIN)/mesh-e2e faults $(if $(THIRD),--third $(THIRD)) $(FAULTS)

@@ -30,6 +30,11 @@ class Request:
     host: str | None = None
     method: str = "GET"
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """Its parts as JSON."""
+        return {"method": self.method, "url": self.url, "host": self.host, "headers": dict(self.headers)}
+
 
 def get(url: str, *, host: str | None = None, **headers: str) -> Request:
     """A GET; keyword names become header names: `x_user_id="john"` is `x-user-id: john`."""
@@ -94,16 +99,17 @@ class Answers(Sequence[Answer]):
     def header(self, name: str) -> list[str | None]:
         return [answer.header(name) for answer in self.items]
 
-    @property
-    def raw(self) -> list[str]:
-        """Each answer as JSON, its body cut to RAW_BODY characters."""
+    def raw(self, requests: Sequence[Request], *, together: bool = False) -> list[str]:
+        """Each answer as JSON with its request, its body cut to RAW_BODY characters; `together`: they were sent at
+        once."""
         names = ("id", "status", "ms", "error", "local")
         return [
             json.dumps(
                 {name: getattr(one, name) for name in names}
                 | {"headers": dict(one.headers), "body": one.body[:RAW_BODY]}
+                | {"request": asked.described | {"together": together}}
             )
-            for one in self.items
+            for one, asked in zip(self.items, requests, strict=True)
         ]
 
     @property

@@ -29,7 +29,7 @@ class IngressClient:
 
     def send_in_turn(self, request: Request, times: int = 1) -> Answers:
         """Sends the request that many times, each after the answer to the one before."""
-        return self._told(self._send_in_turn(request, times))
+        return self._told(self._send_in_turn(request, times), [request] * times)
 
     @recorded("ingress in turn", pack=answers_to_json, unpack=answers_from_json)
     def _send_in_turn(self, request: Request, times: int) -> Answers:
@@ -38,7 +38,7 @@ class IngressClient:
 
     def send_each(self, requests: Sequence[Request]) -> Answers:
         """Sends different requests in turn."""
-        return self._told(self._send_each(requests))
+        return self._told(self._send_each(requests), requests)
 
     @recorded("ingress send each", pack=answers_to_json, unpack=answers_from_json)
     def _send_each(self, requests: Sequence[Request]) -> Answers:
@@ -47,7 +47,7 @@ class IngressClient:
 
     def send_over_new_connections(self, request: Request, times: int) -> Answers:
         """Sends it so too, each time over a new connection: a Service chooses a replica for each connection."""
-        return self._told(self._send_over_new_connections(request, times))
+        return self._told(self._send_over_new_connections(request, times), [request] * times)
 
     @recorded("ingress anew", pack=answers_to_json, unpack=answers_from_json)
     def _send_over_new_connections(self, request: Request, times: int) -> Answers:
@@ -56,7 +56,7 @@ class IngressClient:
 
     def send_together(self, request: Request, times: int) -> Answers:
         """Sends the request that many times together: all start behind one barrier, a connection each."""
-        return self._told(self._send_together(request, times))
+        return self._told(self._send_together(request, times), [request] * times, together=True)
 
     @recorded("ingress at once", pack=answers_to_json, unpack=answers_from_json)
     def _send_together(self, request: Request, times: int) -> Answers:
@@ -107,8 +107,9 @@ class IngressClient:
             id_, response.status_code, dict(response.headers), _ms_since(started), body=body[:BODY_LIMIT], local=local
         )
 
-    def _told(self, answers: Answers) -> Answers:
-        observations.record_sighting("ingress client", f"{answers!r} via {self.via}", of=answers.ids, raw=answers.raw)
+    def _told(self, answers: Answers, requests: Sequence[Request], *, together: bool = False) -> Answers:
+        raw = answers.raw(requests, together=together)
+        observations.record_sighting("ingress client", f"{answers!r} via {self.via}", of=answers.ids, raw=raw)
         return answers
 
 

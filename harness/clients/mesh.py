@@ -70,8 +70,9 @@ class MeshClient:
             where = f"{self._kube.namespace}/{name}"
             raise Inconclusive(f"curl in {where} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
         answers = curl.parse_answers(ended.stdout, ids)
+        raw = answers.raw(requests, together=at_once > 1)
         who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
-        observations.record_sighting(who, f"{answers!r} to {requests[0].url}", of=ids, raw=answers.raw)
+        observations.record_sighting(who, f"{answers!r} to {requests[0].url}", of=ids, raw=raw)
         return answers
 
 

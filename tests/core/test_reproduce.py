@@ -1,0 +1,144 @@
+"""The folder that reproduces a test elsewhere: what is in it, and that its script runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import reproduce
+from harness.errors import BadInput
+from harness.http_exchange import Answer, Answers, Request, get
+from harness.versions import load
+
+TEST = "suites/area/test_x.py::test_limit"
+PAGE = get("/productpage", host="www.example", x_user_id="o'neil")
+CALL = get("http://10.244.1.9:9080/ratings/0")
+
+
+def answers(*statuses: int | None) -> Answers:
+    return Answers(tuple(Answer(f"rq-{n}", status, {}, 1.0) for n, status in enumerate(statuses)))
+
+
+def sighting(who: str, request: Request, *statuses: int | None, probe: bool = False, **how: bool) -> dict[str, Any]:
+    found = answers(*statuses)
+    return {"who": who, "probe": probe, "raw": found.raw([request] * len(found), **how)}
+
+
+SEEN = [
+    sighting("ingress client", PAGE, 200, probe=True),
+    sighting("ingress client", PAGE, 200, 200, 429),
+    sighting("mesh client", CALL, None, 503, together=True),
+]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run's folder with one test."""
+    folder = tmp_path / "run"
+    test = {"id": TEST, "claim": "A limit is kept.", "outcome": "broken", "reason": "assert 1 == 2", "evidence": "own/"}
+    results = {
+        "set": load().pick().name,
+        "versions": {"istio": "1.29.1"},
+        "started": "now",
+        "cluster": {"kind": "kind"},
+    }
+    for name in ("setup", "own"):
+        (folder / name).mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(results | {"tests": [test]}))
+    gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: default}\n"
+    (folder / "setup" / "gateway.yaml").write_text(gateway)
+    (folder / "own" / "observations.jsonl").write_text("".join(json.dumps(one) + "\n" for one in SEEN))
+    pod = {"metadata": {"labels": {"app": "ratings"}}, "status": {"podIP": "10.244.1.9"}}
+    service = json.dumps({"kind": "Service", "name": "ratings", "namespace": "default"})
+    body = json.dumps({"metadata": {"labels": {"a": "b"}}})
+    patch = {"call": "patch", "in": "fixture ::waypoint[0]", "asked": f"{service} {body}"}
+    records = [{"call": "list", "gave": [pod]}, patch, patch | {"in": "fixture suites/other.py::x", "asked": "{}"}]
+    (folder / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+    return folder
+
+
+def script(folder: Path, tmp_path: Path, *statuses: int) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Runs run.sh with programs that only log their arguments; each request gets the next of the statuses."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    log, left = tmp_path / "calls", tmp_path / "statuses"
+    left.write_text("".join(f"{status:03}\n" for status in statuses))
+    answer = f'if [[ "$*" == *http_code* ]]; then exec 9>{left}.lock; flock 9; head -n 1 {left}; sed -i 1d {left}; fi'
+    address = 'if [[ "$*" == *podIP* ]]; then echo 10.0.0.7; fi'
+    for name in ("kind", "helm", "kubectl", "curl", "sleep"):
+        (programs / name).write_text(f'#!/bin/bash\necho "{name} $*" >> {log}\n{answer}\n{address}\n')
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    ended = subprocess.run(
+        [folder / "run.sh"], env={"PATH": path}, text=True, capture_output=True, timeout=60, check=False
+    )
+    return ended, log.read_text()
+
+
+def test_script_installs_applies_sends_and_compares(run: Path, tmp_path: Path) -> None:
+    folder = reproduce.write(run, TEST, tmp_path / "out")
+
+    ended, calls = script(folder, tmp_path, 200, 200, 429, 0, 503)
+
+    assert (ended.returncode, "reproduced: statuses as in the run" in ended.stdout) == (0, True), ended.stderr
+    order = (
+        "kind create",
+        "helm upgrade",
+        "manifests/01-redis.yaml",
+        "-gateway.yaml",
+        "wait gateway/g",
+        "patch ",
+        "curl",
+    )
+    assert [one for one in order if one not in calls] == [], calls
+    assert sorted(order, key=calls.find) == list(order), calls
+    assert "--header x-user-id: o'neil" in calls
+    assert "http://localhost:18080/productpage" in calls
+    assert "http://10.0.0.7:9080/ratings/0" in calls
+    assert calls.count("http_code") == 5
+
+
+def test_other_statuses_are_told(run: Path, tmp_path: Path) -> None:
+    folder = reproduce.write(run, "test_limit", tmp_path / "out")
+
+    ended, _ = script(folder, tmp_path, 200, 200, 200, 503, 503)
+
+    assert (ended.returncode, "not reproduced" in ended.stdout) == (1, True)
+
+
+def test_folder_needs_nothing_of_ours(run: Path, tmp_path: Path) -> None:
+    """No file of it names this repository's programs or folders."""
+    folder = reproduce.write(run, TEST, tmp_path / "out")
+
+    texts = {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+    assert {"run.sh", "README.md", "versions.json", "expected-and-seen.txt", "values/istiod.yaml"} <= texts.keys()
+    ours = (".venv", "mesh-e2e ", str(tmp_path))
+    assert {name for name, text in texts.items() if any(one in text for one in ours)} == set()
+    assert "A limit is kept." in texts["expected-and-seen.txt"]
+
+
+@pytest.mark.parametrize(("test", "said"), [("test_limti", "has no test test_limti"), ("suites", ""), ("::", "")])
+def test_test_is_named_by_a_part_of_its_id(run: Path, tmp_path: Path, test: str, said: str) -> None:
+    """That no other test has."""
+    if said:
+        with pytest.raises(BadInput, match=said):
+            reproduce.write(run, test, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    else:
+        assert reproduce.write(run, test, tmp_path / "out").is_dir()
+
+
+def test_test_without_requests_is_refused(run: Path, tmp_path: Path) -> None:
+    """So is a folder that exists, and one that no run wrote."""
+    with pytest.raises(BadInput, match="exists already"):
+        reproduce.write(run, TEST, tmp_path)
+    (run / "own" / "observations.jsonl").write_text("")
+    with pytest.raises(BadInput, match="has no requests"):
+        reproduce.write(run, TEST, tmp_path / "out")
+    with pytest.raises(BadInput, match="no folder of a run"):
+        reproduce.write(tmp_path, TEST, tmp_path / "out")
