@@ -7,7 +7,6 @@ evidence and takes down what it made before. 141: the reader of the output is go
 from __future__ import annotations
 
 import argparse
-import re
 import shutil
 import sys
 from collections import Counter
@@ -28,6 +27,7 @@ from harness import (
     progress,
     reaper,
     releases_table,
+    reproduce,
     settings,
     settings_table,
     support_table,
@@ -131,10 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     judged = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
     judged.add_argument("run", help="the run's folder, for instance runs/latest")
     judged.add_argument("--json", action="store_true", help="print JSON")
-    shown = command("reproduce", _reproduce, "a folder that shows a test of a run to somebody who has none of ours")
-    shown.add_argument("run", help="the run's folder, for instance runs/latest")
-    shown.add_argument("test", help="the test's id, or a part of it that no other has")
-    shown.add_argument("--into", default="", help="the folder to write (default: reproduce-<test>)")
+    reproduce.add_arguments(command("reproduce", reproduce.run, "a test of a run, as a folder that needs none of ours"))
     support_table.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
     faults.add_argument("names", nargs="*", help="only these faults")
@@ -286,15 +283,6 @@ def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> in
     found = judge.judge(Path(asked.run))
     OUT.print(judge.as_json(found) if asked.json else judge.text(found), markup=False, soft_wrap=True)
     return 1 if found.differing else 0
-
-
-def _reproduce(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:
-    from harness import reproduce
-
-    name = re.sub(r"[^A-Za-z0-9_.=-]+", "-", asked.test.rpartition("::")[2]).strip("-")
-    folder = reproduce.write(Path(asked.run), asked.test, Path(asked.into or f"reproduce-{name}"))
-    OUT.print(f"{folder}/run.sh", markup=False, soft_wrap=True)
-    return 0
 
 
 def _support(asked: argparse.Namespace, chosen: Settings, _row: VersionSet) -> int:

@@ -6,9 +6,11 @@ with curl.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from harness.objects.manifests import MANIFESTS, Document, documents, read
 from harness.objects.unstructured import text
 from harness.pull_secrets import as_pulled
 from harness.records import FILE as RECORDS
+from harness.settings import Settings
 from harness.suggest import did_you_mean
 from harness.versions import VersionSet, load
 
@@ -46,6 +49,25 @@ class Sent:
     headers: tuple[tuple[str, str], ...]
     together: bool
     statuses: tuple[int | None, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `mesh-e2e reproduce` takes."""
+    parser.add_argument("run", help="the run's folder, for instance runs/latest")
+    parser.add_argument("test", help="the test's id, or a part of it that no other has")
+    parser.add_argument("--into", default="", help="the folder to write (default: reproduce-<test>)")
+
+
+def run(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:
+    """Writes the folder that `mesh-e2e reproduce` asks for, and prints the path of its script.
+
+    Raises:
+        BadInput: as `write`.
+    """
+    name = re.sub(r"[^A-Za-z0-9_.=-]+", "-", asked.test.rpartition("::")[2]).strip("-")
+    folder = write(Path(asked.run), asked.test, Path(asked.into or f"reproduce-{name}"))
+    sys.stdout.write(f"{folder}/run.sh\n")
+    return 0
 
 
 def write(run: Path, test: str, into: Path) -> Path:
