@@ -16,13 +16,13 @@ from harness.experiments import certificate_rotation
 from harness.http_exchange import Answers, get, unique_name
 from harness.install.releases import with_values
 from harness.load.background_load import BackgroundLoad
+from harness.load.recorded_losses import HANDOVER
 from harness.load.timeline_text import timeline_as_text
 from harness.waits import envoy_config, policy_propagation, responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "upgrade", "disruptive")]
 REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
 UNKNOWN = get("http://details:9080/details/0")  # ztunnel has no connection to it from this client yet
-HANDOVER = 1  # new connections lost: none in eight rolls of ztunnel, one in the ninth
 UPGRADED, TURNED, BACK = "helm upgrade: ztunnel, Envoy Gateway", "certificates rotated", "helm upgrade back"
 AWAY = "rate limit service down, failClosed"
 # istiod dates a certificate two minutes back, and ztunnel turns it at half its life: after 10 s here.
@@ -69,7 +69,7 @@ def upgraded_stack(load, sources, cluster, kube, releases_before, ztunnel, mesh_
     )
     with helm_upgrade.while_releases_change(cluster, kube, releases_before):
         with load(*sources) as background_load:
-            with background_load.event(UPGRADED, "at most one new connection"):
+            with background_load.event(UPGRADED, "at most two new connections"):
                 helm_upgrade.upgrade_releases(cluster, kube, ztunnel_, gateway)
             with background_load.event(TURNED, "no request is lost"):
                 turn = certificate_rotation.wait_for_rotation(ztunnel, certificate_rotation.read_certificates(ztunnel))
@@ -92,12 +92,12 @@ def quota_spent(
 
 
 def test_upgrade_loses_nothing_that_stands(upgraded_stack):
-    """A Helm upgrade of ztunnel and Envoy Gateway fails at most one new connection and no other request."""
+    """A Helm upgrade of ztunnel and Envoy Gateway fails at most 2 new connections and no other request."""
     new_connections, keepalive, ingress_load = (
         timeline.until_next_event(upgraded_stack.flow.events[0]) for timeline in upgraded_stack.flow.timelines
     )
 
-    assert len(new_connections.lost) <= HANDOVER, timeline_as_text(new_connections)
+    assert len(new_connections.lost) <= HANDOVER.allowed(), f"{HANDOVER}\n{timeline_as_text(new_connections)}"
     assert (keepalive.lost, ingress_load.lost) == ((), ()), upgraded_stack.flow.text
     assert (new_connections.flags, keepalive.flags, ingress_load.flags) == ({"-"}, {"-"}, {"-"}), (
         upgraded_stack.flow.text
@@ -137,12 +137,12 @@ def test_limit_fails_closed_when_asked(
 
 
 def test_upgrade_back_loses_nothing_that_stands(upgraded_stack, load, sources, releases_before, cluster, kube, ztunnel):
-    """A Helm upgrade back to the installed values fails at most one new connection and no other request."""
-    with load(*sources) as background_load, background_load.event(BACK, "at most one new connection"):
+    """A Helm upgrade back to the installed values fails at most 2 new connections and no other request."""
+    with load(*sources) as background_load, background_load.event(BACK, "at most two new connections"):
         helm_upgrade.upgrade_releases(cluster, kube, *releases_before.values())
     new_connections, keepalive, ingress_load = background_load.timelines
 
-    assert len(new_connections.lost) <= HANDOVER, timeline_as_text(new_connections)
+    assert len(new_connections.lost) <= HANDOVER.allowed(), f"{HANDOVER}\n{timeline_as_text(new_connections)}"
     assert (keepalive.lost, ingress_load.lost) == ((), ()), background_load.text
     assert (new_connections.flags, keepalive.flags, ingress_load.flags) == ({"-"}, {"-"}, {"-"}), background_load.text
     assert certificate_rotation.read_hours_left(ztunnel) > 1
