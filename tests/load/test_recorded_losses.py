@@ -20,4 +20,4 @@ def test_what_is_allowed_follows_from_a_recording(losses: RecordedLosses) -> Non
 
 
 def test_more_runs_without_a_loss_allow_less() -> None:
-    assert RecordedLosses(0, 10, "x").allowed(10) > RecordedLosses(0, 10_000, "x").allowed(10) == 0
+    assert RecordedLosses(0, 10, "x").allowed(10) > RecordedLosses(0, 100_000, "x").allowed(10) == 0
