@@ -60,16 +60,17 @@ def test_burst_is_served_slowly_without_the_policy(arms, arm):
 
 def test_burst_is_refused_fast_with_the_policy(arms):
     """With maxPendingRequests: 0, all 200 requests of a burst return 503, each in less than 2 seconds."""
-    # By the waypoint's log. The client may take longer by what it took besides the waypoint without the policy.
+    # By the waypoint's log. The client may take longer by the machine's share: twice what it takes besides the waypoint
+    # without the policy, when half as many responses come at once.
     burst = arms["treatment"]
-    besides = max(arms["control"].slowest_besides_proxy_ms, arms["recovery"].slowest_besides_proxy_ms)
+    share = 2 * max(arms["control"].slowest_besides_proxy_ms, arms["recovery"].slowest_besides_proxy_ms)
 
     assert burst.answers.statuses == [503] * BURST
     assert burst.slowest_in_proxy_ms < FAST_MS, (
         f"the slowest of {burst.answers!r} took {burst.slowest_in_proxy_ms} ms in the waypoint"
     )
-    assert burst.answers.slowest_ms < FAST_MS + besides, (
-        f"the slowest of {burst.answers!r} took {burst.answers.slowest_ms:.0f} ms, the machine's share is {besides:.0f}"
+    assert burst.answers.slowest_ms < FAST_MS + share, (
+        f"the slowest of {burst.answers!r} took {burst.answers.slowest_ms:.0f} ms, the machine's share is {share:.0f}"
     )
 
 
