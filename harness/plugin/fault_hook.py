@@ -75,7 +75,9 @@ class FaultHook:
 
     def _arm(self, request: pytest.FixtureRequest, at_end: Callable[[Callable[[], None]], None]) -> None:
         """All that planting needs stands with the stack; planted after a manifest or a call, it stays to the end."""
-        cluster, kube, manifests = (request.getfixturevalue(name) for name in ("cluster", "kube", "manifests"))
+        # By the test's own request: manifests need the stack, which to the stack's own request is a recursion.
+        whole = request._pyfuncitem._request
+        cluster, kube, manifests = (whole.getfixturevalue(name) for name in ("cluster", "kube", "manifests"))
         self._planter = Planter(self._fault, settings_of(self._config), cluster, kube, manifests)
         if self._fault.after.endswith(".yaml"):
             at_end(self._undo)

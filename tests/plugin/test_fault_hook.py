@@ -27,7 +27,7 @@ def kube(cluster):
     return "kube"
 
 @pytest.fixture(scope="session")
-def manifests(kube):
+def manifests(kube, stack):
     return Manifests()
 
 @pytest.fixture(scope="session")
