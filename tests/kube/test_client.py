@@ -596,8 +596,8 @@ STRICT = named("PeerAuthentication/default/strict", spec={"mtls": {"mode": "STRI
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda kube: kube.apply([POLICY, STRICT]), r"PeerAuthentication/default/strict \(namespace-wide\)"),
-        (lambda kube: kube.patch("Namespace/default", {"metadata": {"labels": {"a": "b"}}}), "Namespace/default"),
+        (lambda kube: kube.apply([POLICY, named("Service/team-b/x")]), "Service/team-b/x"),
+        (lambda kube: kube.patch("Namespace/team-b", {"metadata": {"labels": {"a": "b"}}}), "Namespace/team-b"),
         (
             lambda kube: kube.patch("Deployment/istio-system/istiod", {"spec": {"replicas": 0}}),
             "Deployment/istio-system/istiod$",

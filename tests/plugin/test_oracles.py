@@ -32,7 +32,7 @@ def admin():
     return None
 
 @pytest.fixture(scope="session")
-def ours():
+def oracle_scope():
     return None
 """
 TEST = '''

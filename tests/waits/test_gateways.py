@@ -50,7 +50,7 @@ class Client:
 class Envoy:
     """Its log tells of the requests in `heard`, and its endpoints are those of `addresses` in turn."""
 
-    gateway = "waypoint"
+    gateway, namespace = "waypoint", "default"
 
     def __init__(self, *heard: str, addresses: tuple[set[str], ...] = ()) -> None:
         self.heard, self._addresses = set(heard), list(addresses)
@@ -179,7 +179,7 @@ def test_client_of_an_assigned_address_waits_until_it_is_announced(
         asked.append((host, port))
         return announced.pop(0)
 
-    monkeypatch.setattr(gateways, "connects", connects)
+    monkeypatch.setattr(gateways, "can_connect", connects)
 
     client = gateways.client_at(address, 80)
 
@@ -190,7 +190,7 @@ def test_client_of_an_assigned_address_waits_until_it_is_announced(
 
 def test_client_of_an_address_that_nobody_announces(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a client after a bounded wait: a request that fails breaks the claim, a setup error would not."""
-    monkeypatch.setattr(gateways, "connects", lambda *_: False)
+    monkeypatch.setattr(gateways, "can_connect", lambda *_: False)
 
     assert gateways.client_at("172.18.255.232", 80).base_url == "http://172.18.255.232:80"
 
