@@ -60,6 +60,10 @@ clean: $(BIN)/.installed ## take away what killed or kept runs left
 matrix: $(BIN)/.installed ## run the version matrix, one cell after another (ARGS='--istio 1.29,1.30 --eg 1.8,1.9')
 	$(BIN)/mesh-e2e matrix run $(ARGS)
 
+.PHONY: report
+report: $(BIN)/.installed ## one page of HTML from runs: matrix, claims, evidence, changes (FOLDERS="runs/… matrix/…", OUT=file)
+	$(BIN)/mesh-e2e report $(FOLDERS) $(if $(OUT),--out $(OUT))
+
 ##@ Measure
 
 .PHONY: bench

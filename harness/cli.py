@@ -41,6 +41,7 @@ from harness.history import command as history
 from harness.interruption import exit_code, signals_heard
 from harness.matrix import command as matrix
 from harness.output import Output, ended_by_its_reader
+from harness.page import command as page
 from harness.preflight import command as preflight
 from harness.settings import Settings
 from harness.tools import programs
@@ -132,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     judged.add_argument("run", help="the run's folder, for instance runs/latest")
     judged.add_argument("--json", action="store_true", help="print JSON")
     reproduce.add_arguments(command("reproduce", reproduce.run, "a test of a run, as a folder that needs none of ours"))
+    page.add_arguments(command("report", _report, "one page of HTML from runs: matrix, claims, evidence, changes"))
     support_table.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
     faults.add_argument("names", nargs="*", help="only these faults")
@@ -283,6 +285,11 @@ def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> in
     found = judge.judge(Path(asked.run))
     OUT.print(judge.as_json(found) if asked.json else judge.text(found), markup=False, soft_wrap=True)
     return 1 if found.differing else 0
+
+
+def _report(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
+    OUT.print(page.run(asked, chosen), markup=False, soft_wrap=True)
+    return 0
 
 
 def _support(asked: argparse.Namespace, chosen: Settings, _row: VersionSet) -> int:

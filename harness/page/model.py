@@ -1,0 +1,172 @@
+"""What the report page shows, as one JSON value. Pure.
+
+A cell of the matrix is a pair of versions on a Kubernetes minor, on real clusters only. Its verdict on a claim is the
+newest that judges (held, broken); its outcome is the worst of its claims. What changed is the difference between the
+newest two verdicts that judge a claim in one cell. Runs under a planted fault are counted, not shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from harness.page.reading import FailedCell, ReadRun
+from harness.report import support
+from harness.report.results import PLANTED
+
+SCHEMA = "mesh-e2e/page/v1"
+PRODUCTS = ("istio", "envoy-gateway", "kubernetes")
+JUDGED = ("held", "broken")
+CellOutcome = Literal["error", "broken", "inconclusive", "held", "not judged"]
+# The worst first; what was skipped or did not run says nothing of a cell.
+WORST: tuple[CellOutcome, ...] = ("broken", "error", "inconclusive", "held")
+BINS = 80  # columns of a timeline's chart
+_HOP = re.compile(r"^ +[o|] (?P<indent> *)(?P<kind>\S+(?: \S+)*) {2,}(?P<pod>\S+) *(?P<rest>.*)$")
+_REQUEST = re.compile(r"^request (\S+)$")
+
+
+def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> dict[str, Any]:
+    """The page's data. `runs` go from the oldest to the newest; `made` is when the page is made.
+
+    Its keys:
+        claims   [{id, area, text, feature, place}], which everything else refers to by index
+        runs     [{name, cluster, conformance, set, versions, started, finished, why, counts, verdicts: [[claim,
+                 outcome, seconds]], details: {claim: {reason, witnesses, figures, evidence}}, stages, times, tables}]
+        cells    [{istio, envoy_gateway, kubernetes, outcome, counts, verdicts: {claim: [outcome, run]}, changed:
+                 [{claim, before, after, runs: [before, after]}], unsteady: [{claim, outcomes}], why}]
+        support  the support table's cells; failed: cells without a run; planted: how many runs were left out
+    """
+    shown = [run for run in runs if PLANTED not in run.results["facts"]]
+    claims: dict[str, int] = {}
+    texts: list[dict[str, str]] = []
+    for run in shown:
+        for test in run.results["tests"]:
+            if test["id"] not in claims:
+                claims[test["id"]] = len(texts)
+                texts.append({key: test.get(key, "") for key in ("id", "area", "feature", "place")})
+            texts[claims[test["id"]]]["text"] = test["claim"]  # the newest wording
+    return {
+        "schema": SCHEMA,
+        "made": made,
+        "claims": texts,
+        "runs": [_run(run, claims) for run in shown],
+        "cells": _cells(shown, claims),
+        "support": support.as_json(support.cells([(run.name, run.results) for run in shown])),
+        "failed": [{"name": cell.name, "why": cell.why} for cell in failed],
+        "planted": len(runs) - len(shown),
+    }
+
+
+def _run(run: ReadRun, claims: Mapping[str, int]) -> dict[str, Any]:
+    results = run.results
+    details = {}
+    for test in results["tests"]:
+        evidence = [_file(name, text) for name, text in run.evidence.get(test["id"], ())]
+        detail = {
+            "reason": test["reason"] if test["outcome"] != "held" else "",
+            "witnesses": test["witnesses"],
+            "figures": [[figure["name"], figure["seconds"], figure["of"]] for figure in test["figures"]],
+            "evidence": evidence,
+            "path": test["evidence"],
+        }
+        details[claims[test["id"]]] = {name: value for name, value in detail.items() if value}
+    return {
+        "name": run.name,
+        "cluster": results["cluster"]["kind"],
+        "conformance": results["cluster"]["conformance"],
+        "set": results["set"],
+        "versions": results["versions"],
+        "started": results["started"],
+        "finished": run.finished,
+        "why": results.get("why", ""),
+        "verdicts": [[claims[test["id"]], test["outcome"], test["seconds"]] for test in results["tests"]],
+        "details": details,
+        "stages": [[stage["name"], stage["seconds"], stage["failed"]] for stage in results["stages"]],
+        "times": results["times"],
+        "tables": results["tables"],
+        "timelines": [timeline_chart(timeline) for timeline in run.timelines],
+    }
+
+
+def _file(name: str, text: str) -> dict[str, Any]:
+    """A file of evidence; a journey also as its hops."""
+    return {"name": name, "text": text} | ({"hops": hops(text)} if name == "journey.txt" else {})
+
+
+def hops(text: str) -> list[dict[str, Any]]:
+    """The first journey of a journey.txt: [{kind, pod, text, inner: whether it is a connection of ztunnel's}]."""
+    found: list[dict[str, Any]] = []
+    for line in text.splitlines():
+        if _REQUEST.match(line) and found:
+            break
+        if match := _HOP.match(line):
+            rest = re.sub(r" {2,}", " · ", match["rest"].strip())
+            found.append(
+                {"kind": match["kind"], "pod": match["pod"], "text": rest, "inner": match["kind"].startswith("ztunnel")}
+            )
+    return found
+
+
+def timeline_chart(timeline: Mapping[str, Any]) -> dict[str, Any]:
+    """A timeline of load in at most BINS columns: {client, seconds, bins: [[served, lost]], events: [{what, began,
+    ended}]}, seconds since its first request."""
+    samples, wanted = timeline["samples"], set(timeline["wanted"])
+    began = min(sample["at"] for sample in samples)
+    length = max(max(sample["at"] for sample in samples) - began, 0.001)
+    bins = [[0, 0] for _ in range(BINS)]
+    for sample in samples:
+        column = min(int((sample["at"] - began) / length * BINS), BINS - 1)
+        bins[column][sample["status"] not in wanted] += 1
+    events = [
+        {"what": event["what"], "began": round(event["began"] - began, 2), "ended": round(event["ended"] - began, 2)}
+        for event in timeline["events"]
+    ]
+    return {"client": timeline["client"], "seconds": round(length, 2), "bins": bins, "events": events}
+
+
+def _cells(runs: Sequence[ReadRun], claims: Mapping[str, int]) -> list[dict[str, Any]]:
+    histories: dict[tuple[str, ...], dict[int, list[tuple[str, int]]]] = {}
+    for number, run in enumerate(runs):
+        key = _versions(run)
+        if not run.results["cluster"]["conformance"] or not all(key):
+            continue
+        history = histories.setdefault(key, {})
+        for test in run.results["tests"]:
+            history.setdefault(claims[test["id"]], []).append((test["outcome"], number))
+    return [_cell(key, history) for key, history in sorted(histories.items(), key=lambda item: _order(item[0]))]
+
+
+def _cell(key: tuple[str, ...], history: Mapping[int, Sequence[tuple[str, int]]]) -> dict[str, Any]:
+    verdicts, changed, unsteady = {}, [], []
+    for claim, found in history.items():
+        judged = [one for one in found if one[0] in JUDGED]
+        verdicts[claim] = (judged or found)[-1]
+        if len(judged) > 1 and judged[-1][0] != judged[-2][0]:
+            (before, first), (after, second) = judged[-2:]
+            changed.append({"claim": claim, "before": before, "after": after, "runs": [first, second]})
+        if len({outcome for outcome, _ in judged}) > 1:
+            unsteady.append({"claim": claim, "outcomes": [list(one) for one in found]})
+    outcomes = [outcome for outcome, _ in verdicts.values()]
+    worst: CellOutcome = next((one for one in WORST if one in outcomes), "not judged")
+    return {
+        "istio": key[0],
+        "envoy_gateway": key[1],
+        "kubernetes": key[2],
+        "outcome": worst,
+        "counts": {one: outcomes.count(one) for one in dict.fromkeys(outcomes)},
+        "verdicts": {claim: list(one) for claim, one in verdicts.items()},
+        "changed": changed,
+        "unsteady": unsteady,
+    }
+
+
+def _versions(run: ReadRun) -> tuple[str, ...]:
+    """Istio, Envoy Gateway and the Kubernetes minor of a run; empty where it does not know one."""
+    found = [str(run.results["versions"].get(product, "")).partition(" ")[0].lstrip("v") for product in PRODUCTS]
+    known = ["" if version == "unknown" else version for version in found]
+    return known[0], known[1], ".".join(known[2].split(".")[:2])
+
+
+def _order(key: tuple[str, ...]) -> list[list[int]]:
+    return [[int(part) for part in re.findall(r"\d+", version)] for version in key]

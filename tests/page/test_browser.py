@@ -1,0 +1,107 @@
+"""The report page in headless Chromium: every page opens without an error, filters, and passes axe's checks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from harness.page import command, model, reading
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium on PATH"),
+    pytest.mark.timeout(600),  # likewise
+]
+SLOW = 240_000  # milliseconds: a browser on a busy machine
+PAGES = (
+    "",
+    "claims",
+    "claims?outcome=broken",
+    "runs",
+    "run/0",
+    "cell/0",
+    "claim/0",
+    "changes",
+    "compare/0/1",
+    "support",
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=SLOW)
+        context = one.new_context()
+        context.set_default_timeout(SLOW)
+        yield context
+        one.close()
+
+
+@pytest.fixture
+def address(written, verdict, tmp_path: Path) -> str:
+    runs = [
+        written(1, verdict("a"), verdict("b", "broken"), verdict("c", "skipped", reason="no")),
+        written(2, verdict("a", "broken"), verdict("b")),
+    ]
+    file = tmp_path / "page.html"
+    file.write_text(command.html(model.page(*reading.read(runs), "2026-11-27T22:00:00+00:00")))
+    return file.as_uri()
+
+
+def test_every_page_opens_and_is_accessible(browser, address):
+    page = browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    found = {}
+    for name in PAGES:
+        page.goto(f"{address}#/{name}")
+        violations = Axe().run(page).response["violations"]
+        found[name] = (page.inner_text("h1"), [one["id"] for one in violations])
+    page.close()
+
+    assert errors == []
+    assert {name: ids for name, (_, ids) in found.items() if ids} == {}
+    assert len({title for title, _ in found.values()}) == len(PAGES) - 1  # two of them are the claims
+    assert not [name for name, (title, _) in found.items() if title == "There is no such page"]
+
+
+def test_dark_colours_have_contrast(browser, address):
+    page = browser.new_page()
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{address}#/run/0")
+    violations = Axe().run(page, options={"runOnly": ["color-contrast"]}).response["violations"]
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.close()
+
+    assert violations == []
+    assert background == "rgb(20, 24, 31)"
+
+
+def test_filter_is_part_of_the_address(browser, address):
+    page = browser.new_page()
+    page.goto(f"{address}#/run/0")
+    page.select_option("#outcome", "broken")
+    filtered, link = page.inner_text("[role=status]"), page.url
+    page.goto("about:blank")
+    page.goto(link)
+    again = page.inner_text("[role=status]")
+    page.close()
+
+    assert filtered == again == "1 of 3 claims"
+    assert link.endswith("#/run/0?outcome=broken")
+
+
+def test_narrow_screen_does_not_scroll_sideways(browser, address):
+    page = browser.new_page()
+    page.set_viewport_size({"width": 360, "height": 700})
+    widths = {}
+    for name in PAGES:
+        page.goto(f"{address}#/{name}")
+        widths[name] = page.evaluate("document.documentElement.scrollWidth")
+    page.close()
+
+    assert max(widths.values()) <= 360, widths
