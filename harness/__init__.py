@@ -6,6 +6,7 @@ benchmark          seconds of each stage and suite
 releases_table     the table of `mesh-e2e versions`
 history            outcomes of every test over many runs, sequential test, quarantine
 matrix             the version matrix: planned, run cell by cell, merged
+page               the report page: one file of HTML from the folders of runs
 judge              judges a run again, from its folder alone
 support_table      the support table, from the results of runs
 doctor             checks of this machine before a run
