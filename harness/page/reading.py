@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import BadInput
-from harness.matrix.folder import Ended, Folder, read_results
+from harness.matrix.folder import Ended, Folder
+from harness.report.results_file import read_results
 
 REMEDY = "name folders of runs (runs/…) or of a matrix"
 TEXTS = 20_000  # characters of evidence that the page keeps for a claim; the rest is in the run's folder
