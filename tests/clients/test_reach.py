@@ -31,7 +31,7 @@ def service(*, addresses: list[dict[str, str]] | None = None, node_port: int | N
 def open_to(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     """The addresses that can be connected to."""
     reachable: set[tuple[str, int]] = set()
-    monkeypatch.setattr(module, "connects", lambda host, port: (host, port) in reachable)
+    monkeypatch.setattr(module, "can_connect", lambda host, port: (host, port) in reachable)
     return reachable
 
 

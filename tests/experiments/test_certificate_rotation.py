@@ -25,7 +25,7 @@ class Ztunnels:
             Certificate(f"spiffe://cluster.local/ns/default/sa/{who}", "Available", FROM, TO, serial)
             for who, serial in dump.items()
         )
-        return {"worker": MeshView((), (), found)}
+        return {"worker": MeshView((), (), found, "default")}
 
 
 def turned(*dumps: dict[str, str]) -> certificate_rotation.Rotation:

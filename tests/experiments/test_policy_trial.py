@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ class World:
     """A cluster with one place: what it answers while the manifest is applied, and before and after."""
 
     name, gateway = "waypoint", "waypoint"
+    namespace = "default"
+    envoy = SimpleNamespace(namespace=namespace)
 
     def __init__(self, under: int = 403, *, after: int = 200, late: int = 0, accepted: str = "True") -> None:
         self.applied, self.asked, self.log = False, 0, list[str]()

@@ -31,7 +31,7 @@ def test_every_pod_of_every_manifest_can_be_pulled(file: Path) -> None:
     """No image is left at a public registry, and each pod's secret is there before it, in its namespace."""
     if file.parent.name == "values":
         pytest.skip("values of charts")
-    found = as_pulled(read(file), ROW.taken_from(SECRET))
+    found = as_pulled(read(file), ROW.with_load_balancer().taken_from(SECRET))
 
     text = json.dumps([one for one in found if one["kind"] != "Secret"])
     assert "docker.io" not in text
@@ -44,12 +44,12 @@ def test_every_pod_of_every_manifest_can_be_pulled(file: Path) -> None:
         namespace = one["metadata"].get("namespace", "")
         if one["kind"] == "Secret":
             there.add(namespace)
-        if one["kind"] in ("Deployment", "EnvoyProxy", "Gateway"):
+        if one["kind"] in ("DaemonSet", "Deployment", "EnvoyProxy", "Gateway"):
             assert namespace in there
         if one["kind"] == "Namespace":
             assert one["metadata"]["name"] not in there
     assert json.dumps(found).count('"imagePullSecrets": [{"name": "pull"}]') == sum(
-        one["kind"] in ("Deployment", "EnvoyProxy") for one in found
+        one["kind"] in ("DaemonSet", "Deployment", "EnvoyProxy") for one in found
     )
 
 
