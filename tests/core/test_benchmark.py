@@ -83,7 +83,7 @@ def test_another_runs_figures_are_not_shown(settings: Settings, told: Console, t
     (old / "results.json").write_text(json.dumps(RESULTS))
     (settings.runs / "latest").symlink_to(old.name)
 
-    with pytest.raises(BadInput, match="no_such_test.py"):
+    with pytest.raises(BadInput, match=r"no_such_test\.py"):
         bench(settings, ROW, [str(tmp_path / "no_such_test.py")], told)
 
     assert told.export_text() == ""
