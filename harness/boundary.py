@@ -11,9 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from harness.errors import NotRecorded
+
+ADDED = MappingProxyType({"added": True})
+"""Metadata of a dataclass field that older records lack: at its default, it is no part of what is asked."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

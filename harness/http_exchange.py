@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, overload
 
-from harness.boundary import recorded
+from harness.boundary import ADDED, recorded
 
 RAW_BODY = 400
 
@@ -28,7 +28,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     host: str | None = None
-    method: str = "GET"
+    method: str = field(default="GET", metadata=ADDED)
 
     @property
     def described(self) -> dict[str, Any]:

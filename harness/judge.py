@@ -32,9 +32,11 @@ class Judged:
 
 
 class Judgement(NamedTuple):
-    """All claims of a run, in its order."""
+    """All claims of a run, in its order; and of the same files, the tests that were not in the run: newer than it, or
+    not selected."""
 
     claims: Sequence[Judged]
+    not_in_run: Sequence[str] = ()
 
     @property
     def differing(self) -> list[Judged]:
@@ -59,7 +61,11 @@ def judge(run: Path) -> Judgement:
     if not there:
         raise BadInput(f"none of the files of {run}'s tests is here", remedy="judge it with the mesh-e2e that made it")
     again = {test["id"]: test for test in _again(run, records, there)}
-    found = Judgement([_compared(test, again.get(test["id"])) for test in recorded])
+    known = {test["id"] for test in recorded}
+    others = [test for test in again.values() if test["id"] not in known and not test["id"].endswith(ORACLES)]
+    lost = [test for test in others if f"test {test['id']}" in records.scopes]
+    absent = [test["id"] for test in others if test not in lost]
+    found = Judgement([*(_compared(test, again.get(test["id"])) for test in recorded), *map(_lost, lost)], absent)
     if len(found.unjudged) == len(found.claims):
         why = found.claims[0].why if found.claims else "it has no claims"
         raise BadInput(f"nothing of {run} can be judged again: {why}", remedy="run the suites again")
@@ -67,17 +73,20 @@ def judge(run: Path) -> Judgement:
 
 
 def text(found: Judgement) -> str:
-    """One line for each claim that differs and for each that was not judged again, then the totals."""
+    """One line for each claim that differs, for each that was not judged again and for each test that was not in the
+    run, then the totals."""
     lines = [f"{one.id}: {one.recorded} -> {one.recomputed}: {one.why}\n  {one.claim}" for one in found.differing]
     lines += [f"{one.id}: {one.recorded}, not judged again: {one.why}" for one in found.unjudged]
+    lines += [f"{one}: not in this run" for one in found.not_in_run]
     agree = len(found.claims) - len(found.differing) - len(found.unjudged)
     totals = f"{agree} agree, {len(found.differing)} differ, {len(found.unjudged)} not judged again"
     return "\n".join([*lines, f"{len(found.claims)} claims: {totals}"])
 
 
 def as_json(found: Judgement) -> str:
-    """{claims: [{id, claim, recorded, recomputed, state, why}]}"""
-    return json.dumps({"claims": [asdict(one) for one in found.claims]}, indent=1)
+    """{claims: [{id, claim, recorded, recomputed, state, why}], not_in_run: [id]}"""
+    claims = [asdict(one) for one in found.claims]
+    return json.dumps({"claims": claims, "not_in_run": list(found.not_in_run)}, indent=1)
 
 
 def _compared(test: dict[str, Any], again: dict[str, Any] | None) -> Judged:
@@ -96,6 +105,12 @@ def _compared(test: dict[str, Any], again: dict[str, Any] | None) -> Judged:
     else:
         state = "agrees" if now == test["outcome"] else "differs"
     return Judged(test["id"], test["claim"], test["outcome"], now, state, why if state != "agrees" else "")  # type: ignore[arg-type]  # one of the three
+
+
+def _lost(test: dict[str, Any]) -> Judged:
+    """A test that the run made calls for, and whose verdict results.json lacks."""
+    why = "the run recorded calls of this test, and results.json has no verdict of it"
+    return Judged(test["id"], test["claim"], "no verdict", str(test["outcome"]), "differs", why)
 
 
 def _results(run: Path) -> list[dict[str, Any]]:

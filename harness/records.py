@@ -20,11 +20,12 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from harness.boundary import ADDED
 from harness.errors import BadInput, HarnessError, NotRecorded
 
 SCHEMA = "mesh-e2e/records/v1"
@@ -50,7 +51,7 @@ class Recorder:
         self._lock = threading.Lock()
 
     @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
+    def scope(self, name: str, *, former: str = "") -> Iterator[None]:  # noqa: ARG002  # `former` is for replays
         """What is asked in the block is asked for `name`; empty: it is not recorded."""
         before, self._scope = self._scope, name
         try:
@@ -145,6 +146,7 @@ class Records:
         self.asked: Json = {}
         self.cluster: Json = {}
         self.lost: dict[str, str] = {}
+        self.scopes: set[str] = set()  # all that something was recorded of
         self._scope = ""
         self._clock = 0.0
         self._missing: dict[str, str] = {}  # by scope: what was asked for and is not there
@@ -153,20 +155,26 @@ class Records:
         for number, line in _lines(run):
             if number == 1:
                 self.asked = _checked(run, line)
-            elif "cluster" in line:
+                continue
+            if "cluster" in line:
                 self.cluster |= line["cluster"]
-            elif "lost" in line:
+                continue
+            self.scopes.add(line["in"])
+            if "lost" in line:
                 self.lost[line["in"]] = line["lost"]
             else:
                 self._calls[line["in"], line["call"], line["key"]].append(_call(line, known))
 
     @contextmanager
-    def scope(self, name: str) -> Iterator[None]:
-        """As Recorder.scope. Where code took a missing record for an answer, the end of the block says so.
+    def scope(self, name: str, *, former: str = "") -> Iterator[None]:
+        """As Recorder.scope; a run that has nothing of `name` has it under its `former` name, if at all. Where code
+        took a missing record for an answer, the end of the block says so.
 
         Raises:
             NotRecorded: something that was asked for in the block has no record.
         """
+        if name and former and name not in self.scopes:
+            name = former
         before, self._scope = self._scope, name
         try:
             if name in self.lost:
@@ -215,10 +223,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items() if not callable(v) and k not in ("within", "stop")}
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        parts = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: _plain(part) for field, part in parts if not (_was_added(field) and part == field.default)}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _was_added(field: Field[Any]) -> bool:
+    return field.metadata.items() >= ADDED.items()
 
 
 def _short(arguments: Mapping[str, Any]) -> str:

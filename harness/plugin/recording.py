@@ -29,6 +29,35 @@ SETTINGS = (
     *("cluster", "cluster_name", "versions", "waypoint", "workers", "patience", "delay_factor"),
     *("registry", "registry_plain_http", "registry_secret", "namespace", "install", "disruptive"),
 )
+FORMER = {  # fixture: its name in older records, which stay readable
+    "access_denied": "refused",
+    "background_load": "flow",
+    "bypass_attempts": "tried",
+    "counted_requests": "counted",
+    "deleted_pods": "killed",
+    "deleted_waypoint": "orphaned",
+    "drained_node": "drained",
+    "helm_releases": "charts",
+    "idle_timeout_policy": "early_policy",
+    "ingress_load": "outside",
+    "journey_collector": "journeys",
+    "keepalive": "kept",
+    "looping_gateway": "looping",
+    "namespace_label": "labelled",
+    "new_connections": "anew",
+    "page_journeys": "followed",
+    "port_conflict": "clash",
+    "quota_spent": "spent",
+    "rate_limit_enforced": "limited",
+    "rate_limit_service": "limiter",
+    "rate_limit_window": "hour_left",
+    "ratings_on_two_nodes": "spread",
+    "releases_before": "before",
+    "restored_stack": "whole_again",
+    "rolling_restart": "rolled",
+    "short_idle_timeout": "idle_connections",
+    "upgraded_stack": "upgraded",
+}
 
 
 class Tape:
@@ -41,8 +70,9 @@ class Tape:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        name = f"{request.node.nodeid}::{fixturedef.argname}[{getattr(request, 'param_index', 0)}]"
-        with self._tape.scope("" if fixturedef.argname in NOT_RECORDED else f"fixture {name}"):
+        name = fixturedef.argname
+        former = _scope_of_fixture(request, FORMER.get(name, name))
+        with self._tape.scope("" if name in NOT_RECORDED else _scope_of_fixture(request, name), former=former):
             made = yield
         if fixturedef.argname == "cluster" and isinstance(self._tape, Recorder) and hasattr(made, "cannot_judge"):
             told = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
@@ -58,6 +88,10 @@ class Tape:
 
     def _scope_of(self, item: pytest.Item) -> AbstractContextManager[None]:
         return nullcontext() if item.name in NOT_RECORDED else self._tape.scope(f"test {item.nodeid}")
+
+
+def _scope_of_fixture(request: pytest.FixtureRequest, name: str) -> str:
+    return f"fixture {request.node.nodeid}::{name}[{getattr(request, 'param_index', 0)}]"
 
 
 class RecordedCluster:

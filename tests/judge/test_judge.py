@@ -40,6 +40,7 @@ def test_stored_run_is_judged_the_same(run: str) -> None:
 
     assert len(found.claims) >= 10
     assert [one for one in found.claims if one.state != "agrees"] == []
+    assert f"{FILE}::test_quota_holds_over_all_replicas" in found.not_in_run
 
 
 def test_altered_lines_change_the_verdicts_that_rest_on_them(tmp_path: Path) -> None:
@@ -82,6 +83,27 @@ def test_altered_lines_change_the_verdicts_that_rest_on_them(tmp_path: Path) -> 
     lacking = next(one for one in found.differing if "inside_the_mesh" in one.id)
     assert "the run has no record of: exec default mesh-client" in lacking.why
     assert "held -> inconclusive" in judge.text(found)
+
+
+def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(tmp_path: Path) -> None:
+    """A test that is newer than the run is "not in this run"; one whose verdict was lost is not passed over."""
+    newer, lost = (f"{FILE}::{name}" for name in ("test_limiter_holds_the_rule", "test_limiter_says_what_is_left"))
+
+    def without_newer(lines: list[Line]) -> list[Line]:
+        return [line for line in lines if line.get("in") != f"test {newer}"]
+
+    run = copied("emulated-rate-limit", tmp_path / "run", without_newer)
+    results = json.loads((run / "results.json").read_text())
+    results["tests"] = [test for test in results["tests"] if test["id"] not in (newer, lost)]
+    (run / "results.json").write_text(json.dumps(results))
+
+    found = judge.judge(run)
+
+    assert [(one.id, one.recorded, one.recomputed) for one in found.differing] == [(lost, "no verdict", "held")]
+    assert newer in found.not_in_run
+    assert lost not in found.not_in_run
+    assert f"{newer}: not in this run" in judge.text(found)
+    assert json.loads(judge.as_json(found))["not_in_run"] == found.not_in_run
 
 
 @pytest.mark.parametrize(

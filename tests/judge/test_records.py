@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from harness import boundary, records
 from harness.boundary import recorded
 from harness.errors import NotRecorded, SetupFailed
+from harness.http_exchange import Request
 from harness.kube import Missing
 from harness.records import Recorder, Records
 from harness.report.redact import redacted
@@ -93,6 +95,33 @@ def test_what_has_no_record_is_said_even_if_it_was_caught(tmp_path: Path, world:
         with pytest.raises(NotRecorded), replay.scope("test b"):
             world.read("x")
     assert world.asked == ["x"]
+
+
+def test_a_scope_is_found_under_its_former_name(tmp_path: Path, world: World) -> None:
+    """Only where the run has nothing under the present one."""
+    recorder = record(tmp_path)
+    with boundary.using(recorder):
+        for name in ("fixture new", "fixture old", "fixture older"):
+            with recorder.scope(name):
+                world.read(name)
+
+    replay = Records(tmp_path)
+    with boundary.using(replay):
+        with replay.scope("fixture newest", former="fixture old"):
+            world.read("fixture old")
+        with replay.scope("fixture new", former="fixture older"):
+            world.read("fixture new")
+        with pytest.raises(NotRecorded), replay.scope("fixture new", former="fixture older"):
+            world.read("fixture older")
+
+
+def test_a_field_that_was_added_counts_once_it_is_set() -> None:
+    """Keys of older records, which lack the field, stay those of the same request; another method is another key."""
+    plain = Request("/x", {"a": "b"})
+    stored = {"request": {"url": "/x", "headers": {"a": "b"}, "host": None}, "times": 1}
+
+    assert records.key({"request": plain, "times": 1}) == records.key(stored)
+    assert records.key({"request": replace(plain, method="POST"), "times": 1}) != records.key(stored)
 
 
 def test_waits_end_after_as_many_looks_as_they_had(tmp_path: Path, world: World) -> None:
