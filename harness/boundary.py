@@ -7,10 +7,13 @@ the tape of `mesh-e2e judge` returns the recorded answer, and calls nothing.
 from __future__ import annotations
 
 import functools
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import Field, fields, is_dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -18,6 +21,8 @@ from harness.errors import NotRecorded
 
 ADDED = MappingProxyType({"added": True})
 """Metadata of a dataclass field that older records lack: at its default, it is no part of what is asked."""
+
+SHORT = 200
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -102,6 +107,34 @@ def recorded(
         return call
 
     return mark
+
+
+def key(arguments: Mapping[str, Any]) -> str:
+    """A hash of what was asked: the same arguments have the same in any process."""
+    return sha256(json.dumps(_plain(arguments), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _plain(value: Any) -> Any:
+    """JSON of an argument. Functions, time limits and events do not say what is asked for."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items() if not callable(v) and k not in ("within", "stop")}
+    if is_dataclass(value):
+        parts = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: _plain(part) for field, part in parts if not (_was_added(field) and part == field.default)}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _was_added(field: Field[Any]) -> bool:
+    return field.metadata.items() >= ADDED.items()
+
+
+def shorten(arguments: Mapping[str, Any]) -> str:
+    """What was asked, to be read: at most SHORT characters."""
+    plain = _plain(arguments)
+    text = " ".join(one if isinstance(one, str) else json.dumps(one) for one in plain.values())
+    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 
 
 @recorded("time now", pack=datetime.isoformat, unpack=datetime.fromisoformat)

@@ -20,19 +20,16 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import Field, fields, is_dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from harness.boundary import ADDED
+from harness.boundary import key, shorten
 from harness.errors import BadInput, HarnessError, NotRecorded
 
 SCHEMA = "mesh-e2e/records/v1"
 FILE = "records.jsonl"
 LIMIT = 4_000_000  # characters of one answer
 TOTAL = 64_000_000  # of all lines
-SHORT = 200
 Json = dict[str, Any]
 
 
@@ -72,7 +69,7 @@ class Recorder:
             return act()
         self._inside = True
         line: Json = {"in": self._scope, "call": name, "key": key(arguments)}
-        line["asked"] = self._redact(_short(arguments))
+        line["asked"] = self._redact(shorten(arguments))
         try:
             answer = act()
         except HarnessError as error:
@@ -192,10 +189,10 @@ class Records:
         if name == CLOCK and not self._calls[self._scope, name, key(arguments)]:
             return self._clock  # a reading more than there was: no time has passed since the last one
         if not self._scope:  # what is undone after a test: nothing is there to undo
-            raise NotRecorded(f"{name} {_short(arguments)}")
+            raise NotRecorded(f"{name} {shorten(arguments)}")
         found = self._calls[self._scope, name, key(arguments)]
         if not found or found[0].missing:
-            asked = f"{name} {_short(arguments)}" + (f" ({found[0].missing})" if found else "")
+            asked = f"{name} {shorten(arguments)}" + (f" ({found[0].missing})" if found else "")
             self._missing.setdefault(self._scope, asked)
             raise NotRecorded(asked)
         call = found.popleft()
@@ -211,33 +208,6 @@ class Records:
 
 CLOCK = "monotonic clock"
 WRITES = ("apply", "patch", "delete", "evict")
-
-
-def key(arguments: Mapping[str, Any]) -> str:
-    """A hash of what was asked: the same arguments have the same in any process."""
-    return sha256(json.dumps(_plain(arguments), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _plain(value: Any) -> Any:
-    """JSON of an argument. Functions, time limits and events do not say what is asked for."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items() if not callable(v) and k not in ("within", "stop")}
-    if is_dataclass(value):
-        parts = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: _plain(part) for field, part in parts if not (_was_added(field) and part == field.default)}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _was_added(field: Field[Any]) -> bool:
-    return field.metadata.items() >= ADDED.items()
-
-
-def _short(arguments: Mapping[str, Any]) -> str:
-    plain = _plain(arguments)
-    text = " ".join(one if isinstance(one, str) else json.dumps(one) for one in plain.values())
-    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 
 
 def _stretches(numbers: Sequence[int]) -> list[list[int]]:

@@ -120,8 +120,8 @@ def test_a_field_that_was_added_counts_once_it_is_set() -> None:
     plain = Request("/x", {"a": "b"})
     stored = {"request": {"url": "/x", "headers": {"a": "b"}, "host": None}, "times": 1}
 
-    assert records.key({"request": plain, "times": 1}) == records.key(stored)
-    assert records.key({"request": replace(plain, method="POST"), "times": 1}) != records.key(stored)
+    assert boundary.key({"request": plain, "times": 1}) == boundary.key(stored)
+    assert boundary.key({"request": replace(plain, method="POST"), "times": 1}) != boundary.key(stored)
 
 
 def test_waits_end_after_as_many_looks_as_they_had(tmp_path: Path, world: World) -> None:
