@@ -17,6 +17,7 @@ import pytest
 
 from harness import boundary
 from harness.cluster.protocol import Capability
+from harness.errors import NotRecorded
 from harness.objects.placement import Placement
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import RUN
@@ -72,8 +73,12 @@ class Tape:
     ) -> Generator[None, object, object]:
         name = fixturedef.argname
         former = _scope_of_fixture(request, FORMER.get(name, name))
-        with self._tape.scope("" if name in NOT_RECORDED else _scope_of_fixture(request, name), former=former):
-            made = yield
+        try:
+            with self._tape.scope("" if name in NOT_RECORDED else _scope_of_fixture(request, name), former=former):
+                made = yield
+        except NotRecorded as error:  # raised here, it is unknown to pytest, which other tests ask for the fixture
+            fixturedef.cached_result = (None, fixturedef.cache_key(request), (error, error.__traceback__))  # type: ignore[arg-type]  # a request for the fixture is a SubRequest
+            raise
         if fixturedef.argname == "cluster" and isinstance(self._tape, Recorder) and hasattr(made, "cannot_judge"):
             told = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
             self._tape.head({"cluster": told | {"cannot_judge": dict(made.cannot_judge)}})

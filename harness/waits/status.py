@@ -71,7 +71,7 @@ class _References:
         now = boundary.monotonic("references")
         if now - self._read_at < patient(REFERENCES_EVERY):
             return None
-        final = [cause for cause in cause_reader.why_unmet(self._kube, self._name, self._type) if cause.final]
+        final = self._has_final_cause(self._name, self._type)
         self._read_at = boundary.monotonic("references")
         if not final:
             self._since = None
@@ -81,7 +81,17 @@ class _References:
 
     def causes(self) -> list[str]:
         """The causes that can be read now."""
-        return [cause.sentence for cause in cause_reader.why_unmet(self._kube, self._name, self._type)]
+        return self._read_causes(self._name, self._type)
+
+    # Both read in a thread of their own: they are recorded as a whole, by what was asked of.
+
+    @boundary.recorded("has final cause")
+    def _has_final_cause(self, name: str, type: str) -> bool:
+        return any(cause.final for cause in cause_reader.why_unmet(self._kube, name, type))
+
+    @boundary.recorded("causes")
+    def _read_causes(self, name: str, type: str) -> list[str]:
+        return [cause.sentence for cause in cause_reader.why_unmet(self._kube, name, type)]
 
 
 def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:

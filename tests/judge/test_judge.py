@@ -106,6 +106,26 @@ def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(tmp
     assert json.loads(judge.as_json(found))["not_in_run"] == found.not_in_run
 
 
+def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(tmp_path: Path) -> None:
+    """Not only the first one, for which the fixture is set up; none of them differs."""
+
+    def with_thread(lines: list[Line]) -> list[Line]:
+        counted = next(line["in"] for line in lines if line.get("in", "").endswith("::counted[0]"))
+        return [*lines, {"n": len(lines) + 1, "in": counted, "lost": "get in a thread"}]
+
+    found = judge.judge(copied("emulated-rate-limit", tmp_path / "run", with_thread))
+
+    assert found.differing == []
+    assert {one.id.partition("::")[2]: one.why.rpartition(": ")[2] for one in found.unjudged} == dict.fromkeys(
+        (
+            "test_limiter_counts_every_request_and_refusal",
+            "test_admin_is_exempt",
+            "test_caller_without_a_name_is_exempt",
+        ),
+        "get in a thread",
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [

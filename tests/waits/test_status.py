@@ -1,8 +1,10 @@
 """A controller's word: of the current generation, and in its own words."""
 
+from pathlib import Path
+
 import pytest
 
-from harness import observations, timeouts
+from harness import boundary, observations, records, timeouts
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube, Missing
 from harness.waits import status
@@ -98,6 +100,24 @@ def test_what_does_not_exist_ends_the_wait_and_is_named(
         "(did you mean eg-ingress?)"
     )
     assert timeouts.MISSING_GRACE <= clock.slept <= timeouts.MISSING_GRACE + 3 * status.REFERENCES_EVERY
+
+
+def test_a_wait_that_read_references_is_replayed(kube: Kube, api: FakeApi, clock: Clock, tmp_path: Path) -> None:
+    """They are read in a thread, and recorded as a whole: the same error with the same cause, and nothing is lost."""
+    api.put(named("Gateway/default/g", metadata={"generation": 1}, spec={"gatewayClassName": "eg-ingres"}))
+    file = (tmp_path / records.FILE).open("w")
+    recorder = records.Recorder(file, str)
+    recorder.head({"schema": records.SCHEMA, "settings": {}})
+    with boundary.using(recorder), recorder.scope("test a"), pytest.raises(Terminal) as recorded:
+        status.wait_for_condition(kube, "Gateway/default/g", "Programmed")
+    file.close()
+
+    replay = records.Records(tmp_path)
+    with boundary.using(replay), replay.scope("test a"), pytest.raises(Terminal) as replayed:
+        status.wait_for_condition(kube, "Gateway/default/g", "Programmed")
+
+    assert ["which does not exist" in cause for cause in recorded.value.causes] == [True]
+    assert replayed.value.causes == recorded.value.causes
 
 
 def test_causes_that_cannot_be_read_hide_nothing(kube: Kube, api: FakeApi, clock: Clock) -> None:
