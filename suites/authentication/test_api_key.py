@@ -11,7 +11,7 @@ POLICY = "SecurityPolicy/default/api-key"
 
 @pytest.mark.feature("API key")
 def test_key_is_checked(tries, place, here):
-    """With API key authentication no key and an unknown key return 401, and the backend gets a known client's name."""
+    """Requests with no key or an unknown one return 401; with a known key the backend gets that key's client ID."""
     keys = [place.get(), place.get(x_api_key="key-of-nobody"), place.get(x_api_key="key-of-shop")]
 
     trial = tries.policy(place, "authentication/api_key.yaml", here(POLICY), keys, 401)

@@ -17,7 +17,7 @@ ALLOWED, DENIED = "/?header=x-checked:yes", "/?status=403"
 
 @pytest.mark.feature("External authorization over HTTP")
 def test_service_decides(tries, place, here):
-    """The external authorization service receives each request, and its 403 keeps a request from the backend."""
+    """The external authorization service receives each request; one that it denies returns 403 without the backend."""
     requests = [place.get(DENIED, host=HOST), place.get(ALLOWED, host=HOST)]
 
     trial = tries.policy(place, "authentication/external.yaml", here(POLICY), requests, 403)
@@ -32,7 +32,7 @@ def test_service_decides(tries, place, here):
 
 @pytest.mark.feature("External authorization, failing closed")
 def test_nobody_passes_without_the_service(tries, place, here):
-    """While the external authorization service is away and failOpen is false, requests return 403 with flag UAEX."""
+    """With failOpen false and nothing listening at the external authorization service, requests return 403 (UAEX)."""
     trial = tries.policy(place, "authentication/external_closed.yaml", f"{here(POLICY)}-closed", [place.get()], 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200]
@@ -43,7 +43,7 @@ def test_nobody_passes_without_the_service(tries, place, here):
 
 @pytest.mark.feature("External authorization, failing open")
 def test_everybody_passes_without_the_service(tries, place, here):
-    """While the external authorization service is away and failOpen is true, requests return 200."""
+    """With failOpen true and nothing listening at the external authorization service, requests return 200."""
     trial = tries.configured(
         place,
         "authentication/external_open.yaml",
@@ -58,7 +58,7 @@ def test_everybody_passes_without_the_service(tries, place, here):
 
 @pytest.mark.feature("External authorization, failing closed without an endpoint")
 def test_nobody_passes_without_an_endpoint(applying, kube, place, here):
-    """With failOpen false and a service without an endpoint the policy is not Accepted, and requests return 500."""
+    """With failOpen false, a SecurityPolicy whose service has no endpoint is not Accepted, and requests return 500."""
     policy, gateway = f"{here(POLICY)}-missing", here(f"Gateway/default/{place.gateway}")
 
     control = place.send([place.get()] * 2)

@@ -53,7 +53,7 @@ def test_claim_becomes_a_header(tries, place, here):
 
 @pytest.mark.feature("Authorization by JWT claim")
 def test_claim_decides(tries, place, here):
-    """Authorization by claim returns 403 to a valid token without the claim, 200 with it, and 401 without a token."""
+    """Under authorization by JWT claim a token without the claim gets 403, one with it 200, and no token 401."""
     tokens = [place.get(authorization=f"Bearer {USER}"), place.get(authorization=f"Bearer {ADMIN}"), place.get()]
 
     trial = tries.policy(

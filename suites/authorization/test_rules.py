@@ -12,7 +12,7 @@ DENIED = "rbac_access_denied_matched_policy[DENY]"
 
 @pytest.mark.feature("Authorization by header, default deny")
 def test_header_decides(tries, place, here):
-    """Authorization by header returns 200 to the allowed value, and 403 to another value and to none by default."""
+    """With defaultAction Deny, requests with the allowed header value return 200, with another value or none 403."""
     teams = [place.get(), place.get(x_team="red"), place.get(x_team="blue")]
 
     trial = tries.policy(place, "authorization/rules.yaml", here(POLICY), teams, 403)

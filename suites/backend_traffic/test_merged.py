@@ -12,7 +12,7 @@ LISTENERS = {"ingress": "bookinfo-ingress/ingress", "waypoint": "waypoint/rating
 
 @pytest.mark.feature("Merged policies of Gateway and route")
 def test_both_policies_hold(tries, place, here):
-    """With mergeType the route's retry and the Gateway's override hold together: two requests arrive, 418 returns."""
+    """With mergeType a route's retry and its Gateway's override both apply: two requests arrive, clients get 418."""
     listener = here(f"Gateway/default/{LISTENERS[place.name]}")
 
     trial = tries.policy(

@@ -12,7 +12,7 @@ POLICY = "BackendTrafficPolicy/default/override"
 
 @pytest.mark.feature("Response override")
 def test_error_is_replaced(tries, place, here):
-    """With an override of 503 clients get 418 where the backend answers 503, and other statuses are as before."""
+    """With a response override of 503, clients get 418 where the backend returns 503; other statuses do not change."""
     requests = [place.get("/?status=503"), place.get("/?status=500"), place.get()]
 
     trial = tries.policy(place, "backend_traffic/override.yaml", here(POLICY), requests, 418)

@@ -51,7 +51,7 @@ def arms(experiment):
 
 @pytest.mark.parametrize("arm", ["control", "recovery"])
 def test_burst_is_served_slowly_without_the_policy(arms, arm):
-    """Without the circuit breaker, all 200 requests of a burst return 200, the slowest after more than 6.5 seconds."""
+    """Without a circuit breaker, all 200 requests of a burst to ratings return 200, the slowest after over 6.5 s."""
     answers = arms[arm].answers
 
     assert answers.statuses == [200] * BURST
@@ -59,7 +59,7 @@ def test_burst_is_served_slowly_without_the_policy(arms, arm):
 
 
 def test_burst_is_refused_fast_with_the_policy(arms):
-    """With maxPendingRequests: 0, all 200 requests of a burst return 503, each in less than 2 seconds."""
+    """With maxPendingRequests: 0, all 200 requests of a burst to ratings return 503, each in less than 2 seconds."""
     # By the waypoint's log. The client may take longer by the machine's share: twice what it takes besides the waypoint
     # without the policy, when half as many responses come at once.
     burst = arms["treatment"]
@@ -95,12 +95,12 @@ def test_pod_address_goes_past_the_breaker(experiment):
 
 @pytest.mark.parametrize(("arm", "refused"), [("control", 0), ("treatment", BURST), ("recovery", 0)])
 def test_overflow_counter_moves_by_the_refused(arms, arm, refused):
-    """Envoy's upstream_rq_pending_overflow counter rises by 200 with the circuit breaker, and by 0 without it."""
+    """In a burst the waypoint's upstream_rq_pending_overflow rises by 200 with the circuit breaker, by 0 without it."""
     assert arms[arm].overflow == refused
 
 
 def test_control_and_recovery_reach_ratings(arms):
-    """Without the circuit breaker, each request of a burst has an upstream connection and no response flag."""
+    """Without the circuit breaker, the waypoint logs each request with an upstream connection and no response flag."""
     lines = [*arms["control"].lines, *arms["recovery"].lines]
 
     assert len(lines) == 2 * BURST

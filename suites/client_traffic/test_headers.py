@@ -41,7 +41,7 @@ def test_request_id_is_kept(sent, place):
 
 @pytest.mark.feature("Early request header")
 def test_early_header_is_set(sent, place):
-    """An early request header of a ClientTrafficPolicy reaches the backend in place of the client's value."""
+    """An early request header that a ClientTrafficPolicy sets replaces the client's value at the backend."""
     trial = sent(place.get(x_early="by-client"))
 
     values = [arm.header("x-early") for arm in (trial.control, trial.treatment, trial.recovery)]

@@ -40,7 +40,7 @@ def test_requests_leave_through_the_waypoint(egress):
 
 @pytest.mark.feature("Egress refused by a policy", place="waypoint")
 def test_policy_refuses_egress(tries, egress, here):
-    """A SecurityPolicy on the route of a host outside returns 403, and the server outside receives nothing."""
+    """A SecurityPolicy on the route of a ServiceEntry's host returns 403, and the server outside receives nothing."""
     requests = [egress.get(host=HOST), egress.get(host=HOST, x_team="blue")]
 
     trial = tries.policy(egress, "egress/refused.yaml", here("SecurityPolicy/default/egress-refused"), requests, 403)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.extended("Enforcement time")
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat, here):
-    """An HTTPRoute is Accepted, returns 200 at the waypoint, and 404 once deleted, each within its time budget."""
+    """Requests return 200 once a waypoint's HTTPRoute is Accepted and 404 once it is deleted, each within budget."""
 
     def answers(status):
         return ask_replicas(

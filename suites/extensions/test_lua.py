@@ -14,7 +14,7 @@ POLICY = "EnvoyExtensionPolicy/default/lua"
 
 @pytest.mark.feature("Lua", before="1.9")
 def test_script_runs(tries, place, here):
-    """A Lua script answers one path itself, and adds a header to the other requests and to their responses."""
+    """Before Envoy Gateway 1.9 a Lua script answers one path and adds a header to other requests and responses."""
     requests = [place.get("/teapot"), place.get()]
 
     trial = tries.policy(place, "extensions/lua.yaml", here(POLICY), requests, 418)
@@ -31,7 +31,7 @@ def test_script_runs(tries, place, here):
 
 @pytest.mark.feature("Lua", means="broken", since="1.9")
 def test_script_is_rejected(applying, kube, place, here):
-    """From Envoy Gateway 1.9 on a Lua script is not Accepted without a setting, and its route returns 500."""
+    """Since Envoy Gateway 1.9 a Lua script is not Accepted by default, and its route returns 500."""
     with applying("extensions/lua.yaml"):
         wait_for_condition(
             kube, here(POLICY), "Accepted", status="False", about=here(f"Gateway/default/{place.gateway}")

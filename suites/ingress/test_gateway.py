@@ -16,7 +16,7 @@ ROUTE = "httproute/default/ingress-bookinfo/rule/0/match/0/*"
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed"])
 def test_gateway_condition(ingress, read_condition, type, here):
-    """The condition of Gateway bookinfo-ingress is True for its current generation."""
+    """Accepted and Programmed of Gateway bookinfo-ingress are True for its current generation."""
     judgement = read_condition(here("Gateway/default/bookinfo-ingress"), type, about="")
 
     assert judgement.state == "met", judgement.text
@@ -24,7 +24,7 @@ def test_gateway_condition(ingress, read_condition, type, here):
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed", "ResolvedRefs"])
 def test_listener_condition(ingress, read_condition, type, here):
-    """The condition of the listener of Gateway bookinfo-ingress is True for its current generation."""
+    """Accepted, Programmed and ResolvedRefs of bookinfo-ingress's listener are True for the current generation."""
     judgement = read_condition(here("Gateway/default/bookinfo-ingress"), type, about="listener/ingress")
 
     assert judgement.state == "met", judgement.text
@@ -32,7 +32,7 @@ def test_listener_condition(ingress, read_condition, type, here):
 
 @pytest.mark.parametrize("type", ["Accepted", "ResolvedRefs"])
 def test_route_condition(ingress, read_condition, type, here):
-    """The condition of HTTPRoute ingress-bookinfo for its parent Gateway is True for its current generation."""
+    """Accepted and ResolvedRefs of HTTPRoute ingress-bookinfo for its Gateway are True for the current generation."""
     judgement = read_condition(
         here("HTTPRoute/default/ingress-bookinfo"), type, about=here("Gateway/default/bookinfo-ingress")
     )

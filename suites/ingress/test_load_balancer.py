@@ -26,7 +26,7 @@ def test_programmed_with_an_assigned_address(gateway, kube, assigned, here):
 
 @pytest.mark.needs("load balancer")
 def test_assigned_address_answers(gateway, assigned, client_at, since, here):
-    """The address that the load balancer assigned returns the page through the proxy of Gateway lb-ingress."""
+    """Requests to the address that the load balancer assigned return 200 through the proxy of Gateway lb-ingress."""
     address = assigned("lb-ingress")[0]
 
     answers = client_at(address, 80).send_in_turn(get("/productpage"))

@@ -16,7 +16,7 @@ ACCOUNT, GATEWAY = f"ServiceAccount/default/{NAME}", f"Gateway/default/{NAME}"
 
 @pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", means="broken", before="1.9")
 def test_account_is_taken_over_and_deleted(applying, kube, here):
-    """A Gateway named like a ServiceAccount becomes its owner and is Accepted, and its deletion deletes the account."""
+    """Before Envoy Gateway 1.9 a Gateway with a ServiceAccount's name owns the account, which is deleted with it."""
     with applying("ingress_and_waypoint/service_account_gateway.yaml"):
         owners = wait_for_owner(kube, here(ACCOUNT))
         wait_for_condition(kube, here(GATEWAY), "Accepted", about="")
@@ -28,7 +28,7 @@ def test_account_is_taken_over_and_deleted(applying, kube, here):
 
 @pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", since="1.9")
 def test_account_is_left_alone(applying, kube, wait_for_false_condition, here):
-    """A Gateway named like a ServiceAccount is not Programmed, and the account outlives it, without an owner."""
+    """Since Envoy Gateway 1.9 a Gateway with a ServiceAccount's name is not Programmed, and the account outlives it."""
     with applying("ingress_and_waypoint/service_account_gateway.yaml"):
         refused = wait_for_false_condition(here(GATEWAY), "Programmed")
         owners = kube.get(here(ACCOUNT))["metadata"].get("ownerReferences", [])

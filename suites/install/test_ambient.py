@@ -26,7 +26,7 @@ def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
 
 @pytest.mark.parametrize("app", APPS)
 def test_ztunnel_takes_the_application_in(views, app):
-    """Every node's ztunnel lists the application's pod with protocol HBONE."""
+    """Every node's ztunnel lists the pod of each Bookinfo Deployment with protocol HBONE."""
     protocols = {node: view.protocols(app) for node, view in views.items()}
 
     assert protocols, "no ztunnel is there to ask"

@@ -100,7 +100,7 @@ def test_refusal_is_a_connection_cut(bypass_attempts):
 
 
 def test_ztunnel_names_the_policys_refusal(bypass_attempts):
-    """ztunnel logs a policy rejection for each client that bypasses the waypoint, and a 401 for those in the mesh."""
+    """ztunnel logs a policy rejection inbound for each client past the waypoint, and 401 outbound for mesh clients."""
     callers = {WAYS[way][0] for way in PAST}
     inbound, logged = {(who, REFUSED) for who in callers}, bypass_attempts.refusals["inbound"]
 

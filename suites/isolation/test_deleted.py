@@ -59,7 +59,7 @@ def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube
 
 
 def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since, here):
-    """A host name without a route returns 404 (NR) at the waypoint, and 200 once the waypoint is deleted."""
+    """Requests for a host without a route return 404 (NR) at the waypoint, and 200 once the waypoint is deleted."""
     answers = mesh_client.send_in_turn(get(here(UNROUTED)), 5)
 
     assert deleted_waypoint.before == {(404, "NR")}

@@ -62,16 +62,16 @@ def test_both_are_served_without_a_policy(arms, arm):
 
 
 def test_limit_refuses_its_own_service(arms):
-    """With a rate limit on ratings, requests over its quota of 2 per hour return 429 with response flag RL."""
+    """With a rate limit on ratings at the waypoint, requests over its quota of 2 per hour return 429 with flag RL."""
     assert arms["limit"]["ratings"] == (expected_statuses(QUOTA, 5), {"-", "RL"})
 
 
 def test_breaker_refuses_its_own_service(arms):
-    """With a circuit breaker on ratings, every request to ratings returns 503 with response flag UO."""
+    """With a circuit breaker on ratings at the waypoint, every request to ratings returns 503 with flag UO."""
     assert arms["breaker"]["ratings"] == ([503] * 5, {"UO"})
 
 
 @pytest.mark.parametrize("policy", ["limit", "breaker"])
 def test_neighbour_is_left_alone(arms, policy):
-    """While a policy applies to ratings, every request to details through the same waypoint returns 200."""
+    """While a rate limit or circuit breaker applies to ratings, requests to details at the same waypoint return 200."""
     assert arms[policy]["details"] == ([200] * 5, {"-"})

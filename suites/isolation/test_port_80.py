@@ -30,7 +30,7 @@ def bound(applied, kube, proxy_of):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_status_is_green(bound, read_condition, form, here):
-    """Programmed of the waypoint and WaypointBound of its port 80 Service are True, whether or not requests succeed."""
+    """Programmed of a waypoint and WaypointBound of a port 80 Service behind it are True even when requests fail."""
     assert read_condition(here(f"Gateway/default/waypoint-{form}"), "Programmed").state == "met"
     assert read_condition(here(f"Service/default/ratings-{form}"), "istio.io/WaypointBound").state == "met"
 

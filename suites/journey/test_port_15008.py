@@ -87,7 +87,7 @@ def test_ztunnel_of_its_node_is_not_ready(port_conflict):
 
 
 def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
-    """Tracing a failed request ends with an error that names port 15008, the waypoint pod and the remedy."""
+    """The error of tracing a failed request names port 15008, the waypoint pod that holds it, and the remedy."""
     said = str(port_conflict.journey.value)
 
     assert f"port 15008 of default/{port_conflict.pod}" in said

@@ -52,7 +52,7 @@ def test_page_passes_every_station(page_journeys):
 
 
 def test_every_mesh_leg_is_hbone(page_journeys):
-    """All four mesh connections of a page request are HBONE, logged by both ztunnels without an error."""
+    """All four mesh connections of a page request are HBONE, logged at source and destination without an error."""
     states = {journey.verdict.state: render(journey) for journey in page_journeys}
 
     assert list(states) == ["held"], states
@@ -61,7 +61,7 @@ def test_every_mesh_leg_is_hbone(page_journeys):
 
 
 def test_each_leg_bears_its_callers_identity(page_journeys):
-    """Both ztunnels log each connection of a page request under the service account of the pod that opened it."""
+    """Both ztunnels log each connection of a page request with the identity of the pod that opened it."""
     legs = {tuple(account for _, account in caller_accounts(journey)) for journey in page_journeys}
 
     assert legs == {tuple(identity for identity in IDENTITIES for _ in range(2))}, picture(page_journeys)

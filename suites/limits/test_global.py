@@ -54,7 +54,7 @@ def test_method_is_counted(send_with_limits, place):
 
 @pytest.mark.feature("Global rate limit by client address")
 def test_address_is_counted(send_with_limits, place):
-    """A global limit on client addresses applies to a client of the network and not to one outside of it."""
+    """A global limit by client address limits a client in the network that it names, and none outside of it."""
     user = unique_name("user")
     mine, others = place.get("/by-address", x_user_id=user), place.get("/of-others", x_user_id=user)
 
@@ -79,7 +79,7 @@ def test_cost_is_counted(send_with_limits, place):
 
 @pytest.mark.feature("Global rate limit in shadow mode")
 def test_shadow_refuses_nobody(send_with_limits, place):
-    """A global limit in shadow mode is asked about every request and returns 429 to none."""
+    """Under a global limit in shadow mode no request returns 429, and each response has x-ratelimit-limit."""
     trial = send_with_limits([place.get("/shadow", x_user_id=unique_name("user"))] * 3)
 
     assert trial.treatment.statuses == [200, 200, 200]

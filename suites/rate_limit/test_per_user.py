@@ -58,7 +58,7 @@ def counted_requests(rate_limit_enforced, ingress, rate_limit_service):
 
 
 def test_nobody_is_limited_before(control):
-    """Without the rate limit policy, all requests return 200, without x-ratelimit-limit header or response flag."""
+    """Without the rate limit policy, ingress requests return 200, without x-ratelimit-limit header or response flag."""
     answers, lines = control
 
     assert answers.statuses == [200] * (QUOTA + 2)
@@ -67,7 +67,7 @@ def test_nobody_is_limited_before(control):
 
 
 def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
-    """A user's first 3 requests in an hour return 200, and all further ones 429 with response flag RL."""
+    """At the ingress a user's first 3 requests in an hour return 200, and all further ones 429 with flag RL."""
     request = get("/productpage", x_user_id=unique_name("caller"))
 
     answers = ingress.send_in_turn(request, QUOTA + 3)
@@ -93,7 +93,7 @@ def test_quota_holds_over_all_replicas(ingress, ingress_gateway, rate_limit_serv
 
 
 def test_limiter_says_what_is_left(ingress, ingress_gateway, since):
-    """Responses carry the quota of 3 per hour in x-ratelimit-limit, and 2, 1, 0, 0 in x-ratelimit-remaining."""
+    """Ingress responses carry the quota of 3 per hour in x-ratelimit-limit, and 2, 1, 0, 0 in x-ratelimit-remaining."""
     request = get("/productpage", x_user_id=unique_name("caller"))
 
     answers = ingress.send_in_turn(request, QUOTA + 1)
@@ -110,7 +110,7 @@ def test_limiter_counts_every_request_and_refusal(counted_requests):
 
 
 def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since, here):
-    """Envoy sends productpage the 3 requests within a user's quota and none of the 3 over quota."""
+    """The ingress sends productpage the 3 requests within a user's quota and none of the 3 over quota."""
     with ingress_gateway.counting_requests_sent(here(CLUSTER)) as sent:
         answers = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("caller")), QUOTA + 3)
 

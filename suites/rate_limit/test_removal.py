@@ -12,7 +12,7 @@ POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 def test_spent_caller_is_served_again(
     rate_limit_window, applying, monotonic_clock, kube, ingress, ingress_gateway, rate_limit_service, since, here
 ):
-    """A user's requests return 200 before the rate limit, 200, 429, 429 under it, and 200 once it is removed."""
+    """At the ingress a user's requests return 200 before a rate limit, 200, 429, 429 under it, and 200 after it."""
     request = get("/productpage", x_user_id=unique_name("caller"))
 
     control = ingress.send_in_turn(request, 3)

@@ -51,7 +51,7 @@ def test_editing_a_route_loses_nothing(background_load):
 
 
 def test_editing_a_policy_loses_nothing(background_load):
-    """No request through the waypoint fails while a circuit breaker with room is applied, edited and removed."""
+    """No request through the waypoint fails while a circuit breaker with high limits is applied, edited and removed."""
     new_connections, keepalive = background_load.timelines
 
     assert (new_connections.lost, keepalive.lost) == ((), ()), background_load.text

@@ -73,7 +73,7 @@ def deleted_pods(bound, load, new_connections, keepalive, kube, ztunnel, read_co
 
 
 def test_new_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, new connections to the waypoint without port 15008 fail for at most 10 seconds."""
+    """After ztunnel is killed, new connections to a waypoint without a listener on 15008 fail for at most 10 s."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[0])
 
     assert new_connections.lost, "nobody noticed: what was killed did not carry this"
@@ -82,7 +82,7 @@ def test_new_connections_are_served_again(deleted_pods):
 
 
 def test_kept_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, keep-alive clients of the waypoint without port 15008 fail for at most 10 seconds."""
+    """After ztunnel is killed, keep-alive clients of a waypoint without a listener on 15008 fail for at most 10 s."""
     keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
     assert keepalive.outage_ms <= KILLED_MS, timeline_as_text(keepalive)
@@ -90,7 +90,7 @@ def test_kept_connections_are_served_again(deleted_pods):
 
 
 def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
-    """After ztunnel is killed, all requests to the waypoint with listener 15008 fail until its pod is deleted."""
+    """After ztunnel is killed, all requests to a waypoint with a listener on 15008 fail until its pod is deleted."""
     (first, deleted), (_, _, listener) = deleted_pods.flow.events, deleted_pods.flow.timelines
     between = listener.between(first.ended, deleted.began)
 

@@ -55,7 +55,7 @@ def test_limit_fails_open(load, ingress_load, quota_spent, manifests, ingress, i
 
 
 def test_counters_are_lost_with_redis(load, ingress_load, quota_spent, kube, ingress, ingress_gateway, since):
-    """Killing Redis resets a user's quota, and the rate limit applies again within 15 seconds."""
+    """After Redis is killed a user over quota gets 200 again, and 429 within 15 seconds of Redis's return."""
     watched = get("/health", x_user_id=unique_name("watched"))
     first = ingress.send_in_turn(watched)
 

@@ -105,7 +105,7 @@ def test_upgrade_loses_nothing_that_stands(upgraded_stack):
 
 
 def test_turning_certificates_loses_nothing(upgraded_stack):
-    """Rotating all certificates in use fails no request, and new connections to another Service return 200."""
+    """Rotating the workload certificates in use fails no request, and new connections to another Service return 200."""
     assert upgraded_stack.turn.rotated_accounts >= IN_USE
     assert upgraded_stack.fresh.statuses == [200, 200, 200]
     assert [

@@ -18,7 +18,7 @@ ROUTE = "grpcroute/default/echo-grpc/"
 
 @pytest.mark.feature("GRPCRoute")
 def test_method_is_served(at_waypoint, place, applying, binding, kube, mesh_client, since, here):
-    """A GRPCRoute serves its method: the backend answers three pings, each with an access line of that route."""
+    """A GRPCRoute routes its method: the backend responds to three pings, each logged with that route."""
     with applying("routes/grpc.yaml"), binding("echo-grpc", "waypoint"):
         wait_for_condition(
             kube,

@@ -29,7 +29,7 @@ def proxy(echo, applied, kube, proxy_of, here):
 
 @pytest.mark.feature("TCPRoute", place="ingress")
 def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
-    """A TCP connection to a TCPRoute's listener reaches the backend, which sends back what it gets."""
+    """A TCP connection to a TCPRoute's listener at the ingress reaches the backend, which sends back what it gets."""
     counts = mesh_client.fortio("tcp://ingress-layer4:9000", times=3)
 
     assert counts == {"OK": 3}
@@ -38,7 +38,7 @@ def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
 
 @pytest.mark.feature("UDPRoute", place="ingress")
 def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
-    """A datagram to a UDPRoute's listener reaches the backend, which sends it back."""
+    """A datagram to a UDPRoute's listener at the ingress reaches the backend, which sends it back."""
     host, port = udp_address(kube, here(SERVICE), 9001)
 
     back = datagram.ask(host, port, b"hello from outside")
@@ -49,7 +49,7 @@ def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
 
 @pytest.mark.feature("UDPRoute to port 53", place="ingress", means="broken")
 def test_dns_capture_answers_for_the_backend(proxy, kube, echo, here):
-    """A query to a UDPRoute whose backend does not listen on port 53 is answered by Istio's DNS capture."""
+    """A query to an ingress UDPRoute whose backend does not listen on port 53 is answered by Istio's DNS capture."""
     host, port = udp_address(kube, here(SERVICE), 9002)
 
     back = datagram.ask(host, port, datagram.query(here("productpage.default.svc.cluster.local")))

@@ -42,7 +42,7 @@ def proxy(bound, kube):
 
 
 def test_istiod_programs_the_gateway(bound, read_condition, here):
-    """Gateway byo-waypoint is Accepted, and Programmed with a message that names its Service and port 15008."""
+    """Gateway byo-waypoint is Accepted and Programmed, and Programmed's message names the Service and port 15008."""
     assert read_condition(here(GATEWAY), "Accepted", about="").state == "met"
     programmed = read_condition(here(GATEWAY), "Programmed", about="")
 
@@ -59,7 +59,7 @@ def test_service_is_bound(bound, read_condition, here):
 
 
 def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
-    """istiod rejects the TCP listener on 15008 (UnsupportedProtocol), but the waypoint's Service has port 15008."""
+    """istiod rejects byo-waypoint's TCP listener on 15008 (UnsupportedProtocol), but its Service has port 15008."""
     listeners = {one["name"]: one["conditions"] for one in kube.get(here(GATEWAY))["status"]["listeners"]}
     accepted = next(c for c in listeners["fake-hbone-port"] if c["type"] == "Accepted")
     ports = {port["port"] for port in kube.get(here("Service/default/byo-waypoint-istio"))["spec"]["ports"]}
@@ -69,7 +69,7 @@ def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
 
 
 def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client, here):
-    """Without a waypoint pod, Programmed and WaypointBound are True while every request gets no response."""
+    """Without a pod of byo-waypoint, Programmed and WaypointBound are True while every request gets no response."""
     answers = mesh_client.send_in_turn(get(here(URL)), 5)
 
     assert not any(pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
@@ -79,7 +79,7 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mes
 
 
 def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here):
-    """A request to ratings-sandwich returns 200 over an HBONE connection to the pod of Istio's waypoint."""
+    """A request to ratings-sandwich returns 200 over an HBONE connection to the pod of Gateway byo-waypoint."""
     answers = mesh_client.send_in_turn(get(here(URL)))
 
     assert answers.statuses == [200]

@@ -98,7 +98,7 @@ def journey(request, version_upgrade_plan, load, sources, quota, cluster, kube, 
 
 
 def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
-    """After an upgrade the product's pods are of the version after, and after the way back of the one before."""
+    """After an upgrade the product's pods run the newer version, and after the downgrade the older one."""
     plan = version_upgrade_plan
 
     assert journey.versions_after == plan.version(plan.after)
@@ -107,7 +107,7 @@ def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
 
 @ONE
 def test_upgrade_loses_no_open_connection(journey):
-    """An upgrade fails at most two new connections, and no request on keep-alive connections or from outside."""
+    """An upgrade fails at most 2 new connections, and no request on keep-alive connections or through the ingress."""
     anew, kept, outside = journey.there.timelines
 
     assert len(anew.lost) <= NEW_CONNECTIONS, timeline_as_text(anew)
@@ -116,7 +116,7 @@ def test_upgrade_loses_no_open_connection(journey):
 
 @ONE
 def test_way_back_loses_no_open_connection(journey):
-    """A downgrade fails at most two new connections, and no request on keep-alive connections or from outside."""
+    """A downgrade fails at most 2 new connections, and no request on keep-alive connections or through the ingress."""
     anew, kept, outside = journey.back.timelines
 
     assert len(anew.lost) <= NEW_CONNECTIONS, timeline_as_text(anew)
@@ -124,7 +124,7 @@ def test_way_back_loses_no_open_connection(journey):
 
 
 def test_quota_is_enforced_by_both_versions(journey):
-    """A user's hourly quota of 3 is Accepted and enforced before an upgrade, after it and after the way back."""
+    """A user's hourly quota of 3 is Accepted and enforced before an upgrade, after it and after the downgrade."""
     before, after, back = journey.quota_before, journey.quota_after, journey.quota_back
 
     assert (before[0].statuses, after[0].statuses, back[0].statuses) == (QUOTA, QUOTA, QUOTA)
@@ -133,7 +133,7 @@ def test_quota_is_enforced_by_both_versions(journey):
 
 
 def test_definitions_are_replaced(definitions, version_upgrade_plan):
-    """The definitions of the Gateway API of the version after replace all of those of the version before."""
+    """The Gateway API definitions of the newer version replace all of those of the older version."""
     api = version_upgrade_plan.after.gateway_api
 
     assert definitions.refused == {}

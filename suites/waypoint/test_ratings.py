@@ -48,7 +48,7 @@ def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host, h
 
 
 def test_host_outside_the_route_is_refused(waypoint, mesh_client, since, here):
-    """A request to a host name of ratings that the HTTPRoute lacks returns 404 (NR) at the waypoint."""
+    """A request to a host name of ratings that the HTTPRoute does not list returns 404 (NR) at the waypoint."""
     answers = mesh_client.send_in_turn(get(here("http://ratings.default.svc:9080/ratings/0")))
 
     assert answers.statuses == [404]
@@ -57,7 +57,7 @@ def test_host_outside_the_route_is_refused(waypoint, mesh_client, since, here):
 
 
 def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
-    """ztunnel logs the client's connection to the waypoint as HBONE for Service ratings, with both identities."""
+    """ztunnel logs the client's connection to the waypoint as HBONE for Service ratings, with both SPIFFE IDs."""
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
@@ -70,7 +70,7 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
 
 
 def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here):
-    """ztunnel logs the waypoint's connection to the ratings pod as HBONE, with both identities."""
+    """ztunnel logs the waypoint's connection to the ratings pod as HBONE, with both SPIFFE IDs."""
     (pod,) = kube.pods(kube.namespace, "app=ratings")
     answers = mesh_client.send_in_turn(get(URL))
 
@@ -83,7 +83,7 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here)
 
 
 def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
-    """A request to the ratings pod IP returns 200 and bypasses the waypoint."""
+    """A request from inside the mesh to the ratings pod IP returns 200 and bypasses the waypoint."""
     (pod,) = kube.pods(kube.namespace, "app=ratings")
 
     answers = mesh_client.send_in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
@@ -105,7 +105,7 @@ def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gate
 
 
 def test_waypoint_refused_no_configuration(waypoint, settings, here):
-    """The waypoint's Envoy has rejected no xDS update, except the listener on 15008 in form listener."""
+    """The waypoint's Envoy has rejected no xDS update, except, with WAYPOINT=listener, its listener on port 15008."""
     refused = waypoint.read_rejected_resources()
 
     assert refused == {"binding": [], "patch": [], "listener": [here("default/waypoint/fake-hbone")]}[settings.waypoint]
