@@ -34,7 +34,7 @@ PULLED = re.compile(
 )
 IMAGE_KEY = re.compile(r"""\bimage: *["']?(?P<image>[\w./:@-]+)""")
 USES = re.compile(r"\buses: *(?P<action>[^\s#]+)(?P<comment> # v[\d.]+)?")
-INSTALLED = re.compile(r"^ +(?P<name>KIND|HELM)_VERSION: (?P<version>\S+)$", re.MULTILINE)
+INSTALLED = re.compile(r"^ +(?P<name>KIND|HELM|ACTIONLINT)_VERSION: (?P<version>\S+)$", re.MULTILINE)
 RENOVATE = re.compile(r"# renovate:[^\n]*")
 
 
@@ -68,7 +68,7 @@ def offences(path: str, text: str) -> list[str]:
     if path.startswith(".github/workflows/"):
         used = [(one["action"], one["comment"] or "") for one in USES.finditer(text)]
         found += [f"{a}{c} is not in references.yaml" for a, c in used if a[:2] != "./" and f"{a}{c}" not in ACTIONS]
-        tools = {"KIND": "kubernetes-sigs/kind", "HELM": "helm/helm"}
+        tools = {"KIND": "kubernetes-sigs/kind", "HELM": "helm/helm", "ACTIONLINT": "rhysd/actionlint"}
         installed = [f"{tools[one['name']]}@{one['version']}" for one in INSTALLED.finditer(text)]
         found += [f"{one} is not in references.yaml" for one in installed if one not in TOOLS]
         found += [f"{one} is whatever is newest" for one in re.findall(r"\S+@latest\b", text)]

@@ -1,4 +1,4 @@
-"""`mesh-e2e matrix plan|run|show|merge`."""
+"""`mesh-e2e matrix plan|run|show|issues|merge`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from harness.matrix import output
 from harness.matrix.cells import Cell, conditions
 from harness.matrix.durations import read_durations
 from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell, read_plan
+from harness.matrix.issues import issues
 from harness.matrix.merging import merge
 from harness.matrix.plan import Plan, candidates, plan, shards, upgrades
 from harness.matrix.running import run_cells
@@ -48,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown = commands.add_parser("show", help="the cells of a matrix's folder and what became of them")
     shown.add_argument("folder")
     shown.add_argument("--markdown", action="store_true")
+    reported = commands.add_parser("issues", help="an issue's text for each cause of cells that did not hold")
+    reported.add_argument("folder")
+    reported.add_argument("--into", default="issues", metavar="FOLDER", help="where, as KEY.md (default: issues)")
+    reported.add_argument("--url", default="", help="the page of the build")
     merged = commands.add_parser("merge", help="merge the folders of a matrix's shards into one")
     merged.add_argument("into")
     merged.add_argument("sources", nargs="+")
@@ -113,10 +118,23 @@ def act(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
             folder = Folder(Path(asked.folder))
             show = output.markdown if asked.markdown else output.state
             return show(folder.matrix(), folder.all_ended()), 0
+        case "issues":
+            return _issues(Folder(Path(asked.folder)), Path(asked.into), asked.url), 0
         case _:
             merge(Path(asked.into), [Path(one) for one in asked.sources])
             folder = Folder(Path(asked.into))
             return output.state(folder.matrix(), folder.all_ended()), 0
+
+
+def _issues(folder: Folder, into: Path, url: str) -> str:
+    texts = issues(folder.all_ended(), (ROOT / ".github/nightly-issue.md").read_text(), url)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        for key, text in texts.items():
+            (into / f"{key}.md").write_text(text)
+    except OSError as error:
+        raise BadInput(f"cannot write {into}: {error.strerror or error}", remedy="--into another folder") from error
+    return f"{len(texts)} causes"
 
 
 def _plan(asked: argparse.Namespace) -> Plan:

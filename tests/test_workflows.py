@@ -1,0 +1,96 @@
+"""The workflows have no findings of actionlint and zizmor, and keep the rules that neither of them checks."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".github/workflows"
+FILES = sorted(FOLDER.glob("*.yaml"))
+WORKFLOWS: dict[str, dict[Any, Any]] = {file.name: yaml.safe_load(file.read_text()) for file in FILES}
+JOBS = {f"{file}: {name}": job for file, workflow in WORKFLOWS.items() for name, job in workflow["jobs"].items()}
+STEPS = [(name, step) for name, job in JOBS.items() for step in job.get("steps", [])]
+ACTIONLINT = shutil.which("actionlint")
+ON_CI = os.environ.get("CI", "") not in ("", "false", "0")  # there it is installed: its absence fails
+
+
+def run(*command: str) -> tuple[int, str]:
+    """The exit code and all output of a command in the tree's root."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not ACTIONLINT and not ON_CI, reason="no actionlint on PATH: docs/ci.md")
+def test_actionlint_has_no_findings() -> None:
+    """Syntax, expressions, contexts, inputs of actions and of called workflows are right."""
+    assert run(ACTIONLINT or "actionlint", *map(str, FILES)) == (0, "")
+
+
+def test_zizmor_has_no_findings() -> None:
+    """No unpinned action, persisted credential, template injection or excessive permission."""
+    zizmor = str(Path(sysconfig.get_path("scripts")) / "zizmor")
+    code, output = run(zizmor, "--offline", "--quiet", "--strict-collection", "--no-progress", str(FOLDER))
+
+    assert "No findings to report" in output
+    assert code == 0
+
+
+def test_every_job_has_permissions_and_a_timeout() -> None:
+    """A workflow grants nothing, each job names what it needs, and each job that has steps is bounded."""
+    assert [name for name, workflow in WORKFLOWS.items() if workflow["permissions"] != {}] == []
+    assert [name for name, job in JOBS.items() if "permissions" not in job] == []
+    assert [name for name, job in JOBS.items() if "steps" in job and "timeout-minutes" not in job] == []
+
+
+def test_only_jobs_that_run_no_code_of_the_tree_can_write() -> None:
+    """A job with a permission to write checks nothing out."""
+    writing = {name for name, job in JOBS.items() if "write" in job["permissions"].values()}
+    checking_out = {name for name, step in STEPS if "actions/checkout" in step.get("uses", "")}
+
+    assert writing == {"nightly.yaml: issues", "nightly.yaml: pages", "pull-request.yaml: comment"}
+    assert writing & checking_out == set()
+
+
+def test_gates_need_all_jobs_and_always_run() -> None:
+    """The gate of a workflow needs every other job, runs whatever became of them, and fails on failed or cancelled."""
+    gated = {name: workflow["jobs"] for name, workflow in WORKFLOWS.items() if "workflow_call" not in workflow[True]}
+    gates = {name: jobs["gate"] for name, jobs in gated.items()}
+    verdicts = {name: gate["steps"][0]["env"]["ALL_SUCCEEDED"] for name, gate in gates.items()}
+
+    assert set(gates) == {"checks.yaml", "nightly.yaml", "pull-request.yaml"}
+    assert {name: {"gate", *gate["needs"]} for name, gate in gates.items()} == {n: set(j) for n, j in gated.items()}
+    assert {gate["if"] for gate in gates.values()} == {"always()"}
+    assert [name for name, text in verdicts.items() if "!contains(needs.*.result, 'failure')" not in text] == []
+    assert [name for name, text in verdicts.items() if "!contains(needs.*.result, 'cancelled')" not in text] == []
+    assert [name for name, g in gates.items() if 'test "$ALL_SUCCEEDED" = true' not in g["steps"][0]["run"]] == []
+
+
+def test_evidence_is_always_kept() -> None:
+    """Every artifact is uploaded whatever became of the steps before, and each job that runs suites uploads one."""
+    uploads = [(name, step) for name, step in STEPS if "actions/upload-artifact" in step.get("uses", "")]
+    running = {name for name, step in STEPS if step.get("run", "").strip().startswith(("make e2e", "make matrix"))}
+    running |= {name for name, step in STEPS if "make faults" in step.get("run", "")}
+
+    assert [name for name, step in uploads if step.get("if") != "always()"] == []
+    assert running <= {name for name, _ in uploads}
+    assert len(running) >= 4
+
+
+def test_other_repositories_can_name_versions_and_builds() -> None:
+    """The reusable workflow takes VERSIONS and every setting of a build, and runs the harness that it comes with."""
+    inputs = WORKFLOWS["e2e.yaml"][True]["workflow_call"]["inputs"]
+    job = WORKFLOWS["e2e.yaml"]["jobs"]["kind"]
+    settings = ("versions", "eg_chart", "eg_image", "istio_hub", "istio_tag", "istio_charts", "envoy_image")
+
+    assert set(settings) <= set(inputs)
+    assert {name: job["env"][f"E2E_{name.upper()}"] for name in settings} == {
+        n: f"${{{{ inputs.{n} }}}}" for n in settings
+    }
+    assert job["steps"][0]["with"]["repository"] == "${{ job.workflow_repository }}"
+    assert job["steps"][0]["with"]["ref"] == "${{ job.workflow_sha }}"
