@@ -29,7 +29,7 @@ clients            clients that send traffic, outside and inside the mesh
 undo               changes to a cluster that are undone, also after a kill
 chosen_versions    the version set of a run, with the builds that settings name
 helm, port_forward, bundle, cluster_records   helm, kubectl port-forward, offline bundle, files about clusters
-archives           image archives (docker save, OCI layout): the images in them, missing blobs
+image_archives     image archives (docker save, OCI layout): the images in them, missing blobs
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
 boundary, records                             what was asked and answered, recorded and replayed

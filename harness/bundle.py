@@ -15,7 +15,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness import archives, progress, timeouts
+from harness import image_archives, progress, timeouts
 from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
 from harness.invalid_field import sentence
@@ -101,7 +101,7 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
             remedy=f"if that is meant, run `mesh-e2e bundle --index {folder}` again",
         )
     for file in dict.fromkeys(index.images[image].file for image in images):
-        archives.whole(folder / file)
+        image_archives.whole(folder / file)
     return Bundle(folder, index)
 
 
@@ -116,7 +116,7 @@ def index(folder: Path, versions: VersionSet, pulled: Mapping[str, str] | None =
         charts = {path.name: _entry(folder, path) for path in sorted((folder / "charts").glob("*.tgz"))}
         images: dict[str, _Image] = {}
         for path in sorted((folder / "images").glob("*.tar")):
-            found, entry = archives.whole(path), _entry(folder, path)
+            found, entry = image_archives.whole(path), _entry(folder, path)
             images |= {name: _Image(**entry.model_dump(), image=digest) for name, digest in found.images.items()}
         if not charts or not images:
             raise BadInput(f"{folder} has {len(charts)} charts and {len(images)} images", remedy="see docs/bundle.md")
@@ -160,7 +160,7 @@ def make(
 
 def missing_images(folder: Path, images: Iterable[str]) -> list[str]:
     """Which of the images no archive of the folder holds."""
-    held = {name for path in (folder / "images").glob("*.tar") for name in archives.references(path)}
+    held = {name for path in (folder / "images").glob("*.tar") for name in image_archives.references(path)}
     return [image for image in images if image not in held]
 
 
@@ -189,7 +189,7 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
         if source != image:
             run(["docker", "tag", source, image])
         run(["docker", "save", *saves, "--output", str(partial), image], within=timeouts.IMAGE_LOAD)
-        archives.whole(partial)
+        image_archives.whole(partial)
         partial.rename(archive)
     except CommandFailed as failed:
         raise BadInput(f"image {source} cannot be had: {failed.output.strip()[-200:]}") from failed

@@ -40,10 +40,10 @@ from harness.helm import Helm
 from harness.history import command as history
 from harness.interruption import exit_code, signals_heard
 from harness.matrix import command as matrix
-from harness.output import Output, ended_by_its_reader
 from harness.page import command as page
 from harness.preflight import command as preflight
 from harness.settings import Settings
+from harness.standard_output import Output, ended_by_its_reader
 from harness.tools import programs
 from harness.versions import VersionSet
 

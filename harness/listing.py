@@ -11,7 +11,7 @@ from typing import NamedTuple
 from harness.errors import BadInput, HarnessError
 from harness.kube import Kube
 from harness.kube.paged import PagedReader
-from harness.objects.listing import KINDS_THAT_CHURN, Listing, differences, listing
+from harness.objects.listing_diff import KINDS_THAT_CHURN, Listing, differences, listing
 
 FORMAT = "mesh-e2e/listing/v1"
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import archives, bundle, progress, timeouts
+from harness import bundle, image_archives, progress, timeouts
 from harness.cluster import caches
 from harness.command import run
 from harness.errors import SetupFailed
 from harness.helm import Helm
-from harness.registry.answers import answers
 from harness.registry.api import CHUNK, Api, Manifest, Source, copy
 from harness.registry.credentials import login
 from harness.registry.private import Private
+from harness.registry.reachable import answers
 from harness.registry.reference import Reference, parse
 from harness.threads import side_by_side
 from harness.versions import Chart, VersionSet
@@ -98,7 +98,7 @@ class Archive:
     def __enter__(self) -> Archive:
         self._tar = tarfile.open(self._path)  # closed by __exit__
         self._members = {one.name.removeprefix("./"): one for one in self._tar.getmembers()}
-        self._names = dict(archives.whole(self._path).images)
+        self._names = dict(image_archives.whole(self._path).images)
         if "index.json" in self._members:
             self.first = str(json.loads(self._read("index.json"))["manifests"][0]["digest"])
             return self
@@ -118,13 +118,13 @@ class Archive:
         return next((d for n, d in found.items() if (n.repository, n.tag) == (repository, version)), "")
 
     def manifest(self, repository: str, version: str) -> Manifest:  # noqa: ARG002  # of one archive all is one's own
-        data = self._made.get(version) or self._read(archives.path(version))
+        data = self._made.get(version) or self._read(image_archives.path(version))
         said = json.loads(data)
         kind = said.get("mediaType") or (MANIFEST if "config" in said else "application/vnd.oci.image.index.v1+json")
         return Manifest(data, kind)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:  # noqa: ARG002  # as above
-        file = self._tar.extractfile(self._members[self._paths.get(digest, archives.path(digest))])
+        file = self._tar.extractfile(self._members[self._paths.get(digest, image_archives.path(digest))])
         if file is None:
             raise SetupFailed(f"{self._path}: {digest} is no file")
         while piece := file.read(CHUNK):

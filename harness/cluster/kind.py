@@ -21,8 +21,8 @@ from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
 from harness.objects.manifests import Document
 from harness.port_forward import port_forward
-from harness.registry.answers import answers
 from harness.registry.private import Private
+from harness.registry.reachable import answers
 from harness.settings import ClusterKind, Settings, owner
 from harness.threads import side_by_side
 from harness.tools import programs

@@ -18,7 +18,7 @@ from harness.errors import NotAllowed
 from harness.objects.manifests import MANIFESTS, paired, read
 from harness.objects.placement import AS_WRITTEN
 from harness.objects.refs import ref, ref_of
-from harness.objects.scope import beyond_ours
+from harness.objects.run_scope import beyond_ours
 
 ROOM = "harness.disruption"
 WRITING = frozenset({"patch", "patched", "delete", "evict"})  # methods that change what a name says

@@ -29,7 +29,7 @@ from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.manifests import Document
 from harness.objects.placement import WRITTEN, Placement
 from harness.objects.refs import KINDS, Ref, ref, ref_of
-from harness.objects.scope import check_ours
+from harness.objects.run_scope import check_ours
 from harness.objects.wanted import Wanted
 from harness.wait import until
 
@@ -44,7 +44,7 @@ class Kube:
 
     def __init__(self, kubeconfig: Path, context: str, *, not_ours: str = "", namespace: str = WRITTEN) -> None:
         """`namespace` is the one that the run's suites use. With `not_ours`, the reason why others must not be touched,
-        every change that would concern more than this run's own objects raises NotAllowed (harness/objects/scope.py
+        every change that would concern more than this run's own objects raises NotAllowed (harness/objects/run_scope.py
         says which)."""
         self.kubeconfig, self.context, self.namespace = kubeconfig, context, namespace
         self._not_ours = not_ours

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from harness import bundle, versions
-from harness.archives import read, references
 from harness.bundle import INDEX
 from harness.errors import BadInput
+from harness.image_archives import read, references
 from harness.registry.private import Private
 from tests.fakes.programs import Programs
 

@@ -13,8 +13,8 @@ import pytest
 from harness import cli, cluster_records, versions
 from harness.cluster_records import Record
 from harness.errors import SetupFailed
-from harness.output import READER_GONE
 from harness.settings import Settings
+from harness.standard_output import READER_GONE
 from harness.wait import until
 from tests.fakes.programs import Programs
 from tests.patience import SOON

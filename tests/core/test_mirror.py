@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from harness import bundle, mirror, versions
-from harness.archives import whole
 from harness.cluster import caches
 from harness.errors import BadInput, SetupFailed
 from harness.helm import Helm
+from harness.image_archives import whole
 from harness.registry.api import Api
 from harness.registry.private import Private
 from harness.registry.reference import parse

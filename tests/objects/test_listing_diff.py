@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.objects.listing import KINDS_THAT_CHURN, STATUS_THAT_CHURNS, differences, listing
+from harness.objects.listing_diff import KINDS_THAT_CHURN, STATUS_THAT_CHURNS, differences, listing
 
 NAMES = st.sampled_from(["a", "b", "c"])
 OBJECTS = st.lists(

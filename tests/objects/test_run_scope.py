@@ -7,7 +7,7 @@ import pytest
 from harness.errors import NotAllowed
 from harness.objects.placement import AS_WRITTEN, Placement
 from harness.objects.refs import ref
-from harness.objects.scope import beyond_ours, check_ours
+from harness.objects.run_scope import beyond_ours, check_ours
 
 OURS = Placement("team-a")
 
