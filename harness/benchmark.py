@@ -44,7 +44,7 @@ def bench(settings: Settings, versions: VersionSet, tests: Sequence[str], out: C
     started, began = time.monotonic(), time.time()
     mark = uuid.uuid4().hex
     peak, all_peak = 0, 0
-    runs = ROOT / settings.runs  # told to the run, so that both mean the same folder
+    runs = ROOT / settings.runs  # passed to the run, so that both use the same folder
     before = (runs / "latest").resolve()
     call = [sys.executable, "-m", "pytest", *tests]
     suites: Lines | None = None

@@ -127,7 +127,7 @@ def find(state: Path, kind: str, name: str) -> Record | None:
 
 
 def records(state: Path) -> list[Record]:
-    """All records; one that cannot be read is told of by its file's name in `details`."""
+    """All records; one that cannot be read is reported by its file's name in `details`."""
     found = []
     for file in sorted(state.glob("*/record.json")):
         try:

@@ -65,7 +65,7 @@ def run(
 ) -> Output:
     """Runs a program for at most `within` seconds, in a process group of its own, which ends with it.
 
-    One that is to end before its time is told so, and given `grace` seconds to clean up.
+    One that must end early gets a signal, and `grace` seconds to clean up.
 
     Raises:
         BadInput: the program is not there.
@@ -131,7 +131,7 @@ class Lines:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs; once it does not, `lines` are all that it said."""
+        """Whether it runs; once it does not, `lines` is its whole output."""
         if self._process.poll() is None:
             return True
         self._drainer.join(timeout=timeouts.PIPE_END)  # bounded: a child of its may hold the pipe open
@@ -184,7 +184,7 @@ def _known(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def _end(process: subprocess.Popen[str], grace: float, wait: Callable[[float], object]) -> None:
-    """Lets the program clean up, if it is to have time for that, then ends its group. `wait` is told the seconds."""
+    """Lets the program clean up, if it is to have time for that, then ends its group. `wait` gets the seconds."""
     try:
         if grace and process.poll() is None:
             progress.note(f"a program has {grace:.0f}s to clean up; Ctrl-C again ends it at once: {process.args!r:.80}")

@@ -120,7 +120,7 @@ def pull_missing(image: str) -> None:
 
 
 def no_image(image: str, said: str) -> BadInput:
-    """The refusal when a node image is neither in Docker nor to be pulled; `said` is Docker's own word."""
+    """The refusal when a node image is neither in Docker nor to be pulled; `said` is Docker's own message."""
     return BadInput(
         f"node image {image} is neither in Docker nor to be pulled: {said.strip()[-200:]}",
         remedy="load it (docker load -i …), name another (NODE_IMAGE=…), or use CLUSTER=emulated",

@@ -47,7 +47,7 @@ class Helm:
         applies server-side and would stop at that conflict.
 
         Raises:
-            CommandFailed: helm said no; its own words are in the message.
+            CommandFailed: helm failed; its own message is included.
         """
         if self._deployed(release):
             progress.note(f"helm release {release.name} is deployed already, with these values: left as it is")

@@ -189,7 +189,7 @@ def controllers(state: State) -> list[Json]:
 
 
 def envoy_gateway_version(state: State) -> str:
-    """The version of Envoy Gateway by its image's tag; "" when it cannot be told or several run."""
+    """The version of Envoy Gateway by its image's tag; "" when it is unknown or several run."""
     images = [text(c, "image") for d in controllers(state) for c in pod_containers(d)]
     told = {found[1] for image in images if (found := _ENVOY_GATEWAY_IMAGE.search(image))}
     return told.pop() if len(told) == 1 else ""

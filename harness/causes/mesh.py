@@ -25,7 +25,7 @@ def rejected(state: ClusterState, _: Failure) -> list[Cause]:
 
 
 def rejected_by_the_suite(state: ClusterState, failure: Failure) -> list[Cause]:
-    """Connections that policies of the suite's own ended, which it often wants; said of requests that failed."""
+    """Connections that policies of the suite's own ended, as it often wants; a cause only of requests that failed."""
     causes = [cause for cause in _rejections(state) if cause.objects and set(cause.objects) <= state.ours]
     return causes if failure.failed_calls else []
 

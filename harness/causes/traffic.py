@@ -73,7 +73,7 @@ def unmatched_hostname(state: ClusterState, failure: Failure) -> list[Cause]:
 
 
 def dead_backends(state: ClusterState, failure: Failure) -> list[Cause]:
-    """Backends of routes, without ready endpoints. Said of failed requests with a 5xx status or no response."""
+    """Backends of routes, without ready endpoints. A cause only of failed requests with a 5xx status or no response."""
     about = [call.status for call in failure.failed_calls if call.status is None or str(call.status) in failure.found]
     if not any(status is None or status >= 500 for status in about):
         return []

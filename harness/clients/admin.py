@@ -32,7 +32,7 @@ class Admin:
         except Inconclusive as error:
             if "status" in str(error):
                 raise
-            # The tunnel, not the question, may be what broke: it is opened anew, once, and that is said.
+            # The tunnel, not the question, may be what broke: it is reopened once, and that is reported.
             progress.note(f"admin tunnel to {namespace}/{pod}:{port} opened anew ({error})")
             self._drop(namespace, pod, port)
             return fetch(self._url(namespace, pod, port) + path)

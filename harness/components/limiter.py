@@ -53,7 +53,7 @@ class RateLimitService:
         """Its ready pods.
 
         Raises:
-            SetupFailed: there is none: limits fail open, so nothing said of them means anything.
+            SetupFailed: there is none: limits fail open, so no result about them means anything.
         """
         pods = [pod for pod in self._kube.pods(self.NAMESPACE, self.LABELS) if pod_ready(pod)]
         if not pods:

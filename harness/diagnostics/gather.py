@@ -43,7 +43,7 @@ def namespaces(namespace: str) -> tuple[str, ...]:
 def gather(cluster: Cluster, into: Path, why: str, *, namespace: str = WRITTEN) -> None:
     """Writes objects, events, logs (those of the run before a restart too), admin pages and node logs below `into`.
 
-    Bounded by timeouts.GATHER. What could not be had is said in failures.txt. Never raises.
+    Bounded by timeouts.GATHER. What could not be read is listed in failures.txt. Never raises.
     """
     failures: list[str] = []
     try:
@@ -54,7 +54,7 @@ def gather(cluster: Cluster, into: Path, why: str, *, namespace: str = WRITTEN) 
         failures.append(f"gather itself: {type(error).__name__}: {error}")
     finally:
         if failures:
-            with suppress(OSError):  # where nothing can be written, nothing can be said either
+            with suppress(OSError):  # where nothing can be written, nothing can be reported either
                 (into / "failures.txt").write_text(redacted("\n".join(failures) + "\n"))
 
 

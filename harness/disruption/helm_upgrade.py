@@ -21,7 +21,7 @@ def upgrade_releases(cluster: Cluster, kube: Kube, *releases: Release) -> None:
     """Upgrades releases one by one, and waits until all their workloads' pods are new ones.
 
     Raises:
-        CommandFailed: helm said no.
+        CommandFailed: helm failed.
         NotReady: an upgrade did not roll out, or replaced no pod.
         NotAllowed: this cluster's control planes and ztunnel are not to be touched.
     """

@@ -6,8 +6,8 @@ What joins what, as the recordings have it (tests/recordings/logs, tests/recordi
    id finds the ingress line and the waypoint lines. x-request-id does not: each Envoy Gateway proxy has
    use_remote_address and takes every caller for an outsider, so the waypoint writes a new id over the old one. (569
    ids are recorded and no two proxies share one; logs/access-waypoint-200.json falls inside the ingress line of
-   00:34:40.830 and has another.) For proxies told to preserve it, a waypoint line with the ingress line's id is taken
-   too.
+   00:34:40.830 and has another.) For proxies configured to preserve it, a waypoint line with the ingress line's id is
+   taken too.
 2. Envoy -> its upstream: upstream_local_address is src.addr of the ztunnel outbound line, port and all (33 of 33).
    Envoy keeps connections: one ztunnel line may carry several requests (two of the three in
    variants/waypoint2-envoy.log) and is written when the connection closes, up to 30 s later. That is not ambiguous.
@@ -15,7 +15,7 @@ What joins what, as the recordings have it (tests/recordings/logs, tests/recordi
    the inbound line) and then dials Envoy from the client's IP with a port of its own choice, and that is what Envoy
    logs as downstream_remote_address. What survives is the client's IP, the waypoint pod's IP, and time: the
    connection encloses the request. Of several that do, the closest is taken; a caller with many requests at once
-   (hey: 200 lines fit one request) cannot be told apart further, so a join is ambiguous only when the lines that
+   (hey: 200 lines fit one request) cannot be distinguished further, so a join is ambiguous only when the lines that
    fit differ in identity, protocol or outcome.
 4. Outbound line -> inbound line of one connection: same dst.addr, dst.hbone_addr and source IP, bytes_sent and
    bytes_recv exchanged, begun and ended at the same time. dst.service is no help: on the way to a waypoint it is the

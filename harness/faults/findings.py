@@ -21,7 +21,7 @@ _CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tel
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One test's: `found` is what it said where it failed."""
+    """One test's: `found` is the text of its failure."""
 
     id: str
     outcome: str

@@ -26,7 +26,7 @@ _IMPORTED = [
     "harness.plugin.oracles",
     "harness.plugin.reporting",
 ]
-_FILE = "pytest.log"  # in the run's folder: what pytest said
+_FILE = "pytest.log"  # in the run's folder: the output of pytest
 _LAST = 12  # lines
 
 

@@ -24,7 +24,7 @@ def line(out: Console, finding: Finding, number: int, total: int) -> None:
 
 
 def control_failed(out: Console, spoiled: Sequence[Verdict]) -> None:
-    """Tests fail without a fault: nothing can be said of any."""
+    """Tests fail without a fault: no fault can be judged."""
     out.print(f"{len(spoiled)} tests fail without any fault: no fault was planted", style="bold red")
     for verdict in spoiled:
         out.print(Text(f"  {verdict.outcome} {verdict.id}: {verdict.first_line}"), soft_wrap=True)

@@ -86,7 +86,7 @@ class Catalogue:
     def _result(
         self, everything: Sequence[Fault], found: Sequence[Finding], control: Run, *, whole: bool, seconds: float
     ) -> Result:
-        """What one run of the catalogue came to; of a part of it nothing is said about what no fault reaches."""
+        """What one run of the catalogue came to; a part of it reports nothing about what no fault reaches."""
         areas = findings.areas(everything)
         ids = [verdict.id for verdict in control.verdicts if verdict.outcome != "skipped"]
         judged = {id.partition("[")[0] for id in ids}
@@ -172,7 +172,7 @@ class Catalogue:
             cluster.delete()
 
     def _judged(self, fault: Fault, control: Run) -> bool:
-        """Whether any of its tests is judged here; where none is, that is said, and the fault is not planted."""
+        """Whether any of its tests is judged here; where none is, that is reported, and the fault is not planted."""
         found = [verdict for listed in fault.caught_by for verdict in control.of(listed)]
         if found and all(verdict.outcome == "skipped" for verdict in found):
             self._out.print(f"not judged here: {fault.name}: {found[0].first_line}", markup=False, soft_wrap=True)

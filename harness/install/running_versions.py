@@ -30,7 +30,7 @@ DEFINITION = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
 
 
 def read_versions(kube: Kube) -> dict[str, str]:
-    """Each component's version as it runs; UNKNOWN where nobody could tell. Proxies come and go: not Envoy's."""
+    """Each component's version as it runs; UNKNOWN where it could not be read. Proxies come and go: not Envoy's."""
     placement = Placement(kube.namespace)
     found = {"kubernetes": answer_or_unknown(lambda: plain(kube.version()))}
     for component, workload in WORKLOADS.items():

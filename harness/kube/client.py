@@ -150,7 +150,7 @@ class Kube:
 
     @recorded("delete")
     def delete(self, names: Iterable[str | Ref | Document], *, gone: bool = True, force: bool = False) -> None:
-        """Deletes in reverse order what is there; waits until each is gone unless told not to. `force` leaves no grace.
+        """Deletes in reverse order what is there; with `gone`, waits until each is gone. `force` leaves no grace.
 
         A server that is away for a moment is asked again: deleting twice does no harm, leaving something behind does.
 

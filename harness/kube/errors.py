@@ -29,7 +29,7 @@ class Conflict(HarnessError):
 
 
 class Refused(HarnessError):
-    """The API server said no: invalid, forbidden, denied by a webhook. Its own message is quoted."""
+    """The API server rejected a request: invalid, forbidden, denied by a webhook. Its own message is quoted."""
 
     observed = True
 

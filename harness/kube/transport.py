@@ -11,7 +11,7 @@ from kubernetes.dynamic import DynamicClient, LazyDiscoverer
 
 from harness import timeouts
 
-# What it warns of is said in our errors; its "Retrying" lines are noise between the results.
+# What it warns of is in our errors; its "Retrying" lines are noise between the results.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 

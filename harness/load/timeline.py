@@ -186,7 +186,7 @@ def join_flags(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Tim
         match = next((line for line in left if _fits(sample, line)), None)
         if match is not None:
             left.remove(match)
-            sample = replace(sample, flags=match.flags, pod=pod)  # the sample, told more of
+            sample = replace(sample, flags=match.flags, pod=pod)  # the sample, with more known about it
         told.append(sample)
     return replace(timeline, samples=tuple(told))
 

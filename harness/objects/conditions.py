@@ -68,7 +68,7 @@ class Condition:
 class Judgement:
     """What an object's status says about one condition.
 
-    stale = true or false of an older spec; absent = nothing said; terminal = False and waiting does not help.
+    stale = true or false of an older spec; absent = no such condition; terminal = False and waiting does not help.
     condition is the one that decided, None when absent. text is one line that quotes the status's own message.
     """
 

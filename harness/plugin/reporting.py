@@ -134,7 +134,7 @@ class Reporting:
         if not isinstance(error, BadInput):
             self.evidence.gather_setup(error)
 
-    # What is said at the start
+    # What is printed at the start
 
     def pytest_report_header(self) -> list[str]:
         remarks = [f"note: {remark}" for remark in self.remarks]

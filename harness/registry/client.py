@@ -37,7 +37,7 @@ TRIES, BREATH = 3, 1.0  # requests for one answer, and seconds between them wher
 
 @dataclass(frozen=True)
 class Answer:
-    """What a registry said of one reference. `digest` is that of the manifest found; `reason` is empty for `found`."""
+    """A registry's answer about one reference. `digest` is the found manifest's; `reason` is empty for `found`."""
 
     reference: Reference
     state: State

@@ -63,7 +63,7 @@ def again(id: str, asked: Sequence[str]) -> str:
 
 
 def blocks(failure: Failure) -> list[Block]:
-    """The text in parts, in reading order. A repeated error is named, not told again."""
+    """The text in parts, in reading order. A repeated error is named, not printed again."""
     if failure.repeats:
         first = failure.found.splitlines()[0] if failure.found else ""
         return [Block("", [failure.claim, f"the same error as {failure.repeats}: {first}"])]

@@ -64,7 +64,7 @@ class Times(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run. `versions` are those observed; what was only asked for says so, and what nobody knows is UNKNOWN.
-    `facts` is all the cluster told.
+    `facts` is all that was read from the cluster.
 
     `exit` is the status the process ends with; `why` explains one that no verdict explains (nothing ran, bad input,
     interrupted). `notes` are remarks about the record itself: a gather that failed, a file that could not be written.
@@ -156,7 +156,7 @@ def versions_of(row: VersionSet) -> dict[str, str]:
 
 
 def versions_known(row: VersionSet, known: Mapping[str, str], *, ours: bool) -> dict[str, str]:
-    """As the cluster told, or as they were observed. Before that a cluster of ours is to get those of the set. What is
+    """As read from the cluster, or as observed. Before that a cluster of ours is to get those of the set. What is
     no release is marked: "dev (built by somebody: sha256:…)"."""
     asked = {name: f"{version} {ASKED}" if ours else UNKNOWN for name, version in versions_of(row).items()}
     return {name: known.get(name, version) + row.built_by(ROLES.get(name, "")) for name, version in asked.items()}
@@ -215,7 +215,7 @@ def as_json(run: Run) -> dict[str, Any]:
     cluster       {kind: kind|existing|emulated, name, conformance: false exactly when emulated}
     set           the version set's name
     versions      {component: version as observed; "… (asked for)" or "unknown" where it was not}
-    facts         {fact: text}, as the cluster told them
+    facts         {fact: text}, as read from the cluster
     started       UTC, ISO 8601
     tests         [{id, area, claim, outcome: held|broken|error|inconclusive|skipped|not run, seconds, witnesses: [who],
                     figures: [{name, seconds, of}], reason, evidence (path in the run folder or ""), feature, kind,

@@ -81,7 +81,7 @@ class RunFolder:
         return path.relative_to(self.path).as_posix()
 
     def write(self, path: Path, text: str, *, secret_free: bool = True) -> Path:
-        """Writes a file, with its folders; secrets are taken out unless told that there are none to take.
+        """Writes a file, with its folders; secrets are removed unless `secret_free` is false.
 
         Raises:
             BadInput: it cannot be written; the message names the path.

@@ -129,7 +129,7 @@ def _row(verdict: Verdict) -> tuple[str, str, str, str]:
 
 
 def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
-    """What stands below each claim: why it does not hold; a failed fixture's error is said once, not for each test."""
+    """What stands below each claim: why it does not hold; a failed fixture's error is printed once, not per test."""
     said = [first_line(v.reason) if v.outcome not in ("held", "skipped") else "" for v in verdicts]
     return ["as above" if one and one == before else one for before, one in zip(["", *said], said, strict=False)]
 

@@ -55,7 +55,7 @@ def suite_objects(namespace: str) -> frozenset[str]:
     """The objects that this repository's manifests name, as "Kind/namespace/name", moved to a run's namespace."""
     found, placement = set[str](), Placement(namespace)
     for file in sorted(MANIFESTS.rglob("*.yaml")):
-        with suppress(yaml.YAMLError, OSError, ValueError):  # that a manifest is broken is said where it is applied
+        with suppress(yaml.YAMLError, OSError, ValueError):  # a broken manifest is reported where it is applied
             written = [one for one in documents(file.read_text()) if text(mapping(one), "kind")]
             found |= {key(one) for one in placement.documents(written)}
     return frozenset(found)

@@ -80,7 +80,7 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Rat
     Envoy lets requests pass when it cannot ask the limiter, which looks just like no limit.
 
     Raises:
-        SetupFailed: the limiter is down or does not answer: nothing said of limits would mean anything.
+        SetupFailed: the limiter is down or does not answer: no result about limits would mean anything.
     """
     _ = limiter.pods
     caller = unique_name("probe")

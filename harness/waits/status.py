@@ -105,7 +105,7 @@ def wait_for_current_condition(kube: Kube, name: str, type: str) -> Condition:
     """Waits until the object's own condition speaks of the current generation, and returns it, True or False.
 
     Raises:
-        NotReady: nothing, or nothing current, was said in time.
+        NotReady: no condition, or no current one, was written in time.
     """
     found = until(
         lambda: judge(kube.get(name), type, about=""),

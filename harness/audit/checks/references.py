@@ -1,4 +1,4 @@
-"""Routes and policies of Envoy Gateway that name what is not there, and those that no controller has said a word on.
+"""Routes and policies of Envoy Gateway that refer to missing objects, and those without a status of any controller.
 
 A policy whose target does not exist gets no status at all; a route whose Gateway does not exist gets `parents: []`.
 """
@@ -84,7 +84,7 @@ def targets_missing(state: State) -> Iterable[Result]:
 
 
 def without_status(state: State) -> Iterable[Result]:
-    """Policies and routes of Envoy Gateway whose targets are there and on which no controller has said anything."""
+    """Policies and routes of Envoy Gateway whose targets exist and for which no controller has written a status."""
     for policy in state.known(*POLICIES):
         refs = [(text(r, "kind"), text(r, "name")) for r in targets(policy) if text(r, "kind") in TARGETS]
         there = [target for kind, name in refs if (target := state.find(kind, namespace_of(policy), name))]

@@ -1,4 +1,4 @@
-"""From the objects to what the network half is told: workloads, Services, xDS, limits. Reads, writes nothing."""
+"""From the objects to what the network half receives: workloads, Services, xDS, limits. Reads, writes nothing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _BAD_ADDRESS = "192.0.2.1"  # of the documentation's range: no listener can be t
 class Bend:
     """What faults change between the objects and the data plane. Names are of policies, routes and Gateways."""
 
-    unenforced: set[str] = field(default_factory=set)  # policies accepted but not told to Envoy ("*": all)
+    unenforced: set[str] = field(default_factory=set)  # policies accepted but not sent to Envoy ("*": all)
     without: set[str] = field(default_factory=set)  # fields taken out of policies: circuitBreaker, rateLimit
     retargeted: dict[str, str] = field(default_factory=dict)  # policy -> the HTTPRoute it acts on instead
-    dropped: set[str] = field(default_factory=set)  # HTTPRoutes that Envoy is not told of
+    dropped: set[str] = field(default_factory=set)  # HTTPRoutes that Envoy does not receive
     keep_removed: bool = False  # policies act on after they are deleted
     rejected: set[str] = field(default_factory=set)  # Gateways whose Envoy is sent a listener that it refuses
     leaking: set[str] = field(default_factory=set)  # Gateways whose Envoy sends on what it refuses
-    warming: set[str] = field(default_factory=set)  # Gateways whose Envoy waits for endpoints that nobody sends
+    warming: set[str] = field(default_factory=set)  # Gateways whose Envoy waits for endpoints that never arrive
 
 
 @dataclass
@@ -114,7 +114,7 @@ class DataPlane:
         )
 
     def policies(self) -> list[Allow]:
-        """Who may call whom, as ztunnel is told it."""
+        """Which client may connect to which workload, as ztunnel receives it."""
         found = []
         for policy in self.store.all(AUTHORIZATION_POLICIES):
             meta, spec = policy["metadata"], policy["spec"]
@@ -125,7 +125,7 @@ class DataPlane:
         return found
 
     def xds(self, gateway: Object) -> Xds:
-        """What the Envoy of a Gateway is told."""
+        """The xDS resources of a Gateway's Envoy."""
         meta = gateway["metadata"]
         told = translate.xds(
             gateway | {"spec": gateway["spec"] | {"listeners": valid_listeners(gateway)}},
@@ -143,7 +143,7 @@ class DataPlane:
         return spoil.leak(told, aside=False) if {meta["name"], "*"} & self.bend.leaking else told
 
     def limits(self) -> list[Limit]:
-        """What the limiter is told."""
+        """The configuration of the rate limit service."""
         found: list[Limit] = []
         for gateway in self.envoy_gateway.managed().values():
             found += translate.limits(

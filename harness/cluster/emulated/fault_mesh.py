@@ -24,7 +24,7 @@ class MeshFaults(Base):
         self.world.istiod.unbound[service] = reason
 
     async def fault_refused_waypoint_told(self, service: str) -> None:
-        """ztunnel is told of the waypoint that istiod refuses the Service."""
+        """ztunnel receives the waypoint that istiod denies to the Service."""
         self.world.istiod.heedless.add(service)
 
     async def fault_bound_elsewhere(self, waypoint: str) -> None:

@@ -91,7 +91,7 @@ class Faults(MeshFaults, ProxyFaults):
         self.world.envoy_gateway.switches.slow = float(seconds)
 
     async def fault_not_enforced(self, policy: str = "*") -> None:
-        """The policy is Accepted, and Envoy is never told of it."""
+        """The policy is Accepted, but Envoy never receives it."""
         self.world.dataplane.bend.unenforced.add(policy)
 
     async def fault_wrong_route(self, policy: str, route: str) -> None:
@@ -99,7 +99,7 @@ class Faults(MeshFaults, ProxyFaults):
         self.world.dataplane.bend.retargeted[policy] = route
 
     async def fault_route_dropped(self, route: str) -> None:
-        """The HTTPRoute is Accepted, and Envoy is not told of it."""
+        """The HTTPRoute is Accepted, but Envoy does not receive it."""
         self.world.dataplane.bend.dropped.add(route)
 
     async def fault_breaker_refuses_nothing(self) -> None:

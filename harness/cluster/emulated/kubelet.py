@@ -190,7 +190,7 @@ class Kubelet:
             await self._watch(run)
         except asyncio.CancelledError:
             raise
-        except Exception:  # noqa: BLE001  # told in the log, where `gather` finds it: one pod must not end the cluster
+        except Exception:  # noqa: BLE001  # logged, where `gather` finds it: one pod must not end the cluster
             _log.exception("pod %s/%s", run.namespace, run.name)
 
     async def _pull(self, run: Run, pod: Object) -> None:
@@ -249,7 +249,7 @@ class Kubelet:
         for program in run.programs.values():
             try:
                 await program.stop(grace=grace)
-            except Exception:  # noqa: BLE001  # told in the log; the pod goes all the same
+            except Exception:  # noqa: BLE001  # logged; the pod goes all the same
                 _log.exception("ending pod %s/%s", run.namespace, run.name)
         self.runs.pop(run.uid, None)
         live = self.store.find("pods", run.namespace, run.name)

@@ -47,7 +47,7 @@ class Marked:
         await self.forget_counts()
 
     async def still(self) -> None:
-        """Returns when every pod runs as the store has it, what was ended has ended, and the network was told.
+        """Returns when every pod runs as the store has it, what was ended has ended, and the network is up to date.
 
         A status alone does not say so: those that a restored snapshot brings are of before.
 

@@ -228,7 +228,7 @@ async def _over(connection: _Connection, transfer: Transfer, told: _Told, starte
 
 
 async def _body(reader: asyncio.StreamReader, told: _Told) -> int:
-    """Reads the body, and says how long it is; one of no told length ends with its connection."""
+    """Reads the body, and says how long it is; one without a declared length ends with its connection."""
     if "chunked" in "".join(told.headers.get("transfer-encoding", ())).lower():
         total = 0
         while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):

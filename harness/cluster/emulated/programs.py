@@ -199,7 +199,7 @@ class Envoy(Program):
             world.directory / run.name,
             cluster="/".join(gateway),
             log=log,
-            # the real one starts a thread a core when it is not told; here the cores are few and shared
+            # the real one starts a thread for each core by default; here the cores are few and shared
             concurrency=int(workers or 1),
             delay_factor=world.delay_factor,
             flush_interval=int(flush) / 1000 if flush else None,

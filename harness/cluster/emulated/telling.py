@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class Telling:
-    """`pushes` counts how often the ztunnels were told something new."""
+    """`pushes` counts how often the ztunnels received something new."""
 
     def __init__(self, dataplane: DataPlane, envoy_gateway: EnvoyGateway, around: Surroundings) -> None:
         self._dataplane, self._envoy_gateway, self._around = dataplane, envoy_gateway, around
@@ -27,7 +27,7 @@ class Telling:
         for who, act in (("ztunnel", self._ztunnel), ("limiter", self._limiters), ("proxies", self._proxies)):
             try:
                 await act()
-            except Exception as error:  # noqa: BLE001  # told in /emulated/state and the log: one must not stop the others
+            except Exception as error:  # noqa: BLE001  # reported in /emulated/state and the log: one must not stop the others
                 if problems.get(who) != repr(error):
                     _log.exception("%s", who)
                 problems[who] = repr(error)
@@ -54,7 +54,7 @@ class Telling:
 
     async def _proxies(self) -> None:
         if not self._envoy_gateway.active:
-            return  # proxies keep what they were told last
+            return  # proxies keep what they received last
         managed = self._envoy_gateway.managed()
         known = {workload.ip for workload in self._told[0]} if self._told else set()
         for where, envoy in list(self._around.envoys.items()):

@@ -34,7 +34,7 @@ from harness.cluster.emulated.programs import Surroundings, role
 from harness.cluster.emulated.telling import Telling
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug
-_RETRY = 0.5  # seconds until the network is told again what it could not take
+_RETRY = 0.5  # seconds until the network receives again what it could not take
 _TRANSLATED = {"Gateway", "HTTPRoute", "BackendTrafficPolicy", "ClientTrafficPolicy", "EnvoyProxy"}
 _log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class World:
     def _guarded(self, who: str, act: Any) -> bool:
         try:
             act()
-        except Exception as error:  # noqa: BLE001  # told in /emulated/state and the log: one must not stop the others
+        except Exception as error:  # noqa: BLE001  # reported in /emulated/state and the log: one must not stop the others
             if self.problems.get(who) != repr(error):
                 _log.exception("%s", who)
             self.problems[who] = repr(error)

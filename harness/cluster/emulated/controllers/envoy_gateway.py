@@ -31,7 +31,7 @@ class Switches:
     stale: set[str] = field(default_factory=set)  # conditions that speak of the generation before
     refused_classes: set[str] = field(default_factory=set)  # GatewayClasses that are not Accepted
     slow: float = 0.0  # seconds until a status is written
-    lies: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # (object, type) -> what is said instead
+    lies: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # (object, type) -> the one reported
 
 
 @dataclass
@@ -105,7 +105,7 @@ class EnvoyGateway:
         return [parent for _, parent, one in found if is_true(one.conditions, "Accepted")]
 
     def judged(self, storage: str) -> dict[str, list[policies.Ancestor]]:
-        """What is said of all policies of a kind, by uid."""
+        """The statuses of all policies of a kind, by uid."""
         return policies.judge(
             self.store.all(storage),
             routes={_where(one): one for one in self.store.all(ROUTES)},

@@ -1,4 +1,4 @@
-"""istiod: its GatewayClasses, the waypoint of a Service and what is said of it. It acts while its own pod is ready."""
+"""istiod: its GatewayClasses, the waypoint of a Service and its condition. It acts while its own pod is ready."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CLASSES = {
 @dataclass
 class Istiod:
     """Faults: `unbound` are the Services (by name, "*": all) that it does not bind, with the reason that it gives;
-    `heedless` those whose waypoint ztunnel is told of although it is refused; `elsewhere` is the waypoint that it
+    `heedless` those whose waypoint ztunnel receives although it is rejected; `elsewhere` is the waypoint that it
     speaks of."""
 
     store: Store

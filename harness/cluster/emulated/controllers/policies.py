@@ -13,7 +13,7 @@ NO_LIMITER = "RateLimit: enable Ratelimit in the EnvoyGateway config to configur
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """One Gateway that a policy is about, and what is said there; conditions without their times."""
+    """One Gateway that a policy applies to, and the status for it; conditions without their times."""
 
     reference: Object
     conditions: list[Object]
@@ -91,7 +91,7 @@ def _mark_overridden(
     routes: dict[tuple[str, str], Object],
     parents: Parents,
 ) -> None:
-    """A Gateway's policy is told which of its routes have one of their own."""
+    """A Gateway's policy status names the routes that have a policy of their own."""
     own = {
         (policy["metadata"]["namespace"], target["name"])
         for policy in policies

@@ -163,7 +163,7 @@ class Carrier:
             self.observer.closed(flow)
 
     async def _reach(self, pod: Workload, port: int, src_addr: str, client: Conn) -> Conn:
-        """Opens the pod's app, from the caller's address; Envoy is told the address that was dialled (PROXY)."""
+        """Opens the pod's app, from the caller's address; Envoy receives the address that was dialled (PROXY)."""
         source_ip = client.peer.rpartition(":")[0]
         server = await dial(source_ip, (hidden(pod.ip), port))
         if is_proxy(pod) and port not in _OWN_PORTS:

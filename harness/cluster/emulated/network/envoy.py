@@ -80,7 +80,7 @@ class EnvoyProcess:
         return tuple(self._ads.refusals)
 
     async def start(self) -> None:
-        """Returns when the admin page answers. Envoy is LIVE (`ready`) once `apply` has told it something.
+        """Returns when the admin page answers. Envoy is LIVE (`ready`) once `apply` has sent it something.
 
         Raises:
             SetupFailed: Envoy ended, or did not answer in 20 s; with its last lines.

@@ -109,7 +109,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Xds:
-    """All that one Envoy is told; each resource as in Envoy's config_dump (JSON names of the protos).
+    """All that one Envoy receives; each resource as in Envoy's config_dump (JSON names of the protos).
 
     `endpoints` holds a ClusterLoadAssignment per EDS cluster name.
     """

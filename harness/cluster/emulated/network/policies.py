@@ -77,7 +77,7 @@ def rate_limits(policy: Json | None, route_name: str) -> list[Json]:
 
 
 def limits_of(policy: Json | None, domain: str, route_name: str) -> list[Limit]:
-    """What the limiter is told about one Envoy route: the same descriptors with their numbers."""
+    """The rate limit service's rules for one Envoy route: the same descriptors with their numbers."""
     found = []
     for i, rule in enumerate(_rules(policy)):
         path: list[tuple[str, str | None]] = [(route_name, route_name)]

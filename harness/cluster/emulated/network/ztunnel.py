@@ -55,7 +55,7 @@ class _Node:
 class Ztunnel:
     """Holds <pod IP>:port, <VIP>:port, <node IP>:nodePort, and <pod IP>:15008 of enrolled pods on live nodes.
 
-    Put a pod here (`set_workloads`) before its Envoy is told anything: who binds port 15008 first, has it.
+    Put a pod here (`set_workloads`) before its Envoy receives anything: who binds port 15008 first, has it.
     """
 
     def __init__(self, log: Callable[[str, str], None], *, nodes: dict[str, str], delay_factor: float = 30) -> None:
