@@ -205,7 +205,7 @@ def read(**overrides: object) -> Settings:
     """The settings of this process, with overrides (pytest options) applied. What is empty was not given.
 
     Raises:
-        BadInput: a value is not allowed, or nobody would read it; the message names its variable and what is allowed.
+        BadInput: a value is not allowed, or would not be read; the message names its variable and what is allowed.
             Or the package was installed without the files beside it (manifests, suites, versions.yaml).
     """
     if not (ROOT / "manifests").is_dir():
@@ -256,7 +256,7 @@ def names(field: str) -> tuple[str, str, str]:
 
 
 def remarks() -> list[str]:
-    """What is set in the environment and read by nobody: one sentence each."""
+    """What is set in the environment and never read: one sentence each."""
     known = [*(names(field)[2] for field in Settings.model_fields), "E2E_KUBECONFIG_FILE"]
     unread = [name for name in sorted(os.environ) if name.startswith("E2E_") and os.environ[name]]
     return [

@@ -22,7 +22,7 @@ class Output(Console):
 
 
 def ended_by_its_reader(command: Callable[[], int]) -> int:
-    """Runs the command and returns its exit code; READER_GONE, silently, once nobody reads its output; 1, with one
+    """Runs the command and returns its exit code; READER_GONE, silently, once its output is no longer read; 1, with one
     sentence, where the disk that it writes to is full."""
     try:
         try:

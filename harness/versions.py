@@ -20,7 +20,7 @@ from harness.registry.reference import parse
 from harness.suggest import did_you_mean
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
-UNKNOWN = "unknown"  # what stands for a version that nobody observed
+UNKNOWN = "unknown"  # what stands for a version that was not observed
 ASKED = "(asked for)"  # behind one that was asked for and not observed yet
 # These have the images and charts of all Istio versions; its two other registries are gone after December 2026
 # (istio/istio#61467).

@@ -86,7 +86,7 @@ def not_in_ambient(state: ClusterState, failure: Failure) -> list[Cause]:
     if not plain and not speaks:
         return []
     namespaces = {name for line in plain for name in (line.src.namespace, line.dst.namespace) if name} or {state.home}
-    if state.namespaces:  # the others are nobody's business here: the control planes' connections are plain TCP
+    if state.namespaces:  # the others do not matter here: the control planes' connections are plain TCP
         namespaces &= state.namespaces
     for namespace in sorted(namespaces):
         obj = state.find("Namespace", "", namespace)

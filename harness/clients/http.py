@@ -117,7 +117,7 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
     """The text at an admin address.
 
     Raises:
-        Inconclusive: nobody answered there, or not with 200: what it would have said is not known.
+        Inconclusive: no answer, or one other than 200: what it would have returned is not known.
     """
     refuse_when_replaying(f"GET {url}")
     try:

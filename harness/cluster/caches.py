@@ -59,7 +59,7 @@ def remove(state: Path) -> list[str]:
     """Removes every cache of this state folder; their volumes stay. Returns their names.
 
     Raises:
-        SetupFailed: Docker does not answer, or would not take one away: nobody knows what is left.
+        SetupFailed: Docker does not answer, or could not remove one: what is left is unknown.
     """
     try:
         found = DockerClient().client.containers.list(all=True, filters={"label": f"{LABEL}={_number(state)}"})

@@ -25,9 +25,9 @@ def conflict(
     by_uid: Mapping[str, str],
     by_ip: Mapping[str, str] | None = None,
 ) -> str:
-    """Says that Envoy has port 15008 of a pod, which pod, and who says so; "" when nobody does.
+    """Says that Envoy has port 15008 of a pod, which pod, and who says so; "" when no log does.
 
-    by_uid and by_ip name pods ("namespace/name"); one that is gone is told by its uid or IP. A bind failure of a pod
+    by_uid and by_ip name pods ("namespace/name"); one that is gone is named by its uid or IP. A bind failure of a pod
     that is gone is over: it says nothing.
     """
     wanted = [f for f in failures if f.address.endswith(":15008") and (not f.uid or f.uid in by_uid)]

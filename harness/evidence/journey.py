@@ -201,7 +201,7 @@ class _Trace:
             return None
         self._ztunnel("ztunnel-out", out, out.src.ip)
         if not out.hbone or not out.ok:
-            return out  # Past the mesh, or it never arrived: nobody writes the other side.
+            return out  # Past the mesh, or it never arrived: no ztunnel logs the other side.
         found = _closed_first(z for z in self.lines if is_other_side_of(z, out))
         arrived = self._choose(where, "inbound", found, lambda z: mirror_distance(z, out))
         if arrived is None:

@@ -25,7 +25,7 @@ from harness.objects.workloads import pod_name
 from harness.wait import until
 
 WHOLE: tuple[Via, ...] = ("ingress", "waypoint")
-REVIEWS_V1 = "reviews-v1"  # calls nobody: a page of it never reaches the waypoint
+REVIEWS_V1 = "reviews-v1"  # does not call ratings: a page of it never reaches the waypoint
 # Lines of a connection may lie this far outside of the request they carried, and still speak of it.
 _MARGIN = timedelta(seconds=1)
 _SHOWN = 3  # pictures of incomplete journeys in a message

@@ -72,7 +72,7 @@ class Left:
     """A plugin of pytest: what stands when the last test has ended is left as it is."""
 
     def __init__(self) -> None:
-        self._kept: list[Any] = []  # fixtures that nobody held any more would clean up after all
+        self._kept: list[Any] = []  # fixtures without a reference would clean up after all
 
     def pytest_runtest_teardown(self, item: Any, nextitem: Any) -> None:
         """Runs before pytest's own, as that of a plugin that came last."""

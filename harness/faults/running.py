@@ -232,7 +232,7 @@ class Catalogue:
             "E2E_CLUSTER_NAME": self._settings.cluster_name,
             "E2E_KEEP": "always",
             "E2E_GATHER": "false",
-            "E2E_ORACLES": "on" if oracles else "off",  # where nobody asks them they would report a fault's every trace
+            "E2E_ORACLES": "on" if oracles else "off",  # unless asked for, they would report every trace of a fault
             "E2E_PATIENCE": str(self._patience),
             "E2E_RUNS": str(folder),
             "E2E_FAULT": str(catalogue.FOLDER / f"{fault}.yaml") if fault else "",

@@ -48,7 +48,7 @@ def flags_line(timeline: Timeline) -> str:
 
 
 def event_rows(timeline: Timeline) -> list[dict[str, str]]:
-    """The table's rows, one for each event: event, client, outage ms, lost of sent, slowest ms, what the proxy said
+    """The table's rows, one for each event: event, client, outage ms, lost of sent, slowest ms, the proxy's flags
     of the lost, promise. Requests are those from the event to the next one."""
     return [_row(timeline.until_next_event(event), event.what, event.promise) for event in timeline.events]
 

@@ -216,7 +216,7 @@ class Watch:
             self._add(last)
 
     def _pushes(self) -> dict[str, float]:
-        """Updates that each Envoy took, and that istiod sent to all: those only where nobody else makes it send any."""
+        """Updates that each Envoy took, and that istiod sent to all: those only where no other users cause any."""
         found: dict[str, float] = {f"Envoy {pod_name(p)}": signs.pushes(self._stats(p)) for p in self._envoys()}
         if not self._ours().everything:
             return found

@@ -37,7 +37,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Signs that nobody expected, those that were (with the entry's id), and in words: entries that have expired in
+    """Signs that were not expected, those that were (with the entry's id), and in words: entries that have expired in
     this area, and entries whose day has come, in whatever area."""
 
     new: tuple[Sign, ...]

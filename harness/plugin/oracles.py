@@ -109,7 +109,7 @@ class Oracles:
         return oracles_held
 
     def judge(self, folder: Path) -> None:
-        """Fails with every sign of the area that nobody expected.
+        """Fails with every sign of the area that was not expected.
 
         Raises:
             Inconclusive: a component could not be asked.

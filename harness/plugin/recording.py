@@ -131,7 +131,7 @@ class RecordedCluster:
 
     @contextmanager
     def open(self, namespace: str, pod: str, port: int) -> Iterator[str]:
-        """An address that nobody is asked at."""
+        """An address at which nothing is requested."""
         yield f"http://{pod}.{namespace}.recorded:{port}"
 
     def facts(self) -> Mapping[str, str]:

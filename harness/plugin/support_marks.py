@@ -44,7 +44,7 @@ def row_of(item: pytest.Item) -> Row | None:
 
 
 def wrong(item: pytest.Item) -> BadInput | None:
-    """What is wrong with the mark: it lacks a name or a place, or has a word that nobody knows."""
+    """What is wrong with the mark: it lacks a name or a place, or has an unknown word."""
     found = _read(item)
     return found if isinstance(found, BadInput) else None
 

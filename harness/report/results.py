@@ -63,7 +63,7 @@ class Times(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `versions` are those observed; what was only asked for says so, and what nobody knows is UNKNOWN.
+    """One run. `versions` are those observed; what was only asked for says so, and what is not known is UNKNOWN.
     `facts` is all that was read from the cluster.
 
     `exit` is the status the process ends with; `why` explains one that no verdict explains (nothing ran, bad input,

@@ -30,7 +30,7 @@ class Made:
     """Notes in a file, which outlives the process that wrote it.
 
     Raises:
-        BadInput: the file cannot be read: nobody knows what is ours.
+        BadInput: the file cannot be read: which objects are ours is unknown.
     """
 
     def __init__(self, file: Path) -> None:

@@ -96,7 +96,7 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
     since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
     logs: list[str] = []
     access_logs: dict[str, AccessLog] = {}
-    over = threading.Event()  # nobody waits for these reads any more
+    over = threading.Event()  # these reads are no longer awaited
 
     def read(objects: dict[str, list[Document]]) -> None:
         for kind in ("Namespace", "GatewayClass"):

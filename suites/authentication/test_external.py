@@ -17,7 +17,7 @@ ALLOWED, DENIED = "/?header=x-checked:yes", "/?status=403"
 
 @pytest.mark.feature("External authorization over HTTP")
 def test_service_decides(tries, place, here):
-    """The external authorization service receives each request; one that it denies returns 403 without the backend."""
+    """The external authorization service gets each request; one that it denies returns 403 and reaches no backend."""
     requests = [place.get(DENIED, host=HOST), place.get(ALLOWED, host=HOST)]
 
     trial = tries.policy(place, "authentication/external.yaml", here(POLICY), requests, 403)

@@ -26,7 +26,7 @@ def test_aborted_request_does_not_reach_the_backend(tries, place, here):
 
 @pytest.mark.feature("Fault injection, delay")
 def test_delayed_request_is_late(tries, place, here):
-    """With an injected delay of 700 ms each request takes at least so long, has flag DI, and returns 200."""
+    """With an injected delay of 700 ms each request takes at least that long, has flag DI, and returns 200."""
     policy = here("BackendTrafficPolicy/default/delay")
 
     trial = tries.policy(

@@ -11,7 +11,7 @@ POLICY = "BackendTrafficPolicy/default/retries"
 
 @pytest.mark.feature("Retries")
 def test_backend_receives_the_retries(tries, place, here):
-    """With two retries on 503 the backend receives a failing request three times, and another one once."""
+    """With two retries on 503 the backend receives a request that gets 503 three times, and any other request once."""
     requests = [place.get("/?status=503"), place.get("/?status=500"), place.get()]
 
     trial = tries.policy(

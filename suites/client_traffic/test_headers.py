@@ -31,7 +31,7 @@ def test_envoy_headers_are_shown(sent, place):
 
 @pytest.mark.feature("Request id of the client")
 def test_request_id_is_kept(sent, place):
-    """With requestID Preserve the backend receives the client's x-request-id, and by default another one."""
+    """With requestID Preserve the backend receives the client's x-request-id, and by default a new one."""
     trial = sent(place.get())
 
     kept = [arm.header("x-request-id") == arm.answers.ids for arm in (trial.control, trial.treatment, trial.recovery)]

@@ -11,7 +11,7 @@ ROUTE, CONDITIONS = "HTTPRoute/default/mesh-route", ["Accepted", "ResolvedRefs",
 
 @pytest.mark.feature("Mesh route (HTTPRoute of a Service)", place="waypoint", means="ignored")
 def test_route_is_accepted_and_ignored(tries, at_waypoint, here):
-    """A Service's mesh route gets Accepted, ResolvedRefs and ResolvedWaypoints, but does not change its requests."""
+    """A mesh route gets Accepted, ResolvedRefs and ResolvedWaypoints, but does not change requests to its Service."""
 
     seen = tries.ignored(
         at_waypoint, "istio_policies/mesh_route.yaml", [at_waypoint.get()] * 3, {here(ROUTE): CONDITIONS}

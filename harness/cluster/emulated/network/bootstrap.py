@@ -45,7 +45,7 @@ def _listener(listener: Json, pod_ip: str) -> Json:
     socket["address"] = hidden(pod_ip)
     if not listener.get(
         "bypass_overload_manager"
-    ):  # not the stats and readiness listeners: nobody's ztunnel calls them
+    ):  # not the stats and readiness listeners: no ztunnel connects to them
         proxied = f"{_EXTENSIONS}filters.listener.proxy_protocol.v3.ProxyProtocol"
         listener["listener_filters"] = [
             {

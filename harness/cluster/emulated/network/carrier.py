@@ -88,7 +88,7 @@ class Carrier:
         """HBONE: asks whoever holds the pod's port 15008 to be led on.
 
         Raises:
-            OSError: nobody there, or not a ztunnel, or it says no.
+            OSError: nothing listens there, or it is not a ztunnel, or it rejects the connection.
         """
         server = await dial(src.ip, (route.to.ip, HBONE_PORT))
         asked = {"to": route.hbone, "port": route.port, "client": src_addr}

@@ -48,7 +48,7 @@ async def dial(source_ip: str, to: tuple[str, int]) -> Conn:
     """A connection from an address of ours, so that whoever answers knows the pod by it.
 
     Raises:
-        OSError: nobody listens there.
+        OSError: nothing listens there.
     """
     return Conn(*await asyncio.open_connection(*to, local_addr=(source_ip, 0), limit=_CHUNK))
 
