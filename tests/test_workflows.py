@@ -86,6 +86,7 @@ def test_evidence_is_always_kept() -> None:
     running |= {name for name, step in STEPS if "make faults" in step.get("run", "")}
 
     assert [name for name, step in uploads if step.get("if") != "always()"] == []
+    assert [name for name, step in uploads if step["with"]["path"] == "runs"] == []  # `latest` would be there twice
     assert running <= {name for name, _ in uploads}
     assert len(running) >= 4
 
