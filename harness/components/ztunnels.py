@@ -123,7 +123,7 @@ class Ztunnels:
             Inconclusive: there is none in time, more than one, or an address is not known.
         """
         if not source or not reaches:
-            raise Inconclusive(f"no line of ztunnel can be told to be this connection's: from {source} to {reaches}")
+            raise Inconclusive(f"no ztunnel line can be matched to this connection: from {source} to {reaches}")
         line = self._one(
             since,
             lambda lines: find_connection_lines(lines, source=source, around=around, reaches=reaches),

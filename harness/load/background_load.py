@@ -151,7 +151,7 @@ def _fit_to_judge(timelines: Sequence[Timeline]) -> None:
 
 def _why(sources: Sequence[LoadSource], running: Sequence[Future[Sequence[Sample]]]) -> str:
     failed = [f"{s.client}: {f.exception()}" for s, f in zip(sources, running, strict=True) if f.done()]
-    return "; ".join(failed) or "nobody has sent yet"
+    return "; ".join(failed) or "no request was sent yet"
 
 
 def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetime) -> Timeline:

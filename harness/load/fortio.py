@@ -47,7 +47,7 @@ def parse_samples(output: str) -> tuple[Sample, ...]:
 
     Raises:
         Inconclusive: what was written is no such JSON, the run's own object is missing (it did not end by itself), or
-            that counts other requests than were told of.
+            that counts other requests than were reported.
     """
     decoder, position, found, whole = json.JSONDecoder(), 0, list[Sample](), dict[str, Any]()
     text = COLOUR.sub("", output).strip()
@@ -69,9 +69,9 @@ def parse_samples(output: str) -> tuple[Sample, ...]:
     try:
         counted = int(whole["DurationHistogram"]["Count"])
     except (KeyError, TypeError, ValueError) as error:
-        raise Inconclusive(f"fortio did not end its run: {len(found)} requests are told of, and no whole") from error
+        raise Inconclusive(f"fortio did not end its run: it reported {len(found)} requests, and no summary") from error
     if counted != len(found):
-        raise Inconclusive(f"fortio counts {counted} requests and tells of {len(found)}")
+        raise Inconclusive(f"fortio counts {counted} requests and reports {len(found)}")
     return tuple(found)
 
 

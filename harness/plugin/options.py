@@ -28,7 +28,7 @@ class Refused(_Exit):  # type: ignore[misc]  # see above: its base is typed nowh
     """Bad input, as pytest ends for it: the message and its remedy, no traceback, exit status 2."""
 
     def __init__(self, error: BadInput, *, told: bool = False) -> None:
-        super().__init__("bad input, as said above" if told else str(error), returncode=error.exit_code)
+        super().__init__("bad input, see above" if told else str(error), returncode=error.exit_code)
         self.error = error
 
 

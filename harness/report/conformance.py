@@ -42,7 +42,7 @@ def refuse_unobserved(versions: Mapping[str, str]) -> None:
     vague = [f"{name} {version}" for name, version in seen.items() if not _NUMBER.match(version) or ASKED in version]
     if vague:
         told = ", ".join(vague)
-        raise BadInput(f"no conformance report: nobody saw which version runs of: {told}")
+        raise BadInput(f"no conformance report: the running version was not observed of: {told}")
 
 
 def document(run: Run) -> dict[str, Any]:

@@ -35,13 +35,13 @@ def test_run_that_was_cut_is_not_judged() -> None:
 
 
 def test_lost_line_is_noticed() -> None:
-    with pytest.raises(Inconclusive, match="counts 10 requests and tells of 9"):
+    with pytest.raises(Inconclusive, match="counts 10 requests and reports 9"):
         parse_samples(RECORDED.split("\n", 1)[1])
 
 
 def test_half_a_line_is_noticed() -> None:
     """A line that begins no object is talk, and a request less than the run counts."""
-    with pytest.raises(Inconclusive, match="counts 10 requests and tells of 9"):
+    with pytest.raises(Inconclusive, match="counts 10 requests and reports 9"):
         parse_samples(RECORDED[20:])
     with pytest.raises(Inconclusive, match="no JSON"):
         parse_samples(RECORDED[:20] + "\n" + RECORDED)

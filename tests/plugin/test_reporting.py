@@ -377,7 +377,7 @@ def test_conformance_of_what_nobody_observed_is_not_written(mini):
 
     assert result.ret != 0
     assert not (mini.folder / "conformance.yaml").exists()
-    result.stdout.fnmatch_lines(["note: no conformance report: *which version runs of: envoy-gateway unknown"])
+    result.stdout.fnmatch_lines(["note: no conformance report: *version was not observed of: envoy-gateway unknown"])
 
 
 def test_works_without_allure_and_without_pytest_kind(mini):

@@ -87,7 +87,7 @@ def test_features_beyond_the_article_are_extended():
 @pytest.mark.parametrize("component", conformance.NEEDED)
 def test_what_nobody_saw_is_not_testified_to(component, version):
     """A report for a version that did not run is worse than none."""
-    with pytest.raises(BadInput, match=f"which version runs of: {component} "):
+    with pytest.raises(BadInput, match=f"version was not observed of: {component} "):
         conformance.text(run(verdict("a", "held"), **{component.replace("-", "_"): version}))
 
 

@@ -27,7 +27,7 @@ def fields(state: State) -> Iterable[Result]:
     for kind, path, since, source in FIELDS:
         users = [obj for obj in state.all(kind) if at(obj, "spec", *path) is not None]
         if users and not version:
-            yield NotJudged("field-ignored", "the version of Envoy Gateway cannot be told from its image")
+            yield NotJudged("field-ignored", "the version of Envoy Gateway cannot be read from its image's tag")
         elif users and minor(version) < since:
             for obj in users:
                 yield found(

@@ -50,7 +50,7 @@ def pairs(state: State) -> Iterable[Result]:
         ),
     ):
         if not version:
-            results.append(NotJudged("version-pair", f"the version of {what} cannot be told from its image"))
+            results.append(NotJudged("version-pair", f"the version of {what} cannot be read from its image's tag"))
             continue
         allowed: Range | None = limits.get("{}.{}".format(*minor(version)))
         if allowed is None:
