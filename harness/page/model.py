@@ -22,7 +22,7 @@ CellOutcome = Literal["error", "broken", "inconclusive", "held", "not judged"]
 # The worst first; what was skipped or did not run says nothing of a cell.
 WORST: tuple[CellOutcome, ...] = ("broken", "error", "inconclusive", "held")
 BINS = 80  # columns of a timeline's chart
-_HOP = re.compile(r"^ +[o|] (?P<indent> *)(?P<kind>\S+(?: \S+)*) {2,}(?P<pod>\S+) *(?P<rest>.*)$")
+_HOP = re.compile(r"^ +[o|]  *(?P<kind>\S+(?: \S+)*) {2,}(?P<pod>\S+) *(?P<rest>.*)$")
 _REQUEST = re.compile(r"^request (\S+)$")
 
 
@@ -31,10 +31,11 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
 
     Its keys:
         claims   [{id, area, text, feature, place}], which everything else refers to by index
-        runs     [{name, cluster, conformance, set, versions, started, finished, why, counts, verdicts: [[claim,
-                 outcome, seconds]], details: {claim: {reason, witnesses, figures, evidence}}, stages, times, tables}]
+        runs     [{name, cluster, conformance, set, versions, started, finished, why, verdicts: [[claim, outcome,
+                 seconds]], details: {claim: {reason, witnesses, figures, evidence, path}}, stages, times, tables,
+                 timelines}]
         cells    [{istio, envoy_gateway, kubernetes, outcome, counts, verdicts: {claim: [outcome, run]}, changed:
-                 [{claim, before, after, runs: [before, after]}], unsteady: [{claim, outcomes}], why}]
+                 [{claim, before, after, runs: [before, after]}], unsteady: [{claim, outcomes}]}]
         support  the support table's cells; failed: cells without a run; planted: how many runs were left out
     """
     shown = [run for run in runs if PLANTED not in run.results["facts"]]
