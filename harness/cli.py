@@ -7,7 +7,6 @@ evidence and takes down what it made before. 141: the reader of the output is go
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -264,7 +263,7 @@ def _clean(chosen: Settings) -> int:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
     removed: list[str] | None = []
     try:
-        removed = caches.remove(chosen.state) if shutil.which("docker") else []
+        removed = caches.remove(chosen.state)
     except SetupFailed as error:
         removed = None
         ERR.print(f"mesh-e2e clean: {error}", markup=False, soft_wrap=True)

@@ -28,6 +28,7 @@ NETWORK = "kind"
 LABEL = "mesh-e2e-cache"  # its value is the number of the state folder that the cache belongs to
 UPSTREAMS = {"docker.io": "https://registry-1.docker.io"}  # where a registry's own name is not its host
 CA = "/etc/mesh-e2e/ca.crt"
+STARTED = "registry-caches-started"  # in the state folder: without this file, no cache was ever started from it
 
 
 def start(
@@ -47,6 +48,8 @@ def start(
     """
     testcontainers_config.ryuk_disabled = True  # its reaper would take the caches away with this process
     names = {}
+    state.mkdir(parents=True, exist_ok=True)
+    (state / STARTED).touch()
     for registry in registries:
         env = {"REGISTRY_PROXY_REMOTEURL": direct.get(registry) or UPSTREAMS.get(registry, f"https://{registry}")}
         if registry in known:
@@ -58,9 +61,13 @@ def start(
 def remove(state: Path) -> list[str]:
     """Removes every cache of this state folder; their volumes stay. Returns their names.
 
+    Docker is not asked if no cache was ever started from this folder: `make clean` needs no Docker then.
+
     Raises:
         SetupFailed: Docker does not answer, or could not remove one: what is left is unknown.
     """
+    if not (state / STARTED).exists():
+        return []
     try:
         found = DockerClient().client.containers.list(all=True, filters={"label": f"{LABEL}={_number(state)}"})
         for one in found:
@@ -70,6 +77,7 @@ def remove(state: Path) -> list[str]:
             f"registry caches (CACHE=1) may be left: Docker says {error}",
             remedy=f"start Docker, then `make clean` again; or `docker ps -a --filter label={LABEL}={_number(state)}`",
         ) from error
+    (state / STARTED).unlink()
     return [str(one.name) for one in found]
 
 
