@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import timeouts
-from harness.command import Lines, running
+from harness.command import RunningProgram, running
 from harness.errors import BadInput, SetupFailed
 from harness.install.critical_path import TITLE
 from harness.settings import Settings
@@ -39,7 +39,7 @@ _LAST = 40  # lines of the run's output
 _MARK = "E2E_BENCH"  # in the environment of all that one bench starts, however detached
 
 
-def bench(settings: Settings, versions: VersionSet, tests: Sequence[str], out: Console) -> int:
+def run_benchmark(settings: Settings, versions: VersionSet, tests: Sequence[str], out: Console) -> int:
     """Runs the suites once in a process of their own and prints where the time went. Returns their exit code."""
     started, began = time.monotonic(), time.time()
     mark = uuid.uuid4().hex
@@ -47,10 +47,10 @@ def bench(settings: Settings, versions: VersionSet, tests: Sequence[str], out: C
     runs = ROOT / settings.runs  # passed to the run, so that both use the same folder
     before = (runs / "latest").resolve()
     call = [sys.executable, "-m", "pytest", *tests]
-    suites: Lines | None = None
+    suites: RunningProgram | None = None
     try:
         with running(call, env={_MARK: mark, "E2E_RUNS": str(runs)}, grace=timeouts.INNER_END) as suites:
-            while suites.alive:
+            while suites.is_running:
                 peak = max(peak, _resident([suites.pid]))
                 all_peak = max(all_peak, _resident(_marked(mark, began)))
                 pause(0.5, why="the suites run")

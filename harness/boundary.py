@@ -53,7 +53,7 @@ _tape: Tape | None = None
 
 
 @contextmanager
-def using(tape: Tape) -> Iterator[None]:
+def use_tape(tape: Tape) -> Iterator[None]:
     """All recorded calls of the block go by this tape."""
     global _tape  # a process runs one run
     before, _tape = _tape, tape
@@ -63,7 +63,7 @@ def using(tape: Tape) -> Iterator[None]:
         _tape = before
 
 
-def replaying() -> bool:
+def is_replaying() -> bool:
     """Whether answers are recorded ones: nothing is sent, nothing is waited for."""
     return _tape is not None and _tape.replays
 
@@ -80,7 +80,7 @@ def refuse_when_replaying(what: str) -> None:
     Raises:
         NotRecorded: answers are recorded ones, and this is none.
     """
-    if replaying():
+    if is_replaying():
         not_recorded(what)
         raise NotRecorded(what)
 
@@ -150,6 +150,6 @@ def monotonic(of: str = "") -> float:  # noqa: ARG001  # it names the call
 
 
 @recorded("end of wait")
-def ends(what: str, tries: int, out_of_time: Callable[[], bool]) -> bool:  # noqa: ARG001  # they name the call
+def is_out_of_time(what: str, tries: int, out_of_time: Callable[[], bool]) -> bool:  # noqa: ARG001  # they name the call
     """Whether a wait gives up after so many tries."""
     return out_of_time()

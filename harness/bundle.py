@@ -19,7 +19,7 @@ from harness import image_archives, progress, timeouts
 from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
 from harness.invalid_field import sentence
-from harness.registry.reference import parse
+from harness.registry.reference import parse_reference
 from harness.versions import VersionSet
 
 INDEX = "bundle.yaml"
@@ -66,7 +66,7 @@ class Bundle:
         return self.folder / self.index.images[image].file
 
 
-def open_for(folder: Path, versions: VersionSet) -> Bundle:
+def open_bundle(folder: Path, versions: VersionSet) -> Bundle:
     """The bundle in a folder, if it holds all that the version set needs.
 
     Raises:
@@ -101,11 +101,11 @@ def open_for(folder: Path, versions: VersionSet) -> Bundle:
             remedy=f"if that is meant, run `mesh-e2e bundle --index {folder}` again",
         )
     for file in dict.fromkeys(index.images[image].file for image in images):
-        image_archives.whole(folder / file)
+        image_archives.read_complete(folder / file)
     return Bundle(folder, index)
 
 
-def index(folder: Path, versions: VersionSet, pulled: Mapping[str, str] | None = None) -> Index:
+def write_index(folder: Path, versions: VersionSet, pulled: Mapping[str, str] | None = None) -> Index:
     """Writes bundle.yaml for the charts and image archives that lie in a folder, however they came there. `pulled` says
     for images where they were pulled from; what an earlier index says of unchanged archives stays.
 
@@ -116,7 +116,7 @@ def index(folder: Path, versions: VersionSet, pulled: Mapping[str, str] | None =
         charts = {path.name: _entry(folder, path) for path in sorted((folder / "charts").glob("*.tgz"))}
         images: dict[str, _Image] = {}
         for path in sorted((folder / "images").glob("*.tar")):
-            found, entry = image_archives.whole(path), _entry(folder, path)
+            found, entry = image_archives.read_complete(path), _entry(folder, path)
             images |= {name: _Image(**entry.model_dump(), image=digest) for name, digest in found.images.items()}
         if not charts or not images:
             raise BadInput(f"{folder} has {len(charts)} charts and {len(images)} images", remedy="see docs/bundle.md")
@@ -127,7 +127,7 @@ def index(folder: Path, versions: VersionSet, pulled: Mapping[str, str] | None =
     return made
 
 
-def make(
+def make_bundle(
     folder: Path,
     versions: VersionSet,
     pull_chart: Callable[[str, str, Path], None],
@@ -142,7 +142,7 @@ def make(
     """
     for program in ("helm", "docker"):
         which(program)
-    platform, saves = docker()
+    platform, saves = docker_platform_arguments()
     with _possible(folder):
         (folder / "charts").mkdir(parents=True, exist_ok=True)
         (folder / "images").mkdir(exist_ok=True)
@@ -155,16 +155,16 @@ def make(
             with progress.stage(f"image {image}"):
                 archive = folder / "images" / f"{re.sub(r'[/:@]', '_', image)}.tar"
                 pulled[image] = _save(image, at(image), archive, platform, saves)
-    return index(folder, versions, pulled)
+    return write_index(folder, versions, pulled)
 
 
 def missing_images(folder: Path, images: Iterable[str]) -> list[str]:
     """Which of the images no archive of the folder holds."""
-    held = {name for path in (folder / "images").glob("*.tar") for name in image_archives.references(path)}
+    held = {name for path in (folder / "images").glob("*.tar") for name in image_archives.image_references(path)}
     return [image for image in images if image not in held]
 
 
-def docker() -> tuple[list[str], list[str]]:
+def docker_platform_arguments() -> tuple[list[str], list[str]]:
     """The words that choose Docker's platform for `docker pull`, and for `docker save` where it takes them.
 
     With the containerd image store, the default of new installations of Docker 29, `docker save` without them writes
@@ -189,7 +189,7 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
         if source != image:
             run(["docker", "tag", source, image])
         run(["docker", "save", *saves, "--output", str(partial), image], within=timeouts.IMAGE_LOAD)
-        image_archives.whole(partial)
+        image_archives.read_complete(partial)
         partial.rename(archive)
     except CommandFailed as failed:
         raise BadInput(f"image {source} cannot be had: {failed.output.strip()[-200:]}") from failed
@@ -198,7 +198,9 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
     said = run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", source], check=False).stdout
     repository = source.partition("@")[0].rpartition(":")[0]
     digests = json.loads(said or "[]") or []
-    return next((one for one in (str(parse(one)) for one in digests) if one.startswith(f"{repository}@")), source)
+    return next(
+        (one for one in (str(parse_reference(one)) for one in digests) if one.startswith(f"{repository}@")), source
+    )
 
 
 def _index(folder: Path) -> Index:

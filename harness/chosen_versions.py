@@ -8,7 +8,7 @@ from harness import releases, versions
 from harness.builds import Builds
 from harness.command import run
 from harness.errors import BadInput
-from harness.registry.reference import parse
+from harness.registry.reference import parse_reference
 from harness.settings import Settings
 from harness.versions import VersionSet
 
@@ -81,7 +81,7 @@ def with_builds(row: VersionSet, settings: Settings) -> VersionSet:
     asked["istio_hub"] = settings.istio_hub.rstrip("/")
     built = row.model_copy(update={"builds": Builds(**asked, charts=charts)}).taken_from(row.registry)
     for role in built.builds.roles:
-        if not parse(built.images[role]).tag:
+        if not parse_reference(built.images[role]).tag:
             raise BadInput(f"{built.images[role]} has no tag", remedy="name the image with its tag: registry/name:tag")
     # A node keeps only what it is given: what Docker does not hold, it pulls.
     digests = {role: digest for role in built.builds.roles if (digest := _digest(built.images[role]))}

@@ -37,7 +37,7 @@ from harness.cluster import caches
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
 from harness.history import command as history
-from harness.interruption import exit_code, signals_heard
+from harness.interruption import exit_code, signals_as_interrupts
 from harness.matrix import command as matrix
 from harness.page import command as page
 from harness.preflight import command as preflight
@@ -62,11 +62,11 @@ def _run(arguments: Sequence[str] | None) -> int:
     progress.show()
     no_proxy.extend()
     try:
-        with signals_heard():
-            for remark in settings.remarks():
+        with signals_as_interrupts():
+            for remark in settings.unused_variables():
                 ERR.print(f"note: {remark}", markup=False, soft_wrap=True)
             if asked.command == "settings":
-                OUT.print(settings_table.table(), end="", markup=False, soft_wrap=True)
+                OUT.print(settings_table.settings_page(), end="", markup=False, soft_wrap=True)
                 return 0
             chosen = settings.read()
             if asked.command in WITHOUT_SET:
@@ -141,15 +141,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    findings = doctor.examine(chosen, row)
+    findings = doctor.run_checks(chosen, row)
     OUT.print(f"for CLUSTER={chosen.cluster}, version set {row.name}")
-    OUT.print("\n".join(doctor.lines(findings)), markup=False, soft_wrap=True)
+    OUT.print("\n".join(doctor.results_as_lines(findings)), markup=False, soft_wrap=True)
     return 1 if any(found.grade == "missing" for found in findings) else 0
 
 
 def _tools(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     for name in programs.NAMES:
-        OUT.print(f"{name} {programs.choose(name, chosen, kind_least=row.node_image.kind)}", soft_wrap=True)
+        OUT.print(f"{name} {programs.choose_program(name, chosen, kind_least=row.node_image.kind)}", soft_wrap=True)
     return 0
 
 
@@ -171,13 +171,15 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
         raise BadInput("the bundle's folder has no name", remedy="mesh-e2e bundle FOLDER, or make bundle BUNDLE=folder")
     folder = Path(asked.folder)
     if asked.index:
-        made = bundle.index(folder, row)
-        bundle.open_for(folder, row.taken_from(None))
+        made = bundle.write_index(folder, row)
+        bundle.open_bundle(folder, row.taken_from(None))
     else:
-        container_engine.check()
-        container_engine.check_save(container_engine.engine())
-        programs.choose("helm", chosen)
-        made = bundle.make(folder, row.taken_from(None), _helm(chosen).pull, row.registry.at if row.registry else str)
+        container_engine.check_engine()
+        container_engine.check_save(container_engine.read_engine())
+        programs.choose_program("helm", chosen)
+        made = bundle.make_bundle(
+            folder, row.taken_from(None), _helm(chosen).pull, row.registry.rewrite if row.registry else str
+        )
     OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
     return 0
 
@@ -194,8 +196,10 @@ def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionS
     elif not asked.registry:  # what the harness itself pulls, beside the sets
         named = {replace(one, digest="") for one in references.pulled_by(sets.values())}
         wanted += [one for one in known if replace(one, digest="") not in named]
-    registries = references.made()
-    answers = references.check(wanted, references.digests(known), registry=asked.registry, registries=registries)
+    registries = references.make_registries()
+    answers = references.check_references(
+        wanted, references.known_digests(known), registry=asked.registry, registries=registries
+    )
     table = Table("reference", "", "", box=None)
     for one in answers:
         table.add_row(escape(str(one.reference)), one.state, escape(one.reason))
@@ -220,10 +224,10 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
     if asked.source and chosen.bundle:
         raise BadInput("--from and BUNDLE= are two sources", remedy="leave one of them out")
     if chosen.bundle:
-        programs.choose("helm", chosen)
+        programs.choose_program("helm", chosen)
         done = mirror.from_bundle(row, row.registry, chosen.bundle, _helm(chosen), chosen.node_image)
     else:
-        source = private.read(asked.source) if asked.source else None
+        source = private.parse_registry(asked.source) if asked.source else None
         done = mirror.from_registries(row, row.registry, source, chosen.node_image)
     OUT.print("\n".join(map(str, done)), soft_wrap=True, markup=False)
     return 0
@@ -263,7 +267,7 @@ def _clean(chosen: Settings) -> int:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
     removed: list[str] | None = []
     try:
-        removed = caches.remove(chosen.state)
+        removed = caches.remove_caches(chosen.state)
     except SetupFailed as error:
         removed = None
         ERR.print(f"mesh-e2e clean: {error}", markup=False, soft_wrap=True)
@@ -275,14 +279,16 @@ def _clean(chosen: Settings) -> int:
 
 
 def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    from harness.benchmark import bench
+    from harness.benchmark import run_benchmark
 
-    return bench(chosen, row, asked.tests, OUT)
+    return run_benchmark(chosen, row, asked.tests, OUT)
 
 
 def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:
-    found = judge.judge(Path(asked.run))
-    OUT.print(judge.as_json(found) if asked.json else judge.text(found), markup=False, soft_wrap=True)
+    found = judge.judge_run(Path(asked.run))
+    OUT.print(
+        judge.judgement_as_json(found) if asked.json else judge.differences_as_text(found), markup=False, soft_wrap=True
+    )
     return 1 if found.differing else 0
 
 

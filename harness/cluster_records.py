@@ -28,7 +28,7 @@ class Record:
     details: dict[str, str] = field(default_factory=dict)
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the process that made it still runs (and is not another one with its number)."""
         try:
             return psutil.Process(self.pid).create_time() <= self.made + 1
@@ -36,12 +36,12 @@ class Record:
             return False
 
     @property
-    def anothers(self) -> bool:
+    def is_in_use_by_another_run(self) -> bool:
         """Whether another run that still goes on made it."""
-        return self.alive and self.pid != settings.owner()
+        return self.is_alive and self.pid != settings.owner_pid()
 
 
-def folder(state: Path, kind: str, name: str) -> Path:
+def record_folder(state: Path, kind: str, name: str) -> Path:
     """Where a cluster's own files lie: kubeconfig, helm caches, record."""
     path = state / f"{kind}-{name}"
     try:
@@ -54,12 +54,14 @@ def folder(state: Path, kind: str, name: str) -> Path:
     return path
 
 
-def write(state: Path, record: Record) -> None:
+def write_record(state: Path, record: Record) -> None:
     """Keeps the record, whole or not at all."""
-    keep(folder(state, record.kind, record.name) / "record.json", json.dumps(asdict(record), indent=1))
+    write_atomically(
+        record_folder(state, record.kind, record.name) / "record.json", json.dumps(asdict(record), indent=1)
+    )
 
 
-def keep(file: Path, text: str) -> None:
+def write_atomically(file: Path, text: str) -> None:
     """Writes a file whole or not at all: a process killed meanwhile leaves the one of before.
 
     Raises:
@@ -80,7 +82,7 @@ def refuse_in_use(record: Record | None, what: str) -> None:
     Raises:
         BadInput: another run that still goes on uses it; the message names that run's process.
     """
-    if record and record.anothers:
+    if record and record.is_in_use_by_another_run:
         raise BadInput(
             f"{what} is in use by process {record.pid}",
             remedy="wait for that run: two would undo each other; or choose another CLUSTER_NAME=… (or NAMESPACE=…)",
@@ -103,10 +105,10 @@ def refuse_kept(record: Record | None, asked: Mapping[str, str], what: str) -> N
             )
 
 
-def forget(state: Path, kind: str, name: str) -> None:
+def delete_record(state: Path, kind: str, name: str) -> None:
     """The cluster is gone, and with it what its tests had applied."""
     for file in ("record.json", APPLIED):
-        (folder(state, kind, name) / file).unlink(missing_ok=True)
+        (record_folder(state, kind, name) / file).unlink(missing_ok=True)
 
 
 def prune(state: Path, now: float) -> list[str]:
@@ -121,12 +123,12 @@ def prune(state: Path, now: float) -> list[str]:
     return gone
 
 
-def find(state: Path, kind: str, name: str) -> Record | None:
+def find_record(state: Path, kind: str, name: str) -> Record | None:
     """The record of that cluster, if there is one."""
-    return next((record for record in records(state) if (record.kind, record.name) == (kind, name)), None)
+    return next((record for record in read_records(state) if (record.kind, record.name) == (kind, name)), None)
 
 
-def records(state: Path) -> list[Record]:
+def read_records(state: Path) -> list[Record]:
     """All records; one that cannot be read is reported by its file's name in `details`."""
     found = []
     for file in sorted(state.glob("*/record.json")):

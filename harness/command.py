@@ -16,7 +16,7 @@ from pathlib import Path
 from harness import progress, timeouts
 from harness.boundary import refuse_when_replaying
 from harness.errors import BadInput, CommandFailed
-from harness.interruption import heed, shielded
+from harness.interruption import raise_if_interrupted, shielded
 
 _chosen: dict[str, str] = {}  # the program that stands for a name, where it is not the one of PATH
 _live: dict[subprocess.Popen[str], int] = {}  # the programs that run now, and the threads that wait for them
@@ -37,13 +37,13 @@ class Output:
     stderr: str
 
 
-def use(program: str, path: str) -> None:
+def use_program(program: str, path: str) -> None:
     """From now on `program` is the one at `path`, for this process."""
     _chosen[program] = path
 
 
 def which(program: str) -> str:
-    """The program's path: the one chosen by `use`, else the one on PATH.
+    """The program's path: the one chosen by `use_program`, else the one on PATH.
 
     Raises:
         BadInput: it is not on PATH; the remedy says how to get it.
@@ -72,7 +72,7 @@ def run(
         CommandFailed: it ended with a status other than 0 (unless `check` is false), or ran out of time.
     """
     refuse_when_replaying(f"`{argv[0]}`")
-    heed()
+    raise_if_interrupted()
     with _start(argv, env, subprocess.PIPE, subprocess.PIPE if stdin is not None else subprocess.DEVNULL) as process:
         try:
             with _known(process):
@@ -92,27 +92,31 @@ def run(
 
 
 @contextmanager
-def running(argv: Sequence[str], *, env: Mapping[str, str] | None = None, grace: float = 0.0) -> Iterator[Lines]:
+def running(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, grace: float = 0.0
+) -> Iterator[RunningProgram]:
     """Keeps a program running for the block; its combined output can be read line by line meanwhile. At the block's end
     it has `grace` seconds to clean up."""
     refuse_when_replaying(f"`{argv[0]}`")
     process = _start(argv, env, subprocess.STDOUT)
     try:
         with _known(process):
-            yield Lines(process)
+            yield RunningProgram(process)
     finally:
         _end(process, grace, process.wait)
         process.wait()
 
 
-def end_others() -> None:
-    """Ends the programs that other threads than this and the main one run; beside `interruption.others_give_up`, which
-    lets them begin no more."""
+def end_programs_of_other_threads() -> None:
+    """Ends the programs that threads other than this one and the main one run.
+
+    `interruption.interrupting_other_threads` keeps them from starting more.
+    """
     stay = (threading.get_ident(), threading.main_thread().ident)
     _end_all([process for process, thread in list(_live.items()) if thread not in stay])
 
 
-class Lines:
+class RunningProgram:
     """The output of a running program, drained by a thread so that a full pipe never stops it."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -130,7 +134,7 @@ class Lines:
         return list(self._lines)
 
     @property
-    def alive(self) -> bool:
+    def is_running(self) -> bool:
         """Whether it runs; once it does not, `lines` is its whole output."""
         if self._process.poll() is None:
             return True
@@ -174,10 +178,10 @@ def _start(
 
 @contextmanager
 def _known(process: subprocess.Popen[str]) -> Iterator[None]:
-    """For the block, `end_others` finds it; one that begins too late for that is not waited for."""
+    """For the block, `end_programs_of_other_threads` finds it; one that begins too late for that is not waited for."""
     _live[process] = threading.get_ident()
     try:
-        heed()
+        raise_if_interrupted()
         yield
     finally:
         del _live[process]

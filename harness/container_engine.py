@@ -27,7 +27,7 @@ class Engine:
     containerd_store: bool
 
 
-def check() -> str:
+def check_engine() -> str:
     """Sees that Docker answers, to this user, and is Docker.
 
     Raises:
@@ -52,7 +52,7 @@ def check() -> str:
     return f"Docker {server.get('Version') or '(version unknown)'}"
 
 
-def engine() -> Engine | None:
+def read_engine() -> Engine | None:
     """The engine's own words; None when it does not answer in time, or nonsense."""
     try:
         said = _ask("info", "--format", "{{json .}}")
@@ -101,7 +101,7 @@ def check_node_image(image: str) -> str:
         return f"{image} is here"
     said = _ask("manifest", "inspect", image)  # asks the registry as this user
     if said.code != 0:
-        raise no_image(image, said.stderr)
+        raise no_image_error(image, said.stderr)
     return f"{image} will be pulled"
 
 
@@ -116,10 +116,10 @@ def pull_missing(image: str) -> None:
     progress.note(f"node image {image} is not in Docker yet: pulling it")
     pulled = run(["docker", "pull", "--quiet", image], within=timeouts.CLUSTER_CREATE, check=False)
     if pulled.code != 0:
-        raise no_image(image, pulled.stderr)
+        raise no_image_error(image, pulled.stderr)
 
 
-def no_image(image: str, said: str) -> BadInput:
+def no_image_error(image: str, said: str) -> BadInput:
     """The refusal when a node image is neither in Docker nor to be pulled; `said` is Docker's own message."""
     return BadInput(
         f"node image {image} is neither in Docker nor to be pulled: {said.strip()[-200:]}",

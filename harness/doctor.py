@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import psutil
 
 from harness import container_engine, kernel, no_proxy, timeouts
-from harness.bundle import open_for
-from harness.cluster.choose import choose
+from harness.bundle import open_bundle
+from harness.cluster.choose import choose_cluster
 from harness.container_engine import Engine
 from harness.errors import BadInput, HarnessError
 from harness.objects.addresses import host_port
-from harness.settings import Settings, docker_is_elsewhere
+from harness.settings import Settings, is_docker_remote
 from harness.versions import VersionSet
 
 Grade = Literal["ok", "warning", "missing"]
@@ -34,7 +34,7 @@ INOTIFY = {"max_user_watches": 524288, "max_user_instances": 512}  # kind's know
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One check: what was looked at, how it stands, what was seen, and what to do about it."""
 
     what: str
@@ -43,37 +43,37 @@ class Finding:
     remedy: str = ""
 
 
-def examine(settings: Settings, versions: VersionSet) -> list[Finding]:
+def run_checks(settings: Settings, versions: VersionSet) -> list[CheckResult]:
     """What a run with these settings refuses, in its words, and what may trouble it; none raises."""
-    found = [cores(), memory(), disk(settings), *proxies()]
+    found = [check_cores(), check_memory(), check_disk(settings), *proxies()]
     if settings.bundle:
-        found.append(judged("bundle", lambda: _bundle(settings, versions)))
+        found.append(run_check("bundle", lambda: _bundle(settings, versions)))
     try:
-        cluster = choose(settings, versions)
+        cluster = choose_cluster(settings, versions)
     except HarnessError as error:
         return [*found, _missing(f"CLUSTER={settings.cluster}", error)]
-    needed: list[Finding] = []
+    needed: list[CheckResult] = []
     for one in cluster.requirements:
         if not one.last or all(before.grade == "ok" for before in needed):
-            needed.append(judged(one.what, one.check))
+            needed.append(run_check(one.what, one.check))
     found += needed
     if settings.cluster == "kind":
-        found += [inotify(name) for name in INOTIFY]
+        found += [check_inotify(name) for name in INOTIFY]
         if not any(one.what == "docker" and one.grade == "missing" for one in needed):
             image = settings.node_image or versions.node
-            found += [*_engine(), judged("node image", lambda: container_engine.check_node_image(image))]
+            found += [*_engine(), run_check("node image", lambda: container_engine.check_node_image(image))]
     return found
 
 
-def judged(what: str, check: Callable[[], str]) -> Finding:
+def run_check(what: str, check: Callable[[], str]) -> CheckResult:
     """What a check of a run says: "ok", or its refusal."""
     try:
-        return Finding(what, "ok", check())
+        return CheckResult(what, "ok", check())
     except HarnessError as error:
         return _missing(what, error)
 
 
-def lines(findings: list[Finding]) -> list[str]:
+def results_as_lines(findings: list[CheckResult]) -> list[str]:
     """The findings as text, each remedy on a line of its own and whole, however narrow the terminal."""
     width = max((len(one.what) for one in findings), default=0)
     text = []
@@ -83,32 +83,36 @@ def lines(findings: list[Finding]) -> list[str]:
     return text
 
 
-def cores() -> Finding:
+def check_cores() -> CheckResult:
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     fine = count >= CORES
-    return Finding("cores", "ok" if fine else "warning", f"{count}", "" if fine else f"waits may run out below {CORES}")
+    return CheckResult(
+        "cores", "ok" if fine else "warning", f"{count}", "" if fine else f"waits may run out below {CORES}"
+    )
 
 
-def memory() -> Finding:
+def check_memory() -> CheckResult:
     free = psutil.virtual_memory().available / 2**30
     fine = free >= MEMORY_GB
-    return Finding("memory", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {MEMORY_GB} GB")
+    return CheckResult(
+        "memory", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {MEMORY_GB} GB"
+    )
 
 
-def disk(settings: Settings) -> Finding:
+def check_disk(settings: Settings) -> CheckResult:
     free = shutil.disk_usage(settings.runs.parent if settings.runs.parent.exists() else Path()).free / 2**30
     need = 1 if settings.cluster == "emulated" else DISK_GB
     fine = free >= need
-    return Finding("disk", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {need} GB")
+    return CheckResult("disk", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {need} GB")
 
 
-def proxies() -> list[Finding]:
+def proxies() -> list[CheckResult]:
     """A finding for each HTTP proxy of the environment: whether it accepts connections, and whether the nodes of a kind
     cluster, which pull through it, can reach it."""
     return [_proxy(url, names) for url, names in no_proxy.configured().items()]
 
 
-def _proxy(url: str, names: Sequence[str]) -> Finding:
+def _proxy(url: str, names: Sequence[str]) -> CheckResult:
     what = f"proxy {', '.join(names)}"
     try:
         parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -116,66 +120,66 @@ def _proxy(url: str, names: Sequence[str]) -> Finding:
     except ValueError:
         host, port = None, 0
     if not host:
-        return Finding(what, "warning", "not a URL", "set it to http://host:port, or unset it")
+        return CheckResult(what, "warning", "not a URL", "set it to http://host:port, or unset it")
     where = host_port(host, port)
     try:
         socket.create_connection((host, port), timeout=timeouts.HTTP_CONNECT).close()
     except OSError as error:
         why = f"{where} accepts no connections: {error.strerror or error}"
-        return Finding(what, "warning", why, f"is it up? Else unset {names[0]}: pulls and downloads go through it")
+        return CheckResult(what, "warning", why, f"is it up? Else unset {names[0]}: pulls and downloads go through it")
     if no_proxy.is_loopback(host):
         seen = f"{where} is this machine's loopback, which kind's nodes cannot reach"
-        return Finding(what, "warning", seen, "give it an address that containers reach, or use BUNDLE=")
-    return Finding(what, "ok", f"{where}, for pulls and downloads; loopback and cluster addresses never use it")
+        return CheckResult(what, "warning", seen, "give it an address that containers reach, or use BUNDLE=")
+    return CheckResult(what, "ok", f"{where}, for pulls and downloads; loopback and cluster addresses never use it")
 
 
-def inotify(name: str) -> Finding:
+def check_inotify(name: str) -> CheckResult:
     file = Path("/proc/sys/fs/inotify") / name
     if not file.exists():
-        return Finding(f"inotify {name}", "ok", "not of this system")
+        return CheckResult(f"inotify {name}", "ok", "not of this system")
     value, need = int(file.read_text()), INOTIFY[name]
     remedy = "" if value >= need else f"sudo sysctl fs.inotify.{name}={need}"
-    return Finding(f"inotify {name}", "warning" if remedy else "ok", str(value), remedy)
+    return CheckResult(f"inotify {name}", "warning" if remedy else "ok", str(value), remedy)
 
 
-def _engine() -> list[Finding]:
-    seen = container_engine.engine()
+def _engine() -> list[CheckResult]:
+    seen = container_engine.read_engine()
     if seen is None:
-        return [Finding("docker memory", "warning", "`docker info` does not tell", "is Docker well?")]
+        return [CheckResult("docker memory", "warning", "`docker info` does not tell", "is Docker well?")]
     size = seen.memory / 2**30
     fine = size >= MEMORY_GB
     remedy = "" if fine else f"give Docker {MEMORY_GB} GB"
-    return [Finding("docker memory", "ok" if fine else "warning", f"{size:.1f} GB", remedy), _save(seen), _kernel()]
+    return [CheckResult("docker memory", "ok" if fine else "warning", f"{size:.1f} GB", remedy), _save(seen), _kernel()]
 
 
-def _save(seen: Engine) -> Finding:
+def _save(seen: Engine) -> CheckResult:
     """Only `make bundle` saves images: for a run it is no more than a warning."""
     try:
-        return Finding("docker save", "ok", container_engine.check_save(seen))
+        return CheckResult("docker save", "ok", container_engine.check_save(seen))
     except BadInput as error:
-        return Finding("docker save", "warning", _sentence(error), error.remedy)
+        return CheckResult("docker save", "warning", _sentence(error), error.remedy)
 
 
-def _kernel() -> Finding:
+def _kernel() -> CheckResult:
     """istio-cni sets rules in each pod's network; where the kernel cannot, no pod of the mesh starts."""
-    elsewhere = sys.platform != "linux" or docker_is_elsewhere()
-    missing = None if elsewhere else kernel.lacks()
+    elsewhere = sys.platform != "linux" or is_docker_remote()
+    missing = None if elsewhere else kernel.missing_modules()
     if missing is None:
-        return Finding("kernel modules", "ok", "nothing here tells which there are")
+        return CheckResult("kernel modules", "ok", "nothing here tells which there are")
     if missing:
         remedy = "a kernel that has them (on WSL 2: `wsl --update`); pods of the mesh may not start"
-        return Finding("kernel modules", "warning", f"istio-cni needs {', '.join(missing)}", remedy)
-    return Finding("kernel modules", "ok", "those that istio-cni needs are there")
+        return CheckResult("kernel modules", "warning", f"istio-cni needs {', '.join(missing)}", remedy)
+    return CheckResult("kernel modules", "ok", "those that istio-cni needs are there")
 
 
 def _bundle(settings: Settings, versions: VersionSet) -> str:
     assert settings.bundle is not None  # asked for only when there is one
-    held = open_for(settings.bundle, versions)
+    held = open_bundle(settings.bundle, versions)
     return f"{len(held.index.images)} images, {len(held.index.charts)} charts"
 
 
-def _missing(what: str, error: HarnessError) -> Finding:
-    return Finding(what, "missing", _sentence(error), error.remedy)
+def _missing(what: str, error: HarnessError) -> CheckResult:
+    return CheckResult(what, "missing", _sentence(error), error.remedy)
 
 
 def _sentence(error: HarnessError) -> str:

@@ -15,9 +15,9 @@ from harness.cluster.protocol import Release
 from harness.command import Output, run
 from harness.errors import BadInput, CommandFailed, HarnessError
 from harness.objects.definitions import DEFINITIONS
-from harness.objects.manifests import Document, documents
+from harness.objects.manifests import Document, parse_documents
 from harness.objects.unstructured import mapping
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 
 SUPPORTED = (3, 4)
 
@@ -29,7 +29,7 @@ class Helm:
     configuration where its own has none.
     """
 
-    def __init__(self, kubeconfig: Path, context: str, home: Path, registry: Private | None = None) -> None:
+    def __init__(self, kubeconfig: Path, context: str, home: Path, registry: PrivateRegistry | None = None) -> None:
         self._registry, self._archives = registry, home / "charts"
         self._env = {
             "KUBECONFIG": str(kubeconfig),
@@ -52,7 +52,7 @@ class Helm:
         if self._deployed(release):
             progress.note(f"helm release {release.name} is deployed already, with these values: left as it is")
             return
-        conflicts = ["--force-conflicts"] if version()[0] >= 4 else []
+        conflicts = ["--force-conflicts"] if read_helm_version()[0] >= 4 else []
         self._run(
             ["upgrade", "--install", release.name, *self._chart(release), "--namespace", release.namespace],
             ["--create-namespace", "--skip-crds", "--values", "-", "--timeout", f"{timeouts.HELM:.0f}s", *conflicts],
@@ -73,14 +73,14 @@ class Helm:
         """Removes a release; one that is not there is fine."""
         self._run(["uninstall", release.name, "--namespace", release.namespace, "--ignore-not-found"], self._context)
 
-    def template(self, release: Release) -> list[Document]:
+    def render_documents(self, release: Release) -> list[Document]:
         """What a release would apply, CRDs included, as documents."""
         output = self._run(
             ["template", release.name, *self._chart(release), "--namespace", release.namespace],
             ["--include-crds", "--values", "-"],
             values=release,
         )
-        return documents(output.stdout)
+        return parse_documents(output.stdout)
 
     def definitions(self, release: Release) -> list[Document]:
         """The definitions and admission policies that a chart brings, wherever it keeps them.
@@ -89,14 +89,14 @@ class Helm:
         """
         return [document for document in self._whole(release) if document["kind"] in DEFINITIONS]
 
-    def left_behind(self, release: Release) -> list[Document]:
+    def list_left_behind(self, release: Release) -> list[Document]:
         """What uninstalling a release leaves: its definitions, and what its hooks make."""
         return [one for one in self._whole(release) if one["kind"] in DEFINITIONS or _hook(one)]
 
     def _whole(self, release: Release) -> list[Document]:
-        return self.template(replace(release, values={**release.values, "crds": {"enabled": True}}))
+        return self.render_documents(replace(release, values={**release.values, "crds": {"enabled": True}}))
 
-    def releases(self) -> list[str]:
+    def list_releases(self) -> list[str]:
         """Names of all releases in all namespaces, as "namespace/name"."""
         found = json.loads(self._run(["list", "--all-namespaces", "--output", "json"], self._context).stdout or "[]")
         return [f"{item['namespace']}/{item['name']}" for item in found]
@@ -105,18 +105,18 @@ class Helm:
         """Fetches a chart's archive into a folder."""
         self._run(["pull", *self._remote(reference, version), "--destination", str(into)])
 
-    def fetch(self, reference: str, version: str) -> None:
+    def pull_ahead(self, reference: str, version: str) -> None:
         """Pulls a chart ahead of its use: from now on its archive is taken instead, by every Helm of this home."""
         folder = self._fetched(reference, version)
         shutil.rmtree(folder, ignore_errors=True)  # of another run: the registry may have another now
         folder.mkdir(parents=True)
         self.pull(reference, version, folder)
 
-    def fetch_ahead(self, charts: Iterable[tuple[str, str]]) -> None:
+    def pull_all_ahead(self, charts: Iterable[tuple[str, str]]) -> None:
         """Fetches charts by reference and version. Never raises: whoever needs one pulls it again, and says why not."""
         try:
             for reference, version in charts:
-                self.fetch(reference, version)
+                self.pull_ahead(reference, version)
         except (HarnessError, OSError) as failed:
             progress.note(f"charts could not be pulled ahead: {str(failed).splitlines()[0]}")
 
@@ -137,7 +137,7 @@ class Helm:
         return [reference, "--version", version, *self._transport(reference)]
 
     def _transport(self, reference: str) -> list[str]:
-        if not self._registry or not reference.startswith("oci://") or not self._registry.holds(reference):
+        if not self._registry or not reference.startswith("oci://") or not self._registry.contains(reference):
             return []
         ca = ["--ca-file", str(self._registry.ca)] if self._registry.ca else []
         return [*ca, *(["--plain-http"] if self._registry.plain_http else [])]
@@ -159,7 +159,7 @@ class Helm:
             raise
 
 
-def version() -> tuple[int, str]:
+def read_helm_version() -> tuple[int, str]:
     """Helm's major version and its whole version text.
 
     Raises:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import BadInput
-from harness.registry.reference import parse
+from harness.registry.reference import parse_reference
 
 NAME = "io.containerd.image.name"
 NOT_SO_SHAPED = (KeyError, ValueError, TypeError, AttributeError, IndexError)  # what reading another's JSON comes to
@@ -24,7 +24,7 @@ _MANIFESTS_MAX = 4 * 2**20  # a manifest is JSON of a few kilobytes; registries 
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ArchiveContents:
     """What an archive holds: each image's name with its digest (empty in a Docker archive without an OCI index), and
     what its index or manifests name that is not in it, each as "sha256:… (layer of linux/arm64)"."""
 
@@ -32,7 +32,7 @@ class Contents:
     lacking: list[str] = field(default_factory=list)
 
 
-def read(archive: Path) -> Contents:
+def read(archive: Path) -> ArchiveContents:
     """Reads an archive's index and manifests; of the blobs only which there are.
 
     Raises:
@@ -46,7 +46,7 @@ def read(archive: Path) -> Contents:
         raise BadInput(f"{archive} is no image archive: {error}") from None
 
 
-def references(archive: Path) -> list[str]:
+def image_references(archive: Path) -> list[str]:
     """The names of the images in an archive, with their registry (docker.io/ for those without).
 
     Raises:
@@ -55,7 +55,7 @@ def references(archive: Path) -> list[str]:
     return list(read(archive).images)
 
 
-def whole(archive: Path) -> Contents:
+def read_complete(archive: Path) -> ArchiveContents:
     """The contents of an archive that lacks nothing.
 
     Raises:
@@ -71,29 +71,29 @@ def whole(archive: Path) -> Contents:
     return found
 
 
-def _read(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> Contents:
+def _read(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo]) -> ArchiveContents:
     images: dict[str, str] = {}
     lacking: list[str] = []
     if "index.json" in members:
         for one in _json(tar, members["index.json"])["manifests"]:
             name = (one.get("annotations") or {}).get(NAME)
             if name is not None:
-                images[str(parse(name))] = str(one["digest"])
+                images[str(parse_reference(name))] = str(one["digest"])
             lacking += _lacking(tar, members, one)
     if "manifest.json" in members:
         for image in _json(tar, members["manifest.json"]):
             named = [image["Config"], *(image.get("Layers") or [])] if "index.json" not in members else []
             lacking += [f"{one} (of Docker's manifest.json)" for one in named if one not in members]
             for tag in image.get("RepoTags") or []:
-                images.setdefault(str(parse(tag)), "")
+                images.setdefault(str(parse_reference(tag)), "")
     elif "index.json" not in members:
         raise ValueError("it has neither index.json nor manifest.json")
-    return Contents(images, list(dict.fromkeys(lacking)))
+    return ArchiveContents(images, list(dict.fromkeys(lacking)))
 
 
 def _lacking(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], one: Any) -> Iterator[str]:
     """What a descriptor names, itself and below it, that has no member in the archive."""
-    member = members.get(path(one["digest"]))
+    member = members.get(blob_path(one["digest"]))
     platform = one.get("platform") or {}
     of = f" of {platform['os']}/{platform['architecture']}" if platform else ""
     if member is None:
@@ -105,11 +105,11 @@ def _lacking(tar: tarfile.TarFile, members: Mapping[str, tarfile.TarInfo], one: 
     parts = [("config", held["config"])] if held.get("config") else []
     parts += [("layer", layer) for layer in held.get("layers") or []]
     for what, part in parts:
-        if path(part["digest"]) not in members and not part.get("urls"):  # a layer with URLs is fetched from there
+        if blob_path(part["digest"]) not in members and not part.get("urls"):  # a layer with URLs is fetched from there
             yield f"{part['digest']} ({what}{of})"
 
 
-def path(digest: str) -> str:
+def blob_path(digest: str) -> str:
     """Where a blob lies in an OCI archive."""
     algorithm, _, hexadecimal = digest.partition(":")
     return f"blobs/{algorithm}/{hexadecimal}"

@@ -4,7 +4,7 @@ Ctrl-C (SIGINT), SIGTERM, SIGHUP (the terminal was closed) and SIGQUIT mean the 
 was made, end with 128 + the signal's number. A signal that the process was started to ignore (nohup) stays ignored.
 
 A thread that waits for others (an executor's `with`, its end) waits for all that they do: minutes, while they are
-installing. With `others_give_up` their waits and programs end at once.
+installing. With `interrupting_other_threads` their waits and programs end at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 
 
 @contextmanager
-def signals_heard() -> Iterator[None]:
+def signals_as_interrupts() -> Iterator[None]:
     """The other signals as Ctrl-C, for the block; in the main thread, which alone may say so."""
     with _handled(HEARD, interrupt):
         yield
@@ -65,8 +65,8 @@ def shielded(tell: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def others_give_up() -> Iterator[None]:
-    """For the block, every other thread that waits, or begins to, gets KeyboardInterrupt from `heed`."""
+def interrupting_other_threads() -> Iterator[None]:
+    """For the block, `raise_if_interrupted` raises KeyboardInterrupt in every other thread that waits or begins to."""
     me = threading.get_ident()
     _given_up.append(me)
     try:
@@ -75,7 +75,7 @@ def others_give_up() -> Iterator[None]:
         _given_up.remove(me)
 
 
-def heed() -> None:
+def raise_if_interrupted() -> None:
     """
     Raises:
         KeyboardInterrupt: another thread was interrupted, and nobody wants what this one waits for.

@@ -47,7 +47,7 @@ class Judgement(NamedTuple):
         return [one for one in self.claims if one.state == "not judged again"]
 
 
-def judge(run: Path) -> Judgement:
+def judge_run(run: Path) -> Judgement:
     """Recomputes the verdict of each claim of the run in this folder.
 
     Raises:
@@ -72,7 +72,7 @@ def judge(run: Path) -> Judgement:
     return found
 
 
-def text(found: Judgement) -> str:
+def differences_as_text(found: Judgement) -> str:
     """One line for each claim that differs, for each that was not judged again and for each test that was not in the
     run, then the totals."""
     lines = [f"{one.id}: {one.recorded} -> {one.recomputed}: {one.why}\n  {one.claim}" for one in found.differing]
@@ -83,7 +83,7 @@ def text(found: Judgement) -> str:
     return "\n".join([*lines, f"{len(found.claims)} claims: {totals}"])
 
 
-def as_json(found: Judgement) -> str:
+def judgement_as_json(found: Judgement) -> str:
     """{claims: [{id, claim, recorded, recomputed, state, why}], not_in_run: [id]}"""
     claims = [asdict(one) for one in found.claims]
     return json.dumps({"claims": claims, "not_in_run": list(found.not_in_run)}, indent=1)
@@ -140,7 +140,7 @@ def _again(run: Path, records: Records, files: Sequence[str]) -> list[dict[str, 
     with TemporaryDirectory() as folder:
         options = ["-p", "no:cacheprovider", "--records", str(run), "--runs", folder, "--import-mode=importlib"]
         call = [sys.executable, "-m", "pytest", *options, *(str(settings.ROOT / file) for file in files)]
-        ended = command.run(call, within=timeouts.JUDGE, env=settings.emptied() | ours, check=False)
+        ended = command.run(call, within=timeouts.JUDGE, env=settings.without_settings() | ours, check=False)
         try:
             tests: list[dict[str, Any]] = json.loads((Path(folder) / "latest" / "results.json").read_text())["tests"]
         except (OSError, ValueError):

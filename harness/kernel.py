@@ -12,7 +12,7 @@ CONNECTION_MARKS = {"xt_connmark": "CONFIG_NETFILTER_XT_CONNMARK", "xt_mark": "C
 TABLES = {"nf_tables": "CONFIG_NF_TABLES", "ip_tables": "CONFIG_IP_NF_IPTABLES"}
 
 
-def lacks(root: Path = Path("/"), release: str = "") -> list[str] | None:
+def missing_modules(root: Path = Path("/"), release: str = "") -> list[str] | None:
     """The modules that istio-cni needs and this kernel has neither built in nor as a file; None when nothing tells."""
     told = _listed(root, release or platform.release()), _configured(root)
     if told == (None, None):

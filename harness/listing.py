@@ -57,7 +57,7 @@ def read(kubeconfig: Path, context: str) -> Read:
         if kind in KINDS_THAT_CHURN:
             continue
         try:
-            objects |= listing(reader.all_of(group, kind))
+            objects |= listing(reader.list_objects(group, kind))
         except HarnessError as error:
             unread.append(f"{kind} of {group or 'the core group'}: {error.args[0]}")
     return Read(objects, unread)  # type: ignore[arg-type]  # each is JSON

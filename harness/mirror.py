@@ -16,12 +16,12 @@ from harness.cluster import caches
 from harness.command import run
 from harness.errors import SetupFailed
 from harness.helm import Helm
-from harness.registry.api import CHUNK, Api, Manifest, Source, copy
+from harness.registry.api import CHUNK, ImageManifest, ImageSource, RegistryApi, copy_manifest
 from harness.registry.credentials import login
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 from harness.registry.reachable import answers
-from harness.registry.reference import Reference, parse
-from harness.threads import side_by_side
+from harness.registry.reference import Reference, parse_reference
+from harness.threads import thread_pool
 from harness.versions import Chart, VersionSet
 
 ABREAST = 3  # references at a time
@@ -40,7 +40,9 @@ class Mirrored:
         return f"{self.name}{f'@{self.digest}' if self.digest else ''}: {'copied' if self.copied else 'there already'}"
 
 
-def from_registries(versions: VersionSet, target: Private, source: Private | None, node: str = "") -> list[Mirrored]:
+def from_registries(
+    versions: VersionSet, target: PrivateRegistry, source: PrivateRegistry | None, node: str = ""
+) -> list[Mirrored]:
     """Copies from where each reference is public, or from another registry. `node` is a node image of one's own.
 
     Raises:
@@ -53,20 +55,22 @@ def from_registries(versions: VersionSet, target: Private, source: Private | Non
     wanted += [(image, "") for image in [*public.images.values(), caches.IMAGE]]
     wanted += [(node or public.node, node)]
     to = _api(target)
-    sources: dict[str, Api] = {}
+    sources: dict[str, RegistryApi] = {}
 
     def one(reference: str, own: str) -> Mirrored:
-        found = parse(source.at(reference) if source and not own else reference)
+        found = parse_reference(source.rewrite(reference) if source and not own else reference)
         if found.registry not in sources:
             here = source if source and found.registry == source.host else None
-            sources[found.registry] = _api(here) if here else Api(found.registry, login=login(found.registry))
+            sources[found.registry] = _api(here) if here else RegistryApi(found.registry, login=login(found.registry))
         with progress.stage(str(found)):
-            return _into(to, target, parse(reference), sources[found.registry], found)
+            return _into(to, target, parse_reference(reference), sources[found.registry], found)
 
     return _side_by_side([lambda r=r, own=own: one(r, own) for r, own in wanted])  # type: ignore[misc]  # as bound
 
 
-def from_bundle(versions: VersionSet, target: Private, folder: Path, helm: Helm, node: str = "") -> list[Mirrored]:
+def from_bundle(
+    versions: VersionSet, target: PrivateRegistry, folder: Path, helm: Helm, node: str = ""
+) -> list[Mirrored]:
     """Copies what a bundle holds, and the node image from Docker, if it is there.
 
     Raises:
@@ -74,13 +78,13 @@ def from_bundle(versions: VersionSet, target: Private, folder: Path, helm: Helm,
         SetupFailed: something could not be written.
     """
     public = versions.taken_from(None)
-    held, to = bundle.open_for(folder, public), _api(target)
+    held, to = bundle.open_bundle(folder, public), _api(target)
     answers(target)
     done = [_push(to, target, held.charts / chart.archive, chart, helm) for chart in public.charts.values()]
 
     def one(image: str) -> Mirrored:
         with progress.stage(image), Archive(held.archive(image)) as source:
-            return _into(to, target, parse(image), source, parse(image))
+            return _into(to, target, parse_reference(image), source, parse_reference(image))
 
     done += _side_by_side([lambda i=i: one(i) for i in public.images.values()])  # type: ignore[misc]  # as bound
     return [*done, *_node(to, target, node or public.node)]
@@ -98,14 +102,14 @@ class Archive:
     def __enter__(self) -> Archive:
         self._tar = tarfile.open(self._path)  # closed by __exit__
         self._members = {one.name.removeprefix("./"): one for one in self._tar.getmembers()}
-        self._names = dict(image_archives.whole(self._path).images)
+        self._names = dict(image_archives.read_complete(self._path).images)
         if "index.json" in self._members:
             self.first = str(json.loads(self._read("index.json"))["manifests"][0]["digest"])
             return self
         for image in json.loads(self._read("manifest.json")):
             digest = self._manifest_of(image)
             self.first = self.first or digest
-            self._names |= {str(parse(tag)): digest for tag in image.get("RepoTags") or []}
+            self._names |= {str(parse_reference(tag)): digest for tag in image.get("RepoTags") or []}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,17 +118,17 @@ class Archive:
     def digest(self, repository: str, version: str) -> str:
         if version.startswith("sha256:"):
             return version
-        found = {parse(name): digest for name, digest in self._names.items()}
+        found = {parse_reference(name): digest for name, digest in self._names.items()}
         return next((d for n, d in found.items() if (n.repository, n.tag) == (repository, version)), "")
 
-    def manifest(self, repository: str, version: str) -> Manifest:  # noqa: ARG002  # of one archive all is one's own
-        data = self._made.get(version) or self._read(image_archives.path(version))
+    def manifest(self, repository: str, version: str) -> ImageManifest:  # noqa: ARG002  # of one archive all is one's own
+        data = self._made.get(version) or self._read(image_archives.blob_path(version))
         said = json.loads(data)
         kind = said.get("mediaType") or (MANIFEST if "config" in said else "application/vnd.oci.image.index.v1+json")
-        return Manifest(data, kind)
+        return ImageManifest(data, kind)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:  # noqa: ARG002  # as above
-        file = self._tar.extractfile(self._members[self._paths.get(digest, image_archives.path(digest))])
+        file = self._tar.extractfile(self._members[self._paths.get(digest, image_archives.blob_path(digest))])
         if file is None:
             raise SetupFailed(f"{self._path}: {digest} is no file")
         while piece := file.read(CHUNK):
@@ -151,15 +155,19 @@ class Archive:
         return file.read() if file else b""
 
 
-def _into(to: Api, target: Private, public: Reference, source: Source, found: Reference) -> Mirrored:
+def _into(
+    to: RegistryApi, target: PrivateRegistry, public: Reference, source: ImageSource, found: Reference
+) -> Mirrored:
     """One reference from a source to its place in the registry."""
-    there = parse(target.at(str(public)))
-    digest, copied = copy(source, found.repository, found.version, to, there.repository, there.tag or there.version)
+    there = parse_reference(target.rewrite(str(public)))
+    digest, copied = copy_manifest(
+        source, found.repository, found.version, to, there.repository, there.tag or there.version
+    )
     return Mirrored(there.name + (f":{there.tag}" if there.tag else ""), digest, copied)
 
 
-def _push(to: Api, target: Private, archive: Path, chart: Chart, helm: Helm) -> Mirrored:
-    there = parse(target.at(chart.reference))
+def _push(to: RegistryApi, target: PrivateRegistry, archive: Path, chart: Chart, helm: Helm) -> Mirrored:
+    there = parse_reference(target.rewrite(chart.reference))
     tag = chart.version.replace("+", "_")
     digest = to.digest(there.repository, tag)
     layers = to.manifest(there.repository, digest).body.get("layers", []) if digest else []
@@ -171,19 +179,19 @@ def _push(to: Api, target: Private, archive: Path, chart: Chart, helm: Helm) -> 
     return Mirrored(f"{there.name}:{tag}", to.digest(there.repository, tag), not same)
 
 
-def _node(to: Api, target: Private, image: str) -> list[Mirrored]:
+def _node(to: RegistryApi, target: PrivateRegistry, image: str) -> list[Mirrored]:
     """The node image from Docker: a bundle has none."""
     if run(["docker", "image", "inspect", "--format", "{{.Id}}", image], check=False).code != 0:
         progress.note(f"node image {image} is in no bundle, and not in Docker: not mirrored (docker load, NODE_IMAGE=)")
         return []
-    public = parse(image)
+    public = parse_reference(image)
     with progress.stage(image), tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "node.tar"
-        _, saves = bundle.docker()
+        _, saves = bundle.docker_platform_arguments()
         run(["docker", "save", *saves, "--output", str(archive), image], within=timeouts.IMAGE_LOAD)
         with Archive(archive) as source:
-            there = parse(target.at(str(public)))
-            digest, copied = copy(source, "", source.first, to, there.repository, there.tag or "latest")
+            there = parse_reference(target.rewrite(str(public)))
+            digest, copied = copy_manifest(source, "", source.first, to, there.repository, there.tag or "latest")
     if public.digest and digest != public.digest:
         progress.note(
             f"node image {there.name}:{there.tag} is {digest}, not {public.digest} as published: Docker saved it anew; "
@@ -192,10 +200,10 @@ def _node(to: Api, target: Private, image: str) -> list[Mirrored]:
     return [Mirrored(f"{there.name}:{there.tag}", digest, copied)]
 
 
-def _api(private: Private) -> Api:
-    return Api(private.host, plain_http=private.plain_http, ca=private.ca, login=login(private.host))
+def _api(private: PrivateRegistry) -> RegistryApi:
+    return RegistryApi(private.host, plain_http=private.plain_http, ca=private.ca, login=login(private.host))
 
 
 def _side_by_side(work: list[Callable[[], Mirrored]]) -> list[Mirrored]:
-    with side_by_side(ABREAST) as pool:
+    with thread_pool(ABREAST) as pool:
         return [future.result() for future in [pool.submit(one) for one in work]]

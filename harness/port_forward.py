@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import timeouts
-from harness.command import Lines, running
+from harness.command import RunningProgram, running
 from harness.errors import SetupFailed
 from harness.wait import until
 
@@ -39,10 +39,10 @@ def port_forward(
         yield f"http://127.0.0.1:{seen}"
 
 
-def _listening(forward: Lines) -> str:
+def _listening(forward: RunningProgram) -> str:
     for line in forward.lines:
         if found := LISTENS.search(line):
             return found[1]
-    if not forward.alive:
+    if not forward.is_running:
         raise SetupFailed(f"kubectl port-forward ended: {' '.join(forward.lines)[-300:]}")
     return ""

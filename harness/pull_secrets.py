@@ -6,16 +6,16 @@ import base64
 from collections.abc import Iterable
 
 from harness.errors import BadInput
-from harness.objects.manifests import WORKLOADS, Document, pinned
+from harness.objects.manifests import WORKLOADS, Document, pin_images
 from harness.registry.credentials import docker_config, login
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 from harness.versions import VersionSet
 
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 MAKES_PODS = (*WORKLOADS, "EnvoyProxy", "Gateway")
 
 
-def as_pulled(documents: Iterable[Document], versions: VersionSet) -> list[Document]:
+def with_pull_secrets(documents: Iterable[Document], versions: VersionSet) -> list[Document]:
     """Copies with images pinned to the version set. From a private registry, or with a build of Envoy, each class of
     Envoy Gateway's has an EnvoyProxy, which names the proxy's image; with a pull secret (REGISTRY_SECRET=) there is a
     Secret for each namespace in which they make pods, right behind the namespaces.
@@ -26,13 +26,13 @@ def as_pulled(documents: Iterable[Document], versions: VersionSet) -> list[Docum
     registry = versions.registry
     proxy = versions.images["envoy"] if registry or versions.builds.envoy_image else ""
     documents = _with_parameters(documents) if proxy else documents
-    found = pinned(documents, versions.images.values(), proxy=proxy, secret=registry.secret if registry else "")
+    found = pin_images(documents, versions.images.values(), proxy=proxy, secret=registry.secret if registry else "")
     if not registry or not registry.secret:
         return found
     used = dict.fromkeys(one["metadata"].get("namespace", "") for one in found if one["kind"] in MAKES_PODS)
     namespaces = [one for one in found if one["kind"] == "Namespace"]
     others = [one for one in found if one["kind"] != "Namespace"]
-    return [*namespaces, *(secret(registry, namespace) for namespace in used), *others]
+    return [*namespaces, *(make_pull_secret(registry, namespace) for namespace in used), *others]
 
 
 def _with_parameters(documents: Iterable[Document]) -> list[Document]:
@@ -53,7 +53,7 @@ def _with_parameters(documents: Iterable[Document]) -> list[Document]:
     return found
 
 
-def secret(registry: Private, namespace: str) -> Document:
+def make_pull_secret(registry: PrivateRegistry, namespace: str) -> Document:
     """The pull secret, made of `docker login`.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from harness import cluster_records
-from harness.cluster.choose import recorded
+from harness.cluster.choose import cluster_of_record
 from harness.errors import HarnessError
 from harness.settings import ClusterKind, Settings
 
@@ -25,8 +25,8 @@ def reap(settings: Settings) -> list[Reaped]:
     """Deletes every recorded cluster whose process is gone, and the folders of those that went more than a day ago.
     Returns what became of each cluster; raises for none."""
     found = []
-    for record in cluster_records.records(settings.state):
-        if record.alive:
+    for record in cluster_records.read_records(settings.state):
+        if record.is_alive:
             found.append(Reaped(record, f"in use by process {record.pid}: left alone"))
             continue
         if record.kind not in get_args(ClusterKind):
@@ -39,7 +39,7 @@ def reap(settings: Settings) -> list[Reaped]:
         named = {"cluster": record.kind, "cluster_name": record.name, **where, **context}
         mine = settings.model_copy(update=named)
         try:
-            recorded(mine).delete()
+            cluster_of_record(mine).delete()
             found.append(Reaped(record, "gone"))
         except HarnessError as error:
             found.append(Reaped(record, f"not taken away: {error}"))

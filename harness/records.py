@@ -121,7 +121,7 @@ class Recorder:
             self._file.flush()
 
 
-class Call(NamedTuple):
+class RecordedCall(NamedTuple):
     """A recorded call: its answer, or `missing`: why there is none."""
 
     answer: Any = None
@@ -147,7 +147,7 @@ class Records:
         self._scope = ""
         self._clock = 0.0
         self._missing: dict[str, str] = {}  # by scope: what was asked for and is not there
-        self._calls: dict[tuple[str, str, str], deque[Call]] = defaultdict(deque)
+        self._calls: dict[tuple[str, str, str], deque[RecordedCall]] = defaultdict(deque)
         known: dict[int, str | None] = {}
         for number, line in _lines(run):
             if number == 1:
@@ -251,21 +251,21 @@ def _checked(run: Path, line: Json) -> Json:
     return dict(line["settings"])
 
 
-def _call(line: Json, known: dict[int, str | None]) -> Call:
+def _call(line: Json, known: dict[int, str | None]) -> RecordedCall:
     """The call of a line. `known` are all lines of texts so far; None: one was taken out of the file by hand."""
     if "text" in line:
         first, last = line["text"]["new"]
         known |= {number: line["text"]["lines"].get(str(number)) for number in range(first, last + 1)}
     if "cut" in line:
-        return Call(missing=str(line["cut"]))
+        return RecordedCall(missing=str(line["cut"]))
     if "raised" in line:
-        return Call(raised=line["raised"])
+        return RecordedCall(raised=line["raised"])
     if "text" not in line:
-        return Call(line["gave"])
+        return RecordedCall(line["gave"])
     numbers = [number for first, last in line["text"]["order"] for number in range(first, last + 1)]
     if any(number not in known for number in numbers):
-        return Call(missing="an earlier call, whose lines it repeats, is not in the file")
-    return Call("\n".join(one for one in map(known.get, numbers) if one is not None))
+        return RecordedCall(missing="an earlier call, whose lines it repeats, is not in the file")
+    return RecordedCall("\n".join(one for one in map(known.get, numbers) if one is not None))
 
 
 def _error(raised: Mapping[str, str]) -> HarnessError:

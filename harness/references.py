@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from harness import strict_yaml
 from harness.errors import BadInput
 from harness.invalid_field import sentence
-from harness.registry.client import Answer, Registries, State
-from harness.registry.reference import Reference, parse
-from harness.threads import side_by_side
+from harness.registry.client import ReferenceCheck, Registries, State
+from harness.registry.reference import Reference, parse_reference
+from harness.threads import thread_pool
 from harness.versions import VersionSet
 from harness.wait import pause
 
@@ -25,7 +25,7 @@ SAID = {"gone": "gone", "changed": "changed", "not asked": "could not be asked"}
 BOUND, AT_ONCE = 40.0, 8  # seconds for all of them, and questions at a time
 
 
-class Source(BaseModel):
+class ReferenceSource(BaseModel):
     """Some references, the public pages that name them, and why there is no digest where there is none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,14 +35,14 @@ class Source(BaseModel):
     no_digest: str = ""
 
 
-class Pulled(Source):
+class Pulled(ReferenceSource):
     """Images or charts: each has a digest, or all of them the reason why not."""
 
     @model_validator(mode="after")
     def _digests_or_a_reason(self) -> Pulled:
         for text in self.references:
             try:
-                reference = parse(text)
+                reference = parse_reference(text)
             except BadInput as error:
                 raise ValueError(str(error)) from None
             if not reference.tag or reference.tag == "latest":
@@ -59,12 +59,12 @@ class Sources(BaseModel):
 
     images: tuple[Pulled, ...]
     charts: tuple[Pulled, ...]
-    tools: tuple[Source, ...]
-    actions: tuple[Source, ...]
+    tools: tuple[ReferenceSource, ...]
+    actions: tuple[ReferenceSource, ...]
 
     def pulled(self) -> list[Reference]:
         """The images and charts, with their digests."""
-        return [parse(text) for one in (*self.images, *self.charts) for text in one.references]
+        return [parse_reference(text) for one in (*self.images, *self.charts) for text in one.references]
 
 
 def load(file: Path = FILE) -> Sources:
@@ -86,45 +86,47 @@ def pulled_by(rows: Iterable[VersionSet]) -> list[Reference]:
     named: dict[Reference, None] = {}
     for row in rows:
         charts = [f"{chart.reference}:{chart.version}" for chart in row.charts.values()]
-        named |= dict.fromkeys(parse(text) for text in (row.node, *row.with_load_balancer().images.values(), *charts))
+        named |= dict.fromkeys(
+            parse_reference(text) for text in (row.node, *row.with_load_balancer().images.values(), *charts)
+        )
     return list(named)
 
 
-def digests(known: Iterable[Reference]) -> Mapping[Reference, str]:
+def known_digests(known: Iterable[Reference]) -> Mapping[Reference, str]:
     """Digests by the reference without its digest."""
     return {replace(one, digest=""): one.digest for one in known if one.digest}
 
 
-def made() -> Registries:
+def make_registries() -> Registries:
     """What asks the registries in this process, within BOUND."""
     return Registries(BOUND, lambda seconds: pause(seconds, why="a registry asked to wait"))
 
 
-def check(
+def check_references(
     references: Iterable[Reference],
     expected: Mapping[Reference, str],
     *,
     registry: str = "",
     registries: Registries | None = None,
-) -> list[Answer]:
+) -> list[ReferenceCheck]:
     """Asks the registries for each reference, several at a time. With `registry`, that one is asked for all of them.
 
     Raises:
         BadInput: `registry` is not a host, or host:port.
     """
-    asked = registries or made()
+    asked = registries or make_registries()
 
-    def one(reference: Reference) -> Answer:
+    def one(reference: Reference) -> ReferenceCheck:
         digest = reference.digest or expected.get(reference, "")
-        return asked.ask(reference.moved_to(registry) if registry else reference, digest)
+        return asked.check(reference.moved_to(registry) if registry else reference, digest)
 
-    if registry and parse(f"{registry}/a").registry != registry:
+    if registry and parse_reference(f"{registry}/a").registry != registry:
         raise BadInput(f"{registry!r} is not a registry", remedy="--registry localhost:5000")
-    with side_by_side(AT_ONCE) as pool:
+    with thread_pool(AT_ONCE) as pool:
         return list(pool.map(one, references))
 
 
-def by_reason(answers: Iterable[Answer]) -> dict[tuple[State, str], list[str]]:
+def by_reason(answers: Iterable[ReferenceCheck]) -> dict[tuple[State, str], list[str]]:
     """The references that were not found, by what became of them and why."""
     grouped: dict[tuple[State, str], list[str]] = {}
     for one in answers:

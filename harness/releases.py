@@ -15,7 +15,7 @@ from harness import strict_yaml
 from harness.errors import BadInput
 from harness.invalid_field import sentence
 from harness.suggest import did_you_mean
-from harness.versions import GatewayApi, Minor, NodeImage, Version, Versions, VersionSet, impossible, minor
+from harness.versions import GatewayApi, Minor, NodeImage, Version, Versions, VersionSet, find_conflicts, minor
 
 FILE = Path(__file__).resolve().parent.parent / "releases.yaml"
 FORM = "istio-1.29.1+eg-1.9.0+k8s-1.34"
@@ -177,7 +177,7 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
         fortio=default.fortio,
         remarks=tuple(remarks),
     )
-    reasons = impossible(row, versions.limits)
+    reasons = find_conflicts(row, versions.limits)
     if reasons:
         raise BadInput(
             f"VERSIONS={name} cannot work: " + "; ".join(reasons),

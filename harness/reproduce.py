@@ -20,9 +20,9 @@ import yaml
 
 from harness.errors import BadInput
 from harness.install.releases import releases
-from harness.objects.manifests import MANIFESTS, Document, documents, read
+from harness.objects.manifests import MANIFESTS, Document, parse_documents, read_manifest
 from harness.objects.unstructured import text
-from harness.pull_secrets import as_pulled
+from harness.pull_secrets import with_pull_secrets
 from harness.records import FILE as RECORDS
 from harness.settings import Settings
 from harness.suggest import did_you_mean
@@ -165,9 +165,9 @@ def _jsonl(file: Path) -> list[dict[str, Any]]:
 
 def _manifests(run: Path, found: dict[str, Any], versions: VersionSet) -> Iterator[tuple[str, list[Document]]]:
     """The stack's, those that stood for the whole session, and the test's own, each with its number in front."""
-    parts = [(Path(name).name, as_pulled(read(MANIFESTS / name), versions)) for name in BASE]
+    parts = [(Path(name).name, with_pull_secrets(read_manifest(MANIFESTS / name), versions)) for name in BASE]
     for folder in (run / "setup", run / found["evidence"]):
-        parts += [(file.name, documents(file.read_text())) for file in sorted(folder.glob("*.yaml"))]
+        parts += [(file.name, parse_documents(file.read_text())) for file in sorted(folder.glob("*.yaml"))]
     for number, (name, content) in enumerate(parts, start=1):
         yield f"{number:02}-{name}", content
 

@@ -21,8 +21,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from harness.errors import BadInput
 from harness.invalid_field import phrase
 from harness.registry import private
-from harness.registry.private import Private
-from harness.suggest import did_you_mean, nearest
+from harness.registry.private import PrivateRegistry
+from harness.suggest import did_you_mean, nearest_name
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLED = "in the clone: `make e2e`, or `pip install -e '.[emulated]'`"
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         return self.namespace or ("mesh-e2e" if self.cluster == "existing" else "default")
 
     @property
-    def private(self) -> Private | None:
+    def private(self) -> PrivateRegistry | None:
         """The private registry that was asked for.
 
         Raises:
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
             return None
         if self.registry_ca is not None and not self.registry_ca.is_file():
             raise BadInput(f"REGISTRY_CA={self.registry_ca} is not a file", remedy="the authority's certificate as PEM")
-        return private.read(
+        return private.parse_registry(
             self.registry, plain_http=self.registry_plain_http, ca=self.registry_ca, secret=self.registry_secret
         )
 
@@ -224,7 +224,7 @@ def read(**overrides: object) -> Settings:
         for field in ("kubeconfig", "context"):
             if getattr(found, field):
                 raise BadInput(
-                    f"{names(field)[0]} chooses an existing cluster, and CLUSTER is {found.cluster}",
+                    f"{setting_names(field)[0]} chooses an existing cluster, and CLUSTER is {found.cluster}",
                     remedy="CLUSTER=existing (--cluster existing) tests that cluster; for another one leave it out",
                 )
     _refuse_namespace(found)
@@ -246,7 +246,7 @@ def _refuse_namespace(asked: Settings) -> None:
         raise BadInput(f"NAMESPACE={name}: faults are planted in namespace default", remedy="leave NAMESPACE out")
 
 
-def names(field: str) -> tuple[str, str, str]:
+def setting_names(field: str) -> tuple[str, str, str]:
     """A setting's make variable, pytest option and environment variable."""
     return (
         MAKE_NAMES.get(field, field.upper()),
@@ -255,9 +255,9 @@ def names(field: str) -> tuple[str, str, str]:
     )
 
 
-def remarks() -> list[str]:
+def unused_variables() -> list[str]:
     """What is set in the environment and never read: one sentence each."""
-    known = [*(names(field)[2] for field in Settings.model_fields), "E2E_KUBECONFIG_FILE"]
+    known = [*(setting_names(field)[2] for field in Settings.model_fields), "E2E_KUBECONFIG_FILE"]
     unread = [name for name in sorted(os.environ) if name.startswith("E2E_") and os.environ[name]]
     return [
         f"{name} is no setting{did_you_mean(name, known) or ': see docs/settings.md'}"
@@ -268,7 +268,7 @@ def remarks() -> list[str]:
 
 def _wrong(field: str, value: object, kind: str, context: Mapping[str, Any]) -> BadInput:
     """One sentence with the remedy, for what pydantic refused."""
-    info, (make, option, variable) = Settings.model_fields[field], names(field)
+    info, (make, option, variable) = Settings.model_fields[field], setting_names(field)
     how = f"set {variable} (make {make}=…, pytest {option})"
     if kind == "literal_error":
         allowed = [str(one) for one in get_args(info.annotation)]
@@ -289,14 +289,14 @@ def _refuse_misspelt_make_variables() -> None:
     Raises:
         BadInput: of a variable given to make.
     """
-    known = [*(names(field)[0] for field in Settings.model_fields), *MAKE_ONLY]
+    known = [*(setting_names(field)[0] for field in Settings.model_fields), *MAKE_ONLY]
     for name in re.findall(r"(?:^| )([A-Z][A-Z0-9_]*)=", os.environ.get("E2E_MAKE", "")):
-        near = nearest(name, known) if name not in known and not name.startswith("E2E_") else ""
+        near = nearest_name(name, known) if name not in known and not name.startswith("E2E_") else ""
         if near:
             raise BadInput(f"make knows no variable {name}, did you mean {near}?", remedy="docs/settings.md lists all")
 
 
-def owner() -> int:
+def owner_pid() -> int:
     """The process that a cluster of this run belongs to: this one, or the `mesh-e2e faults` that started it."""
     started_by = os.environ.get("E2E_OWNER", "")
     return int(started_by) if started_by.isdigit() else os.getpid()
@@ -307,12 +307,12 @@ def kind_provider() -> str:
     return os.environ.get(KIND_PROVIDER, "")
 
 
-def docker_is_elsewhere() -> bool:
+def is_docker_remote() -> bool:
     """Whether DOCKER_HOST names an engine on another machine."""
     return os.environ.get("DOCKER_HOST", "unix:").partition(":")[0] not in ("unix", "fd")
 
 
-def emptied() -> dict[str, str]:
+def without_settings() -> dict[str, str]:
     """This environment's variables that decide what a run does, emptied: for a run that has none of them."""
     return {name: "" for name in os.environ if name.startswith("E2E_") or name == "PYTEST_ADDOPTS"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.settings import ALIASES, MAKE_ONLY, ROOT, Settings, names
+from harness.settings import ALIASES, MAKE_ONLY, ROOT, Settings, setting_names
 
 HEAD = """# Settings
 
@@ -17,11 +17,11 @@ HEAD = """# Settings
 """
 
 
-def table() -> str:
+def settings_page() -> str:
     """The whole page."""
     rows = []
     for field, info in Settings.model_fields.items():
-        make, option, variable = names(field)
+        make, option, variable = setting_names(field)
         also = "".join(f" (also `{alias}`)" for alias in ALIASES.get(field, ()))
         meaning = f"{info.description}{_allowed(info)}"
         rows.append(f"| `{make}` | `{option}`{also} | `{variable}` | {_default(field, info)} | {meaning} |")

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 _CUTOFF = 0.75  # of difflib's ratio: one letter wrong in four
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest_name(word: str, known: Iterable[str]) -> str:
     """The known name that is most like it; empty when none is near."""
     found = get_close_matches(word, list(known), n=1, cutoff=_CUTOFF)
     return found[0] if found else ""
@@ -16,5 +16,5 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ ", did you mean 'kind'?", or nothing: to be put behind what is wrong."""
-    near = nearest(word, known)
+    near = nearest_name(word, known)
     return f", did you mean {near!r}?" if near else ""

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from harness.command import end_others
-from harness.interruption import others_give_up
+from harness.command import end_programs_of_other_threads
+from harness.interruption import interrupting_other_threads
 
 
 @contextmanager
-def side_by_side(most: int) -> Iterator[ThreadPoolExecutor]:
+def thread_pool(most: int) -> Iterator[ThreadPoolExecutor]:
     """An executor with at most so many threads. Its end waits for all that was begun; when the block is interrupted
     (Ctrl-C, SIGTERM, a test's time-out) what was begun is ended: waits within half a second, programs, and requests to
     an API at their own bound."""
@@ -22,6 +22,6 @@ def side_by_side(most: int) -> Iterator[ThreadPoolExecutor]:
             raise
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            at_last.enter_context(others_give_up())
-            end_others()
+            at_last.enter_context(interrupting_other_threads())
+            end_programs_of_other_threads()
             raise

@@ -15,8 +15,8 @@ from harness import strict_yaml
 from harness.builds import Builds
 from harness.errors import BadInput
 from harness.invalid_field import sentence
-from harness.registry.private import Private
-from harness.registry.reference import parse
+from harness.registry.private import PrivateRegistry
+from harness.registry.reference import parse_reference
 from harness.suggest import did_you_mean
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
@@ -86,7 +86,7 @@ class NodeImage(_Strict):
     @classmethod
     def _pinned(cls, image: str) -> str:
         try:
-            reference = parse(image)
+            reference = parse_reference(image)
         except BadInput as error:
             raise ValueError(str(error)) from None
         if not re.fullmatch(r"v\d+\.\d+\.\d+", reference.tag) or not reference.digest:
@@ -96,7 +96,7 @@ class NodeImage(_Strict):
     @property
     def kubernetes(self) -> str:
         """The Kubernetes version in it: "1.34.3"."""
-        return parse(self.image).tag.removeprefix("v")
+        return parse_reference(self.image).tag.removeprefix("v")
 
 
 class VersionSet(_Strict):
@@ -118,21 +118,21 @@ class VersionSet(_Strict):
     _load_balancer: bool = PrivateAttr(False)
     builds: Builds = Builds()
     remarks: tuple[str, ...] = ()  # what was assumed of a release that is not known
-    _registry: Private | None = PrivateAttr(None)
+    _registry: PrivateRegistry | None = PrivateAttr(None)
 
     @property
-    def registry(self) -> Private | None:
+    def registry(self) -> PrivateRegistry | None:
         """The private registry that all charts and images are taken from; None: from where they are public."""
         return self._registry
 
-    def taken_from(self, registry: Private | None) -> VersionSet:
+    def taken_from(self, registry: PrivateRegistry | None) -> VersionSet:
         """The same set with its references rewritten to a private registry, or for None to the public ones."""
         copied = self.model_copy()
         copied._registry = registry
         return copied
 
     def _at(self, reference: str) -> str:
-        return self._registry.at(reference) if self._registry else reference
+        return self._registry.rewrite(reference) if self._registry else reference
 
     def with_load_balancer(self, wanted: bool = True) -> VersionSet:
         """The same set, the load balancer's images among its `images` or not."""
@@ -248,7 +248,7 @@ class Versions(_Strict):
     sets: Mapping[str, VersionSet]
     limits: Limits
 
-    def pick(self, name: str = "", registry: Private | None = None) -> VersionSet:
+    def pick(self, name: str = "", registry: PrivateRegistry | None = None) -> VersionSet:
         """The set of that name (the default for an empty one), if it is not known to be impossible; its references
         rewritten to a private registry if there is one.
 
@@ -264,7 +264,7 @@ class Versions(_Strict):
                 f"no version set is named {asked!r}{meant}",
                 remedy=f"use one of: {known}; or any versions: istio-1.29.1+eg-1.9.0+k8s-1.34",
             )
-        reasons = impossible(chosen, self.limits)
+        reasons = find_conflicts(chosen, self.limits)
         if reasons:
             raise BadInput(
                 f"version set {chosen.name!r} cannot work: " + "; ".join(reasons),
@@ -290,7 +290,7 @@ def minor(version: str) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def impossible(row: VersionSet, limits: Limits) -> list[str]:
+def find_conflicts(row: VersionSet, limits: Limits) -> list[str]:
     """Why a set cannot work, one sentence each; empty when nothing is known against it."""
     reasons: list[str] = []
     kubernetes = minor(row.kubernetes)

@@ -10,14 +10,14 @@ import tenacity
 
 from harness import boundary, observations, progress
 from harness.errors import HarnessError, NotObserved, NotReady, Terminal
-from harness.interruption import heed
+from harness.interruption import raise_if_interrupted
 
 T = TypeVar("T")
 EAGER = 8  # the second look comes after an eighth of `every`: most of what is awaited is nearly there
 _patience, _delays = 1.0, 1.0
 
 
-def be_patient(factor: float, *, delays: float = 1.0) -> None:
+def set_patience(factor: float, *, delays: float = 1.0) -> None:
     """Every bound of `until` in this process is multiplied by `factor` from now on: more for a slow machine, less where
     what is awaited is known to come soon or never (the emulated cluster under a planted fault). `delays` is what the
     cluster's own delays are divided by (the emulated one's)."""
@@ -25,12 +25,12 @@ def be_patient(factor: float, *, delays: float = 1.0) -> None:
     _patience, _delays = factor, delays
 
 
-def patient(seconds: float) -> float:
+def scaled_bound(seconds: float) -> float:
     """A bound of harness/timeouts.py as it holds in this process."""
     return seconds * _patience
 
 
-def dwell(seconds: float) -> float:
+def scaled_dwell(seconds: float) -> float:
     """How long something must stay as it is before that says anything: the longer, the later the cluster tells."""
     return seconds * max(1.0, _patience) / _delays
 
@@ -50,9 +50,10 @@ def until(
 ) -> T:
     """Observes until `want` holds, and returns what was observed then.
 
-    `within` and `every` are seconds, the first before `patient`; the first looks follow each other sooner. `hopeless`
-    returns why an observation cannot heal, or None. Only the exceptions in `transient` are taken for "not yet" (each is
-    reported); any other ends the wait. Such an exception is no observation, unless its class says so (`observed`).
+    `within` and `every` are seconds, the first before `scaled_bound`; the first looks follow each other sooner.
+    `hopeless` returns why an observation cannot heal, or None. Only the exceptions in `transient` are taken for "not
+    yet" (each is reported); any other ends the wait. Such an exception is no observation, unless its class says so
+    (`observed`).
     `causes` is called when the wait has failed, and returns sentences that say why, for the error to quote.
 
     Raises:
@@ -62,7 +63,7 @@ def until(
             what was awaited may have come true.
         Terminal: an observation was hopeless.
     """
-    started, within = time.monotonic(), patient(within)
+    started, within = time.monotonic(), scaled_bound(within)
     seen, observation = "nothing", ""  # by the last look, and by the last look that was an observation
 
     def explained(error: HarnessError) -> HarnessError:
@@ -71,7 +72,7 @@ def until(
 
     def attempt() -> T:
         nonlocal seen, observation
-        heed()
+        raise_if_interrupted()
         try:
             with observations.probing():
                 observed = observe()
@@ -92,7 +93,7 @@ def until(
     # One observation that takes the whole bound (a starved machine) is no reason to give up: a second one follows.
     out_of_time = tenacity.stop_all(tenacity.stop_after_delay(within), tenacity.stop_after_attempt(2))
     retrying = tenacity.Retrying(
-        stop=lambda state: boundary.ends(what, state.attempt_number, lambda: out_of_time(state)),
+        stop=lambda state: boundary.is_out_of_time(what, state.attempt_number, lambda: out_of_time(state)),
         sleep=_sleep,
         wait=tenacity.wait_exponential(multiplier=every / EAGER, max=every),
         retry=tenacity.retry_if_exception_type(_NotYet),
@@ -111,12 +112,12 @@ def pause(seconds: float, *, why: str) -> None:
     """Lets time pass where time itself is the subject (a window's end, a dwell); `why` is shown."""
     if seconds > 1:
         progress.awaiting(why, f"{seconds:.0f}s")
-    heed()
+    raise_if_interrupted()
     _sleep(seconds)
 
 
 def _sleep(seconds: float) -> None:
-    if not boundary.replaying():  # recorded answers do not change with time
+    if not boundary.is_replaying():  # recorded answers do not change with time
         time.sleep(seconds)
 
 

@@ -162,7 +162,7 @@ def constant(file: Path, name: str) -> Any:
 
 def spec(name: str) -> Any:
     """The spec of the first document of a manifest."""
-    return manifests.read(MANIFESTS / name)[0]["spec"]
+    return manifests.read_manifest(MANIFESTS / name)[0]["spec"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_quota_is_the_manifests(suite: str, manifest: str) -> None:
 )
 def test_policy_is_the_manifests(suite: str, manifest: str) -> None:
     """POLICY names the object that the manifest makes."""
-    (document,) = manifests.read(MANIFESTS / manifest)
+    (document,) = manifests.read_manifest(MANIFESTS / manifest)
     named = f"{document['kind']}/{document['metadata']['namespace']}/{document['metadata']['name']}"
 
     assert constant(SUITES / suite, "POLICY") == named
@@ -204,7 +204,10 @@ def test_breaker_is_certain() -> None:
 def test_forms_name_what_their_manifests_make(form: str) -> None:
     """NAME is the Gateway, SERVICE the Service and HTTPRoute of the form's manifest."""
     suite = SUITES / "waypoint" / f"test_form_{form}.py"
-    made = {(d["kind"], d["metadata"]["name"]) for d in manifests.read(MANIFESTS / "waypoint" / f"form_{form}.yaml")}
+    made = {
+        (d["kind"], d["metadata"]["name"])
+        for d in manifests.read_manifest(MANIFESTS / "waypoint" / f"form_{form}.yaml")
+    }
 
     assert ("Gateway", constant(suite, "NAME")) in made
     assert {("Service", constant(suite, "SERVICE")), ("HTTPRoute", constant(suite, "SERVICE"))} <= made
@@ -220,7 +223,7 @@ def test_objects_of_one_name_are_one_object() -> None:
     seen: dict[str, tuple[str, Any]] = {}
     double = []
     for file in FILES:
-        for document in manifests.read(file):
+        for document in manifests.read_manifest(file):
             name = f"{document['kind']}/{document['metadata'].get('namespace', '')}/{document['metadata']['name']}"
             where, other = seen.setdefault(name, (shown(file), document))
             forms = "/gateway_" in where and "/gateway_" in shown(file)

@@ -15,7 +15,7 @@ from harness import cli, references
 from harness.cluster import caches
 from harness.errors import BadInput
 from harness.registry.client import Registries
-from harness.registry.reference import parse
+from harness.registry.reference import parse_reference
 from harness.versions import load
 
 ROOT = references.FILE.parent
@@ -54,7 +54,7 @@ def offences(path: str, text: str) -> list[str]:
     found = [f"{one[0]} retires in December 2026" for one in RETIRED.finditer(text)]
     found += [f"{one['image']} has no registry" for one in IMAGE_KEY.finditer(text) if unqualified(path, one["image"])]
     for one in PULLED.finditer(text):
-        reference = parse(f"{one['name']}:{one['tag']}{one['digest'] or ''}")
+        reference = parse_reference(f"{one['name']}:{one['tag']}{one['digest'] or ''}")
         if reference.registry not in REGISTRIES:
             found.append(f"{reference.registry} is not an allowed registry")
         elif reference.tag == "latest":
@@ -95,7 +95,7 @@ def test_tree_names_only_what_a_public_source_names() -> None:
 
 def test_version_sets_and_sources_are_the_same() -> None:
     """What the version sets and the caches pull is what references.yaml has: nothing unsourced, nothing unused."""
-    pulled = {*references.pulled_by(load().sets.values()), parse(caches.IMAGE)}
+    pulled = {*references.pulled_by(load().sets.values()), parse_reference(caches.IMAGE)}
 
     assert {str(replace(one, digest="")) for one in pulled} == set(KNOWN)
     assert [str(one) for one in pulled if one.digest and KNOWN[str(replace(one, digest=""))] != one] == []
@@ -179,8 +179,8 @@ def test_registries_are_asked_for_every_reference() -> None:
         return httpx.Response(200, headers={"docker-content-digest": digest})
 
     wanted = references.pulled_by(load().sets.values())
-    expected = references.digests(SOURCES.pulled())
-    answers = references.check(wanted, expected, registries=registries(answer))
+    expected = references.known_digests(SOURCES.pulled())
+    answers = references.check_references(wanted, expected, registries=registries(answer))
 
     assert [one.state for one in answers] == ["found"] * len(wanted)
     assert len(set(asked)) == len(wanted)
@@ -196,7 +196,9 @@ def test_one_registry_can_be_asked_for_all() -> None:
         hosts.add(f"{request.url.scheme}://{request.url.netloc.decode()}")
         return httpx.Response(404)
 
-    answers = references.check(SOURCES.pulled(), {}, registry="localhost:5000", registries=registries(answer))
+    answers = references.check_references(
+        SOURCES.pulled(), {}, registry="localhost:5000", registries=registries(answer)
+    )
 
     assert hosts == {"http://localhost:5000"}
     assert {one.state for one in answers} == {"gone"}
@@ -206,7 +208,9 @@ def test_one_registry_can_be_asked_for_all() -> None:
 def test_registry_that_is_none_is_refused(registry: str) -> None:
     """`--registry` takes a host, or host and port."""
     with pytest.raises(BadInput):
-        references.check(SOURCES.pulled(), {}, registry=registry, registries=registries(lambda _: httpx.Response(200)))
+        references.check_references(
+            SOURCES.pulled(), {}, registry=registry, registries=registries(lambda _: httpx.Response(200))
+        )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +226,7 @@ def test_command_says_what_is_gone(
 ) -> None:
     """0 when all are there; 1 when one is gone, which is named, or could not be asked, in other words."""
     gone = registries(lambda request: httpx.Response(status if "kindest" in request.url.path or status == 503 else 200))
-    monkeypatch.setattr(references, "made", lambda: gone)
+    monkeypatch.setattr(references, "make_registries", lambda: gone)
     monkeypatch.setenv("E2E_VERSIONS", load().default)
 
     assert cli.main(["check-references", "--any-digest"]) == code

@@ -222,10 +222,10 @@ def test_every_manifest_can_be_pinned() -> None:
     sets = [load().sets[name].with_load_balancer().images.values() for name in SETS]
     found: set[str] = set()
     for file in FILES:
-        documents = manifests.read(file)
+        documents = manifests.read_manifest(file)
         found |= images_in(documents)
         for images in sets:
-            assert images_in(manifests.pinned(documents, images)) <= set(images), file
+            assert images_in(manifests.pin_images(documents, images)) <= set(images), file
 
     assert len(found) >= 8
 

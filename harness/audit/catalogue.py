@@ -26,7 +26,7 @@ from harness.audit.checks import (
 )
 from harness.audit.finding import SEVERITIES, Finding, NotJudged, Result
 from harness.audit.mesh import POLICIES, ROUTES
-from harness.audit.state import State, Unread
+from harness.audit.state import AuditState, Unread
 
 GATEWAYS = ("Gateway", "GatewayClass")
 BINDINGS = (*GATEWAYS, "Service", "Namespace")
@@ -38,13 +38,13 @@ class Check:
 
     ids: tuple[str, ...]
     title: str
-    rule: Callable[[State], Iterable[Result]]
+    rule: Callable[[AuditState], Iterable[Result]]
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     in_part: bool = False
 
 
-def _rejected(state: State) -> Iterable[Result]:
+def _rejected(state: AuditState) -> Iterable[Result]:
     """By the logs, which also tell what is over, and by the configuration, which tells what still stands."""
     yield from port_15008.rejected(state)
     yield from active.refusals_stand(state)
@@ -205,7 +205,7 @@ CHECKS = (
 TITLES = {id: check.title for check in CHECKS for id in check.ids}
 
 
-def judge(state: State) -> tuple[list[Finding], list[NotJudged]]:
+def run_audit_checks(state: AuditState) -> tuple[list[Finding], list[NotJudged]]:
     """Every check over a state: findings, the most severe first, and what could not be judged."""
     results = [result for check in CHECKS for result in _run(check, state)]
     findings = [one for one in dict.fromkeys(results) if isinstance(one, Finding)]
@@ -213,7 +213,7 @@ def judge(state: State) -> tuple[list[Finding], list[NotJudged]]:
     return findings, [one for one in dict.fromkeys(results) if isinstance(one, NotJudged)]
 
 
-def _run(check: Check, state: State) -> list[Result]:
+def _run(check: Check, state: AuditState) -> list[Result]:
     lost = [kind for kind in check.needs if kind not in state.objects or kind in state.not_served]
     lost += [kind for kind in check.uses if kind not in state.objects]
     unjudged: list[Result] = [

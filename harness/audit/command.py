@@ -10,11 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from harness.audit.catalogue import judge
+from harness.audit.catalogue import run_audit_checks
 from harness.audit.finding import SEVERITIES, Finding
 from harness.audit.output import FORMATS, Audit, changes
 from harness.audit.rbac import cluster_role
-from harness.audit.read import read
+from harness.audit.read import read_state
 from harness.clients.http import fetch
 from harness.errors import BadInput
 from harness.kube import ApiUnavailable, Kube
@@ -105,7 +105,7 @@ class Auditor:
         self._file, self._context = cluster_of(asked, chosen)
         self._logs, self._dump = asked.logs, self._dumped if asked.config else None
         self._chosen = chosen
-        self._kubectl = programs.choose("kubectl", chosen).path if asked.config else None
+        self._kubectl = programs.choose_program("kubectl", chosen).path if asked.config else None
 
     def audit(self) -> Audit:
         """One audit.
@@ -116,8 +116,8 @@ class Auditor:
         """
         began = time.monotonic()
         reader = PagedReader(Kube(self._file, self._context))
-        state = read(reader, logs=self._logs, dump=self._dump)
-        findings, not_judged = judge(state)
+        state = read_state(reader, logs=self._logs, dump=self._dump)
+        findings, not_judged = run_audit_checks(state)
         seen = {one.fingerprint for one in findings}
         return Audit(
             self._context,

@@ -40,7 +40,7 @@ class NotJudged:
 Result = Finding | NotJudged
 
 
-def found(id: str, severity: Severity, subjects: Json | list[Json], sentence: str, *evidence: str) -> Finding:
+def make_finding(id: str, severity: Severity, subjects: Json | list[Json], sentence: str, *evidence: str) -> Finding:
     """A finding about these objects."""
     those = subjects if isinstance(subjects, list) else [subjects]
     return Finding(id, severity, tuple(name_of(one) for one in those), sentence, evidence)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.audit.state import State, labels, named, namespace_of
+from harness.audit.state import AuditState, labels_of, namespace_of, object_name
 from harness.objects.unstructured import Json, mapping, maybe_number, objects, strings, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_containers
 
@@ -35,15 +35,15 @@ class Use:
     by: Json
 
 
-def use_of(state: State, obj: Json) -> Use | None:
+def use_of(state: AuditState, obj: Json) -> Use | None:
     """The waypoint that an object's label, or its namespace's, names; None without one or with `none`."""
     holder = obj
-    if USE_WAYPOINT not in labels(obj) and namespace_of(obj):
+    if USE_WAYPOINT not in labels_of(obj) and namespace_of(obj):
         holder = state.find("Namespace", "", namespace_of(obj)) or {}
-    name = text(labels(holder), USE_WAYPOINT)
+    name = text(labels_of(holder), USE_WAYPOINT)
     if not name or name == "none":
         return None
-    return Use(text(labels(holder), USE_NAMESPACE) or namespace_of(obj) or named(obj), name, holder)
+    return Use(text(labels_of(holder), USE_NAMESPACE) or namespace_of(obj) or object_name(obj), name, holder)
 
 
 def has_vip(service: Json) -> bool:
@@ -52,45 +52,45 @@ def has_vip(service: Json) -> bool:
     return address not in ("", "None") and text(service, "spec", "type") != "ExternalName"
 
 
-def bound_services(state: State) -> Iterator[tuple[Json, Use, Json]]:
+def bound_services(state: AuditState) -> Iterator[tuple[Json, Use, Json]]:
     """Every Service with an address that uses a waypoint that exists and is Envoy Gateway's, with that Gateway."""
-    for service in state.all("Service"):
+    for service in state.all_objects("Service"):
         use = use_of(state, service) if has_vip(service) else None
         gateway = state.find("Gateway", use.namespace, use.name) if use else None
         if use and gateway and is_envoy_gateways(state, gateway):
             yield service, use, gateway
 
 
-def waypoints(state: State) -> list[Json]:
+def waypoints(state: AuditState) -> list[Json]:
     """Envoy Gateway's Gateways that some Service or Namespace names as its waypoint."""
     wanted: set[tuple[str, str]] = set()
-    for obj in state.all("Service", "Namespace"):
+    for obj in state.all_objects("Service", "Namespace"):
         if use := use_of(state, obj):
             wanted.add((use.namespace, use.name))
-    return [g for g in envoy_gateways(state) if (namespace_of(g), named(g)) in wanted]
+    return [g for g in envoy_gateways(state) if (namespace_of(g), object_name(g)) in wanted]
 
 
-def envoy_gateways(state: State) -> list[Json]:
+def envoy_gateways(state: AuditState) -> list[Json]:
     """Every Gateway whose class is Envoy Gateway's."""
-    return [gateway for gateway in state.all("Gateway") if is_envoy_gateways(state, gateway)]
+    return [gateway for gateway in state.all_objects("Gateway") if is_envoy_gateways(state, gateway)]
 
 
-def is_envoy_gateways(state: State, gateway: Json) -> bool:
+def is_envoy_gateways(state: AuditState, gateway: Json) -> bool:
     """Whether a Gateway's class is Envoy Gateway's."""
     return is_envoy_gateways_class(state, text(gateway, "spec", "gatewayClassName"))
 
 
-def is_envoy_gateways_class(state: State, name: str) -> bool:
+def is_envoy_gateways_class(state: AuditState, name: str) -> bool:
     """Whether a GatewayClass of that name is Envoy Gateway's."""
     return is_controller(state, text(state.find("GatewayClass", "", name), "spec", "controllerName"))
 
 
-def is_controller(state: State, name: str) -> bool:
+def is_controller(state: AuditState, name: str) -> bool:
     """Whether a controller's name is Envoy Gateway's, its own configured one included."""
     return name.startswith(f"{ENVOY_GATEWAY}/") or name == (text(state.config, "gateway", "controllerName") or None)
 
 
-def envoy_proxies(state: State, gateway: Json) -> list[Json]:
+def envoy_proxies(state: AuditState, gateway: Json) -> list[Json]:
     """The EnvoyProxy objects behind a Gateway, the more specific first: its own, then its class's."""
     own = mapping(gateway, "spec", "infrastructure", "parametersRef")
     gateway_class = state.find("GatewayClass", "", text(gateway, "spec", "gatewayClassName"))
@@ -102,7 +102,7 @@ def envoy_proxies(state: State, gateway: Json) -> list[Json]:
     return [one for one in found if one]
 
 
-def proxy_setting(state: State, gateway: Json, *path: str) -> object:
+def proxy_setting(state: AuditState, gateway: Json, *path: str) -> object:
     """A field of the first EnvoyProxy behind a Gateway that has it. They are not merged by default: the most specific
     one alone applies."""
     for proxy in envoy_proxies(state, gateway)[:1]:
@@ -118,13 +118,13 @@ def listeners(gateway: Json) -> list[Json]:
     return list(objects(gateway, "spec", "listeners"))
 
 
-def container_port(state: State, gateway: Json, port: int) -> int:
+def container_port(state: AuditState, gateway: Json, port: int) -> int:
     """The port on which Envoy listens for a listener's port."""
     kept = proxy_setting(state, gateway, "provider", "kubernetes", "useListenerPortAsContainerPort") is True
     return port if port >= 1024 or kept else port + SHIFT
 
 
-def binding(state: State, gateway: Json) -> str:
+def binding(state: AuditState, gateway: Json) -> str:
     """The inbound binding of a waypoint ("NONE/9080"), of the Gateway or its class; "" without."""
     gateway_class = state.find("GatewayClass", "", text(gateway, "spec", "gatewayClassName"))
     own = text(gateway, "metadata", "annotations", BINDING)
@@ -141,7 +141,7 @@ def parents(route: Json) -> Iterator[tuple[str, str, str, Json]]:
 def is_attached(route: Json, gateway: Json) -> bool:
     """Whether a route names the Gateway as a parent."""
     return any(
-        (kind, namespace, text(ref, "name")) == ("Gateway", namespace_of(gateway), named(gateway))
+        (kind, namespace, text(ref, "name")) == ("Gateway", namespace_of(gateway), object_name(gateway))
         for _, kind, namespace, ref in parents(route)
     )
 
@@ -155,7 +155,7 @@ def backends(route: Json) -> Iterator[tuple[str, str, str, Json]]:
 
 def names_of(service: Json) -> tuple[str, ...]:
     """The host names under which a Service is called, by how often: short, with namespace, whole, and with svc."""
-    name, namespace = named(service), namespace_of(service)
+    name, namespace = object_name(service), namespace_of(service)
     return name, f"{name}.{namespace}", f"{name}.{namespace}.svc.cluster.local", f"{name}.{namespace}.svc"
 
 
@@ -174,21 +174,21 @@ def in_mesh(pod: Json) -> bool:
     return redirected or any(text(one, "name") == "istio-proxy" for one in containers)
 
 
-def proxy_pods(state: State, gateway: Json | None = None) -> list[Json]:
+def proxy_pods(state: AuditState, gateway: Json | None = None) -> list[Json]:
     """The Envoy pods of a Gateway of Envoy Gateway, or of all."""
-    found = [pod for pod in state.all("Pod") if OWNING_GATEWAY in labels(pod)]
+    found = [pod for pod in state.all_objects("Pod") if OWNING_GATEWAY in labels_of(pod)]
     if gateway is None:
         return found
-    whose = (named(gateway), namespace_of(gateway))
-    return [pod for pod in found if (labels(pod)[OWNING_GATEWAY], labels(pod).get(OWNING_NAMESPACE)) == whose]
+    whose = (object_name(gateway), namespace_of(gateway))
+    return [pod for pod in found if (labels_of(pod)[OWNING_GATEWAY], labels_of(pod).get(OWNING_NAMESPACE)) == whose]
 
 
-def controllers(state: State) -> list[Json]:
+def controllers(state: AuditState) -> list[Json]:
     """Envoy Gateway's own Deployments."""
-    return [d for d in state.all("Deployment") if labels(d).get("control-plane") == "envoy-gateway"]
+    return [d for d in state.all_objects("Deployment") if labels_of(d).get("control-plane") == "envoy-gateway"]
 
 
-def envoy_gateway_version(state: State) -> str:
+def envoy_gateway_version(state: AuditState) -> str:
     """The version of Envoy Gateway by its image's tag; "" when it is unknown or several run."""
     images = [text(c, "image") for d in controllers(state) for c in pod_containers(d)]
     told = {found[1] for image in images if (found := _ENVOY_GATEWAY_IMAGE.search(image))}

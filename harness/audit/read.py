@@ -9,11 +9,11 @@ import yaml
 
 from harness import progress, releases, versions
 from harness.audit.mesh import ENVOY_GATEWAY, GATEWAY_API, controllers
-from harness.audit.state import State, namespace_of
+from harness.audit.state import AuditState, namespace_of
 from harness.errors import BadInput, HarnessError
 from harness.kube.paged import Kind, PagedReader
 from harness.objects.unstructured import Json, text
-from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_name
 
 KINDS = {
     "Namespace": Kind("", "namespaces", True),
@@ -49,7 +49,9 @@ PODS = 100  # Envoys whose active configuration is read: each takes a port-forwa
 LINES, BYTES = 2000, 4_000_000  # of a log: bind failures come every 5 s, so the end of it is enough
 
 
-def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], Json] | None = None) -> State:
+def read_state(
+    reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], Json] | None = None
+) -> AuditState:
     """Reads a cluster: each kind once, with `logs` the end of one log for each ztunnel and Envoy pod, and with `dump`
     (by namespace and pod) the active configuration of each ready Envoy pod, of PODS at most.
 
@@ -57,7 +59,7 @@ def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], 
         ApiUnavailable: the server did not answer its version: nothing is known.
         BadInput: not one kind could be read.
     """
-    kubernetes = reader.version()
+    kubernetes = reader.read_version()
     # Configurations before routes and policies: what goes meanwhile is not missed there, what comes is young.
     found = reader.read({"Pod": KINDS["Pod"]})
     configs, undumped = _configs(dump, found.objects) if dump else (None, {})
@@ -68,9 +70,9 @@ def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], 
             f"nothing could be read: {next(iter(unread.values()), 'no kind is served')}",
             remedy="`mesh-e2e audit --rbac` prints the ClusterRole that an audit needs",
         )
-    config, why = read_controller_config(reader, State(objects, unread))
+    config, why = read_controller_config(reader, AuditState(objects, unread))
     read_logs, lost = _logs(reader, objects) if logs else (None, {})
-    return State(
+    return AuditState(
         objects,
         unread,
         frozenset(found.not_served),
@@ -87,7 +89,7 @@ def read(reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], 
     )
 
 
-def read_controller_config(reader: PagedReader, state: State) -> tuple[Json | None, str]:
+def read_controller_config(reader: PagedReader, state: AuditState) -> tuple[Json | None, str]:
     """Envoy Gateway's own configuration, or why it is not known."""
     if "Deployment" not in state.objects:
         return None, state.unread.get("Deployment", "Deployments were not read")
@@ -107,7 +109,7 @@ def _configs(
 ) -> tuple[dict[str, Json], dict[str, str]]:
     found: dict[str, Json] = {}
     lost: dict[str, str] = {}
-    pods = [pod for pod in objects.get("Pod", ()) if _container(pod) == "envoy" and pod_ready(pod)]
+    pods = [pod for pod in objects.get("Pod", ()) if _container(pod) == "envoy" and is_pod_ready(pod)]
     for pod in pods:
         progress.awaiting("reads active configurations", pod_name(pod))
         if len(found) + len(lost) == PODS:
@@ -128,7 +130,7 @@ def _logs(reader: PagedReader, objects: dict[str, tuple[Json, ...]]) -> tuple[di
         if not container:
             continue
         try:
-            found[pod_name(pod)] = reader.log(
+            found[pod_name(pod)] = reader.read_log(
                 text(pod, "metadata", "namespace"),
                 text(pod, "metadata", "name"),
                 container,

@@ -18,7 +18,7 @@ class Unread(Exception):
 
 
 @dataclass(frozen=True)
-class State:
+class AuditState:
     """One cluster at one time.
 
     objects: every kind that was read, an empty tuple where there are none. unread: kinds that could not be read, and
@@ -41,7 +41,7 @@ class State:
     limits: Limits | None = None
     ends: Mapping[str, date] = field(default_factory=dict)
 
-    def all(self, *kinds: str) -> tuple[Json, ...]:
+    def all_objects(self, *kinds: str) -> tuple[Json, ...]:
         """Every object of these kinds.
 
         Raises:
@@ -49,7 +49,7 @@ class State:
         """
         return tuple(obj for kind in kinds for obj in self._read(kind))
 
-    def known(self, *kinds: str) -> tuple[Json, ...]:
+    def readable_objects(self, *kinds: str) -> tuple[Json, ...]:
         """Every object of those of these kinds that could be read."""
         return tuple(obj for kind in kinds for obj in self.objects.get(kind, ()))
 
@@ -94,7 +94,7 @@ class State:
         return {namespace: tuple(those) for namespace, those in by_namespace.items()}
 
 
-def labels(obj: Json) -> Json:
+def labels_of(obj: Json) -> Json:
     """An object's labels."""
     return mapping(obj, "metadata", "labels")
 
@@ -104,6 +104,6 @@ def namespace_of(obj: Json) -> str:
     return text(obj, "metadata", "namespace")
 
 
-def named(obj: Json) -> str:
+def object_name(obj: Json) -> str:
     """An object's name."""
     return text(obj, "metadata", "name")

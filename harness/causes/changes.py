@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from harness.causes.state import Cause, ClusterState, Failure, age, key, labels, named, show
+from harness.causes.state import Cause, ClusterState, FailureFacts, age_text, describe, labels, name_parts, object_key
 from harness.objects.unstructured import text
 
 # What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5").
@@ -13,16 +13,16 @@ _SHOWN = 60  # characters of a value
 _OF_POLICIES = 2  # differences of one object that are named
 
 
-def deleted(state: ClusterState, _: Failure) -> list[Cause]:
+def deleted(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Objects that the harness applied, and that do not exist."""
     return [
-        Cause(f"{show(text(one, 'kind'), *named(one))}, which the harness applied, does not exist", (name,))
+        Cause(f"{describe(text(one, 'kind'), *name_parts(one))}, which the harness applied, does not exist", (name,))
         for name, one in state.wanted.items()
-        if state.lacks(text(one, "kind"), *named(one))
+        if state.is_known_missing(text(one, "kind"), *name_parts(one))
     ]
 
 
-def recreated(state: ClusterState, failure: Failure) -> list[Cause]:
+def recreated(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Objects that the harness deleted, and that exist again."""
     del failure
     found = []
@@ -31,35 +31,41 @@ def recreated(state: ClusterState, failure: Failure) -> list[Cause]:
         namespace, _, short = rest.rpartition("/")
         obj = state.find(kind, namespace, short)
         if obj is not None and not text(obj, "metadata", "deletionTimestamp"):
-            created = age(obj, state.now)
-            sentence = f"{show(kind, namespace, short)}, which the harness deleted, exists"
+            created = age_text(obj, state.now)
+            sentence = f"{describe(kind, namespace, short)}, which the harness deleted, exists"
             found.append(Cause(f"{sentence} ({created})" if created else sentence, (name,)))
     return found
 
 
-def foreign_pods(state: ClusterState, _: Failure) -> list[Cause]:
+def foreign_pods(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Deployments of others whose pods a Service of the harness's selects."""
     found = []
     for service in state.wanted.values():
-        namespace, selector = named(service)[0], labels(service, "spec", "selector")
-        for one in state.of("Deployment") if text(service, "kind") == "Service" and selector else ():
+        namespace, selector = name_parts(service)[0], labels(service, "spec", "selector")
+        for one in state.objects_of("Deployment") if text(service, "kind") == "Service" and selector else ():
             pods = labels(one, "spec", "template", "metadata", "labels")
-            if named(one)[0] == namespace and selector.items() <= pods.items() and key(one) not in state.wanted:
-                what = f"{show('Deployment', *named(one))}, which the harness did not apply, has pods"
-                found.append(Cause(f"{what} that {show('Service', *named(service))} selects", (key(one),)))
+            if (
+                name_parts(one)[0] == namespace
+                and selector.items() <= pods.items()
+                and object_key(one) not in state.wanted
+            ):
+                what = f"{describe('Deployment', *name_parts(one))}, which the harness did not apply, has pods"
+                found.append(
+                    Cause(f"{what} that {describe('Service', *name_parts(service))} selects", (object_key(one),))
+                )
     return found
 
 
-def changed(state: ClusterState, _: Failure) -> list[Cause]:
+def changed(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Objects whose fields have other values than the harness wrote, and which values."""
     found = []
     for one in state.wanted.values():
-        live = state.find(text(one, "kind"), *named(one))
+        live = state.find(text(one, "kind"), *name_parts(one))
         differences = list(_compare(one, live, "")) if live is not None else []
         if differences:
             what = "; ".join(differences[:_OF_POLICIES])
-            sentence = f"{show(text(one, 'kind'), *named(one))} is not as the harness applied it: {what}"
-            found.append(Cause(sentence, (key(one),)))
+            sentence = f"{describe(text(one, 'kind'), *name_parts(one))} is not as the harness applied it: {what}"
+            found.append(Cause(sentence, (object_key(one),)))
     return found
 
 

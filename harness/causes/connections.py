@@ -10,9 +10,9 @@ import re
 
 from harness.causes.mesh import MODE
 from harness.causes.paths import waypoint_of
-from harness.causes.state import Cause, ClusterState, Failure, labels, named
+from harness.causes.state import Cause, ClusterState, FailureFacts, labels, name_parts
 from harness.logs.ztunnel import Endpoint
-from harness.objects.addresses import split
+from harness.objects.addresses import split_address
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY
 
@@ -20,9 +20,9 @@ HBONE_PORT = "15008"
 _ACCOUNT = re.compile(r"/ns/([^/]+)/sa/([^/]+)$")
 
 
-def failed(state: ClusterState, failure: Failure) -> list[Cause]:
+def failed(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Connections that ended in an error which is no policy's, where the failure is about it."""
-    lines = [line for line in state.connections if line.error and not line.refused]
+    lines = [line for line in state.connections if line.error and not line.is_policy_rejection]
     lost = any(call.status is None or call.status >= 500 for call in failure.failed_calls)
     about = [line for line in lines if lost or (line.error and line.error in failure.text)]
     return [
@@ -31,7 +31,7 @@ def failed(state: ClusterState, failure: Failure) -> list[Cause]:
     ]
 
 
-def wrong_identity(state: ClusterState, _: Failure) -> list[Cause]:
+def wrong_identity(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """An end whose identity is not that of its pod's service account."""
     found = []
     for line in state.connections:
@@ -40,11 +40,11 @@ def wrong_identity(state: ClusterState, _: Failure) -> list[Cause]:
             account = text(pod, "spec", "serviceAccountName") or "default" if pod is not None else ""
             if pod is not None and identity and identity[2] != account:
                 sentence = f"{_end(end)} has the identity {end.identity}, and its service account is {account}"
-                found.append(Cause(sentence[0].upper() + sentence[1:], ("Pod/" + "/".join(named(pod)),)))
+                found.append(Cause(sentence[0].upper() + sentence[1:], ("Pod/" + "/".join(name_parts(pod)),)))
     return found[:1]
 
 
-def wrong_port(state: ClusterState, _: Failure) -> list[Cause]:
+def wrong_port(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """HBONE connections to another port than ztunnel's."""
     lines = [line for line in state.connections if line.dst.hbone_addr and _port(line.dst.addr) != HBONE_PORT]
     return [
@@ -53,9 +53,9 @@ def wrong_port(state: ClusterState, _: Failure) -> list[Cause]:
     ]
 
 
-def plaintext(state: ClusterState, _: Failure) -> list[Cause]:
+def plaintext(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Connections without HBONE between two pods that are in the mesh by all that their objects say."""
-    lines = [line for line in state.connections if line.ok and not line.hbone and line.direction == "outbound"]
+    lines = [line for line in state.connections if line.is_ok and not line.is_hbone and line.direction == "outbound"]
     for line in lines:
         ends = _pod(state, line.src), _pod(state, line.dst)
         if all(pod is not None and _enrolled(state, pod) for pod in ends):
@@ -67,26 +67,28 @@ def plaintext(state: ClusterState, _: Failure) -> list[Cause]:
     return []
 
 
-def past_the_waypoint(state: ClusterState, _: Failure) -> list[Cause]:
+def past_the_waypoint(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Connections to a Service by its name that ztunnel did not send to the Service's waypoint."""
     for line in state.connections:
-        service = next((one for one in state.of("Service") if (line.dst.service or "").startswith(_host(one))), None)
+        service = next(
+            (one for one in state.objects_of("Service") if (line.dst.service or "").startswith(_host(one))), None
+        )
         waypoint = waypoint_of(state, service) if service is not None else ""
         pod = _pod(state, line.dst)
-        if line.direction != "outbound" or not line.ok or not waypoint or pod is None or service is None:
+        if line.direction != "outbound" or not line.is_ok or not waypoint or pod is None or service is None:
             continue
         if labels(pod).get(OWNING_GATEWAY) is None:
             what = f"ztunnel carried a connection from {_end(line.src)} to {_end(line.dst)}"
-            sentence = f"{what}, past Gateway {waypoint}, the waypoint of Service {'/'.join(named(service))}"
+            sentence = f"{what}, past Gateway {waypoint}, the waypoint of Service {'/'.join(name_parts(service))}"
             return [Cause(sentence)]
     return []
 
 
-def unknown_workload(state: ClusterState, failure: Failure) -> list[Cause]:
+def unknown_workload(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Ends that no pod or Service has the name of."""
     if "Pod" not in state.objects or "Service" not in state.objects:
         return []
-    namespaces = {named(pod)[0] for pod in state.of("Pod")}
+    namespaces = {name_parts(pod)[0] for pod in state.objects_of("Pod")}
     for line in state.connections:
         for end in (line.src, line.dst):
             named_so = end.workload and end.workload in failure.text and end.namespace in namespaces
@@ -97,7 +99,7 @@ def unknown_workload(state: ClusterState, failure: Failure) -> list[Cause]:
 
 def _host(service: Json) -> str:
     """How a Service's host name begins: the cluster's domain follows."""
-    namespace, name = named(service)
+    namespace, name = name_parts(service)
     return f"{name}.{namespace}.svc."
 
 
@@ -111,12 +113,12 @@ def _pod(state: ClusterState, end: Endpoint) -> Json | None:
 
 def _enrolled(state: ClusterState, pod: Json) -> bool:
     mode = labels(pod).get(MODE)
-    namespace = state.find("Namespace", "", named(pod)[0])
+    namespace = state.find("Namespace", "", name_parts(pod)[0])
     return mode == "ambient" or (mode is None and namespace is not None and labels(namespace).get(MODE) == "ambient")
 
 
 def _port(address: str) -> str:
     try:
-        return split(address)[1]
+        return split_address(address)[1]
     except ValueError:
         return ""

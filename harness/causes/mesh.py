@@ -9,7 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.causes.state import Cause, ClusterState, Failure, age, key, labels, listed, named, selects, show
+from harness.causes.state import (
+    Cause,
+    ClusterState,
+    FailureFacts,
+    age_text,
+    describe,
+    join_limited,
+    labels,
+    name_parts,
+    object_key,
+    selects,
+)
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.unstructured import Json, mapping, objects, strings, text
 
@@ -19,12 +30,12 @@ _DENIED = re.compile(r"explicitly denied by:?\s+(?:([^\s/\"]+)/)?([^\s/\"]+)")
 _NONE_ALLOWED = "allow policies exist, but none allowed"
 
 
-def rejected(state: ClusterState, _: Failure) -> list[Cause]:
+def rejected_by_foreign_policy(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Connections that a policy ended which is not the suite's, and which policy."""
     return [cause for cause in _rejections(state) if not cause.objects or not set(cause.objects) <= state.ours]
 
 
-def rejected_by_the_suite(state: ClusterState, failure: Failure) -> list[Cause]:
+def rejected_by_suite_policy(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Connections that policies of the suite's own ended, as it often wants; a cause only of requests that failed."""
     causes = [cause for cause in _rejections(state) if cause.objects and set(cause.objects) <= state.ours]
     return causes if failure.failed_calls else []
@@ -32,7 +43,7 @@ def rejected_by_the_suite(state: ClusterState, failure: Failure) -> list[Cause]:
 
 def _rejections(state: ClusterState) -> Iterator[Cause]:
     for line in state.connections:
-        if not line.refused:
+        if not line.is_policy_rejection:
             continue
         error = line.error or ""
         client = line.src.identity or "a client without identity"
@@ -40,26 +51,26 @@ def _rejections(state: ClusterState) -> Iterator[Cause]:
         denied = _DENIED.search(error)
         if denied:
             namespace, name = denied[1] or line.dst.namespace or "", denied[2]
-            policy = show("AuthorizationPolicy", namespace, name)
+            policy = describe("AuthorizationPolicy", namespace, name)
             sentence = f"{policy} denies {client}: ztunnel rejected its connection to {to}"
             yield Cause(sentence, (f"AuthorizationPolicy/{namespace}/{name}",))
             continue
         candidates = list(_allowing(state, line)) if _NONE_ALLOWED in error else []
-        names = listed([show(text(one, "kind"), *named(one)) for one in candidates])
+        names = join_limited([describe(text(one, "kind"), *name_parts(one)) for one in candidates])
         which = f"none of the policies that select it allows that: {names}" if names else error
         sentence = f"ztunnel rejected the connection of {client} to {to}: {which}"
-        yield Cause(sentence, tuple(key(one) for one in candidates))
+        yield Cause(sentence, tuple(object_key(one) for one in candidates))
 
 
-def denying(state: ClusterState, failure: Failure) -> list[Cause]:
+def foreign_deny_policies(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """A DENY policy that is not the suite's, for failed requests of which no line of ztunnel was read."""
-    if any(line.refused for line in state.connections) or not failure.failed_calls:
+    if any(line.is_policy_rejection for line in state.connections) or not failure.failed_calls:
         return []
     if not any(call.status is None or call.status in (403, 502, 503) for call in failure.failed_calls):
         return []
     found = []
-    for policy in state.of("AuthorizationPolicy"):
-        if text(policy, "spec", "action") != "DENY" or key(policy) in state.ours:
+    for policy in state.objects_of("AuthorizationPolicy"):
+        if text(policy, "spec", "action") != "DENY" or object_key(policy) in state.ours:
             continue
         principals = [
             name
@@ -69,19 +80,19 @@ def denying(state: ClusterState, failure: Failure) -> list[Cause]:
         ]
         selector = labels(policy, "spec", "selector", "matchLabels")
         to = f"pods with {','.join(f'{k}={v}' for k, v in selector.items())}" if selector else "its namespace"
-        whom = f" {listed(principals)}" if principals else " connections"
-        created = age(policy, state.now)
+        whom = f" {join_limited(principals)}" if principals else " connections"
+        created = age_text(policy, state.now)
         apart = "not of this suite" + (f", {created}" if created else "")
-        sentence = f"{show('AuthorizationPolicy', *named(policy))} ({apart}) denies{whom} to {to}"
-        found.append(Cause(sentence, (key(policy),)))
+        sentence = f"{describe('AuthorizationPolicy', *name_parts(policy))} ({apart}) denies{whom} to {to}"
+        found.append(Cause(sentence, (object_key(policy),)))
     return found
 
 
-def not_in_ambient(state: ClusterState, failure: Failure) -> list[Cause]:
+def not_in_ambient(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Pods that are outside of the mesh by their labels or their namespace's: of plain TCP connections, and of failures
     that speak of them."""
     found: list[Cause] = []
-    plain = [line for line in state.connections if line.ok and not line.hbone and line.direction == "outbound"]
+    plain = [line for line in state.connections if line.is_ok and not line.is_hbone and line.direction == "outbound"]
     speaks = any(word in failure.text for word in ("TCP", "HBONE", "ztunnel", "identity", "no connection"))
     if not plain and not speaks:
         return []
@@ -99,11 +110,14 @@ def not_in_ambient(state: ClusterState, failure: Failure) -> list[Cause]:
             found.append(Cause(sentence, (f"Namespace/{namespace}",)))
     if found:
         return found
-    out = [pod for pod in state.of("Pod") if named(pod)[0] in namespaces and labels(pod).get(MODE) == "none"]
+    out = [
+        pod for pod in state.objects_of("Pod") if name_parts(pod)[0] in namespaces and labels(pod).get(MODE) == "none"
+    ]
     ours = [pod for pod in out if not plain or any(_about(line, pod) for line in plain)]
     return [
         Cause(
-            f"Pod {'/'.join(named(pod))} has the label {MODE}=none: ztunnel does not carry its connections", (key(pod),)
+            f"Pod {'/'.join(name_parts(pod))} has the label {MODE}=none: ztunnel does not carry its connections",
+            (object_key(pod),),
         )
         for pod in ours[:2]
     ]
@@ -112,13 +126,13 @@ def not_in_ambient(state: ClusterState, failure: Failure) -> list[Cause]:
 def _enrolled_by_pods(state: ClusterState) -> set[str]:
     """Namespaces all of whose pods have the label of their own."""
     by: dict[str, list[bool]] = {}
-    for pod in state.of("Pod"):
-        by.setdefault(f"Namespace/{named(pod)[0]}", []).append(labels(pod).get(MODE) == "ambient")
+    for pod in state.objects_of("Pod"):
+        by.setdefault(f"Namespace/{name_parts(pod)[0]}", []).append(labels(pod).get(MODE) == "ambient")
     return {name for name, enrolled in by.items() if all(enrolled)}
 
 
 def _about(line: ZtunnelLine, pod: Json) -> bool:
-    namespace, name = named(pod)
+    namespace, name = name_parts(pod)
     return (namespace, name) in ((line.src.namespace, line.src.workload), (line.dst.namespace, line.dst.workload))
 
 
@@ -126,10 +140,10 @@ def _allowing(state: ClusterState, line: ZtunnelLine) -> Iterator[Json]:
     """The ALLOW policies, and strict PeerAuthentications, that select the pod that was called."""
     namespace, name = line.dst.namespace or "", line.dst.workload or ""
     pod = state.find("Pod", namespace, name)
-    for policy in state.of("AuthorizationPolicy"):
+    for policy in state.objects_of("AuthorizationPolicy"):
         if text(policy, "spec", "action") not in ("", "ALLOW") or mapping(policy, "spec", "targetRefs"):
             continue
-        if named(policy)[0] in (namespace, ROOT) and not list(objects(policy, "spec", "targetRefs")):
+        if name_parts(policy)[0] in (namespace, ROOT) and not list(objects(policy, "spec", "targetRefs")):
             selector = labels(policy, "spec", "selector", "matchLabels")
             if not selector or (pod is not None and selects(selector, pod)):
                 yield policy

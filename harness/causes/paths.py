@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from harness.causes.state import Cause, ClusterState, Failure, key, labels, named, show
+from harness.causes.state import Cause, ClusterState, FailureFacts, describe, labels, name_parts, object_key
 from harness.objects.addresses import host_of
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, strings, text
@@ -18,7 +18,7 @@ _ASKED = re.compile(r"access lines of (\d+) requests at Gateway (\S+?):.*last se
 _BODY = re.compile(r"assert '[^']*' in '")
 
 
-def from_backend(state: ClusterState, failure: Failure) -> list[Cause]:
+def from_backend(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """The status of failed requests is the backend's own: Envoy has no flag for it, and passed it on."""
     owners = _pods(state)
     counted: Counter[tuple[str, str, int]] = Counter()
@@ -37,7 +37,7 @@ def from_backend(state: ClusterState, failure: Failure) -> list[Cause]:
     return found or _past_all_envoys(state, failure)
 
 
-def _past_all_envoys(state: ClusterState, failure: Failure) -> list[Cause]:
+def _past_all_envoys(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     seen = {access.line.user_agent for access in state.access}
     if not state.logs or any(log.unreadable for log in state.logs.values()):
         return []
@@ -52,7 +52,7 @@ def _past_all_envoys(state: ClusterState, failure: Failure) -> list[Cause]:
     ]
 
 
-def answered_by(state: ClusterState, failure: Failure) -> list[Cause]:
+def answered_by(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Which pod answered, where the claim is about a response's body."""
     if not _BODY.search(failure.text):
         return []
@@ -65,30 +65,30 @@ def answered_by(state: ClusterState, failure: Failure) -> list[Cause]:
     return []
 
 
-def without_binding(state: ClusterState, failure: Failure) -> list[Cause]:
+def without_binding(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Calls of a Service that passed a waypoint to which istiod has not bound it."""
     found = []
-    for service in state.of("Service"):
+    for service in state.objects_of("Service"):
         waypoint = waypoint_of(state, service)
         refused = [one for one in conditions(service) if one.type == BOUND and one.status == "False"]
         calls = {f"e2e/{call.id}" for call in failure.calls if call.id and _calls(call.url, service, state.home)}
         passed = [one for one in state.access if one.gateway == waypoint and one.line.user_agent in calls]
         if waypoint and refused and passed:
             sentence = (
-                f"{len(passed)} calls of {show('Service', *named(service))} passed Gateway "
+                f"{len(passed)} calls of {describe('Service', *name_parts(service))} passed Gateway "
                 f"{waypoint}, though istiod has "
                 f"not bound it: {refused[0].reason}"
             )
-            found.append(Cause(sentence, (key(service),)))
+            found.append(Cause(sentence, (object_key(service),)))
     return found
 
 
-def unknown_addresses(state: ClusterState, _: Failure) -> list[Cause]:
+def unknown_addresses(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Requests that Envoy sent to an address, or got from one, which no pod and no Service has."""
     known = {*_pods(state), *_cluster_ips(state)}
     if "Pod" not in state.objects or "Service" not in state.objects:
         return []
-    waypoints = {labels(service).get(USE_WAYPOINT) for service in state.of("Service")}
+    waypoints = {labels(service).get(USE_WAYPOINT) for service in state.objects_of("Service")}
     found = []
     for access in state.access:
         line = access.line
@@ -105,7 +105,7 @@ def unknown_addresses(state: ClusterState, _: Failure) -> list[Cause]:
     return found[:1]
 
 
-def without_upstream(state: ClusterState, failure: Failure) -> list[Cause]:
+def without_upstream(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Envoy answered below 400 and had no connection to a backend."""
     lines = [access for access in state.access if access.line.status in range(200, 300)]
     alone = [access for access in lines if access.line.upstream_local_address is None]
@@ -118,27 +118,27 @@ def without_upstream(state: ClusterState, failure: Failure) -> list[Cause]:
     return [Cause(sentence)]
 
 
-def past_the_waypoint(state: ClusterState, failure: Failure) -> list[Cause]:
+def past_the_waypoint(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Calls of a Service that has a waypoint, of which that waypoint's access log has no line."""
     seen = {access.line.user_agent for access in state.access}
     found = []
-    for service in state.of("Service"):
+    for service in state.objects_of("Service"):
         waypoint = waypoint_of(state, service)
         log = state.logs.get(waypoint)
         calls = [call for call in failure.calls if call.status is not None and _calls(call.url, service, state.home)]
         past = [call for call in calls if call.id and f"e2e/{call.id}" not in seen]
         if not waypoint or log is None or log.unreadable or not past:
             continue
-        subject = show("Service", *named(service))
+        subject = describe("Service", *name_parts(service))
         sentence = (
             f"{len(past)} of {len(calls)} calls of {subject} went past its waypoint: the access log of "
             f"Gateway {waypoint} lacks them"
         )
-        found.append(Cause(sentence, (key(service),)))
+        found.append(Cause(sentence, (object_key(service),)))
     return found
 
 
-def silent_access_log(state: ClusterState, failure: Failure) -> list[Cause]:
+def silent_access_log(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Why access lines are missing: the log has none at all, none with the ids that were sent, or unreadable ones."""
     found = _ASKED.search(failure.text)
     log = state.logs.get(found[2]) if found else None
@@ -158,15 +158,15 @@ def silent_access_log(state: ClusterState, failure: Failure) -> list[Cause]:
 def waypoint_of(state: ClusterState, service: Json) -> str:
     """The waypoint that its label, or its namespace's, names; "" for none, and for one that the harness has deleted."""
     own = labels(service)
-    namespace = state.find("Namespace", "", named(service)[0])
+    namespace = state.find("Namespace", "", name_parts(service)[0])
     of_namespace = labels(namespace) if namespace is not None else {}
     name = own.get(USE_WAYPOINT) or of_namespace.get(USE_WAYPOINT, "")
-    gateway = f"Gateway/{own.get(WAYPOINT_NAMESPACE) or named(service)[0]}/{name}"
+    gateway = f"Gateway/{own.get(WAYPOINT_NAMESPACE) or name_parts(service)[0]}/{name}"
     return "" if name == "none" or gateway in state.removed else name
 
 
 def _calls(url: str, service: Json, home: str) -> bool:
-    namespace, name = named(service)
+    namespace, name = name_parts(service)
     host = url.partition("://")[2].partition("/")[0].partition(":")[0]
     full = f"{name}.{namespace}"
     return host == full or f"{host}.".startswith(f"{full}.svc.") or (namespace == home and host == name)
@@ -175,11 +175,13 @@ def _calls(url: str, service: Json, home: str) -> bool:
 def _pods(state: ClusterState) -> Mapping[str, str]:
     """ "namespace/name" by IP; pods in their node's network share its IP and are left out of the names."""
     return {
-        text(pod, "status", "podIP"): "/".join(named(pod)) for pod in state.of("Pod") if text(pod, "status", "podIP")
+        text(pod, "status", "podIP"): "/".join(name_parts(pod))
+        for pod in state.objects_of("Pod")
+        if text(pod, "status", "podIP")
     }
 
 
 def _cluster_ips(state: ClusterState) -> set[str]:
-    return {ip for service in state.of("Service") for ip in strings(service, "spec", "clusterIPs")} | {
-        text(service, "spec", "clusterIP") for service in state.of("Service")
+    return {ip for service in state.objects_of("Service") for ip in strings(service, "spec", "clusterIPs")} | {
+        text(service, "spec", "clusterIP") for service in state.objects_of("Service")
     }

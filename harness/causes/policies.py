@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from harness.causes.state import ROUTE, Cause, ClusterState, Failure, age, key, labels, named, show
+from harness.causes.state import (
+    ROUTE,
+    Cause,
+    ClusterState,
+    FailureFacts,
+    age_text,
+    describe,
+    labels,
+    name_parts,
+    object_key,
+)
 from harness.objects.unstructured import Json, at, mapping, number, objects, text
 
 KINDS = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
 
 
-def foreign(state: ClusterState, failure: Failure) -> list[Cause]:
+def foreign_policies(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Policies of others that do what was seen: limits for 429, circuit breakers for overflow, authorization for 401
     and 403; and those that took over the target of the awaited policy."""
     flags = {flag for one in state.access for flag in one.line.flags.split(",")}
@@ -23,8 +33,8 @@ def foreign(state: ClusterState, failure: Failure) -> list[Cause]:
         acts.append(_authorization)
     found = []
     for kind in KINDS:
-        for policy in state.of(kind):
-            if key(policy) in state.ours:
+        for policy in state.objects_of(kind):
+            if object_key(policy) in state.ours:
                 continue
             what = next((said for act in acts if (said := act(policy))), "")
             same = _same_target(state, failure, policy)
@@ -34,73 +44,81 @@ def foreign(state: ClusterState, failure: Failure) -> list[Cause]:
     return found
 
 
-def quota_of_nobody(state: ClusterState, failure: Failure) -> list[Cause]:
+def quota_of_nobody(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Responses with a quota, though no policy has a limit: the backend, or a proxy in front, wrote the header."""
     told = sorted({call.quota for call in failure.calls if call.quota and call.quota in failure.text})
-    if not told or "BackendTrafficPolicy" not in state.objects or any(map(quota, state.of("BackendTrafficPolicy"))):
+    if (
+        not told
+        or "BackendTrafficPolicy" not in state.objects
+        or any(map(quota, state.objects_of("BackendTrafficPolicy")))
+    ):
         return []
     what = f"responses have x-ratelimit-limit: {told[0]}"
     return [Cause(f"No BackendTrafficPolicy has a rate limit, and {what}: the backend's own, or Envoy's of before")]
 
 
-def foreign_routes(state: ClusterState, failure: Failure) -> list[Cause]:
+def foreign_routes(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Requests took a route that is not the suite's: it is more specific, or older, than the suite's own."""
     found = []
     for access in state.access:
         taken = ROUTE.match(access.line.route_name or "")
         route = state.find("HTTPRoute", *taken.groups()) if taken else None
-        if taken and state.lacks("HTTPRoute", *taken.groups()) and taken[0] in failure.text:
+        if taken and state.is_known_missing("HTTPRoute", *taken.groups()) and taken[0] in failure.text:
             sentence = (
-                f"requests at Gateway {access.gateway} took {show('HTTPRoute', *taken.groups())}, which does not exist"
+                f"requests at Gateway {access.gateway} took {describe('HTTPRoute', *taken.groups())}, "
+                "which does not exist"
             )
             found.append(Cause(sentence[0].upper() + sentence[1:]))
-        if route is None or key(route) in state.ours:
+        if route is None or object_key(route) in state.ours:
             continue
-        created = age(route, state.now)
+        created = age_text(route, state.now)
         apart = "not of this suite" + (f", {created}" if created else "")
-        sentence = f"{show('HTTPRoute', *named(route))} ({apart}) took requests at Gateway {access.gateway}"
-        found.append(Cause(sentence, (key(route),)))
+        sentence = f"{describe('HTTPRoute', *name_parts(route))} ({apart}) took requests at Gateway {access.gateway}"
+        found.append(Cause(sentence, (object_key(route),)))
     return found
 
 
-def foreign_mtls(state: ClusterState, failure: Failure) -> list[Cause]:
+def foreign_mtls(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """A PeerAuthentication that is not the suite's asks for mTLS, and a request had no response."""
     if not any(call.status in (None, 503) for call in failure.failed_calls):
         return []
     found = []
-    for policy in state.of("PeerAuthentication"):
+    for policy in state.objects_of("PeerAuthentication"):
         mode = text(policy, "spec", "mtls", "mode")
-        if mode == "STRICT" and key(policy) not in state.ours:
-            created = age(policy, state.now)
+        if mode == "STRICT" and object_key(policy) not in state.ours:
+            created = age_text(policy, state.now)
             apart = "not of this suite" + (f", {created}" if created else "")
             where = labels(policy, "spec", "selector", "matchLabels")
             to = f"pods with {','.join(f'{k}={v}' for k, v in where.items())}" if where else "its namespace"
             sentence = (
-                f"{show('PeerAuthentication', *named(policy))} ({apart}) is STRICT for {to}: plaintext is rejected"
+                f"{describe('PeerAuthentication', *name_parts(policy))} ({apart}) "
+                f"is STRICT for {to}: plaintext is rejected"
             )
-            found.append(Cause(sentence, (key(policy),)))
+            found.append(Cause(sentence, (object_key(policy),)))
     return found
 
 
 def _cause(state: ClusterState, policy: Json, what: str, target: str) -> Cause:
-    created = age(policy, state.now)
+    created = age_text(policy, state.now)
     apart = "not of this suite" + (f", {created}" if created else "")
-    return Cause(f"{show(text(policy, 'kind'), *named(policy))} ({apart}) {what} {target}", (key(policy),))
+    return Cause(
+        f"{describe(text(policy, 'kind'), *name_parts(policy))} ({apart}) {what} {target}", (object_key(policy),)
+    )
 
 
 def targets(policy: Json) -> Iterator[str]:
     """ "HTTPRoute default/bookinfo", for each target of a policy."""
     single = mapping(policy, "spec", "targetRef")
     for ref in [*objects(policy, "spec", "targetRefs"), *([single] if single else [])]:
-        yield show(text(ref, "kind"), named(policy)[0], text(ref, "name"))
+        yield describe(text(ref, "kind"), name_parts(policy)[0], text(ref, "name"))
     if objects_selected := list(objects(policy, "spec", "targetSelectors")):
         yield f"what its targetSelectors select ({len(objects_selected)})"
 
 
-def _same_target(state: ClusterState, failure: Failure, policy: Json) -> bool:
+def _same_target(state: ClusterState, failure: FailureFacts, policy: Json) -> bool:
     """Whether the policy has the kind and a target of the policy whose condition was awaited."""
     kind, _, rest = failure.object.partition("/")
-    if kind not in KINDS or kind != text(policy, "kind") or failure.object == key(policy):
+    if kind not in KINDS or kind != text(policy, "kind") or failure.object == object_key(policy):
         return False
     awaited = state.find(kind, *rest.split("/")[:2]) if rest.count("/") == 1 else None
     return awaited is not None and bool(set(targets(awaited)) & set(targets(policy)))

@@ -9,7 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.causes.state import Cause, ClusterState, Failure, did_you_mean, key, labels, listed, named, show
+from harness.causes.state import (
+    Cause,
+    ClusterState,
+    FailureFacts,
+    describe,
+    join_limited,
+    labels,
+    name_parts,
+    object_key,
+    similar_names_text,
+)
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, maybe_number, objects, one_line, text
 
@@ -31,7 +41,7 @@ READ = {  # what an object of a kind may refer to
 
 def referred_namespaces(obj: Json) -> set[str]:
     """The namespaces in which an object looks for what it refers to: its own, and those that it names."""
-    found = {named(obj)[0], labels(obj).get("istio.io/use-waypoint-namespace", "")}
+    found = {name_parts(obj)[0], labels(obj).get("istio.io/use-waypoint-namespace", "")}
     found.add(text(obj, "spec", "parametersRef", "namespace"))
     found |= {text(ref, "namespace") for ref in objects(obj, "spec", "parentRefs")}
     for rule in objects(obj, "spec", "rules"):
@@ -39,28 +49,29 @@ def referred_namespaces(obj: Json) -> set[str]:
     return found - {""}
 
 
-def missing(state: ClusterState, failure: Failure) -> list[Cause]:
+def missing_references(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """What the awaited object refers to and does not exist. Of a claim: the same of the objects that its message names,
     and for failed requests of each Gateway, route and policy of the suite's manifests."""
-    found = [cause for one in _subjects(state, failure) for cause in dangling(state, one)]
+    found = [cause for one in _subjects(state, failure) for cause in dangling_references(state, one)]
     return [cause for cause in found if not state.removed & set(cause.objects)]
 
 
-def unbound(state: ClusterState, failure: Failure) -> list[Cause]:
+def unbound_service(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """The Service that should be bound to a waypoint has no label that says to which."""
     if BOUND not in (failure.condition, *_WORD.findall(failure.text)):
         return []
     services = [one for one in _subjects(state, failure) if text(one, "kind") == "Service"]
     return [
         Cause(
-            f"{show('Service', *named(one))} lacks the label {USE_WAYPOINT}, so no waypoint is bound to it", (key(one),)
+            f"{describe('Service', *name_parts(one))} lacks the label {USE_WAYPOINT}, so no waypoint is bound to it",
+            (object_key(one),),
         )
         for one in services
         if USE_WAYPOINT not in labels(one)
     ]
 
 
-def class_not_accepted(state: ClusterState, failure: Failure) -> list[Cause]:
+def class_not_accepted(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """The GatewayClass of the awaited Gateway is not accepted; its status says why."""
     found = []
     for gateway in _subjects(state, failure):
@@ -71,26 +82,31 @@ def class_not_accepted(state: ClusterState, failure: Failure) -> list[Cause]:
         for condition in conditions(gateway_class):
             if condition.type == "Accepted" and condition.status == "False":
                 said = f'{condition.reason} "{one_line(condition.message)}"'
-                sentence = f"GatewayClass {name} of {show('Gateway', *named(gateway))} is not accepted: {said}"
-                found.append(Cause(sentence, (key(gateway_class),)))
+                sentence = f"GatewayClass {name} of {describe('Gateway', *name_parts(gateway))} is not accepted: {said}"
+                found.append(Cause(sentence, (object_key(gateway_class),)))
     return found
 
 
-def _subjects(state: ClusterState, failure: Failure) -> list[Json]:
+def _subjects(state: ClusterState, failure: FailureFacts) -> list[Json]:
     if failure.object:
         kind, *rest = failure.object.split("/")
         obj = state.find(kind, rest[0] if len(rest) > 1 else "", rest[-1])
         return [obj] if obj is not None else []
     told = [state.find(*names) for names in dict.fromkeys(_NAMED.findall(failure.text))]
     told += [state.find("GatewayClass", "", name) for name in dict.fromkeys(_CLASS.findall(failure.text))]
-    found = {key(one): one for one in told if one is not None}
+    found = {object_key(one): one for one in told if one is not None}
     if failure.failed_calls:
-        ours = [one for kind in ("Gateway", "HTTPRoute", *POLICIES) for one in state.of(kind) if key(one) in state.ours]
-        found |= {key(one): one for one in ours}
+        ours = [
+            one
+            for kind in ("Gateway", "HTTPRoute", *POLICIES)
+            for one in state.objects_of(kind)
+            if object_key(one) in state.ours
+        ]
+        found |= {object_key(one): one for one in ours}
     return list(found.values())
 
 
-def dangling(state: ClusterState, obj: Json) -> Iterator[Cause]:
+def dangling_references(state: ClusterState, obj: Json) -> Iterator[Cause]:
     """Each reference of this object to something that does not exist."""
     kind = text(obj, "kind")
     if kind == "GatewayClass":
@@ -107,50 +123,53 @@ def dangling(state: ClusterState, obj: Json) -> Iterator[Cause]:
 
 
 def _none(state: ClusterState, obj: Json, says: str, kind: str, namespace: str, name: str) -> Cause:
-    near = state.like(kind, namespace, name)
-    subject = show(text(obj, "kind"), *named(obj))
-    sentence = f"{subject} {says} {show(kind, namespace, name)}, which does not exist{near}"
-    return Cause(sentence, (key(obj), "/".join(p for p in (kind, namespace, name) if p)), final=True)
+    near = state.similar_name_text(kind, namespace, name)
+    subject = describe(text(obj, "kind"), *name_parts(obj))
+    sentence = f"{subject} {says} {describe(kind, namespace, name)}, which does not exist{near}"
+    return Cause(sentence, (object_key(obj), "/".join(p for p in (kind, namespace, name) if p)), final=True)
 
 
 def _parameters(state: ClusterState, obj: Json, namespace: str) -> Iterator[Cause]:
     path = "infrastructure" if text(obj, "kind") == "Gateway" else ""
     steps = ("spec", path, "parametersRef") if path else ("spec", "parametersRef")
     kind, name = text(obj, *steps, "kind"), text(obj, *steps, "name")
-    if kind == "EnvoyProxy" and state.lacks(kind, namespace, name):
+    if kind == "EnvoyProxy" and state.is_known_missing(kind, namespace, name):
         yield _none(state, obj, "has a parametersRef to", kind, namespace, name)
 
 
 def _gateway_class(state: ClusterState, obj: Json) -> Iterator[Cause]:
     name = text(obj, "spec", "gatewayClassName")
-    if state.lacks("GatewayClass", "", name):
+    if state.is_known_missing("GatewayClass", "", name):
         yield _none(state, obj, "has the gatewayClassName of", "GatewayClass", "", name)
-    yield from _parameters(state, obj, named(obj)[0])
+    yield from _parameters(state, obj, name_parts(obj)[0])
 
 
 def _parents(state: ClusterState, obj: Json) -> Iterator[Cause]:
     for ref in objects(obj, "spec", "parentRefs"):
         if text(ref, "kind") not in ("", "Gateway"):
             continue
-        namespace, name = text(ref, "namespace") or named(obj)[0], text(ref, "name")
-        if state.lacks("Gateway", namespace, name):
+        namespace, name = text(ref, "namespace") or name_parts(obj)[0], text(ref, "name")
+        if state.is_known_missing("Gateway", namespace, name):
             yield _none(state, obj, "has a parentRef to", "Gateway", namespace, name)
         gateway = state.find("Gateway", namespace, name)
         if gateway is None:
             continue
         listeners = list(objects(gateway, "spec", "listeners"))
         section, port = text(ref, "sectionName"), maybe_number(ref, "port")
-        subject, parent = show("HTTPRoute", *named(obj)), show("Gateway", namespace, name)
+        subject, parent = describe("HTTPRoute", *name_parts(obj)), describe("Gateway", namespace, name)
         names = [text(one, "name") for one in listeners]
         if section and section not in names:
             sentence = f"{subject} refers to listener {section} of {parent}, which has no such listener"
-            yield Cause(sentence + did_you_mean(section, names), (key(obj), key(gateway)), final=True)
+            yield Cause(
+                sentence + similar_names_text(section, names), (object_key(obj), object_key(gateway)), final=True
+            )
         ports = [maybe_number(one, "port") for one in listeners]
         if port is not None and port not in ports:
             sentence = (
-                f"{subject} refers to port {port} of {parent}, whose listeners have {listed(list(map(str, ports)))}"
+                f"{subject} refers to port {port} of {parent}, whose listeners "
+                f"have {join_limited(list(map(str, ports)))}"
             )
-            yield Cause(sentence, (key(obj), key(gateway)), final=True)
+            yield Cause(sentence, (object_key(obj), object_key(gateway)), final=True)
 
 
 def _backends(state: ClusterState, obj: Json) -> Iterator[Cause]:
@@ -159,29 +178,29 @@ def _backends(state: ClusterState, obj: Json) -> Iterator[Cause]:
         for ref in refs:
             if text(ref, "kind") not in ("", "Service") or text(ref, "group"):
                 continue
-            namespace, name = text(ref, "namespace") or named(obj)[0], text(ref, "name")
+            namespace, name = text(ref, "namespace") or name_parts(obj)[0], text(ref, "name")
             port = maybe_number(ref, "port")
-            if state.lacks("Service", namespace, name):
+            if state.is_known_missing("Service", namespace, name):
                 yield _none(state, obj, "has a backendRef to", "Service", namespace, name)
             service = state.find("Service", namespace, name)
             if service is None or port is None:
                 continue
             ports = [str(maybe_number(one, "port")) for one in objects(service, "spec", "ports")]
             if str(port) not in ports:
-                subject, backend = show("HTTPRoute", *named(obj)), show("Service", namespace, name)
+                subject, backend = describe("HTTPRoute", *name_parts(obj)), describe("Service", namespace, name)
                 sentence = f"{subject} has a backendRef to port {port} of {backend}, which has {_ports(ports)}"
-                yield Cause(sentence, (key(obj), key(service)), final=True)
+                yield Cause(sentence, (object_key(obj), object_key(service)), final=True)
 
 
 def _ports(ports: list[str]) -> str:
-    return f"only port {ports[0]}" if len(ports) == 1 else f"ports {listed(ports)}" if ports else "no ports"
+    return f"only port {ports[0]}" if len(ports) == 1 else f"ports {join_limited(ports)}" if ports else "no ports"
 
 
 def _waypoint(state: ClusterState, obj: Json) -> Iterator[Cause]:
     found = labels(obj)
     name = found.get(USE_WAYPOINT, "")
-    namespace = found.get("istio.io/use-waypoint-namespace") or named(obj)[0]
-    if name not in ("", "none") and state.lacks("Gateway", namespace, name):
+    namespace = found.get("istio.io/use-waypoint-namespace") or name_parts(obj)[0]
+    if name not in ("", "none") and state.is_known_missing("Gateway", namespace, name):
         yield _none(state, obj, f"has the label {USE_WAYPOINT}={name} for", "Gateway", namespace, name)
 
 
@@ -189,16 +208,19 @@ def _targets(state: ClusterState, obj: Json) -> Iterator[Cause]:
     refs = [*objects(obj, "spec", "targetRefs")]
     single = (obj.get("spec") or {}).get("targetRef")
     for ref in [*refs, *([single] if single else [])]:
-        kind, name, namespace = text(ref, "kind"), text(ref, "name"), named(obj)[0]
-        if kind in ("Gateway", "HTTPRoute", "Service") and state.lacks(kind, namespace, name):
+        kind, name, namespace = text(ref, "kind"), text(ref, "name"), name_parts(obj)[0]
+        if kind in ("Gateway", "HTTPRoute", "Service") and state.is_known_missing(kind, namespace, name):
             yield _none(state, obj, "has a targetRef to", kind, namespace, name)
         gateway = state.find("Gateway", namespace, name) if kind == "Gateway" else None
         section = text(ref, "sectionName")
         names = [text(one, "name") for one in objects(gateway, "spec", "listeners")]
         if gateway is not None and section and section not in names:
             sentence = (
-                f"{show(text(obj, 'kind'), *named(obj))} targets listener {section} of Gateway {namespace}/{name}"
+                f"{describe(text(obj, 'kind'), *name_parts(obj))} targets listener "
+                f"{section} of Gateway {namespace}/{name}"
             )
             yield Cause(
-                f"{sentence}, which has no such listener{did_you_mean(section, names)}", (key(obj),), final=True
+                f"{sentence}, which has no such listener{similar_names_text(section, names)}",
+                (object_key(obj),),
+                final=True,
             )

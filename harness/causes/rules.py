@@ -16,25 +16,25 @@ from harness.causes import (
     statuses,
     traffic,
 )
-from harness.causes.state import Cause, ClusterState, Failure
+from harness.causes.state import Cause, ClusterState, FailureFacts
 
 MOST = 3  # causes that are named
-Rule = Callable[[ClusterState, Failure], Sequence[Cause]]
+Rule = Callable[[ClusterState, FailureFacts], Sequence[Cause]]
 
 RULES: tuple[Rule, ...] = (
-    references.missing,
-    references.unbound,
+    references.missing_references,
+    references.unbound_service,
     references.class_not_accepted,
-    mesh.rejected,
+    mesh.rejected_by_foreign_policy,
     components.unbound_ports,
     components.unresolved,
-    policies.foreign,
+    policies.foreign_policies,
     policies.foreign_routes,
     policies.foreign_mtls,
     traffic.unmatched_hostname,
     traffic.dead_backends,
     traffic.without_endpoints,
-    mesh.denying,
+    mesh.foreign_deny_policies,
     mesh.not_in_ambient,
     components.not_ready,
     components.differing_replicas,
@@ -61,7 +61,7 @@ RULES: tuple[Rule, ...] = (
     paths.unknown_addresses,
     paths.without_upstream,
     limits.quota_not_kept,
-    mesh.rejected_by_the_suite,
+    mesh.rejected_by_suite_policy,
     connections.failed,
     traffic.response_flags,
     paths.silent_access_log,
@@ -70,7 +70,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def find(state: ClusterState, failure: Failure) -> list[Cause]:
+def find_causes(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """At most three causes, the most specific first; none where the evidence names none.
 
     Never raises: a rule that meets an object of unknown shape says nothing.

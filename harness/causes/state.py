@@ -29,7 +29,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessRecord:
     """A line of the access log of the Gateway of this name."""
 
     gateway: str
@@ -57,7 +57,7 @@ class ClusterState:
 
     objects: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     namespaces: frozenset[str] = frozenset()
-    access: Sequence[Access] = ()
+    access: Sequence[AccessRecord] = ()
     connections: Sequence[ZtunnelLine] = ()
     bind_failures: Sequence[BindFailure] = ()
     ours: frozenset[str] = frozenset()
@@ -67,27 +67,27 @@ class ClusterState:
     logs: Mapping[str, AccessLog] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def of(self, kind: str) -> Sequence[Json]:
+    def objects_of(self, kind: str) -> Sequence[Json]:
         """The objects of a kind that were read."""
         return self.objects.get(kind, ())
 
     def find(self, kind: str, namespace: str, name: str) -> Json | None:
         """One object; "" as namespace of a kind that has none."""
-        return next((one for one in self.of(kind) if named(one) == (namespace, name)), None)
+        return next((one for one in self.objects_of(kind) if name_parts(one) == (namespace, name)), None)
 
-    def lacks(self, kind: str, namespace: str, name: str) -> bool:
+    def is_known_missing(self, kind: str, namespace: str, name: str) -> bool:
         """Whether it is known that there is no such object. False where that was not read."""
         read = kind in self.objects and (not namespace or not self.namespaces or namespace in self.namespaces)
         return read and self.find(kind, namespace, name) is None
 
-    def like(self, kind: str, namespace: str, name: str) -> str:
+    def similar_name_text(self, kind: str, namespace: str, name: str) -> str:
         """The question whether an existing object with a similar name was meant, or nothing."""
-        known = [found for where, found in map(named, self.of(kind)) if where == namespace]
-        return did_you_mean(name, known)
+        known = [found for where, found in map(name_parts, self.objects_of(kind)) if where == namespace]
+        return similar_names_text(name, known)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ClientRequest:
     """A request that was sent: the URL ("" if it is not known), its status (None without a response), its error, and
     the id by which access logs have it. `sent` counts what was sent together, and `quota` is the
     response's x-ratelimit-limit."""
@@ -101,7 +101,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureFacts:
     """What failed: an awaited condition of an object ("Kind/namespace/name"), or a claim about requests. `text` is the
     message of the failure, `read` the objects whose status the test read, `counters` what counters did meanwhile
     ("waypoint counters: upstream_rq_pending_overflow moved by 0")."""
@@ -109,7 +109,7 @@ class Failure:
     object: str = ""
     condition: str = ""
     text: str = ""
-    calls: Sequence[Call] = ()
+    calls: Sequence[ClientRequest] = ()
     read: Sequence[str] = ()
     counters: Sequence[str] = ()
 
@@ -125,27 +125,27 @@ class Failure:
         return {call.status for call in self.calls if call.status is not None}
 
     @property
-    def failed_calls(self) -> list[Call]:
+    def failed_calls(self) -> list[ClientRequest]:
         """Requests without a response, or with a status of 400 or more."""
         return [call for call in self.calls if call.status is None or call.status >= 400]
 
 
-def named(obj: Json) -> tuple[str, str]:
+def name_parts(obj: Json) -> tuple[str, str]:
     """Namespace ("" if none) and name of an object."""
     return text(obj, "metadata", "namespace"), text(obj, "metadata", "name")
 
 
-def key(obj: Json) -> str:
+def object_key(obj: Json) -> str:
     """ "Kind/namespace/name", or "Kind/name"."""
-    return "/".join(part for part in (text(obj, "kind"), *named(obj)) if part)
+    return "/".join(part for part in (text(obj, "kind"), *name_parts(obj)) if part)
 
 
-def show(kind: str, namespace: str, name: str) -> str:
+def describe(kind: str, namespace: str, name: str) -> str:
     """ "HTTPRoute default/ratings", as messages name an object."""
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
-def age(obj: Json, now: datetime) -> str:
+def age_text(obj: Json, now: datetime) -> str:
     """ "created 12 s ago", in the largest unit that fits; "" where the object does not say when it was created."""
     try:
         seconds = (now - datetime.fromisoformat(text(obj, "metadata", "creationTimestamp"))).total_seconds()
@@ -157,16 +157,16 @@ def age(obj: Json, now: datetime) -> str:
     return f"created {max(0.0, seconds):.0f} s ago"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def similar_names_text(name: str, known: Iterable[str]) -> str:
     """ " (did you mean eg-ingress?)" where a known name is similar; else the known names, at most five; else ""."""
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.7)
     if near:
         return f" (did you mean {near[0]}?)"
-    return f" (there is {listed(names)})" if names else ""
+    return f" (there is {join_limited(names)})" if names else ""
 
 
-def listed(names: Sequence[str], limit: int = 5) -> str:
+def join_limited(names: Sequence[str], limit: int = 5) -> str:
     """ "a, b and 3 more"."""
     more = len(names) - limit
     return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
@@ -187,4 +187,4 @@ def selects(selector: Mapping[str, str], obj: Json) -> bool:
 
 def pods_of(state: ClusterState, namespace: str, selector: Mapping[str, str]) -> Iterator[Json]:
     """The pods of a namespace with these labels."""
-    return (pod for pod in state.of("Pod") if named(pod)[0] == namespace and selects(selector, pod))
+    return (pod for pod in state.objects_of("Pod") if name_parts(pod)[0] == namespace and selects(selector, pod))

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from harness.causes.policies import KINDS, targets
-from harness.causes.state import Cause, ClusterState, Failure, key, labels, named, selects, show
+from harness.causes.state import Cause, ClusterState, FailureFacts, describe, labels, name_parts, object_key, selects
 from harness.objects.conditions import Condition, conditions, is_true
 from harness.objects.unstructured import Json, mapping, maybe_number, objects, one_line, text
 
@@ -26,7 +26,7 @@ _SILENT = re.compile(r"https?://(\S+?)(?::\d+)?/\S* answers nothing: not within"
 _FIELD = {"rate limit": "rateLimit", "circuit breaker": "circuitBreaker", "client headers": "headers", "route": "rules"}
 
 
-def unmet(state: ClusterState, failure: Failure) -> list[Cause]:
+def unmet(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Conditions of the objects that the test looked at: of an older generation, or False with a reason that the
     failure quotes."""
     found = []
@@ -37,7 +37,7 @@ def unmet(state: ClusterState, failure: Failure) -> list[Cause]:
         for condition in conditions(obj) if obj is not None else ():
             about = f" for {condition.about}" if condition.about else ""
             subject = (
-                f"{show(kind, namespace, short)} has {condition.type}={condition.status} {condition.reason}{about}"
+                f"{describe(kind, namespace, short)} has {condition.type}={condition.status} {condition.reason}{about}"
             )
             if _old(obj, condition):
                 generation = maybe_number(obj, "metadata", "generation")
@@ -51,26 +51,25 @@ def unmet(state: ClusterState, failure: Failure) -> list[Cause]:
     return found
 
 
-def bound_elsewhere(state: ClusterState, failure: Failure) -> list[Cause]:
+def bound_elsewhere(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Services that istiod has bound to another waypoint than their label names."""
     found = []
-    for service in state.of("Service"):
+    for service in state.objects_of("Service"):
         own = labels(service)
-        wanted = (
-            f"{own.get('istio.io/use-waypoint-namespace') or named(service)[0]}/{own.get('istio.io/use-waypoint', '')}"
-        )
+        namespace = own.get("istio.io/use-waypoint-namespace") or name_parts(service)[0]
+        wanted = f"{namespace}/{own.get('istio.io/use-waypoint', '')}"
         for condition in conditions(service):
             attached = _ATTACHED.search(condition.message)
-            if attached and attached[1] != wanted and key(service) in failure.read:
+            if attached and attached[1] != wanted and object_key(service) in failure.read:
                 sentence = (
-                    f"istiod has bound {show('Service', *named(service))} to waypoint {attached[1]}, and "
+                    f"istiod has bound {describe('Service', *name_parts(service))} to waypoint {attached[1]}, and "
                     f"its label names {wanted}"
                 )
-                found.append(Cause(sentence, (key(service),)))
+                found.append(Cause(sentence, (object_key(service),)))
     return found
 
 
-def not_enforced(state: ClusterState, failure: Failure) -> list[Cause]:
+def not_enforced(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """A policy that is Accepted and not in Envoy's configuration; or configuration of a policy that is gone."""
     holds, in_force = _HOLDS.search(failure.text), _IN_FORCE.search(failure.text)
     if holds:
@@ -82,78 +81,85 @@ def not_enforced(state: ClusterState, failure: Failure) -> list[Cause]:
         return []
     those = list(_setting(state, field))
     if gone:
-        left = [one for one in those if key(one) not in state.wanted]
+        left = [one for one in those if object_key(one) not in state.wanted]
         whose = (
-            f"{show(text(left[0], 'kind'), *named(left[0]))} still sets it" if left else "no object sets it any more"
+            f"{describe(text(left[0], 'kind'), *name_parts(left[0]))} still sets it"
+            if left
+            else "no object sets it any more"
         )
-        return [Cause(f"Envoy of Gateway {gateway} still has {field}, and {whose}", tuple(map(key, left)))]
-    mine = [one for one in those if key(one) in state.wanted]
-    mine = [one for one in mine if key(one) in failure.read] or mine
+        return [Cause(f"Envoy of Gateway {gateway} still has {field}, and {whose}", tuple(map(object_key, left)))]
+    mine = [one for one in those if object_key(one) in state.wanted]
+    mine = [one for one in mine if object_key(one) in failure.read] or mine
     return [
         Cause(
-            f"{show(text(one, 'kind'), *named(one))} is Accepted, and Envoy of Gateway {gateway} does "
+            f"{describe(text(one, 'kind'), *name_parts(one))} is Accepted, and Envoy of Gateway {gateway} does "
             f"not have its {field}",
-            (key(one),),
+            (object_key(one),),
         )
         for one in mine
         if any(condition.type == "Accepted" and condition.status == "True" for condition in conditions(one))
     ]
 
 
-def in_force_before(state: ClusterState, failure: Failure) -> list[Cause]:
+def in_force_before(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Who sets what is in force already, before the suite's own policy was applied."""
     found = _BEFORE.search(failure.text)
     field = _FIELD[found[1]] if found else ""
     return [
-        Cause(f"{show(text(one, 'kind'), *named(one))}, which the harness did not apply, sets {field}", (key(one),))
+        Cause(
+            f"{describe(text(one, 'kind'), *name_parts(one))}, which the harness did not apply, sets {field}",
+            (object_key(one),),
+        )
         for one in (_setting(state, field) if field else ())
-        if key(one) not in state.wanted
+        if object_key(one) not in state.wanted
     ]
 
 
-def not_enforced_by_ztunnel(state: ClusterState, failure: Failure) -> list[Cause]:
+def not_enforced_by_ztunnel(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """A policy of the suite's that selects a pod to which connections are accepted still."""
     found = _SILENT.search(failure.text)
-    pod = next((one for one in state.of("Pod") if found and text(one, "status", "podIP") == found[1]), None)
+    pod = next((one for one in state.objects_of("Pod") if found and text(one, "status", "podIP") == found[1]), None)
     return [
         Cause(
-            f"{show(text(one, 'kind'), *named(one))} selects pod {'/'.join(named(pod))}, and ztunnel "
+            f"{describe(text(one, 'kind'), *name_parts(one))} selects pod {'/'.join(name_parts(pod))}, and ztunnel "
             "accepts connections "
             "to it still",
-            (key(one),),
+            (object_key(one),),
         )
         for kind in ("AuthorizationPolicy", "PeerAuthentication")
-        for one in state.of(kind)
-        if pod is not None and key(one) in state.wanted and selects(labels(one, "spec", "selector", "matchLabels"), pod)
+        for one in state.objects_of(kind)
+        if pod is not None
+        and object_key(one) in state.wanted
+        and selects(labels(one, "spec", "selector", "matchLabels"), pod)
     ]
 
 
-def slow(_: ClusterState, failure: Failure) -> list[Cause]:
+def slow(_: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Policies whose controller took longer than its budget to accept them."""
     found = _SLOW.search(failure.text)
     names = [name for name in failure.read if name.partition("/")[0] in (*KINDS, "HTTPRoute")]
     if found is None or not names:
         return []
     kind, namespace, name = names[-1].split("/")  # the last was timed
-    subject = show(kind, namespace, name)
+    subject = describe(kind, namespace, name)
     return [
         Cause(f"{subject} was Accepted only {found[1]}s after it was applied: its controller is slow", (names[-1],))
     ]
 
 
-def without_address(state: ClusterState, failure: Failure) -> list[Cause]:
+def without_address(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Gateways that the test looked at, Programmed without an address."""
     found = []
     for name in failure.read:
         kind, _, rest = name.partition("/")
         gateway = state.find(kind, *rest.split("/")) if kind == "Gateway" and rest.count("/") == 1 else None
         if gateway is not None and is_true(gateway, "Programmed") and not list(objects(gateway, "status", "addresses")):
-            sentence = f"{show('Gateway', *named(gateway))} has Programmed=True, and its status has no address"
+            sentence = f"{describe('Gateway', *name_parts(gateway))} has Programmed=True, and its status has no address"
             found.append(Cause(sentence, (name,)))
     return found
 
 
-def counters(state: ClusterState, failure: Failure) -> list[Cause]:
+def counters(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Counters that did not move, though access lines have requests that they count."""
     counted = [one for one in state.access if {"RL", "UO"} & set(one.line.flags.split(","))]
     still = [one for one in failure.counters if re.search(r"moved by 0\b", one)]
@@ -175,7 +181,7 @@ def _old(obj: Json | None, condition: Condition) -> bool:
 def _setting(state: ClusterState, field: str) -> Iterator[Json]:
     """The policies, or routes, that set this field and have a target."""
     for kind in (*KINDS, "HTTPRoute"):
-        for one in state.of(kind):
+        for one in state.objects_of(kind):
             route = kind == "HTTPRoute"
             if field in mapping(one, "spec") and route == (field == "rules") and (route or list(targets(one))):
                 yield one

@@ -9,21 +9,21 @@ from collections.abc import Iterator
 
 from harness.causes.state import (
     ROUTE,
-    Access,
+    AccessRecord,
     Cause,
     ClusterState,
-    Failure,
-    did_you_mean,
-    key,
+    FailureFacts,
+    describe,
+    join_limited,
     labels,
-    listed,
-    named,
+    name_parts,
+    object_key,
     pods_of,
-    show,
+    similar_names_text,
 )
-from harness.objects.addresses import split
+from harness.objects.addresses import split_address
 from harness.objects.unstructured import Json, maybe_number, objects, strings, text
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import is_pod_ready
 
 FLAGS = {  # in the order of how much they tell
     "UO": "circuit breaker overflow (UO): the upstream has as many requests as its circuit breaker allows",
@@ -49,30 +49,31 @@ FLAGS = {  # in the order of how much they tell
 _SLICE_OF = "kubernetes.io/service-name"
 
 
-def unmatched_hostname(state: ClusterState, failure: Failure) -> list[Cause]:
+def unmatched_hostname(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """The host that was called is a hostname of no route of that Gateway."""
     found = []
     for access in _failed(state, failure):
         if "NR" not in access.line.flags.split(",") or not access.line.authority:
             continue
         host = _host(access.line.authority)
-        routes = [route for route in state.of("HTTPRoute") if access.gateway in _parents(route)]
+        routes = [route for route in state.objects_of("HTTPRoute") if access.gateway in _parents(route)]
         hostnames = {name for route in routes for name in strings(route, "spec", "hostnames")}
         if not routes or not all(strings(route, "spec", "hostnames") for route in routes):
             continue  # none was read, or one of them takes every host
         if any(_matches(name, host) for name in hostnames):
             continue
         own = "; ".join(
-            f"HTTPRoute {'/'.join(named(r))} has {listed(strings(r, 'spec', 'hostnames'))}" for r in routes[:2]
+            f"HTTPRoute {'/'.join(name_parts(r))} has {join_limited(strings(r, 'spec', 'hostnames'))}"
+            for r in routes[:2]
         )
-        near = did_you_mean(host, hostnames)
+        near = similar_names_text(host, hostnames)
         near = near if "did you mean" in near else ""
         sentence = f"no HTTPRoute of Gateway {access.gateway} has the hostname {host} that was called: {own}{near}"
-        found.append(Cause(sentence, tuple(key(route) for route in routes[:2])))
+        found.append(Cause(sentence, tuple(object_key(route) for route in routes[:2])))
     return found
 
 
-def dead_backends(state: ClusterState, failure: Failure) -> list[Cause]:
+def dead_backends(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Backends of routes, without ready endpoints. A cause only of failed requests with a 5xx status or no response."""
     about = [call.status for call in failure.failed_calls if call.status is None or str(call.status) in failure.found]
     if not any(status is None or status >= 500 for status in about):
@@ -80,23 +81,23 @@ def dead_backends(state: ClusterState, failure: Failure) -> list[Cause]:
     return [cause for route in _routes(state, failure) for cause in _dead(state, route)]
 
 
-def without_endpoints(state: ClusterState, failure: Failure) -> list[Cause]:
+def without_endpoints(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """The Service that was called has no ready endpoints."""
     hosts = {
         _host(call.url.partition("://")[2].partition("/")[0]) for call in failure.failed_calls if "://" in call.url
     }
     found = []
-    for service in state.of("Service"):
-        namespace, name = named(service)
+    for service in state.objects_of("Service"):
+        namespace, name = name_parts(service)
         short = {f"{name}.{namespace}", f"{name}.{namespace}.svc"} | ({name} if namespace == state.home else set())
         if hosts & short or any(host.startswith(f"{name}.{namespace}.svc.") for host in hosts):
             reason = _no_endpoints(state, service)
             if reason:
-                found.append(Cause(f"{show('Service', namespace, name)} {reason}", (key(service),)))
+                found.append(Cause(f"{describe('Service', namespace, name)} {reason}", (object_key(service),)))
     return found
 
 
-def response_flags(state: ClusterState, failure: Failure) -> list[Cause]:
+def response_flags(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Envoy's response flags in words, with how many requests had them."""
     counted: dict[tuple[str, str, str], int] = {}
     for access in _failed(state, failure):
@@ -116,7 +117,7 @@ def response_flags(state: ClusterState, failure: Failure) -> list[Cause]:
     ]
 
 
-def _failed(state: ClusterState, failure: Failure) -> list[Access]:
+def _failed(state: ClusterState, failure: FailureFacts) -> list[AccessRecord]:
     """Lines of failed requests that the failure's message is about: it quotes their status, flag or details, or there
     was none."""
     lost = any(call.status is None for call in failure.calls)
@@ -124,45 +125,45 @@ def _failed(state: ClusterState, failure: Failure) -> list[Access]:
     return [one for one in failed if _quoted(one, failure) or (lost and not one.line.status)]
 
 
-def _quoted(access: Access, failure: Failure) -> bool:
+def _quoted(access: AccessRecord, failure: FailureFacts) -> bool:
     line = access.line
     words = (f"'{line.flags}'", f"'{line.details}'") if line.flags not in ("", "-") else ()
     return str(line.status) in failure.found or any(word in failure.found for word in words)
 
 
-def _routes(state: ClusterState, failure: Failure) -> list[Json]:
+def _routes(state: ClusterState, failure: FailureFacts) -> list[Json]:
     """The routes that failed requests took by the access log; without any such line, all of the suite's."""
     taken = {found.groups() for one in _failed(state, failure) if (found := ROUTE.match(one.line.route_name or ""))}
-    routes = state.of("HTTPRoute")
+    routes = state.objects_of("HTTPRoute")
     if taken:
-        return [route for route in routes if named(route) in taken]
-    return [route for route in routes if key(route) in state.ours]
+        return [route for route in routes if name_parts(route) in taken]
+    return [route for route in routes if object_key(route) in state.ours]
 
 
 def _dead(state: ClusterState, route: Json) -> Iterator[Cause]:
-    subject = show("HTTPRoute", *named(route))
+    subject = describe("HTTPRoute", *name_parts(route))
     for rule in objects(route, "spec", "rules"):
         refs = list(objects(rule, "backendRefs"))
         weights = [1 if (w := maybe_number(ref, "weight")) is None else w for ref in refs]
         for ref, weight in zip(refs, weights, strict=True):
-            namespace, name = text(ref, "namespace") or named(route)[0], text(ref, "name")
+            namespace, name = text(ref, "namespace") or name_parts(route)[0], text(ref, "name")
             service = state.find("Service", namespace, name)
-            reason = "does not exist" if state.lacks("Service", namespace, name) else ""
+            reason = "does not exist" if state.is_known_missing("Service", namespace, name) else ""
             reason = reason or (_no_endpoints(state, service) if service is not None else "")
             if not reason or not weight:
                 continue
             share = f"{weight} of {sum(weights)} requests" if len(refs) > 1 else "all requests"
-            sentence = f"{subject} sends {share} to {show('Service', namespace, name)}, which {reason}"
-            yield Cause(sentence, (key(route), f"Service/{namespace}/{name}"))
+            sentence = f"{subject} sends {share} to {describe('Service', namespace, name)}, which {reason}"
+            yield Cause(sentence, (object_key(route), f"Service/{namespace}/{name}"))
 
 
 def _no_endpoints(state: ClusterState, service: Json) -> str:
     """Why a Service has no ready endpoint; "" when it has one, or that was not read."""
-    namespace, name = named(service)
+    namespace, name = name_parts(service)
     if "EndpointSlice" not in state.objects or text(service, "spec", "type") == "ExternalName":
         return ""
-    slices = [one for one in state.of("EndpointSlice") if labels(one).get(_SLICE_OF) == name]
-    slices = [one for one in slices if named(one)[0] == namespace]
+    slices = [one for one in state.objects_of("EndpointSlice") if labels(one).get(_SLICE_OF) == name]
+    slices = [one for one in slices if name_parts(one)[0] == namespace]
     for endpoint in (endpoint for one in slices for endpoint in objects(one, "endpoints")):
         conditions = endpoint.get("conditions") or {}
         if conditions.get("ready") is not False:  # absent means ready
@@ -174,7 +175,7 @@ def _no_endpoints(state: ClusterState, service: Json) -> str:
     pods = list(pods_of(state, namespace, selector))
     if not pods:
         return f"has no ready endpoints: no pod has its selector's labels ({words})"
-    ready = sum(pod_ready(pod) for pod in pods)
+    ready = sum(is_pod_ready(pod) for pod in pods)
     return f"has no ready endpoints: {ready} of {len(pods)} pods of its selector ({words}) are ready"
 
 
@@ -184,7 +185,7 @@ def _parents(route: Json) -> set[str]:
 
 def _host(authority: str) -> str:
     try:
-        return split(authority)[0].lower().rstrip(".")
+        return split_address(authority)[0].lower().rstrip(".")
     except ValueError:
         return authority.lower()
 

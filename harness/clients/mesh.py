@@ -53,7 +53,7 @@ class MeshClient:
         argv = ["/usr/bin/fortio", "load", "-quiet", "-loglevel", "Critical", "-allow-initial-errors"]
         argv += ["-n", str(times), "-c", "1", "-qps", "0", *(["-grpc", "-ping"] if grpc else []), "-json", "-", url]
         name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
-        ended = self._kube.run(self._kube.namespace, name, "fortio", argv, within=timeouts.EXEC)
+        ended = self._kube.exec_in_pod(self._kube.namespace, name, "fortio", argv, within=timeouts.EXEC)
         try:
             counts = json.loads(ended.stdout[ended.stdout.index("{") :])["RetCodes"]
         except (ValueError, KeyError) as error:
@@ -65,7 +65,7 @@ class MeshClient:
         ids = [unique_name("rq") for _ in requests]
         argv = curl.curl_arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
         name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
-        ended = self._kube.run(self._kube.namespace, name, CONTAINER, argv, within=timeouts.EXEC)
+        ended = self._kube.exec_in_pod(self._kube.namespace, name, CONTAINER, argv, within=timeouts.EXEC)
         if not ended.stdout.strip():
             where = f"{self._kube.namespace}/{name}"
             raise Inconclusive(f"curl in {where} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
@@ -82,7 +82,7 @@ def read_client_pod(kube: Kube, labels: str = LABELS) -> Document:
     Raises:
         SetupFailed: there is none.
     """
-    pods = [p for p in kube.pods(kube.namespace, labels) if pod_ip(p)]
+    pods = [p for p in kube.list_pods(kube.namespace, labels) if pod_ip(p)]
     if not pods:
         name = labels.removeprefix("app=")
         raise SetupFailed(f"the {name} has no running pod", remedy=f"is Deployment/{kube.namespace}/{name} there?")

@@ -13,7 +13,7 @@ from harness.kube import Kube
 from harness.objects.addresses import host_port, url
 from harness.objects.manifests import Document
 from harness.objects.unstructured import Json, maybe_number, name_of, number, objects, text
-from harness.objects.workloads import pod_ready, selector
+from harness.objects.workloads import is_pod_ready, selector
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _addresses(kube: Kube, service: Document, entry: Json) -> Iterator[tuple[str
 
 
 def _ready_pods(kube: Kube, service: Document) -> list[Document]:
-    return [pod for pod in kube.pods(service["metadata"]["namespace"], selector(service)) if pod_ready(pod)]
+    return [pod for pod in kube.list_pods(service["metadata"]["namespace"], selector(service)) if is_pod_ready(pod)]
 
 
 def _target(service: Document, entry: Json, pod: Document) -> int:

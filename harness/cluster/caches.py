@@ -20,7 +20,7 @@ from testcontainers.core.docker_client import DockerClient
 
 from harness.errors import SetupFailed
 from harness.registry.credentials import Login
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 
 # renovate: datasource=docker depName=library/registry
 IMAGE = "docker.io/library/registry:3.0.0"
@@ -31,9 +31,9 @@ CA = "/etc/mesh-e2e/ca.crt"
 STARTED = "registry-caches-started"  # in the state folder: without this file, no cache was ever started from it
 
 
-def start(
+def start_caches(
     registries: Iterable[str],
-    private: Private | None,
+    private: PrivateRegistry | None,
     direct: Mapping[str, str],
     known: Mapping[str, Login],
     state: Path,
@@ -58,7 +58,7 @@ def start(
     return names
 
 
-def remove(state: Path) -> list[str]:
+def remove_caches(state: Path) -> list[str]:
     """Removes every cache of this state folder; their volumes stay. Returns their names.
 
     Docker is not asked if no cache was ever started from this folder: `make clean` needs no Docker then.
@@ -85,7 +85,7 @@ def _number(state: Path) -> str:
     return sha256(str(state.expanduser().resolve()).encode()).hexdigest()[:8]
 
 
-def _start(registry: str, env: Mapping[str, str], private: Private | None, number: str) -> str:
+def _start(registry: str, env: Mapping[str, str], private: PrivateRegistry | None, number: str) -> str:
     plain = re.sub(r"[^a-zA-Z0-9_.-]", "_", registry)  # a port's colon is in no container's name
     name = f"mesh-e2e-cache-{plain}-{number}"
     try:
@@ -109,10 +109,10 @@ def _proxied(attrs: Mapping[str, Mapping[str, list[str] | None]]) -> set[str]:
 
 
 def _container(
-    name: str, env: Mapping[str, str], private: Private | None, labels: Mapping[str, str]
+    name: str, env: Mapping[str, str], private: PrivateRegistry | None, labels: Mapping[str, str]
 ) -> DockerContainer:
     made = (
-        DockerContainer(private.at(IMAGE) if private else IMAGE)
+        DockerContainer(private.rewrite(IMAGE) if private else IMAGE)
         .with_name(name)
         .with_volume_mapping(name, "/var/lib/registry", "rw")
         .with_kwargs(labels=dict(labels), network=NETWORK, restart_policy={"Name": "unless-stopped"})

@@ -11,7 +11,7 @@ from harness.tools import published
 from harness.versions import VersionSet
 
 
-def choose(settings: Settings, versions: VersionSet) -> Cluster:
+def choose_cluster(settings: Settings, versions: VersionSet) -> Cluster:
     """The cluster that the settings ask for; nothing is made yet.
 
     Raises:
@@ -47,7 +47,7 @@ def choose(settings: Settings, versions: VersionSet) -> Cluster:
             return _emulated(settings, versions)
 
 
-def recorded(settings: Settings) -> Cluster:
+def cluster_of_record(settings: Settings) -> Cluster:
     """The cluster of a record, to be taken away: no version set is needed for that.
 
     Raises:

@@ -17,16 +17,16 @@ from harness.cluster.addresses import unjudged
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.errors import BadInput
 from harness.helm import Helm
-from harness.kube import ApiUnavailable, Kube, Missing, Refused
-from harness.objects.definitions import gateway_api
+from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
+from harness.objects.definitions import gateway_api_version
 from harness.objects.manifests import Document
 from harness.objects.placement import INSTANCE, MANAGED_BY, WRITTEN, Placement
-from harness.objects.refs import ref, ref_of
+from harness.objects.refs import parse_ref, ref_of
 from harness.objects.unstructured import mapping
 from harness.port_forward import port_forward
-from harness.settings import ClusterKind, Settings, owner
+from harness.settings import ClusterKind, Settings, owner_pid
 from harness.tools import programs
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 
 MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in cluster_records.APPLIED
 NOT_OURS = "this touches what is not ours, which DISRUPTIVE=1 allows"
@@ -59,7 +59,7 @@ class ExistingCluster:
         told = hashlib.sha256(f"{file.resolve()} {self.context}{own}".encode()).hexdigest()[:8]
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
         self._recorded = f"{readable}-{told}"
-        self.home = cluster_records.folder(settings.state, "existing", self._recorded)
+        self.home = cluster_records.record_folder(settings.state, "existing", self._recorded)
         self._state, self._lock, self._label = settings.state, threading.Lock(), label
         self._version = ""
         self._found_lacking: Mapping[Capability, str] = {}
@@ -86,9 +86,9 @@ class ExistingCluster:
 
     @property
     def requirements(self) -> Sequence[Requirement]:
-        helm = Requirement("helm", lambda: str(programs.choose("helm", self._settings)))
+        helm = Requirement("helm", lambda: str(programs.choose_program("helm", self._settings)))
         return [
-            Requirement("kubectl", lambda: str(programs.choose("kubectl", self._settings))),
+            Requirement("kubectl", lambda: str(programs.choose_program("kubectl", self._settings))),
             *([helm] if self._installs else []),
             Requirement(f"context {self.context}", self._reach),
             Requirement("earlier runs there", self._check_earlier_runs),
@@ -97,8 +97,8 @@ class ExistingCluster:
 
     def _reach(self) -> str:
         try:
-            self._version = self._kube.version().removeprefix("v")
-        except (ApiUnavailable, Missing, Refused) as error:
+            self._version = self._kube.read_version().removeprefix("v")
+        except (ApiUnavailable, ObjectMissing, RequestRejected) as error:
             raise BadInput(
                 f"context {self.context}: {error.args[0]}",
                 remedy=error.remedy or "is the cluster up and reachable from here?",
@@ -107,10 +107,12 @@ class ExistingCluster:
 
     def _check_namespace(self) -> str:
         """The run's namespaces are not there, or by our notes they are ours."""
-        noted = [*Made(self.home / MADE), *Made(self.home / cluster_records.APPLIED)]
+        noted = [*UndoLog(self.home / MADE), *UndoLog(self.home / cluster_records.APPLIED)]
         given = False
         for name in sorted(Placement(self.namespace).namespaces):
-            there = self._kube.find(ref(f"Namespace/{name}")) if ref(f"Namespace/{name}") not in noted else None
+            there = (
+                self._kube.find(parse_ref(f"Namespace/{name}")) if parse_ref(f"Namespace/{name}") not in noted else None
+            )
             labels = mapping(there, "metadata", "labels")
             if there and (MANAGED_BY.items() - labels.items() or INSTANCE in labels):
                 label = "=".join(next(iter(MANAGED_BY.items())))
@@ -128,7 +130,7 @@ class ExistingCluster:
         return (self.home / MADE).exists() or any(self.home.glob("release-*"))
 
     def _check_earlier_runs(self) -> str:
-        old = cluster_records.find(self._state, self.kind, self._recorded)
+        old = cluster_records.find_record(self._state, self.kind, self._recorded)
         cluster_records.refuse_in_use(old, f"namespace {self.namespace} of context {self.context}")
         if not self._stands:
             return "nothing of theirs is left"
@@ -143,8 +145,8 @@ class ExistingCluster:
             # Before anything is applied, be it only by tests: what a killed run leaves is found by its record.
             where = {"kubeconfig": str(self.kubeconfig.resolve()), "context": self.context, "namespace": self.namespace}
             where |= {"set": self._label} if self._label and (self._installs or self._stands) else {}
-            cluster_records.write(
-                self._state, cluster_records.Record(self.kind, self._recorded, owner(), time.time(), details=where)
+            cluster_records.write_record(
+                self._state, cluster_records.Record(self.kind, self._recorded, owner_pid(), time.time(), details=where)
             )
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
@@ -153,15 +155,15 @@ class ExistingCluster:
     def install(self, release: Release) -> None:
         if not self._installs:
             return
-        there = self._helm.releases()
+        there = self._helm.list_releases()
         if f"{release.namespace}/{release.name}" in there and not self._ours(release).exists():
             raise BadInput(
                 f"release {release.namespace}/{release.name} is there, and not by us",
                 remedy="leave out INSTALL=1 to test it as it is",
             )
         self.remember([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}}])
-        self.remember(self._helm.left_behind(release))
-        cluster_records.keep(self._ours(release), f"{release.name}\n{release.namespace}\n")
+        self.remember(self._helm.list_left_behind(release))
+        cluster_records.write_atomically(self._ours(release), f"{release.name}\n{release.namespace}\n")
         self._helm.upgrade_install(release)
 
     def uninstall(self, release: Release) -> None:
@@ -171,18 +173,19 @@ class ExistingCluster:
 
     def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
         with self._lock:  # parts of the stack are installed side by side
-            made = Made(self.home / MADE)
+            made = UndoLog(self.home / MADE)
             self._refuse_others([document for document in documents if ref_of(document) not in made])
             made.remember(self._kube, documents)
 
     def _refuse_others(self, documents: Sequence[Mapping[str, Any]]) -> None:
         """A Gateway API of another version or channel, not by us, is not written over: it serves others too."""
         for document in documents:
-            ours, named = gateway_api(document), ref_of(document)
+            ours, named = gateway_api_version(document), ref_of(document)
             there = self._kube.find(named) if ours else None
-            if there and gateway_api(there) != ours:
+            if there and gateway_api_version(there) != ours:
                 raise BadInput(
-                    f"{named} of Gateway API {gateway_api(there) or '(unknown)'} is there, this set's is of {ours}",
+                    f"{named} of Gateway API {gateway_api_version(there) or '(unknown)'} "
+                    f"is there, this set's is of {ours}",
                     remedy="choose a version set of that Gateway API (VERSIONS=…), or leave out INSTALL=1",
                 )
 
@@ -216,12 +219,12 @@ class ExistingCluster:
 
     def delete(self) -> None:
         """The cluster stays. What we installed and applied goes, also what a killed run left, by our own notes."""
-        old = cluster_records.find(self._state, self.kind, self._recorded)
-        if old and old.anothers:
+        old = cluster_records.find_record(self._state, self.kind, self._recorded)
+        if old and old.is_in_use_by_another_run:
             return
-        Made(self.home / cluster_records.APPLIED).undo(self._kube)
-        Made(self.home / MADE).undo(self._kube, between=self._uninstall_ours)
-        cluster_records.forget(self._state, self.kind, self._recorded)
+        UndoLog(self.home / cluster_records.APPLIED).undo(self._kube)
+        UndoLog(self.home / MADE).undo(self._kube, between=self._uninstall_ours)
+        cluster_records.delete_record(self._state, self.kind, self._recorded)
 
     def _uninstall_ours(self) -> None:
         marks = sorted(self.home.glob("release-*"), key=lambda path: path.stat().st_mtime)

@@ -21,10 +21,10 @@ from harness.errors import BadInput, HarnessError
 from harness.helm import Helm
 from harness.objects.manifests import Document
 from harness.port_forward import port_forward
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 from harness.registry.reachable import answers
-from harness.settings import ClusterKind, Settings, owner
-from harness.threads import side_by_side
+from harness.settings import ClusterKind, Settings, owner_pid
+from harness.threads import thread_pool
 from harness.tools import programs
 from harness.versions import Chart
 
@@ -45,7 +45,7 @@ class KindCluster:
         label: str = "",
         *,
         release: str = "",
-        registry: Private | None = None,
+        registry: PrivateRegistry | None = None,
         charts: Iterable[Chart] = (),
         built: Iterable[str] = (),
     ) -> None:
@@ -59,7 +59,7 @@ class KindCluster:
         self._settings, self._release, self._caches = settings, release, settings.state if settings.cache else None
         self._pulled, self._registry, self._kubernetes = list(images), registry, kubernetes
         self._charts, self._built, self._state = list(charts), list(built), settings.state
-        self.home = cluster_records.folder(settings.state, "kind", self.name)
+        self.home = cluster_records.record_folder(settings.state, "kind", self.name)
         self.kubeconfig = self.home / "kubeconfig"
         self._unfinished = self.home / "unfinished"  # there from before `kind create` until it has succeeded
         self.context = f"kind-{self.name}"
@@ -80,11 +80,11 @@ class KindCluster:
     def requirements(self) -> Sequence[Requirement]:
         registry = self._registry
         return [
-            Requirement("docker", container_engine.check),
+            Requirement("docker", container_engine.check_engine),
             *([Requirement("registry", lambda: answers(registry))] if registry else []),
             Requirement("kind", self._choose_kind),
-            Requirement("helm", lambda: str(programs.choose("helm", self._settings))),
-            Requirement("kubectl", lambda: str(programs.choose("kubectl", self._settings))),
+            Requirement("helm", lambda: str(programs.choose_program("helm", self._settings))),
+            Requirement("kubectl", lambda: str(programs.choose_program("kubectl", self._settings))),
             Requirement(f"cluster {self.name}", self._look, last=True),
         ]
 
@@ -97,7 +97,7 @@ class KindCluster:
         return "will be made"
 
     def _choose_kind(self) -> str:
-        return str(programs.choose("kind", self._settings, kind_least=self._release))
+        return str(programs.choose_program("kind", self._settings, kind_least=self._release))
 
     def create(self) -> None:
         self._refused = True  # until nothing speaks against it: what is there is not ours to delete
@@ -133,9 +133,9 @@ class KindCluster:
         argv += ["--kubeconfig", str(self.kubeconfig), "--wait", "120s"]
         self._unfinished.touch()
         ended = threading.Event()
-        with side_by_side(2) as pool:
+        with thread_pool(2) as pool:
             pulls = pool.submit(self._pull_early, ended)
-            pool.submit(self._helm.fetch_ahead, [(one.reference, one.version) for one in self._charts])
+            pool.submit(self._helm.pull_all_ahead, [(one.reference, one.version) for one in self._charts])
             try:
                 run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
             finally:
@@ -148,14 +148,14 @@ class KindCluster:
             return
         workers = ["worker", *(f"worker{number}" for number in range(2, self._workers + 1))][: self._workers]
         nodes = [f"{self.name}-{role}" for role in ("control-plane", *workers)]
-        pulling.while_booting(nodes, self._pulled, self._registry, cached=self._caches, ended=ended)
+        pulling.configure_registries_during_boot(nodes, self._pulled, self._registry, cached=self._caches, ended=ended)
 
     def _reuse(self) -> None:
         self.reused = True
         progress.note(f"kind cluster {self.name} is there already: reused")
         run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)])
         if self._pulled:
-            pulling.attach(self._nodes(), self._pulled, self._registry, cached=self._caches)
+            pulling.configure_registries(self._nodes(), self._pulled, self._registry, cached=self._caches)
         # A run killed while it had the API server stopped (stack.nodes.frozen) leaves it so, silent to all.
         signal_api_server(self.name, "CONT", check=False)
 
@@ -182,12 +182,14 @@ class KindCluster:
 
     def _record(self) -> None:
         old, container = self._recorded(), self._container()
-        made = old.made if old and old.alive else time.time()
+        made = old.made if old and old.is_alive else time.time()
         details = self._asked | ({"container": container} if container else {})
-        cluster_records.write(self._state, cluster_records.Record(self.kind, self.name, owner(), made, details))
+        cluster_records.write_record(
+            self._state, cluster_records.Record(self.kind, self.name, owner_pid(), made, details)
+        )
 
     def _recorded(self) -> cluster_records.Record | None:
-        return cluster_records.find(self._state, self.kind, self.name)
+        return cluster_records.find_record(self._state, self.kind, self.name)
 
     def _container(self) -> str:
         """The id of its control plane's container; empty while there is none."""
@@ -209,10 +211,10 @@ class KindCluster:
             (archive, node)
             for archive in archives
             for node in nodes
-            if everywhere or pulling.wants(node, nodes, archive.name)
+            if everywhere or pulling.needs_image(node, nodes, archive.name)
         ]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
-        with side_by_side(2) as pool:  # containerd unpacks: more than the cores does not help
+        with thread_pool(2) as pool:  # containerd unpacks: more than the cores does not help
             list(pool.map(lambda pair: self._load(*pair), missing))
 
     def _held(self, nodes: Sequence[str]) -> dict[str, set[str]]:
@@ -270,11 +272,11 @@ class KindCluster:
     def delete(self) -> None:
         recorded = self._recorded()
         replaced = recorded is not None and self._replaced(recorded)
-        if recorded is None or recorded.anothers or (self._refused and not replaced):
+        if recorded is None or recorded.is_in_use_by_another_run or (self._refused and not replaced):
             return
         if not replaced:
             self._remove()
-        cluster_records.forget(self._state, self.kind, self.name)
+        cluster_records.delete_record(self._state, self.kind, self.name)
 
     def _remove(self) -> None:
         self._choose_kind()  # also where nothing was created before: `make clean`

@@ -16,8 +16,8 @@ from harness.cluster import caches
 from harness.command import run
 from harness.errors import SetupFailed
 from harness.registry.credentials import Login, docker_config, logins
-from harness.registry.private import Private
-from harness.registry.reference import parse
+from harness.registry.private import PrivateRegistry
+from harness.registry.reference import parse_reference
 from harness.wait import until
 
 CERTS = "/etc/containerd/certs.d"
@@ -52,7 +52,9 @@ def hosts_toml(hosts: Sequence[Host]) -> str:
     return "\n".join(parts)
 
 
-def attach(nodes: Sequence[str], images: Iterable[str], private: Private | None, *, cached: Path | None) -> None:
+def configure_registries(
+    nodes: Sequence[str], images: Iterable[str], private: PrivateRegistry | None, *, cached: Path | None
+) -> None:
     """Points nodes to where the images come from: the private registry, caches, credentials of `docker login`.
 
     `cached` is the state folder that the caches belong to; None: no caches.
@@ -61,32 +63,37 @@ def attach(nodes: Sequence[str], images: Iterable[str], private: Private | None,
         SetupFailed: a registry on this machine is out of the nodes' reach, or a cache did not start.
         BadInput: Docker's credentials cannot be read.
     """
-    registries = sorted({parse(image).registry for image in images})
+    registries = sorted({parse_reference(image).registry for image in images})
     known = logins(registries)
     direct = {private.host: _direct(private, nodes[0])} if private else {}
-    cache = caches.start(registries, private, direct, known, cached) if cached else {}
+    cache = caches.start_caches(registries, private, direct, known, cached) if cached else {}
     for node in nodes:
         for registry in registries:
             hosts = [Host(f"http://{cache[registry]}:{CACHE_PORT}")] if registry in cache else []
             if private and registry == private.host and (direct[registry] != f"https://{registry}" or private.ca):
                 ca = f"{CERTS}/{registry}/ca.crt" if private.ca else ""
                 if private.ca:
-                    write(node, ca, private.ca.read_text())
+                    write_node_file(node, ca, private.ca.read_text())
                 hosts.append(Host(direct[registry], ca))
             if hosts:
-                write(node, f"{CERTS}/{registry}/hosts.toml", hosts_toml(hosts))
+                write_node_file(node, f"{CERTS}/{registry}/hosts.toml", hosts_toml(hosts))
         if known:
             _log_in(node, known)
 
 
-def while_booting(
-    nodes: Sequence[str], images: Sequence[str], private: Private | None, *, cached: Path | None, ended: threading.Event
+def configure_registries_during_boot(
+    nodes: Sequence[str],
+    images: Sequence[str],
+    private: PrivateRegistry | None,
+    *,
+    cached: Path | None,
+    ended: threading.Event,
 ) -> None:
     """Attaches nodes and lets them pull as soon as containerd runs in them, while Kubernetes is still to come; gives up
     when `ended` is set, which is when `kind create` has ended.
 
     Raises:
-        SetupFailed, BadInput: as `attach`.
+        SetupFailed, BadInput: as `configure_registries`.
     """
     for node in nodes:
         until(
@@ -97,12 +104,12 @@ def while_booting(
             every=0.5,
         )
     with progress.stage("images: pulls begin"):
-        attach(nodes, images, private, cached=cached)
+        configure_registries(nodes, images, private, cached=cached)
         for node in nodes:
-            pull_early(node, [image for image in images if wants(node, nodes, image)])
+            pull_early(node, [image for image in images if needs_image(node, nodes, image)])
 
 
-def wants(node: str, nodes: Sequence[str], image: str) -> bool:
+def needs_image(node: str, nodes: Sequence[str], image: str) -> bool:
     """The control plane takes only what runs there, unless it is the only node. An archive has its image's name."""
     return len(nodes) == 1 or "control-plane" not in node or any(w in image for w in CONTROL_PLANE_IMAGES)
 
@@ -114,9 +121,9 @@ def _runs_containerd(node: str) -> bool:
 def pull_early(node: str, images: Sequence[str]) -> None:
     """Lets a node pull images by itself from now on. What fails here the kubelet tries again, and says why."""
     by_login: dict[Login | None, list[str]] = {}
-    known = logins({parse(image).registry for image in images})
+    known = logins({parse_reference(image).registry for image in images})
     for image in images:
-        by_login.setdefault(known.get(parse(image).registry), []).append(image)
+        by_login.setdefault(known.get(parse_reference(image).registry), []).append(image)
     for login, some in by_login.items():
         words, env = ([], {}) if login is None else (["--env", "CRICTL_CREDS"], {"CRICTL_CREDS": ":".join(login)})
         for stream in range(min(STREAMS, len(some))):  # the value of the variable is in no argument
@@ -125,7 +132,7 @@ def pull_early(node: str, images: Sequence[str]) -> None:
                 progress.note(f"node {node} could not begin to pull images: its kubelet will")
 
 
-def write(node: str, path: str, text: str) -> None:
+def write_node_file(node: str, path: str, text: str) -> None:
     """Writes a file in a node, for root alone; the text goes through standard input."""
     run(["docker", "exec", "-i", node, "sh", "-c", _WRITE, path], stdin=text)
 
@@ -135,12 +142,12 @@ def _log_in(node: str, known: Mapping[str, Login]) -> None:
     there = run(["docker", "exec", node, "cat", KUBELET_CONFIG], check=False)
     if there.code == 0 and there.stdout == config:
         return
-    write(node, KUBELET_CONFIG, config)
+    write_node_file(node, KUBELET_CONFIG, config)
     # It keeps what it read for five minutes. While the node boots there is none to start again.
     run(["docker", "exec", node, "systemctl", "try-restart", "kubelet"], check=False)
 
 
-def _direct(private: Private, node: str) -> str:
+def _direct(private: PrivateRegistry, node: str) -> str:
     """The private registry's URL as a node reaches it."""
     if not private.loopback:
         return private.url

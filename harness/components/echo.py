@@ -12,10 +12,10 @@ from harness.http_exchange import Answers
 from harness.kube import Kube
 from harness.logs import echo_server
 from harness.logs.echo_server import Received
-from harness.logs.unreadable import Unreadable
+from harness.logs.unreadable import UnreadableLines
 from harness.objects.addresses import url
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ip, pod_ready
+from harness.objects.workloads import is_pod_ready, pod_ip
 
 CONTAINER, PORT = "fortio", 8080
 
@@ -33,7 +33,7 @@ class Echo:
         Raises:
             SetupFailed: there is none.
         """
-        pods = [pod for pod in self._kube.pods(self._namespace, self._labels) if pod_ready(pod)]
+        pods = [pod for pod in self._kube.list_pods(self._namespace, self._labels) if is_pod_ready(pod)]
         if not pods:
             raise SetupFailed("the echo backend has no ready pod", remedy="see Deployments echo-v1 and echo-v2")
         return {_workload(pod): url(pod_ip(pod), PORT, "") for pod in pods}
@@ -49,18 +49,18 @@ class Echo:
         Raises:
             Inconclusive: a log does not have its marker, or has lines that cannot be read.
         """
-        unreadable = Unreadable()
+        unreadable = UnreadableLines()
 
         def look() -> Sequence[Received]:
             nonlocal unreadable
             logs = [
                 echo_server.parse(
-                    self._kube.logs(self._namespace, pod["metadata"]["name"], CONTAINER, since=since), workload
+                    self._kube.read_log(self._namespace, pod["metadata"]["name"], CONTAINER, since=since), workload
                 )
-                for pod in self._kube.pods(self._namespace, self._labels)
+                for pod in self._kube.list_pods(self._namespace, self._labels)
                 if (workload := _workload(pod)) in markers
             ]
-            unreadable = sum((log.unreadable for log in logs), Unreadable())
+            unreadable = sum((log.unreadable for log in logs), UnreadableLines())
             return [one for log in logs for one in log.requests]
 
         found = wait_for_lines(
@@ -101,7 +101,7 @@ class Echo:
 
     def _clients(self, read: Callable[[str, datetime], list[str]], what: str, since: datetime, count: int) -> set[str]:
         def look() -> list[str]:
-            pods = self._kube.pods(self._namespace, self._labels)
+            pods = self._kube.list_pods(self._namespace, self._labels)
             return [client for pod in pods for client in read(self._log(pod, since), since)]
 
         found = wait_for_lines(
@@ -114,7 +114,7 @@ class Echo:
         return set(found)
 
     def _log(self, pod: Document, since: datetime) -> str:
-        return self._kube.logs(self._namespace, pod["metadata"]["name"], CONTAINER, since=since)
+        return self._kube.read_log(self._namespace, pod["metadata"]["name"], CONTAINER, since=since)
 
 
 def _workload(pod: Document) -> str:

@@ -18,7 +18,7 @@ from harness.evidence.journey import ingress_pod_ip
 from harness.http_exchange import Answers
 from harness.logs import envoy_access, envoy_xds_rejects
 from harness.logs.envoy_access import AccessLine
-from harness.logs.unreadable import Unreadable
+from harness.logs.unreadable import UnreadableLines
 from harness.proxy import clusters, stats
 from harness.proxy.config_dump import active_cluster, error_states, route_config, thresholds
 
@@ -42,7 +42,7 @@ class Envoy(EnvoyPods):
         told = (str(json.loads(page)["version"]).split("/") for page in self._each("/server_info").values())
         return ", ".join(sorted({parts[1] if len(parts) > 1 else "" for parts in told}))
 
-    def read_access_log(self, since: datetime) -> envoy_access.Parsed:
+    def read_access_log(self, since: datetime) -> envoy_access.ParsedAccessLog:
         """All access lines of all replicas written after that moment (and a few before), by their time, and what could
         not be read.
 
@@ -55,7 +55,7 @@ class Envoy(EnvoyPods):
         if len(logs) == 1:
             return logs[0]
         lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.end_time)
-        return envoy_access.Parsed(tuple(lines), sum((log.unreadable for log in logs), Unreadable()))
+        return envoy_access.ParsedAccessLog(tuple(lines), sum((log.unreadable for log in logs), UnreadableLines()))
 
     def wait_for_lines(self, answers: Answers, since: datetime) -> list[AccessLine]:
         """The access line of each answer, in their order, joined by the id in the user agent.
@@ -66,7 +66,7 @@ class Envoy(EnvoyPods):
         if not answers:
             raise Inconclusive("no answers: no access lines to look for")
         wanted = {f"e2e/{id_}" for id_ in answers.ids}
-        log = envoy_access.Parsed(())
+        log = envoy_access.ParsedAccessLog(())
 
         def look() -> dict[str, list[AccessLine]]:
             nonlocal log
@@ -174,7 +174,7 @@ class Envoy(EnvoyPods):
         Raises:
             Inconclusive: there are fewer than `at_least`.
         """
-        agents, log = {f"e2e/{id_}" for id_ in answers.ids}, envoy_access.Parsed(())
+        agents, log = {f"e2e/{id_}" for id_ in answers.ids}, envoy_access.ParsedAccessLog(())
 
         def look() -> list[AccessLine]:
             nonlocal log
@@ -199,7 +199,7 @@ class Envoy(EnvoyPods):
         Raises:
             Inconclusive: there are fewer than `count`.
         """
-        log = envoy_access.Parsed(())
+        log = envoy_access.ParsedAccessLog(())
 
         def look() -> list[AccessLine]:
             nonlocal log
@@ -228,9 +228,9 @@ class Envoy(EnvoyPods):
         """
         logged: set[str] = set()
         for pod, log in self.read_logs().items():
-            found = {rejection.resource for rejection in envoy_xds_rejects.rejections(log)}
+            found = {rejection.resource for rejection in envoy_xds_rejects.parse_rejections(log)}
             if not found:
-                check_all_lines_readable(envoy_xds_rejects.unreadable(log), f"log of {pod}")
+                check_all_lines_readable(envoy_xds_rejects.find_unreadable_lines(log), f"log of {pod}")
             logged |= found
         standing = {error.resource for dump in self.read_config_dumps().values() for error in error_states(dump)}
         observations.record_sighting(

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from harness.clients.admin import Admin
 from harness.cluster.protocol import Capability
 from harness.errors import CannotJudge, Inconclusive, SetupFailed
-from harness.kube import Kube, Missing, Refused
+from harness.kube import Kube, ObjectMissing, RequestRejected
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
-from harness.objects.workloads import OWNING_GATEWAY, pod_ip, pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_ip
 
 
 class EnvoyPods:
@@ -76,21 +76,21 @@ class EnvoyPods:
         """
         listed = self._listed()
         found = {
-            name: self._kube.logs(self.namespace, name, "envoy", since=since)
+            name: self._kube.read_log(self.namespace, name, "envoy", since=since)
             for name in map(_name, self._ready(listed))
         }
         for pod in listed:
             if pod["metadata"].get("deletionTimestamp"):
-                with suppress(Missing, Refused):  # it is gone meanwhile, or its container is
-                    found[_name(pod)] = self._kube.logs(self.namespace, _name(pod), "envoy", since=since)
+                with suppress(ObjectMissing, RequestRejected):  # it is gone meanwhile, or its container is
+                    found[_name(pod)] = self._kube.read_log(self.namespace, _name(pod), "envoy", since=since)
         self._known |= found.keys()
         return found
 
     def _listed(self) -> list[Document]:
-        return self._kube.objects("Pod", self.namespace, labels=f"{OWNING_GATEWAY}={self.gateway}")
+        return self._kube.list_objects("Pod", self.namespace, labels=f"{OWNING_GATEWAY}={self.gateway}")
 
     def _ready(self, listed: Iterable[Document]) -> list[Document]:
-        ready = [pod for pod in listed if pod_ready(pod)]
+        ready = [pod for pod in listed if is_pod_ready(pod)]
         if not ready:
             raise SetupFailed(f"Gateway {self.namespace}/{self.gateway} has 0 ready proxy pods")
         return ready

@@ -23,9 +23,9 @@ class Istiod:
         Raises:
             Inconclusive: istiod counts no pushes at all: an absent counter would then prove nothing.
         """
-        pods = [pod["metadata"]["name"] for pod in self._kube.pods(self.NAMESPACE, self.LABELS)]
+        pods = [pod["metadata"]["name"] for pod in self._kube.list_pods(self.NAMESPACE, self.LABELS)]
         texts = [self._admin.get(self.NAMESPACE, pod, 15014, "/metrics") for pod in pods]
-        found = [sample for text in texts for sample in prometheus.samples(text)]
+        found = [sample for text in texts for sample in prometheus.parse_samples(text)]
         pushes = sum(s.value for s in found if s.name == "pilot_push_triggers")
         if not pushes:
             raise Inconclusive("istiod counts no pushes (pilot_push_triggers): no rejection would be counted either")

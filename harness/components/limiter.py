@@ -15,9 +15,9 @@ from harness.errors import CannotJudge, Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.placement import Placement
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import is_pod_ready
 from harness.proxy import prometheus, rlconfig
-from harness.wait import dwell, until
+from harness.wait import scaled_dwell, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class RateLimitService:
         Raises:
             SetupFailed: there is none: limits fail open, so no result about them means anything.
         """
-        pods = [pod for pod in self._kube.pods(self.NAMESPACE, self.LABELS) if pod_ready(pod)]
+        pods = [pod for pod in self._kube.list_pods(self.NAMESPACE, self.LABELS) if is_pod_ready(pod)]
         if not pods:
             raise SetupFailed(
                 "the limiter is down: Deployment envoy-gateway-system/envoy-ratelimit has no ready pod. Envoy lets "
@@ -71,9 +71,9 @@ class RateLimitService:
 
     def describe_trouble(self) -> str:
         """What is known of why it does not answer: its Redis, or the last error of its own log; else nothing."""
-        if not any(pod_ready(pod) for pod in self._kube.pods("redis-system", "app=redis")):
+        if not any(is_pod_ready(pod) for pod in self._kube.list_pods("redis-system", "app=redis")):
             return "its Redis (redis-system/redis) has no ready pod"
-        logs = [self._kube.logs(self.NAMESPACE, name, "envoy-ratelimit").splitlines() for name in self.names]
+        logs = [self._kube.read_log(self.NAMESPACE, name, "envoy-ratelimit").splitlines() for name in self.names]
         errors = (line for said in logs for line in reversed(said) if "level=error" in line)
         return next(errors, "its pods are ready, their logs have no error")
 
@@ -105,7 +105,7 @@ class RateLimitService:
         found, ours = {}, Placement(self._kube.namespace).namespaces
         for pod in self.names:
             text = self._admin.get(self.NAMESPACE, pod, 19001, "/metrics")
-            samples = [s for s in prometheus.samples(text) if s.name.removesuffix("_total") == wanted]
+            samples = [s for s in prometheus.parse_samples(text) if s.name.removesuffix("_total") == wanted]
             found[pod] = sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", ""), ours))
         return found
 
@@ -145,7 +145,7 @@ class RateLimitService:
             if not last or last[0][1] != counters:
                 last[:] = [(now, counters)]
                 return False
-            return now - last[0][0] >= dwell(timeouts.LIMITER_SETTLED)
+            return now - last[0][0] >= scaled_dwell(timeouts.LIMITER_SETTLED)
 
         try:
             until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)

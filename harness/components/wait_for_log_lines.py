@@ -8,7 +8,7 @@ from typing import TypeVar
 from harness import timeouts
 from harness.errors import Inconclusive, NotReady
 from harness.kube import ApiUnavailable
-from harness.logs.unreadable import Unreadable
+from harness.logs.unreadable import UnreadableLines
 from harness.wait import until
 
 S = TypeVar("S", bound=Sized)
@@ -20,7 +20,7 @@ def wait_for_lines(
     *,
     what: str,
     silence: str,
-    unreadable: Callable[[], Unreadable] = Unreadable,
+    unreadable: Callable[[], UnreadableLines] = UnreadableLines,
 ) -> S:
     """What `look` reads of a log, once `told` says that it tells enough; `silence` begins the error otherwise, which
     also tells of lines that could not be read.
@@ -43,7 +43,7 @@ def wait_for_lines(
         raise Inconclusive(f"{silence}: {error}" + (f"; {lost}" if lost else "")) from error
 
 
-def check_all_lines_readable(unreadable: Unreadable, what: str) -> None:
+def check_all_lines_readable(unreadable: UnreadableLines, what: str) -> None:
     """Refuses to take what a log does not say for something that did not happen.
 
     Raises:

@@ -17,12 +17,12 @@ from harness.http_exchange import Answers
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import ztunnel
 from harness.logs.envoy_access import AccessLine
-from harness.logs.unreadable import Unreadable
+from harness.logs.unreadable import UnreadableLines
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
-from harness.objects.workloads import node_name, pod_ready
+from harness.objects.workloads import is_pod_ready, node_name
 from harness.proxy import ztunnel_dump
-from harness.proxy.mesh_view import MeshView, view
+from harness.proxy.mesh_view import MeshView, read_mesh_view
 from harness.wait import until
 
 
@@ -35,7 +35,7 @@ class Ztunnels:
         self._kube, self._admin = kube, admin
 
     def read_pods(self) -> list[Document]:
-        return self._kube.pods(self.NAMESPACE, self.LABELS)
+        return self._kube.list_pods(self.NAMESPACE, self.LABELS)
 
     def _scheduled(self) -> list[Document]:
         """Those that have a node: one that has none yet has no log and no view either."""
@@ -44,7 +44,7 @@ class Ztunnels:
     def read_logs(self, since: datetime | None = None) -> dict[str, str]:
         """Each node's log text, by node name."""
         return {
-            node_name(pod): self._kube.logs(self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since)
+            node_name(pod): self._kube.read_log(self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since)
             for pod in self._scheduled()
         }
 
@@ -57,16 +57,16 @@ class Ztunnels:
         log = self._log(since)
         check_all_lines_readable(log.unreadable, "ztunnel log")
         found = log.lines
-        told = f"{len(found)} connections ended, {sum(not line.ok for line in found)} in an error"
+        told = f"{len(found)} connections ended, {sum(not line.is_ok for line in found)} in an error"
         observations.record_sighting("ztunnel log", told, raw=[line.raw for line in found])
         return found
 
-    def _log(self, since: datetime) -> ztunnel.Parsed:
+    def _log(self, since: datetime) -> ztunnel.ParsedZtunnelLog:
         """The logs of all nodes as one, oldest line first."""
         logs = [ztunnel.parse(text) for text in self.read_logs(since).values()]
         lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.time)
-        unreadable = sum((log.unreadable for log in logs), Unreadable())
-        return ztunnel.Parsed(tuple(lines), sum(log.skipped for log in logs), unreadable)
+        unreadable = sum((log.unreadable for log in logs), UnreadableLines())
+        return ztunnel.ParsedZtunnelLog(tuple(lines), sum(log.skipped for log in logs), unreadable)
 
     def read_destinations(self, since: datetime, service: str) -> set[str]:
         """The Deployments to whose pods callers were carried that asked for this Service (by its short name, in the
@@ -94,7 +94,7 @@ class Ztunnels:
         of: Sequence[str] = (),
     ) -> ZtunnelLine:
         """The one line that `look` picks, awaited until its connection closes; `of` is the request that it carried."""
-        log = ztunnel.Parsed((), 0)
+        log = ztunnel.ParsedZtunnelLog((), 0)
 
         def pick() -> Sequence[ZtunnelLine]:
             nonlocal log
@@ -141,7 +141,7 @@ class Ztunnels:
             Inconclusive: one has none in time.
         """
         sources = {answer.local for answer in answers}
-        log = ztunnel.Parsed((), 0)
+        log = ztunnel.ParsedZtunnelLog((), 0)
 
         def look() -> dict[str, ZtunnelLine]:
             nonlocal log
@@ -175,17 +175,17 @@ class Ztunnels:
 
     def describe_port_conflict(self) -> str:
         """Why calls to a pod may be reset: who has its port 15008, and the remedy; "" when ztunnel has its ports."""
-        failures = [failure for text in self.read_logs().values() for failure in ztunnel.bind_failures(text)]
+        failures = [failure for text in self.read_logs().values() for failure in ztunnel.parse_bind_failures(text)]
         pods = {
             pod["metadata"]["uid"]: f"{self._kube.namespace}/{pod['metadata']['name']}"
-            for pod in self._kube.objects("Pod", self._kube.namespace)
+            for pod in self._kube.list_objects("Pod", self._kube.namespace)
         }
         said = hbone_port_conflict.conflict(failures, (), pods)
         return f"{said}; remedy: {hbone_port_conflict.REMEDY}" if said else ""
 
     def read_ready_nodes(self) -> set[str]:
         """The nodes whose ztunnel pod is ready."""
-        return {node_name(pod) for pod in self.read_pods() if pod_ready(pod)}
+        return {node_name(pod) for pod in self.read_pods() if is_pod_ready(pod)}
 
     def read_open_connections(self) -> list[ZtunnelLine]:
         """The connections of all nodes' pods that are open now, each as a line of this moment."""
@@ -215,7 +215,7 @@ class Ztunnels:
 
     def read_views(self) -> dict[str, MeshView]:
         """What each node's ztunnel says of the mesh, by node name."""
-        found = {node_name(pod): view(self._dump(pod), self._kube.namespace) for pod in self._scheduled()}
+        found = {node_name(pod): read_mesh_view(self._dump(pod), self._kube.namespace) for pod in self._scheduled()}
         observations.record_sighting("ztunnel config_dump", f"of {len(found)} nodes")
         return found
 

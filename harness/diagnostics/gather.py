@@ -18,13 +18,13 @@ from harness import timeouts
 from harness.clients.admin import Admin
 from harness.cluster.protocol import Cluster
 from harness.errors import HarnessError
-from harness.kube import ApiUnavailable, Kube, Missing
+from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.objects import refs
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document
 from harness.objects.placement import WRITTEN, Placement
 from harness.objects.unstructured import number, objects, text
-from harness.report.redact import redacted
+from harness.report.redact import redact
 
 STACK = ("istio-system", "envoy-gateway-system", "redis-system")
 KINDS = tuple(kind for kind in refs.KINDS if kind not in (*DEFINITIONS, *refs.UNREAD))  # definitions are megabytes
@@ -35,7 +35,7 @@ ADMIN = {  # what to ask of which container, by port
 }
 
 
-def namespaces(namespace: str) -> tuple[str, ...]:
+def own_namespaces(namespace: str) -> tuple[str, ...]:
     """Ours: the run's and those that go with it, then the stack's."""
     return (*sorted(Placement(namespace).namespaces), *STACK)
 
@@ -48,14 +48,14 @@ def gather(cluster: Cluster, into: Path, why: str, *, namespace: str = WRITTEN) 
     failures: list[str] = []
     try:
         into.mkdir(parents=True, exist_ok=True)
-        (into / "why.txt").write_text(redacted(f"{why}\n"))
+        (into / "why.txt").write_text(redact(f"{why}\n"))
         _gather(cluster, into, failures, namespace)
     except Exception as error:  # noqa: BLE001  # evidence is best effort: it must not hide what it is evidence of
         failures.append(f"gather itself: {type(error).__name__}: {error}")
     finally:
         if failures:
             with suppress(OSError):  # where nothing can be written, nothing can be reported either
-                (into / "failures.txt").write_text(redacted("\n".join(failures) + "\n"))
+                (into / "failures.txt").write_text(redact("\n".join(failures) + "\n"))
 
 
 def _gather(cluster: Cluster, into: Path, failures: list[str], namespace: str) -> None:
@@ -76,7 +76,7 @@ def _gather(cluster: Cluster, into: Path, failures: list[str], namespace: str) -
     pool = ThreadPoolExecutor(max_workers=4)
     try:
         jobs = [pool.submit(attempt, f"cluster {cluster.name}", lambda: cluster.gather(into))]
-        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in namespaces(kube.namespace)]
+        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in own_namespaces(kube.namespace)]
         jobs += [probe(f"objects/{k}.yaml", lambda k=k: _objects(kube, k, failures)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
         listed, unlisted = wait(listings, timeout=timeouts.GATHER)
         pods = [pod for listing in listed for pod in listing.result()]
@@ -98,7 +98,7 @@ def _gather(cluster: Cluster, into: Path, failures: list[str], namespace: str) -
 
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(redacted(text))
+    file.write_text(redact(text))
 
 
 def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
@@ -106,10 +106,10 @@ def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
     do not tell is a failure, and the others' objects are there."""
     found: list[Document] = []
     untold: list[HarnessError] = []
-    for namespace in namespaces(kube.namespace) if refs.KINDS[kind][1] else ("",):
+    for namespace in own_namespaces(kube.namespace) if refs.KINDS[kind][1] else ("",):
         try:
-            found += kube.objects(kind, namespace)
-        except Missing:
+            found += kube.list_objects(kind, namespace)
+        except ObjectMissing:
             return "# this kind is not defined here\n"
         except HarnessError as error:
             untold.append(error)
@@ -119,14 +119,14 @@ def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
         raise untold[0]
     failures += [f"objects/{kind}.yaml: {type(error).__name__}: {str(error)[:300]}" for error in untold]
     if kind == "Namespace":
-        found = [one for one in found if one["metadata"]["name"] in namespaces(kube.namespace)]
+        found = [one for one in found if one["metadata"]["name"] in own_namespaces(kube.namespace)]
     # Lines are not broken: a secret that is cut in two is not recognized.
     return yaml.dump_all(found, Dumper=yaml.CSafeDumper, sort_keys=False, width=10**6)
 
 
 def _pods(kube: Kube, namespace: str, failures: list[str]) -> list[Document]:
     try:
-        return kube.objects("Pod", namespace)
+        return kube.list_objects("Pod", namespace)
     except Exception as error:  # noqa: BLE001  # as above
         failures.append(f"pods of {namespace}: {error}")
         return []
@@ -140,7 +140,7 @@ def _containers(pod: Document) -> list[tuple[str, str, str, bool]]:
 
 
 def _log(kube: Kube, namespace: str, pod: str, container: str, previous: bool) -> Callable[[], str]:
-    return lambda: kube.logs(namespace, pod, container, previous=previous)[-LOG_LIMIT:]
+    return lambda: kube.read_log(namespace, pod, container, previous=previous)[-LOG_LIMIT:]
 
 
 def _ask(admin: Admin, namespace: str, pod: str, port: int, path: str) -> Callable[[], str]:

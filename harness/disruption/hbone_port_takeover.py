@@ -9,8 +9,8 @@ from harness.components import Envoy, Ztunnels
 from harness.disruption import restarts
 from harness.disruption.touched import touches
 from harness.errors import Inconclusive, NotReady
-from harness.kube import ApiUnavailable, Kube, Missing, Refused
-from harness.logs.ztunnel import bind_failures
+from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
+from harness.logs.ztunnel import parse_bind_failures
 from harness.objects.manifests import Document
 from harness.objects.unstructured import strings
 from harness.objects.workloads import OWNING_GATEWAY, node_name
@@ -72,19 +72,19 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
         for route, had in before.items():
             kube.patch(f"HTTPRoute/{envoy.namespace}/{route}", {"spec": {"hostnames": list(had) or None}})
     until(
-        lambda: [failure for log in ztunnels.read_logs().values() for failure in bind_failures(log)],
+        lambda: [failure for log in ztunnels.read_logs().values() for failure in parse_bind_failures(log)],
         lambda found: any(failure.uid == envoy.pod["metadata"]["uid"] for failure in found),
         what=f"the new ztunnel has found port 15008 of {envoy.gateway} taken",
         within=timeouts.STATUS,
-        transient=(ApiUnavailable, Missing, Refused),
+        transient=(ApiUnavailable, ObjectMissing, RequestRejected),
         show=lambda found: f"{len(found)} bind failures",
     )
 
 
 def read_pods_with_taken_ports(kube: Kube, ztunnels: Ztunnels) -> list[str]:
     """The pods, still there, of whose ports ztunnel could not have one: "Pod/namespace/name"."""
-    uids = {failure.uid for text in ztunnels.read_logs().values() for failure in bind_failures(text)}
-    pods: list[Document] = kube.objects("Pod")
+    uids = {failure.uid for text in ztunnels.read_logs().values() for failure in parse_bind_failures(text)}
+    pods: list[Document] = kube.list_objects("Pod")
     return [
         f"Pod/{pod['metadata']['namespace']}/{pod['metadata']['name']}"
         for pod in pods
@@ -95,6 +95,6 @@ def read_pods_with_taken_ports(kube: Kube, ztunnels: Ztunnels) -> list[str]:
 def give_port_back(kube: Kube, envoy: Envoy) -> None:
     """Deletes the waypoint's pod: in the new one ztunnel is first. Waits until both are ready."""
     labels = f"{OWNING_GATEWAY}={envoy.gateway}"
-    kube.delete([f"Pod/{envoy.namespace}/{pod['metadata']['name']}" for pod in kube.pods(envoy.namespace, labels)])
+    kube.delete([f"Pod/{envoy.namespace}/{pod['metadata']['name']}" for pod in kube.list_pods(envoy.namespace, labels)])
     gateways.wait_for_proxy_pod(kube, envoy.gateway)
     rollouts.wait_for_rollout(kube, restarts.ZTUNNEL)

@@ -74,7 +74,7 @@ def _evict(kube: Kube, node: str) -> list[str]:
 
 def read_pods_on(kube: Kube, node: str, namespace: str = "") -> list[Document]:
     """The pods of a node, of one namespace or of all, those on their way out among them."""
-    return [pod for pod in kube.objects("Pod", namespace) if node_name(pod) == node]
+    return [pod for pod in kube.list_objects("Pod", namespace) if node_name(pod) == node]
 
 
 def read_deployments_on(kube: Kube, node: str) -> set[str]:
@@ -93,8 +93,8 @@ def load_images_everywhere(cluster: Cluster, bundle: Bundle | None, versions: Ve
 
 def read_node_without(kube: Kube, labels: str) -> str:
     """A node on which no pod with these labels runs; by name the first."""
-    taken = {node_name(pod) for pod in kube.pods(kube.namespace, labels)}
-    return min(str(n["metadata"]["name"]) for n in kube.objects("Node") if n["metadata"]["name"] not in taken)
+    taken = {node_name(pod) for pod in kube.list_pods(kube.namespace, labels)}
+    return min(str(n["metadata"]["name"]) for n in kube.list_objects("Node") if n["metadata"]["name"] not in taken)
 
 
 def read_request_counts(kube: Kube, node: str, load: str, since: datetime) -> dict[str, int]:
@@ -103,7 +103,7 @@ def read_request_counts(kube: Kube, node: str, load: str, since: datetime) -> di
     for pod in read_pods_on(kube, node, kube.namespace):
         gateway = text(pod, "metadata", "labels", OWNING_GATEWAY)
         if gateway:
-            log = kube.logs(kube.namespace, pod["metadata"]["name"], "envoy", since=since)
+            log = kube.read_log(kube.namespace, pod["metadata"]["name"], "envoy", since=since)
             lines = envoy_access.parse(log).lines
             found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)
     observations.record_sighting("access logs", f"requests of {load} carried on node {node}: {found}")

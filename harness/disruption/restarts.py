@@ -10,7 +10,7 @@ from harness import observations, timeouts
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
-from harness.objects.workloads import pod_ready, selector
+from harness.objects.workloads import is_pod_ready, selector
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
 from harness.waits import rollouts
@@ -65,7 +65,7 @@ def wait_for_new_pods(kube: Kube, workload: str, gone: set[str]) -> None:
     obj = kube.get(workload)
     until(
         lambda: [
-            pod for pod in rollouts.read_pods(kube, obj) if pod["metadata"]["name"] not in gone and pod_ready(pod)
+            pod for pod in rollouts.read_pods(kube, obj) if pod["metadata"]["name"] not in gone and is_pod_ready(pod)
         ],
         lambda pods: len(pods) >= len(gone),
         what=f"{workload} has {len(gone)} new ready pods",
@@ -114,4 +114,4 @@ def _gone(kube: Kube, workload: str, old: set[str] | None = None) -> None:
 
 def _pods(kube: Kube, workload: str) -> list[Document]:
     obj = kube.get(workload)
-    return kube.objects("Pod", text(obj, "metadata", "namespace"), labels=selector(obj))
+    return kube.list_objects("Pod", text(obj, "metadata", "namespace"), labels=selector(obj))

@@ -12,7 +12,7 @@ from harness.errors import Terminal
 from harness.kube import ApiUnavailable, Kube
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
-from harness.objects.workloads import pod_ready
+from harness.objects.workloads import is_pod_ready
 from harness.wait import until
 from harness.waits import rollouts, waypoints
 
@@ -31,7 +31,7 @@ def bind_service(kube: Kube) -> None:
 
 def read_pods(kube: Kube) -> list[Document]:
     """The waypoint's pods."""
-    return kube.pods(kube.namespace, "gateway.networking.k8s.io/gateway-name=byo-waypoint")
+    return kube.list_pods(kube.namespace, "gateway.networking.k8s.io/gateway-name=byo-waypoint")
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def while_without_pods(kube: Kube) -> Iterator[None]:
     try:
         kube.patch(deployment(kube), {"spec": {"replicas": 0}})
         until(
-            lambda: [pod for pod in read_pods(kube) if pod_ready(pod)],
+            lambda: [pod for pod in read_pods(kube) if is_pod_ready(pod)],
             lambda found: not found,
             what=f"{deployment(kube)} has no ready pod left",
             within=timeouts.DISTURBED,

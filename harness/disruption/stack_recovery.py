@@ -9,7 +9,7 @@ from harness.disruption import hbone_port_takeover, restarts
 from harness.errors import NotReady
 from harness.kube import Kube
 from harness.objects.placement import Placement
-from harness.objects.refs import ref
+from harness.objects.refs import parse_ref
 from harness.waits import gateways, rollouts, waypoints
 
 PARTS = (
@@ -35,7 +35,7 @@ def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: En
         rollouts.wait_for_rollout(kube, restarts.ZTUNNEL, within=timeouts.DISTURBED / 4)
     except NotReady:
         found = hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnel)
-        culprits = [name for name in found if placement.has(ref(name))]
+        culprits = [name for name in found if placement.has(parse_ref(name))]
         progress.note(f"{ztunnel.describe_port_conflict() or 'ztunnel is not ready'}: deleting {culprits}")
         kube.delete(culprits)
     for name in PARTS:

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from harness.cluster.protocol import Cluster
 from harness.errors import NotAllowed
-from harness.objects.manifests import MANIFESTS, paired, read
+from harness.objects.manifests import MANIFESTS, manifest_of_suite, read_manifest
 from harness.objects.placement import AS_WRITTEN
-from harness.objects.refs import ref, ref_of
+from harness.objects.refs import parse_ref, ref_of
 from harness.objects.run_scope import beyond_ours
 
 ROOM = "harness.disruption"
@@ -29,7 +29,7 @@ def touches(*what: str) -> Callable[[F], F]:
     """Declares what of others a function touches, whatever its arguments: "DaemonSet/istio-system/ztunnel"."""
 
     def declare(function: F) -> F:
-        function.touches = what  # type: ignore[attr-defined]  # read by `touched_by`
+        function.touches = what  # type: ignore[attr-defined]  # read by `describe_touched`
         return function
 
     return declare
@@ -45,7 +45,7 @@ def check_allowed(cluster: Cluster, *what: str) -> None:
         raise NotAllowed(f"disruptive: {cluster.cannot_judge['disruptive']}: {', '.join(dict.fromkeys(what))}")
 
 
-def touched_by(suite: Path) -> list[str]:
+def describe_touched(suite: Path) -> list[str]:
     """What of others a suite's file touches, a line each, sorted; empty if all that it changes is its own.
 
     Read from its source: what it uses of harness.disruption, the manifests that it applies, and the names of objects
@@ -82,10 +82,10 @@ def _by_manifests(tree: ast.Module, suite: Path) -> Iterator[str]:
     patterns = {text for text in asked if text.endswith(".yaml") and " " not in text}
     patterns |= {_pattern(node) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)}
     if "applied" in asked:  # the fixture, as an argument or in usefixtures
-        patterns.add(paired(suite))
+        patterns.add(manifest_of_suite(suite))
     for pattern in patterns:
         for file in MANIFESTS.glob(pattern) if pattern.endswith(".yaml") else ():
-            yield from filter(None, (beyond_ours(ref_of(one), AS_WRITTEN) for one in read(file)))
+            yield from filter(None, (beyond_ours(ref_of(one), AS_WRITTEN) for one in read_manifest(file)))
 
 
 def _pattern(text: ast.JoinedStr) -> str:
@@ -103,7 +103,7 @@ def _by_writes(tree: ast.Module) -> Iterator[str]:
 
 def _named(text: str) -> Iterator[str]:
     with suppress(ValueError):  # no name of an object
-        yield from filter(None, [beyond_ours(ref(text), AS_WRITTEN)])
+        yield from filter(None, [beyond_ours(parse_ref(text), AS_WRITTEN)])
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:

@@ -10,8 +10,8 @@ from harness.bundle import Bundle
 from harness.cluster.protocol import Cluster, Release
 from harness.disruption import restarts
 from harness.disruption.touched import check_allowed, touches
-from harness.kube import ApiUnavailable, Kube, Refused
-from harness.objects.definitions import gateway_api
+from harness.kube import ApiUnavailable, Kube, RequestRejected
+from harness.objects.definitions import gateway_api_version
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
 from harness.objects.workloads import pod_containers
@@ -142,12 +142,12 @@ def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, r
         name = str(document["metadata"]["name"])
         try:
             kube.apply([document], force=True)
-        except Refused as error:
+        except RequestRejected as error:
             refused[name] = str(error)
             continue
         if document["kind"] == "CustomResourceDefinition":
             rollouts.wait_for_definition(kube, name)
-    there = [gateway_api(one) for one in _of_gateway_api(kube.objects("CustomResourceDefinition"))]
+    there = [gateway_api_version(one) for one in _of_gateway_api(kube.list_objects("CustomResourceDefinition"))]
     found = Replaced(frozenset(filter(None, there)), refused)
     observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.bundles))}")
     return found

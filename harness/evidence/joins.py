@@ -49,7 +49,7 @@ def is_other_side_of(z: ZtunnelLine, out: ZtunnelLine) -> bool:
     Of connections that are open still nothing but the two pods is known: any between them may be it.
     """
     if z.is_open or out.is_open:
-        alike = (z.is_open, z.dst.ip, z.src.ip, z.hbone) == (out.is_open, out.dst.ip, out.src.ip, out.hbone)
+        alike = (z.is_open, z.dst.ip, z.src.ip, z.is_hbone) == (out.is_open, out.dst.ip, out.src.ip, out.is_hbone)
         return z.direction == "inbound" and alike
     return (
         z.direction == "inbound"

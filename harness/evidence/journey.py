@@ -168,7 +168,7 @@ class _Trace:
     def nearby(self, access: Sequence[AccessLine]) -> tuple[str, ...]:
         """Failed connections during the request that no hop stands for."""
         failed = [
-            z for z in self.lines if not z.ok and z not in self.used and any(is_open_during(z, a) for a in access)
+            z for z in self.lines if not z.is_ok and z not in self.used and any(is_open_during(z, a) for a in access)
         ]
         return tuple(
             f"{z.time:%H:%M:%S.%f} {z.src.workload or z.src.addr} -> {z.dst.workload or z.dst.addr}: {z.error}"
@@ -200,7 +200,7 @@ class _Trace:
             self.missing.append(f"ztunnel outbound line of {where} (written when the connection closes)")
             return None
         self._ztunnel("ztunnel-out", out, out.src.ip)
-        if not out.hbone or not out.ok:
+        if not out.is_hbone or not out.is_ok:
             return out  # Past the mesh, or it never arrived: no ztunnel logs the other side.
         found = _closed_first(z for z in self.lines if is_other_side_of(z, out))
         arrived = self._choose(where, "inbound", found, lambda z: mirror_distance(z, out))
@@ -213,7 +213,7 @@ class _Trace:
     def _choose(
         self, where: str, side: str, found: Sequence[ZtunnelLine], key: Callable[[ZtunnelLine], tuple[float, float]]
     ) -> ZtunnelLine | None:
-        if len({(z.src.identity, z.dst.identity, z.dst.workload, z.hbone, z.ok) for z in found}) > 1:
+        if len({(z.src.identity, z.dst.identity, z.dst.workload, z.is_hbone, z.is_ok) for z in found}) > 1:
             self.ambiguous.append(f"{len(found)} unlike ztunnel {side} lines fit {where}")
         chosen = min(found, key=key, default=None)
         self.used += [chosen] if chosen is not None else []
@@ -227,8 +227,8 @@ class _Trace:
         self.hops.append(Hop(self._who(ip), kind, "", "-", status, line.flags, ms, self._node(ip), address))
 
     def _ztunnel(self, kind: Kind, z: ZtunnelLine, ip: str) -> None:
-        protocol: Protocol = "HBONE" if z.hbone else "mTLS" if z.src.identity and z.dst.identity else "plaintext"
-        address, status = z.dst.hbone_addr or z.dst.addr, "ok" if z.ok else z.error or z.level
+        protocol: Protocol = "HBONE" if z.is_hbone else "mTLS" if z.src.identity and z.dst.identity else "plaintext"
+        address, status = z.dst.hbone_addr or z.dst.addr, "ok" if z.is_ok else z.error or z.level
         identity, who, ms = z.src.identity or "", self._who(ip), z.duration_ms
         if z.is_open:
             status, ms = OPEN, None

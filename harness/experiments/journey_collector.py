@@ -15,10 +15,10 @@ from harness.evidence import hbone_port_conflict
 from harness.evidence.hops import Journey, Via
 from harness.evidence.journey import join_journey, pods_by_ip, render
 from harness.http_exchange import Answer, Answers
-from harness.kube import ApiUnavailable, Kube, Missing
+from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.logs import envoy_access, ztunnel
 from harness.logs.envoy_access import AccessLine
-from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
+from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import pod_name
@@ -40,7 +40,7 @@ class HopRecords:
     ztunnel: tuple[ZtunnelLine, ...]
     pods: tuple[Json, ...]
     conflict: str = ""
-    unreadable: Unreadable = NONE_UNREADABLE
+    unreadable: UnreadableLines = NONE_UNREADABLE
 
 
 class JourneyCollector:
@@ -68,7 +68,7 @@ class JourneyCollector:
         if not answers:
             raise Inconclusive("no answers: no journeys to follow")
         last: list[tuple[Journey, ...]] = []
-        unreadable = Unreadable()
+        unreadable = UnreadableLines()
 
         def look() -> tuple[tuple[Journey, ...], str]:
             nonlocal unreadable
@@ -84,14 +84,14 @@ class JourneyCollector:
                 what=f"the journeys of {len(answers)} requests are complete",
                 within=within,
                 every=0.5 if len(answers) < 50 else 3.0,
-                transient=(ApiUnavailable, Missing),
+                transient=(ApiUnavailable, ObjectMissing),
                 hopeless=lambda seen: seen[1] or None,
                 remedy=hbone_port_conflict.REMEDY,
                 show=lambda seen: f"{sum(j.verdict.state != 'inconclusive' for j in seen[0])} of them",
             )
         except NotReady as error:
             found = last[-1] if last else ()
-            with suppress(ApiUnavailable, Missing, Inconclusive):  # then what was seen before is all there is
+            with suppress(ApiUnavailable, ObjectMissing, Inconclusive):  # then what was seen before is all there is
                 found = self._with_open_connections(since, answers, via)
                 last.append(found)
             unclear = [j for j in found if j.verdict.state == "inconclusive"]
@@ -119,16 +119,19 @@ class JourneyCollector:
 
     def read_records(self, since: datetime) -> HopRecords:
         """Everything written since then, as it is now."""
-        pods = tuple(self._kube.objects("Pod"))
+        pods = tuple(self._kube.list_objects("Pod"))
         logs = self._ztunnels.read_logs(since)
         mesh = [ztunnel.parse(one) for one in logs.values()]
         lines = [line for one in mesh for line in one.lines]
         envoys = [
-            one.read_access_log(since) if one else envoy_access.Parsed(()) for one in (self._ingress, self._waypoint)
+            one.read_access_log(since) if one else envoy_access.ParsedAccessLog(())
+            for one in (self._ingress, self._waypoint)
         ]
         ingress, waypoint = (one.lines for one in envoys)
-        unreadable = sum((one.unreadable for one in mesh), Unreadable()) + envoys[0].unreadable + envoys[1].unreadable
-        failures = [failure for one in logs.values() for failure in ztunnel.bind_failures(one)]
+        unreadable = (
+            sum((one.unreadable for one in mesh), UnreadableLines()) + envoys[0].unreadable + envoys[1].unreadable
+        )
+        failures = [failure for one in logs.values() for failure in ztunnel.parse_bind_failures(one)]
         by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
         conflict = hbone_port_conflict.conflict(
             [f for f in failures if f.time >= since - timedelta(seconds=10)],

@@ -9,7 +9,7 @@ from typing import Any
 from harness import boundary, observations, timeouts
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
-from harness.wait import patient, until
+from harness.wait import scaled_bound, until
 from harness.waits.every_replica import Arrivals
 from harness.waits.status import wait_for_condition
 
@@ -76,7 +76,7 @@ def over_budget(found: Mapping[str, float]) -> list[str]:
     return [
         f"{name} took {seconds:.2f}s, its budget is {budget:g}s"
         for name, seconds in found.items()
-        if seconds > (budget := BUDGET[name] * max(1.0, patient(1.0)))
+        if seconds > (budget := BUDGET[name] * max(1.0, scaled_bound(1.0)))
     ]
 
 

@@ -25,7 +25,7 @@ class Assertion:
         return f"{self.file}::{self.function}"
 
 
-def find(root: Path, folders: Iterable[str]) -> list[Assertion]:
+def find_assertions(root: Path, folders: Iterable[str]) -> list[Assertion]:
     """Every assert statement of the test files below these folders of root, in order."""
     found = []
     for path in [path for folder in folders for path in sorted((root / folder).rglob("test_*.py"))]:
@@ -40,7 +40,7 @@ def find(root: Path, folders: Iterable[str]) -> list[Assertion]:
     return found
 
 
-def unreached(assertions: Iterable[Assertion], struck: Iterable[tuple[str, int]]) -> list[Assertion]:
+def unreached_assertions(assertions: Iterable[Assertion], struck: Iterable[tuple[str, int]]) -> list[Assertion]:
     """Those at whose lines no test has failed. `struck` is (file, line) of each failure."""
     lines = set(struck)
     return [a for a in assertions if not any((a.file, line) in lines for line in range(a.first, a.last + 1))]

@@ -20,7 +20,7 @@ def _nothing() -> None:
     """What is done where nothing is asked for."""
 
 
-def at_call(
+def hook_call(
     call: str, *, before: Callable[[], None] = _nothing, after: Callable[[], None] = _nothing
 ) -> Callable[[], None]:
     """Has something done once, right before that call or after it has ended in whatever way. What is returned takes the

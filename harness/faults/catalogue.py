@@ -44,7 +44,7 @@ class Scale(_Strict):
     replicas: int = Field(ge=0)
 
 
-class Manifest(_Strict):
+class ManifestChange(_Strict):
     """Another content of a manifest's document: a merge patch of it, or (null) no such document."""
 
     file: str
@@ -80,7 +80,7 @@ class Switch(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Step(_Strict):
+class FaultStep(_Strict):
     """One deed: exactly one of the verbs. `on` narrows it to some clusters."""
 
     on: tuple[Where, ...] = get_args(Where)
@@ -88,13 +88,13 @@ class Step(_Strict):
     delete: Named | None = None
     scale: Scale | None = None
     apply: tuple[Document, ...] | None = None
-    manifest: Manifest | None = None
+    manifest: ManifestChange | None = None
     kill: Kill | None = None
     await_: Await | None = Field(None, alias="await")
     emulated: Switch | None = None
 
     @pydantic.model_validator(mode="after")
-    def _one_verb(self) -> Step:
+    def _one_verb(self) -> FaultStep:
         if len(self._verbs) != 1:
             raise ValueError(f"a step has exactly one verb, not {sorted(self._verbs) or 'none'}")
         if self.emulated and "on" in self.model_fields_set and self.on != ("emulated",):
@@ -105,7 +105,7 @@ class Step(_Strict):
     def _verbs(self) -> set[str]:
         return {n for n in type(self).model_fields if n != "on" and getattr(self, n) is not None}
 
-    def done_on(self, cluster: str) -> bool:
+    def applies_to(self, cluster: str) -> bool:
         return cluster in (("emulated",) if self.emulated else self.on)
 
 
@@ -137,7 +137,7 @@ class Fault(_Strict):
     settle: float = Field(3.0, ge=0, le=60)
     oracles: bool = False
     beside: tuple[str, ...] = ()
-    plant: tuple[Step, ...] = Field(min_length=1)
+    plant: tuple[FaultStep, ...] = Field(min_length=1)
 
     @pydantic.model_validator(mode="after")
     def _something_to_do(self) -> Fault:
@@ -152,8 +152,8 @@ class Fault(_Strict):
         if bool(listed) != self.oracles:
             raise ValueError(f"oracles is {str(self.oracles).lower()}, and caught_by names {listed or 'none of them'}")
         for one in listed:
-            if not any(area(test) == area(one) for test in self.tests):
-                raise ValueError(f"no test of {area(one)} runs: its oracle would not judge")
+            if not any(area_of(test) == area_of(one) for test in self.tests):
+                raise ValueError(f"no test of {area_of(one)} runs: its oracle would not judge")
         return self
 
     @property
@@ -161,9 +161,9 @@ class Fault(_Strict):
         """The ids that pytest is asked to run; oracles come by themselves."""
         return (*(one for one in self.caught_by if not is_oracle(one)), *self.beside)
 
-    def steps(self, cluster: str) -> list[Step]:
+    def steps(self, cluster: str) -> list[FaultStep]:
         """What is to be done on this kind of cluster, in order."""
-        return [step for step in self.plant if step.done_on(cluster)]
+        return [step for step in self.plant if step.applies_to(cluster)]
 
 
 def is_oracle(listed: str) -> bool:
@@ -171,7 +171,7 @@ def is_oracle(listed: str) -> bool:
     return listed.endswith(ORACLES)
 
 
-def area(listed: str) -> str:
+def area_of(listed: str) -> str:
     """The folder of a listed id: "suites/ingress"."""
     return "/".join(listed.partition("::")[0].split("/")[:2])
 
@@ -228,7 +228,7 @@ def refuse_elsewhere(fault: Fault, cluster: str) -> None:
         )
 
 
-def choose(faults: Sequence[Fault], cluster: str, names: Sequence[str], third: int | None) -> list[Fault]:
+def choose_faults(faults: Sequence[Fault], cluster: str, names: Sequence[str], third: int | None) -> list[Fault]:
     """Those that can be planted on this kind of cluster: by name, or every third by name, or all.
 
     Raises:

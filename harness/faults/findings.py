@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.assertion_coverage import Assertion
-from harness.faults.catalogue import Fault, area, is_oracle
+from harness.faults.catalogue import Fault, area_of, is_oracle
 from harness.report.results import first_line
 
 FAILED = ("broken", "error", "inconclusive")
@@ -20,7 +20,7 @@ _CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tel
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PytestResult:
     """One test's: `found` is the text of its failure."""
 
     id: str
@@ -39,23 +39,23 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PytestRun:
     """One call of pytest: the verdicts, and what became of its fault if it had one (see harness/plugin/fault_hook)."""
 
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[PytestResult, ...]
     tail: str = ""
     planted: int = 0
     undone: bool = True
     trouble: str = ""
     struck: tuple[tuple[str, int], ...] = ()
 
-    def of(self, listed: str) -> list[Verdict]:
+    def results_of(self, listed: str) -> list[PytestResult]:
         """The verdicts of a listed id: that test, all its cases, or all of a file's."""
-        return [verdict for verdict in self.verdicts if names(listed, verdict.id)]
+        return [verdict for verdict in self.verdicts if is_listed(listed, verdict.id)]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class FaultResult:
     """One fault and its run.
 
     `seconds` is the whole of it, the reset included. `unjudged` are the tests that this cluster skips without any
@@ -63,12 +63,12 @@ class Finding:
     """
 
     fault: Fault
-    run: Run
+    run: PytestRun
     seconds: float
     unjudged: frozenset[str] = frozenset()
 
     @property
-    def missed(self) -> str:
+    def why_missed(self) -> str:
         """Why the fault was not caught; empty when it was."""
         run, fault = self.run, self.fault
         if not run.verdicts:
@@ -78,66 +78,68 @@ class Finding:
         if run.trouble:
             return run.trouble
         for listed in fault.caught_by:
-            found = run.of(listed)
+            found = run.results_of(listed)
             if not found:
                 return f"no such test: {listed}"
             for verdict in found:
                 if verdict.outcome not in FAILED and not (verdict.outcome == "skipped" and verdict.id in self.unjudged):
                     return f"{verdict.id} {verdict.outcome}"
-        if not any(fault.says in verdict.found for verdict in self.judged):
+        if not any(fault.says in verdict.found for verdict in self.expected_results):
             return f"no test says {fault.says!r}"
         return ""
 
     @property
-    def named(self) -> bool:
+    def is_cause_named(self) -> bool:
         """Whether the first lines of some test that caught it name what is broken, in the fault's own words."""
-        return bool(self.fault.cause) and any(self.fault.cause in verdict.first_lines for verdict in self.judged)
+        return bool(self.fault.cause) and any(
+            self.fault.cause in verdict.first_lines for verdict in self.expected_results
+        )
 
     @property
-    def judged(self) -> list[Verdict]:
+    def expected_results(self) -> list[PytestResult]:
         """The verdicts of the tests that are to catch it, and can."""
-        found = [verdict for listed in self.fault.caught_by for verdict in self.run.of(listed)]
+        found = [verdict for listed in self.fault.caught_by for verdict in self.run.results_of(listed)]
         return [verdict for verdict in found if verdict.outcome != "skipped" or verdict.id not in self.unjudged]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CatalogueResult:
     """The whole catalogue's, or a part's.
 
     `unnamed` are tests that no fault names, `unreached` assertions that no fault made fail (of a whole catalogue), both
     of the areas that the catalogue is about, and of tests that the cluster can judge; `beyond` are the other areas.
     """
 
-    found: tuple[Finding, ...]
+    found: tuple[FaultResult, ...]
     unnamed: tuple[str, ...]
     unreached: tuple[Assertion, ...]
     beyond: tuple[str, ...]
     seconds: float
 
 
-def names(listed: str, id: str) -> bool:
+def is_listed(listed: str, id: str) -> bool:
     """Whether a listed id names this test."""
     return id == listed or id.startswith((f"{listed}[", f"{listed}::"))
 
 
-def areas(faults: Sequence[Fault]) -> list[str]:
+def areas_of(faults: Sequence[Fault]) -> list[str]:
     """The folders ("suites/ingress") whose tests the faults name."""
-    return sorted({area(one) for fault in faults for one in fault.caught_by})
+    return sorted({area_of(one) for fault in faults for one in fault.caught_by})
 
 
-def unnamed(ids: Sequence[str], faults: Sequence[Fault]) -> list[str]:
+def tests_without_fault(ids: Sequence[str], faults: Sequence[Fault]) -> list[str]:
     """The tests that no fault names. Oracles are one and the same after each area: their faults go by kind of sign."""
     listed = [one for fault in faults for one in fault.caught_by]
-    return [id for id in ids if not is_oracle(id) and not any(names(one, id) for one in listed)]
+    return [id for id in ids if not is_oracle(id) and not any(is_listed(one, id) for one in listed)]
 
 
-def read(folder: Path, tail: str) -> Run:
+def read_run(folder: Path, tail: str) -> PytestRun:
     """What the newest run below `folder` left; without results only its last words."""
     results, planted = _json(folder / "latest" / "results.json"), _json(folder / "latest" / "fault.json")
-    seen: dict[str, Verdict] = {}
+    seen: dict[str, PytestResult] = {}
     for test in results.get("tests", ()):
-        seen.setdefault(test["id"], Verdict(test["id"], test["outcome"], test["reason"]))
-    return Run(
+        seen.setdefault(test["id"], PytestResult(test["id"], test["outcome"], test["reason"]))
+    return PytestRun(
         tuple(seen.values()),
         tail=results.get("why") or tail,
         planted=planted.get("planted", 0),

@@ -37,7 +37,7 @@ class Forks:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(_IMPORTED)
 
-    def pytest(self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, within: float) -> str:
+    def run_pytest(self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, within: float) -> str:
         """One call. Its output goes to `folder`/pytest.log; returned are its last lines. Killed after `within` seconds,
         with all that it started."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,10 +65,10 @@ def _session(arguments: list[str], env: dict[str, str], file: Path) -> None:
     said = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for stream in (1, 2):
         os.dup2(said, stream)
-    sys.exit(int(importlib.import_module("pytest").main(arguments, plugins=[Left()])))
+    sys.exit(int(importlib.import_module("pytest").main(arguments, plugins=[LeaveStanding()])))
 
 
-class Left:
+class LeaveStanding:
     """A plugin of pytest: what stands when the last test has ended is left as it is."""
 
     def __init__(self) -> None:

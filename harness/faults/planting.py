@@ -10,10 +10,10 @@ from typing import Any, Protocol, cast
 from harness import progress, timeouts
 from harness.cluster.protocol import Cluster
 from harness.errors import BadInput
-from harness.faults.catalogue import Await, Fault, Kill, Manifest, Patch, Scale, Step, Switch
+from harness.faults.catalogue import Await, Fault, FaultStep, Kill, ManifestChange, Patch, Scale, Switch
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
-from harness.objects.patches import inverse, merged
+from harness.objects.patches import inverse_patch, merge_patch
 from harness.objects.refs import ref_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
@@ -26,7 +26,7 @@ _QUICK = 0.2  # seconds: what the emulated cluster needs at the least
 _OWN = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "resourceVersion", "uid")
 
 
-class Breakable(Protocol):
+class FaultSwitches(Protocol):
     """What the emulated cluster can do beside the others."""
 
     def fault(self, name: str, /, **parameters: Any) -> None: ...
@@ -61,30 +61,30 @@ class Planter:
         """Takes everything back, last first, and waits until what was there works again."""
         self._done.close()
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: FaultStep) -> None:
         match step:
-            case Step(patch=Patch() as patch):
+            case FaultStep(patch=Patch() as patch):
                 self._patch(patch.object, patch.with_)
-            case Step(scale=Scale() as scale):
+            case FaultStep(scale=Scale() as scale):
                 self._patch(scale.object, {"spec": {"replicas": scale.replicas}})
                 self._scaled(scale)
-            case Step(delete=named) if named:
+            case FaultStep(delete=named) if named:
                 self._delete(named.object)
-            case Step(apply=documents) if documents:
+            case FaultStep(apply=documents) if documents:
                 self._apply(list(documents))
-            case Step(manifest=Manifest() as manifest):
+            case FaultStep(manifest=ManifestChange() as manifest):
                 self._alter(manifest)
-            case Step(kill=Kill() as kill):
-                self._kube.delete(self._kube.pods(kill.namespace, kill.labels), force=True)
-            case Step(await_=Await() as awaited):
+            case FaultStep(kill=Kill() as kill):
+                self._kube.delete(self._kube.list_pods(kill.namespace, kill.labels), force=True)
+            case FaultStep(await_=Await() as awaited):
                 self._await(awaited)
-            case Step(emulated=Switch() as switch):
-                breakable = cast(Breakable, self._cluster)  # `steps` gives switches to the emulated cluster alone
+            case FaultStep(emulated=Switch() as switch):
+                breakable = cast(FaultSwitches, self._cluster)  # `steps` gives switches to the emulated cluster alone
                 breakable.fault(switch.switch, **switch.parameters)
                 self._done.callback(breakable.calm)
 
     def _patch(self, name: str, body: Mapping[str, Any]) -> None:
-        back = inverse(self._kube.get(name), body)
+        back = inverse_patch(self._kube.get(name), body)
         self._kube.patch(name, body)
         self._done.callback(self._restored, name, back)
 
@@ -108,7 +108,7 @@ class Planter:
     def _delete(self, name: str) -> None:
         was = self._kube.get(name)
         self._kube.delete([name])
-        self._done.callback(self._put_back, bare(was))
+        self._done.callback(self._put_back, without_status(was))
 
     def _put_back(self, document: Document) -> None:
         self._kube.apply([document], force=True)
@@ -123,11 +123,11 @@ class Planter:
         self._done.callback(self._kube.delete, documents)
         self._kube.apply(documents)
 
-    def _alter(self, manifest: Manifest) -> None:
+    def _alter(self, manifest: ManifestChange) -> None:
         def change(name: str, documents: list[Document]) -> list[Document]:
-            return altered(documents, manifest) if name == manifest.file else documents
+            return with_changes(documents, manifest) if name == manifest.file else documents
 
-        altered(self._manifests.read(manifest.file), manifest)  # whether it names a document of that file
+        with_changes(self._manifests.read(manifest.file), manifest)  # whether it names a document of that file
         self._manifests.alter.append(change)
         self._done.callback(self._manifests.alter.remove, change)
 
@@ -145,7 +145,7 @@ class Planter:
             rollouts.wait_for_rollout(self._kube, awaited.object)
 
 
-def altered(documents: list[Document], manifest: Manifest) -> list[Document]:
+def with_changes(documents: list[Document], manifest: ManifestChange) -> list[Document]:
     """The documents of a manifest as the step wants them.
 
     Raises:
@@ -158,11 +158,11 @@ def altered(documents: list[Document], manifest: Manifest) -> list[Document]:
         if str(ref_of(document)) != manifest.object:
             found.append(document)
         elif manifest.with_ is not None:
-            found.append(merged(document, manifest.with_))
+            found.append(merge_patch(document, manifest.with_))
     return found
 
 
-def bare(obj: Document) -> Document:
+def without_status(obj: Document) -> Document:
     """A live object as somebody would write it: without its status and what the API server adds."""
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _OWN}
     return {key: value for key, value in obj.items() if key != "status"} | {"metadata": metadata}

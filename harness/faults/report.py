@@ -11,41 +11,41 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.faults.assertion_coverage import Assertion
-from harness.faults.findings import Finding, Result, Verdict
+from harness.faults.findings import CatalogueResult, FaultResult, PytestResult
 
 _WIDE = 220  # columns, where no terminal says how many
 
 
-def line(out: Console, finding: Finding, number: int, total: int) -> None:
+def print_fault(out: Console, finding: FaultResult, number: int, total: int) -> None:
     """One fault is done."""
-    said = f"MISSED: {finding.missed}" if finding.missed else f"caught by {len(finding.judged)}"
+    said = f"MISSED: {finding.why_missed}" if finding.why_missed else f"caught by {len(finding.expected_results)}"
     text = Text(f"{number:3}/{total} {finding.seconds:5.1f}s  {finding.fault.name}: ")
-    out.print(text.append(said, style="bold red" if finding.missed else "green"), soft_wrap=True)
+    out.print(text.append(said, style="bold red" if finding.why_missed else "green"), soft_wrap=True)
 
 
-def control_failed(out: Console, spoiled: Sequence[Verdict]) -> None:
+def print_control_failure(out: Console, spoiled: Sequence[PytestResult]) -> None:
     """Tests fail without a fault: no fault can be judged."""
     out.print(f"{len(spoiled)} tests fail without any fault: no fault was planted", style="bold red")
     for verdict in spoiled:
         out.print(Text(f"  {verdict.outcome} {verdict.id}: {verdict.first_line}"), soft_wrap=True)
 
 
-def table(out: Console, found: Sequence[Finding]) -> None:
+def print_table(out: Console, found: Sequence[FaultResult]) -> None:
     """fault | caught by (outcome) | first line."""
     shown = Table("fault", "caught by", "first line", box=None, padding=(0, 2, 0, 0))
     for finding in found:
         name = Text(finding.fault.name)
-        if finding.missed:
-            shown.add_row(Text(finding.fault.name, "bold red"), Text("MISSED", "bold red"), Text(finding.missed))
+        if finding.why_missed:
+            shown.add_row(Text(finding.fault.name, "bold red"), Text("MISSED", "bold red"), Text(finding.why_missed))
             name = Text("")
-        for verdict in finding.judged:
+        for verdict in finding.expected_results:
             test = verdict.id.removeprefix("suites/")
             shown.add_row(name, Text(f"{test} ({verdict.outcome})"), Text(verdict.first_line[:300]))
             name = Text("")
     (out if out.is_terminal else Console(file=out.file, width=_WIDE)).print(shown)
 
 
-def summary(out: Console, result: Result) -> None:
+def print_summary(out: Console, result: CatalogueResult) -> None:
     """How many, how long, and what is left to be shown."""
     for id in result.unnamed:
         out.print(Text(f"no fault makes it fail: {id}", "bold red"), soft_wrap=True)
@@ -55,16 +55,16 @@ def summary(out: Console, result: Result) -> None:
         out.print(Text(f"without faults of their own: {', '.join(result.beyond)}"), soft_wrap=True)
     with_words = [finding for finding in result.found if finding.fault.cause]
     for finding in with_words:
-        if not finding.named:
+        if not finding.is_cause_named:
             said = f"cause not named: {finding.fault.name}: its first lines lack {finding.fault.cause!r}"
             out.print(Text(said, "bold red"), soft_wrap=True)
     if with_words:
-        named, total = sum(finding.named for finding in with_words), len(result.found)
+        named, total = sum(finding.is_cause_named for finding in with_words), len(result.found)
         share = f"{named} of {total} faults name their cause ({named / total:.0%})"
         out.print(
             f"{share}, in the first lines of a failure; {total - len(with_words)} say no words for it", soft_wrap=True
         )
-    found, caught = result.found, sum(not finding.missed for finding in result.found)
+    found, caught = result.found, sum(not finding.why_missed for finding in result.found)
     seconds = sum(finding.seconds for finding in found)
     out.print(
         f"{caught} of {len(found)} faults caught, {seconds:.0f}s, {seconds / max(1, len(found)):.1f}s each; "
@@ -73,12 +73,12 @@ def summary(out: Console, result: Result) -> None:
     )
 
 
-def keep(folder: Path, result: Result) -> None:
+def write_reports(folder: Path, result: CatalogueResult) -> None:
     """faults.txt and faults.json in the folder."""
     with (folder / "faults.txt").open("w") as file:
         console = Console(file=file, width=_WIDE)
-        table(console, result.found)
-        summary(console, result)
+        print_table(console, result.found)
+        print_summary(console, result)
     told = {
         "schema": "mesh-e2e/faults/v1",
         "seconds": round(result.seconds, 1),
@@ -86,12 +86,12 @@ def keep(folder: Path, result: Result) -> None:
             {
                 "name": finding.fault.name,
                 "broken": finding.fault.broken,
-                "caught": not finding.missed,
-                "missed": finding.missed,
+                "caught": not finding.why_missed,
+                "missed": finding.why_missed,
                 "cause": finding.fault.cause,
-                "named": finding.named,
+                "named": finding.is_cause_named,
                 "seconds": round(finding.seconds, 2),
-                "tests": [{"id": v.id, "outcome": v.outcome, "found": v.found} for v in finding.judged],
+                "tests": [{"id": v.id, "outcome": v.outcome, "found": v.found} for v in finding.expected_results],
             }
             for finding in result.found
         ],

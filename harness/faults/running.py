@@ -13,17 +13,17 @@ from typing import Protocol, cast
 from rich.console import Console
 
 from harness import cluster_records, progress, timeouts
-from harness.cluster.choose import choose as choose_cluster
+from harness.cluster.choose import choose_cluster as choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.command import run as run_program
 from harness.errors import BadInput, CommandFailed, HarnessError, SetupFailed
 from harness.evidence.rate_limit_window import seconds_left
 from harness.faults import assertion_coverage, catalogue, findings, report
 from harness.faults.catalogue import Fault
-from harness.faults.findings import Finding, Result, Run, Verdict
+from harness.faults.findings import CatalogueResult, FaultResult, PytestResult, PytestRun
 from harness.faults.forked_pytest import Forks
 from harness.interruption import shielded
-from harness.settings import Settings, owner
+from harness.settings import Settings, owner_pid
 from harness.versions import VersionSet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ _EMULATED_PATIENCE = 0.1  # delays are a 30th there; the control shows that this
 _WITHIN = {"emulated": 90.0, "kind": 1800.0}  # seconds of one run
 
 
-class Resettable(Protocol):
+class ResettableCluster(Protocol):
     """What the emulated cluster can do beside the others."""
 
     def mark(self) -> None: ...
@@ -58,49 +58,57 @@ class Catalogue:
     def run(self, names: Sequence[str], third: int | None) -> int:
         """Exit code 0: all caught, all tests named, and without a fault nothing fails; 5: none can be judged here."""
         everything = catalogue.load_all()
-        chosen = catalogue.choose(everything, self._settings.cluster, names, third)
+        chosen = catalogue.choose_faults(everything, self._settings.cluster, names, third)
         whole = len(chosen) == sum(self._settings.cluster in fault.on for fault in everything)
         started = time.monotonic()
         with self._cluster() as cluster:
             listed = dict.fromkeys(id for fault in chosen for id in fault.caught_by)
-            control = self._control(chosen, findings.areas(everything) if whole else [])
-            asked = dict.fromkeys(verdict for id in listed for verdict in control.of(id))
+            control = self._control(chosen, findings.areas_of(everything) if whole else [])
+            asked = dict.fromkeys(verdict for id in listed for verdict in control.results_of(id))
             if spoiled := [verdict for verdict in asked if verdict.outcome in findings.SPOILED]:
-                report.control_failed(self._out, spoiled)
+                report.print_control_failure(self._out, spoiled)
                 self._refuse_unusable(spoiled, control)
                 return 1
             if self._emulated:
-                cast(Resettable, cluster).mark()
+                cast(ResettableCluster, cluster).mark()
             judged = [fault for fault in chosen if self._judged(fault, control)]
             if not judged:
                 return 5
             skipped = frozenset(verdict.id for verdict in control.verdicts if verdict.outcome == "skipped")
             found = list(self._each(judged, cluster, skipped))
         result = self._result(everything, found, control, whole=whole, seconds=time.monotonic() - started)
-        report.table(self._out, found)
-        report.summary(self._out, result)
-        report.keep(self._folder, result)
+        report.print_table(self._out, found)
+        report.print_summary(self._out, result)
+        report.write_reports(self._folder, result)
         self._out.print(f"run folder: {self._folder}", soft_wrap=True)
-        return 1 if result.unnamed or any(finding.missed for finding in found) else 0
+        return 1 if result.unnamed or any(finding.why_missed for finding in found) else 0
 
     def _result(
-        self, everything: Sequence[Fault], found: Sequence[Finding], control: Run, *, whole: bool, seconds: float
-    ) -> Result:
+        self,
+        everything: Sequence[Fault],
+        found: Sequence[FaultResult],
+        control: PytestRun,
+        *,
+        whole: bool,
+        seconds: float,
+    ) -> CatalogueResult:
         """What one run of the catalogue came to; a part of it reports nothing about what no fault reaches."""
-        areas = findings.areas(everything)
+        areas = findings.areas_of(everything)
         ids = [verdict.id for verdict in control.verdicts if verdict.outcome != "skipped"]
         judged = {id.partition("[")[0] for id in ids}
         skipped = {verdict.id.partition("[")[0] for verdict in control.verdicts} - judged
         files = {id.partition("::")[0] for id in judged}  # in the others no fixture is asked either
         struck = [line for finding in found for line in finding.run.struck]
         assertions = [
-            one for one in assertion_coverage.find(ROOT, areas) if one.file in files and one.test not in skipped
+            one
+            for one in assertion_coverage.find_assertions(ROOT, areas)
+            if one.file in files and one.test not in skipped
         ]
-        unreached = assertion_coverage.unreached(assertions, struck) if whole else []
+        unreached = assertion_coverage.unreached_assertions(assertions, struck) if whole else []
         folders = sorted(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("suites/*/test_*.py"))
-        return Result(
+        return CatalogueResult(
             found=tuple(found),
-            unnamed=tuple(findings.unnamed(ids, everything)),
+            unnamed=tuple(findings.tests_without_fault(ids, everything)),
             unreached=tuple(unreached),
             beyond=tuple(dict.fromkeys(folder for folder in folders if folder not in areas)),
             seconds=seconds,
@@ -110,13 +118,13 @@ class Catalogue:
     def _cluster(self) -> Iterator[Cluster]:
         cluster = choose_cluster(self._settings, self._versions)
         kind, name, state = self._settings.cluster, self._settings.cluster_name, self._settings.state
-        cluster_records.refuse_in_use(cluster_records.find(state, kind, name), f"{kind} cluster {name}")
+        cluster_records.refuse_in_use(cluster_records.find_record(state, kind, name), f"{kind} cluster {name}")
         if not self._emulated:
             yield cluster
             return
         cluster.delete()  # what a killed catalogue left
-        # It is this process's while it lasts, not that of the run which makes it: see `settings.owner`.
-        cluster_records.write(state, cluster_records.Record(kind, name, owner(), time.time()))
+        # It is this process's while it lasts, not that of the run which makes it: see `settings.owner_pid`.
+        cluster_records.write_record(state, cluster_records.Record(kind, name, owner_pid(), time.time()))
         try:
             yield cluster
         finally:
@@ -124,7 +132,7 @@ class Catalogue:
                 with shielded(lambda: progress.note("the cluster is being taken away; Ctrl-C once more leaves it")):
                     cluster.delete()
 
-    def _refuse_unusable(self, spoiled: Sequence[Verdict], control: Run) -> None:
+    def _refuse_unusable(self, spoiled: Sequence[PytestResult], control: PytestRun) -> None:
         """
         Raises:
             BadInput: what failed says nothing of any claim: there is no cluster, or it is broken already.
@@ -137,7 +145,7 @@ class Catalogue:
                 remedy=f"see that `make e2e CLUSTER={self._settings.cluster}` holds first; {self._folder}/control",
             )
 
-    def _control(self, chosen: Sequence[Fault], areas: Sequence[str]) -> Run:
+    def _control(self, chosen: Sequence[Fault], areas: Sequence[str]) -> PytestRun:
         """Their tests (or all of these areas) without any fault: what fails now proves nothing later."""
         started = time.monotonic()
         self._out.print(f"control: the tests of {len(chosen)} faults, without any ...")
@@ -166,20 +174,20 @@ class Catalogue:
     def _reset(self, cluster: Cluster) -> None:
         """Puts the emulated cluster back; one that cannot be put back is taken away, and the next run makes it anew."""
         try:
-            cast(Resettable, cluster).reset()
+            cast(ResettableCluster, cluster).reset()
         except HarnessError as error:
             self._out.print(f"  the emulated cluster is made anew: {error}".partition("\n")[0], markup=False)
             cluster.delete()
 
-    def _judged(self, fault: Fault, control: Run) -> bool:
+    def _judged(self, fault: Fault, control: PytestRun) -> bool:
         """Whether any of its tests is judged here; where none is, that is reported, and the fault is not planted."""
-        found = [verdict for listed in fault.caught_by for verdict in control.of(listed)]
+        found = [verdict for listed in fault.caught_by for verdict in control.results_of(listed)]
         if found and all(verdict.outcome == "skipped" for verdict in found):
             self._out.print(f"not judged here: {fault.name}: {found[0].first_line}", markup=False, soft_wrap=True)
             return False
         return True
 
-    def _each(self, chosen: Sequence[Fault], cluster: Cluster, skipped: frozenset[str]) -> Iterator[Finding]:
+    def _each(self, chosen: Sequence[Fault], cluster: Cluster, skipped: frozenset[str]) -> Iterator[FaultResult]:
         for number, fault in enumerate(chosen, start=1):
             started = time.monotonic()
             within = self._within()
@@ -190,8 +198,8 @@ class Catalogue:
                 raise
             if self._emulated:
                 self._reset(cluster)
-            finding = Finding(fault, run, time.monotonic() - started, skipped)
-            report.line(self._out, finding, number, len(chosen))
+            finding = FaultResult(fault, run, time.monotonic() - started, skipped)
+            report.print_fault(self._out, finding, number, len(chosen))
             yield finding
             if not self._emulated and not run.undone:
                 raise SetupFailed(
@@ -201,7 +209,7 @@ class Catalogue:
 
     def _tell_of(self, fault: Fault) -> None:
         """What an interruption under a fault leaves, by the run's own last word: the kind cluster stays."""
-        if self._emulated or findings.read(self._folder / fault.name, "").undone:
+        if self._emulated or findings.read_run(self._folder / fault.name, "").undone:
             return
         self._out.print(
             f"interrupted under fault {fault.name}, which may still be planted: the cluster is broken as faults/ says "
@@ -209,25 +217,25 @@ class Catalogue:
             markup=False, soft_wrap=True,
         )  # fmt: skip
 
-    def _pytest(self, name: str, tests: Sequence[str], *, within: float, oracles: bool, fault: str = "") -> Run:
+    def _pytest(self, name: str, tests: Sequence[str], *, within: float, oracles: bool, fault: str = "") -> PytestRun:
         folder = self._folder / name
         arguments = ["--rootdir", str(ROOT), "-q"]
         arguments += [part for plugin in _LEFT_OUT for part in ("-p", f"no:{plugin}")]
         arguments += [str(ROOT / test) for test in tests]
         env = self._environment(folder, fault, oracles=oracles)
         if fault and self._emulated:
-            return findings.read(folder, self._forks.pytest(arguments, env=env, folder=folder, within=within))
+            return findings.read_run(folder, self._forks.run_pytest(arguments, env=env, folder=folder, within=within))
         try:
             call = [sys.executable, "-m", "pytest", *arguments]
             ended = run_program(call, within=within, env=env, check=False, grace=timeouts.INNER_END)
             tail = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-12:])
         except CommandFailed as failed:
             tail = str(failed)
-        return findings.read(folder, tail)
+        return findings.read_run(folder, tail)
 
     def _environment(self, folder: Path, fault: str, *, oracles: bool) -> dict[str, str]:
         return {
-            "E2E_OWNER": str(owner()),
+            "E2E_OWNER": str(owner_pid()),
             "E2E_CLUSTER": self._settings.cluster,
             "E2E_CLUSTER_NAME": self._settings.cluster_name,
             "E2E_KEEP": "always",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from harness import strict_yaml
 from harness.errors import BadInput
 from harness.invalid_field import sentence
-from harness.report.results import Verdict
+from harness.report.results import ClaimResult
 
 FILE = Path(__file__).resolve().parents[2] / "quarantine.yaml"
 LONGEST = 90  # days: what is still flaky then is mended or deleted
@@ -42,7 +42,7 @@ class Quarantine(BaseModel):
 
     tests: Mapping[str, Entry] = Field(default_factory=dict)
 
-    def excuses(self, verdicts: Iterable[Verdict], today: date) -> tuple[bool, list[str]]:
+    def excuses(self, verdicts: Iterable[ClaimResult], today: date) -> tuple[bool, list[str]]:
         """Whether nothing but tests in quarantine spoke against a run, and a sentence on each entry that matters to it:
         a quarantined test that ran, or one that is over."""
         bad = {"broken", "inconclusive", "error"}

@@ -95,7 +95,7 @@ def repeat(
 def run_tests(tests: Sequence[str], env: Mapping[str, str]) -> int:
     """One run of pytest in a process of its own."""
     with running([sys.executable, "-m", "pytest", *tests], env=env, grace=timeouts.INNER_END) as process:
-        while process.alive:
+        while process.is_running:
             pause(0.5, why="a repeated run")
         return process.code
 

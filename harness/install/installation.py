@@ -15,11 +15,11 @@ from harness.errors import SetupFailed
 from harness.install.critical_path import TITLE, Ran, critical_path, rows
 from harness.install.releases import GATEWAY, ISTIO, releases
 from harness.kube import Kube
-from harness.objects.manifests import MANIFESTS, Document, read
+from harness.objects.manifests import MANIFESTS, Document, read_manifest
 from harness.objects.placement import Placement
 from harness.objects.workloads import addresses
-from harness.pull_secrets import as_pulled, secret
-from harness.threads import side_by_side
+from harness.pull_secrets import make_pull_secret, with_pull_secrets
+from harness.threads import thread_pool
 from harness.versions import VersionSet
 from harness.waits import rollouts
 
@@ -38,7 +38,7 @@ REPLICATED = ("ingress", "waypoint")  # of manifests/install/envoy_gateway.yaml
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class InstallStep:
     """A piece of the stack: `act` runs once all of `after` are done."""
 
     name: str
@@ -52,10 +52,12 @@ def install(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle |
     Raises:
         SetupFailed: a step failed; the message names the pod, image and reason where there are such.
     """
-    run_side_by_side(steps(cluster, kube, versions, bundle, replicas))
+    run_side_by_side(install_steps(cluster, kube, versions, bundle, replicas))
 
 
-def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, replicas: int = 1) -> list[Step]:
+def install_steps(
+    cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, replicas: int = 1
+) -> list[InstallStep]:
     """The steps and what each waits for; the proxies and the rate limit service get so many replicas. Images are loaded
     first for what starts first."""
     placement = Placement(kube.namespace)
@@ -75,7 +77,9 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
     def manifest(file: str, *workloads: str) -> Callable[[], None]:
         def act() -> None:
-            documents = placement.documents(with_replicas(as_pulled(read(MANIFESTS / file), versions), replicas))
+            documents = placement.documents(
+                with_replicas(with_pull_secrets(read_manifest(MANIFESTS / file), versions), replicas)
+            )
             cluster.remember(documents)
             kube.apply(documents)
             for name in workloads:
@@ -95,13 +99,13 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
             return
         for namespace in (ISTIO, GATEWAY):
             made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-            documents = [made, secret(versions.registry, namespace)]
+            documents = [made, make_pull_secret(versions.registry, namespace)]
             cluster.remember(documents)
             kube.apply(documents)
 
     def load_balancer() -> None:
-        define(read(MANIFESTS / "base/metallb_definitions.yaml"))
-        documents = as_pulled(read(MANIFESTS / "base/metallb.yaml"), versions)
+        define(read_manifest(MANIFESTS / "base/metallb_definitions.yaml"))
+        documents = with_pull_secrets(read_manifest(MANIFESTS / "base/metallb.yaml"), versions)
         for pool in (one for one in documents if one["kind"] == "IPAddressPool"):
             pool["spec"]["addresses"] = list(cluster.address_pools)
         kube.apply(documents)
@@ -110,33 +114,37 @@ def steps(cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | N
 
     bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
     applications = _applications(versions)
-    istio = [Step(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()]
+    istio = [
+        InstallStep(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()
+    ]
     balancer = [
-        Step("images: load balancer", load("metallb-controller", "metallb-speaker"), ("images: mesh",)),
-        Step("load balancer", load_balancer, ("images: load balancer",)),
+        InstallStep("images: load balancer", load("metallb-controller", "metallb-speaker"), ("images: mesh",)),
+        InstallStep("load balancer", load_balancer, ("images: load balancer",)),
     ]
     return [
-        Step("images: mesh", load("pilot", "install-cni", "ztunnel", "gateway")),
-        Step("images: limiter", load("redis", "ratelimit", "envoy"), ("images: mesh",)),
-        Step("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
-        Step("definitions", lambda: define(cluster.definitions(found["gateway-helm"]))),
-        Step("pull secrets", pull_secrets),
-        Step("istio base", release("base"), ("pull secrets",)),
+        InstallStep("images: mesh", load("pilot", "install-cni", "ztunnel", "gateway")),
+        InstallStep("images: limiter", load("redis", "ratelimit", "envoy"), ("images: mesh",)),
+        InstallStep("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
+        InstallStep("definitions", lambda: define(cluster.definitions(found["gateway-helm"]))),
+        InstallStep("pull secrets", pull_secrets),
+        InstallStep("istio base", release("base"), ("pull secrets",)),
         *istio,
-        Step("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: limiter",)),
-        Step("envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis", "pull secrets")),
-        Step("enrolment", manifest("install/ambient.yaml"), ("istio cni", "istio ztunnel")),
-        Step(
+        InstallStep("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: limiter",)),
+        InstallStep(
+            "envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis", "pull secrets")
+        ),
+        InstallStep("enrolment", manifest("install/ambient.yaml"), ("istio cni", "istio ztunnel")),
+        InstallStep(
             "bookinfo",
             manifest("base/bookinfo.yaml", *applications),
             ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
         ),
-        Step(
+        InstallStep(
             "mesh client",
             manifest("base/mesh_client.yaml", "Deployment/default/mesh-client"),
             ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
         ),
-        Step(
+        InstallStep(
             "gateway classes",
             manifest("install/envoy_gateway.yaml"),
             ("definitions", "envoy gateway", "enrolment"),
@@ -154,7 +162,7 @@ def with_replicas(documents: list[Document], replicas: int) -> list[Document]:
     return found
 
 
-def suite_steps(steps: Sequence[Step]) -> list[Step]:
+def suite_steps(steps: Sequence[InstallStep]) -> list[InstallStep]:
     """Those of them that make the run's namespace and what is in it, for a cluster that has the rest of the stack."""
     return [
         replace(step, after=tuple(name for name in step.after if name in SUITE_STEPS))
@@ -163,14 +171,14 @@ def suite_steps(steps: Sequence[Step]) -> list[Step]:
     ]
 
 
-def run_side_by_side(work: Sequence[Step]) -> None:
+def run_side_by_side(work: Sequence[InstallStep]) -> None:
     """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins. Ctrl-C
     ends those under way as well. At the end the critical path is tabulated."""
     began, ran = time.monotonic(), list[Ran]()
     waiting = {step.name: step for step in work}
     done: set[str] = set()
     under_way: dict[Future[Ran], str] = {}
-    with side_by_side(len(work)) as pool:
+    with thread_pool(len(work)) as pool:
         while waiting or under_way:
             for name in [n for n, step in waiting.items() if done.issuperset(step.after)]:
                 under_way[pool.submit(_timed, waiting.pop(name), began)] = name
@@ -184,7 +192,7 @@ def run_side_by_side(work: Sequence[Step]) -> None:
         observations.add_row(TITLE, row)
 
 
-def _timed(step: Step, origin: float) -> Ran:
+def _timed(step: InstallStep, origin: float) -> Ran:
     started = time.monotonic()
     with progress.stage(step.name):
         try:
@@ -228,9 +236,9 @@ def ensure_stack(
         SetupFailed: a part is missing, or did not get ready.
     """
     rollouts.wait_for_nodes(kube)
-    no_proxy.extend(addresses(kube.objects("Node")))
+    no_proxy.extend(addresses(kube.list_objects("Node")))
     if cluster.kind == "existing" and not installs:
         check_stack(kube)
-        run_side_by_side(suite_steps(steps(cluster, kube, versions, bundle, replicas)))
+        run_side_by_side(suite_steps(install_steps(cluster, kube, versions, bundle, replicas)))
     else:
         install(cluster, kube, versions, bundle, replicas)

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
-from harness.objects.definitions import GATEWAY_API, gateway_api, mixed
+from harness.objects.definitions import GATEWAY_API, gateway_api_version, mixed
 from harness.objects.manifests import Document
 from harness.objects.placement import Placement
 from harness.objects.unstructured import objects, text
@@ -32,11 +32,13 @@ DEFINITION = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
 def read_versions(kube: Kube) -> dict[str, str]:
     """Each component's version as it runs; UNKNOWN where it could not be read. Proxies come and go: not Envoy's."""
     placement = Placement(kube.namespace)
-    found = {"kubernetes": answer_or_unknown(lambda: plain(kube.version()))}
+    found = {"kubernetes": answer_or_unknown(lambda: plain(kube.read_version()))}
     for component, workload in WORKLOADS.items():
         name = placement.text(workload)
         found[component] = answer_or_unknown(lambda name=name: version_in(_image(kube.get(name))))  # type: ignore[misc]  # the default binds the loop's value
-    return found | {"gateway-api": answer_or_unknown(lambda: plain(gateway_api(kube.get(DEFINITION))) or UNKNOWN)}
+    return found | {
+        "gateway-api": answer_or_unknown(lambda: plain(gateway_api_version(kube.get(DEFINITION))) or UNKNOWN)
+    }
 
 
 def read_images(kube: Kube) -> dict[str, str]:
@@ -46,7 +48,7 @@ def read_images(kube: Kube) -> dict[str, str]:
     placement = Placement(kube.namespace)
     for namespace in sorted({placement.text(workload).split("/")[1] for workload in WORKLOADS.values()}):
         with suppress(HarnessError):
-            for pod in kube.objects("Pod", namespace):
+            for pod in kube.list_objects("Pod", namespace):
                 for container in objects(pod, "status", "containerStatuses"):
                     found[text(container, "image")] = text(container, "imageID")
     return dict(sorted(found.items()))
@@ -83,7 +85,7 @@ def check_definitions(kube: Kube, when: str) -> None:
         SetupFailed: they are mixed; each bundle is named with its definitions and the field manager that wrote them.
     """
     try:
-        found = mixed(kube.objects("CustomResourceDefinition"))
+        found = mixed(kube.list_objects("CustomResourceDefinition"))
     except HarnessError:
         return  # not readable: read_versions reports the version as unknown
     if found:

@@ -1,6 +1,6 @@
 """The Kubernetes API as the harness uses it: plain dicts, server-side apply, bounded calls."""
 
 from harness.kube.client import Kube
-from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused
+from harness.kube.errors import ApiUnavailable, Conflict, ObjectMissing, RequestRejected
 
-__all__ = ["ApiUnavailable", "Conflict", "Kube", "Missing", "Refused"]
+__all__ = ["ApiUnavailable", "Conflict", "Kube", "ObjectMissing", "RequestRejected"]

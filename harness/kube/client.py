@@ -22,13 +22,21 @@ from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, Resour
 from harness import no_proxy, timeouts
 from harness.boundary import recorded, refuse_when_replaying
 from harness.errors import BadInput
-from harness.kube.errors import ApiUnavailable, Conflict, Missing, Refused, message, translated, unanswered
-from harness.kube.exec import Ended, run_in_pod
+from harness.kube.errors import (
+    ApiUnavailable,
+    Conflict,
+    ObjectMissing,
+    RequestRejected,
+    server_message,
+    translate_error,
+    unanswered_error,
+)
+from harness.kube.exec import ExecResult, run_in_pod
 from harness.kube.requests import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.manifests import Document
 from harness.objects.placement import WRITTEN, Placement
-from harness.objects.refs import KINDS, Ref, ref, ref_of
+from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
 from harness.objects.run_scope import check_ours
 from harness.objects.wanted import Wanted
 from harness.wait import until
@@ -82,18 +90,18 @@ class Kube:
             Missing: it, or its kind, is not there.
             ApiUnavailable: the server did not answer.
         """
-        named = ref(name) if isinstance(name, str) else name
+        named = parse_ref(name) if isinstance(name, str) else name
         return self.call(str(named), lambda: self._resource(named).get(**_where(named)).to_dict())
 
     def find(self, name: str | Ref) -> Document | None:
         """The object, or None."""
         try:
             return self.get(name)
-        except Missing:
+        except ObjectMissing:
             return None
 
     @recorded("list")
-    def objects(self, kind: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Document]:
+    def list_objects(self, kind: str, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Document]:
         """All objects of a kind, of one namespace or (empty) of all, by label and field selector. The kind exists."""
         resource = self._resource(Ref(kind, "", namespace, KINDS[kind][0]))
         asked = {"namespace": namespace, "label_selector": labels, "field_selector": fields}
@@ -135,7 +143,7 @@ class Kube:
         Raises:
             NotAllowed: the object is not ours to change.
         """
-        named = ref(name) if isinstance(name, str) else name
+        named = parse_ref(name) if isinstance(name, str) else name
         self.check_allowed([named])
         found: Document = self.call(
             str(named),
@@ -158,14 +166,14 @@ class Kube:
             Refused: the server keeps some of it; all of that is named, and all else was deleted.
             NotAllowed: some of it is not ours to delete; nothing was deleted.
         """
-        refs = [ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
+        refs = [parse_ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
         self.check_allowed(refs)
         refused: dict[Ref, str] = {}
         for named in reversed(refs):
             try:
                 self._delete(named, force)
                 self.wanted.deleted(named)
-            except (Refused, Conflict) as error:
+            except (RequestRejected, Conflict) as error:
                 refused[named] = error.args[0]
         try:
             for named in refs:
@@ -173,13 +181,13 @@ class Kube:
                     self._await_gone(named)
         finally:
             if refused:
-                raise Refused("; ".join(refused.values()))
+                raise RequestRejected("; ".join(refused.values()))
 
     def _delete(self, named: Ref, force: bool) -> None:
         how = {"grace_period_seconds": 0} if force else {}
 
         def taken() -> bool:
-            with suppress(Missing):
+            with suppress(ObjectMissing):
                 self.call(str(named), lambda: self._resource(named).delete(**_where(named), **how))
             return True
 
@@ -199,13 +207,13 @@ class Kube:
 
     # -- pods ---------------------------------------------------------------------------------------------------
 
-    def pods(self, namespace: str, labels: str) -> list[Document]:
+    def list_pods(self, namespace: str, labels: str) -> list[Document]:
         """Pods by label selector, those on their way out left out."""
-        found = self.objects("Pod", namespace, labels=labels)
+        found = self.list_objects("Pod", namespace, labels=labels)
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
 
     @recorded("log")
-    def logs(
+    def read_log(
         self, namespace: str, pod: str, container: str, *, since: datetime | None = None, previous: bool = False
     ) -> str:
         """A container's log; with `since` at least all that was written after it (the API counts whole seconds)."""
@@ -225,8 +233,8 @@ class Kube:
         )
         return str(response.data.decode(errors="replace"))
 
-    @recorded("exec", pack=asdict, unpack=lambda ended: Ended(**ended))
-    def run(
+    @recorded("exec", pack=asdict, unpack=lambda ended: ExecResult(**ended))
+    def exec_in_pod(
         self,
         namespace: str,
         pod: str,
@@ -236,7 +244,7 @@ class Kube:
         within: float,
         heard: Callable[[], None] = lambda: None,
         stop: threading.Event | None = None,
-    ) -> Ended:
+    ) -> ExecResult:
         """Runs a program in a container (exec) for at most `within` seconds; `heard` is called when it first writes.
         With `stop` it has a terminal, and gets Ctrl-C once that is set.
 
@@ -259,16 +267,16 @@ class Kube:
             ApiUnavailable: not now (429): its PodDisruptionBudget has nothing to spare.
             NotAllowed: the pod is not ours to evict.
         """
-        self.check_allowed([ref(f"Pod/{namespace}/{pod}")])
+        self.check_allowed([parse_ref(f"Pod/{namespace}/{pod}")])
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
         body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
-        with suppress(Missing):
+        with suppress(ObjectMissing):
             self.call(f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=bounds(timeouts.API)))
 
     # -- server -------------------------------------------------------------------------------------------------
 
     @recorded("version")
-    def version(self) -> str:
+    def read_version(self) -> str:
         """The server's version: "v1.34.4". Bounded by API_FIRST: it is the first that an unknown server is asked."""
         api = self.new_api_client()
         code = kubernetes.client.VersionApi(api).get_code
@@ -320,11 +328,11 @@ class Kube:
         try:
             return act()
         except (NotFoundError, ResourceNotFoundError) as error:
-            raise Missing(f"{what} is not there: {message(error)}") from error
+            raise ObjectMissing(f"{what} is not there: {server_message(error)}") from error
         except (DynamicApiError, ApiException) as error:
-            raise translated(what, error) from error
+            raise translate_error(what, error) from error
         except urllib3.exceptions.HTTPError as error:
-            raise unanswered(what, self._host, error) from error
+            raise unanswered_error(what, self._host, error) from error
         except (ValueError, TypeError, AttributeError, KeyError) as error:  # by the libraries that read the answer
             raise ApiUnavailable(
                 f"{what}: what answers at {self._host} is not a Kubernetes API server",

@@ -16,7 +16,7 @@ class ApiUnavailable(HarnessError):
     """The API server did not answer, or not in a way that speaks of our request (429, 5xx)."""
 
 
-class Missing(HarnessError):
+class ObjectMissing(HarnessError):
     """The object, or its kind, is not there."""
 
     observed = True
@@ -28,22 +28,22 @@ class Conflict(HarnessError):
     observed = True
 
 
-class Refused(HarnessError):
+class RequestRejected(HarnessError):
     """The API server rejected a request: invalid, forbidden, denied by a webhook. Its own message is quoted."""
 
     observed = True
 
 
-def translated(what: str, error: Any) -> HarnessError:
+def translate_error(what: str, error: Any) -> HarnessError:
     """What the official client raised, as one of ours; `what` says what was asked."""
-    said = message(error)
+    said = server_message(error)
     match int(error.status or 0):
         case 404:
-            return Missing(f"{what} is not there: {said}")
+            return ObjectMissing(f"{what} is not there: {said}")
         case 409:
             return Conflict(f"{what}: {said}", remedy="another manager owns this field: change its values instead")
         case 401:
-            return Refused(
+            return RequestRejected(
                 f"{what}: 401, the API server does not accept these credentials: {said}",
                 remedy="renew them: `kubectl auth whoami` with the same kubeconfig and context must work",
             )
@@ -52,10 +52,10 @@ def translated(what: str, error: Any) -> HarnessError:
         case 0 | 429 | 500 | 502 | 503 | 504:
             return ApiUnavailable(f"{what}: {error.status} {said}")
         case status:
-            return Refused(f"{what}: {status} {said}")
+            return RequestRejected(f"{what}: {status} {said}")
 
 
-def unanswered(what: str, host: str, error: urllib3.exceptions.HTTPError) -> ApiUnavailable:
+def unanswered_error(what: str, host: str, error: urllib3.exceptions.HTTPError) -> ApiUnavailable:
     """The error of a request that was not answered, in one sentence."""
     cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
     match cause:
@@ -80,19 +80,19 @@ _FORBIDDEN = re.compile(
 )
 
 
-def _not_allowed(what: str, said: str, forbidden: re.Match[str]) -> Refused:
+def _not_allowed(what: str, said: str, forbidden: re.Match[str]) -> RequestRejected:
     """What the authorizer refused. Other 403s (admission, quota) are quoted as they are."""
     verb, resource, group, namespace = forbidden.groups()
     whole = f"{resource}.{group}" if group else resource
     where = f" in namespace {namespace}" if namespace else ""
     option = f" --namespace {namespace}" if namespace else ""
-    return Refused(
+    return RequestRejected(
         f"{what}: 403, these credentials may not {verb} {whole}{where}: {said}",
         remedy=f"grant it by RBAC, or use other credentials (`kubectl auth can-i {verb} {whole}{option}` tells)",
     )
 
 
-def message(error: Any) -> str:
+def server_message(error: Any) -> str:
     """The server's own words, on one line."""
     if isinstance(error, ResourceNotFoundError):
         return "no such kind"

@@ -19,7 +19,7 @@ OFTEN = 0.25  # seconds between two looks whether to stop
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ExecResult:
     """How the program ended: its status and what it wrote."""
 
     code: int
@@ -37,7 +37,7 @@ def run_in_pod(
     within: float,
     heard: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
-) -> Ended:
+) -> ExecResult:
     """Runs `argv` there, without a shell, and waits for its end. `heard` is called once, when it first writes.
 
     With `stop` it has a terminal (its errors are then in stdout as well), and is sent Ctrl-C once that is set.
@@ -80,7 +80,7 @@ def run_in_pod(
                 heard()
         out, err = (read(timeout=0).decode(errors="replace") for read in (socket.read_stdout, socket.read_stderr))
         try:
-            return Ended(int(socket.returncode), out.replace(ECHO, "", 1) if stop is not None else out, err)
+            return ExecResult(int(socket.returncode), out.replace(ECHO, "", 1) if stop is not None else out, err)
         except (TypeError, LookupError, ValueError) as error:  # the stream closed without a word on the program's end
             raise Inconclusive(
                 f"{argv[0]} in {namespace}/{pod}/{container}: the stream broke before its end"

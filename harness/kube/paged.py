@@ -14,7 +14,7 @@ from kubernetes.client.exceptions import ApiException
 from harness import progress, timeouts
 from harness.errors import HarnessError
 from harness.kube.client import Kube
-from harness.kube.errors import ApiUnavailable, Missing
+from harness.kube.errors import ApiUnavailable, ObjectMissing
 from harness.kube.requests import ApiRequest
 from harness.kube.transport import bounds
 from harness.objects.unstructured import Json
@@ -59,11 +59,11 @@ class PagedReader:
         self._groups: dict[str, list[str]] | None = None
         self._served: dict[str, dict[str, tuple[str, bool]]] = {}  # by base: kind, its name in paths, whether it lists
 
-    def version(self) -> str:
+    def read_version(self) -> str:
         """The server's version: "v1.34.4"."""
         return str(self._get("/version").get("gitVersion", ""))
 
-    def all_of(self, group: str, kind: str, *, metadata: bool = False) -> list[dict[str, Any]]:
+    def list_objects(self, group: str, kind: str, *, metadata: bool = False) -> list[dict[str, Any]]:
         """Every object of a kind, in the version that the server prefers; with `metadata` without spec and status.
 
         Raises:
@@ -101,8 +101,8 @@ class PagedReader:
         for kind, where in kinds.items():
             progress.awaiting("reads the cluster", kind)
             try:
-                found.objects[kind] = tuple(self.all_of(where.group, kind, metadata=where.metadata))
-            except Missing:
+                found.objects[kind] = tuple(self.list_objects(where.group, kind, metadata=where.metadata))
+            except ObjectMissing:
                 found.objects[kind] = ()
                 found.not_served.add(kind)
             except HarnessError as error:
@@ -118,7 +118,7 @@ class PagedReader:
         """
         return self._get(path)
 
-    def log(self, namespace: str, pod: str, container: str, *, lines: int, limit: int) -> str:
+    def read_log(self, namespace: str, pod: str, container: str, *, lines: int, limit: int) -> str:
         """The last lines of a container's log, `limit` bytes of them at most."""
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
         return self._request(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, "*/*").decode(errors="replace")
@@ -142,7 +142,7 @@ class PagedReader:
             served = self._resources(group, version)
             if kind in served:
                 return _base(group, version), served[kind][0]
-        raise Missing(f"kind {kind} of {group or 'the core group'} is not served here")
+        raise ObjectMissing(f"kind {kind} of {group or 'the core group'} is not served here")
 
     def _resources(self, group: str, version: str) -> dict[str, tuple[str, bool]]:
         base = _base(group, version)

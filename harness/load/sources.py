@@ -65,7 +65,7 @@ class MeshLoad:
             self.request, id=id, qps=self.qps, connections=CONNECTIONS, seconds=LONGEST, keep=self.keep
         )
         within, name = LONGEST + timeouts.LOAD_END, mesh.read_client_pod(self.kube)["metadata"]["name"]
-        ended = self.kube.run(self.kube.namespace, name, "fortio", argv, within=within, heard=begun, stop=stop)
+        ended = self.kube.exec_in_pod(self.kube.namespace, name, "fortio", argv, within=within, heard=begun, stop=stop)
         if ended.code:
             raise Inconclusive(
                 f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
+from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
 from harness.objects.addresses import host_of
 
 _HEADER = "header."
@@ -43,7 +43,7 @@ class Parsed:
     """The requests of a log, in order as written, and the lines that should be some and cannot be read."""
 
     requests: tuple[Received, ...]
-    unreadable: Unreadable = NONE_UNREADABLE
+    unreadable: UnreadableLines = NONE_UNREADABLE
 
 
 def parse(text: str, backend: str) -> Parsed:
@@ -56,7 +56,7 @@ def parse(text: str, backend: str) -> Parsed:
             found.append(_received(json.loads(raw), backend, raw))
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             lost.append(raw)
-    return Parsed(tuple(found), Unreadable.of(lost))
+    return Parsed(tuple(found), UnreadableLines.of(lost))
 
 
 def tcp_clients(text: str, since: datetime) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
+from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
 from harness.objects.addresses import host_of
 from harness.objects.unstructured import maybe_number, maybe_text, text
 
@@ -65,20 +65,21 @@ class AccessLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedAccessLog:
     """The access lines of a log, in order as written, and what looks like more of them. Envoy's own messages are
     neither."""
 
     lines: tuple[AccessLine, ...]
-    unreadable: Unreadable = NONE_UNREADABLE
+    unreadable: UnreadableLines = NONE_UNREADABLE
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedAccessLog:
     """The access lines in the text. Never raises."""
     candidates = [raw for raw in text.split("\n") if raw.lstrip().startswith("{") or _TEXT_FORMAT.match(raw)]
     read = [(raw, parse_line(raw)) for raw in candidates]
-    return Parsed(
-        tuple(line for _, line in read if line is not None), Unreadable.of(raw for raw, line in read if line is None)
+    return ParsedAccessLog(
+        tuple(line for _, line in read if line is not None),
+        UnreadableLines.of(raw for raw, line in read if line is None),
     )
 
 

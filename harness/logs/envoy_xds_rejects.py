@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from harness.logs.unreadable import Unreadable
+from harness.logs.unreadable import UnreadableLines
 
 # Envoy writes a refusal up to four times: the listener manager, lds, the delta subscription, the gRPC subscription.
 # The last is there for every kind of resource and subscription, so it alone is counted.
@@ -32,15 +32,15 @@ class Rejection:
     type_url: str
 
 
-def rejections(text: str) -> tuple[Rejection, ...]:
+def parse_rejections(text: str) -> tuple[Rejection, ...]:
     """Every refusal in the log, in order, repeated ones too; () when there is none. Never raises."""
     return tuple(rejection for entry in _entries(text) for rejection in _read(entry))
 
 
-def unreadable(text: str) -> Unreadable:
+def find_unreadable_lines(text: str) -> UnreadableLines:
     """Lines that begin like a message of Envoy's and have another head than its messages: a refusal in such a format
     would not be found. Never raises."""
-    return Unreadable.of(line for line in text.split("\n") if line.startswith("[") and not _HEAD.match(line))
+    return UnreadableLines.of(line for line in text.split("\n") if line.startswith("[") and not _HEAD.match(line))
 
 
 def _entries(text: str) -> list[str]:

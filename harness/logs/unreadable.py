@@ -9,7 +9,7 @@ SAMPLE = 200  # characters of a line
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableLines:
     """How many such lines a log has, and the first of them, cut. False when there is none.
 
     A log cut in the middle of a line has one; many mean that the format is another one than the parser's. Either way
@@ -20,19 +20,19 @@ class Unreadable:
     sample: str = ""
 
     @classmethod
-    def of(cls, lines: Iterable[str]) -> Unreadable:
+    def of(cls, lines: Iterable[str]) -> UnreadableLines:
         found = list(lines)
         return cls(len(found), " ".join(found[0].split())[:SAMPLE]) if found else cls()
 
     def __bool__(self) -> bool:
         return self.count > 0
 
-    def __add__(self, other: Unreadable) -> Unreadable:
-        return Unreadable(self.count + other.count, self.sample or other.sample)
+    def __add__(self, other: UnreadableLines) -> UnreadableLines:
+        return UnreadableLines(self.count + other.count, self.sample or other.sample)
 
     def __str__(self) -> str:
         lines = "1 line" if self.count == 1 else f"{self.count} lines"
         return f"{lines} of this log could not be read: has its format changed? For example: {self.sample}"
 
 
-NONE_UNREADABLE = Unreadable()
+NONE_UNREADABLE = UnreadableLines()

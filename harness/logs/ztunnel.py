@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from harness.logs.unreadable import NONE_UNREADABLE, Unreadable
+from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
 from harness.objects.addresses import host_of
 
 SCOPE = "access"
@@ -75,17 +75,17 @@ class ZtunnelLine:
     is_open: bool = False  # not a line: it is open still, see harness/evidence/open_connections.py
 
     @property
-    def hbone(self) -> bool:
+    def is_hbone(self) -> bool:
         """Whether ztunnel used (or with an error: tried) an HBONE tunnel; False is plain TCP past the mesh."""
         return self.dst.hbone_addr is not None
 
     @property
-    def ok(self) -> bool:
+    def is_ok(self) -> bool:
         """Whether the connection ended without an error."""
         return self.error is None and self.level.lower() not in {"error", "warn"}
 
     @property
-    def refused(self) -> bool:
+    def is_policy_rejection(self) -> bool:
         """Whether a policy is what ended it, as the destination's ztunnel says."""
         return "policy rejection" in (self.error or "")
 
@@ -96,7 +96,7 @@ class ZtunnelLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed:
+class ParsedZtunnelLog:
     """The access lines of a log, oldest first as written.
 
     skipped counts the lines that are about something else; unreadable are those that look like access lines and could
@@ -105,7 +105,7 @@ class Parsed:
 
     lines: tuple[ZtunnelLine, ...]
     skipped: int
-    unreadable: Unreadable = NONE_UNREADABLE
+    unreadable: UnreadableLines = NONE_UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class BindFailure:
     uid: str | None = None
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedZtunnelLog:
     """The access lines in the text, both formats, even mixed. Never raises."""
     lines: list[ZtunnelLine] = []
     skipped, unreadable = 0, list[str]()
@@ -134,7 +134,7 @@ def parse(text: str) -> Parsed:
             unreadable.append(raw)
         else:
             skipped += 1
-    return Parsed(tuple(lines), skipped, Unreadable.of(unreadable))
+    return ParsedZtunnelLog(tuple(lines), skipped, UnreadableLines.of(unreadable))
 
 
 def parse_line(raw: str) -> ZtunnelLine | None:
@@ -162,7 +162,7 @@ def parse_line(raw: str) -> ZtunnelLine | None:
         return None  # Half a line, or a format we do not know: parse() counts it.
 
 
-def bind_failures(text: str) -> tuple[BindFailure, ...]:
+def parse_bind_failures(text: str) -> tuple[BindFailure, ...]:
     """Every "failed to bind to address" in the text, in order, each retry on its own. Never raises."""
     found = []
     for raw in _rows(text):

@@ -22,7 +22,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.cluster_records import keep
+from harness.cluster_records import write_atomically
 from harness.errors import BadInput, SetupFailed
 from harness.invalid_field import sentence
 from harness.matrix.cells import Cell, cell_versions
@@ -208,4 +208,4 @@ def _keep(file: Path, text: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupFailed(f"cannot write {file}: {error.strerror or error}", remedy="free some space there") from None
-    keep(file, text)
+    write_atomically(file, text)

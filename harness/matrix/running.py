@@ -24,7 +24,7 @@ from harness.command import run, running
 from harness.errors import HarnessError
 from harness.matrix.folder import Ended, Folder, Matrix, Outcome, PlannedCell
 from harness.report.results_file import read_results
-from harness.threads import side_by_side
+from harness.threads import thread_pool
 from harness.wait import pause
 
 UPGRADES = ("suites/upgrades",)  # what an upgrade's cell runs
@@ -80,7 +80,7 @@ def run_cells(
             on_end(cell, record)
         return record
 
-    with side_by_side(max(1, abreast)) as pool:
+    with thread_pool(max(1, abreast)) as pool:
         for record in pool.map(one, todo):
             ended[record.name] = record
     return [record for record in ended.values() if record]
@@ -132,7 +132,7 @@ def run_tests(run_: Run, tests: Sequence[str], begun: Callable[[int], None]) -> 
     env = {**run_.env, "MATRIX_OUTPUT": str(run_.output)}
     with running(argv, env=env, grace=timeouts.INNER_END) as process:
         begun(process.pid)
-        while process.alive:
+        while process.is_running:
             pause(0.5, why="a cell's run")
         return process.code
 

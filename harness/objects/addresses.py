@@ -13,7 +13,7 @@ def url(host: str, port: int | str, path: str = "") -> str:
     return f"http://{host_port(host, port)}{path}"
 
 
-def split(address: str) -> tuple[str, str]:
+def split_address(address: str) -> tuple[str, str]:
     """The host without brackets, and the port ("" where there is none), of "10.0.0.1:80", "[::1]:80", "::1", "name".
 
     Raises:
@@ -33,6 +33,6 @@ def split(address: str) -> tuple[str, str]:
 def host_of(address: str | None) -> str:
     """The host of an address in a log line; "" where the line has none, or something else there. Never raises."""
     try:
-        return split(address or "")[0]
+        return split_address(address or "")[0]
     except ValueError:
         return ""

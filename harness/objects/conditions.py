@@ -65,7 +65,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ConditionResult:
     """What an object's status says about one condition.
 
     stale = true or false of an older spec; absent = no such condition; terminal = False and waiting does not help.
@@ -98,7 +98,7 @@ def is_true(obj: Json | None, type: str) -> bool:
     return any(text(one, "type") == type and text(one, "status") == "True" for one in found)
 
 
-def judge(obj: Json, type: str, *, status: str = "True", about: str | None = None) -> Judgement:
+def judge_condition(obj: Json, type: str, *, status: str = "True", about: str | None = None) -> ConditionResult:
     """Whether the condition of this type has this status, for the current generation.
 
     With about=None everything that should carry the condition is asked (each parentRef and each listener of the
@@ -112,7 +112,7 @@ def judge(obj: Json, type: str, *, status: str = "True", about: str | None = Non
         if about is None or place == about or (about and place.startswith(about + "/"))
     ]
     listed = {place for place, _ in entries}
-    judged: list[Judgement] = []
+    judged: list[ConditionResult] = []
     for place, found in entries:
         matching = [c for c in found if c.type == type]
         judged += [_judge_one(obj, condition, status) for condition in matching]
@@ -124,7 +124,7 @@ def judge(obj: Json, type: str, *, status: str = "True", about: str | None = Non
         return _missing(obj, type, about or "", ())
     worst = min(judged, key=lambda judgement: _ORDER.index(judgement.state))
     also = [j.text for j in judged if j is not worst and not j.met]
-    return Judgement(worst.state, worst.condition, "; also ".join([worst.text, *also]))
+    return ConditionResult(worst.state, worst.condition, "; also ".join([worst.text, *also]))
 
 
 _ORDER: tuple[State, ...] = ("terminal", "unmet", "stale", "absent", "met")
@@ -185,30 +185,30 @@ def _must_carry(place: str, type: str, *, alone: bool) -> bool:
     return alone or place != "" or type in {"Accepted", "Programmed"}
 
 
-def _judge_one(obj: Json, condition: Condition, status: str) -> Judgement:
+def _judge_one(obj: Json, condition: Condition, status: str) -> ConditionResult:
     generation, observed = maybe_number(obj, "metadata", "generation"), condition.observed_generation
     where = f" [{condition.about}]" if condition.about else ""
     said = f'{condition.type}={condition.status} {condition.reason} "{one_line(condition.message)}"'
     seen = f" (generation {generation}, observed {observed})" if generation is not None else ""
     line = f"{name_of(obj)}{where}: {said}{seen}"
     if generation is not None and observed is not None and observed < generation:
-        return Judgement("stale", condition, line)
+        return ConditionResult("stale", condition, line)
     if condition.status == status:
-        return Judgement("met", condition, line)
+        return ConditionResult("met", condition, line)
     heals = any(sign in condition.message for sign in HEALS)
     refused = status == "True" and condition.status == "False" and not heals
     terminal = refused and condition.reason in TERMINAL.get(condition.type, ())
-    return Judgement("terminal" if terminal else "unmet", condition, line)
+    return ConditionResult("terminal" if terminal else "unmet", condition, line)
 
 
-def _missing(obj: Json, type: str, place: str, found: tuple[Condition, ...]) -> Judgement:
+def _missing(obj: Json, type: str, place: str, found: tuple[Condition, ...]) -> ConditionResult:
     """The judgement of silence; a listener that says Conflicted instead says why, and will not heal."""
     for condition in found:
         if condition.type == "Conflicted" and condition.status == "True":
             verdict = _judge_one(obj, condition, "False")
-            return Judgement("stale" if verdict.state == "stale" else "terminal", condition, verdict.text)
+            return ConditionResult("stale" if verdict.state == "stale" else "terminal", condition, verdict.text)
     where = f" [{place}]" if place else ""
     others = ", ".join(f"{c.type}={c.status}" for c in found) or "no conditions"
     generation = maybe_number(obj, "metadata", "generation")
     seen = f" (generation {generation})" if generation is not None else ""
-    return Judgement("absent", None, f"{name_of(obj)}{where}: {type} absent, status has {others}{seen}")
+    return ConditionResult("absent", None, f"{name_of(obj)}{where}: {type} absent, status has {others}{seen}")

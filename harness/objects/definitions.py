@@ -12,7 +12,7 @@ GATEWAY_API = "gateway.networking.k8s.io"
 _BUNDLE = ("gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel")
 
 
-def gateway_api(definition: Mapping[str, Any]) -> str:
+def gateway_api_version(definition: Mapping[str, Any]) -> str:
     """Of which Gateway API a definition says it is: "v1.4.1 experimental"; empty if it does not."""
     said = mapping(definition, "metadata", "annotations")
     return " ".join(str(said[key]) for key in _BUNDLE if said.get(key))
@@ -28,7 +28,7 @@ def mixed(definitions: Iterable[Mapping[str, Any]]) -> str:
     for one in definitions:
         if text(one, "spec", "group") == GATEWAY_API:
             plural = text(one, "spec", "names", "plural") or text(one, "metadata", "name")
-            found.setdefault(gateway_api(one) or "of no bundle", []).append(f"{plural} by {_writer(one)}")
+            found.setdefault(gateway_api_version(one) or "of no bundle", []).append(f"{plural} by {_writer(one)}")
     if len(found) < 2:
         return ""
     return "; ".join(f"{bundle}: {', '.join(sorted(names))}" for bundle, names in sorted(found.items()))

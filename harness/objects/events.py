@@ -22,7 +22,7 @@ _GONE = re.compile(r'(?:configmap|secret)s? "([^"]+)" not found|references non-e
 _WEBHOOK = re.compile(r"failed calling webhook|no endpoints available|connection refused")
 
 
-def trouble(workload: Json, pods: Iterable[Json], events: Iterable[Json]) -> tuple[Trouble, ...]:
+def find_event_trouble(workload: Json, pods: Iterable[Json], events: Iterable[Json]) -> tuple[Trouble, ...]:
     """What Events say keeps a workload's pods from starting, the last of each kind."""
     pods, warnings = list(pods), sorted((e for e in events if text(e, "type") == "Warning"), key=_time)
     found: dict[tuple[str, str], Trouble] = {}

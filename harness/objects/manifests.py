@@ -18,7 +18,7 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job")
 
 
-def documents(text: str) -> list[Any]:
+def parse_documents(text: str) -> list[Any]:
     """All documents of a YAML text that hold anything; by libyaml, since a chart's definitions are megabytes.
 
     Raises:
@@ -27,14 +27,14 @@ def documents(text: str) -> list[Any]:
     return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document is not None]
 
 
-def parse(text: str, *, source: str) -> list[Document]:
+def parse_manifest(text: str, *, source: str) -> list[Document]:
     """The documents of a manifest, in order.
 
     Raises:
         BadInput: not YAML, empty, or a document without apiVersion, kind, name or (where due) namespace.
     """
     try:
-        found = documents(text)
+        found = parse_documents(text)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: PyYAML on a date such as 2026-99-99
         raise BadInput(f"{source} is not YAML: {' '.join(str(error).split())}") from None
     if not found:
@@ -46,11 +46,11 @@ def parse(text: str, *, source: str) -> list[Document]:
     return found
 
 
-def read(file: Path) -> list[Document]:
+def read_manifest(file: Path) -> list[Document]:
     """The documents of a manifest file.
 
     Raises:
-        BadInput: as `parse`, or the file is not there.
+        BadInput: as `parse_manifest`, or the file is not there.
     """
     try:
         text = file.read_text()
@@ -58,15 +58,17 @@ def read(file: Path) -> list[Document]:
         raise BadInput(f"cannot read manifest {file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"cannot read manifest {file}: it is no text") from None
-    return parse(text, source=str(file))
+    return parse_manifest(text, source=str(file))
 
 
-def paired(suite: Path) -> str:
+def manifest_of_suite(suite: Path) -> str:
     """The manifest of a suite's file: suites/<area>/test_<stem>.py has manifests/<area>/<stem>.yaml."""
     return f"{suite.parent.name}/{suite.stem.removeprefix('test_')}.yaml"
 
 
-def pinned(manifest: Iterable[Document], images: Iterable[str], *, proxy: str = "", secret: str = "") -> list[Document]:
+def pin_images(
+    manifest: Iterable[Document], images: Iterable[str], *, proxy: str = "", secret: str = ""
+) -> list[Document]:
     """Copies whose container images are those of `images` with the same repository name.
 
     `proxy` is the image that each EnvoyProxy gets; empty: the one that Envoy Gateway was built with. `secret` names

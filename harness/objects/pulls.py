@@ -29,7 +29,7 @@ class Pull:
     advice: str
 
 
-def judge(message: str) -> Pull:
+def judge_pull_failure(message: str) -> Pull:
     """What the message of ErrImagePull or ImagePullBackOff says. Signs of a passing failure count first: the text of a
     token request that met a 503 speaks of authorization too."""
     for pattern, pull in _SIGNS:

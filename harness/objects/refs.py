@@ -67,7 +67,7 @@ class Ref:
         return "/".join(part for part in (self.kind, self.namespace, self.name) if part)
 
 
-def ref(text: str) -> Ref:
+def parse_ref(text: str) -> Ref:
     """Reads "Kind/namespace/name" or "Kind/name".
 
     Raises:

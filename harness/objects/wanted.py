@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from harness.objects.patches import merged
+from harness.objects.patches import merge_patch
 from harness.objects.refs import Ref, ref_of
 
 
@@ -32,7 +32,7 @@ class Wanted:
         """A merge patch."""
         metadata = {"name": named.name} | ({"namespace": named.namespace} if named.namespace else {})
         empty = {"apiVersion": named.api_version, "kind": named.kind, "metadata": metadata}
-        self._documents[str(named)] = merged(dict(self._documents.get(str(named), empty)), body)
+        self._documents[str(named)] = merge_patch(dict(self._documents.get(str(named), empty)), body)
 
     def deleted(self, named: Ref) -> None:
         """A deletion."""

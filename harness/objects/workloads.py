@@ -1,7 +1,7 @@
 """Pods, Deployments and DaemonSets: ready, rolled out, failing, restarted.
 
 `helm --wait` is content with a one-node DaemonSet whose only pod cannot pull its image, and burns its whole timeout
-on an image that does not exist. The pod's status had the cause after 2 s: that is what `trouble` reads.
+on an image that does not exist. The pod's status had the cause after 2 s: that is what `find_trouble` reads.
 """
 
 from collections.abc import Iterable, Iterator
@@ -59,14 +59,14 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RolloutProgress:
     """How far a rollout is; text such as "2/3 ready, 1 updated" says so in numbers of pods."""
 
     done: bool
     text: str
 
 
-def trouble(pod: Json) -> tuple[Trouble, ...]:
+def find_trouble(pod: Json) -> tuple[Trouble, ...]:
     """What kubelet and the scheduler say is wrong with the pod now; () when they say nothing.
 
     A crash that is over (the container is ready again) is a restart, not trouble.
@@ -74,7 +74,7 @@ def trouble(pod: Json) -> tuple[Trouble, ...]:
     return tuple(_pod_trouble(pod)) + tuple(t for c in _containers(pod) for t in _container_trouble(pod, c))
 
 
-def pod_ready(pod: Json) -> bool:
+def is_pod_ready(pod: Json) -> bool:
     """Whether the pod is Running, its Ready condition True, and nobody has asked for its deletion."""
     return (
         text(pod, "status", "phase") == "Running"
@@ -83,7 +83,7 @@ def pod_ready(pod: Json) -> bool:
     )
 
 
-def rolled_out(workload: Json) -> Progress:
+def rollout_progress(workload: Json) -> RolloutProgress:
     """Whether every wanted pod of a Deployment or DaemonSet is of the current spec and available.
 
     One that wants 0 pods is not done: the DaemonSet has not seen a node yet, the Deployment was scaled down and nothing
@@ -106,15 +106,15 @@ def rolled_out(workload: Json) -> Progress:
     line = f"{ready}/{wanted} ready, {updated} updated"
     generation, observed = number(workload, "metadata", "generation"), number(status, "observedGeneration")
     if observed < generation:
-        return Progress(False, f"{line} (generation {generation}, observed {observed})")
+        return RolloutProgress(False, f"{line} (generation {generation}, observed {observed})")
     if existing > wanted:
         line += f", {existing - wanted} old left"
     if ready > available:
         line += f", {available} available"
-    return Progress(settled and updated == ready == available == wanted, line)
+    return RolloutProgress(settled and updated == ready == available == wanted, line)
 
 
-def scaled_to_none(workload: Json) -> bool:
+def is_scaled_to_zero(workload: Json) -> bool:
     """Whether it is a Deployment that is asked to have no pod: waiting makes none."""
     return text(workload, "kind") == "Deployment" and maybe_number(workload, "spec", "replicas") == 0
 
@@ -191,5 +191,5 @@ def _container_trouble(pod: Json, status: Json) -> Iterator[Trouble]:
         reason, message = text(last, "reason"), text(last, "message")
     else:
         return
-    pull = pulls.judge(message) if reason in PULLS else pulls.Pull(timeouts.TROUBLE_GRACE, "")
+    pull = pulls.judge_pull_failure(message) if reason in PULLS else pulls.Pull(timeouts.TROUBLE_GRACE, "")
     yield Trouble(pod_name(pod), text(status, "name"), text(status, "image"), reason, message, pull.stands, pull.advice)

@@ -11,18 +11,18 @@ from harness.clients.admin import Admin
 from harness.errors import HarnessError, Inconclusive, NotReady
 from harness.evidence import hbone_port_conflict
 from harness.evidence.journey import pods_by_ip
-from harness.kube import ApiUnavailable, Kube, Missing
+from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.logs import envoy_access, envoy_xds_rejects, ztunnel
 from harness.logs.envoy_access import AccessLine
-from harness.logs.unreadable import Unreadable
+from harness.logs.unreadable import UnreadableLines
 from harness.logs.ztunnel import BindFailure
 from harness.objects.unstructured import Json, mapping, text
-from harness.objects.workloads import OWNING_GATEWAY, pod_name, pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_name
 from harness.oracles import signs
-from harness.oracles.ours import EVERYTHING, Ours
+from harness.oracles.ours import EVERYTHING, OracleScope
 from harness.oracles.signs import Sign
 from harness.proxy import prometheus, stats
-from harness.wait import dwell, pause, until
+from harness.wait import pause, scaled_dwell, until
 
 # Who else writes a log worth reading: namespace, label, container, metrics port (0: none is asked).
 CONTROL = (
@@ -33,22 +33,22 @@ CONTROL = (
 QUIET = 1.0  # seconds to a third reading of push counters, when the second had grown
 
 
-class Watch:
-    """Keeps what it has seen between two calls of `end`. The first look counts from its making.
+class OracleCollector:
+    """Keeps what it has seen between two calls of `finish_area`. The first look counts from its making.
 
-    `ours` says what is judged at present; signs of all else are kept apart (`elsewhere`).
+    `ours` says what is judged at present; signs of all else are kept apart (`take_foreign_signs`).
     """
 
-    def __init__(self, kube: Kube, admin: Admin, ours: Callable[[], Ours] = lambda: EVERYTHING) -> None:
+    def __init__(self, kube: Kube, admin: Admin, ours: Callable[[], OracleScope] = lambda: EVERYTHING) -> None:
         self._kube, self._admin, self._ours = kube, admin, ours
         self._elsewhere: dict[Sign, None] = {}
         self._since = datetime.now(UTC)
         self._pods = self._now()
         self._counts = self._rejections(self._pods)
         self._found: dict[Sign, None] = {}
-        self._unread: dict[str, Unreadable] = {}  # by log
+        self._unread: dict[str, UnreadableLines] = {}  # by log
 
-    def harvest(self) -> None:
+    def collect(self) -> None:
         """Takes in what was written so far: logs of pods that are about to go would go with them.
 
         Raises:
@@ -67,7 +67,7 @@ class Watch:
                 if not ours.has_pod(pod):
                     continue
                 requests = envoy_access.parse(text_)
-                self._unreadable(pod_name(pod), requests.unreadable + envoy_xds_rejects.unreadable(text_))
+                self._unreadable(pod_name(pod), requests.unreadable + envoy_xds_rejects.find_unreadable_lines(text_))
                 taken += [line for line in requests.lines if line.start_time >= self._since]
             elif kind == "ztunnel":
                 connections = ztunnel.parse(text_)
@@ -78,21 +78,21 @@ class Watch:
                 self._add(signs.failed_connections(others, self._since), judged=False)
                 self._add_of(pod, signs.nacks(f"ztunnel {pod_name(pod)}", text_))
                 self._add_of(pod, signs.panics(f"ztunnel {pod_name(pod)}", text_))
-                bound += [f for f in ztunnel.bind_failures(text_) if f.time >= self._since]
+                bound += [f for f in ztunnel.parse_bind_failures(text_) if f.time >= self._since]
             else:
                 self._add_of(pod, signs.nacks(f"{kind} {pod_name(pod)}", text_))
                 self._add_of(pod, signs.panics(f"{kind} {pod_name(pod)}", text_))
         self._ports(bound, taken, pods)
         for judged in (True, False):
-            restarted = signs.restarted(self._pods, [pod for pod in pods if ours.has_pod(pod) == judged])
+            restarted = signs.restarts(self._pods, [pod for pod in pods if ours.has_pod(pod) == judged])
             self._add(restarted, judged=judged)
         self._pods, self._since = pods, began - timedelta(milliseconds=200)
 
-    def end(self) -> tuple[Sign, ...]:
+    def finish_area(self) -> tuple[Sign, ...]:
         """A last look with all that takes quiet: nothing warms any more, nobody is sent the same again. Then it begins
         anew."""
         first = self._pushes()
-        self.harvest()
+        self.collect()
         counts = self._rejections(self._pods)
         for who, now in counts.items():
             pod = next(pod for pod in self._pods if who.endswith(f" {pod_name(pod)}"))
@@ -101,8 +101,8 @@ class Watch:
         self._warming()
         second = self._pushes()  # nobody changed anything meanwhile: the tests of the area are over
         if any(second[who] > first.get(who, second[who]) for who in second):
-            pause(dwell(QUIET), why="the control planes are left alone")
-            self._add(signs.churned(first, second, self._pushes()))
+            pause(scaled_dwell(QUIET), why="the control planes are left alone")
+            self._add(signs.config_churn(first, second, self._pushes()))
         found, self._found = tuple(self._found), {}
         observations.record_sighting(
             "oracles", f"{len(found)} signs: {', '.join(sorted({s.oracle for s in found})) or 'none'}"
@@ -111,15 +111,15 @@ class Watch:
 
     @property
     def found(self) -> tuple[Sign, ...]:
-        """What the harvests since the last `end` brought in."""
+        """What the collections since the last `finish_area` brought in."""
         return tuple(self._found)
 
-    def elsewhere(self) -> tuple[Sign, ...]:
+    def take_foreign_signs(self) -> tuple[Sign, ...]:
         """What was seen since the last call of what is not ours: it judges nothing."""
         found, self._elsewhere = tuple(self._elsewhere), {}
         return found
 
-    def doubts(self) -> tuple[str, ...]:
+    def take_unreadable_logs(self) -> tuple[str, ...]:
         """Logs since the last call of which lines could not be read: that nothing was found in them says little."""
         doubts, self._unread = tuple(f"log of {who}: {lost}" for who, lost in self._unread.items()), {}
         return doubts
@@ -138,12 +138,12 @@ class Watch:
             judged = ours.is_named_in(sign.text, writer=ours.has_pod(writer), others=others)
             self._add([sign], judged=judged)
 
-    def _unreadable(self, log: str, lost: Unreadable) -> None:
+    def _unreadable(self, log: str, lost: UnreadableLines) -> None:
         if lost:
-            self._unread[log] = self._unread.get(log, Unreadable()) + lost
+            self._unread[log] = self._unread.get(log, UnreadableLines()) + lost
 
     def _now(self) -> list[Json]:
-        return [pod for pod in self._kube.objects("Pod") if not pod["metadata"].get("deletionTimestamp")]
+        return [pod for pod in self._kube.list_objects("Pod") if not pod["metadata"].get("deletionTimestamp")]
 
     def _log_of(self, pod: Json) -> tuple[str, str] | None:
         namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
@@ -151,8 +151,8 @@ class Watch:
         if not kind or text(pod, "status", "phase") != "Running":
             return None
         try:
-            return kind, self._kube.logs(namespace, name, container, since=self._since)
-        except (Missing, ApiUnavailable) as error:
+            return kind, self._kube.read_log(namespace, name, container, since=self._since)
+        except (ObjectMissing, ApiUnavailable) as error:
             if self._kube.find(f"Pod/{namespace}/{name}") is None:
                 return None  # It went while it was asked.
             if kind == "envoy" and not self._ours().has_pod(pod):
@@ -181,7 +181,7 @@ class Watch:
     def _envoys(self) -> list[Json]:
         """The ready ones of ours of the last harvest."""
         ours = self._ours()
-        return [pod for pod in self._pods if _kind(pod)[0] == "envoy" and pod_ready(pod) and ours.has_pod(pod)]
+        return [pod for pod in self._pods if _kind(pod)[0] == "envoy" and is_pod_ready(pod) and ours.has_pod(pod)]
 
     def _stats(self, pod: Json) -> dict[str, int]:
         """All of its counters and gauges; none when it went since it was listed."""
@@ -232,15 +232,15 @@ class Watch:
                 found[who] = {f"{s.name}{dict(s.labels) or ''}": s.value for s in samples}
         return found
 
-    def _metrics(self, kind: str, pods: list[Json], wanted: str) -> dict[str, list[prometheus.Sample]]:
+    def _metrics(self, kind: str, pods: list[Json], wanted: str) -> dict[str, list[prometheus.MetricSample]]:
         """The samples whose names begin so (a pattern), by pod: reading all of them took most of the oracles' time."""
         port = next(port for name, *_, port in CONTROL if name == kind)
         found = {}
         for pod in pods:
-            if _kind(pod)[0] == kind and pod_ready(pod):
+            if _kind(pod)[0] == kind and is_pod_ready(pod):
                 where = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
                 lines = re.findall(rf"^{wanted}.*$", self._admin.get(*where, port, "/metrics"), re.MULTILINE)
-                found[f"{kind} {pod_name(pod)}"] = prometheus.samples("\n".join(lines) + "\n")
+                found[f"{kind} {pod_name(pod)}"] = prometheus.parse_samples("\n".join(lines) + "\n")
         return found
 
 

@@ -18,7 +18,7 @@ FILE = Path(__file__).with_name("known.yaml")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownSign:
     """One expected sign; see known.yaml for the fields."""
 
     id: str
@@ -29,14 +29,14 @@ class Known:
     reason: str
     link: str
 
-    def covers(self, sign: Sign, files: Collection[str]) -> bool:
+    def matches(self, sign: Sign, files: Collection[str]) -> bool:
         """Whether this sign is the expected one, and is expected now: one of the files that bring it about ran."""
         ran = any(f in files for f in (*self.seen_by, *self.may_be_seen_by))
         return ran and bool(self.match.search(str(sign)))
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class SortedSigns:
     """Signs that were not expected, those that were (with the entry's id), and in words: entries that have expired in
     this area, and entries whose day has come, in whatever area."""
 
@@ -46,7 +46,7 @@ class Sorted:
     due: tuple[str, ...]
 
 
-def read(file: Path = FILE) -> tuple[Known, ...]:
+def read_known_signs(file: Path = FILE) -> tuple[KnownSign, ...]:
     """The list.
 
     Raises:
@@ -69,28 +69,30 @@ def read(file: Path = FILE) -> tuple[Known, ...]:
         except re.error as error:
             raise BadInput(f"{file.name}: {name}: match is no pattern: {error}") from None
         until = day if isinstance(day, date) else None
-        found.append(Known(name, pattern, seen_by, may_be_seen_by, until, text(entry, "reason"), text(entry, "link")))
+        found.append(
+            KnownSign(name, pattern, seen_by, may_be_seen_by, until, text(entry, "reason"), text(entry, "link"))
+        )
     return tuple(found)
 
 
-def sort(
+def sort_signs(
     signs: Iterable[Sign],
-    known: Sequence[Known],
+    known: Sequence[KnownSign],
     *,
     files: Collection[str],
     today: date,
     elsewhere: Collection[Sign] = (),
-) -> Sorted:
+) -> SortedSigns:
     """Sorts the signs of one area. files are those whose tests ran in it ("suites/area/test_x.py"). Signs `elsewhere`
     judge nothing, but an entry that covers one of them was seen."""
     new, excused = [], []
     for sign in signs:
-        entry = next((k for k in known if k.covers(sign, files)), None)
+        entry = next((k for k in known if k.matches(sign, files)), None)
         if entry is None:
             new.append(sign)
         else:
             excused.append((entry.id, sign))
-    seen = {id_ for id_, _ in excused} | {k.id for k in known if any(k.covers(sign, files) for sign in elsewhere)}
+    seen = {id_ for id_, _ in excused} | {k.id for k in known if any(k.matches(sign, files) for sign in elsewhere)}
     expired = [
         f"known sign {k.id} was not seen though {', '.join(f for f in k.seen_by if f in files)} ran: it has expired"
         for k in known
@@ -101,4 +103,4 @@ def sort(
         for k in known
         if k.until and today > k.until
     ]
-    return Sorted(tuple(new), tuple(excused), tuple(expired), tuple(due))
+    return SortedSigns(tuple(new), tuple(excused), tuple(expired), tuple(due))

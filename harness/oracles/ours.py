@@ -13,7 +13,7 @@ from harness.objects.workloads import OWNING_GATEWAY
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class OracleScope:
     """`namespaces` that the run applied to or installed, and the `gateways` that it applied, as (namespace, name).
 
     `everything`: the cluster is the run's own, and all in it is judged.
@@ -36,21 +36,25 @@ class Ours:
     def is_named_in(self, line: str, *, writer: bool, others: Collection[str] = ()) -> bool:
         """Whether a component's log line or counter is about ours: it names one of these namespaces; or its `writer` is
         ours, and it names no namespace of `others`."""
-        return self.everything or names(line, self.namespaces) or (writer and not names(line, others))
+        return (
+            self.everything
+            or is_namespace_named(line, self.namespaces)
+            or (writer and not is_namespace_named(line, others))
+        )
 
 
-EVERYTHING = Ours(everything=True)
+EVERYTHING = OracleScope(everything=True)
 
 
-def applied_and_installed(applied: Iterable[Ref], installed: Collection[str]) -> Ours:
+def applied_and_installed(applied: Iterable[Ref], installed: Collection[str]) -> OracleScope:
     """What is ours by the objects that the run has applied and the namespaces that it installed into."""
     refs = list(applied)
     named = {one.name if one.kind == "Namespace" else one.namespace for one in refs}
     gateways = frozenset((one.namespace, one.name) for one in refs if one.kind == "Gateway")
-    return Ours(frozenset({*named, *installed} - {""}), gateways)
+    return OracleScope(frozenset({*named, *installed} - {""}), gateways)
 
 
-def names(line: str, namespaces: Collection[str]) -> bool:
+def is_namespace_named(line: str, namespaces: Collection[str]) -> bool:
     """Whether a line names one of these namespaces: "ns/name", "name.ns.svc", "httproute/ns/name", or quoted alone."""
     if not namespaces:
         return False

@@ -48,7 +48,7 @@ def rejected_by_envoy(pod: str, log: str, since: datetime) -> Iterator[Sign]:
     """What this Envoy refused after `since`, each resource once for each reason."""
     for found in dict.fromkeys(
         (r.resource, " ".join(r.text.split()))
-        for r in envoy_xds_rejects.rejections(log)
+        for r in envoy_xds_rejects.parse_rejections(log)
         if r.time is None or r.time >= since
     ):
         yield Sign("rejection", f"Envoy {pod}", f"refused {found[0] or 'an update as a whole'}: {found[1]}")
@@ -85,7 +85,7 @@ def failed_connections(lines: Iterable[ZtunnelLine], since: datetime) -> Iterato
     counted: dict[tuple[str, str, str, str, str], int] = {}
     for line in lines:
         ours = {line.src.namespace or "", line.dst.namespace or ""} - THEIRS - {""}
-        if line.ok or line.time < since or not ours:
+        if line.is_ok or line.time < since or not ours:
             continue
         source, target = line.src.workload or line.src.ip, line.dst.workload or line.dst.service or line.dst.addr
         key = (source, target, line.dst.addr, line.direction, line.error or line.level)
@@ -94,7 +94,7 @@ def failed_connections(lines: Iterable[ZtunnelLine], since: datetime) -> Iterato
         yield Sign("ztunnel error", f"{source} -> {target}", f"{direction} to {address}, {times} times: {error}")
 
 
-def restarted(before: Iterable[Json], now: Iterable[Json]) -> Iterator[Sign]:
+def restarts(before: Iterable[Json], now: Iterable[Json]) -> Iterator[Sign]:
     """Containers that began anew in a pod that stayed, and any that began anew in a pod that came."""
     counts = {key: count for pod in before for key, (count, _) in _starts(pod).items()}
     for pod in now:
@@ -122,7 +122,7 @@ def pushes(stats: Mapping[str, int]) -> int:
     return sum(value for name, value in stats.items() if wanted.match(name))
 
 
-def churned(first: Mapping[str, float], second: Mapping[str, float], third: Mapping[str, float]) -> Iterator[Sign]:
+def config_churn(first: Mapping[str, float], second: Mapping[str, float], third: Mapping[str, float]) -> Iterator[Sign]:
     """Who was sent configuration twice in two quiet looks, one after the other: once is a late push, twice is churn."""
     for who in third:
         once, again = second.get(who, 0) - first.get(who, second.get(who, 0)), third[who] - second.get(who, third[who])

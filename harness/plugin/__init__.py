@@ -8,11 +8,11 @@ import pytest
 
 from harness import no_proxy
 from harness.errors import BadInput
-from harness.plugin.comparison_text import Comparing
-from harness.plugin.options import Refused, is_run, reaches_suites, settings_of
+from harness.plugin.comparison_text import ComparisonText
+from harness.plugin.options import UsageError, is_run, reaches_suites, settings_of
 from harness.plugin.reporting import RUN
-from harness.plugin.shared_observations import Shared
-from harness.wait import be_patient
+from harness.plugin.shared_observations import SharedObservations
+from harness.wait import set_patience
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
@@ -36,16 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_run(config):
         no_proxy.extend()
         settings = settings_of(config)
-        be_patient(settings.patience, delays=settings.delay_factor if settings.cluster == "emulated" else 1.0)
-        config.pluginmanager.register(Comparing())
-        config.pluginmanager.register(Shared())
+        set_patience(settings.patience, delays=settings.delay_factor if settings.cluster == "emulated" else 1.0)
+        config.pluginmanager.register(ComparisonText())
+        config.pluginmanager.register(SharedObservations())
         importlib.import_module(ORACLES).register(config)
         recording, replayed = importlib.import_module(RECORDING), config.getoption("--records")
         if replayed:
             try:
                 recording.replay(config, config.invocation_params.dir / replayed)
             except BadInput as error:
-                raise Refused(error) from None
+                raise UsageError(error) from None
         else:
             recording.record(config, config.stash[RUN].folder.path)
         if settings.fault:

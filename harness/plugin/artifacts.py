@@ -17,7 +17,7 @@ from harness.errors import BadInput, HarnessError
 from harness.plugin import outcomes
 from harness.plugin.options import settings_of, suites
 from harness.report import failure_text
-from harness.report.redact import redacted
+from harness.report.redact import redact
 from harness.report.run_folder import RunFolder
 from harness.settings import as_make_variables
 
@@ -30,7 +30,7 @@ MATERIAL = 1_000_000  # characters of a claim's raw material
 FULL = 3  # failures of a run whose diagnostics are gathered; later ones rarely tell more, and each takes its time
 
 
-class Evidence:
+class Artifacts:
     """Keeps evidence below a run folder. Nothing here raises: what cannot be kept becomes a note."""
 
     def __init__(self, config: pytest.Config, folder: RunFolder) -> None:
@@ -49,7 +49,7 @@ class Evidence:
                 return first.removesuffix(".py").removeprefix("test_")
         return path.parent.name
 
-    def shown(self, path: Path) -> str:
+    def display_path(self, path: Path) -> str:
         """A path as a person here would type it."""
         here = self._config.invocation_params.dir
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
@@ -62,7 +62,7 @@ class Evidence:
         *,
         claim: str,
         versions: str,
-    ) -> failure_text.Failure:
+    ) -> failure_text.FailureReport:
         """Gathers, and puts into words. Called before any finalizer of a fixture that this test uses."""
         error, folder = excinfo.value, self._of(item)
         repeats = next((id for other, id in self._struck if other is error), "")
@@ -70,7 +70,7 @@ class Evidence:
             self._struck.append((error, item.nodeid))
         said = ""
         if error is self._struck_setup and not repeats:
-            said = f"diagnostics: {self.shown(self._folder.setup)}/diagnostics/"
+            said = f"diagnostics: {self.display_path(self._folder.setup)}/diagnostics/"
         elif not repeats and report.when != "teardown" and item.get_closest_marker("xfail") is None:
             said = self.gather(folder / "diagnostics", f"{item.nodeid} failed in {report.when}: {_first_line(error)}")
         page = observations.page(item.nodeid)
@@ -78,15 +78,15 @@ class Evidence:
         found = excinfo.exconly(tryshort=True)
         judged = not repeats and report.when != "teardown" and item.get_closest_marker("xfail") is None
         causes = self.causes(error, found, [*before, *page.sightings]) if judged else ()
-        terse = outcomes.speaks_for_itself(error) and self._config.option.tbstyle == "auto"
-        return failure_text.Failure(
+        terse = outcomes.is_message_enough(error) and self._config.option.tbstyle == "auto"
+        return failure_text.FailureReport(
             id=item.nodeid,
             claim=claim,
             found=found,
-            where=outcomes.where(item, excinfo),
+            where=outcomes.describe_location(item, excinfo),
             asked=as_make_variables(settings_of(self._config)),
             versions=versions,
-            evidence=f"{self.shown(folder)}/",
+            evidence=f"{self.display_path(folder)}/",
             sightings=[*before, *page.sightings],
             figures=page.figures,
             notes=[said] if said else [],
@@ -154,7 +154,7 @@ class Evidence:
     def keep(self, item: pytest.Item) -> str:
         """Writes the test's attachments and witnesses; its folder as reports name it, or nothing if there is none."""
         folder = self._keep(self._of(item), observations.page(item.nodeid))
-        return self._folder.within(folder) + "/" if folder.exists() else ""
+        return self._folder.relative_path(folder) + "/" if folder.exists() else ""
 
     def keep_setup(self) -> None:
         """Writes what belongs to no test: the session's page, and how long each stage took."""
@@ -177,7 +177,7 @@ class Evidence:
 
     def note(self, text: str) -> str:
         """Remembers a remark for the summary, once."""
-        text = redacted(text)
+        text = redact(text)
         if text not in self.notes:
             self.notes.append(text)
         return text
@@ -187,8 +187,8 @@ class Evidence:
 
     def _keep(self, folder: Path, page: observations.Ledger) -> Path:
         if page.sightings:
-            self._write(folder / "witnesses.txt", "\n".join(failure_text.witnesses(page.sightings)) + "\n")
-            self._write(folder / "observations.jsonl", material(page.sightings))
+            self._write(folder / "witnesses.txt", "\n".join(failure_text.witness_lines(page.sightings)) + "\n")
+            self._write(folder / "observations.jsonl", raw_material(page.sightings))
         for one in page.attachments:
             self._try(partial(self._folder.add, folder, one.name, one.text))
         return folder
@@ -203,7 +203,7 @@ class Evidence:
             self.note(str(error))
 
 
-def material(sightings: Sequence[observations.Sighting], limit: int = MATERIAL) -> str:
+def raw_material(sightings: Sequence[observations.Sighting], limit: int = MATERIAL) -> str:
     """The raw material of a claim, JSON lines in the order of time: {at, who, what, of: [request id], probe, raw: [as
     received]}. What goes beyond `limit` characters is left out, and the last line says so: {cut: how many}."""
     lines, size = list[str](), 0

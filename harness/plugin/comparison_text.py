@@ -15,16 +15,16 @@ LONG = 8  # items: a shorter list is shown as it is
 WIDTH = 240  # characters of each side
 
 
-class Comparing:
+class ComparisonText:
     """Hooks of one run."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> Generator[None, Any, Any]:
         said: list[list[str]] = yield  # one explanation from each plugin that has any; pytest shows the first
-        return [[f"{shown(left)} {op} {shown(right)}", *lines[1:]] for lines in said]
+        return [[f"{value_as_line(left)} {op} {value_as_line(right)}", *lines[1:]] for lines in said]
 
 
-def shown(value: object) -> str:
+def value_as_line(value: object) -> str:
     """The value as one line: `[200 x 9, 429 x 3]` for a long list of few runs."""
     if isinstance(value, list) and len(value) > LONG:
         runs = [(item, len(list(same))) for item, same in groupby(value)]

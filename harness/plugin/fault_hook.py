@@ -18,7 +18,7 @@ from harness.errors import BadInput, HarnessError
 from harness.faults import call_hooks, catalogue
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter
-from harness.plugin.options import Refused, settings_of
+from harness.plugin.options import UsageError, settings_of
 from harness.plugin.reporting import RUN
 
 FILE = "fault.json"
@@ -84,9 +84,9 @@ class FaultHook:
             manifests.told.append(lambda name: self._plant() if name == self._fault.after else None)
         elif call_hooks.is_call(self._fault.after):
             at_end(self._undo)
-            at_end(call_hooks.at_call(self._fault.after, after=self._plant))
+            at_end(call_hooks.hook_call(self._fault.after, after=self._plant))
         if self._fault.until:
-            at_end(call_hooks.at_call(self._fault.until, before=self._undo))
+            at_end(call_hooks.hook_call(self._fault.until, before=self._undo))
 
     def _plant(self) -> None:
         try:
@@ -118,5 +118,5 @@ def register(config: pytest.Config) -> None:
         fault = catalogue.load(config.invocation_params.dir / settings.fault)
         catalogue.refuse_elsewhere(fault, settings.cluster)
     except BadInput as error:
-        raise Refused(error) from None
+        raise UsageError(error) from None
     config.pluginmanager.register(FaultHook(config, fault), "mesh_e2e_fault")

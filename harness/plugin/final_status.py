@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def final_status(run: Reporting, status: int) -> int:
     """The status that the run ends with: 0 where only tests in quarantine spoke against it, 1 where claims were skipped
     and `--enforce` wants all judged. The reason is in the run's notes or its `why`."""
-    verdicts = run.book.verdicts
+    verdicts = run.book.results
     excused, lines = run.quarantine.excuses(verdicts, datetime.now(UTC).date())
     for text in lines:
         run.evidence.note(text)

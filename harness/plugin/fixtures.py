@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import pytest
 
 from harness import boundary, chosen_versions, cluster_records, diagnostics, observations, progress, timeouts
-from harness.bundle import Bundle, open_for
+from harness.bundle import Bundle, open_bundle
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.reach import reach
-from harness.cluster.choose import choose
+from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Istiod, RateLimitService, Ztunnels
 from harness.disruption import deployment_env
@@ -21,9 +21,9 @@ from harness.errors import BadInput
 from harness.evidence.rate_limit_window import seconds_left
 from harness.install import installation, running_versions
 from harness.kube import Kube
-from harness.objects.manifests import paired
+from harness.objects.manifests import manifest_of_suite
 from harness.objects.placement import Placement
-from harness.plugin.leaving import leave
+from harness.plugin.leaving import keep_or_delete
 from harness.plugin.needs import check_judged
 from harness.plugin.options import settings_of
 from harness.plugin.preflight import preflight
@@ -31,9 +31,9 @@ from harness.plugin.reporting import CAUSES, GATHERER, RUN
 from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests, undo_leftovers
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from harness.versions import VersionSet
-from harness.wait import patient, pause
+from harness.wait import pause, scaled_bound
 from harness.waits import cause_reader, envoy_config, gateways, waypoints
 
 Applying = Callable[..., AbstractContextManager[None]]
@@ -55,7 +55,7 @@ def version_set(settings: Settings) -> VersionSet:
 @pytest.fixture(scope="session")
 def bundle(settings: Settings, version_set: VersionSet) -> Bundle | None:
     """The folder of charts and images, seen to be whole before anything is made."""
-    return open_for(settings.bundle, version_set) if settings.bundle else None
+    return open_bundle(settings.bundle, version_set) if settings.bundle else None
 
 
 @pytest.fixture(scope="session")
@@ -63,13 +63,13 @@ def cluster(
     settings: Settings, version_set: VersionSet, bundle: Bundle | None, pytestconfig: pytest.Config
 ) -> Iterator[Cluster]:
     """The cluster, made or found; taken away at the end as `keep` says, after the evidence was gathered."""
-    made = choose(settings, version_set)
+    made = choose_cluster(settings, version_set)
     if settings.gather:
         pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(
             made, into, why, namespace=settings.suite_namespace
         )
     with pytestconfig.stash[RUN].standing as standing:  # closed at the session's end, also if teardown is interrupted
-        standing.callback(leave, made, settings, pytestconfig)
+        standing.callback(keep_or_delete, made, settings, pytestconfig)
         try:
             with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
                 made.create()
@@ -94,7 +94,7 @@ def kube(cluster: Cluster, settings: Settings, pytestconfig: pytest.Config) -> I
     not_ours = cluster.cannot_judge.get("disruptive", "")
     found = Kube(cluster.kubeconfig, cluster.context, not_ours=not_ours, namespace=settings.suite_namespace)
     pytestconfig.stash[CAUSES] = lambda message, seen: [
-        cause.sentence for cause in cause_reader.why_failed(found, message, seen)
+        cause.sentence for cause in cause_reader.find_failure_causes(found, message, seen)
     ]
     yield found
     pytestconfig.stash[CAUSES] = None
@@ -103,7 +103,7 @@ def kube(cluster: Cluster, settings: Settings, pytestconfig: pytest.Config) -> I
 @pytest.fixture(scope="session")
 def leftovers_undone(cluster: Cluster, kube: Kube) -> None:
     """What a killed run left applied is gone: it is no part of the stack."""
-    undo_leftovers(kube, Made(cluster.home / cluster_records.APPLIED))
+    undo_leftovers(kube, UndoLog(cluster.home / cluster_records.APPLIED))
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +152,7 @@ def manifests(
     cluster: Cluster, kube: Kube, version_set: VersionSet, placement: Placement, pytestconfig: pytest.Config
 ) -> Manifests:
     """This repository's manifests, pinned to the version set and placed; none of them is applied yet."""
-    found = Manifests(kube, version_set, Made(cluster.home / cluster_records.APPLIED), placement)
+    found = Manifests(kube, version_set, UndoLog(cluster.home / cluster_records.APPLIED), placement)
     found.before_undo = pytestconfig.stash[RUN].evidence.explain
     return found
 
@@ -227,7 +227,7 @@ def waypoint(
 @pytest.fixture(scope="module")
 def applied(request: pytest.FixtureRequest, stack: None, manifests: Manifests) -> Iterator[None]:
     """This file's own manifest (manifests/<area>/<stem>.yaml), applied while its tests run."""
-    with manifests.applied(paired(request.path)):
+    with manifests.applied(manifest_of_suite(request.path)):
         yield
 
 
@@ -281,7 +281,7 @@ def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterat
 def rate_limit_window() -> None:
     """Enough of this hour is left: a quota's window ends at its turn, and a new one would begin in the middle."""
     left = seconds_left(boundary.now(), "Hour")
-    if left < patient(timeouts.HOUR_MARGIN):
+    if left < scaled_bound(timeouts.HOUR_MARGIN):
         pause(left + 1, why="the turn of the hour: rate-limit windows end there")
 
 

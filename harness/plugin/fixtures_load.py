@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from harness.bundle import Bundle, open_for
+from harness.bundle import Bundle, open_bundle
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
@@ -91,7 +91,7 @@ def version_upgrade_plan(
         bundle,
     )
     if settings.bundle:
-        open_for(settings.bundle, found.after)
+        open_bundle(settings.bundle, found.after)
     version_upgrade.load_images(cluster, found)
     return found
 

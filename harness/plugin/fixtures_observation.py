@@ -15,9 +15,9 @@ from harness.components import Envoy, Ztunnels
 from harness.experiments.journey_collector import JourneyCollector
 from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
-from harness.objects.conditions import Condition, Judgement
+from harness.objects.conditions import Condition, ConditionResult
 from harness.objects.placement import Placement
-from harness.oracles.ours import EVERYTHING, Ours, applied_and_installed
+from harness.oracles.ours import EVERYTHING, OracleScope, applied_and_installed
 from harness.plugin.oracles import NAME, Oracles
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
@@ -64,7 +64,7 @@ def current_time() -> Callable[[], datetime]:
 
 
 @pytest.fixture(scope="session")
-def read_condition(kube: Kube) -> Callable[..., Judgement]:
+def read_condition(kube: Kube) -> Callable[..., ConditionResult]:
     """`says("Gateway/default/x", "Accepted", about="")`: what a status says now, judged, for the current generation."""
     return lambda name, type, **about: status.read_condition(kube, name, type, **about)
 
@@ -94,7 +94,7 @@ def client_at() -> Callable[[str, int], IngressClient]:
 
 
 @pytest.fixture(scope="session")
-def oracle_scope(cluster: Cluster, manifests: Manifests, settings: Settings) -> Callable[[], Ours]:
+def oracle_scope(cluster: Cluster, manifests: Manifests, settings: Settings) -> Callable[[], OracleScope]:
     """What the oracles judge at present: all of a cluster of our own; of somebody's, what this run applied and
     installed."""
     if cluster.kind != "existing":
@@ -105,7 +105,7 @@ def oracle_scope(cluster: Cluster, manifests: Manifests, settings: Settings) -> 
 
 @pytest.fixture(scope="session")
 def oracles(
-    stack: None, kube: Kube, admin: Admin, oracle_scope: Callable[[], Ours], pytestconfig: pytest.Config
+    stack: None, kube: Kube, admin: Admin, oracle_scope: Callable[[], OracleScope], pytestconfig: pytest.Config
 ) -> Oracles:
     """The oracles of this run, watching every component from now on. Asked for by the plugin, for every test."""
     found = pytestconfig.pluginmanager.get_plugin(NAME)

@@ -17,7 +17,7 @@ Note = Callable[[str], Any]
 _ALLURE = ("report_result", "report_container", "report_attached_file", "report_attached_data", "report_globals")
 
 
-def guard(config: pytest.Config, note: Note) -> None:
+def note_full_disk(config: pytest.Config, note: Note) -> None:
     """Has OSError of every hook that writes files at the session's end, and of Allure's writer, noted."""
     for hook in [config.hook.pytest_sessionfinish, *_allure()]:
         for impl in hook.get_hookimpls():

@@ -14,7 +14,7 @@ from harness.plugin.reporting import FAILED, GATHERER, RUN
 from harness.settings import Settings
 
 
-def leave(made: Cluster, settings: Settings, config: pytest.Config) -> None:
+def keep_or_delete(made: Cluster, settings: Settings, config: pytest.Config) -> None:
     """Keeps the cluster or takes it away, as `keep` says. One signal does not stop that half-way, a second one does."""
     if settings.keep == "always" or (settings.keep == "on-failure" and config.stash[FAILED]):
         progress.note(f"kept: cluster {made.kind} {made.name}, KUBECONFIG={made.kubeconfig} (make clean removes it)")
@@ -30,6 +30,6 @@ def leave(made: Cluster, settings: Settings, config: pytest.Config) -> None:
         ):
             made.delete()
     except BaseException:
-        if cluster_records.find(settings.state, made.kind, made.home.name.removeprefix(f"{made.kind}-")):
+        if cluster_records.find_record(settings.state, made.kind, made.home.name.removeprefix(f"{made.kind}-")):
             progress.note(f"cluster {made.name} was not taken away whole: `make clean` does it")
         raise

@@ -13,10 +13,10 @@ import pytest
 
 import harness
 from harness.cluster.protocol import CAPABILITIES, Capability, Cluster
-from harness.disruption.touched import touched_by
+from harness.disruption.touched import describe_touched
 from harness.errors import BadInput, CannotJudge
 from harness.plugin import support_marks
-from harness.plugin.options import Refused, settings_of, suites
+from harness.plugin.options import UsageError, settings_of, suites
 from harness.plugin.reporting import RUN
 
 JUDGED = "skip_unsupported_test"
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             run = config.stash.get(RUN, None)
             if run is not None:
                 run.why = f"bad input: {error}"  # the summary says it
-            raise Refused(error, told=run is not None)
+            raise UsageError(error, told=run is not None)
         marked = item.get_closest_marker("needs") or item.get_closest_marker("feature")
         if isinstance(item, pytest.Function) and marked and JUDGED in item.fixturenames:
             item.fixturenames.remove(JUDGED)
@@ -53,12 +53,12 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     files = {item.path for item in items if isinstance(item, pytest.Function) and item.path.suffix == ".py"}
     by: dict[str, list[str]] = {}
     for file in sorted(file for file in files if _in_suites(config, file)):
-        for what in touched_by(file):
+        for what in describe_touched(file):
             by.setdefault(what, []).append(f"{file.parent.name}/{file.name}")
     heading = TOUCHED if settings_of(config).disruptive else NOT_TOUCHED
     lines = [heading, *(f"  {what}: {', '.join(by[what])}" for what in sorted(by))] if by else []
     if settings_of(config).install:
-        lines += [INSTALLED, *(f"  {what}" for what in touched_by(INSTALLATION))]
+        lines += [INSTALLED, *(f"  {what}" for what in describe_touched(INSTALLATION))]
     return lines
 
 

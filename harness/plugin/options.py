@@ -24,7 +24,7 @@ SETTINGS = pytest.StashKey[Settings]()
 LISTING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan", "help", "version")
 
 
-class Refused(_Exit):  # type: ignore[misc]  # see above: its base is typed nowhere public
+class UsageError(_Exit):  # type: ignore[misc]  # see above: its base is typed nowhere public
     """Bad input, as pytest ends for it: the message and its remedy, no traceback, exit status 2."""
 
     def __init__(self, error: BadInput, *, told: bool = False) -> None:
@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             continue  # pytest-kind's: see kind_options
         theirs = ("--keep-cluster", "--kind-image")  # pytest-kind's as well
         aliases = [one for one in settings.ALIASES.get(field, ()) if one.startswith("--") and one not in theirs]
-        _, name, variable = settings.names(field)
+        _, name, variable = settings.setting_names(field)
         how: dict[str, Any] = {"metavar": field.upper()}
         if info.annotation is bool and info.default is False:
             how = {"action": "store_const", "const": "true"}
@@ -61,7 +61,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
     except BadInput as error:
         if fixturedef.scope != "session":
             raise
-        raise Refused(error) from None
+        raise UsageError(error) from None
 
 
 def settings_of(config: pytest.Config) -> Settings:

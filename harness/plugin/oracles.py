@@ -20,8 +20,8 @@ from harness.clients.admin import Admin
 from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.oracles import known
-from harness.oracles.collector import Watch
-from harness.oracles.ours import Ours
+from harness.oracles.collector import OracleCollector
+from harness.oracles.ours import OracleScope
 from harness.oracles.signs import Sign
 from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of
@@ -39,13 +39,13 @@ class Oracles:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._ran: dict[str, set[str]] = {}  # area -> files of it whose tests ran
-        self._watch: Watch | None = None
+        self._watch: OracleCollector | None = None
         self._unjudged = ""
         self._seconds = 0.0
 
-    def begin(self, kube: Kube, admin: Admin, ours: Callable[[], Ours]) -> None:
+    def begin(self, kube: Kube, admin: Admin, ours: Callable[[], OracleScope]) -> None:
         """Watches every component from now on, and judges what is ours."""
-        self._watch = Watch(kube, admin, ours)
+        self._watch = OracleCollector(kube, admin, ours)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
@@ -95,7 +95,7 @@ class Oracles:
         if self._watch is not None and item.path.suffix == ".py" and (nextitem is None or nextitem.path != item.path):
             started = time.monotonic()
             try:
-                self._watch.harvest()
+                self._watch.collect()
             except Inconclusive as error:
                 self._unjudged = str(error)  # the area's item says so: nothing may fail in a teardown for it
             self._seconds += time.monotonic() - started
@@ -117,11 +117,11 @@ class Oracles:
         assert self._watch is not None  # the fixture made it
         started, unjudged = time.monotonic(), self._unjudged
         self._unjudged = ""
-        signs, elsewhere = self._watch.end(), self._watch.elsewhere()
-        unjudged = "; ".join([*([unjudged] if unjudged else []), *self._watch.doubts()])
+        signs, elsewhere = self._watch.finish_area(), self._watch.take_foreign_signs()
+        unjudged = "; ".join([*([unjudged] if unjudged else []), *self._watch.take_unreadable_logs()])
         files = self._ran.get(str(folder), set())
         today = datetime.now(UTC).date()
-        found = known.sort(signs, known.read(), files=files, today=today, elsewhere=elsewhere)
+        found = known.sort_signs(signs, known.read_known_signs(), files=files, today=today, elsewhere=elsewhere)
         self._seconds += time.monotonic() - started
         observations.record_seconds("oracles", self._seconds, of=folder.name)
         self._seconds = 0.0

@@ -10,11 +10,11 @@ import pytest
 
 from harness.errors import HarnessError, Inconclusive, NotObserved, NotReady, NotRecorded, Terminal
 from harness.report import failure_text
-from harness.report.redact import redacted
+from harness.report.redact import redact
 from harness.report.results import Outcome
 
 
-def judge(error: BaseException, when: str) -> Outcome:
+def outcome_of(error: BaseException, when: str) -> Outcome:
     """What an exception in a phase ("setup", "call", "teardown") says of the claim.
 
     inconclusive: the judge gave up (Inconclusive), a wait in the call ran out while nobody could be asked
@@ -32,12 +32,12 @@ def judge(error: BaseException, when: str) -> Outcome:
     return "broken" if isinstance(error, AssertionError | NotReady | Terminal) else "error"
 
 
-def speaks_for_itself(error: BaseException) -> bool:
+def is_message_enough(error: BaseException) -> bool:
     """Whether its message is enough; if not, the reader needs the traceback."""
     return isinstance(error, AssertionError | HarnessError | pytest.fail.Exception)
 
 
-def where(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+def describe_location(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> str:
     """The last line of the test's own file, and where it was raised if that is elsewhere."""
 
     def place(entry: Any) -> str:
@@ -65,16 +65,16 @@ def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return told.removeprefix("Skipped: ")
 
 
-class Reading:
+class FailureRepr:
     """A report's `longrepr` that shows our text. The parts that JUnit and pytest's one-liners need are pytest's own."""
 
-    def __init__(self, failure: failure_text.Failure, original: Any) -> None:
+    def __init__(self, failure: failure_text.FailureReport, original: Any) -> None:
         self._blocks = [
-            failure_text.Block(b.title, [redacted(line) for line in b.lines]) for b in failure_text.blocks(failure)
+            failure_text.Block(b.title, [redact(line) for line in b.lines]) for b in failure_text.blocks(failure)
         ]
-        self._text = redacted(failure_text.text(failure))
+        self._text = redact(failure_text.text(failure))
         crash = getattr(original, "reprcrash", None)
-        self.reprcrash = replace(crash, message=redacted(crash.message)) if crash is not None else None
+        self.reprcrash = replace(crash, message=redact(crash.message)) if crash is not None else None
 
     def __str__(self) -> str:
         return self._text

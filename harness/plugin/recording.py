@@ -22,7 +22,7 @@ from harness.objects.placement import Placement
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import RUN
 from harness.records import FILE, SCHEMA, Recorder, Records
-from harness.report.redact import redacted
+from harness.report.redact import redact
 from harness.settings import ClusterKind
 
 NOT_RECORDED = ("cluster", "stack", "placement", "oracles")  # fixtures; and the item of the oracles
@@ -61,7 +61,7 @@ FORMER = {  # fixture: its name in older records, which stay readable
 }
 
 
-class Tape:
+class RecordingHooks:
     """Hooks of one run that record, or replay."""
 
     def __init__(self, tape: Recorder | Records) -> None:
@@ -178,7 +178,7 @@ def record(config: pytest.Config, folder: Path) -> None:
     """What this run asks and is answered is written to records.jsonl in its folder."""
     file = (folder / FILE).open("w")
     config.add_cleanup(file.close)
-    recorder, settings = Recorder(file, redacted), settings_of(config)
+    recorder, settings = Recorder(file, redact), settings_of(config)
     asked = {name: getattr(settings, name) for name in SETTINGS} | {"versions": config.stash[RUN].set.name}
     recorder.head({"schema": SCHEMA, "settings": asked})
     _use(config, recorder)
@@ -186,6 +186,6 @@ def record(config: pytest.Config, folder: Path) -> None:
 
 def _use(config: pytest.Config, tape: Recorder | Records) -> None:
     using = ExitStack()
-    using.enter_context(boundary.using(tape))
+    using.enter_context(boundary.use_tape(tape))
     config.add_cleanup(using.close)
-    config.pluginmanager.register(Tape(tape), "mesh_e2e_tape")
+    config.pluginmanager.register(RecordingHooks(tape), "mesh_e2e_tape")

@@ -24,13 +24,13 @@ from harness.errors import BadInput
 from harness.history import quarantine
 from harness.interruption import exit_code
 from harness.plugin import artifacts, final_status, outcomes, support_marks
-from harness.plugin.options import Refused, is_run, runs_folder, settings_of
-from harness.plugin.session_finish import Ending
+from harness.plugin.options import UsageError, is_run, runs_folder, settings_of
+from harness.plugin.session_finish import SessionFinish
 from harness.report import allure, conformance, failure_text, results
-from harness.report.claim_results import Book, claim_of
+from harness.report.claim_results import ClaimResults, claim_of
 from harness.report.live import Live, own_stdout
-from harness.report.redact import redacted
-from harness.report.results import PLANTED, Run, properties, versions_known, versions_line
+from harness.report.redact import redact
+from harness.report.results import PLANTED, RunResult, properties, versions_known, versions_line
 from harness.report.run_folder import RunFolder
 
 GATHERER = artifacts.GATHERER
@@ -56,10 +56,10 @@ def pytest_configure(config: pytest.Config) -> None:
             raise BadInput("suites share one cluster and its limits: they run one at a time", remedy="leave -n out")
         reporting = Reporting(config)
     except BadInput as error:
-        raise Refused(error) from None
+        raise UsageError(error) from None
     config.stash[RUN] = reporting
     config.pluginmanager.register(reporting, NAME)
-    config.pluginmanager.register(Ending(config, reporting), f"{NAME}_ending")
+    config.pluginmanager.register(SessionFinish(config, reporting), f"{NAME}_ending")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -89,13 +89,13 @@ class Reporting:
             now=self.started,
             keep=self.settings.keep_runs,
         )
-        self.remarks = [*settings.remarks(), *self.set.remarks]
+        self.remarks = [*settings.unused_variables(), *self.set.remarks]
         self.sources: dict[str, str] = {}
         self.facts: dict[str, str] = {PLANTED: self.settings.fault.stem} if self.settings.fault else {}
         self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()
-        self.book = Book()
-        self.evidence = artifacts.Evidence(config, self.folder)
+        self.book = ClaimResults()
+        self.evidence = artifacts.Artifacts(config, self.folder)
         self.why = ""
         self.interrupted = 0  # the exit status, once that is why the run ends
         self.standing = ExitStack()  # what takes the cluster away: closed by its fixture, or else at the session's end
@@ -138,7 +138,7 @@ class Reporting:
 
     def pytest_report_header(self) -> list[str]:
         remarks = [f"note: {remark}" for remark in self.remarks]
-        return [*remarks, self.result(0).headline, f"run folder: {self.evidence.shown(self.folder.path)}"]
+        return [*remarks, self.result(0).headline, f"run folder: {self.evidence.display_path(self.folder.path)}"]
 
     def pytest_sessionstart(self) -> None:
         terminal = self._terminal
@@ -153,10 +153,10 @@ class Reporting:
         if report.failed:
             self.config.stash[FAILED] = True
             found = str(report.longrepr).strip()
-            self.book.extra(report.nodeid, area=area, claim="(collection)", outcome="error", reason=found)
+            self.book.add_extra(report.nodeid, area=area, claim="(collection)", outcome="error", reason=found)
         elif report.skipped:
             why = outcomes.skip_reason(report)
-            self.book.extra(report.nodeid, area=area, claim="(all of the file)", outcome="skipped", reason=why)
+            self.book.add_extra(report.nodeid, area=area, claim="(all of the file)", outcome="skipped", reason=why)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self.deselected += len(items)
@@ -198,9 +198,9 @@ class Reporting:
         self._depth, begun = 1, time.monotonic()
         try:
             return (yield)
-        except Refused as refused:
+        except UsageError as refused:
             self.why = f"bad input: {refused.error}"
-            raise Refused(refused.error, told=True) from None
+            raise UsageError(refused.error, told=True) from None
         finally:
             self._depth = 0
             self._shared_seconds += time.monotonic() - begun
@@ -209,11 +209,11 @@ class Reporting:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, object, object]:
         """Before anything is undone, and before Allure closes its books on this test."""
-        page, known = observations.page(item.nodeid), self.book.verdict(item.nodeid)
+        page, known = observations.page(item.nodeid), self.book.result_of(item.nodeid)
         allure.describe(claim=known.claim, area=known.area, cluster=self.settings.cluster, versions=self.versions)
         allure.attach(page.attachments)
         if page.sightings:
-            seen = "\n".join(failure_text.witnesses(page.sightings))
+            seen = "\n".join(failure_text.witness_lines(page.sightings))
             allure.attach([observations.Attachment("witnesses.txt", seen)])
         return (yield)
 
@@ -225,16 +225,19 @@ class Reporting:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         if call.when == "teardown":
             self.book.entry(item.nodeid).evidence = self.evidence.keep(item)
-            item.user_properties += properties(self.book.verdict(item.nodeid), self.cluster, self.versions)
+            item.user_properties += properties(self.book.result_of(item.nodeid), self.cluster, self.versions)
         report = yield
         if report.failed and call.excinfo is not None and report.when is not None:
             entry, error = self.book.entry(item.nodeid), call.excinfo.value
-            found = redacted(call.excinfo.exconly(tryshort=True))
-            entry.judged[report.when] = outcomes.judge(error, report.when), found  # already: an interrupt may come now
+            found = redact(call.excinfo.exconly(tryshort=True))
+            entry.judged[report.when] = (
+                outcomes.outcome_of(error, report.when),
+                found,
+            )  # already: an interrupt may come now
             failure = self.evidence.failure(item, call.excinfo, report, claim=entry.claim, versions=self._versions_line)
-            found = redacted(failure_text.with_causes(failure.found, failure.causes))
-            entry.judged[report.when] = outcomes.judge(error, report.when), found
-            shown = outcomes.Reading(failure, report.longrepr)
+            found = redact(failure_text.with_causes(failure.found, failure.causes))
+            entry.judged[report.when] = outcomes.outcome_of(error, report.when), found
+            shown = outcomes.FailureRepr(failure, report.longrepr)
             report.longrepr = shown  # type: ignore[assignment]  # pytest asks of it what this class has: see there
             self.evidence.write(item, "failure.txt", f"{shown}\n\n{call.excinfo.getrepr(style='native')}\n")
         return report
@@ -260,7 +263,7 @@ class Reporting:
         if report.when == "teardown":
             self._tell(report.nodeid)
         elif report.when == "call" or not report.passed:
-            verdict = results.verdict_json(self.book.verdict(report.nodeid))
+            verdict = results.verdict_json(self.book.result_of(report.nodeid))
             self.evidence.append_verdict(json.dumps(verdict, ensure_ascii=False))
         return result
 
@@ -269,7 +272,7 @@ class Reporting:
         if terminal is not None:
             terminal.ensure_newline()
             terminal.flush()
-        self.live.verdict(self.book.verdict(nodeid), position=self.book.done, total=self._total)
+        self.live.verdict(self.book.result_of(nodeid), position=self.book.done, total=self._total)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_teststatus(self, report: Any) -> Generator[None, Any, Any]:
@@ -286,7 +289,7 @@ class Reporting:
         """pytest calls this before it tears anything down."""
         error, item = excinfo.value, self._item
         self.config.stash[FAILED] = True
-        if isinstance(error, Refused):
+        if isinstance(error, UsageError):
             return
         if type(error) is KeyboardInterrupt:
             by = str(error) or "Ctrl-C"
@@ -301,16 +304,16 @@ class Reporting:
         else:
             self.why = str(error)
 
-    def result(self, exit_status: int) -> Run:
+    def result(self, exit_status: int) -> RunResult:
         """The run so far, to end with this status."""
-        return Run(
+        return RunResult(
             cluster=self.settings.cluster,
             cluster_name=self.settings.cluster_name,
             set_name=self.set.name,
             versions=self.versions,
             facts=dict(self.facts),
             started=self.started.isoformat(timespec="seconds"),
-            verdicts=self.book.verdicts,
+            verdicts=self.book.results,
             figures=tuple(observations.page().figures),
             stages=tuple(progress.PROGRESS.stages),
             exit=exit_status,

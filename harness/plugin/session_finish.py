@@ -16,7 +16,7 @@ from harness.interruption import exit_code, shielded
 from harness.kube.requests import REQUESTS
 from harness.plugin import final_status, full_disk
 from harness.report import outputs, summary
-from harness.report.results import Run, why_empty
+from harness.report.results import RunResult, why_empty
 
 if TYPE_CHECKING:
     from harness.plugin.reporting import Reporting
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 API_REQUESTS = "api-requests.json"  # below the run's setup folder
 
 
-class Ending:
+class SessionFinish:
     """Hooks of the session's end, over what `Reporting` has recorded."""
 
     def __init__(self, config: pytest.Config, run: Reporting) -> None:
         self._config, self._run = config, run
-        self._result: Run | None = None
+        self._result: RunResult | None = None
         self._unwritten = False
 
     @pytest.hookimpl(trylast=True)  # all plugins are there
     def pytest_sessionstart(self) -> None:
-        full_disk.guard(self._config, self._note_unwritten)
+        full_disk.note_full_disk(self._config, self._note_unwritten)
 
     def _note_unwritten(self, text: str) -> None:
         self._unwritten = True
@@ -81,11 +81,11 @@ class Ending:
 
     def _finish(self, session: pytest.Session) -> None:
         session.exitstatus = self._run.interrupted or final_status.final_status(self._run, int(session.exitstatus))
-        empty = why_empty(self._run.book.verdicts, self._run.deselected)
+        empty = why_empty(self._run.book.results, self._run.deselected)
         if empty and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             self._run.why = self._run.why or empty
-        self._run.folder.release()
+        self._run.folder.free_reserve()
         self._write_requests()
         where = getattr(self._config.option, "allure_report_dir", None)
         listens = self._config.pluginmanager.has_plugin("allure_listener")
@@ -117,5 +117,5 @@ class Ending:
         if self._run.live.moving:
             summary.show(run, self._run.live.console)
         else:
-            self._run.live.line(summary.plain(run).rstrip("\n"))
-        self._run.live.line(f"run folder: {self._run.evidence.shown(self._run.folder.path)}")
+            self._run.live.line(summary.summary_as_text(run).rstrip("\n"))
+        self._run.live.line(f"run folder: {self._run.evidence.display_path(self._run.folder.path)}")

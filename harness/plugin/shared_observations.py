@@ -18,7 +18,7 @@ from harness.errors import Inconclusive
 EXPERIMENTS = ("class", "module", "package")
 
 
-class Shared:
+class SharedObservations:
     """Hooks of one run."""
 
     def __init__(self) -> None:

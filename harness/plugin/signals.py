@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.interruption import exit_code, signals_heard
+from harness.interruption import exit_code, signals_as_interrupts
 from harness.plugin.options import is_run
 
 HEARD = pytest.StashKey[ExitStack]()
@@ -21,7 +21,7 @@ HEARD = pytest.StashKey[ExitStack]()
 def pytest_configure(config: pytest.Config) -> None:
     if is_run(config):
         heard = config.stash[HEARD] = ExitStack()
-        heard.enter_context(signals_heard())
+        heard.enter_context(signals_as_interrupts())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from harness.cluster.choose import choose
+from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Capability, Cluster
 from harness.errors import BadInput
 from harness.kube import Kube
@@ -98,7 +98,7 @@ def run(asked: argparse.Namespace, chosen: Settings, versions: VersionSet) -> tu
     """
     given = {"kubeconfig": asked.kubeconfig, "context": asked.context, "cluster": "existing"}
     settings = chosen.model_copy(update={name: value for name, value in given.items() if value})
-    found = examine(choose(settings, versions), settings)
+    found = examine(choose_cluster(settings, versions), settings)
     code = int(any(row.verdict == "not judged" and not row.subject.startswith("capability ") for row in found.rows))
     if asked.format == "json":
         return table.as_json(found.rows, context=settings.context, calls=found.calls, seconds=found.seconds), code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.audit.state import State, labels
+from harness.audit.state import AuditState, labels_of
 from harness.cluster.protocol import Capability
 from harness.objects.unstructured import Json, mapping, text
 from harness.preflight.rights import Right
@@ -18,7 +18,7 @@ class Facts:
     clock is ahead of this machine's, to about a second; None when it gave none. denied: rights that these credentials
     lack; rights_unread: why that is not known. lacking: capabilities that the cluster lacks whatever is found in it."""
 
-    state: State
+    state: AuditState
     namespace: str
     installs: bool = False
     disruptive: bool = False
@@ -37,9 +37,9 @@ class Facts:
         """
         return [
             one
-            for one in self.state.all(kind)
+            for one in self.state.all_objects(kind)
             if text(mapping(one, "spec", "template", "metadata", "labels"), key) == value
-            or text(labels(one), key) == value
+            or text(labels_of(one), key) == value
         ]
 
     @property

@@ -11,7 +11,7 @@ import yaml
 from harness import versions
 from harness.audit.mesh import controllers
 from harness.audit.read import read_controller_config
-from harness.audit.state import State, Unread, labels, namespace_of
+from harness.audit.state import AuditState, Unread, labels_of, namespace_of
 from harness.cluster.protocol import Capability
 from harness.errors import HarnessError
 from harness.kube.paged import PagedReader
@@ -36,11 +36,11 @@ def read(
     Raises:
         ApiUnavailable: the server did not answer its version: nothing is known.
     """
-    kubernetes = reader.version()
+    kubernetes = reader.read_version()
     found = reader.read(READ)
     objects, unread = found.objects, found.unread
-    config, why = read_controller_config(reader, State(objects, unread))
-    state = State(
+    config, why = read_controller_config(reader, AuditState(objects, unread))
+    state = AuditState(
         objects,
         unread,
         frozenset(found.not_served),
@@ -58,8 +58,8 @@ def read(
 
 def read_nodes(reader: PagedReader, namespace: str) -> Facts:
     """Reads nodes and the clock alone."""
-    kubernetes = reader.version()
-    state = State({"Node": tuple(reader.all_of("", "Node"))}, kubernetes=kubernetes, now=datetime.now(UTC))
+    kubernetes = reader.read_version()
+    state = AuditState({"Node": tuple(reader.list_objects("", "Node"))}, kubernetes=kubernetes, now=datetime.now(UTC))
     return Facts(state, namespace, clock=reader.clock)
 
 
@@ -88,7 +88,7 @@ def _mesh(reader: PagedReader, facts: Facts) -> tuple[dict[str, Json], dict[str,
     except Unread:
         return found, lost
     for one in istiods:
-        revision = text(labels(one), REVISION)
+        revision = text(labels_of(one), REVISION)
         name = f"istio-{revision}" if revision not in ("", "default") else "istio"
         where = f"{namespace_of(one)}/{name}"
         try:

@@ -40,7 +40,7 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
+class EnvoyCluster:
     """A cluster in one of its states."""
 
     name: str
@@ -50,7 +50,7 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class EnvoyRoute:
     """One route of one virtual host. cluster is "" for weighted clusters, redirects and direct responses.
 
     rate_limits names the kinds in force on it: "global" (the limiter is asked), "local" (this Envoy counts).
@@ -85,11 +85,11 @@ def listeners(dump: Json) -> tuple[Listener, ...]:
     return tuple(found)
 
 
-def clusters(dump: Json) -> tuple[Cluster, ...]:
+def clusters(dump: Json) -> tuple[EnvoyCluster, ...]:
     """Every cluster; one that is being changed is there twice, active (old) and warming (new)."""
     section = _section(dump, "ClustersConfigDump")
     return tuple(
-        Cluster(text(entry, "cluster", "name"), state, _breaker(entry), text(entry, "version_info"))
+        EnvoyCluster(text(entry, "cluster", "name"), state, _breaker(entry), text(entry, "version_info"))
         for key, state in _CLUSTER_LISTS
         for entry in objects(section, key)
     )
@@ -102,7 +102,7 @@ def active_cluster(dump: Json, cluster_name: str) -> Json | None:
     return next((cluster for cluster in held if text(cluster, "name") == cluster_name), None)
 
 
-def routes(dump: Json) -> tuple[Route, ...]:
+def routes(dump: Json) -> tuple[EnvoyRoute, ...]:
     """The routes of the route configurations that came over RDS and are in use."""
     section = _section(dump, "RoutesConfigDump")
     return tuple(
@@ -133,7 +133,7 @@ def thresholds(dump: Json, cluster_name: str) -> CircuitBreaker | None:
     return next((cluster.breaker for cluster in named), None)
 
 
-def rate_limited_routes(dump: Json) -> tuple[Route, ...]:
+def rate_limited_routes(dump: Json) -> tuple[EnvoyRoute, ...]:
     """The routes on which Envoy asks the limiter or counts by itself; () when no route is limited."""
     return tuple(route for route in routes(dump) if route.rate_limits)
 
@@ -189,11 +189,11 @@ def _breaker(entry: Json) -> CircuitBreaker:
     return CircuitBreaker(None, None, None, None)
 
 
-def _route(route: Json, config: str, host: Json) -> Route:
+def _route(route: Json, config: str, host: Json) -> EnvoyRoute:
     kinds = dict.fromkeys((*_limits(route), *_limits(host)))
     held = objects(route, "metadata", "filter_metadata", "envoy-gateway", "policies")
     policies = (f"{text(p, 'kind')}/{text(p, 'namespace')}/{text(p, 'name')}" for p in held)
-    return Route(
+    return EnvoyRoute(
         name=text(route, "name"),
         config=config,
         domains=strings(host, "domains"),

@@ -50,13 +50,13 @@ class MeshView:
         asked = (service, namespace or self.namespace)
         return next((s.waypoint for s in self.services if (s.name, s.namespace) == asked), "")
 
-    def certified(self, service_account: str, now: datetime, namespace: str = "") -> bool:
+    def has_valid_certificate(self, service_account: str, now: datetime, namespace: str = "") -> bool:
         """Whether this node holds a certificate for the identity that is valid now."""
         identity = f"/ns/{namespace or self.namespace}/sa/{service_account}"
-        return any(c.identity.endswith(identity) and c.valid(now) for c in self.certificates)
+        return any(c.identity.endswith(identity) and c.is_valid(now) for c in self.certificates)
 
 
-def view(dump: Dump, namespace: str = "default") -> MeshView:
+def read_mesh_view(dump: Dump, namespace: str = "default") -> MeshView:
     """Reads a dump.
 
     Raises:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 
-class Unreadable(ValueError):
+class NotPrometheus(ValueError):
     """The text is no Prometheus exposition: most often the answer of another port, or half an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MetricSample:
     """One value; a histogram is its `_bucket`, `_sum` and `_count` samples."""
 
     name: str
@@ -25,18 +25,18 @@ class Sample:
     value: float
 
 
-def samples(text: str) -> list[Sample]:
+def parse_samples(text: str) -> list[MetricSample]:
     """Every sample of the text, in its order; [] for an empty one. Raises Unreadable."""
     written = set(re.findall(r"^([A-Za-z_:][\w:]*)", text, re.MULTILINE | re.ASCII))
     try:
         return [
-            Sample(_as_written(sample.name, written), dict(sample.labels), float(sample.value))
+            MetricSample(_as_written(sample.name, written), dict(sample.labels), float(sample.value))
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         ]
     except (ValueError, TypeError, LookupError, AttributeError) as why:
         # The parser documents no errors; on damaged texts it raised each of these.
-        raise Unreadable(f"no Prometheus text: {why}; it begins {text[:80]!r}") from why
+        raise NotPrometheus(f"no Prometheus text: {why}; it begins {text[:80]!r}") from why
 
 
 def _as_written(name: str, written: set[str]) -> str:

@@ -13,7 +13,7 @@ _LINE = re.compile(
 )
 
 
-class Unreadable(ValueError):
+class NotRlconfig(ValueError):
     """A line is no limit: most often the answer of another port."""
 
 
@@ -22,7 +22,7 @@ class Limit:
     """One limit: requests per unit ("SECOND", "MINUTE", "HOUR", "DAY"); in shadow mode it counts and lets pass.
 
     key is the domain and the descriptors, joined by dots. All three parts may hold dots and underscores themselves,
-    so it cannot be taken apart again: compare with `of`, or look for a name in it.
+    so it cannot be taken apart again: compare with `is_in_domain`, or look for a name in it.
     """
 
     key: str
@@ -30,7 +30,7 @@ class Limit:
     requests: int
     shadow: bool
 
-    def of(self, domain: str) -> bool:
+    def is_in_domain(self, domain: str) -> bool:
         """Whether the limit belongs to this domain, e.g. "default/bookinfo-ingress/ingress"."""
         return self.key.startswith(f"{domain}.")
 
@@ -43,5 +43,5 @@ def parse(text: str) -> tuple[Limit, ...]:
 def _read(line: str) -> Limit:
     found = _LINE.fullmatch(line.strip())
     if not found:
-        raise Unreadable(f"no limit of /rlconfig: {line[:120]!r}")
+        raise NotRlconfig(f"no limit of /rlconfig: {line[:120]!r}")
     return Limit(found["key"], found["unit"], int(found["requests"][:18]), "shadow_mode: true" in found["rest"])

@@ -34,7 +34,7 @@ class Workload:
     tunnel: str
 
     @property
-    def enrolled(self) -> bool:
+    def is_enrolled(self) -> bool:
         """Whether other ztunnels send to it over HBONE."""
         return self.protocol == "HBONE"
 
@@ -66,7 +66,7 @@ class Certificate:
     expires: datetime | None
     serial: str = ""
 
-    def valid(self, now: datetime) -> bool:
+    def is_valid(self, now: datetime) -> bool:
         """Whether ztunnel can use it at this (aware) time."""
         began = self.valid_from is not None and self.valid_from <= now
         return self.state == "Available" and began and self.expires is not None and now < self.expires

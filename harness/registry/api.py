@@ -34,7 +34,7 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0)  # between two bytes, and until conn
 
 
 @dataclass(frozen=True)
-class Manifest:
+class ImageManifest:
     """A manifest's bytes as they are, which its digest is of."""
 
     data: bytes
@@ -51,20 +51,20 @@ class Manifest:
         return read
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Where manifests and blobs are read from."""
 
     def digest(self, repository: str, version: str) -> str:
         """The digest of a tag's manifest; empty where there is none."""
 
-    def manifest(self, repository: str, version: str) -> Manifest:
+    def manifest(self, repository: str, version: str) -> ImageManifest:
         """A manifest by tag or digest."""
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """A blob, piece by piece."""
 
 
-class Api:
+class RegistryApi:
     """One registry. `transport` stands in for the network in tests.
 
     Every method raises SetupFailed where the registry refuses or does not answer; BadInput where it wants a login.
@@ -98,9 +98,9 @@ class Api:
             return ""
         return str(answer.headers.get("docker-content-digest") or self.manifest(repository, version).digest)
 
-    def manifest(self, repository: str, version: str) -> Manifest:
+    def manifest(self, repository: str, version: str) -> ImageManifest:
         answer = self._send("GET", f"{repository}/manifests/{version}", accept=MANIFEST_TYPES)
-        found = Manifest(answer.content, answer.headers.get("content-type", "").partition(";")[0])
+        found = ImageManifest(answer.content, answer.headers.get("content-type", "").partition(";")[0])
         if version.startswith("sha256:") and found.digest != version:
             raise SetupFailed(f"{self.registry}/{repository}@{version}: the manifest that came has {found.digest}")
         return found
@@ -123,7 +123,7 @@ class Api:
         with self._says(f"{repository}/blobs/{digest}"):
             self._judge(self._client.put(where, content=data, headers=headers), f"{repository}/blobs/{digest}")
 
-    def put_manifest(self, repository: str, version: str, manifest: Manifest) -> None:
+    def put_manifest(self, repository: str, version: str, manifest: ImageManifest) -> None:
         path = f"{repository}/manifests/{version}"
         with self._says(path):
             headers = {"content-type": manifest.media_type}
@@ -195,7 +195,9 @@ class _Auth(httpx.Auth):
         return httpx.Request("GET", realm.copy_merge_params(asked), headers=headers)
 
 
-def copy(source: Source, repository: str, version: str, target: Api, to: str, tag: str) -> tuple[str, bool]:
+def copy_manifest(
+    source: ImageSource, repository: str, version: str, target: RegistryApi, to: str, tag: str
+) -> tuple[str, bool]:
     """Copies what a tag or digest names, with all of its platforms, so that its digest stays.
 
     Returns:
@@ -212,7 +214,7 @@ def copy(source: Source, repository: str, version: str, target: Api, to: str, ta
     return digest, True
 
 
-def _copy_parts(source: Source, repository: str, target: Api, to: str, manifest: Manifest) -> None:
+def _copy_parts(source: ImageSource, repository: str, target: RegistryApi, to: str, manifest: ImageManifest) -> None:
     body = manifest.body
     for child in body.get("manifests") or []:
         below = source.manifest(repository, child["digest"])

@@ -36,7 +36,7 @@ TRIES, BREATH = 3, 1.0  # requests for one answer, and seconds between them wher
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReferenceCheck:
     """A registry's answer about one reference. `digest` is the found manifest's; `reason` is empty for `found`."""
 
     reference: Reference
@@ -69,19 +69,19 @@ class Registries:
     _ends: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def ask(self, reference: Reference, expected: str = "") -> Answer:
+    def check(self, reference: Reference, expected: str = "") -> ReferenceCheck:
         """Whether the reference exists and, with `expected`, is the manifest of that digest."""
         with self._lock:
             self._ends = self._ends or self.clock() + self.bound
         try:
             digest = self._digest(reference, bool(expected))
         except _GoneError as error:
-            return Answer(reference, "gone", str(error))
+            return ReferenceCheck(reference, "gone", str(error))
         except _NotAskedError as error:
-            return Answer(reference, "not asked", str(error))
+            return ReferenceCheck(reference, "not asked", str(error))
         if expected and digest != expected:
-            return Answer(reference, "changed", f"it has the digest {digest}, not {expected}", digest)
-        return Answer(reference, "found", digest=digest)
+            return ReferenceCheck(reference, "changed", f"it has the digest {digest}, not {expected}", digest)
+        return ReferenceCheck(reference, "found", digest=digest)
 
     def _digest(self, reference: Reference, needed: bool) -> str:
         host = API_HOSTS.get(reference.registry, reference.registry)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.registry.reference import Reference, parse
+from harness.registry.reference import Reference, parse_reference
 
 FORM = "host[:port][/prefix]"
 
 
 @dataclass(frozen=True)
-class Private:
+class PrivateRegistry:
     """A registry that holds what the public ones do: each repository under its own path, without the public host.
 
     `prefix` stands before each repository, or is empty. `ca` is a PEM file of the authority that signed its
@@ -40,17 +40,17 @@ class Private:
         """Whether its address is this machine's own: inside a kind node it is another machine's."""
         return is_loopback(self.host)
 
-    def at(self, reference: str) -> str:
+    def rewrite(self, reference: str) -> str:
         """Where a reference to an image or chart (oci://…) is found here: docker.io/istio/pilot becomes istio/pilot."""
-        moved: Reference = parse(reference).moved_to(self.host, self.prefix)
+        moved: Reference = parse_reference(reference).moved_to(self.host, self.prefix)
         return f"{'oci://' if reference.startswith('oci://') else ''}{moved}"
 
-    def holds(self, reference: str) -> bool:
+    def contains(self, reference: str) -> bool:
         """Whether a reference leads here."""
         return reference.removeprefix("oci://").startswith(f"{self.host}/")
 
 
-def read(text: str, *, plain_http: bool = False, ca: Path | None = None, secret: str = "") -> Private:
+def parse_registry(text: str, *, plain_http: bool = False, ca: Path | None = None, secret: str = "") -> PrivateRegistry:
     """What `REGISTRY=` says: "registry.example.com/mirror", "localhost:5001", "http://10.0.0.5:5000".
 
     A registry on this machine's loopback address is spoken to by plain HTTP unless `https://` or a CA says otherwise,
@@ -69,7 +69,7 @@ def read(text: str, *, plain_http: bool = False, ca: Path | None = None, secret:
             remedy=f"REGISTRY={FORM}; credentials come from `docker login {host.rpartition('@')[2]}`",
         )
     try:
-        found = parse(f"{host}/{prefix}/x" if prefix else f"{host}/x")
+        found = parse_reference(f"{host}/{prefix}/x" if prefix else f"{host}/x")
         if not host or found.registry != host or found.tag:
             raise BadInput("no host")
     except BadInput:
@@ -85,7 +85,7 @@ def read(text: str, *, plain_http: bool = False, ca: Path | None = None, secret:
         )
     if secret and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", secret):
         raise BadInput(f"REGISTRY_SECRET={secret!r} is no name of a Secret", remedy="REGISTRY_SECRET=registry")
-    return Private(host, prefix, plain, ca, secret)
+    return PrivateRegistry(host, prefix, plain, ca, secret)
 
 
 def is_loopback(host: str) -> bool:

@@ -7,12 +7,12 @@ import ssl
 import httpx
 
 from harness.errors import BadInput
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 
 WITHIN = 10.0  # seconds
 
 
-def answers(private: Private) -> str:
+def answers(private: PrivateRegistry) -> str:
     """Asks for the registry's API; any answer will do, also 401: who may pull what is seen later.
 
     Raises:

@@ -48,7 +48,7 @@ class Reference:
         return replace(self, registry=registry, repository=f"{prefix.strip('/')}/{self.repository}".lstrip("/"))
 
 
-def parse(text: str) -> Reference:
+def parse_reference(text: str) -> Reference:
     """Reads a reference: "redis:6.0.6" is docker.io/library/redis:6.0.6; `oci://` before a chart's is left out.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.observations import Attachment
 from harness.progress import Stage
-from harness.report.redact import redacted
+from harness.report.redact import redact
 from harness.report.results import EMULATED
 from harness.settings import CiBuild
 
@@ -77,7 +77,7 @@ def attach(attachments: Sequence[Attachment]) -> None:
     kinds = {"yaml": allure.attachment_type.YAML, "json": allure.attachment_type.JSON}
     for one in attachments:
         kind = kinds.get(one.name.rpartition(".")[2], allure.attachment_type.TEXT)
-        allure.attach(redacted(one.text), name=one.name, attachment_type=kind)
+        allure.attach(redact(one.text), name=one.name, attachment_type=kind)
 
 
 def steps() -> Callable[[Stage, str], None]:

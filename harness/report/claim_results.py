@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import observations
-from harness.report.results import Outcome, Verdict
+from harness.report.results import ClaimResult, Outcome
 
 
 @dataclass
@@ -26,12 +26,12 @@ class Entry:
     judged: dict[str, tuple[Outcome, str]] = field(default_factory=dict)
 
 
-class Book:
+class ClaimResults:
     """Entries by test id, in the order expected."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._extras: list[Verdict] = []
+        self._extras: list[ClaimResult] = []
         self.done = 0
 
     def expect(self, id: str, *, area: str, claim: str, feature: str = "", place: str = "", means: str = "") -> None:
@@ -41,9 +41,9 @@ class Book:
     def entry(self, id: str) -> Entry:
         return self._entries.setdefault(id, Entry("", id))
 
-    def extra(self, id: str, *, area: str, claim: str, outcome: Outcome, reason: str) -> None:
+    def add_extra(self, id: str, *, area: str, claim: str, outcome: Outcome, reason: str) -> None:
         """What is told although it is no test's verdict: a file that cannot be collected, a teardown that failed."""
-        self._extras.append(Verdict(id, area, claim, outcome, reason=reason))
+        self._extras.append(ClaimResult(id, area, claim, outcome, reason=reason))
 
     def report(self, id: str, *, when: str, outcome: str, seconds: float, skipped: str = "") -> None:
         """Takes in one phase: `outcome` as pytest has it, `skipped` the reason of a skip.
@@ -56,7 +56,7 @@ class Book:
             if outcome == "failed":
                 judged = entry.judged.get(when, ("error", ""))
                 what = f"teardown after: {entry.claim}"
-                self.extra(id, area=entry.area, claim=what, outcome="error", reason=judged[1])
+                self.add_extra(id, area=entry.area, claim=what, outcome="error", reason=judged[1])
             return
         entry.seconds += seconds
         if outcome == "skipped":
@@ -67,10 +67,10 @@ class Book:
         elif when == "call":
             entry.outcome = "held"
 
-    def verdict(self, id: str) -> Verdict:
+    def result_of(self, id: str) -> ClaimResult:
         """The verdict so far, with what the ledger's page of this test says."""
         entry, page = self.entry(id), observations.page(id)
-        return Verdict(
+        return ClaimResult(
             id=id,
             area=entry.area,
             claim=entry.claim,
@@ -87,8 +87,8 @@ class Book:
         )
 
     @property
-    def verdicts(self) -> list[Verdict]:
-        return [*(self.verdict(id) for id in self._entries), *self._extras]
+    def results(self) -> list[ClaimResult]:
+        return [*(self.result_of(id) for id in self._entries), *self._extras]
 
 
 def claim_of(function: Any, name: str) -> str:

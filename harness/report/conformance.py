@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from harness.errors import BadInput
-from harness.report.results import Run, Verdict
+from harness.report.results import ClaimResult, RunResult
 from harness.versions import ASKED, UNKNOWN
 
 NEEDED = ("kubernetes", "istio", "envoy-gateway", "gateway-api")  # what a report must know it speaks of
@@ -45,7 +45,7 @@ def refuse_unobserved(versions: Mapping[str, str]) -> None:
         raise BadInput(f"no conformance report: the running version was not observed of: {told}")
 
 
-def document(run: Run) -> dict[str, Any]:
+def document(run: RunResult) -> dict[str, Any]:
     """The report as a mapping. Core: the article's claims. Extended: those marked with a feature beyond it.
 
     Raises:
@@ -70,7 +70,7 @@ def document(run: Run) -> dict[str, Any]:
     }
 
 
-def text(run: Run) -> str:
+def text(run: RunResult) -> str:
     """The report as YAML.
 
     Raises:
@@ -79,7 +79,7 @@ def text(run: Run) -> str:
     return yaml.safe_dump(document(run), sort_keys=False, allow_unicode=True)
 
 
-def _profile(area: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _profile(area: str, verdicts: Sequence[ClaimResult]) -> dict[str, Any]:
     core = [v for v in verdicts if not v.feature]
     extended = [v for v in verdicts if v.feature]
     profile: dict[str, Any] = {"name": f"E2E-{area.upper().replace('_', '-')}", "summary": _told(core, extended)}
@@ -94,7 +94,7 @@ def _profile(area: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return profile
 
 
-def _status(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _status(verdicts: Sequence[ClaimResult]) -> dict[str, Any]:
     """What did not hold has failed, errors and inconclusive included; what was not run counts as skipped."""
     held = [v.id for v in verdicts if v.outcome == "held"]
     skipped = [v.id for v in verdicts if v.outcome in ("skipped", "not run")]
@@ -111,7 +111,7 @@ def _status(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return status
 
 
-def _told(core: Sequence[Verdict], extended: Sequence[Verdict]) -> str:
+def _told(core: Sequence[ClaimResult], extended: Sequence[ClaimResult]) -> str:
     parts = []
     for name, verdicts in (("Core", core), ("Extended", extended)):
         if verdicts:

@@ -23,7 +23,7 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureReport:
     """All that is known of one failure.
 
     `found` is the exception as pytest words it. `traceback` is only set where the exception is no known kind: then the
@@ -54,7 +54,7 @@ def with_causes(found: str, causes: Sequence[str]) -> str:
     return "\n".join([first, *(f"  {CAUSE}{cause}" for cause in causes)]) + line_break + rest
 
 
-def again(id: str, asked: Sequence[str]) -> str:
+def rerun_command(id: str, asked: Sequence[str]) -> str:
     """The command that runs this test alone and leaves everything standing. Oracles ("suites/ingress::oracles") judge
     what their area's tests did, and no file has them: the command runs the area."""
     path = id.partition("::")[0]
@@ -62,7 +62,7 @@ def again(id: str, asked: Sequence[str]) -> str:
     return " ".join(["make e2e", f"T={shlex.quote(selected)}", *asked, "KEEP=always"])
 
 
-def blocks(failure: Failure) -> list[Block]:
+def blocks(failure: FailureReport) -> list[Block]:
     """The text in parts, in reading order. A repeated error is named, not printed again."""
     if failure.repeats:
         first = failure.found.splitlines()[0] if failure.found else ""
@@ -79,11 +79,11 @@ def blocks(failure: Failure) -> list[Block]:
         parts.append(Block("times", times))
     parts.append(Block("versions", [failure.versions]))
     parts.append(Block("evidence", [failure.evidence, *failure.notes]))
-    parts.append(Block("again", [again(failure.id, failure.asked)]))
+    parts.append(Block("again", [rerun_command(failure.id, failure.asked)]))
     return parts
 
 
-def text(failure: Failure) -> str:
+def text(failure: FailureReport) -> str:
     """The whole as plain text."""
     lines: list[str] = []
     for block in blocks(failure):
@@ -93,7 +93,7 @@ def text(failure: Failure) -> str:
     return "\n".join(lines)
 
 
-def witnesses(sightings: Sequence[Sighting], *, width: int | None = None) -> list[str]:
+def witness_lines(sightings: Sequence[Sighting], *, width: int | None = None) -> list[str]:
     """One line a sighting: UTC time of day, who, what."""
     column = max((len(s.who) for s in sightings), default=0)
     lines = []
@@ -114,6 +114,6 @@ def _found(text: str) -> list[str]:
 def _witnesses(sightings: Sequence[Sighting]) -> list[str]:
     if not sightings:
         return ["(no observation yet)"]
-    lines = witnesses(sightings[-SHOWN:], width=WIDTH)
+    lines = witness_lines(sightings[-SHOWN:], width=WIDTH)
     hidden = len(sightings) - len(lines)
     return [f"… {hidden} earlier ones are in witnesses.txt", *lines] if hidden else lines

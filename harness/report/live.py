@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import progress
-from harness.report.results import Verdict
+from harness.report.results import ClaimResult
 
 COLOURS = {"held": "green", "broken": "red", "error": "red", "inconclusive": "magenta", "skipped": "yellow"}
 
@@ -27,7 +27,7 @@ class Live:
         self._listener = progress.live(self.console) if moving else progress.plain(self.console)
         progress.PROGRESS.listeners.append(self._listener)
 
-    def verdict(self, verdict: Verdict, *, position: int, total: int) -> None:
+    def verdict(self, verdict: ClaimResult, *, position: int, total: int) -> None:
         """Shows what became of one test, `position` of `total`."""
         width = len(str(total))
         line = Text(f"{position:>{width}}/{total} ")

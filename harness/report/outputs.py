@@ -6,13 +6,13 @@ from pathlib import Path
 
 from harness.errors import BadInput
 from harness.report import allure, conformance, summary
-from harness.report.results import Run
+from harness.report.results import RunResult
 from harness.report.run_folder import RunFolder
 from harness.settings import CiBuild
 
 
 def write(
-    run: Run,
+    run: RunResult,
     folder: RunFolder,
     *,
     conformant: bool = False,
@@ -23,7 +23,7 @@ def write(
     """Writes results.json, summary.txt, and where asked conformance.yaml, Allure's files beside its results, and the
     Markdown page of a CI system (appended: other steps write there too). Returns what could not be written, and why.
     """
-    texts = {folder.results: summary.machine(run), folder.summary: summary.plain(run)}
+    texts = {folder.results: summary.summary_as_json(run), folder.summary: summary.summary_as_text(run)}
     failed = []
     if conformant:
         try:
@@ -45,7 +45,7 @@ def write(
     if page is not None:
         try:
             with page.open("a") as shared:
-                shared.write(summary.markdown(run))
+                shared.write(summary.summary_as_markdown(run))
         except OSError as error:
             failed.append(f"cannot write {page}: {error.strerror}")
     return failed

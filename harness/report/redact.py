@@ -47,12 +47,12 @@ _HARMLESS = ("", "true", "false", "null", "none", "~")
 _QUOTED = re.compile(rf"(?P<text>{_STRING})(?P<rest>,?[ \t]*)$")
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """The text without private keys, tokens, passwords, and the data of Secrets (in YAML or JSON)."""
-    text = secret_objects.in_json(_PEM.sub(GONE, text))
+    text = secret_objects.redact_json(_PEM.sub(GONE, text))
     if not _hinted(text):
         return text
-    return "\n".join(_lines(secret_objects.in_yaml(text.split("\n"))))
+    return "\n".join(_lines(secret_objects.redact_yaml(text.split("\n"))))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:

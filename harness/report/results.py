@@ -23,7 +23,7 @@ PLANTED = "planted fault"  # the fact that names the fault under which the run w
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClaimResult:
     """What became of one claim.
 
     `outcome`: held; broken (the claim is false); error (the cluster, the stack or the harness failed, so nothing is
@@ -50,7 +50,7 @@ class Verdict:
     means: str = ""
 
 
-class Times(NamedTuple):
+class FigureValues(NamedTuple):
     """All measurements of one figure, in seconds; `of` names what it was measured on where all were the same."""
 
     name: str
@@ -62,7 +62,7 @@ class Times(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunResult:
     """One run. `versions` are those observed; what was only asked for says so, and what is not known is UNKNOWN.
     `facts` is all that was read from the cluster.
 
@@ -78,7 +78,7 @@ class Run:
     versions: Mapping[str, str]
     facts: Mapping[str, str]
     started: str
-    verdicts: Sequence[Verdict]
+    verdicts: Sequence[ClaimResult]
     figures: Sequence[Figure] = ()
     stages: Sequence[Stage] = ()
     exit: int = 0
@@ -100,9 +100,9 @@ class Run:
         return {outcome: counted[outcome] for outcome in OUTCOMES}
 
     @property
-    def areas(self) -> dict[str, list[Verdict]]:
+    def areas(self) -> dict[str, list[ClaimResult]]:
         """Verdicts by area, both in the order they came."""
-        grouped: dict[str, list[Verdict]] = {}
+        grouped: dict[str, list[ClaimResult]] = {}
         for verdict in self.verdicts:
             grouped.setdefault(verdict.area, []).append(verdict)
         return grouped
@@ -113,7 +113,7 @@ class Run:
         return dict(Counter(v.reason or "(no reason given)" for v in self.verdicts if v.outcome == "skipped"))
 
     @property
-    def times(self) -> list[Times]:
+    def times(self) -> list[FigureValues]:
         """Every measured figure, of tests and of the session's setup."""
         grouped: dict[str, list[Figure]] = {}
         for figure in [*self.figures, *(f for verdict in self.verdicts for f in verdict.figures)]:
@@ -122,12 +122,14 @@ class Run:
         for name, figures in grouped.items():
             seconds, of = [f.seconds for f in figures], {f.of for f in figures}
             found.append(
-                Times(name, len(seconds), min(seconds), median(seconds), max(seconds), of.pop() if len(of) == 1 else "")
+                FigureValues(
+                    name, len(seconds), min(seconds), median(seconds), max(seconds), of.pop() if len(of) == 1 else ""
+                )
             )
         return found
 
 
-def why_empty(verdicts: Sequence[Verdict], deselected: int = 0) -> str:
+def why_empty(verdicts: Sequence[ClaimResult], deselected: int = 0) -> str:
     """Why a run proved nothing; empty when at least one claim was judged or tried."""
     if any(verdict.outcome not in ("skipped", "not run") for verdict in verdicts):
         return ""
@@ -168,7 +170,7 @@ def versions_line(cluster: str, versions: Mapping[str, str]) -> str:
     return "   ".join([f"cluster {marked}", *(f"{name} {version}" for name, version in list(versions.items())[:4])])
 
 
-def properties(verdict: Verdict, cluster: str, versions: Mapping[str, str]) -> list[tuple[str, object]]:
+def properties(verdict: ClaimResult, cluster: str, versions: Mapping[str, str]) -> list[tuple[str, object]]:
     """A verdict as JUnit properties; "witness" comes once for each."""
     return [
         ("claim", verdict.claim),
@@ -189,7 +191,7 @@ def first_line(reason: str) -> str:
     return f"{compared}: {lines[0]}" if compared else next(iter(lines), "")
 
 
-def verdict_json(v: Verdict) -> dict[str, Any]:
+def verdict_json(v: ClaimResult) -> dict[str, Any]:
     """A verdict as in results.json and verdicts.jsonl."""
     return {
         "id": v.id,
@@ -208,7 +210,7 @@ def verdict_json(v: Verdict) -> dict[str, Any]:
     }
 
 
-def as_json(run: Run) -> dict[str, Any]:
+def as_json(run: RunResult) -> dict[str, Any]:
     """results.json, a JSON object (all times in seconds):
 
     schema        "mesh-e2e/results/v1"

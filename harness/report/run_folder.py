@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.report.redact import redacted
+from harness.report.redact import redact
 
 RESERVE, RESERVED = ".reserve", 256 << 10  # bytes: verdicts, results and summary of some hundred claims
 _RUN = re.compile(r"\d{8}T\d{6}Z-")
@@ -76,7 +76,7 @@ class RunFolder:
             key = f"{key}-{sha256(id.encode()).hexdigest()[:8]}"
         return self.artifacts / key
 
-    def within(self, path: Path) -> str:
+    def relative_path(self, path: Path) -> str:
         """The path as it is named in reports: relative to the run folder."""
         return path.relative_to(self.path).as_posix()
 
@@ -89,7 +89,7 @@ class RunFolder:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                path.write_text(redacted(text) if secret_free else text)
+                path.write_text(redact(text) if secret_free else text)
             except OSError:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)  # half of a file is worse than none
@@ -106,21 +106,21 @@ class RunFolder:
             try:
                 self._append(text)
             except OSError:
-                self.release()
+                self.free_reserve()
                 self._append(text)
 
     def _append(self, text: str) -> None:
         with self.verdicts.open("ab") as file:
             size = file.tell()
             try:
-                file.write(redacted(text).encode() + b"\n")
+                file.write(redact(text).encode() + b"\n")
                 file.flush()
             except OSError:
                 with suppress(OSError):
                     os.truncate(self.verdicts, size)  # half a line would spoil the next one
                 raise
 
-    def release(self) -> None:
+    def free_reserve(self) -> None:
         """Frees what was kept back on the disk, for what must be written at the end."""
         with suppress(OSError):
             self._reserve.unlink(missing_ok=True)

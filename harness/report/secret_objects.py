@@ -13,7 +13,7 @@ _KIND = re.compile(r"^([ \t]*(?:- )*)[\"']?kind[\"']?:[ \t]*[\"']?Secret[\"']?[ 
 _DATA = re.compile(r"^([ \t]*(?:- )*)(?:data|stringData):(.*)$")
 
 
-def in_json(text: str) -> str:
+def redact_json(text: str) -> str:
     """The text, if it holds such an object, also as JSON in a string, without the `data` of all of its objects."""
     parts, begin = [], 0
     while (begin or _JSON_KIND.search(text)) and (found := _JSON_DATA.search(text, begin)):
@@ -33,7 +33,7 @@ def _end(text: str, at: int, quote: str) -> int:
     return len(text)
 
 
-def in_yaml(lines: list[str]) -> list[str]:
+def redact_yaml(lines: list[str]) -> list[str]:
     """The lines in which such objects, also those that are items of a list, keep the names of their data only."""
     lines, dropped = list(lines), set[int]()
     for at, line in enumerate(lines):

@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.live import COLOURS
-from harness.report.results import Run, Verdict, as_json, first_line
+from harness.report.results import ClaimResult, RunResult, as_json, first_line
 
 COLUMNS = ("claim", "outcome", "witnesses", "seconds")
 WORDS = {"held": "held", "broken": "broken", "error": "errors", "inconclusive": "inconclusive", "skipped": "skipped"}
 
 
-def plain(run: Run) -> str:
+def summary_as_text(run: RunResult) -> str:
     """The summary as text of unlimited width; the first line names the cluster kind, the next ones the totals and each
     claim that does not hold."""
     lines = [run.headline, *_totals(run), *_rest_of_head(run)]
@@ -31,7 +31,7 @@ def plain(run: Run) -> str:
     return "\n".join([*lines, *_after(run)]) + "\n"
 
 
-def show(run: Run, console: Console) -> None:
+def show(run: RunResult, console: Console) -> None:
     """The summary on a terminal."""
     console.print(Text(run.headline, style="bold"), soft_wrap=True)
     for line in _rest_of_head(run):
@@ -53,7 +53,7 @@ def show(run: Run, console: Console) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def markdown(run: Run) -> str:
+def summary_as_markdown(run: RunResult) -> str:
     """The summary for a CI system's page."""
     counts, *failed = _totals(run)
     lines = [f"### {run.headline}", "", f"**{counts}**", *(f"- {_cell(line)}" for line in failed)]
@@ -69,16 +69,16 @@ def markdown(run: Run) -> str:
     return "\n".join([*lines, "```", *(line for line in _after(run) if line), "```"]) + "\n"
 
 
-def machine(run: Run) -> str:
+def summary_as_json(run: RunResult) -> str:
     """results.json; its schema is in `results.as_json`."""
     return json.dumps(as_json(run), indent=2, ensure_ascii=False) + "\n"
 
 
-def _rest_of_head(run: Run) -> list[str]:
+def _rest_of_head(run: RunResult) -> list[str]:
     return ["versions: " + "   ".join(f"{name} {version}" for name, version in run.versions.items())]
 
 
-def _totals(run: Run) -> list[str]:
+def _totals(run: RunResult) -> list[str]:
     """The counts, and a line for each claim that does not hold: its outcome, claim and reason; one reason of many
     claims is given once."""
     failed = [v for v in run.verdicts if v.outcome not in ("held", "skipped")]
@@ -88,7 +88,7 @@ def _totals(run: Run) -> list[str]:
     return lines
 
 
-def _counts(run: Run) -> str:
+def _counts(run: RunResult) -> str:
     counts = run.counts
     shown = [f"{word} {counts[outcome]}" for outcome, word in WORDS.items()]  # type: ignore[index]  # WORDS' keys are outcomes
     if counts["not run"]:
@@ -96,7 +96,7 @@ def _counts(run: Run) -> str:
     return "   ".join(shown)
 
 
-def _after(run: Run) -> list[str]:
+def _after(run: RunResult) -> list[str]:
     lines: list[str] = []
     if run.times:
         lines += ["", "times (seconds: min / median / max of n)"]
@@ -124,11 +124,11 @@ def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
     ]
 
 
-def _row(verdict: Verdict) -> tuple[str, str, str, str]:
+def _row(verdict: ClaimResult) -> tuple[str, str, str, str]:
     return verdict.claim, verdict.outcome, ", ".join(verdict.witnesses) or "-", f"{verdict.seconds:.1f}"
 
 
-def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
+def _reasons(verdicts: Sequence[ClaimResult]) -> list[str]:
     """What stands below each claim: why it does not hold; a failed fixture's error is printed once, not per test."""
     said = [first_line(v.reason) if v.outcome not in ("held", "skipped") else "" for v in verdicts]
     return ["as above" if one and one == before else one for before, one in zip(["", *said], said, strict=False)]

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from harness import progress, timeouts
 from harness.errors import BadInput
-from harness.interruption import heed
+from harness.interruption import raise_if_interrupted
 from harness.tools.published import Tool
 from harness.wait import pause
 
@@ -26,7 +26,7 @@ PAUSES = (0.5, 1.0, None)  # seconds after each try that failed; after the last 
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses of a server that may answer otherwise a moment later
 
 
-def fetch(name: str, tool: Tool, of: str, into: Path, mirror: str = "") -> Path:
+def fetch_tool(name: str, tool: Tool, of: str, into: Path, mirror: str = "") -> Path:
     """The program of that platform in the folder `into`, fetched unless it is there already.
 
     `mirror` is a base URL which has each file below the host's name: MIRROR/get.helm.sh/helm-v4.1.3-….tar.gz. Proxies
@@ -116,7 +116,7 @@ def _stream(url: str, into: Path) -> str:
         answer.raise_for_status()
         size, done, told = int(answer.headers.get("content-length", 0)), 0, 0
         for chunk in answer.iter_raw(CHUNK):
-            heed()
+            raise_if_interrupted()
             if time.monotonic() > ends:
                 raise httpx.ReadTimeout(f"only {done >> 20} MiB within {timeouts.DOWNLOAD:g}s", request=answer.request)
             file.write(chunk)

@@ -61,8 +61,10 @@ class Published(_Strict):
         if not found:
             return ""
         minor, patch = found[1], found[1] + found[2]
-        newest = max(self.node_images, key=numbers)
-        if numbers(minor) > numbers(newest)[:2]:  # what comes after the newest that is known needs no less than that
+        newest = max(self.node_images, key=version_numbers)
+        if (
+            version_numbers(minor) > version_numbers(newest)[:2]
+        ):  # what comes after the newest that is known needs no less than that
             minor = newest
         return self.node_images.get(patch) or self.node_images.get(minor, "")
 
@@ -85,7 +87,7 @@ def this_platform() -> str:
     return f"{sys.platform}-{ARCHITECTURES.get(machine, machine)}"
 
 
-def numbers(version: str) -> Numbers:
+def version_numbers(version: str) -> Numbers:
     """(0, 31, 0) of "kind v0.31.0 go1.25.5 linux/amd64", from the first dotted number; empty when there is none."""
     found = re.search(r"\d+(?:\.\d+)+", version)
     return tuple(int(part) for part in found[0].split(".")) if found else ()

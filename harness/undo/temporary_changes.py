@@ -11,15 +11,15 @@ import yaml
 
 from harness import observations, progress
 from harness.kube import Kube
-from harness.objects.manifests import MANIFESTS, Document, read
+from harness.objects.manifests import MANIFESTS, Document, read_manifest
 from harness.objects.placement import AS_WRITTEN, Placement
-from harness.objects.refs import Ref, ref, ref_of
-from harness.pull_secrets import as_pulled
-from harness.undo.undo_log import Made, Note
+from harness.objects.refs import Ref, parse_ref, ref_of
+from harness.pull_secrets import with_pull_secrets
+from harness.undo.undo_log import UndoEntry, UndoLog
 from harness.versions import VersionSet
 
 
-def undo_leftovers(kube: Kube, made: Made) -> None:
+def undo_leftovers(kube: Kube, made: UndoLog) -> None:
     """Undoes what a killed run left applied: it would be taken for what was there before, and stay."""
     left = made.undo(kube.unrestricted)
     if left:
@@ -30,7 +30,7 @@ class Manifests:
     """Reads manifests of this repository, pinned to the version set and moved to where the run is placed, and applies
     them. `made` outlives the process."""
 
-    def __init__(self, kube: Kube, versions: VersionSet, made: Made, placement: Placement = AS_WRITTEN) -> None:
+    def __init__(self, kube: Kube, versions: VersionSet, made: UndoLog, placement: Placement = AS_WRITTEN) -> None:
         self.kube, self._versions, self._made, self._placement = kube, versions, made, placement
         # For planted faults: what becomes of a manifest's documents, and who is told once it was applied, by its name.
         self.alter: list[Callable[[str, list[Document]], list[Document]]] = []
@@ -41,16 +41,16 @@ class Manifests:
 
     def read(self, name: str) -> list[Document]:
         """The documents of manifests/<name>, for instance "ingress/gateway.yaml"."""
-        documents = as_pulled(read(MANIFESTS / name), self._versions)
+        documents = with_pull_secrets(read_manifest(MANIFESTS / name), self._versions)
         for change in self.alter:
             documents = change(name, documents)
         return self._placement.documents(documents)
 
     def _wanted(self, name: str) -> list[Document]:
         """The documents without what a planted fault makes of them."""
-        return self._placement.documents(as_pulled(read(MANIFESTS / name), self._versions))
+        return self._placement.documents(with_pull_secrets(read_manifest(MANIFESTS / name), self._versions))
 
-    def apply(self, name: str, made: list[Note]) -> None:
+    def apply(self, name: str, made: list[UndoEntry]) -> None:
         """Applies them. What this changes is added to `made`, first: it may fail in its middle.
 
         Raises:
@@ -70,7 +70,7 @@ class Manifests:
     @contextmanager
     def applied(self, *names: str) -> Iterator[None]:
         """Applies them for the block, then takes away what it made, and waits until that is gone."""
-        made: list[Note] = []
+        made: list[UndoEntry] = []
         before = self.kube.wanted.documents
         try:
             for name in names:
@@ -88,8 +88,8 @@ class Manifests:
     @contextmanager
     def patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:
         """What is there is changed by a merge patch for the block, and afterwards what it was before."""
-        self.kube.check_allowed([ref(name)])
-        made = self._made.patch(self.kube, ref(name), body)
+        self.kube.check_allowed([parse_ref(name)])
+        made = self._made.patch(self.kube, parse_ref(name), body)
         try:
             yield
         except Exception as error:

@@ -10,23 +10,23 @@ from typing import Any, NamedTuple
 
 from harness import cluster_records
 from harness.errors import BadInput
-from harness.kube import Kube, Missing
+from harness.kube import Kube, ObjectMissing
 from harness.objects.definitions import DEFINITIONS
-from harness.objects.patches import inverse
+from harness.objects.patches import inverse_patch
 from harness.objects.refs import Ref, ref_of
 from harness.objects.unstructured import mapping
 
 LAST = (*DEFINITIONS, "Namespace")
 
 
-class Note(NamedTuple):
+class UndoEntry(NamedTuple):
     """An object of ours, or one that we changed: `back` is then the merge patch that makes it what it was."""
 
     named: Ref
     back: Mapping[str, Any] | None = None
 
 
-class Made:
+class UndoLog:
     """Notes in a file, which outlives the process that wrote it.
 
     Raises:
@@ -44,42 +44,42 @@ class Made:
             ) from error
 
     def __contains__(self, named: Ref) -> bool:
-        return Note(named) in self._notes
+        return UndoEntry(named) in self._notes
 
     def __iter__(self) -> Iterator[Ref]:
         """The objects noted as made."""
         return iter([note.named for note in self._notes if note.back is None])
 
-    def remember(self, kube: Kube, documents: Iterable[Mapping[str, Any]]) -> list[Note]:
+    def remember(self, kube: Kube, documents: Iterable[Mapping[str, Any]]) -> list[UndoEntry]:
         """Notes what of it is not there yet; of what is there, the labels that it has otherwise. Returns these notes:
         what the caller is about to change."""
-        new: list[Note] = []
+        new: list[UndoEntry] = []
         for document in documents:
             named = ref_of(document)
             there = kube.find(named)
             if there is None:
-                new.append(Note(named))
+                new.append(UndoEntry(named))
                 continue
             has, wanted = (mapping(one, "metadata", "labels") for one in (there, document))
             before = {key: has.get(key) for key, value in wanted.items() if has.get(key) != value}
-            new += [Note(named, {"metadata": {"labels": before}})] if before else []
+            new += [UndoEntry(named, {"metadata": {"labels": before}})] if before else []
         self._keep([*self._notes, *(note for note in new if note not in self._notes)])
         return new
 
-    def patch(self, kube: Kube, named: Ref, body: Mapping[str, Any]) -> list[Note]:
+    def patch(self, kube: Kube, named: Ref, body: Mapping[str, Any]) -> list[UndoEntry]:
         """Changes what is there, noted before. Returns the note.
 
         Raises:
             Missing: it is not there.
         """
-        note = Note(named, inverse(kube.get(named), body))
+        note = UndoEntry(named, inverse_patch(kube.get(named), body))
         self._keep([*self._notes, note])
         kube.patch(named, body)
         return [note]
 
     def undo(
-        self, kube: Kube, notes: Sequence[Note] | None = None, *, between: Callable[[], None] = lambda: None
-    ) -> list[Note]:
+        self, kube: Kube, notes: Sequence[UndoEntry] | None = None, *, between: Callable[[], None] = lambda: None
+    ) -> list[UndoEntry]:
         """Takes back what was noted, or of it these: objects, then what `between` does (releases), then definitions and
         namespaces, then changes; each though another failed. What could not be taken back stays noted as a whole.
 
@@ -98,28 +98,30 @@ class Made:
         self._keep([note for note in self._notes if note not in found])
         return found
 
-    def _keep(self, notes: list[Note]) -> None:
+    def _keep(self, notes: list[UndoEntry]) -> None:
         self._notes = notes
         if not notes:
             self._file.unlink(missing_ok=True)
             return
         objects = [_words(note.named) for note in notes if note.back is None]
         changes = [[*_words(note.named), note.back] for note in notes if note.back is not None]
-        cluster_records.keep(self._file, json.dumps({"objects": objects, "changes": changes}))
+        cluster_records.write_atomically(self._file, json.dumps({"objects": objects, "changes": changes}))
 
 
 def _patch_back(kube: Kube, named: Ref, back: Mapping[str, Any]) -> None:
-    with suppress(Missing):
+    with suppress(ObjectMissing):
         kube.patch(named, back)
 
 
-def _read(text: str) -> list[Note]:
+def _read(text: str) -> list[UndoEntry]:
     """{objects: [[kind, name, namespace, apiVersion]], changes: [[the same four, merge patch]]}; older files have
     labels: [[the same four, a label that was not there]]."""
     held = json.loads(text)
-    older = [Note(Ref(*words), {"metadata": {"labels": {label: None}}}) for *words, label in held.get("labels", [])]
-    changes = [Note(Ref(*words), dict(back)) for *words, back in held.get("changes", [])]
-    return [*(Note(Ref(*words)) for words in held.get("objects", [])), *older, *changes]
+    older = [
+        UndoEntry(Ref(*words), {"metadata": {"labels": {label: None}}}) for *words, label in held.get("labels", [])
+    ]
+    changes = [UndoEntry(Ref(*words), dict(back)) for *words, back in held.get("changes", [])]
+    return [*(UndoEntry(Ref(*words)) for words in held.get("objects", [])), *older, *changes]
 
 
 def _words(named: Ref) -> list[str]:

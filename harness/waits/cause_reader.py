@@ -17,17 +17,26 @@ from functools import cache
 import yaml
 
 from harness import timeouts
-from harness.causes.components import COREDNS_NAMESPACE, may_be_dns
+from harness.causes.components import COREDNS_NAMESPACE, is_dns_failure
 from harness.causes.references import POLICIES, READ, referred_namespaces
-from harness.causes.rules import find
-from harness.causes.state import Access, AccessLog, Call, Cause, ClusterState, Failure, key, named
+from harness.causes.rules import find_causes
+from harness.causes.state import (
+    AccessLog,
+    AccessRecord,
+    Cause,
+    ClientRequest,
+    ClusterState,
+    FailureFacts,
+    name_parts,
+    object_key,
+)
 from harness.kube import Kube
 from harness.logs import envoy_access, ztunnel
-from harness.objects.manifests import MANIFESTS, Document, documents
+from harness.objects.manifests import MANIFESTS, Document, parse_documents
 from harness.objects.placement import Placement
 from harness.objects.refs import KINDS
 from harness.objects.unstructured import Json, mapping, text
-from harness.objects.workloads import OWNING_GATEWAY, pod_ready
+from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready
 from harness.observations import Sighting
 
 SYSTEM = ("istio-system", "envoy-gateway-system", "redis-system")
@@ -56,12 +65,12 @@ def suite_objects(namespace: str) -> frozenset[str]:
     found, placement = set[str](), Placement(namespace)
     for file in sorted(MANIFESTS.rglob("*.yaml")):
         with suppress(yaml.YAMLError, OSError, ValueError):  # a broken manifest is reported where it is applied
-            written = [one for one in documents(file.read_text()) if text(mapping(one), "kind")]
-            found |= {key(one) for one in placement.documents(written)}
+            written = [one for one in parse_documents(file.read_text()) if text(mapping(one), "kind")]
+            found |= {object_key(one) for one in placement.documents(written)}
     return frozenset(found)
 
 
-def why_unmet(kube: Kube, name: str, condition: str, message: str = "") -> list[Cause]:
+def find_condition_causes(kube: Kube, name: str, condition: str, message: str = "") -> list[Cause]:
     """Why a condition of an object ("Kind/namespace/name") does not come: what it refers to is read, and judged."""
     kind = name.partition("/")[0]
 
@@ -77,13 +86,13 @@ def why_unmet(kube: Kube, name: str, condition: str, message: str = "") -> list[
     read_namespaces = set[str]()
     objects = _bounded(read)
     state = ClusterState(objects, frozenset(read_namespaces - {""}), ours=suite_objects(kube.namespace))
-    return find(state, Failure(object=name, condition=condition, text=message))
+    return find_causes(state, FailureFacts(object=name, condition=condition, text=message))
 
 
-def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[Cause]:
+def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[Cause]:
     """Why a claim or a wait about requests failed: `message` is the failure's text, `sightings` what was seen until
     then. Reads the suite's namespaces, the stack's pods, and the logs of ztunnel since the first sighting."""
-    failure = Failure(
+    failure = FailureFacts(
         text=message,
         calls=_calls(sightings),
         read=list(dict.fromkeys(found[1] for one in sightings if (found := _STATUS.match(one.who)))),
@@ -108,13 +117,13 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
         for kind in {text(one, "kind") for one in wanted.values()} - objects.keys():
             _read_kind(kube, objects, kind, namespaces)
         _read_kind(kube, objects, "Pod", SYSTEM)
-        if may_be_dns(failure):
+        if is_dns_failure(failure):
             _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
         access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since, over, access_logs))
         nodes = [pod for pod in objects.get("Pod", ()) if text(pod, "metadata", "labels", "app") == "ztunnel"]
-        if failure.failed_calls or _MESH.search(message) or not all(map(pod_ready, nodes)):
+        if failure.failed_calls or _MESH.search(message) or not all(map(is_pod_ready, nodes)):
             logs.extend(
-                kube.logs("istio-system", text(pod, "metadata", "name"), "istio-proxy", since=since)
+                kube.read_log("istio-system", text(pod, "metadata", "name"), "istio-proxy", since=since)
                 for pod in nodes[:NODES]
             )
 
@@ -127,14 +136,14 @@ def why_failed(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[
         frozenset(namespaces),
         access=access,
         connections=list(dict.fromkeys(connections)),
-        bind_failures=[one for log in logs for one in ztunnel.bind_failures(log) if one.time >= since],
+        bind_failures=[one for log in logs for one in ztunnel.parse_bind_failures(log) if one.time >= since],
         ours=suite_objects(kube.namespace),
         home=kube.namespace,
         wanted=wanted,
         removed=frozenset(kube.wanted.removed),
         logs=dict(access_logs),
     )
-    return find(state, failure)
+    return find_causes(state, failure)
 
 
 def _bounded(read: Callable[[dict[str, list[Document]]], None]) -> Mapping[str, Sequence[Json]]:
@@ -156,7 +165,7 @@ def _read_kind(kube: Kube, objects: dict[str, list[Document]], kind: str, namesp
     found: list[Document] = []
     try:
         for namespace in namespaces if KINDS[kind][1] else ("",):
-            found += kube.objects(kind, namespace)
+            found += kube.list_objects(kind, namespace)
     except Exception:  # noqa: BLE001  # not allowed, not defined, no answer: the rules about it say nothing
         return
     objects[kind] = [*objects.get(kind, ()), *found]
@@ -165,26 +174,26 @@ def _read_kind(kube: Kube, objects: dict[str, list[Document]], kind: str, namesp
 def _access_lines(
     kube: Kube,
     pods: Iterable[Document],
-    failure: Failure,
-    known: Sequence[Access],
+    failure: FailureFacts,
+    known: Sequence[AccessRecord],
     since: datetime,
     over: threading.Event,
     logs: dict[str, AccessLog],
-) -> list[Access]:
+) -> list[AccessRecord]:
     """Lines of requests that the test had not read yet, from the logs of all Gateways' proxies, and into `logs` how
     many lines each has. Envoy writes them within a second or so; requests that pass no proxy have none."""
     sent = [f"e2e/{call.id}" for call in failure.calls if call.id and call.status is not None]
     agents = set(sent[-REQUESTS:]) - {one.line.user_agent for one in known if one.line.user_agent}
     proxies = [pod for pod in pods if OWNING_GATEWAY in mapping(pod, "metadata", "labels")]
-    found: list[Access] = []
+    found: list[AccessRecord] = []
     for _ in range(LOOKS if agents and proxies else 0):
         found = []
         logs.clear()
         for pod in proxies:
-            gateway, (namespace, name) = text(mapping(pod, "metadata", "labels"), OWNING_GATEWAY), named(pod)
-            parsed = envoy_access.parse(kube.logs(namespace, name, "envoy", since=since))
+            gateway, (namespace, name) = text(mapping(pod, "metadata", "labels"), OWNING_GATEWAY), name_parts(pod)
+            parsed = envoy_access.parse(kube.read_log(namespace, name, "envoy", since=since))
             before = logs.get(gateway, AccessLog(0))
-            mine = [Access(gateway, line) for line in parsed.lines if line.user_agent in agents]
+            mine = [AccessRecord(gateway, line) for line in parsed.lines if line.user_agent in agents]
             found += mine
             logs[gateway] = AccessLog(
                 before.lines + len(parsed.lines), before.own + len(mine), before.unreadable + parsed.unreadable.count
@@ -195,7 +204,7 @@ def _access_lines(
     return found
 
 
-def _calls(sightings: Sequence[Sighting]) -> list[Call]:
+def _calls(sightings: Sequence[Sighting]) -> list[ClientRequest]:
     """The requests that clients saw, from the raw answers."""
     found = []
     for number, sighting in enumerate(sightings):
@@ -206,20 +215,20 @@ def _calls(sightings: Sequence[Sighting]) -> list[Call]:
                 if isinstance(answer, dict) and {"id", "status", "error"} <= answer.keys():
                     quota = text(answer, "headers", "x-ratelimit-limit")
                     said = (answer["status"], str(answer["error"]), str(answer["id"]))
-                    found.append(Call(url[1] if url else "", *said, number, quota))
+                    found.append(ClientRequest(url[1] if url else "", *said, number, quota))
     return found
 
 
-def _lines(sightings: Sequence[Sighting]) -> tuple[list[Access], list[ztunnel.ZtunnelLine]]:
+def _lines(sightings: Sequence[Sighting]) -> tuple[list[AccessRecord], list[ztunnel.ZtunnelLine]]:
     """The log lines among what was seen."""
-    access: list[Access] = []
+    access: list[AccessRecord] = []
     connections: list[ztunnel.ZtunnelLine] = []
     for sighting in sightings:
         log = _LOG.match(sighting.who)
         for raw in sighting.raw:
             line = envoy_access.parse_line(raw) if log else None
             if log and line is not None:
-                access.append(Access(log[1], line))
+                access.append(AccessRecord(log[1], line))
             elif (connection := ztunnel.parse_line(raw)) is not None:
                 connections.append(connection)
     return access, connections

@@ -22,7 +22,7 @@ def wait_for_endpoints(envoy: Envoy, kube: Kube, cluster: str, labels: str, port
     until(
         lambda: (
             envoy.read_endpoints(cluster),
-            {host_port(pod_ip(pod), port) for pod in kube.pods(envoy.namespace, labels)},
+            {host_port(pod_ip(pod), port) for pod in kube.list_pods(envoy.namespace, labels)},
         ),
         lambda seen: bool(seen[1]) and all(called == seen[1] for called in seen[0].values()),
         what=f"Envoy {envoy.gateway} calls exactly the pods of {labels}",

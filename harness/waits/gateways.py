@@ -13,7 +13,7 @@ from harness.kube import ApiUnavailable, Kube
 from harness.objects.addresses import host_port, url
 from harness.objects.conditions import Condition
 from harness.objects.unstructured import objects, text
-from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
+from harness.objects.workloads import OWNING_GATEWAY, find_trouble, is_pod_ready
 from harness.wait import until
 from harness.waits.status import wait_for_condition
 
@@ -37,14 +37,14 @@ def wait_for_gateway(kube: Kube, name: str, route: str) -> None:
 
 def _trouble(kube: Kube, gateway: str) -> str:
     """What keeps a proxy pod of the Gateway from running, or nothing."""
-    pods = kube.pods(kube.namespace, f"{OWNING_GATEWAY}={gateway}")
-    return next((one.text for pod in pods for one in trouble(pod) if one.stands <= timeouts.TROUBLE_GRACE), "")
+    pods = kube.list_pods(kube.namespace, f"{OWNING_GATEWAY}={gateway}")
+    return next((one.text for pod in pods for one in find_trouble(pod) if one.stands <= timeouts.TROUBLE_GRACE), "")
 
 
 def wait_for_proxy_pod(kube: Kube, gateway: str, *, wanted: int = 1) -> None:
     """Waits until every proxy pod of the Gateway is ready, and at least `wanted` are."""
     until(
-        lambda: [pod_ready(pod) for pod in kube.pods(kube.namespace, f"{OWNING_GATEWAY}={gateway}")],
+        lambda: [is_pod_ready(pod) for pod in kube.list_pods(kube.namespace, f"{OWNING_GATEWAY}={gateway}")],
         lambda ready: all(ready) and len(ready) >= wanted,
         what=f"every proxy pod of Gateway {gateway} is ready",
         within=timeouts.ROLLOUT,

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from harness import boundary, timeouts
-from harness.kube import ApiUnavailable, Kube, Missing, Refused
+from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.objects.conditions import is_true
-from harness.objects.events import trouble as told_by_events
+from harness.objects.events import find_event_trouble as told_by_events
 from harness.objects.manifests import Document
 from harness.objects.pulls import NEVER
-from harness.objects.refs import ref
+from harness.objects.refs import parse_ref
 from harness.objects.unstructured import text
-from harness.objects.workloads import PULLS, Trouble, rolled_out, scaled_to_none, selector, trouble
-from harness.wait import patient, until
+from harness.objects.workloads import PULLS, Trouble, find_trouble, is_scaled_to_zero, rollout_progress, selector
+from harness.wait import scaled_bound, until
 
 SCALED_DOWN = "scaled to 0, so nothing makes its pods: `kubectl scale` it up again"
 
@@ -34,15 +34,15 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
     def look() -> tuple[bool, str, list[Trouble]]:
         try:
             obj = kube.get(name)
-        except Missing:
+        except ObjectMissing:
             return False, "not created yet", []
-        if scaled_to_none(obj):
+        if is_scaled_to_zero(obj):
             return False, SCALED_DOWN, []
-        progress = rolled_out(obj)
+        progress = rollout_progress(obj)
         if progress.done:
             return True, progress.text, []
         found = read_pods(kube, obj)
-        return False, progress.text, [*(t for pod in found for t in trouble(pod)), *events.trouble(obj, found)]
+        return False, progress.text, [*(t for pod in found for t in find_trouble(pod)), *events.trouble(obj, found)]
 
     def hopeless(seen: tuple[bool, str, list[Trouble]]) -> str | None:
         if seen[1] == SCALED_DOWN:
@@ -60,7 +60,7 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
         for over in set(since) - set(standing):
             del since[over]
         for stood, one in standing.items():
-            if now - since.setdefault(stood, now) >= patient(one.stands):
+            if now - since.setdefault(stood, now) >= scaled_bound(one.stands):
                 return one.text
         return None
 
@@ -86,20 +86,20 @@ class _Events:
         """What they say now keeps its pods from starting; nothing where reading Events is not allowed."""
         if boundary.monotonic() >= self._due:
             self._due = boundary.monotonic() + timeouts.EVENTS_AFTER
-            with suppress(Refused, Missing):
-                self._read = self._kube.objects("Event", obj["metadata"]["namespace"], fields="type=Warning")
+            with suppress(RequestRejected, ObjectMissing):
+                self._read = self._kube.list_objects("Event", obj["metadata"]["namespace"], fields="type=Warning")
         return told_by_events(obj, found, self._read)
 
 
 def read_pods(kube: Kube, obj: Document) -> list[Document]:
     """The pods that a workload's selector finds, those on their way out left out."""
-    return kube.pods(text(obj, "metadata", "namespace"), selector(obj))
+    return kube.list_pods(text(obj, "metadata", "namespace"), selector(obj))
 
 
 def wait_for_definition(kube: Kube, name: str) -> None:
     """Waits until a CustomResourceDefinition is established: its objects can be applied."""
     until(
-        lambda: kube.find(ref(f"CustomResourceDefinition/{name}")),
+        lambda: kube.find(parse_ref(f"CustomResourceDefinition/{name}")),
         lambda found: is_true(found, "Established"),
         what=f"CustomResourceDefinition/{name} is established",
         within=timeouts.STATUS,
@@ -113,7 +113,7 @@ def wait_for_nodes(kube: Kube) -> None:
     """Waits until every node is Ready."""
 
     def look() -> Sequence[str]:
-        found = kube.objects("Node")
+        found = kube.list_objects("Node")
         return [n["metadata"]["name"] for n in found if not is_true(n, "Ready")] if found else ["no node"]
 
     until(

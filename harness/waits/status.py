@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness import boundary, observations, timeouts
-from harness.kube import ApiUnavailable, Kube, Missing
-from harness.objects.conditions import Condition, Judgement, judge
-from harness.wait import patient, until
+from harness.kube import ApiUnavailable, Kube, ObjectMissing
+from harness.objects.conditions import Condition, ConditionResult, judge_condition
+from harness.wait import scaled_bound, until
 from harness.waits import cause_reader
 
 REFERENCES_EVERY = 2.0  # how often what an object refers to is read while its condition does not come
@@ -23,7 +23,7 @@ def wait_for_condition(
     about: str | None = None,
     within: float = timeouts.STATUS,
     stuck: Callable[[], str] = str,
-) -> Judgement:
+) -> ConditionResult:
     """Waits until the object's condition has that status for its current generation. `stuck` says what else keeps it
     from coming true for good, if anything (a pod's image that cannot be pulled).
 
@@ -35,18 +35,18 @@ def wait_for_condition(
     since: list[float] = []  # when it was hopeless first, and ever since
     references = _References(kube, name, type)
 
-    def hopeless(seen: Judgement) -> str | None:
+    def hopeless(seen: ConditionResult) -> str | None:
         terminal = seen.state == "terminal"
         reason = seen.text if terminal else stuck()
         if not reason:
             since.clear()
             return references.missing(seen) if status == "True" else None
         since.append(boundary.monotonic())
-        grace = patient(FLICKER if terminal else timeouts.TROUBLE_GRACE)
+        grace = scaled_bound(FLICKER if terminal else timeouts.TROUBLE_GRACE)
         return reason if since[-1] - since[0] >= grace else None
 
     return until(
-        lambda: judge(kube.get(name), type, status=status, about=about),
+        lambda: judge_condition(kube.get(name), type, status=status, about=about),
         lambda seen: seen.met,
         what=f"{name} is {type}={status}",
         within=within,
@@ -66,10 +66,10 @@ class _References:
         self._read_at = boundary.monotonic("references")  # the first look is followed by some patience
         self._since: float | None = None  # when something was missing first, and ever since
 
-    def missing(self, seen: Judgement) -> str | None:
+    def missing(self, seen: ConditionResult) -> str | None:
         """Why waiting does not help: something has been missing for as long as it may be late."""
         now = boundary.monotonic("references")
-        if now - self._read_at < patient(REFERENCES_EVERY):
+        if now - self._read_at < scaled_bound(REFERENCES_EVERY):
             return None
         final = self._has_final_cause(self._name, self._type)
         self._read_at = boundary.monotonic("references")
@@ -77,7 +77,7 @@ class _References:
             self._since = None
             return None
         self._since = now if self._since is None else self._since
-        return seen.text if now - self._since >= patient(timeouts.MISSING_GRACE) else None
+        return seen.text if now - self._since >= scaled_bound(timeouts.MISSING_GRACE) else None
 
     def causes(self) -> list[str]:
         """The causes that can be read now."""
@@ -87,16 +87,16 @@ class _References:
 
     @boundary.recorded("has final cause")
     def _has_final_cause(self, name: str, type: str) -> bool:
-        return any(cause.final for cause in cause_reader.why_unmet(self._kube, name, type))
+        return any(cause.final for cause in cause_reader.find_condition_causes(self._kube, name, type))
 
     @boundary.recorded("causes")
     def _read_causes(self, name: str, type: str) -> list[str]:
-        return [cause.sentence for cause in cause_reader.why_unmet(self._kube, name, type)]
+        return [cause.sentence for cause in cause_reader.find_condition_causes(self._kube, name, type)]
 
 
-def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None) -> Judgement:
+def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None) -> ConditionResult:
     """What the object's status says of the condition now, for the record and for the caller to judge."""
-    judgement = judge(kube.get(name), type, about=about)
+    judgement = judge_condition(kube.get(name), type, about=about)
     observations.record_sighting(f"status of {name}", judgement.text)
     return judgement
 
@@ -108,12 +108,12 @@ def wait_for_current_condition(kube: Kube, name: str, type: str) -> Condition:
         NotReady: no condition, or no current one, was written in time.
     """
     found = until(
-        lambda: judge(kube.get(name), type, about=""),
+        lambda: judge_condition(kube.get(name), type, about=""),
         lambda seen: seen.state in ("met", "unmet", "terminal"),
         what=f"{name} says whether it is {type}",
         within=timeouts.STATUS,
         every=0.25,
-        transient=(ApiUnavailable, Missing),
+        transient=(ApiUnavailable, ObjectMissing),
         show=lambda seen: seen.text,
         causes=_References(kube, name, type).causes,
     )
@@ -129,12 +129,12 @@ def wait_for_false_condition(kube: Kube, name: str, type: str) -> Condition:
         NotReady: it was not refused in time.
     """
     found = until(
-        lambda: judge(kube.get(name), type, status="False", about=""),
+        lambda: judge_condition(kube.get(name), type, status="False", about=""),
         lambda seen: seen.met,
         what=f"{name} is {type}=False",
         within=timeouts.STATUS,
         every=0.25,
-        transient=(ApiUnavailable, Missing),
+        transient=(ApiUnavailable, ObjectMissing),
         show=lambda seen: seen.text,
     )
     assert found.condition is not None  # what is met is about a condition

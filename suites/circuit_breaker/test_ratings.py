@@ -30,7 +30,7 @@ def experiment(
 ) -> tuple[dict[str, Arm], Bypass]:
     """The same burst before the policy, under it (then also a request that bypasses it), and after its removal."""
     before = waypoint.read_max_pending_requests(here(CLUSTER))
-    (pod,) = kube.pods(kube.namespace, "app=ratings")
+    (pod,) = kube.list_pods(kube.namespace, "app=ratings")
     arms = {"control": send_burst(mesh_client, waypoint, REQUEST, BURST, here(CLUSTER))}
     with applying("circuit_breaker/ratings.yaml"):
         started = monotonic_clock()

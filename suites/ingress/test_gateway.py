@@ -64,7 +64,7 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
 
     (line,) = ingress_gateway.wait_for_lines(answers, since)
     leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
-    assert leg.ok, f"{leg.error}: {leg.raw}"
+    assert leg.is_ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (here(INGRESS), here(PRODUCTPAGE))
     assert leg.dst.addr.endswith(":15008"), leg.dst
     assert leg.dst.hbone_addr == line.upstream_host
@@ -72,7 +72,7 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
 
 def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, since, here):
     """The destination's ztunnel logs the inbound HBONE connection to productpage with the ingress's SPIFFE identity."""
-    (pod,) = kube.pods(kube.namespace, "app=productpage")
+    (pod,) = kube.list_pods(kube.namespace, "app=productpage")
     answers = ingress.send_in_turn(get("/productpage"))
 
     (line,) = ingress_gateway.wait_for_lines(answers, since)

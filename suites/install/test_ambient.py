@@ -16,7 +16,7 @@ def views(ztunnel):
 
 def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
     """Every node has a ready ztunnel pod."""
-    nodes = {node["metadata"]["name"] for node in kube.objects("Node")}
+    nodes = {node["metadata"]["name"] for node in kube.list_objects("Node")}
 
     ready = ztunnel.read_ready_nodes()
 
@@ -35,12 +35,12 @@ def test_ztunnel_takes_the_application_in(views, app):
 
 def test_identities_have_valid_certificates(kube, views, current_time):
     """The ztunnel on each Bookinfo pod's node holds a valid certificate for that pod's service account."""
-    pods = [pod for app in APPS for pod in kube.pods(kube.namespace, f"app={app[:-3]},version={app[-2:]}")]
+    pods = [pod for app in APPS for pod in kube.list_pods(kube.namespace, f"app={app[:-3]},version={app[-2:]}")]
 
     lacking = [
         pod["metadata"]["name"]
         for pod in pods
-        if not views[pod["spec"]["nodeName"]].certified(pod["spec"]["serviceAccountName"], current_time())
+        if not views[pod["spec"]["nodeName"]].has_valid_certificate(pod["spec"]["serviceAccountName"], current_time())
     ]
 
     assert len(pods) == len(APPS), [pod["metadata"]["name"] for pod in pods]

@@ -54,7 +54,7 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
         callers = {"mesh-client": mesh_client} | {n: MeshClient(kube, f"app={n}") for n in ("other-client", "outsider")}
         names = {client.ip: name for name, client in callers.items()}  # ours, nobody else's
         names |= dict.fromkeys(waypoint.ips, "waypoint")
-        (pod,) = kube.pods(kube.namespace, "app=ratings")
+        (pod,) = kube.list_pods(kube.namespace, "app=ratings")
         targets = {"ratings": "ratings", "pod": pod_ip(pod)}
         requests = {way: (callers[who], get(url(targets[to], 9080, "/ratings/0"))) for way, (who, to) in WAYS.items()}
 
@@ -71,7 +71,7 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
             lines = [
                 line
                 for line in ztunnel.read_lines(since)
-                if line.dst.ip == targets["pod"] and line.src.ip in names and not line.ok
+                if line.dst.ip == targets["pod"] and line.src.ip in names and not line.is_ok
             ]
         wait_for_response(*requests["to the pod"], status=200)
         after = all_ways()

@@ -65,7 +65,7 @@ def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client,
 
 def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, since, here):
     """Requests to Service welcome return 200 through a waypoint of another namespace that allows the attachment."""
-    (pod,) = kube.pods(here("elsewhere"), "app=ratings")
+    (pod,) = kube.list_pods(here("elsewhere"), "app=ratings")
 
     answers = mesh_client.send_in_turn(get(here(WELCOME)), 3)
 

@@ -48,7 +48,7 @@ def test_istiod_says_that_it_is_not_ready(deleted_waypoint):
 
 def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube, since):
     """Once the waypoint is deleted, requests to its Service return 200 over HBONE directly to the ratings pod."""
-    (pod,) = kube.pods(kube.namespace, "app=ratings")
+    (pod,) = kube.list_pods(kube.namespace, "app=ratings")
     ip = pod_ip(pod)
 
     answers = mesh_client.send_in_turn(REQUEST, 5)
@@ -64,4 +64,4 @@ def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since
 
     assert deleted_waypoint.before == {(404, "NR")}
     assert answers.statuses == [200] * 5
-    assert all(leg.ok for leg in ztunnel.wait_for_connections(answers, since))
+    assert all(leg.is_ok for leg in ztunnel.wait_for_connections(answers, since))

@@ -11,7 +11,7 @@ from harness.disruption import hbone_port_takeover
 from harness.errors import Terminal
 from harness.experiments.journey_collector import JourneyCollector
 from harness.http_exchange import Answers, get
-from harness.oracles.collector import Watch
+from harness.oracles.collector import OracleCollector
 from harness.oracles.signs import Sign
 from harness.waits import gateways, waypoints
 
@@ -43,14 +43,14 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
     waypoints.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    watch, before, pod = Watch(kube, admin), mesh_client.send_in_turn(REQUEST, 3), envoy.name
+    watch, before, pod = OracleCollector(kube, admin), mesh_client.send_in_turn(REQUEST, 3), envoy.name
     hbone_port_takeover.let_envoy_take_port(kube, ztunnel, envoy, SERVICE)
     try:
         since = current_time()
         during = mesh_client.send_in_turn(REQUEST, 3)
         with pytest.raises(Terminal) as journey:
             JourneyCollector(kube, ztunnel, None, envoy).wait_for_journeys(during, since, via=lambda _: ("waypoint",))
-        watch.harvest()
+        watch.collect()
         statuses = {
             f"{name} {type}": read_condition(name, type).state
             for name, type in (
@@ -60,7 +60,7 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
                 (here(f"Service/default/{SERVICE}"), "istio.io/WaypointBound"),
             )
         }
-        ready, nodes = ztunnel.read_ready_nodes(), {node["metadata"]["name"] for node in kube.objects("Node")}
+        ready, nodes = ztunnel.read_ready_nodes(), {node["metadata"]["name"] for node in kube.list_objects("Node")}
     finally:
         hbone_port_takeover.give_port_back(kube, envoy)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)

@@ -39,7 +39,7 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
     """Plaintext to the pod before, under and after STRICT, and requests inside the mesh under it."""
     with applying("mtls/callers.yaml"):
         rollouts.wait_for_rollout(kube, here("Deployment/default/outsider"))
-        (pod,) = kube.pods(kube.namespace, "app=ratings")
+        (pod,) = kube.list_pods(kube.namespace, "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(url(pod_ip(pod), 9080, "/ratings/0"))
         responses.wait_for_response(outsider, plain, status=200)
         before = outsider.send_in_turn(plain, 3).statuses
@@ -52,7 +52,9 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
                 mesh, since, via=lambda _: ("waypoint",)
             )
             clients = {outsider.ip, mesh_client.ip, *waypoint.ips}  # others may call too, in somebody's cluster
-            lines = [line for line in ztunnel.read_lines(since) if line.direction == "inbound" and line.refused]
+            lines = [
+                line for line in ztunnel.read_lines(since) if line.direction == "inbound" and line.is_policy_rejection
+            ]
             refused = {line.src.ip for line in lines} & clients
         responses.wait_for_response(outsider, plain, status=200)
         return Arms(before, under, outsider.send_in_turn(plain, 3).statuses, mesh, found, refused, outsider.ip)

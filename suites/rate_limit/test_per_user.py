@@ -159,6 +159,8 @@ def test_caller_without_a_name_is_exempt(counted_requests):
 
 def test_limiter_holds_the_rule(rate_limit_service, here):
     """The rate limit service lists exactly one rule for the ingress: 3 requests per hour."""
-    rules = [rule for rule in rate_limit_service.read_rules() if rule.of(here("default/bookinfo-ingress/ingress"))]
+    rules = [
+        rule for rule in rate_limit_service.read_rules() if rule.is_in_domain(here("default/bookinfo-ingress/ingress"))
+    ]
 
     assert [(rule.requests, rule.unit) for rule in rules] == [(QUOTA, "HOUR")]

@@ -37,7 +37,7 @@ class Refused:
 @pytest.fixture(scope="module")
 def access_denied(load, new_connections, keepalive, applying, kube, mesh_client, ztunnel, current_time):
     """Requests to the ratings pod IP over new and keep-alive connections: before, under and after the policy."""
-    (pod,) = kube.pods(kube.namespace, "app=ratings")
+    (pod,) = kube.list_pods(kube.namespace, "app=ratings")
     request, since = get(url(pod_ip(pod), 9080, "/ratings/0")), current_time()
     with load(new_connections(request), keepalive(request)) as background_load:
         with (
@@ -54,8 +54,8 @@ def access_denied(load, new_connections, keepalive, applying, kube, mesh_client,
     ]  # none of others
     return Refused(
         background_load,
-        [line for line in inbound if line.ok and line.duration_ms >= STANDS * 1000],
-        [line for line in inbound if line.refused],
+        [line for line in inbound if line.is_ok and line.duration_ms >= STANDS * 1000],
+        [line for line in inbound if line.is_policy_rejection],
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.disruption import sandwich_waypoint
 from harness.http_exchange import get
-from harness.objects.workloads import pod_ip, pod_ready
+from harness.objects.workloads import is_pod_ready, pod_ip
 from harness.waits.status import wait_for_condition
 
 ONE = pytest.mark.one_witness("Istio's waypoint writes no access log by default")
@@ -72,7 +72,7 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mes
     """Without a pod of byo-waypoint, Programmed and WaypointBound are True while every request gets no response."""
     answers = mesh_client.send_in_turn(get(here(URL)), 5)
 
-    assert not any(pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
+    assert not any(is_pod_ready(pod) for pod in sandwich_waypoint.read_pods(kube))
     assert read_condition(here(GATEWAY), "Programmed", about="").state == "met"
     assert read_condition(here(SERVICE), "istio.io/WaypointBound").state == "met"
     assert answers.statuses == [None] * 5
@@ -84,7 +84,7 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here
 
     assert answers.statuses == [200]
     leg = sandwich_waypoint.wait_for_connection_line(ztunnel, since, answers[0].local)
-    assert (leg.ok, leg.hbone) == (True, True), leg.raw
+    assert (leg.is_ok, leg.is_hbone) == (True, True), leg.raw
     assert leg.dst.ip in {pod_ip(pod) for pod in sandwich_waypoint.read_pods(kube)}
 
 

@@ -62,7 +62,7 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
 
     (line,) = waypoint.wait_for_lines(answers, since)
     leg = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
-    assert leg.ok, f"{leg.error}: {leg.raw}"
+    assert leg.is_ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (here(CLIENT), here(WAYPOINT))
     assert leg.dst.addr == f"{line.proxy_ip}:15008"
     assert leg.dst.service == here("ratings.default.svc.cluster.local")
@@ -71,12 +71,12 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
 
 def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here):
     """ztunnel logs the waypoint's connection to the ratings pod as HBONE, with both SPIFFE IDs."""
-    (pod,) = kube.pods(kube.namespace, "app=ratings")
+    (pod,) = kube.list_pods(kube.namespace, "app=ratings")
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
     leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
-    assert leg.ok, f"{leg.error}: {leg.raw}"
+    assert leg.is_ok, f"{leg.error}: {leg.raw}"
     assert (leg.src.identity, leg.dst.identity) == (here(WAYPOINT), here(RATINGS))
     assert leg.dst.addr == host_port(pod_ip(pod), 15008)
     assert leg.dst.hbone_addr == line.upstream_host
@@ -84,7 +84,7 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here)
 
 def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
     """A request from inside the mesh to the ratings pod IP returns 200 and bypasses the waypoint."""
-    (pod,) = kube.pods(kube.namespace, "app=ratings")
+    (pod,) = kube.list_pods(kube.namespace, "app=ratings")
 
     answers = mesh_client.send_in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
     marker = mesh_client.send_in_turn(get(URL))

@@ -10,10 +10,10 @@ from functools import cache
 from typing import Any
 
 from harness import releases, versions
-from harness.audit.catalogue import judge
+from harness.audit.catalogue import run_audit_checks
 from harness.audit.finding import Finding
 from harness.audit.read import KINDS
-from harness.audit.state import State
+from harness.audit.state import AuditState
 from tests import recordings
 
 Object = dict[str, Any]
@@ -85,7 +85,7 @@ class Planted:
 
     def __init__(self) -> None:
         self.objects = healthy_objects()
-        self.state = State(
+        self.state = AuditState(
             {},
             config=copy.deepcopy(CONFIG),
             kubernetes="v1.34.4",
@@ -105,12 +105,12 @@ class Planted:
     def remove(self, kind: str, name: str) -> None:
         self.objects.remove(self.get(kind, name))
 
-    def built(self, **changes: Any) -> State:
+    def built(self, **changes: Any) -> AuditState:
         by_kind = {kind: tuple(one for one in self.objects if one["kind"] == kind) for kind in KINDS}
         return replace(self.state, objects=by_kind, **changes)
 
     def found(self, **changes: Any) -> list[Finding]:
-        return judge(self.built(**changes))[0]
+        return run_audit_checks(self.built(**changes))[0]
 
 
 Plant = Callable[[Planted], None]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.audit.catalogue import CHECKS, TITLES, judge
+from harness.audit.catalogue import CHECKS, TITLES, run_audit_checks
 from tests import recordings
 from tests.audit.planted import API, EG, ISTIO, Plant, Planted, definition, obj, pod
 
@@ -278,7 +278,7 @@ PLANTED: list[tuple[str, Plant]] = [
 
 def test_a_healthy_cluster_has_nothing_but_what_is_there() -> None:
     """The recorded cluster: its two real conditions, and everything was judged."""
-    findings, not_judged = judge(Planted().built())
+    findings, not_judged = run_audit_checks(Planted().built())
 
     assert {(one.id, one.objects[0]) for one in findings} == THERE
     assert not_judged == []
@@ -371,7 +371,7 @@ def test_what_could_not_be_read_is_not_fine(kind: str) -> None:
     objects = {name: those for name, those in state.objects.items() if name != kind}
     state = replace(state, objects=objects, unread={kind: "403"})
 
-    findings, not_judged = judge(state)
+    findings, not_judged = run_audit_checks(state)
     unjudged = {one.id for one in not_judged}
     expected = {id for check in CHECKS for id in check.ids if kind in (*check.needs, *check.uses)}
     assert expected
@@ -381,7 +381,7 @@ def test_what_could_not_be_read_is_not_fine(kind: str) -> None:
 
 def test_logs_that_nobody_asked_for_are_not_judged() -> None:
     """Without --logs and --config the checks that need them say so."""
-    _, not_judged = judge(Planted().built(logs=None, configs=None))
+    _, not_judged = run_audit_checks(Planted().built(logs=None, configs=None))
 
     why = "no log was read (ask for it with --logs)"
     of_logs, of_config = (
@@ -396,7 +396,7 @@ def test_logs_that_nobody_asked_for_are_not_judged() -> None:
 
 def test_a_replica_whose_configuration_was_not_read_is_not_judged() -> None:
     """The others are; the one is named."""
-    _, not_judged = judge(Planted().built(unread_configs={"default/waypoint-2": "no way there"}))
+    _, not_judged = run_audit_checks(Planted().built(unread_configs={"default/waypoint-2": "no way there"}))
 
     assert {one.id for one in not_judged} == {"route-not-active", "policy-not-active", "cluster-warming"}
     assert all("default/waypoint-2: no way there" in one.reason for one in not_judged)

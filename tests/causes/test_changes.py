@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.causes.rules import find
-from harness.causes.state import ClusterState, Failure
-from harness.objects.refs import ref
+from harness.causes.rules import find_causes
+from harness.causes.state import ClusterState, FailureFacts
+from harness.objects.refs import parse_ref
 from harness.objects.wanted import Wanted
 from tests.fakes.api import Object, named
 
@@ -21,7 +21,7 @@ def route(**spec: Any) -> Object:
 
 def why(live: list[Object], wanted: Object | None = None, removed: frozenset[str] = frozenset()) -> list[str]:
     state = ClusterState({"HTTPRoute": live}, wanted={ROUTE: wanted} if wanted else {}, removed=removed)
-    return [cause.sentence for cause in find(state, Failure(text="assert 1 == 2"))]
+    return [cause.sentence for cause in find_causes(state, FailureFacts(text="assert 1 == 2"))]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_deployment_of_others_behind_a_service_is_named() -> None:
     wanted = {"Service/default/ratings": service, "Deployment/default/ratings-v1": own}
     state = ClusterState({"Service": [service], "Deployment": [own, other, apart]}, wanted=wanted)
 
-    assert [cause.sentence for cause in find(state, Failure(text="assert 1 == 2"))] == [
+    assert [cause.sentence for cause in find_causes(state, FailureFacts(text="assert 1 == 2"))] == [
         "Deployment default/ratings-v9, which the harness did not apply, has pods that Service default/ratings selects"
     ]
 
@@ -76,12 +76,12 @@ def test_what_the_harness_wants_follows_what_it_does() -> None:
     """Apply replaces, patch merges, delete forgets; an object that was only patched counts too."""
     wanted = Wanted()
     wanted.applied(route(hostnames=["a"], n=1))
-    wanted.patched(ref(ROUTE), {"spec": {"n": None, "hostnames": ["b"]}})
-    wanted.patched(ref("Service/default/ratings"), {"metadata": {"labels": {"x": "y"}}})
+    wanted.patched(parse_ref(ROUTE), {"spec": {"n": None, "hostnames": ["b"]}})
+    wanted.patched(parse_ref("Service/default/ratings"), {"metadata": {"labels": {"x": "y"}}})
 
     assert wanted.documents[ROUTE]["spec"] == {"hostnames": ["b"]}
     assert wanted.documents["Service/default/ratings"]["metadata"]["labels"] == {"x": "y"}
 
-    wanted.deleted(ref(ROUTE))
+    wanted.deleted(parse_ref(ROUTE))
 
     assert (set(wanted.documents), wanted.removed) == ({"Service/default/ratings"}, {ROUTE})

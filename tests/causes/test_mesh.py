@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.causes.rules import find
-from harness.causes.state import Call, ClusterState, Failure
+from harness.causes.rules import find_causes
+from harness.causes.state import ClientRequest, ClusterState, FailureFacts
 from harness.logs import ztunnel
 from harness.logs.ztunnel import Endpoint, ZtunnelLine
 from tests.fakes.api import Object, named
@@ -14,7 +14,7 @@ from tests.recordings import text
 LINES = ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines
 INBOUND = next(line for line in LINES if line.direction == "inbound" and line.src.identity and line.dst.workload)
 REJECTED = "connection closed due to policy rejection: "
-FAILED = Failure(text="assert [503] == [200]", calls=[Call("", 503)])
+FAILED = FailureFacts(text="assert [503] == [200]", calls=[ClientRequest("", 503)])
 
 
 def rejected(reason: str) -> ZtunnelLine:
@@ -28,8 +28,8 @@ def allow(name: str, app: str) -> Object:
     return named(f"AuthorizationPolicy/{INBOUND.dst.namespace}/{name}", spec=spec)
 
 
-def why(state: ClusterState, failure: Failure = FAILED) -> list[str]:
-    return [cause.sentence for cause in find(state, failure)]
+def why(state: ClusterState, failure: FailureFacts = FAILED) -> list[str]:
+    return [cause.sentence for cause in find_causes(state, failure)]
 
 
 def test_policy_that_denies_is_named() -> None:
@@ -57,7 +57,7 @@ def test_rejection_that_the_suite_wants_is_no_cause_of_another_failure() -> None
     ours = frozenset({"AuthorizationPolicy/default/ours"})
     state = ClusterState(connections=[rejected("explicitly denied by: default/ours")], ours=ours)
 
-    assert why(state, Failure(text="assert 1 == 2")) == []
+    assert why(state, FailureFacts(text="assert 1 == 2")) == []
     assert "default/ours" in why(state)[0]
 
 
@@ -75,7 +75,7 @@ def test_deny_policy_is_named_without_a_line_of_ztunnel() -> None:
 
 def test_namespace_outside_of_the_mesh_is_named() -> None:
     """By its label, absent or other; with the label nothing is said."""
-    protocols = Failure(text="AssertionError: {'worker': ('TCP',)}")
+    protocols = FailureFacts(text="AssertionError: {'worker': ('TCP',)}")
 
     def of(**labels: str) -> list[str]:
         namespace = named("Namespace/default", metadata={"labels": {k.replace("_", "/"): v for k, v in labels.items()}})
@@ -87,9 +87,9 @@ def test_namespace_outside_of_the_mesh_is_named() -> None:
 
 
 def test_port_that_ztunnel_could_not_bind_is_named() -> None:
-    failures = ztunnel.bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
+    failures = ztunnel.parse_bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
 
-    said = why(ClusterState(bind_failures=failures), Failure(text="assert set() == {'worker'}"))
+    said = why(ClusterState(bind_failures=failures), FailureFacts(text="assert set() == {'worker'}"))
 
     assert failures
     assert "ztunnel could not bind [::]:15008" in said[0]
@@ -106,7 +106,7 @@ def test_component_without_pods_is_named() -> None:
     ]
 
 
-OUTBOUND = next(line for line in LINES if line.direction == "outbound" and line.ok and line.dst.hbone_addr)
+OUTBOUND = next(line for line in LINES if line.direction == "outbound" and line.is_ok and line.dst.hbone_addr)
 
 
 def pods(*ends: Endpoint, account: str = "") -> list[Object]:
@@ -126,7 +126,7 @@ def carried(line: ZtunnelLine, found: list[Object], text: str = "assert 1 == 2")
         "Service": [],
         "Namespace": [named("Namespace/default", metadata={"labels": {"istio.io/dataplane-mode": "ambient"}})],
     }
-    return why(ClusterState(objects, connections=[line]), Failure(text=text))
+    return why(ClusterState(objects, connections=[line]), FailureFacts(text=text))
 
 
 BOTH = (OUTBOUND.src, OUTBOUND.dst)
@@ -177,6 +177,6 @@ def test_connection_past_a_services_waypoint_is_named() -> None:
     service = named("Service/default/ratings", metadata={"labels": {"istio.io/use-waypoint": "w"}})
     objects = {"Pod": pods(*BOTH), "Service": [service], "Namespace": []}
 
-    (said,) = why(ClusterState(objects, connections=[line]), Failure(text="assert 1 == 2"))
+    (said,) = why(ClusterState(objects, connections=[line]), FailureFacts(text="assert 1 == 2"))
 
     assert said.endswith("past Gateway w, the waypoint of Service default/ratings")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.causes.rules import find
-from harness.causes.state import Access, AccessLog, Call, ClusterState, Failure
+from harness.causes.rules import find_causes
+from harness.causes.state import AccessLog, AccessRecord, ClientRequest, ClusterState, FailureFacts
 from harness.logs.envoy_access import AccessLine, parse_line
 from tests.fakes.api import Object, named
 from tests.recordings import text
@@ -42,11 +42,11 @@ def why(
             "Pod": [pod("client", CLIENT), pod("ratings-v1", BACKEND), pod("waypoint-1", PROXY)],
             "Service": [service or ratings()],
         },
-        access=[Access("waypoint", line) for line in lines],
+        access=[AccessRecord("waypoint", line) for line in lines],
         logs={"waypoint": log} if log else {},
     )
-    calls = [Call(URL, status, id="rq-1")]
-    return [cause.sentence for cause in find(state, Failure(text=said, calls=calls))]
+    calls = [ClientRequest(URL, status, id="rq-1")]
+    return [cause.sentence for cause in find_causes(state, FailureFacts(text=said, calls=calls))]
 
 
 def line(**fields: Any) -> AccessLine:

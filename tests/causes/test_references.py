@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.causes.rules import find
-from harness.causes.state import ClusterState, Failure, key
+from harness.causes.rules import find_causes
+from harness.causes.state import ClusterState, FailureFacts, object_key
 from tests.fakes.api import Object, named
 from tests.recordings import obj, objects
 
@@ -23,7 +23,9 @@ def state(*others: Object, **kinds: list[Object]) -> ClusterState:
 
 def why(awaited: Object, *others: Object) -> str:
     """The sentences about an awaited object, one a line."""
-    return "\n".join(cause.sentence for cause in find(state(awaited, *others), Failure(object=key(awaited))))
+    return "\n".join(
+        cause.sentence for cause in find_causes(state(awaited, *others), FailureFacts(object=object_key(awaited)))
+    )
 
 
 def backend(name: str, port: int) -> Object:
@@ -90,8 +92,8 @@ def test_nothing_is_said_of_what_was_not_read() -> None:
     unread = ClusterState({"HTTPRoute": [route]})
     elsewhere = ClusterState({"HTTPRoute": [route], "Service": [], "Gateway": []}, frozenset({"other"}))
 
-    assert find(unread, Failure(object=key(route))) == []
-    assert find(elsewhere, Failure(object=key(route))) == []
+    assert find_causes(unread, FailureFacts(object=object_key(route))) == []
+    assert find_causes(elsewhere, FailureFacts(object=object_key(route))) == []
 
 
 def test_claim_about_a_status_names_what_its_object_refers_to() -> None:
@@ -99,16 +101,16 @@ def test_claim_about_a_status_names_what_its_object_refers_to() -> None:
     route = obj("negative/httproute-neg-missing-backend.yaml")
     said = 'HTTPRoute default/neg-missing-backend [Gateway/default/x]: ResolvedRefs=False BackendNotFound "..."'
 
-    (cause,) = find(state(route, GATEWAY), Failure(text=said))
+    (cause,) = find_causes(state(route, GATEWAY), FailureFacts(text=said))
 
     assert "Service default/nosuch" in cause.sentence
     assert cause.final
 
 
 def test_service_without_the_label_is_named() -> None:
-    said = Failure(text="Service default/ratings: istio.io/WaypointBound absent, status has no conditions")
+    said = FailureFacts(text="Service default/ratings: istio.io/WaypointBound absent, status has no conditions")
 
-    (cause,) = find(state(RATINGS), said)
+    (cause,) = find_causes(state(RATINGS), said)
 
     assert cause.sentence.startswith("Service default/ratings lacks the label istio.io/use-waypoint")
 

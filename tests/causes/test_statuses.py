@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from harness.causes.rules import find
-from harness.causes.state import Access, Call, ClusterState, Failure
+from harness.causes.rules import find_causes
+from harness.causes.state import AccessRecord, ClientRequest, ClusterState, FailureFacts
 from harness.logs.envoy_access import parse_line
 from tests.fakes.api import Object, named
 from tests.recordings import text
@@ -29,12 +29,14 @@ def having(name: str, *conditions: Object, labels: dict[str, str] | None = None,
     return named(name, metadata=metadata, spec=spec, status={"conditions": list(conditions)})
 
 
-def why(failure: Failure, *objects: Object, wanted: tuple[str, ...] = (), access: tuple[Access, ...] = ()) -> list[str]:
+def why(
+    failure: FailureFacts, *objects: Object, wanted: tuple[str, ...] = (), access: tuple[AccessRecord, ...] = ()
+) -> list[str]:
     by_kind: dict[str, list[Object]] = {"BackendTrafficPolicy": [], "HTTPRoute": []}
     for one in objects:
         by_kind.setdefault(one["kind"], []).append(one)
     state = ClusterState(by_kind, wanted={name: named(name) for name in wanted}, ours=frozenset(wanted), access=access)
-    return [cause.sentence for cause in find(state, failure)]
+    return [cause.sentence for cause in find_causes(state, failure)]
 
 
 def policy(accepted: str = "True", **spec: Any) -> Object:
@@ -45,7 +47,7 @@ def policy(accepted: str = "True", **spec: Any) -> Object:
 def test_condition_of_an_older_generation_is_named() -> None:
     old = having(GATEWAY, condition("Accepted", "True", observed=0))
 
-    assert why(Failure(text="assert 'stale' == 'met'", read=[GATEWAY]), old) == [
+    assert why(FailureFacts(text="assert 'stale' == 'met'", read=[GATEWAY]), old) == [
         "Gateway default/g has Accepted=True R for generation 0, and its spec is of 1: its "
         "controller has not judged it "
         "since"
@@ -57,10 +59,10 @@ def test_false_condition_that_the_test_read_is_named(said: str) -> None:
     """And no other object's: it may be False on purpose."""
     off = having(GATEWAY, condition("Programmed", "False", "NoResources", "no pod"))
 
-    assert why(Failure(text=said, read=[GATEWAY]), off) == [
+    assert why(FailureFacts(text=said, read=[GATEWAY]), off) == [
         "Gateway default/g has Programmed=False NoResources: no pod"
     ]
-    assert why(Failure(text=said), off) == []
+    assert why(FailureFacts(text=said), off) == []
 
 
 def test_waypoint_that_the_label_does_not_name() -> None:
@@ -70,14 +72,14 @@ def test_waypoint_that_the_label_does_not_name() -> None:
         labels={"istio.io/use-waypoint": "waypoint"},
     )
 
-    assert why(Failure(text="assert 1 == 2", read=["Service/default/ratings"]), service) == [
+    assert why(FailureFacts(text="assert 1 == 2", read=["Service/default/ratings"]), service) == [
         "istiod has bound Service default/ratings to waypoint shared/proxy, and its label names default/waypoint"
     ]
 
 
 def test_accepted_policy_that_envoy_lacks_is_named() -> None:
     """Not one that is not accepted, nor somebody else's."""
-    failure = Failure(text=HOLDS.format(0))
+    failure = FailureFacts(text=HOLDS.format(0))
     said = (
         "BackendTrafficPolicy default/breaker is Accepted, and Envoy of Gateway waypoint does not have "
         "its circuitBreaker"
@@ -89,7 +91,7 @@ def test_accepted_policy_that_envoy_lacks_is_named() -> None:
 
 
 def test_configuration_that_outlives_its_policy_is_named() -> None:
-    failure = Failure(text=HOLDS.format(None))
+    failure = FailureFacts(text=HOLDS.format(None))
 
     assert why(failure) == ["Envoy of Gateway waypoint still has circuitBreaker, and no object sets it any more"]
     assert why(failure, policy(circuitBreaker={"maxPendingRequests": 0}))[0].endswith(
@@ -98,7 +100,9 @@ def test_configuration_that_outlives_its_policy_is_named() -> None:
 
 
 def test_what_is_in_force_too_early_has_its_policy_named() -> None:
-    early = Failure(text="circuit breaker is in force at waypoint before enforcement/circuit_breaker.yaml was applied")
+    early = FailureFacts(
+        text="circuit breaker is in force at waypoint before enforcement/circuit_breaker.yaml was applied"
+    )
 
     assert why(early, policy(circuitBreaker={"maxPendingRequests": 0})) == [
         "BackendTrafficPolicy default/breaker, which the harness did not apply, sets circuitBreaker"
@@ -108,7 +112,9 @@ def test_what_is_in_force_too_early_has_its_policy_named() -> None:
 def test_policy_that_ztunnel_does_not_enforce_is_named() -> None:
     pod = named("Pod/default/ratings-1", metadata={"labels": {"app": "ratings"}}, status={"podIP": "10.0.0.9"})
     closing = having("AuthorizationPolicy/default/closing", selector={"matchLabels": {"app": "ratings"}})
-    failure = Failure(text="http://10.0.0.9:9080/ratings/0 answers nothing: not within 4.5s (3 tries); last seen: 200")
+    failure = FailureFacts(
+        text="http://10.0.0.9:9080/ratings/0 answers nothing: not within 4.5s (3 tries); last seen: 200"
+    )
 
     assert why(failure, pod, closing, wanted=("AuthorizationPolicy/default/closing",)) == [
         "AuthorizationPolicy default/closing selects pod default/ratings-1, and ztunnel accepts connections to it still"
@@ -119,13 +125,13 @@ def test_policy_that_ztunnel_does_not_enforce_is_named() -> None:
 def test_gateway_without_an_address_is_named() -> None:
     lying = having(GATEWAY, condition("Programmed", "True"))
 
-    assert why(Failure(text="assert 1 == 2", read=[GATEWAY]), lying) == [
+    assert why(FailureFacts(text="assert 1 == 2", read=[GATEWAY]), lying) == [
         "Gateway default/g has Programmed=True, and its status has no address"
     ]
 
 
 def test_slow_controller_is_named() -> None:
-    failure = Failure(text="assert ['Accepted took 5.38s, its budget is 5s'] == []", read=[BREAKER])
+    failure = FailureFacts(text="assert ['Accepted took 5.38s, its budget is 5s'] == []", read=[BREAKER])
 
     assert why(failure) == [
         "BackendTrafficPolicy default/breaker was Accepted only 5.38s after it was applied: its controller is slow"
@@ -135,10 +141,10 @@ def test_slow_controller_is_named() -> None:
 @pytest.mark.parametrize(("said", "named_"), [("assert 0 == 200", True), ("assert 3 == 4", False)])
 def test_counters_that_stand_are_named(said: str, named_: bool) -> None:
     """Where the claim found none; a counter may stand in another arm of an experiment."""
-    failure = Failure(text=said, counters=["waypoint counters: upstream_rq_pending_overflow moved by 0"])
+    failure = FailureFacts(text=said, counters=["waypoint counters: upstream_rq_pending_overflow moved by 0"])
 
     assert (
-        why(failure, access=(Access("waypoint", OVERFLOW),))
+        why(failure, access=(AccessRecord("waypoint", OVERFLOW),))
         == ["waypoint counters: upstream_rq_pending_overflow moved by 0, and access logs have 1 requests with flag UO"]
         * named_
     )
@@ -156,15 +162,15 @@ def test_quota_that_is_not_kept_is_named(statuses: list[int], said: str) -> None
     limit = {"limit": {"requests": 3, "unit": "Hour"}}
     target = {"kind": "HTTPRoute", "name": (LIMITED.route_name or "").split("/")[2]}
     own = having(BREAKER, targetRefs=[target], rateLimit={"global": {"rules": [limit]}})
-    failure = Failure(text=f"assert {statuses} == [200]", calls=[Call("", status) for status in statuses])
+    failure = FailureFacts(text=f"assert {statuses} == [200]", calls=[ClientRequest("", status) for status in statuses])
 
-    found = why(failure, own, wanted=(BREAKER,), access=(Access("g", LIMITED),))
+    found = why(failure, own, wanted=(BREAKER,), access=(AccessRecord("g", LIMITED),))
 
     assert any(said and one.endswith(f"the rate limit service {said}") for one in found) == bool(said)
 
 
 def test_quota_that_no_policy_gives_is_named() -> None:
-    failure = Failure(text="assert {'100'} == {None}", calls=[Call("", 200, quota="100")])
+    failure = FailureFacts(text="assert {'100'} == {None}", calls=[ClientRequest("", 200, quota="100")])
 
     assert why(failure) == [
         "No BackendTrafficPolicy has a rate limit, and responses have x-ratelimit-limit: 100: the backend's own, or "

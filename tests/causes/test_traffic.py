@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.causes.rules import MOST, find
-from harness.causes.state import Access, Call, ClusterState, Failure
+from harness.causes.rules import MOST, find_causes
+from harness.causes.state import AccessRecord, ClientRequest, ClusterState, FailureFacts
 from harness.logs.envoy_access import AccessLine, parse_line
 from tests.fakes.api import Object, named
 from tests.recordings import text
@@ -22,12 +22,12 @@ LIMITED, OVERFLOW = (
 
 def why(state: ClusterState, said: str, *statuses: int | None, error: str = "", url: str = "") -> list[str]:
     """The causes of a claim with that message, whose requests had these statuses."""
-    calls = [Call(url, status, error) for status in statuses]
-    return [cause.sentence for cause in find(state, Failure(text=said, calls=calls))]
+    calls = [ClientRequest(url, status, error) for status in statuses]
+    return [cause.sentence for cause in find_causes(state, FailureFacts(text=said, calls=calls))]
 
 
-def lines(gateway: str, *found: AccessLine) -> list[Access]:
-    return [Access(gateway, line) for line in found]
+def lines(gateway: str, *found: AccessLine) -> list[AccessRecord]:
+    return [AccessRecord(gateway, line) for line in found]
 
 
 def service(name: str, **labels: str) -> Object:

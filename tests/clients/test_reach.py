@@ -8,7 +8,7 @@ from harness.clients import reach as module
 from harness.clients.http import can_connect
 from harness.clients.reach import reach
 from harness.errors import SetupFailed
-from harness.kube import Kube, Missing
+from harness.kube import Kube, ObjectMissing
 from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
@@ -113,7 +113,7 @@ def test_no_way_lists_what_was_tried(
 
 def test_nothing_to_try_is_said(cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]) -> None:
     """No address at all is told as such; a Service that is not there is Missing."""
-    with pytest.raises(Missing), reach(cluster, kube, SERVICE, 80):
+    with pytest.raises(ObjectMissing), reach(cluster, kube, SERVICE, 80):
         pass
     api.put(service())
 

@@ -10,7 +10,7 @@ from testcontainers.core.config import testcontainers_config
 from harness.cluster import caches
 from harness.errors import SetupFailed
 from harness.registry.credentials import Login
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 
 REGISTRIES = ["docker.io", "ghcr.io"]
 HUB = {"docker.io": Login("me", "geheim")}
@@ -65,7 +65,7 @@ def _plain(self, image):
 
 def test_each_registry_has_one_cache(docker, state):
     """Each knows its upstream, keeps its layers in a volume, and outlives this process."""
-    names = caches.start(REGISTRIES, None, {}, {}, state)
+    names = caches.start_caches(REGISTRIES, None, {}, {}, state)
 
     assert names == {
         "docker.io": f"mesh-e2e-cache-docker.io-{docker.number}",
@@ -82,7 +82,7 @@ def test_each_registry_has_one_cache(docker, state):
 
 def test_login_reaches_its_cache_alone(docker, state):
     """The credentials of one registry are no other's."""
-    caches.start(REGISTRIES, None, {}, HUB, state)
+    caches.start_caches(REGISTRIES, None, {}, HUB, state)
 
     assert docker.made[0].env | {"REGISTRY_PROXY_REMOTEURL": ""} == {
         "REGISTRY_PROXY_REMOTEURL": "",
@@ -95,9 +95,9 @@ def test_login_reaches_its_cache_alone(docker, state):
 def test_cache_of_a_private_registry(docker, tmp_path, state):
     """Its own image comes from there too; a port is no part of a container's name; an own authority is trusted."""
     (tmp_path / "ca.pem").touch()
-    private = Private("localhost:5001", "m", ca=tmp_path / "ca.pem")
+    private = PrivateRegistry("localhost:5001", "m", ca=tmp_path / "ca.pem")
 
-    names = caches.start([private.host], private, {private.host: "https://172.18.0.1:5001"}, {}, state)
+    names = caches.start_caches([private.host], private, {private.host: "https://172.18.0.1:5001"}, {}, state)
 
     (made,) = docker.made
     assert names == {"localhost:5001": f"mesh-e2e-cache-localhost_5001-{docker.number}"}
@@ -110,7 +110,7 @@ def test_a_cache_that_is_there_is_used_again(docker, state):
     """A second run starts what the first one left, and makes nothing."""
     docker.there = {f"mesh-e2e-cache-ghcr.io-{docker.number}": ["REGISTRY_PROXY_REMOTEURL=https://ghcr.io"]}
 
-    caches.start(["ghcr.io"], None, {}, {}, state)
+    caches.start_caches(["ghcr.io"], None, {}, {}, state)
 
     assert (docker.started, docker.made, docker.removed) == ([f"mesh-e2e-cache-ghcr.io-{docker.number}"], [], [])
 
@@ -121,7 +121,7 @@ def test_a_cache_with_another_login_is_made_anew(docker, known, state):
     old = ["REMOTEURL=https://registry-1.docker.io", "USERNAME=me", "PASSWORD=geheim"]
     docker.there = {f"mesh-e2e-cache-docker.io-{docker.number}": [f"REGISTRY_PROXY_{one}" for one in old]}
 
-    caches.start(["docker.io"], None, {}, known, state)
+    caches.start_caches(["docker.io"], None, {}, known, state)
 
     assert docker.removed == [f"mesh-e2e-cache-docker.io-{docker.number}"]
     assert docker.started == []
@@ -133,35 +133,35 @@ def test_a_cache_that_does_not_start_says_so(docker, state):
     docker.fails = True
 
     with pytest.raises(SetupFailed, match="no space left") as caught:
-        caches.start(REGISTRIES, None, {}, {}, state)
+        caches.start_caches(REGISTRIES, None, {}, {}, state)
 
     assert "CACHE=1" in caught.value.remedy
 
 
 def test_caches_of_another_state_folder_are_not_ours(docker, state):
     """Another checkout or user with a state folder of its own has caches of its own, with its own logins."""
-    other = caches.start(["docker.io"], None, {}, HUB, state / "another")
+    other = caches.start_caches(["docker.io"], None, {}, HUB, state / "another")
 
-    assert other != caches.start(["docker.io"], None, {}, {}, state)
+    assert other != caches.start_caches(["docker.io"], None, {}, {}, state)
     assert [one.labels["mesh-e2e-cache"] for one in docker.made] == [other["docker.io"][-8:], docker.number]
     docker.there = {name: [] for name in other.values()}
-    assert caches.remove(state) == docker.removed == []
+    assert caches.remove_caches(state) == docker.removed == []
 
 
 def test_caches_are_removed(docker, state):
     """Those of this state folder, by label. If Docker does not answer, that is an error: caches may be left."""
-    caches.start(["docker.io"], None, {}, {}, state)
+    caches.start_caches(["docker.io"], None, {}, {}, state)
     docker.there = {f"mesh-e2e-cache-docker.io-{docker.number}": []}
-    assert caches.remove(state) == docker.removed == [f"mesh-e2e-cache-docker.io-{docker.number}"]
+    assert caches.remove_caches(state) == docker.removed == [f"mesh-e2e-cache-docker.io-{docker.number}"]
 
-    caches.start(["docker.io"], None, {}, {}, state)
+    caches.start_caches(["docker.io"], None, {}, {}, state)
     docker.fails = True
     with pytest.raises(SetupFailed, match=r"may be left: Docker says.*permission denied"):
-        caches.remove(state)
+        caches.remove_caches(state)
 
 
 def test_docker_is_not_asked_about_caches_that_were_never_started(docker, state):
     """`make clean` works on a machine without Docker if CACHE=1 was never used from this state folder."""
     docker.fails = True
 
-    assert caches.remove(state) == []
+    assert caches.remove_caches(state) == []

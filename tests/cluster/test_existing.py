@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness import cluster_records, reaper, timeouts, versions
-from harness.cluster.choose import choose
+from harness.cluster.choose import choose_cluster
 from harness.cluster.existing import ExistingCluster
 from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
@@ -19,7 +19,7 @@ from harness.kube import Kube
 from harness.objects.placement import MANAGED_BY, Placement
 from harness.objects.refs import ref_of
 from harness.settings import Settings
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi, named
 from tests.fakes.programs import Programs
 
@@ -91,7 +91,7 @@ def test_run_is_recorded_though_it_installs_nothing(settings: Settings, asked: d
     """Its tests apply things: `make clean` finds what a killed one left by its record."""
     existing(settings, asked).create()
 
-    (record,) = cluster_records.records(settings.state)
+    (record,) = cluster_records.read_records(settings.state)
     assert (record.kind, record.pid, record.details["context"]) == ("existing", os.getpid(), "fake")
 
 
@@ -101,7 +101,7 @@ def test_doctor_checks_what_earlier_runs_left(settings: Settings, asked: dict[st
     check = next(one.check for one in cluster.requirements if one.what == "earlier runs there")
     assert check() == "nothing of theirs is left"
     record = cluster_records.Record("existing", cluster.home.name.removeprefix("existing-"), 2**22 + 1, time.time())
-    cluster_records.write(settings.state, replace(record, details={"set": "another set"}))
+    cluster_records.write_record(settings.state, replace(record, details={"set": "another set"}))
     (cluster.home / "release-istio-system-istiod").touch()
 
     with pytest.raises(BadInput, match="was kept with set another set, this run asks for set this set"):
@@ -111,9 +111,9 @@ def test_doctor_checks_what_earlier_runs_left(settings: Settings, asked: dict[st
 def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], api: FakeApi, other_process: int) -> None:
     """Two runs would undo each other: the second is told, and takes nothing away when it ends."""
     existing(settings, asked).create()
-    (record,) = cluster_records.records(settings.state)
+    (record,) = cluster_records.read_records(settings.state)
     theirs = replace(record, pid=other_process, made=time.time())
-    cluster_records.write(settings.state, theirs)
+    cluster_records.write_record(settings.state, theirs)
     cluster = existing(settings, asked, install=True)
     cluster.remember([GUEST])
     api.put(GUEST)
@@ -123,7 +123,7 @@ def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], ap
     cluster.delete()
 
     assert "Service/default/guest" in api.objects
-    assert cluster_records.records(settings.state) == [theirs]
+    assert cluster_records.read_records(settings.state) == [theirs]
 
 
 def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
@@ -132,10 +132,10 @@ def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str
     cluster = existing(settings, asked)
     cluster.create()
     kube = Kube(cluster.kubeconfig, cluster.context)
-    Made(cluster.home / cluster_records.APPLIED).remember(kube, [GUEST, named("Service/default/theirs")])
+    UndoLog(cluster.home / cluster_records.APPLIED).remember(kube, [GUEST, named("Service/default/theirs")])
     api.put(GUEST)
-    (record,) = cluster_records.records(settings.state)
-    cluster_records.write(settings.state, replace(record, pid=2**22 + 1))
+    (record,) = cluster_records.read_records(settings.state)
+    cluster_records.write_record(settings.state, replace(record, pid=2**22 + 1))
 
     reaped = reaper.reap(settings)
 
@@ -152,9 +152,9 @@ def test_runs_in_two_namespaces_go_side_by_side(settings: Settings, asked: dict[
         clusters[name].create()
         clusters[name].remember([named(f"Namespace/{name}")])
         api.put(named(f"Namespace/{name}"))
-    by_name = {one.details["namespace"]: one for one in cluster_records.records(settings.state)}
+    by_name = {one.details["namespace"]: one for one in cluster_records.read_records(settings.state)}
     assert sorted(by_name) == ["one", "two"]
-    cluster_records.write(settings.state, replace(by_name["two"], pid=2**22 + 1))
+    cluster_records.write_record(settings.state, replace(by_name["two"], pid=2**22 + 1))
 
     reaped = reaper.reap(settings)
 
@@ -190,7 +190,7 @@ def test_namespace_of_others_is_refused(
         with pytest.raises(BadInput, match=f"namespace {name} is there") as refused:
             cluster.create()
         assert "NAMESPACE=name" in refused.value.remedy
-        assert cluster_records.records(settings.state) == []
+        assert cluster_records.read_records(settings.state) == []
     assert {seen.method for seen in api.requests} == {"GET"}
 
 
@@ -460,8 +460,8 @@ def test_choice_is_the_settings(settings: Settings, asked: dict[str, Any]) -> No
     """Each kind of cluster is had by its name; nothing is made by choosing."""
     row = versions.load().pick()
 
-    assert isinstance(choose(settings.model_copy(update=asked), row), ExistingCluster)
-    assert isinstance(choose(settings, row), KindCluster)
+    assert isinstance(choose_cluster(settings.model_copy(update=asked), row), ExistingCluster)
+    assert isinstance(choose_cluster(settings, row), KindCluster)
 
 
 def test_extra_that_is_not_installed_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,6 +469,6 @@ def test_extra_that_is_not_installed_is_told(settings: Settings, monkeypatch: py
     monkeypatch.setitem(__import__("sys").modules, "harness.cluster.emulated", None)
 
     with pytest.raises(BadInput, match=r"emulated cluster lacks") as caught:
-        choose(settings.model_copy(update={"cluster": "emulated"}), versions.load().pick())
+        choose_cluster(settings.model_copy(update={"cluster": "emulated"}), versions.load().pick())
 
     assert "pip install -e '.[emulated]'" in caught.value.remedy  # no name that is not ours on PyPI

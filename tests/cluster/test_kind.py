@@ -17,7 +17,7 @@ from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
 from harness.cluster_records import Record
 from harness.errors import BadInput, CommandFailed
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 from harness.settings import Settings
 from harness.versions import Chart
 from harness.wait import until
@@ -41,7 +41,7 @@ def kind(settings: Settings, name: str = "foo", **changes: object) -> KindCluste
 
 def ours(settings: Settings, name: str = "foo", pid: int = 2**22 + 1) -> None:
     """A record of a run that is over, or of that process."""
-    cluster_records.write(settings.state, Record("kind", name, pid, time.time()))
+    cluster_records.write_record(settings.state, Record("kind", name, pid, time.time()))
 
 
 def test_cluster_is_made_with_all_of_our_own(settings: Settings, tools: Programs) -> None:
@@ -97,18 +97,18 @@ def test_charts_are_pulled_while_kubernetes_boots(settings: Settings, tools: Pro
 def test_registry_that_does_not_answer_comes_first(settings: Settings, tools: Programs) -> None:
     """Before a cluster or a record of one is made."""
     with pytest.raises(BadInput, match="localhost:1 does not answer"):
-        KindCluster(settings, IMAGE, registry=Private("localhost:1", plain_http=True)).create()
+        KindCluster(settings, IMAGE, registry=PrivateRegistry("localhost:1", plain_http=True)).create()
 
     assert tools.clusters == []
-    assert cluster_records.records(settings.state) == []
+    assert cluster_records.read_records(settings.state) == []
 
 
 def test_cluster_is_recorded_as_ours(settings: Settings) -> None:
     """The record names the cluster and this process."""
     kind(settings).create()
 
-    (record,) = cluster_records.records(settings.state)
-    assert (record.kind, record.name, record.pid, record.alive) == ("kind", "foo", os.getpid(), True)
+    (record,) = cluster_records.read_records(settings.state)
+    assert (record.kind, record.name, record.pid, record.is_alive) == ("kind", "foo", os.getpid(), True)
 
 
 def test_named_programs_are_run(settings: Settings, tools: Programs) -> None:
@@ -128,7 +128,7 @@ def test_record_is_written_before_anything_is_made(settings: Settings, tools: Pr
     with pytest.raises(CommandFailed, match="failed to create cluster"):
         kind(settings).create()
 
-    assert [r.name for r in cluster_records.records(settings.state)] == ["foo"]
+    assert [r.name for r in cluster_records.read_records(settings.state)] == ["foo"]
     assert tools.clusters == ["foo"]
     kind(settings).delete()
     assert tools.clusters == []
@@ -150,7 +150,7 @@ def test_interrupted_creation_ends_kind_and_leaves_a_record(settings: Settings, 
     until(
         lambda: Path(f"/proc/{running}").exists(), lambda there: not there, what="kind ended", within=SOON, every=0.01
     )
-    assert [r.name for r in cluster_records.records(settings.state)] == ["foo"]
+    assert [r.name for r in cluster_records.read_records(settings.state)] == ["foo"]
 
 
 def test_killed_run_is_reaped(settings: Settings, tools: Programs) -> None:
@@ -167,8 +167,8 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
     tools.answer("kind", "create", hang=30)
     run = subprocess.Popen([sys.executable, "-c", code])
     until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=SOON, every=0.01)
-    (record,) = cluster_records.records(settings.state)
-    assert record.alive
+    (record,) = cluster_records.read_records(settings.state)
+    assert record.is_alive
     run.kill()
     run.wait()
     os.kill(tools.call("kind", "create").pid, signal.SIGKILL)
@@ -178,7 +178,7 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
 
     assert [(one.record.name, one.outcome) for one in reaped] == [("foo", "gone")]
     assert tools.clusters == ["somebodys"]
-    assert cluster_records.records(settings.state) == []
+    assert cluster_records.read_records(settings.state) == []
 
 
 def test_cluster_of_exactly_this_name_is_reused(
@@ -229,7 +229,7 @@ def test_cluster_that_we_did_not_make_is_refused(settings: Settings, tools: Prog
 
     assert "CLUSTER_NAME" in caught.value.remedy
     assert tools.calls("kind", "export") == []
-    assert [r.name for r in cluster_records.records(settings.state)] == ["foo-2"]
+    assert [r.name for r in cluster_records.read_records(settings.state)] == ["foo-2"]
 
 
 def test_refused_cluster_survives_the_undoing(settings: Settings, tools: Programs) -> None:
@@ -250,9 +250,9 @@ def test_users_own_of_the_same_name_is_refused(settings: Settings, tools: Progra
     control_plane = ("docker", "container", "inspect", "foo-control-plane")
     tools.answer(*control_plane, out="0a1b\n")
     kind(settings).create()
-    (record,) = cluster_records.records(settings.state)
+    (record,) = cluster_records.read_records(settings.state)
     assert record.details == {"container": "0a1b"}
-    cluster_records.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), record.details))
+    cluster_records.write_record(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), record.details))
     tools.answer(*control_plane, out="2c3d\n")
     cluster = kind(settings)
 
@@ -262,13 +262,13 @@ def test_users_own_of_the_same_name_is_refused(settings: Settings, tools: Progra
 
     assert tools.clusters == ["foo"]
     assert tools.calls("kind", "delete") == []
-    assert cluster_records.records(settings.state) == []
+    assert cluster_records.read_records(settings.state) == []
 
 
 @pytest.mark.parametrize("now", ["0a1b\n", ""], ids=["the same", "half gone"])
 def test_ours_is_known_by_its_container(settings: Settings, tools: Programs, now: str) -> None:
     """The one that was recorded goes, also where its control plane's container went before."""
-    cluster_records.write(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), {"container": "0a1b"}))
+    cluster_records.write_record(settings.state, Record("kind", "foo", 2**22 + 1, time.time(), {"container": "0a1b"}))
     tools.clusters = ["foo"]
     tools.answer("docker", "container", "inspect", out=now, code=0 if now else 1)
 
@@ -288,7 +288,7 @@ def test_cluster_in_use_is_refused(settings: Settings, tools: Programs, other_pr
     cluster.delete()
 
     assert tools.clusters == ["foo"]
-    (record,) = cluster_records.records(settings.state)
+    (record,) = cluster_records.read_records(settings.state)
     assert record.pid == other_process
 
 
@@ -317,7 +317,7 @@ def test_node_image_that_cannot_be_had_is_bad_input(settings: Settings, tools: P
     assert "NODE_IMAGE" in caught.value.remedy
     assert tools.calls("kind", "create") == []
     assert tools.clusters == []
-    assert cluster_records.records(settings.state) == []
+    assert cluster_records.read_records(settings.state) == []
 
 
 def test_node_image_is_pulled_where_it_lacks(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
@@ -361,7 +361,7 @@ def test_delete_takes_the_cluster_and_forgets_it(settings: Settings, tools: Prog
 
     assert tools.clusters == ["foo-2"]
     assert not cluster.kubeconfig.exists()
-    assert [r.name for r in cluster_records.records(settings.state)] == ["foo-2"]
+    assert [r.name for r in cluster_records.read_records(settings.state)] == ["foo-2"]
     assert tools.call("kind", "delete").after("--name") == "foo"
 
 
@@ -374,7 +374,7 @@ def test_delete_that_fails_keeps_the_record(settings: Settings, tools: Programs)
     with pytest.raises(CommandFailed):
         cluster.delete()
 
-    assert [r.name for r in cluster_records.records(settings.state)] == ["foo"]
+    assert [r.name for r in cluster_records.read_records(settings.state)] == ["foo"]
 
 
 @pytest.mark.parametrize("variable", [False, True], ids=["HOME", "KUBECONFIG"])

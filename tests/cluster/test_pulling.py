@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.cluster import caches, pulling
-from harness.cluster.pulling import CERTS, KUBELET_CONFIG, Host, attach, hosts_toml, pull_early
+from harness.cluster.pulling import CERTS, KUBELET_CONFIG, Host, configure_registries, hosts_toml, pull_early
 from harness.errors import SetupFailed
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 from tests.fakes.programs import Programs
 
 PUBLIC = ["docker.io/istio/pilot:1", "ghcr.io/a/b:1"]
@@ -49,16 +49,16 @@ def test_hosts_in_their_order() -> None:
 
 def test_public_registries_need_nothing(docker: Programs) -> None:
     """Without a login, caches or a registry of one's own nodes are left as they are."""
-    attach(["n"], PUBLIC, None, cached=None)
+    configure_registries(["n"], PUBLIC, None, cached=None)
 
     assert docker.calls() == []
 
 
 def test_nodes_are_pointed_to_caches(docker: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each registry's cache on each node."""
-    monkeypatch.setattr(caches, "start", lambda registries, *_: {one: f"cache-{one}" for one in registries})
+    monkeypatch.setattr(caches, "start_caches", lambda registries, *_: {one: f"cache-{one}" for one in registries})
 
-    attach(["n1", "n2"], PUBLIC, None, cached=Path("state"))
+    configure_registries(["n1", "n2"], PUBLIC, None, cached=Path("state"))
 
     for node in ("n1", "n2"):
         assert written(docker, node) == {
@@ -70,19 +70,19 @@ def test_nodes_are_pointed_to_caches(docker: Programs, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("private", "url"),
     [
-        (Private("10.0.0.5:5000", plain_http=True), "http://10.0.0.5:5000"),
-        (Private("r.io", ca=Path("ca.pem")), "https://r.io"),
-        (Private("r.io"), None),
+        (PrivateRegistry("10.0.0.5:5000", plain_http=True), "http://10.0.0.5:5000"),
+        (PrivateRegistry("r.io", ca=Path("ca.pem")), "https://r.io"),
+        (PrivateRegistry("r.io"), None),
     ],
 )
 def test_private_registry_of_its_own_kind(
-    docker: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: Private, url: str | None
+    docker: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: PrivateRegistry, url: str | None
 ) -> None:
     """Plain HTTP and an own authority are told to containerd; what it does by itself is not."""
     monkeypatch.chdir(tmp_path)
     Path("ca.pem").write_text("PEM")
 
-    attach(["n"], [private.at(image) for image in PUBLIC], private, cached=None)
+    configure_registries(["n"], [private.rewrite(image) for image in PUBLIC], private, cached=None)
 
     files, folder = written(docker, "n"), f"{CERTS}/{private.host}"
     assert files.get(f"{folder}/ca.crt") == ("PEM" if private.ca else None)
@@ -92,23 +92,23 @@ def test_private_registry_of_its_own_kind(
 
 def test_registry_on_loopback_is_reached_by_the_networks_gateway(docker: Programs) -> None:
     """localhost is the node itself there; this machine is the gateway of kind's network."""
-    private = Private("localhost:5001", plain_http=True)
+    private = PrivateRegistry("localhost:5001", plain_http=True)
     docker.answer("docker", "curl", "http://[fc00::1]:5001/v2/", code=0)
 
-    attach(["n"], [private.at(PUBLIC[0])], private, cached=None)
+    configure_registries(["n"], [private.rewrite(PUBLIC[0])], private, cached=None)
 
     assert written(docker, "n") == {f"{CERTS}/localhost:5001/hosts.toml": hosts_toml([Host("http://[fc00::1]:5001")])}
 
 
 def test_registry_in_a_container_joins_kinds_network(docker: Programs, notes: list[tuple[str, str]]) -> None:
     """A container that publishes the port on loopback alone is reached by name, as kind's documentation does it."""
-    private = Private("127.0.0.1:5001", plain_http=True)
+    private = PrivateRegistry("127.0.0.1:5001", plain_http=True)
     docker.answer("docker", "ps", out="other\nreg\n")
     docker.answer("docker", "inspect", "other", out=json.dumps({"80/tcp": [{"HostPort": "15001"}], "1/tcp": None}))
     docker.answer("docker", "inspect", "reg", out=json.dumps({"5000/tcp": [{"HostPort": "5001"}]}))
     docker.answer("docker", "curl", "http://reg:5000/v2/", code=0)
 
-    attach(["n"], [private.at(PUBLIC[0])], private, cached=None)
+    configure_registries(["n"], [private.rewrite(PUBLIC[0])], private, cached=None)
 
     assert docker.call("docker", "connect").argv == ["network", "connect", "kind", "reg"]
     assert hosts_toml([Host("http://reg:5000")]) in written(docker, "n").values()
@@ -117,10 +117,10 @@ def test_registry_in_a_container_joins_kinds_network(docker: Programs, notes: li
 
 def test_registry_on_loopback_that_no_node_reaches(docker: Programs) -> None:
     """What was asked, and what makes it reachable."""
-    private = Private("localhost:5001", plain_http=True)
+    private = PrivateRegistry("localhost:5001", plain_http=True)
 
     with pytest.raises(SetupFailed, match=r"asked: http://172\.18\.0\.1:5001, .*host\.docker\.internal") as caught:
-        attach(["n"], [private.at(PUBLIC[0])], private, cached=None)
+        configure_registries(["n"], [private.rewrite(PUBLIC[0])], private, cached=None)
 
     assert "0.0.0.0:5001" in caught.value.remedy
 
@@ -128,14 +128,14 @@ def test_registry_on_loopback_that_no_node_reaches(docker: Programs) -> None:
 @pytest.mark.usefixtures("logged_in")
 def test_login_reaches_the_kubelet(docker: Programs) -> None:
     """Of the registries that are pulled from, and of no other; never as an argument."""
-    attach(["n"], PUBLIC, None, cached=None)
+    configure_registries(["n"], PUBLIC, None, cached=None)
 
     config = json.loads(written(docker, "n")[KUBELET_CONFIG])
     assert list(config["auths"]) == ["https://index.docker.io/v1/"]
     assert docker.call("docker", "systemctl").argv == ["exec", "n", "systemctl", "try-restart", "kubelet"]
     assert "geheim" not in "".join(word for call in docker.calls() for word in call.argv)
     docker.answer("docker", "cat", out=written(docker, "n")[KUBELET_CONFIG])
-    attach(["n"], PUBLIC, None, cached=None)
+    configure_registries(["n"], PUBLIC, None, cached=None)
     assert len(docker.calls("docker", "systemctl")) == 1  # nothing new: the kubelet of a kept cluster goes on
 
 

@@ -614,7 +614,7 @@ def test_rules_are_read(limiter: RateLimitService, pages: Pages) -> None:
 
     (rule,) = limiter.read_rules()
 
-    assert (rule.requests, rule.unit, rule.of("default/bookinfo-ingress/ingress")) == (3, "HOUR", True)
+    assert (rule.requests, rule.unit, rule.is_in_domain("default/bookinfo-ingress/ingress")) == (3, "HOUR", True)
     assert pages.asked == [("envoy-gateway-system", "rl-1", 6070)]
     assert observations.page().sightings[-1].who == "rate limit service rules"
 

@@ -11,7 +11,7 @@ from harness.components.echo import Echo
 from harness.errors import Inconclusive, SetupFailed
 from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
-from harness.wait import be_patient
+from harness.wait import set_patience
 from tests.fakes.api import FakeApi
 from tests.fakes.pods import pod
 
@@ -57,7 +57,7 @@ def test_requests_are_joined_by_id(echo: Echo) -> None:
 def test_silence_needs_the_marker_and_a_readable_log(echo: Echo, api: FakeApi, log: str) -> None:
     """A log without its marker, or with a line that cannot be read, does not show that a request was not received."""
     api.logs[("default", "echo-b", "fortio")] = log
-    be_patient(0.01)
+    set_patience(0.01)
 
     with pytest.raises(Inconclusive, match="do not tell which requests they received"):
         echo.read_received(answers("c"), SINCE, markers=MARKERS)
@@ -75,7 +75,7 @@ def test_clients_of_tcp_are_those_of_all_pods(echo: Echo, api: FakeApi) -> None:
     """From which addresses connections came; fewer than awaited say nothing."""
     said = "TCP echo server (tcp-echo) accepted connection from 10.0.0.7:4000 -> 10.0.0.1:8078"
     api.logs[("default", "echo-a", "fortio")] = json.dumps({"ts": SINCE.timestamp() + 1, "msg": said}) + "\n"
-    be_patient(0.01)
+    set_patience(0.01)
 
     assert echo.read_tcp_clients(SINCE, count=1) == {"10.0.0.7"}
     with pytest.raises(Inconclusive, match="do not tell of datagrams"):

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from harness import bundle, cli, cluster_records, settings, versions
-from harness.cluster.choose import choose
+from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.faults import catalogue
-from harness.plugin.options import Refused
+from harness.plugin.options import UsageError
 from harness.report import conformance
 from harness.report.run_folder import RunFolder
 from tests.fakes.programs import Programs
@@ -207,7 +207,7 @@ def seen_by_running(asked, monkeypatch, capsys, programs, other_process, tmp_pat
         rows.append(text(code, f"faults/fault.yaml: {what}", said, tmp_path))
     for content, what in BUNDLE_FILES.items():
         (tmp_path / "bundle.yaml").write_text(content)
-        code, said = refused(bundle.open_for, tmp_path, versions.load().pick())
+        code, said = refused(bundle.open_bundle, tmp_path, versions.load().pick())
         rows.append(text(code, f"bundle.yaml: {what}", said, tmp_path))
     return [*rows, *in_use_or_kept(tmp_path, other_process, programs), *folders(tmp_path)]
 
@@ -216,7 +216,7 @@ def configured(asked: pytest.Pytester, row: Row) -> tuple[int, str, str]:
     """A pytest that is configured, up to the refusal."""
     try:
         asked.parseconfigure("-p", "no:hypothesispytest", "suites", *row.argv)
-    except Refused as refusal:
+    except UsageError as refusal:
         return refusal.error.exit_code, row.how, str(refusal.error)
     except (BadInput, pytest.UsageError) as error:
         return getattr(error, "exit_code", 4), row.how, str(error)
@@ -231,26 +231,30 @@ def in_use_or_kept(tmp_path: Path, other: int, programs: Programs) -> Iterator[s
     """Clusters that another run uses, or that were kept from another set."""
     state = tmp_path / "state"
     chosen = settings.Settings(cluster="emulated", cluster_name="mine", state=state)
-    cluster = choose(chosen, versions.load().pick())
-    cluster_records.write(state, cluster_records.Record("emulated", "mine", other, time.time()))
+    cluster = choose_cluster(chosen, versions.load().pick())
+    cluster_records.write_record(state, cluster_records.Record("emulated", "mine", other, time.time()))
     code, said = refused(cluster.create)
     yield text(code, "make e2e CLUSTER=emulated, twice at once", said, tmp_path)
     dead = 2**22 + 1
     for name, value in {"set": "istio-1.29-eg-1.9", "DELAY_FACTOR": "3"}.items():
         record = cluster_records.Record("emulated", "mine", dead, time.time(), {name: value})
-        cluster_records.write(state, record)
+        cluster_records.write_record(state, record)
         asked = {"set": SET, "DELAY_FACTOR": "30"}
-        found = cluster_records.find(state, "emulated", "mine")
+        found = cluster_records.find_record(state, "emulated", "mine")
         code, said = refused(cluster_records.refuse_kept, found, asked, "emulated cluster mine")
         yield text(code, f"KEEP=always with another {name}, then a default run", said, tmp_path)
     chosen = settings.Settings(cluster="emulated", lb=True, state=state)
-    yield text(*_swap(refused(choose, chosen, versions.load().pick()), "make e2e CLUSTER=emulated LB=1"), tmp_path)
+    yield text(
+        *_swap(refused(choose_cluster, chosen, versions.load().pick()), "make e2e CLUSTER=emulated LB=1"), tmp_path
+    )
     chosen = settings.Settings(cluster="existing", state=state)
-    yield text(*_swap(refused(choose, chosen, versions.load().pick()), "CLUSTER=existing without CONTEXT="), tmp_path)
+    yield text(
+        *_swap(refused(choose_cluster, chosen, versions.load().pick()), "CLUSTER=existing without CONTEXT="), tmp_path
+    )
     chosen = settings.Settings(cluster="existing", context="a", kubeconfig=tmp_path / "none", state=state)
-    yield text(*_swap(refused(choose, chosen, versions.load().pick()), "KUBECONFIG_FILE= of no file"), tmp_path)
+    yield text(*_swap(refused(choose_cluster, chosen, versions.load().pick()), "KUBECONFIG_FILE= of no file"), tmp_path)
     chosen = settings.Settings(cluster="kind", state=state)
-    code, said = refused(choose(chosen, versions.load().pick()).create)
+    code, said = refused(choose_cluster(chosen, versions.load().pick()).create)
     yield text(code, "make e2e without Docker", said, tmp_path)
 
 
@@ -263,7 +267,7 @@ def folders(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "runs" / "latest").mkdir(parents=True)
     found = refused(lambda: RunFolder.create(tmp_path / "runs", **how))
     yield text(*_swap(found, "runs/latest is a folder"), tmp_path)
-    found = refused(cluster_records.folder, tmp_path / "file", "kind", "a")
+    found = refused(cluster_records.record_folder, tmp_path / "file", "kind", "a")
     yield text(*_swap(found, "STATE= of a file"), tmp_path)
     yield text(*_swap(refused(conformance.refuse_emulated, "emulated"), "--conformance CLUSTER=emulated"), tmp_path)
 

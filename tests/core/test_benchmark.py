@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from harness import versions
-from harness.benchmark import bench
+from harness.benchmark import run_benchmark
 from harness.errors import BadInput, SetupFailed
 from harness.install.critical_path import TITLE
 from harness.settings import Settings
@@ -64,7 +64,7 @@ def test_all_that_it_started_is_counted(settings: Settings, told: Console, tmp_p
     test = tmp_path / "test_detached.py"
     test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES + DETACHED)
 
-    code = bench(settings, ROW, [str(test), *QUIET], told)
+    code = run_benchmark(settings, ROW, [str(test), *QUIET], told)
 
     said = told.export_text()
     own, everything = map(int, re.findall(r"(\d+) MB", said))
@@ -84,7 +84,7 @@ def test_another_runs_figures_are_not_shown(settings: Settings, told: Console, t
     (settings.runs / "latest").symlink_to(old.name)
 
     with pytest.raises(BadInput, match=r"no_such_test\.py"):
-        bench(settings, ROW, [str(tmp_path / "no_such_test.py")], told)
+        run_benchmark(settings, ROW, [str(tmp_path / "no_such_test.py")], told)
 
     assert told.export_text() == ""
 
@@ -98,14 +98,14 @@ def test_runs_folder_is_the_one_the_run_takes(told: Console, tmp_path: Path, mon
     test = tmp_path / "test_leaves.py"
     test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES)
 
-    assert bench(Settings(runs=Path("runs")), ROW, [str(test), *QUIET], told) == 0
+    assert run_benchmark(Settings(runs=Path("runs")), ROW, [str(test), *QUIET], told) == 0
     assert (tmp_path / "repository/runs/latest/results.json").exists()
 
 
 def test_tests_that_do_not_exist_are_bad_input(settings: Settings, told: Console) -> None:
     """pytest's own sentence with a remedy, and no figures."""
     with pytest.raises(BadInput, match="pytest rejects nope"):
-        bench(settings, ROW, ["nope", *QUIET], told)
+        run_benchmark(settings, ROW, ["nope", *QUIET], told)
 
 
 def test_run_without_results_shows_its_last_lines(settings: Settings, told: Console, tmp_path: Path) -> None:
@@ -114,4 +114,4 @@ def test_run_without_results_shows_its_last_lines(settings: Settings, told: Cons
     test.write_text("def test_leaves_no_results():\n    pass\n")
 
     with pytest.raises(SetupFailed, match=r"left no results; its last lines:\n(.*\n)*.*1 passed"):
-        bench(settings, ROW, [str(test), *QUIET], told)
+        run_benchmark(settings, ROW, [str(test), *QUIET], told)

@@ -14,8 +14,8 @@ import yaml
 from harness import bundle, versions
 from harness.bundle import INDEX
 from harness.errors import BadInput
-from harness.image_archives import read, references
-from harness.registry.private import Private
+from harness.image_archives import image_references, read
+from harness.registry.private import PrivateRegistry
 from tests.fakes.programs import Programs
 
 ROW = versions.load().pick()
@@ -90,7 +90,7 @@ def folder(tmp_path: Path) -> Path:
     half = len(IMAGES) // 2
     docker_save(whole / "images" / "all.tar", *IMAGES[:half])
     oci(whole / "images" / "oci.tar", *IMAGES[half:])
-    bundle.index(whole, ROW)
+    bundle.write_index(whole, ROW)
     return whole
 
 
@@ -99,12 +99,12 @@ def test_docker_save_names_its_tags(tmp_path: Path) -> None:
     tags = (["redis:6", "istio/pilot:1"], None, ["a.io/b/c:1"])
     path = tar(tmp_path / "x.tar", manifest__json=[{"Config": "x", "RepoTags": names} for names in tags], x={})
 
-    assert references(path) == ["docker.io/library/redis:6", "docker.io/istio/pilot:1", "a.io/b/c:1"]
+    assert image_references(path) == ["docker.io/library/redis:6", "docker.io/istio/pilot:1", "a.io/b/c:1"]
 
 
 def test_oci_archive_names_its_annotations(tmp_path: Path) -> None:
     """containerd's annotation is the name; a manifest without one has none."""
-    assert references(oci(tmp_path / "x.tar", "docker.io/library/redis:6")) == ["docker.io/library/redis:6"]
+    assert image_references(oci(tmp_path / "x.tar", "docker.io/library/redis:6")) == ["docker.io/library/redis:6"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_archive_of_something_else(tmp_path: Path, files: dict[str, Any]) -> Non
     path = tar(tmp_path / "x.tar", **files)
 
     with pytest.raises(BadInput, match=r"x\.tar is no image archive"):
-        references(path)
+        image_references(path)
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "cut gzip", "missing", "folder member"])
@@ -155,7 +155,7 @@ def test_corrupted_archive(tmp_path: Path, damage: str) -> None:
                 archive.addfile(member)
 
     with pytest.raises(BadInput, match=r"x\.tar is no image archive"):
-        references(path)
+        image_references(path)
 
 
 def test_index_lists_charts_and_images_with_digests(folder: Path) -> None:
@@ -173,7 +173,7 @@ def test_index_lists_charts_and_images_with_digests(folder: Path) -> None:
 
 def test_whole_bundle_opens(folder: Path) -> None:
     """A bundle with everything gives each image's archive and the charts' folder."""
-    held = bundle.open_for(folder, ROW)
+    held = bundle.open_bundle(folder, ROW)
 
     assert {held.archive(image).name for image in IMAGES} == {"all.tar", "oci.tar"}
     assert held.charts == folder / "charts"
@@ -185,7 +185,7 @@ def test_everything_that_lacks_is_named(folder: Path) -> None:
     (folder / "images" / "oci.tar").unlink()
 
     with pytest.raises(BadInput) as caught:
-        bundle.open_for(folder, ROW)
+        bundle.open_bundle(folder, ROW)
 
     lacking = IMAGES[len(IMAGES) // 2 :]
     assert f"lacks {1 + len(lacking)} of what version set {ROW.name} needs: chart base-1.29.1.tgz" in str(caught.value)
@@ -199,7 +199,7 @@ def test_bundle_of_another_set_lacks_that_sets_images(folder: Path) -> None:
     other = versions.load().pick("istio-1.29-eg-1.9")
 
     with pytest.raises(BadInput, match=rf"image docker\.io/envoyproxy/gateway:v{other.envoy_gateway}"):
-        bundle.open_for(folder, other)
+        bundle.open_bundle(folder, other)
 
 
 def test_file_that_changed_since_is_told(folder: Path) -> None:
@@ -208,7 +208,7 @@ def test_file_that_changed_since_is_told(folder: Path) -> None:
     (folder / "charts" / "base-1.29.1.tgz").write_text("another chart")
 
     with pytest.raises(BadInput) as caught:
-        bundle.open_for(folder, ROW)
+        bundle.open_bundle(folder, ROW)
 
     assert "images/all.tar" in str(caught.value)
     assert "charts/base-1.29.1.tgz" in str(caught.value)
@@ -222,7 +222,7 @@ def test_folder_that_is_no_bundle(tmp_path: Path, what: str) -> None:
         (tmp_path / "x").touch()
 
     with pytest.raises(BadInput, match="is no bundle") as caught:
-        bundle.open_for(tmp_path / "x", ROW)
+        bundle.open_bundle(tmp_path / "x", ROW)
 
     assert "make bundle" in caught.value.remedy
 
@@ -237,13 +237,13 @@ def test_damaged_index(folder: Path, text: str) -> None:
     (folder / INDEX).write_bytes(text.encode(errors="surrogateescape"))
 
     with pytest.raises(BadInput, match=r"bundle\.yaml"):
-        bundle.open_for(folder, ROW)
+        bundle.open_bundle(folder, ROW)
 
 
 def test_folder_with_nothing_to_index(tmp_path: Path) -> None:
     """An empty folder is no bundle to be."""
     with pytest.raises(BadInput, match="has 0 charts and 0 images"):
-        bundle.index(tmp_path, ROW)
+        bundle.write_index(tmp_path, ROW)
 
 
 def test_corrupted_archive_stops_the_index(folder: Path) -> None:
@@ -252,7 +252,7 @@ def test_corrupted_archive_stops_the_index(folder: Path) -> None:
     (folder / "images" / "bad.tar").write_text("x")
 
     with pytest.raises(BadInput, match=r"bad\.tar"):
-        bundle.index(folder, ROW)
+        bundle.write_index(folder, ROW)
 
     assert not (folder / INDEX).exists()
 
@@ -318,7 +318,7 @@ def test_archive_without_all_its_blobs_is_not_indexed(folder: Path) -> None:
     layout.write(folder / "images" / "half.tar", image)
 
     with pytest.raises(BadInput, match=r"half\.tar lacks 1 blobs that its index names") as caught:
-        bundle.index(folder, ROW)
+        bundle.write_index(folder, ROW)
 
     assert "docker save --platform" in caught.value.remedy
     assert (folder / INDEX).read_text() == before
@@ -336,7 +336,7 @@ def test_archive_without_all_its_blobs_is_not_opened(folder: Path) -> None:
     (folder / INDEX).write_text(yaml.safe_dump(index))
 
     with pytest.raises(BadInput, match=r"half\.tar lacks 1 blobs"):
-        bundle.open_for(folder, ROW)
+        bundle.open_bundle(folder, ROW)
 
 
 def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> None:
@@ -353,7 +353,7 @@ def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> No
         pulled.append((reference, version))
         (into / "base-1.29.1.tgz").write_text("base")
 
-    made = bundle.make(folder, ROW, pull)
+    made = bundle.make_bundle(folder, ROW, pull)
 
     assert pulled == [(ROW.charts["base"].reference, "1.29.1")]
     assert docker.call("docker", "pull").argv == ["pull", "--quiet", "--platform", "linux/arm64", first]
@@ -362,8 +362,8 @@ def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> No
     assert made.images[first].pulled == f"{first.partition(':')[0]}@{ZEROS}"
     assert made.images[first].image == next(iter(read(folder / made.images[first].file).images.values()))
     assert {made.images[image].pulled for image in others} == {""}
-    assert bundle.index(folder, ROW) == made
-    assert bundle.open_for(folder, ROW).index == made
+    assert bundle.write_index(folder, ROW) == made
+    assert bundle.open_bundle(folder, ROW).index == made
 
 
 def test_image_keeps_its_name_wherever_it_came_from(folder: Path, docker: Programs) -> None:
@@ -373,7 +373,7 @@ def test_image_keeps_its_name_wherever_it_came_from(folder: Path, docker: Progra
     oci(folder / "images" / "others.tar", *IMAGES[len(IMAGES) // 2 : -1])
     saves(docker, oci(folder / "new", image))
 
-    made = bundle.make(folder, ROW, lambda *_: None, at=lambda reference: f"localhost:5001/{reference}")
+    made = bundle.make_bundle(folder, ROW, lambda *_: None, at=lambda reference: f"localhost:5001/{reference}")
 
     assert docker.call("docker", "pull").argv[-1] == f"localhost:5001/{image}"
     assert docker.call("docker", "tag").argv == ["tag", f"localhost:5001/{image}", image]
@@ -388,7 +388,7 @@ def test_older_docker_saves_without_a_platform(folder: Path, docker: Programs, a
     (folder / "images" / "oci.tar").unlink()
     saves(docker, oci(folder / "new", *IMAGES[len(IMAGES) // 2 :]))
 
-    bundle.make(folder, ROW, lambda *_: None)
+    bundle.make_bundle(folder, ROW, lambda *_: None)
 
     assert "--platform" in docker.calls("docker", "pull")[0].argv
     assert ("--platform" in docker.calls("docker", "save")[0].argv) == asks
@@ -402,15 +402,15 @@ def test_without_its_programs_nothing_is_made(tmp_path: Path, docker: Programs, 
     docker.answer("docker", "version", code=1, err="Cannot connect to the Docker daemon")
 
     with pytest.raises(BadInput):
-        bundle.make(tmp_path / "b", ROW, lambda *_: None)
+        bundle.make_bundle(tmp_path / "b", ROW, lambda *_: None)
 
     assert not (tmp_path / "b").exists()
 
 
 CALLS: dict[str, Callable[[Path], object]] = {
-    "make": lambda folder: bundle.make(folder, ROW, lambda *_: None),
-    "index": lambda folder: bundle.index(folder, ROW),
-    "open": lambda folder: bundle.open_for(folder, ROW),
+    "make": lambda folder: bundle.make_bundle(folder, ROW, lambda *_: None),
+    "index": lambda folder: bundle.write_index(folder, ROW),
+    "open": lambda folder: bundle.open_bundle(folder, ROW),
 }
 
 
@@ -430,9 +430,9 @@ def test_index_that_is_a_folder(folder: Path) -> None:
     (folder / INDEX).mkdir()
 
     with pytest.raises(BadInput, match=r"bundle\.yaml cannot be read: Is a directory"):
-        bundle.open_for(folder, ROW)
+        bundle.open_bundle(folder, ROW)
     with pytest.raises(BadInput, match=r"bundle\.yaml: Is a directory"):
-        bundle.index(folder, ROW)
+        bundle.write_index(folder, ROW)
 
 
 def test_image_that_cannot_be_had(folder: Path, docker: Programs) -> None:
@@ -441,7 +441,7 @@ def test_image_that_cannot_be_had(folder: Path, docker: Programs) -> None:
     docker.answer("docker", "pull", code=1, err="manifest unknown")
 
     with pytest.raises(BadInput, match=f"image {IMAGES[len(IMAGES) // 2]} cannot be had: manifest unknown"):
-        bundle.make(folder, ROW, lambda *_: None)
+        bundle.make_bundle(folder, ROW, lambda *_: None)
 
     assert [path.name for path in (folder / "images").iterdir()] == ["all.tar"]
 
@@ -449,6 +449,6 @@ def test_image_that_cannot_be_had(folder: Path, docker: Programs) -> None:
 def test_bundle_and_registry_are_two_sources(folder: Path) -> None:
     """Neither is preferred to the other; the command that makes one of the other is named."""
     with pytest.raises(BadInput, match="two sources") as caught:
-        bundle.open_for(folder, ROW.taken_from(Private("r.io")))
+        bundle.open_bundle(folder, ROW.taken_from(PrivateRegistry("r.io")))
 
     assert "make mirror" in caught.value.remedy

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from harness import bundle, chosen_versions
-from harness.cluster.choose import choose
+from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.install.releases import releases
-from harness.pull_secrets import as_pulled
+from harness.pull_secrets import with_pull_secrets
 from harness.report.results import versions_known, versions_of
 from harness.settings import Settings
 
@@ -79,7 +79,7 @@ def test_builds_take_the_place_of_releases(tmp_path: Path) -> None:
 def test_image_of_docker_is_loaded_and_no_other() -> None:
     """What Docker holds is loaded into the nodes and pulled by none of them; what it lacks is pulled."""
     row = chosen_versions.version_set(Settings(eg_image="me/gateway:dev", envoy_image="r.io/envoy:dev"))
-    cluster = choose(Settings(), row)
+    cluster = choose_cluster(Settings(), row)
 
     assert row.builds.digests == {"gateway": ID}
     assert vars(cluster)["_built"] == ["me/gateway:dev"]
@@ -104,7 +104,7 @@ def test_build_of_envoy_is_named_to_envoy_gateway() -> None:
     controller = "gateway.envoyproxy.io/gatewayclass-controller"
     classes = [{"kind": "GatewayClass", "metadata": {"name": "a"}, "spec": {"controllerName": controller}}]
 
-    proxy = as_pulled(classes, row)[0]
+    proxy = with_pull_secrets(classes, row)[0]
 
     assert proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]["image"] == "r.io/envoy:dev"
 
@@ -116,7 +116,7 @@ def test_bundle_need_not_hold_a_build(tmp_path: Path) -> None:
     (tmp_path / "b/bundle.yaml").write_text(json.dumps({"format": 1, "set": "x", "charts": {}, "images": {}}))
 
     with pytest.raises(BadInput) as caught:
-        bundle.open_for(tmp_path / "b", row)
+        bundle.open_bundle(tmp_path / "b", row)
 
     assert "gateway:dev" not in str(caught.value)
     assert "gateway-helm" not in str(caught.value)

@@ -105,7 +105,7 @@ def test_caches_that_may_be_left_are_not_nothing(
         raise SetupFailed("registry caches (CACHE=1) may be left")
 
     programs.have("docker", "kind")
-    monkeypatch.setattr("harness.cluster.caches.remove", fail)
+    monkeypatch.setattr("harness.cluster.caches.remove_caches", fail)
 
     assert cli.main(["clean"]) == 1
     told = capsys.readouterr()
@@ -186,12 +186,12 @@ def test_clean_tells_of_each(capsys: pytest.CaptureFixture[str], programs: Progr
     assert cli.main(["clean"]) == 0
     assert "nothing of ours was left" in capsys.readouterr().out
 
-    cluster_records.write(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
+    cluster_records.write_record(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
     assert cli.main(["clean"]) == 0
     assert capsys.readouterr().out == "kind cluster left: gone\n"
 
     programs.answer("kind", "delete", code=1, err="no")
-    cluster_records.write(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
+    cluster_records.write_record(asked.state, Record("kind", "left", 2**22 + 1, time.time()))
     assert cli.main(["clean"]) == 1
     assert "not taken away" in capsys.readouterr().out
 

@@ -23,32 +23,32 @@ def record(name: str = "mesh-e2e", pid: int = 1, made: float = 0.0) -> Record:
 
 def test_records_are_read_as_written(tmp_path: Path) -> None:
     """What was written is found again, one record a cluster."""
-    cluster_records.write(tmp_path, record("a"))
-    cluster_records.write(tmp_path, record("a-2", pid=7))
-    cluster_records.write(tmp_path, record("a", pid=9))
+    cluster_records.write_record(tmp_path, record("a"))
+    cluster_records.write_record(tmp_path, record("a-2", pid=7))
+    cluster_records.write_record(tmp_path, record("a", pid=9))
 
-    assert cluster_records.records(tmp_path) == [record("a", pid=9), record("a-2", pid=7)]
+    assert cluster_records.read_records(tmp_path) == [record("a", pid=9), record("a-2", pid=7)]
 
 
 def test_no_state_is_no_records(tmp_path: Path) -> None:
     """A folder that does not exist holds nothing."""
-    assert cluster_records.records(tmp_path / "none") == []
+    assert cluster_records.read_records(tmp_path / "none") == []
 
 
 def test_forgotten_is_gone_and_may_be_forgotten_twice(tmp_path: Path) -> None:
     """Forgetting takes the record, and only that one."""
-    cluster_records.write(tmp_path, record("a"))
-    cluster_records.write(tmp_path, record("b"))
+    cluster_records.write_record(tmp_path, record("a"))
+    cluster_records.write_record(tmp_path, record("b"))
 
-    cluster_records.forget(tmp_path, "kind", "a")
-    cluster_records.forget(tmp_path, "kind", "a")
+    cluster_records.delete_record(tmp_path, "kind", "a")
+    cluster_records.delete_record(tmp_path, "kind", "a")
 
-    assert [r.name for r in cluster_records.records(tmp_path)] == ["b"]
+    assert [r.name for r in cluster_records.read_records(tmp_path)] == ["b"]
 
 
 def test_folder_is_ours_alone(tmp_path: Path) -> None:
     """A kubeconfig lies there: nobody else may read it."""
-    assert stat.S_IMODE(cluster_records.folder(tmp_path, "kind", "x").stat().st_mode) == 0o700
+    assert stat.S_IMODE(cluster_records.record_folder(tmp_path, "kind", "x").stat().st_mode) == 0o700
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
@@ -56,29 +56,29 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(BadInput) as caught:
-        cluster_records.folder(tmp_path / "file", "kind", "x")
+        cluster_records.record_folder(tmp_path / "file", "kind", "x")
 
     assert "E2E_STATE" in caught.value.remedy
 
 
 def test_half_written_record_is_no_record(tmp_path: Path) -> None:
     """A process killed while writing leaves the record of before."""
-    cluster_records.write(tmp_path, record("a"))
+    cluster_records.write_record(tmp_path, record("a"))
     (tmp_path / "kind-a" / "partial-record.json").write_text("{")
 
-    assert cluster_records.records(tmp_path) == [record("a")]
+    assert cluster_records.read_records(tmp_path) == [record("a")]
 
 
 def test_unreadable_record_is_told_of(tmp_path: Path) -> None:
     """A damaged record still names its cluster, by its folder, and is nobody's."""
-    cluster_records.write(tmp_path, record("mesh-e2e"))
+    cluster_records.write_record(tmp_path, record("mesh-e2e"))
     file = tmp_path / "kind-mesh-e2e" / "record.json"
     file.write_text("{not json")
 
-    (found,) = cluster_records.records(tmp_path)
+    (found,) = cluster_records.read_records(tmp_path)
 
     assert (found.kind, found.name, found.details) == ("kind", "mesh-e2e", {"unreadable": str(file)})
-    assert not found.alive
+    assert not found.is_alive
 
 
 @hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -88,22 +88,22 @@ def test_any_json_is_a_record_or_told_of(tmp_path: Path, value: object) -> None:
     (tmp_path / "kind-x").mkdir(exist_ok=True)
     (tmp_path / "kind-x" / "record.json").write_text(json.dumps(value))
 
-    assert [r.alive for r in cluster_records.records(tmp_path)] == [False]
+    assert [r.is_alive for r in cluster_records.read_records(tmp_path)] == [False]
 
 
 def test_own_process_is_alive() -> None:
     """A record made by this process is in use."""
-    assert record(pid=os.getpid(), made=time.time()).alive
+    assert record(pid=os.getpid(), made=time.time()).is_alive
 
 
 def test_process_that_is_gone_is_not_alive() -> None:
     """A record of a process that ended is free."""
-    assert not record(pid=2**22 + 1, made=time.time()).alive
+    assert not record(pid=2**22 + 1, made=time.time()).is_alive
 
 
 def test_number_taken_by_another_process_is_not_alive() -> None:
     """A process that began after the record was made is another one with the same number."""
-    assert not record(pid=os.getpid(), made=time.time() - 86_400 * 365).alive
+    assert not record(pid=os.getpid(), made=time.time() - 86_400 * 365).is_alive
 
 
 def test_folders_of_clusters_long_gone_are_deleted(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_running_program_is_read_meanwhile_and_ended(tmp_path: Path) -> None:
     with running(["sh", "-c", "echo one; echo two >&2; " + FAMILY.format(file=file)]) as program:
         until(lambda: program.lines, lambda lines: len(lines) == 2, what="two lines", within=SOON, every=0.01)
         assert sorted(program.lines) == ["one", "two"]
-        assert program.alive
+        assert program.is_running
         family = pids(file)
         assert program.pid == family[0]
 
@@ -235,7 +235,7 @@ def test_running_program_ends_though_the_block_raises(tmp_path: Path) -> None:
 def test_program_that_ended_has_said_all_it_said(attempt: int) -> None:
     """Once it is seen to be dead, its last line can be read: the error that quotes it is whole."""
     with running(["sh", "-c", "echo last word; exit 7"]) as program:
-        until(lambda: program.alive, lambda alive: not alive, what="it ended", within=SOON, every=0.0001)
+        until(lambda: program.is_running, lambda alive: not alive, what="it ended", within=SOON, every=0.0001)
         assert program.lines == ["last word"]
         assert program.code == 7
 

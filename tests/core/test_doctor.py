@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness import bundle, container_engine, doctor, kernel, versions
-from harness.cluster.choose import choose
+from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.settings import Settings
 from tests.fakes.programs import Programs
@@ -37,9 +37,9 @@ def tools(programs: Programs) -> Programs:
     return programs
 
 
-def found(settings: Settings, **changes: object) -> dict[str, doctor.Finding]:
+def found(settings: Settings, **changes: object) -> dict[str, doctor.CheckResult]:
     """The findings by what was looked at."""
-    return {one.what: one for one in doctor.examine(settings.model_copy(update=changes), ROW)}
+    return {one.what: one for one in doctor.run_checks(settings.model_copy(update=changes), ROW)}
 
 
 def refused(settings: Settings) -> BadInput:
@@ -47,8 +47,8 @@ def refused(settings: Settings) -> BadInput:
 
     def run() -> None:
         if settings.bundle:
-            bundle.open_for(settings.bundle, ROW)
-        choose(settings, ROW).create()
+            bundle.open_bundle(settings.bundle, ROW)
+        choose_cluster(settings, ROW).create()
 
     with pytest.raises(BadInput) as caught:
         run()
@@ -184,7 +184,7 @@ def test_what_a_run_refuses_the_doctor_refuses_in_the_same_words(
     tools.answer("docker", "manifest", code=1, err=NO_HOST)  # the network is gone as well
     asked = settings.model_copy(update=breaks(tools, monkeypatch, tmp_path))
 
-    missing = [one for one in doctor.examine(asked, ROW) if one.grade == "missing"]
+    missing = [one for one in doctor.run_checks(asked, ROW) if one.grade == "missing"]
     error = refused(asked)
 
     sentence, _, _ = str(error).partition("\n  remedy: ")
@@ -244,7 +244,7 @@ def test_remedies_are_whole(settings: Settings, monkeypatch: pytest.MonkeyPatch)
     """Each on a line of its own, uncut."""
     monkeypatch.setattr(doctor, "INOTIFY", {"max_user_watches": 2**60})
 
-    text = doctor.lines(doctor.examine(settings, ROW))
+    text = doctor.results_as_lines(doctor.run_checks(settings, ROW))
 
     assert any(line.endswith(f"remedy: sudo sysctl fs.inotify.max_user_watches={2**60}") for line in text)
 
@@ -275,7 +275,7 @@ def test_what_may_still_work_is_a_warning(settings: Settings, monkeypatch: pytes
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**30))
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 3 * 2**30))
-    monkeypatch.setattr(kernel, "lacks", lambda: ["xt_connmark"])
+    monkeypatch.setattr(kernel, "missing_modules", lambda: ["xt_connmark"])
 
     seen = found(settings)
 

@@ -10,7 +10,7 @@ from harness import helm
 from harness.cluster.protocol import Release
 from harness.errors import BadInput, CommandFailed
 from harness.helm import Helm
-from harness.registry.private import Private
+from harness.registry.private import PrivateRegistry
 from tests.fakes.programs import Programs
 
 REMOTE = Release(
@@ -91,7 +91,7 @@ def test_users_helm_is_not_touched(own: Helm, tools: Programs, tmp_path: Path) -
     """Kubeconfig, caches and settings of every call are our own."""
     own.upgrade_install(REMOTE)
     own.uninstall(REMOTE)
-    own.releases()
+    own.list_releases()
 
     for call in tools.calls("helm"):
         if call.argv[0] == "version":
@@ -149,7 +149,7 @@ def test_template_gives_documents(own: Helm, tools: Programs) -> None:
     """What a chart would apply comes as documents, empty ones left out; no cluster is asked."""
     tools.answer("helm", "template", out=CHART)
 
-    assert [document["kind"] for document in own.template(LOCAL)] == [
+    assert [document["kind"] for document in own.render_documents(LOCAL)] == [
         "CustomResourceDefinition", "Service", "ValidatingAdmissionPolicy",
     ]  # fmt: skip
     made = tools.call("helm", "template")
@@ -172,7 +172,7 @@ def test_what_uninstalling_leaves_behind(own: Helm, tools: Programs) -> None:
     hook = {"kind": "MutatingWebhookConfiguration", "metadata": {"annotations": {"helm.sh/hook": "pre-install"}}}
     tools.answer("helm", "template", out=f"{CHART}\n---\n{json.dumps(hook)}\n")
 
-    assert [document["kind"] for document in own.left_behind(LOCAL)] == [
+    assert [document["kind"] for document in own.list_left_behind(LOCAL)] == [
         "CustomResourceDefinition",
         "ValidatingAdmissionPolicy",
         "MutatingWebhookConfiguration",
@@ -181,10 +181,10 @@ def test_what_uninstalling_leaves_behind(own: Helm, tools: Programs) -> None:
 
 def test_releases_by_their_whole_names(own: Helm, tools: Programs) -> None:
     """All namespaces are asked; no release is no name."""
-    assert own.releases() == []
+    assert own.list_releases() == []
     tools.answer("helm", "list", out='[{"name": "base", "namespace": "istio-system", "status": "deployed"}]')
 
-    assert own.releases() == ["istio-system/base"]
+    assert own.list_releases() == ["istio-system/base"]
     assert "--all-namespaces" in tools.calls("helm", "list")[-1].argv
 
 
@@ -234,7 +234,7 @@ def test_supported_versions(tools: Programs, said: str, major: int) -> None:
     """Helm 3 and 4 are."""
     tools.answer("helm", "version", out=f"{said}\n")
 
-    assert helm.version() == (major, said)
+    assert helm.read_helm_version() == (major, said)
 
 
 @pytest.mark.parametrize("said", ["v2.17.0", "v5.0.0", "", "unknown", "v30.1.0"])
@@ -243,28 +243,28 @@ def test_other_versions_are_refused(tools: Programs, said: str) -> None:
     tools.answer("helm", "version", out=said)
 
     with pytest.raises(BadInput, match="is not supported"):
-        helm.version()
+        helm.read_helm_version()
 
 
 @pytest.mark.parametrize(
     ("registry", "flags"),
     [
-        (Private("r.io:5000", "m", plain_http=True), ["--plain-http"]),
-        (Private("r.io:5000", "m", ca=Path("/ca.pem")), ["--ca-file", "/ca.pem"]),
-        (Private("r.io:5000", "m"), []),
-        (Private("other.io", plain_http=True), []),
+        (PrivateRegistry("r.io:5000", "m", plain_http=True), ["--plain-http"]),
+        (PrivateRegistry("r.io:5000", "m", ca=Path("/ca.pem")), ["--ca-file", "/ca.pem"]),
+        (PrivateRegistry("r.io:5000", "m"), []),
+        (PrivateRegistry("other.io", plain_http=True), []),
         (None, []),
     ],
 )
 def test_private_registry_as_it_asks_for(
-    tools: Programs, tmp_path: Path, registry: Private | None, flags: list[str]
+    tools: Programs, tmp_path: Path, registry: PrivateRegistry | None, flags: list[str]
 ) -> None:
     """Charts of a registry without TLS, or with an authority of its own, are pulled so; others are not."""
     chart = "oci://r.io:5000/m/istio/release/charts/base"
     own = Helm(tmp_path / "kubeconfig", "", tmp_path / "helm", registry)
 
     own.pull(chart, "1.29.1", tmp_path)
-    own.template(replace(REMOTE, chart=chart))
+    own.render_documents(replace(REMOTE, chart=chart))
     own.upgrade_install(replace(REMOTE, chart=chart))
     own.push(tmp_path / "base-1.29.1.tgz", "oci://r.io:5000/m/istio/release/charts")
 
@@ -278,7 +278,7 @@ def test_chart_that_a_private_registry_lacks(tools: Programs, tmp_path: Path) ->
     tools.answer("helm", "pull", code=1, err='failed to perform "FetchReference" on source: r.io/base:1: not found')
 
     with pytest.raises(CommandFailed) as caught:
-        Helm(tmp_path, "", tmp_path, Private("r.io")).pull("oci://r.io/base", "1", tmp_path)
+        Helm(tmp_path, "", tmp_path, PrivateRegistry("r.io")).pull("oci://r.io/base", "1", tmp_path)
 
     assert "make mirror REGISTRY=r.io" in str(caught.value)
 
@@ -287,13 +287,13 @@ def test_chart_that_was_fetched_is_not_pulled_again(tools: Programs, tmp_path: P
     """From then on every Helm of that home takes its archive; another version, and another home, do not."""
     first, second = (Helm(tmp_path / "kubeconfig", "", tmp_path / "helm") for _ in range(2))
 
-    first.fetch(REMOTE.chart, REMOTE.version)
+    first.pull_ahead(REMOTE.chart, REMOTE.version)
 
     archive = Path(tools.call("helm", "pull").after("--destination")) / "istiod-1.29.1.tgz"
     archive.touch()
-    second.template(REMOTE)
-    second.template(replace(REMOTE, version="1.29.2"))
-    Helm(tmp_path, "", tmp_path / "other").template(REMOTE)
+    second.render_documents(REMOTE)
+    second.render_documents(replace(REMOTE, version="1.29.2"))
+    Helm(tmp_path, "", tmp_path / "other").render_documents(REMOTE)
     assert [call.argv[2] for call in tools.calls("helm", "template")] == [str(archive), REMOTE.chart, REMOTE.chart]
-    first.fetch(REMOTE.chart, REMOTE.version)
+    first.pull_ahead(REMOTE.chart, REMOTE.version)
     assert not archive.exists()  # what another run pulled does not count

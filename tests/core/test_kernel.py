@@ -45,4 +45,4 @@ def tree(root: Path, **files: str) -> Path:
 )
 def test_modules_that_are_lacking(tmp_path: Path, files: dict[str, str], lacks: list[str] | None) -> None:
     """Built in, loaded or to be loaded all count; where nothing tells, nothing is said."""
-    assert kernel.lacks(tree(tmp_path, **files), "6.1") == lacks
+    assert kernel.missing_modules(tree(tmp_path, **files), "6.1") == lacks

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
-from harness.objects.manifests import parse, pinned, read
+from harness.objects.manifests import parse_manifest, pin_images, read_manifest
 from tests.recordings.shapes import fuzz, json_values
 
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "b"}}
@@ -34,7 +34,7 @@ def test_documents_come_in_order() -> None:
     """Empty documents are left out, the others stay in order."""
     text = "---\n---\n" + yaml.safe_dump_all([SERVICE, SERVICE | {"kind": "ConfigMap"}]) + "---\n# nothing\n"
 
-    assert [document["kind"] for document in parse(text, source="x")] == ["Service", "ConfigMap"]
+    assert [document["kind"] for document in parse_manifest(text, source="x")] == ["Service", "ConfigMap"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_documents_come_in_order() -> None:
 def test_wrong_manifests_are_refused_with_their_place(text: str, why: str) -> None:
     """What is missing is named, with the file and the document's number."""
     with pytest.raises(BadInput, match=f"^ingress.yaml.*{why}"):
-        parse(text, source="ingress.yaml")
+        parse_manifest(text, source="ingress.yaml")
 
 
 @fuzz
@@ -67,7 +67,7 @@ def test_wrong_manifests_are_refused_with_their_place(text: str, why: str) -> No
 def test_anything_is_a_manifest_or_bad_input(text: str) -> None:
     """No text makes the reader fail in any other way."""
     try:
-        found = parse(text, source="x")
+        found = parse_manifest(text, source="x")
     except BadInput:
         return
     assert all(isinstance(document["kind"], str) for document in found)
@@ -77,13 +77,13 @@ def test_cluster_wide_kinds_need_no_namespace() -> None:
     """A Namespace has none, and a kind that is not known here may have none."""
     texts = [f"{{apiVersion: a/v1, kind: {kind}, metadata: {{name: x}}}}" for kind in ("Namespace", "New")]
 
-    assert len(parse("\n---\n".join(texts), source="x")) == 2
+    assert len(parse_manifest("\n---\n".join(texts), source="x")) == 2
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:
     """A missing manifest is named."""
     with pytest.raises(BadInput, match=r"cannot read manifest .*gone\.yaml: No such file"):
-        read(tmp_path / "gone.yaml")
+        read_manifest(tmp_path / "gone.yaml")
 
 
 def test_file_that_is_no_text(tmp_path: Path) -> None:
@@ -91,14 +91,14 @@ def test_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00kind")
 
     with pytest.raises(BadInput, match=r"x\.yaml"):
-        read(tmp_path / "x.yaml")
+        read_manifest(tmp_path / "x.yaml")
 
 
 def test_images_are_pinned_by_their_name() -> None:
     """Registry and tag are the version set's; the manifest itself stays as it was."""
     original = workload(init="busybox:1")
 
-    (found,) = pinned([original], ["registry.example/release/app:2", "localhost:5000/busybox@sha256:00"])
+    (found,) = pin_images([original], ["registry.example/release/app:2", "localhost:5000/busybox@sha256:00"])
 
     assert images(found) == ["localhost:5000/busybox@sha256:00", "registry.example/release/app:2"]
     assert images(original) == ["busybox:1", "docker.io/istio/app:1"]
@@ -107,7 +107,7 @@ def test_images_are_pinned_by_their_name() -> None:
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet", "StatefulSet", "Job"])
 def test_every_kind_of_workload_is_pinned(kind: str) -> None:
     """No kind that runs containers slips through."""
-    (found,) = pinned([workload(kind)], ["r/app:2"])
+    (found,) = pin_images([workload(kind)], ["r/app:2"])
 
     assert images(found) == ["r/app:2"]
 
@@ -115,12 +115,12 @@ def test_every_kind_of_workload_is_pinned(kind: str) -> None:
 def test_unknown_image_is_refused() -> None:
     """An image outside the version set would be pulled unpinned: it is named, with its object."""
     with pytest.raises(BadInput, match=r"Deployment/x: image docker.io/istio/app:1 is not of the version set"):
-        pinned([workload()], ["docker.io/istio/application:1"])
+        pin_images([workload()], ["docker.io/istio/application:1"])
 
 
 def test_what_runs_nothing_is_left_alone() -> None:
     """A Service has no images to pin."""
-    assert pinned([SERVICE], []) == [SERVICE]
+    assert pin_images([SERVICE], []) == [SERVICE]
 
 
 POD = {"kind": "Deployment", "metadata": {"name": "a"}, "spec": {"template": {"spec": {"containers": []}}}}
@@ -135,7 +135,7 @@ def test_private_registry_reaches_proxies_and_pods() -> None:
     """An EnvoyProxy gets its image and pull secret, also one that says nothing of its pods; workloads the secret."""
     bare = {"kind": "EnvoyProxy", "metadata": {"name": "b"}, "spec": {}}
 
-    pod, proxy, other = pinned([POD, PROXY, bare], [], proxy="r.io/envoy:1", secret="pull")
+    pod, proxy, other = pin_images([POD, PROXY, bare], [], proxy="r.io/envoy:1", secret="pull")
 
     assert pod["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
     for one in (proxy, other):
@@ -143,4 +143,4 @@ def test_private_registry_reaches_proxies_and_pods() -> None:
         assert deployment["container"]["image"] == "r.io/envoy:1"
         assert deployment["pod"]["imagePullSecrets"] == [{"name": "pull"}]
     assert proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]["resources"] == {}
-    assert pinned([POD, PROXY, bare], []) == [POD, PROXY, bare]
+    assert pin_images([POD, PROXY, bare], []) == [POD, PROXY, bare]

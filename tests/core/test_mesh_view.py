@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.proxy.config_dump import SectionAbsent
-from harness.proxy.mesh_view import MeshView, view
+from harness.proxy.mesh_view import MeshView, read_mesh_view
 from tests.recordings import dump
 
 RECORDED = "admin/ztunnel-config_dump.json"
@@ -14,7 +14,7 @@ RECORDED = "admin/ztunnel-config_dump.json"
 
 def recorded() -> MeshView:
     """The recorded dump of a real cluster's node."""
-    return view(dump(RECORDED))
+    return read_mesh_view(dump(RECORDED))
 
 
 def test_protocol_of_pods_by_deployment() -> None:
@@ -47,7 +47,7 @@ def test_different_protocols_are_all_told() -> None:
         "certificates": [],
     }
 
-    assert view(raw).protocols("x") == ("HBONE", "TCP")
+    assert read_mesh_view(raw).protocols("x") == ("HBONE", "TCP")
 
 
 def test_waypoint_of_a_service() -> None:
@@ -71,12 +71,12 @@ def test_certificates_are_of_an_identity_and_a_time() -> None:
     assert held.expires
     now = held.valid_from + (held.expires - held.valid_from) / 2
 
-    assert mesh.certified(account, now, namespace)
-    assert not mesh.certified(account, held.expires + timedelta(days=2), namespace)
-    assert not mesh.certified(account, held.valid_from - timedelta(days=2), namespace)
-    assert not mesh.certified(account, now, "elsewhere")
-    assert not mesh.certified(account[1:], now, namespace)
-    assert not mesh.certified("nobody", datetime.now(UTC), namespace)
+    assert mesh.has_valid_certificate(account, now, namespace)
+    assert not mesh.has_valid_certificate(account, held.expires + timedelta(days=2), namespace)
+    assert not mesh.has_valid_certificate(account, held.valid_from - timedelta(days=2), namespace)
+    assert not mesh.has_valid_certificate(account, now, "elsewhere")
+    assert not mesh.has_valid_certificate(account[1:], now, namespace)
+    assert not mesh.has_valid_certificate("nobody", datetime.now(UTC), namespace)
 
 
 @pytest.mark.parametrize("section", ["workloads", "services", "certificates"])
@@ -85,4 +85,4 @@ def test_half_a_dump_is_no_view(section: str) -> None:
     raw = {key: value for key, value in dump(RECORDED).items() if key != section}
 
     with pytest.raises(SectionAbsent):
-        view(raw)
+        read_mesh_view(raw)

@@ -10,16 +10,16 @@ from harness import bundle, mirror, versions
 from harness.cluster import caches
 from harness.errors import BadInput, SetupFailed
 from harness.helm import Helm
-from harness.image_archives import whole
-from harness.registry.api import Api
-from harness.registry.private import Private
-from harness.registry.reference import parse
+from harness.image_archives import read_complete
+from harness.registry.api import RegistryApi
+from harness.registry.private import PrivateRegistry
+from harness.registry.reference import parse_reference
 from tests.core.test_bundle import Layout, docker_save, named, tar
 from tests.fakes.programs import Programs
 from tests.fakes.registry import FakeRegistry
 
 ROW = versions.load().pick()
-TARGET = Private("r.test", "m")
+TARGET = PrivateRegistry("r.test", "m")
 WANTED = [*ROW.images.values(), caches.IMAGE, ROW.node, *(f"{c.reference}:{c.version}" for c in ROW.charts.values())]
 
 
@@ -29,19 +29,19 @@ def network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, FakeRe
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     found: dict[str, FakeRegistry] = {}
 
-    def api(host: str, **words: Any) -> Api:
+    def api(host: str, **words: Any) -> RegistryApi:
         words["transport"] = found.setdefault(host, FakeRegistry()).transport
-        return Api(host, **words)
+        return RegistryApi(host, **words)
 
     monkeypatch.setattr(mirror, "Api", api)
     monkeypatch.setattr(mirror, "answers", lambda _: None)
     return found
 
 
-def publish(network: dict[str, FakeRegistry], at: Private | None = None) -> None:
+def publish(network: dict[str, FakeRegistry], at: PrivateRegistry | None = None) -> None:
     """Everything that is wanted, where it is public or in a registry; the node image under its digest."""
     for one in WANTED:
-        place = parse(at.at(one) if at else one)
+        place = parse_reference(at.rewrite(one) if at else one)
         registry = network.setdefault(place.registry, FakeRegistry())
         digest = registry.put_index(place.repository, place.tag, "amd64", "arm64")
         if place.digest:  # a digest that nobody can make data for: it stands for its content here
@@ -56,8 +56,8 @@ def unpinned(row: versions.VersionSet) -> versions.VersionSet:
     return row.model_copy(update={"node_image": row.node_image.model_copy(update={"image": image})})
 
 
-@pytest.mark.parametrize("source", [None, Private("other.test", "x")])
-def test_registry_is_filled(network: dict[str, FakeRegistry], source: Private | None) -> None:
+@pytest.mark.parametrize("source", [None, PrivateRegistry("other.test", "x")])
+def test_registry_is_filled(network: dict[str, FakeRegistry], source: PrivateRegistry | None) -> None:
     """Every chart and image of the set, the node's and the caches' too, is found where the set then looks for it."""
     row = unpinned(ROW)
     publish(network, source)
@@ -66,7 +66,7 @@ def test_registry_is_filled(network: dict[str, FakeRegistry], source: Private | 
 
     there = network["r.test"].manifests
     for one in WANTED:
-        place = parse(TARGET.at(one))
+        place = parse_reference(TARGET.rewrite(one))
         assert (place.repository, place.tag) in there
     assert len(done) == len(WANTED)
     assert all(one.copied for one in done)
@@ -78,7 +78,7 @@ def test_what_cannot_be_had_is_named(network: dict[str, FakeRegistry]) -> None:
     """By its reference, with the registry."""
     row = unpinned(ROW)
     publish(network)
-    image = parse(ROW.images["envoy"])
+    image = parse_reference(ROW.images["envoy"])
     del network["docker.io"].manifests[image.repository, image.tag]
 
     with pytest.raises(SetupFailed, match=f"{image.repository}:{image.tag}"):
@@ -108,7 +108,7 @@ def folder(tmp_path: Path) -> Path:
     layout = Layout()
     layout.write(made / "images" / "oci.tar", *(layout.image(image, **named(image)) for image in images[:8]))
     docker_save(made / "images" / "old.tar", *images[8:])
-    bundle.index(made, ROW)
+    bundle.write_index(made, ROW)
     return made
 
 
@@ -123,9 +123,9 @@ def test_registry_is_filled_from_a_bundle(
 
     there = network["r.test"].manifests
     for image in ROW.images.values():
-        assert (parse(TARGET.at(image)).repository, parse(image).tag) in there
-    for image, digest in whole(folder / "images" / "oci.tar").images.items():
-        assert (parse(TARGET.at(image)).repository, digest) in there
+        assert (parse_reference(TARGET.rewrite(image)).repository, parse_reference(image).tag) in there
+    for image, digest in read_complete(folder / "images" / "oci.tar").images.items():
+        assert (parse_reference(TARGET.rewrite(image)).repository, digest) in there
     assert {call.argv[2] for call in programs.calls("helm", "push")} == {
         "oci://r.test/m/istio/release/charts",
         "oci://r.test/m/envoyproxy",
@@ -164,8 +164,8 @@ def test_node_image_comes_from_docker(
 
     done = mirror.from_bundle(ROW, TARGET, folder, Helm(tmp_path, "", tmp_path, TARGET))
 
-    assert done[-1].name == f"r.test/m/kindest/node:{parse(ROW.node).tag}"
-    assert ("m/kindest/node", parse(ROW.node).tag) in network["r.test"].manifests
+    assert done[-1].name == f"r.test/m/kindest/node:{parse_reference(ROW.node).tag}"
+    assert ("m/kindest/node", parse_reference(ROW.node).tag) in network["r.test"].manifests
     assert any(f"NODE_IMAGE={done[-1].name}" in text for _, text in notes)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import cluster_records, reaper, versions
-from harness.cluster.choose import choose
+from harness.cluster.choose import choose_cluster
 from harness.cluster_records import Record
 from harness.settings import Settings
 from tests.fakes.api import FakeApi
@@ -33,12 +33,12 @@ def outcomes(settings: Settings) -> dict[str, str]:
 
 def test_only_what_is_left_goes(settings: Settings, tools: Programs) -> None:
     """The cluster of a run that is over goes, killed or kept; one in use stays, and so does everybody else's."""
-    cluster_records.write(settings.state, Record("kind", "left", GONE, time.time()))
-    cluster_records.write(settings.state, Record("kind", "used", os.getpid(), time.time()))
+    cluster_records.write_record(settings.state, Record("kind", "left", GONE, time.time()))
+    cluster_records.write_record(settings.state, Record("kind", "used", os.getpid(), time.time()))
 
     assert outcomes(settings) == {"left": "gone", "used": f"in use by process {os.getpid()}: left alone"}
     assert tools.clusters == ["used", "somebodys"]
-    assert [r.name for r in cluster_records.records(settings.state)] == ["used"]
+    assert [r.name for r in cluster_records.read_records(settings.state)] == ["used"]
 
 
 def test_nothing_is_left(settings: Settings, tools: Programs) -> None:
@@ -50,7 +50,7 @@ def test_nothing_is_left(settings: Settings, tools: Programs) -> None:
 def test_one_failure_does_not_keep_the_others(settings: Settings, tools: Programs) -> None:
     """What cannot be taken away is told, and stays recorded; the others go."""
     for name in ("left", "used"):
-        cluster_records.write(settings.state, Record("kind", name, GONE, time.time()))
+        cluster_records.write_record(settings.state, Record("kind", name, GONE, time.time()))
     tools.answer("kind", "delete", "left", code=1, err="docker: permission denied")
 
     seen = outcomes(settings)
@@ -58,7 +58,7 @@ def test_one_failure_does_not_keep_the_others(settings: Settings, tools: Program
     assert seen["used"] == "gone"
     assert seen["left"].startswith("not taken away: ")
     assert "permission denied" in seen["left"]
-    assert [r.name for r in cluster_records.records(settings.state)] == ["left"]
+    assert [r.name for r in cluster_records.read_records(settings.state)] == ["left"]
 
 
 def test_unreadable_notes_do_not_keep_the_others(
@@ -67,12 +67,12 @@ def test_unreadable_notes_do_not_keep_the_others(
     """Notes of another run that cannot be read are told of, with what to do; the other records are gone through."""
     where = {"kubeconfig": str(api.kubeconfig(tmp_path / "theirs")), "context": "fake"}
     mine = settings.model_copy(update={"cluster": "existing"} | where | {"kubeconfig": Path(where["kubeconfig"])})
-    cluster = choose(mine, ROW)
+    cluster = choose_cluster(mine, ROW)
     cluster.create()
-    (record,) = cluster_records.records(settings.state)
-    cluster_records.write(settings.state, replace(record, pid=GONE))
+    (record,) = cluster_records.read_records(settings.state)
+    cluster_records.write_record(settings.state, replace(record, pid=GONE))
     (cluster.home / "made.json").write_text('{"objects": [["Ser')
-    cluster_records.write(settings.state, Record("kind", "left", GONE, time.time()))
+    cluster_records.write_record(settings.state, Record("kind", "left", GONE, time.time()))
 
     seen = outcomes(settings)
 
@@ -84,14 +84,14 @@ def test_unreadable_notes_do_not_keep_the_others(
 def test_missing_tool_is_told(settings: Settings, tools: Programs) -> None:
     """Without kind its clusters cannot be deleted: that is reported, not raised."""
     tools.lose("kind")
-    cluster_records.write(settings.state, Record("kind", "left", GONE, time.time()))
+    cluster_records.write_record(settings.state, Record("kind", "left", GONE, time.time()))
 
     assert outcomes(settings)["left"].startswith("not taken away: kind ")
 
 
 def test_unreadable_record_is_reaped_by_its_folder(settings: Settings, tools: Programs) -> None:
     """A damaged record is of a cluster of ours still."""
-    cluster_records.write(settings.state, Record("kind", "left", os.getpid(), time.time()))
+    cluster_records.write_record(settings.state, Record("kind", "left", os.getpid(), time.time()))
     (settings.state / "kind-left" / "record.json").write_text("{")
 
     assert outcomes(settings) == {"left": "gone"}
@@ -104,7 +104,7 @@ def test_record_of_an_unknown_kind_is_told(settings: Settings, folder: str) -> N
     path: Path = settings.state / folder
     path.mkdir(parents=True)
     (path / "record.json").write_text("{")
-    cluster_records.write(settings.state, Record("kind", "left", GONE, time.time()))
+    cluster_records.write_record(settings.state, Record("kind", "left", GONE, time.time()))
 
     seen = outcomes(settings)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.objects.refs import KINDS, Ref, ref, ref_of
+from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
 from tests.recordings.shapes import fuzz
 
 NAME = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?", fullmatch=True)
@@ -17,7 +17,7 @@ def test_names_are_read_as_they_are_written(kind: str, namespace: str, name: str
     version, namespaced = KINDS[kind]
     made = Ref(kind, name, namespace if namespaced else "", version)
 
-    assert ref(str(made)) == made
+    assert parse_ref(str(made)) == made
 
 
 @fuzz
@@ -25,7 +25,7 @@ def test_names_are_read_as_they_are_written(kind: str, namespace: str, name: str
 def test_text_is_a_ref_or_refused(text: str) -> None:
     """Any text is either a name that reads back the same, or a ValueError."""
     try:
-        found = ref(text)
+        found = parse_ref(text)
     except ValueError:
         return
     assert str(found) == text
@@ -47,7 +47,7 @@ def test_text_is_a_ref_or_refused(text: str) -> None:
 def test_wrong_names_say_what_is_right(text: str, why: str) -> None:
     """A namespace too many or missing, and a misspelt kind, are told."""
     with pytest.raises(ValueError, match=why):
-        ref(text)
+        parse_ref(text)
 
 
 def test_ref_of_a_document() -> None:

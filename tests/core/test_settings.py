@@ -168,12 +168,14 @@ def test_every_setting_is_in_the_table_and_in_the_makefile() -> None:
     root = Path(__file__).parents[2]
     listed = (root / "Makefile").read_text().partition("SETTINGS := ")[2].partition("$(foreach")[0].replace("\\", "")
 
-    assert (root / "docs" / "settings.md").read_text() == settings_table.table()
-    assert sorted(listed.split()) == sorted(settings.names(field)[0] for field in settings.Settings.model_fields)
+    assert (root / "docs" / "settings.md").read_text() == settings_table.settings_page()
+    assert sorted(listed.split()) == sorted(
+        settings.setting_names(field)[0] for field in settings.Settings.model_fields
+    )
 
 
 def test_unread_variables_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the name that was meant."""
     monkeypatch.setenv("E2E_CLUSTR", "kind")
 
-    assert settings.remarks() == ["E2E_CLUSTR is no setting, did you mean 'E2E_CLUSTER'?"]
+    assert settings.unused_variables() == ["E2E_CLUSTR is no setting, did you mean 'E2E_CLUSTER'?"]

@@ -10,9 +10,9 @@ import pytest
 
 from harness import command
 from harness.command import run, running
-from harness.install.installation import Step, run_side_by_side
-from harness.interruption import heed, others_give_up
-from harness.threads import side_by_side
+from harness.install.installation import InstallStep, run_side_by_side
+from harness.interruption import interrupting_other_threads, raise_if_interrupted
+from harness.threads import thread_pool
 from harness.wait import pause, until
 from tests.fakes.programs import alive
 from tests.patience import SOON
@@ -63,7 +63,7 @@ def test_installation_is_interrupted_at_once(
         begun.set()
         act()
 
-    steps = [Step("a", first), Step("b", never), Step("c", lambda: others.append("c"), ("a",))]
+    steps = [InstallStep("a", first), InstallStep("b", never), InstallStep("c", lambda: others.append("c"), ("a",))]
     interrupted(begun)
     started = time.monotonic()
 
@@ -72,7 +72,7 @@ def test_installation_is_interrupted_at_once(
 
     assert time.monotonic() - started < AT_ONCE
     assert others == []
-    heed()  # whoever is interrupted may wait again: evidence and undoing come now
+    raise_if_interrupted()  # whoever is interrupted may wait again: evidence and undoing come now
     assert until(lambda: 1, bool, what="it is one", within=1) == 1
 
 
@@ -87,12 +87,12 @@ def test_programs_of_threads_within_threads_end_too(
         run(["sh", "-c", f"echo $$ > {tmp_path}/pid-{n}; sleep 60"], within=60)
 
     def images() -> None:
-        with side_by_side(2) as pool:
+        with thread_pool(2) as pool:
             list(pool.map(load, range(20)))
 
     interrupted(begun)
     with pytest.raises(KeyboardInterrupt):
-        run_side_by_side([Step("images", images)])
+        run_side_by_side([InstallStep("images", images)])
 
     pids = [int(file.read_text()) for file in tmp_path.glob("pid-*") if file.read_text()]
     assert len(pids) < 20
@@ -108,7 +108,7 @@ def test_a_failure_lets_the_others_finish() -> None:
         done.set()
 
     def fail() -> None:
-        with side_by_side(2) as pool:
+        with thread_pool(2) as pool:
             pool.submit(slow)
             raise ValueError("no")
 
@@ -121,9 +121,9 @@ def test_a_failure_lets_the_others_finish() -> None:
 def test_programs_of_the_main_thread_stay() -> None:
     """Its tunnels are asked for evidence yet."""
     with running(["sh", "-c", "sleep 60"]) as tunnel:
-        command.end_others()
+        command.end_programs_of_other_threads()
 
-        assert tunnel.alive
+        assert tunnel.is_running
 
 
 def test_others_may_not_even_begin() -> None:
@@ -136,8 +136,8 @@ def test_others_may_not_even_begin() -> None:
         except BaseException as error:  # noqa: BLE001  # what is asked for
             found.append(error)
 
-    with others_give_up():
-        heed()
+    with interrupting_other_threads():
+        raise_if_interrupted()
         thread = threading.Thread(target=begin)
         thread.start()
         thread.join(AT_ONCE)

@@ -7,7 +7,7 @@ import pytest
 
 from harness import progress
 from harness.errors import Absent, Inconclusive, NotObserved, NotReady, SetupFailed, Terminal
-from harness.wait import be_patient, dwell, patient, pause, until
+from harness.wait import pause, scaled_bound, scaled_dwell, set_patience, until
 from tests.fakes.clock import Clock
 
 
@@ -181,13 +181,13 @@ def test_wait_tells_what_it_awaits(clock: Clock, notes: list[tuple[str, str]]) -
 @pytest.mark.parametrize(("factor", "bound"), [(0.5, 5), (3, 30)])
 def test_patience_stretches_every_bound(clock: Clock, factor: float, bound: float) -> None:
     """A slow machine has more time, a planted fault less; the error tells the bound as it was."""
-    be_patient(factor)
+    set_patience(factor)
 
     with pytest.raises(NotReady, match=f"not within {bound:g}s"):
         until(lambda: 0, bool, what="x", within=10)
 
     assert bound <= clock.slept <= bound + 0.5
-    assert patient(2) == 2 * factor
+    assert scaled_bound(2) == 2 * factor
 
 
 @pytest.mark.parametrize(
@@ -197,9 +197,9 @@ def test_dwell_is_as_long_as_the_cluster_takes_to_tell(
     clock: Clock, patience: float, delays: float, seconds: float
 ) -> None:
     """A slow machine makes it longer, a cluster of short delays shorter; impatience does not touch it."""
-    be_patient(patience, delays=delays)
+    set_patience(patience, delays=delays)
 
-    assert dwell(2) == pytest.approx(seconds)
+    assert scaled_dwell(2) == pytest.approx(seconds)
 
 
 def test_pause_passes_the_time(clock: Clock) -> None:

@@ -45,7 +45,7 @@ def cordons(api: FakeApi) -> list[Any]:
 
 def test_all_that_can_leave_is_evicted(manifests: Manifests, kube: Kube, api: FakeApi, node: str) -> None:
     with nodes.while_drained(manifests, node):
-        left = {pod["metadata"]["name"] for pod in kube.objects("Pod")}
+        left = {pod["metadata"]["name"] for pod in kube.list_objects("Pod")}
 
     assert left == {"z-1", "etcd", "y-1"}
     assert {seen.path.rsplit("/", 2)[1] for seen in api.asked("POST", "eviction")} == {"x-1", "dns-1"}

@@ -10,7 +10,7 @@ from harness.errors import NotReady, Terminal
 from harness.kube import Kube
 from harness.logs import ztunnel
 from harness.logs.ztunnel import ZtunnelLine
-from harness.wait import be_patient
+from harness.wait import set_patience
 from tests import recordings
 from tests.fakes.api import FakeApi, Seen
 from tests.fakes.clock import Clock
@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 @pytest.fixture
 def stood(api: FakeApi, clock: Clock) -> None:
     """Its Deployment and its pod; the pod goes when none is wanted any more."""
-    be_patient(0.1)
+    set_patience(0.1)
     api.put(deployment("default/byo-waypoint-istio", ready=1, labels=LABELS), pod("default/byo-1", labels=LABELS))
 
 

@@ -8,7 +8,7 @@ from harness.disruption import restarts, stack_recovery
 from harness.errors import NotReady
 from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
-from harness.wait import be_patient
+from harness.wait import set_patience
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
 from tests.fakes.pods import deployment, pod
@@ -60,7 +60,7 @@ def daemon(ready: int) -> Object:
 @pytest.fixture
 def stack(api: FakeApi, clock: Clock) -> None:
     """Everything ready but ztunnel; the waypoint's pod is the one whose port may be taken."""
-    be_patient(0.02)
+    set_patience(0.02)
     owner = {"gateway.envoyproxy.io/owning-gateway-name": "waypoint"}
     proxy = pod("default/waypoint-1", labels=owner)
     proxy["metadata"]["uid"] = "uid-7"

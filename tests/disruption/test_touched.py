@@ -12,7 +12,7 @@ from harness.disruption import hbone_port_takeover, helm_upgrade, nodes, restart
 from harness.errors import NotAllowed
 from harness.kube import Kube
 from harness.undo.temporary_changes import Manifests
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from harness.versions import load
 from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
@@ -40,7 +40,7 @@ def asks(suite: Path) -> bool:
 
 def test_each_suite_that_touches_others_asks_for_it() -> None:
     """The mark is on exactly the files whose source says so, so that they are skipped before anything is set up."""
-    wrong = [f"{file.parent.name}/{file.name}" for file in SUITES if bool(touched.touched_by(file)) != asks(file)]
+    wrong = [f"{file.parent.name}/{file.name}" for file in SUITES if bool(touched.describe_touched(file)) != asks(file)]
 
     assert len([file for file in SUITES if asks(file)]) > 6
     assert wrong == []
@@ -48,7 +48,7 @@ def test_each_suite_that_touches_others_asks_for_it() -> None:
 
 def test_no_fixture_touches_others() -> None:
     """What every suite gets by name needs no mark."""
-    assert {str(file): found for file in FIXTURES if (found := touched.touched_by(file))} == {}
+    assert {str(file): found for file in FIXTURES if (found := touched.describe_touched(file))} == {}
 
 
 def test_no_suite_takes_the_client_without_limits() -> None:
@@ -77,7 +77,7 @@ def test_a_source_says_what_is_touched(tmp_path: Path, source: str, what: list[s
     suite = tmp_path / "test_x.py"
     suite.write_text(HEAD + source)
 
-    assert touched.touched_by(suite) == what
+    assert touched.describe_touched(suite) == what
 
 
 @pytest.fixture
@@ -101,14 +101,14 @@ class Ztunnels:
         self._kube = kube
 
     def read_pods(self) -> list[Any]:
-        return self._kube.objects("Pod", "istio-system")
+        return self._kube.list_objects("Pod", "istio-system")
 
 
 def test_disruption_is_refused_where_nobody_asked_for_it(limited: Kube, api: FakeApi, tmp_path: Path) -> None:
     """Whatever the marks say: each way of touching others raises the reason, and nothing was changed."""
     cluster: Any = FakeCluster(limited.kubeconfig, "existing")
     cluster.cannot_judge = {"disruptive": NOT_OURS}
-    manifests = Manifests(limited, load().pick(), Made(tmp_path / "notes.json"))
+    manifests = Manifests(limited, load().pick(), UndoLog(tmp_path / "notes.json"))
     release: Any = type("Release", (), {"name": "istiod"})
 
     with pytest.raises(NotAllowed, match=NOT_OURS):

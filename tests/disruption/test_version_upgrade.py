@@ -10,7 +10,7 @@ from harness.disruption import version_upgrade
 from harness.disruption.version_upgrade import plan_upgrade, replace_definitions
 from harness.errors import BadInput, NotAllowed
 from harness.install.releases import releases
-from harness.kube import Refused
+from harness.kube import RequestRejected
 from harness.waits import rollouts
 
 ROW = chosen_versions.named("istio-1.29.1+eg-1.7.5+k8s-1.34.3")
@@ -34,7 +34,7 @@ class Api:
             name = one["metadata"]["name"]
             guarded = any(other["kind"] == "ValidatingAdmissionPolicy" for other in self.there.values())
             if guarded and "v1.4" in str(one["metadata"]["annotations"]):
-                raise Refused(f"{name}: denied by safe-upgrades.gateway.networking.k8s.io")
+                raise RequestRejected(f"{name}: denied by safe-upgrades.gateway.networking.k8s.io")
             self.there[name] = one
             self.order.append(name)
 

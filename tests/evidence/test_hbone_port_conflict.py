@@ -4,7 +4,7 @@ from harness.evidence.hbone_port_conflict import REMEDY, conflict
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import text
 
-FAILURES = ztunnel.bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
+FAILURES = ztunnel.parse_bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
 UID = "84d9eb35-7dfd-4c4c-b840-4907573dc07a"
 TAKEN = [
     a for a in envoy_access.parse(text("eg-1.9.0/waypoint-envoy.log")).lines if a.upstream_cluster == "EmptyCluster"

@@ -56,7 +56,7 @@ def test_the_closest_connection_is_the_requests_own() -> None:
 def test_both_sides_of_a_connection_mirror_each_other() -> None:
     """Addresses, bytes and times agree, and nothing else in the log fits."""
     _, lines = recorded("variants/waypoint2-envoy.log", "variants/ztunnel-two-nodes.log")
-    tunnelled = [z for z in lines if z.direction == "outbound" and z.hbone and "waypoint2" in z.raw]
+    tunnelled = [z for z in lines if z.direction == "outbound" and z.is_hbone and "waypoint2" in z.raw]
 
     assert len(tunnelled) == 5
     assert all(any(is_other_side_of(z, out) for z in lines) for out in tunnelled)

@@ -217,7 +217,7 @@ def test_two_pages_with_one_id_are_ambiguous() -> None:
 def test_port_clash_leaves_hints() -> None:
     """The page answered 200 while ratings was reset: the waypoint is missing, and ztunnel's errors stand nearby."""
     clash = ztunnel.parse(text("port-15008-clash/ztunnel.log")).lines
-    first = next(z for z in clash if not z.ok)
+    first = next(z for z in clash if not z.is_ok)
     page = replace(PAGE, start_time=first.time - timedelta(milliseconds=10), duration_ms=20)
 
     journey = join_journey("7", [page], (), clash, PODS)

@@ -86,7 +86,7 @@ def test_identity_of_an_open_connections_client_is_not_known_to_its_callee() -> 
 
 def test_backend_connection_is_found_by_its_port_alone() -> None:
     """Another open one of that Envoy to the same pod carried other requests."""
-    (out,) = (line for line in OPEN if line.direction == "outbound" and line.hbone)
+    (out,) = (line for line in OPEN if line.direction == "outbound" and line.is_hbone)
     other = replace(out, src=replace(out.src, addr="10.244.1.24:1"), dst=replace(out.dst, addr="10.244.1.23:15008"))
     mine = replace(other, src=replace(out.src, addr=ACCESS.upstream_local_address or ""))
 

@@ -9,7 +9,7 @@ import pytest
 from harness.errors import Inconclusive
 from harness.experiments import policy_timing
 from harness.kube import Kube
-from harness.wait import be_patient
+from harness.wait import set_patience
 from tests import recordings
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
@@ -22,9 +22,9 @@ def test_what_is_over_its_budget_is_named() -> None:
     found = {"Accepted": 4.9, "route applied": 10.1}
 
     assert policy_timing.over_budget(found) == ["route applied took 10.10s, its budget is 10s"]
-    be_patient(2)
+    set_patience(2)
     assert policy_timing.over_budget(found) == []
-    be_patient(0.1)
+    set_patience(0.1)
     assert len(policy_timing.over_budget(found)) == 1
 
 

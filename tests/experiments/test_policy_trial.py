@@ -13,7 +13,7 @@ from harness import observations
 from harness.errors import Inconclusive, NotReady
 from harness.experiments.policy_trial import Tries
 from harness.http_exchange import Answer, get
-from harness.wait import be_patient
+from harness.wait import set_patience
 
 NAMED = "SecurityPolicy/default/a"
 GATEWAY = {"kind": "Gateway", "name": "waypoint"}
@@ -63,9 +63,9 @@ def tried(world: World) -> Any:
 
 @pytest.fixture
 def hasty() -> Iterator[None]:
-    be_patient(0.01)
+    set_patience(0.01)
     yield
-    be_patient(1.0)
+    set_patience(1.0)
 
 
 def test_three_arms_in_order() -> None:

@@ -22,8 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from harness.objects.patches import merged
-from harness.objects.refs import KINDS, Ref, ref, ref_of
+from harness.objects.patches import merge_patch
+from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
 
 Object = dict[str, Any]
 PLURALS = {"EndpointSlice": "endpointslices", "GatewayClass": "gatewayclasses", "EnvoyProxy": "envoyproxies"}
@@ -194,7 +194,7 @@ class FakeApi:
         if "apply" not in seen.headers["content-type"]:
             if key not in self.objects:
                 return status(404, f"{key} not found")
-            self.objects[key] = merged(self.objects[key], seen.body)
+            self.objects[key] = merge_patch(self.objects[key], seen.body)
             return 200, self.objects[key]
         manager, force = seen.query["fieldManager"], seen.query.get("force", "").lower() == "true"
         old, owners = self.objects.get(key, {}), self.owners.setdefault(key, {})
@@ -212,7 +212,7 @@ class FakeApi:
                 reason="Conflict",
             )
         owners |= dict.fromkeys(has, manager)
-        self.objects[key] = merged(old, seen.body)
+        self.objects[key] = merge_patch(old, seen.body)
         return 200 if old else 201, self.objects[key]
 
 
@@ -229,7 +229,7 @@ def kubeconfig(server: str, context: str) -> Object:
 
 def named(name: str, **fields: Any) -> Object:
     """An object by its name ("Deployment/default/x"), with these top-level fields; metadata is merged."""
-    found = ref(name)
+    found = parse_ref(name)
     metadata = {"name": found.name, **({"namespace": found.namespace} if found.namespace else {})}
     extra = fields.pop("metadata", {})
     return {"apiVersion": found.api_version, "kind": found.kind, "metadata": metadata | extra, **fields}

@@ -16,7 +16,7 @@ from harness.kube import Kube
 from harness.settings import Settings
 from harness.tools import download
 from harness.undo.temporary_changes import Manifests
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -116,4 +116,4 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def manifests(kube: Kube, tmp_path: Path) -> Manifests:
     """What applies, changes and takes back; its notes outlive it."""
-    return Manifests(kube, versions.load().pick(), Made(tmp_path / "applied.json"))
+    return Manifests(kube, versions.load().pick(), UndoLog(tmp_path / "applied.json"))

@@ -23,7 +23,7 @@ def test_assertions_are_found_with_their_lines(tmp_path: Path) -> None:
     (folder / "test_a.py").write_text(SUITE)
     (folder / "helper.py").write_text("assert True\n")
 
-    found = assertion_coverage.find(tmp_path, ["suites/a"])
+    found = assertion_coverage.find_assertions(tmp_path, ["suites/a"])
 
     assert found == [
         Assertion("suites/a/test_a.py", 3, 3, "x.ok", "test_a"),
@@ -36,5 +36,5 @@ def test_struck_on_any_of_its_lines_is_reached() -> None:
     """Python names a line within the statement; another file's or a line beside it is none."""
     one, two = Assertion("a.py", 5, 8, "x"), Assertion("b.py", 5, 5, "y")
 
-    assert assertion_coverage.unreached([one, two], [("a.py", 6), ("b.py", 4)]) == [two]
-    assert assertion_coverage.unreached([], []) == []
+    assert assertion_coverage.unreached_assertions([one, two], [("a.py", 6), ("b.py", 4)]) == [two]
+    assert assertion_coverage.unreached_assertions([], []) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from harness.faults import call_hooks
-from harness.faults.catalogue import load_all
 from harness.waits import responses
 
 HERE = "harness.waits.responses.wait_for_response"
@@ -32,7 +31,7 @@ def call(**named: bool) -> object:
 
 def test_done_around_the_call_once(told: list[str]) -> None:
     """Before and after the first call alone, whose answer is passed on."""
-    call_hooks.at_call(HERE, before=lambda: told.append("before"), after=lambda: told.append("after"))
+    call_hooks.hook_call(HERE, before=lambda: told.append("before"), after=lambda: told.append("after"))
 
     assert (call(), call()) == ("answer", "answer")
     assert told == ["before", "called", "after", "called"]
@@ -40,7 +39,7 @@ def test_done_around_the_call_once(told: list[str]) -> None:
 
 def test_numbered_call(told: list[str]) -> None:
     """With a number, that call."""
-    call_hooks.at_call(f"{HERE}#2", after=lambda: told.append("after"))
+    call_hooks.hook_call(f"{HERE}#2", after=lambda: told.append("after"))
 
     call()
     call()
@@ -50,7 +49,7 @@ def test_numbered_call(told: list[str]) -> None:
 
 def test_call_that_fails_has_ended_too(told: list[str]) -> None:
     """What it raises is passed on."""
-    call_hooks.at_call(HERE, after=lambda: told.append("after"))
+    call_hooks.hook_call(HERE, after=lambda: told.append("after"))
 
     with pytest.raises(ValueError, match="it fails"):
         call(fails=True)
@@ -61,7 +60,7 @@ def test_call_that_fails_has_ended_too(told: list[str]) -> None:
 def test_watch_is_taken_away(told: list[str]) -> None:
     """The function is itself again."""
     stub = responses.wait_for_response
-    take_away = call_hooks.at_call(HERE, after=lambda: told.append("after"))
+    take_away = call_hooks.hook_call(HERE, after=lambda: told.append("after"))
 
     take_away()
     call()
@@ -75,20 +74,11 @@ def test_what_names_no_call(text: str) -> None:
     """Fixtures, manifests and others' functions are none."""
     assert not call_hooks.is_call(text)
     with pytest.raises(ValueError, match="names no call"):
-        call_hooks.at_call(text)
+        call_hooks.hook_call(text)
 
 
 @pytest.mark.parametrize("text", ["harness.nowhere.function", "harness.wait.nothing"])
 def test_unknown_function(text: str) -> None:
     """It is said when the fault is armed, not never."""
     with pytest.raises((ImportError, AttributeError)):
-        call_hooks.at_call(text)
-
-
-def test_calls_of_the_catalogue_exist() -> None:
-    """Each call that a fault of the repository names is a function of the harness."""
-    named = {text for fault in load_all() for text in (fault.after, fault.until) if text.startswith("harness.")}
-
-    assert named
-    for text in named:
-        call_hooks.at_call(text)()
+        call_hooks.hook_call(text)

@@ -1,7 +1,7 @@
 """A fault's file is read strictly; the repository's own are whole."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import yaml
 
 from harness.cluster.emulated import EmulatedCluster
 from harness.errors import BadInput
-from harness.faults import catalogue, findings
-from harness.objects.manifests import MANIFESTS, read
-from harness.objects.refs import ref, ref_of
+from harness.faults import call_hooks, catalogue, findings
+from harness.objects.manifests import MANIFESTS, read_manifest
+from harness.objects.refs import parse_ref, ref_of
 from harness.oracles import signs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +71,7 @@ def test_oracles_judge_beside_tests(tmp_path: Path) -> None:
     found = catalogue.load(write(tmp_path, LEAST | asked | {"oracles": True}))
 
     assert found.tests == ("suites/a/test_b.py::test_c", "suites/a/test_d.py")
-    assert findings.areas([found]) == ["suites/a"]
+    assert findings.areas_of([found]) == ["suites/a"]
     assert catalogue.load(write(tmp_path, LEAST)).tests == tuple(LEAST["caught_by"])
 
 
@@ -124,7 +124,7 @@ def test_empty_folder_is_no_catalogue(tmp_path: Path) -> None:
 
 def test_thirds_are_the_whole() -> None:
     """The three thirds share nothing and leave nothing out."""
-    thirds = [catalogue.choose(FAULTS, "emulated", (), number) for number in (1, 2, 3)]
+    thirds = [catalogue.choose_faults(FAULTS, "emulated", (), number) for number in (1, 2, 3)]
 
     names = [fault.name for third in thirds for fault in third]
     assert sorted(names) == sorted(fault.name for fault in FAULTS if "emulated" in fault.on)
@@ -134,11 +134,11 @@ def test_only_the_named() -> None:
     """Names choose; an unknown one, or one that cannot be planted there, is refused."""
     here = next(fault.name for fault in FAULTS if fault.on == ("emulated",))
 
-    assert [fault.name for fault in catalogue.choose(FAULTS, "emulated", [here], None)] == [here]
+    assert [fault.name for fault in catalogue.choose_faults(FAULTS, "emulated", [here], None)] == [here]
     with pytest.raises(BadInput, match="no fault is named nobody"):
-        catalogue.choose(FAULTS, "emulated", ["nobody"], None)
+        catalogue.choose_faults(FAULTS, "emulated", ["nobody"], None)
     with pytest.raises(BadInput, match="cannot be planted on a kind cluster"):
-        catalogue.choose(FAULTS, "kind", [here], None)
+        catalogue.choose_faults(FAULTS, "kind", [here], None)
 
 
 # The repository's own catalogue
@@ -160,10 +160,51 @@ def test_named_tests_exist() -> None:
     """Each listed id is of a file and a function of suites/, or of the oracle of an area."""
     for fault in FAULTS:
         for listed in filter(catalogue.is_oracle, fault.caught_by):
-            assert list((ROOT / catalogue.area(listed)).glob("test_*.py")), f"{fault.name}: {listed}"
+            assert list((ROOT / catalogue.area_of(listed)).glob("test_*.py")), f"{fault.name}: {listed}"
         for listed in fault.tests:
             file, _, rest = listed.partition("::")
             assert not rest or rest.partition("[")[0] in functions(file), f"{fault.name}: {listed}"
+
+
+@cache
+def fixtures(file: Path) -> set[str]:
+    """The names of the pytest fixtures that a file defines."""
+    defined = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)]
+    return {node.name for node in defined if any("fixture" in ast.unparse(mark) for mark in node.decorator_list)}
+
+
+def exists(moment: str, tests: Sequence[str]) -> bool:
+    """Whether a fault's `after` or `until` names a harness function, a manifest, or a fixture that a test can have."""
+    if moment.startswith("harness."):
+        try:
+            call_hooks.hook_call(moment)()
+        except (ValueError, ImportError, AttributeError):
+            return False
+        return True
+    if moment.endswith(".yaml"):
+        return (MANIFESTS / moment).is_file()
+    files = [ROOT / test.partition("::")[0] for test in tests]
+    homes = [*files, *(folder / "conftest.py" for file in files for folder in file.parents if ROOT in file.parents)]
+    homes += (ROOT / "harness/plugin").glob("*.py")
+    return moment == "test" or any(moment in fixtures(home) for home in homes if home.is_file())
+
+
+def test_named_moments_exist() -> None:
+    """`after` and `until` of each fault name something that exists: a rename that misses them plants nothing."""
+    moments = [
+        (fault, key, moment) for fault in FAULTS for key in ("after", "until") if (moment := getattr(fault, key))
+    ]
+
+    assert moments
+    assert [f"{fault.name}: {key}: {at}" for fault, key, at in moments if not exists(at, fault.tests)] == []
+
+
+@pytest.mark.parametrize(
+    "moment", ["gone", "mesh/gone.yaml", "harness.gone.function", "harness.wait.gone", "harness.wait.until#0"]
+)
+def test_moment_that_does_not_exist(moment: str) -> None:
+    """No fixture, manifest, module or function has that name, or the number is no number of a call."""
+    assert not exists(moment, FAULTS[0].tests)
 
 
 def test_objects_of_steps_can_be_named() -> None:
@@ -171,9 +212,9 @@ def test_objects_of_steps_can_be_named() -> None:
     for fault in FAULTS:
         for step in fault.plant:
             for named in (step.patch, step.delete, step.scale, step.await_, step.manifest):
-                assert named is None or ref(named.object).kind, fault.name
+                assert named is None or parse_ref(named.object).kind, fault.name
             if step.manifest:
-                held = {str(ref_of(document)) for document in read(MANIFESTS / step.manifest.file)}
+                held = {str(ref_of(document)) for document in read_manifest(MANIFESTS / step.manifest.file)}
                 assert step.manifest.object in held, fault.name
 
 
@@ -203,12 +244,12 @@ def test_every_test_of_the_areas_is_named() -> None:
     listed = {one.partition("[")[0] for fault in FAULTS for one in fault.caught_by}
     ids = [
         f"{path.relative_to(ROOT).as_posix()}::{name}"
-        for area in findings.areas(FAULTS)
+        for area in findings.areas_of(FAULTS)
         for path in sorted((ROOT / area).rglob("test_*.py"))
         for name in judged(path, cannot)
     ]
 
-    left_out = [id for id in ids if not any(findings.names(one, id) for one in listed)]
+    left_out = [id for id in ids if not any(findings.is_listed(one, id) for one in listed)]
 
     assert ids
     assert left_out == []

@@ -8,7 +8,7 @@ import pytest
 
 from harness.faults import findings
 from harness.faults.catalogue import Fault
-from harness.faults.findings import Finding, Run, Verdict
+from harness.faults.findings import FaultResult, PytestResult, PytestRun
 
 A, B = "suites/a/test_b.py::test_c", "suites/a/test_b.py::test_d"
 
@@ -26,69 +26,72 @@ def fault(*caught_by: str, says: str = "TCP") -> Fault:
     )
 
 
-def run(*verdicts: Verdict, **more: Any) -> Run:
-    return Run(verdicts, **({"planted": 1} | more))
+def run(*verdicts: PytestResult, **more: Any) -> PytestRun:
+    return PytestRun(verdicts, **({"planted": 1} | more))
 
 
 @pytest.mark.parametrize("outcome", ["broken", "error", "inconclusive"])
 def test_failed_for_the_reason_is_caught(outcome: str) -> None:
     """Every way to fail counts, if the reason is the fault's."""
-    assert Finding(fault(), run(Verdict(A, outcome, "it is TCP")), 1.0).missed == ""
+    assert FaultResult(fault(), run(PytestResult(A, outcome, "it is TCP")), 1.0).why_missed == ""
 
 
 @pytest.mark.parametrize(
     ("made", "told"),
     [
-        (run(Verdict(A, "held")), f"{A} held"),
-        (run(Verdict(A, "skipped", "TCP")), f"{A} skipped"),
-        (run(Verdict(A, "broken", "the machine is")), "no test says 'TCP'"),
-        (run(Verdict(B, "broken", "TCP")), f"no such test: {A}"),
-        (run(Verdict(A, "broken", "TCP"), planted=0), "stack never stood"),
-        (run(Verdict(A, "error", "TCP"), planted=0, trouble="Missing: a"), "it could not be planted: Missing: a"),
-        (run(Verdict(A, "broken", "TCP"), trouble="not undone: Missing: a"), "not undone: Missing: a"),
-        (Run((), tail="Segmentation fault"), "no test ran: Segmentation fault"),
+        (run(PytestResult(A, "held")), f"{A} held"),
+        (run(PytestResult(A, "skipped", "TCP")), f"{A} skipped"),
+        (run(PytestResult(A, "broken", "the machine is")), "no test says 'TCP'"),
+        (run(PytestResult(B, "broken", "TCP")), f"no such test: {A}"),
+        (run(PytestResult(A, "broken", "TCP"), planted=0), "stack never stood"),
+        (run(PytestResult(A, "error", "TCP"), planted=0, trouble="Missing: a"), "it could not be planted: Missing: a"),
+        (run(PytestResult(A, "broken", "TCP"), trouble="not undone: Missing: a"), "not undone: Missing: a"),
+        (PytestRun((), tail="Segmentation fault"), "no test ran: Segmentation fault"),
     ],
 )
-def test_anything_else_is_missed(made: Run, told: str) -> None:
+def test_anything_else_is_missed(made: PytestRun, told: str) -> None:
     """A test that held, another reason, a fault that was never planted: none of it is a catch."""
-    assert Finding(fault(), made, 1.0).missed == told
+    assert FaultResult(fault(), made, 1.0).why_missed == told
 
 
 def test_all_listed_must_catch() -> None:
     """One that fails does not stand in for one that holds; the reason may be any one's."""
-    caught, held = Verdict(A, "broken", "TCP"), Verdict(B, "held")
+    caught, held = PytestResult(A, "broken", "TCP"), PytestResult(B, "held")
 
-    assert Finding(fault(A, B), run(caught, held), 1.0).missed == f"{B} held"
-    assert Finding(fault(A, B), run(caught, Verdict(B, "error", "else")), 1.0).missed == ""
+    assert FaultResult(fault(A, B), run(caught, held), 1.0).why_missed == f"{B} held"
+    assert FaultResult(fault(A, B), run(caught, PytestResult(B, "error", "else")), 1.0).why_missed == ""
 
 
 def test_skipped_there_without_a_fault_too_is_not_asked() -> None:
     """A test that the cluster cannot judge does not count, and is no catch either."""
-    caught, skipped = Verdict(A, "broken", "TCP"), Verdict(B, "skipped", "TCP")
+    caught, skipped = PytestResult(A, "broken", "TCP"), PytestResult(B, "skipped", "TCP")
 
-    assert Finding(fault(A, B), run(caught, skipped), 1.0, frozenset({B})).missed == ""
-    assert Finding(fault(A, B), run(caught, skipped), 1.0).missed == f"{B} skipped"
-    assert Finding(fault(B), run(skipped), 1.0, frozenset({B})).missed == "no test says 'TCP'"
+    assert FaultResult(fault(A, B), run(caught, skipped), 1.0, frozenset({B})).why_missed == ""
+    assert FaultResult(fault(A, B), run(caught, skipped), 1.0).why_missed == f"{B} skipped"
+    assert FaultResult(fault(B), run(skipped), 1.0, frozenset({B})).why_missed == "no test says 'TCP'"
 
 
 def test_id_without_its_case_names_them_all() -> None:
     """A function's id stands for its cases, a file's for its tests; a longer name is another's."""
-    cases = [Verdict(f"{A}[x]", "broken", "TCP"), Verdict(f"{A}[y]", "held")]
+    cases = [PytestResult(f"{A}[x]", "broken", "TCP"), PytestResult(f"{A}[y]", "held")]
 
-    assert Finding(fault(A), run(*cases), 1.0).missed == f"{A}[y] held"
-    assert findings.names("suites/a/test_b.py", A)
-    assert not findings.names(A, f"{A}_too")
+    assert FaultResult(fault(A), run(*cases), 1.0).why_missed == f"{A}[y] held"
+    assert findings.is_listed("suites/a/test_b.py", A)
+    assert not findings.is_listed(A, f"{A}_too")
 
 
 def test_unnamed_tests_are_found() -> None:
     """Tests that no fault names; of the areas that faults name."""
-    assert findings.unnamed([A, B, "suites/c/test_d.py::test_e"], [fault(B)]) == [A, "suites/c/test_d.py::test_e"]
-    assert findings.areas([fault(A, B)]) == ["suites/a"]
+    assert findings.tests_without_fault([A, B, "suites/c/test_d.py::test_e"], [fault(B)]) == [
+        A,
+        "suites/c/test_d.py::test_e",
+    ]
+    assert findings.areas_of([fault(A, B)]) == ["suites/a"]
 
 
 def test_oracles_need_not_be_named() -> None:
     """They are the same after each area: what must make them fail goes by kind of sign."""
-    assert findings.unnamed([A, "suites/a::oracles"], [fault(A)]) == []
+    assert findings.tests_without_fault([A, "suites/a::oracles"], [fault(A)]) == []
 
 
 @pytest.mark.parametrize(
@@ -103,7 +106,7 @@ def test_oracles_need_not_be_named() -> None:
 )
 def test_first_line_tells_something(found: str, line: str) -> None:
     """The class of an assertion, and where an error's class lives, are left out; an empty line is no first line."""
-    assert Verdict(A, "broken", found).first_line == line
+    assert PytestResult(A, "broken", found).first_line == line
 
 
 def test_run_is_read_from_its_files(tmp_path: Path) -> None:
@@ -115,14 +118,14 @@ def test_run_is_read_from_its_files(tmp_path: Path) -> None:
     told = {"planted": 2, "undone": True, "trouble": "", "struck": [{"id": A, "file": "a.py", "line": 7}]}
     (folder / "fault.json").write_text(json.dumps(told))
 
-    found = findings.read(tmp_path, "tail")
+    found = findings.read_run(tmp_path, "tail")
 
-    assert found == Run((Verdict(A, "broken", "why"),), "tail", 2, True, "", (("a.py", 7),))
+    assert found == PytestRun((PytestResult(A, "broken", "why"),), "tail", 2, True, "", (("a.py", 7),))
 
 
 def test_run_without_results_keeps_its_last_words(tmp_path: Path) -> None:
     """A process that died says so by its last lines, and its fault was not taken back."""
-    assert findings.read(tmp_path, "Killed") == Run((), "Killed", undone=False)
+    assert findings.read_run(tmp_path, "Killed") == PytestRun((), "Killed", undone=False)
 
 
 @pytest.mark.parametrize(
@@ -137,4 +140,4 @@ def test_cause_is_named_in_the_first_five_lines(cause: str, found: str, named: b
     """Empty lines do not count; a fault without words names none."""
     asked = fault(A).model_copy(update={"cause": cause})
 
-    assert Finding(asked, run(Verdict(A, "broken", found)), 1.0).named is named
+    assert FaultResult(asked, run(PytestResult(A, "broken", found)), 1.0).is_cause_named is named

@@ -72,7 +72,7 @@ def arguments(folder: Path, text: str) -> list[str]:
 
 def test_what_fixtures_made_is_left(forks: forked_pytest.Forks, tmp_path: Path) -> None:
     """The tests run, in the given environment, and none of what the last one's fixtures made is undone."""
-    tail = forks.pytest(arguments(tmp_path, TESTS), env={"SAID": "yes"}, folder=tmp_path / "run", within=SOON)
+    tail = forks.run_pytest(arguments(tmp_path, TESTS), env={"SAID": "yes"}, folder=tmp_path / "run", within=SOON)
 
     assert (tmp_path / "env").read_text() == "yes"
     assert "1 failed, 1 passed" in tail
@@ -88,7 +88,7 @@ def test_fixture_that_nobody_needs_any_more_is_undone(forks: forked_pytest.Forks
     later.mkdir()
     (later / "test_later.py").write_text("def test_later():\n    pass\n")
 
-    forks.pytest([*arguments(tmp_path, TESTS), str(later)], env={"SAID": ""}, folder=tmp_path / "run", within=SOON)
+    forks.run_pytest([*arguments(tmp_path, TESTS), str(later)], env={"SAID": ""}, folder=tmp_path / "run", within=SOON)
 
     assert (tmp_path / "module-undone").exists()
 
@@ -97,7 +97,7 @@ def test_late_call_ends_with_all_that_it_started(
     forks: forked_pytest.Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its time it is killed, its children with it, and that is what is said."""
-    forks.pytest(["--version"], env={}, folder=tmp_path / "before", within=SOON)  # what is imported is, from now on
+    forks.run_pytest(["--version"], env={}, folder=tmp_path / "before", within=SOON)  # what is imported is, from now on
     monkeypatch.setattr(forked_pytest, "_session", hang)
     join, begun = BaseProcess.join, tmp_path / "child.begun"
 
@@ -107,7 +107,7 @@ def test_late_call_ends_with_all_that_it_started(
 
     monkeypatch.setattr(BaseProcess, "join", join_once_begun)
 
-    tail = forks.pytest([], env={}, folder=tmp_path, within=0.2)
+    tail = forks.run_pytest([], env={}, folder=tmp_path, within=0.2)
 
     assert tail == "killed after 0.2s"
     child = int((tmp_path / "child").read_text())

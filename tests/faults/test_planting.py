@@ -7,11 +7,11 @@ import pytest
 from harness import cluster_records, versions
 from harness.errors import BadInput, NotReady
 from harness.faults.catalogue import Fault
-from harness.faults.planting import Planter, altered, bare
-from harness.kube import Kube, Missing
+from harness.faults.planting import Planter, with_changes, without_status
+from harness.kube import Kube, ObjectMissing
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -46,7 +46,7 @@ def planter(kube: Kube, cluster: FakeCluster, settings: Settings, clock: Clock) 
             settings.model_copy(update={"cluster": kind}),
             target,
             kube,
-            Manifests(kube, ROW, Made(target.home / cluster_records.APPLIED)),
+            Manifests(kube, ROW, UndoLog(target.home / cluster_records.APPLIED)),
         )
         made.target = target  # type: ignore[attr-defined]  # for the test to look at
         return made
@@ -169,7 +169,7 @@ def test_failed_step_leaves_what_came_before_to_be_undone(planter: Any, api: Fak
     patch = {"object": "Namespace/default", "with": {"metadata": {"labels": {"mode": None}}}}
     one = planter(fault({"patch": patch}, {"delete": {"object": "Service/default/nobody"}}))
 
-    with pytest.raises(Missing):
+    with pytest.raises(ObjectMissing):
         one.plant()
     one.undo()
 
@@ -194,12 +194,12 @@ def test_document_that_is_not_there_is_told() -> None:
     assert step is not None
 
     with pytest.raises(BadInput, match=r"manifests/a\.yaml holds no Node/b"):
-        altered([named("Node/a")], step)
-    assert altered([named("Node/a"), named("Node/b")], step) == [named("Node/a")]
+        with_changes([named("Node/a")], step)
+    assert with_changes([named("Node/a"), named("Node/b")], step) == [named("Node/a")]
 
 
 def test_bare_is_what_somebody_would_write() -> None:
     """No status, and none of the server's own metadata."""
     live = named("Service/default/a", spec={}, status={}, metadata={"uid": "1", "resourceVersion": "2", "labels": {}})
 
-    assert bare(live) == named("Service/default/a", spec={}, metadata={"labels": {}})
+    assert without_status(live) == named("Service/default/a", spec={}, metadata={"labels": {}})

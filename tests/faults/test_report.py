@@ -13,13 +13,13 @@ from rich.console import Console
 from harness.faults import report
 from harness.faults.assertion_coverage import Assertion
 from harness.faults.catalogue import Fault
-from harness.faults.findings import Finding, Result, Run, Verdict
+from harness.faults.findings import CatalogueResult, FaultResult, PytestResult, PytestRun
 
 A = "suites/a/test_b.py::test_c[x]"
 LONG = "Inconclusive: " + "the proxy's log does not tell of all requests " * 12
 
 
-def finding(outcome: str = "broken", found: str = "AssertionError: it is TCP", name: str = "one") -> Finding:
+def finding(outcome: str = "broken", found: str = "AssertionError: it is TCP", name: str = "one") -> FaultResult:
     told = {
         "name": name,
         "broken": "Something is broken.",
@@ -28,7 +28,7 @@ def finding(outcome: str = "broken", found: str = "AssertionError: it is TCP", n
         "says": "TCP",
         "plant": [{"delete": {"object": "Service/default/ratings"}}],
     }
-    return Finding(Fault.model_validate(told), Run((Verdict(A, outcome, found),), planted=1), 2.25)
+    return FaultResult(Fault.model_validate(told), PytestRun((PytestResult(A, outcome, found),), planted=1), 2.25)
 
 
 @pytest.fixture
@@ -41,15 +41,15 @@ def said(out: Console) -> str:
     return out.file.getvalue()
 
 
-def result(*found: Finding) -> Result:
+def result(*found: FaultResult) -> CatalogueResult:
     unreached = (Assertion("suites/a/test_b.py", 7, 8, "x == 1"),)
-    return Result(found, ("suites/a/test_b.py::test_d",), unreached, ("suites/z",), 9.0)
+    return CatalogueResult(found, ("suites/a/test_b.py::test_d",), unreached, ("suites/z",), 9.0)
 
 
 def test_line_as_each_is_done(out: Console) -> None:
     """Its number, seconds, name, and what came of it; square brackets of ids are no markup."""
-    report.line(out, finding(), 3, 98)
-    report.line(out, finding("held"), 4, 98)
+    report.print_fault(out, finding(), 3, 98)
+    report.print_fault(out, finding("held"), 4, 98)
 
     first, second = said(out).splitlines()
     assert first == "  3/98   2.2s  one: caught by 1"
@@ -58,7 +58,7 @@ def test_line_as_each_is_done(out: Console) -> None:
 
 def test_table_has_the_first_line_of_each_failure(out: Console) -> None:
     """Fault, test and outcome, what it said first; a missed fault has a row of its own above its tests."""
-    report.table(out, [finding(), finding("held", "", name="two")])
+    report.print_table(out, [finding(), finding("held", "", name="two")])
 
     rows = [" ".join(line.split()) for line in said(out).splitlines()]
     assert rows == [
@@ -71,7 +71,7 @@ def test_table_has_the_first_line_of_each_failure(out: Console) -> None:
 
 def test_summary_counts_and_names_what_is_left(out: Console) -> None:
     """Tests without a fault, assertions that none reached, areas beyond, and the seconds: each, and all."""
-    report.summary(out, result(finding(), finding("held")))
+    report.print_summary(out, result(finding(), finding("held")))
 
     assert said(out).splitlines() == [
         "no fault makes it fail: suites/a/test_b.py::test_d",
@@ -83,14 +83,14 @@ def test_summary_counts_and_names_what_is_left(out: Console) -> None:
 
 def test_nothing_planted_divides_by_nothing(out: Console) -> None:
     """An empty part of a catalogue has a summary, too."""
-    report.summary(out, Result((), (), (), (), 1.0))
+    report.print_summary(out, CatalogueResult((), (), (), (), 1.0))
 
     assert "0 of 0 faults caught" in said(out)
 
 
 def test_files_are_kept(tmp_path: Path) -> None:
     """The table and summary as text, everything as JSON, long lines whole."""
-    report.keep(tmp_path, result(finding(found=f"TCP {LONG}")))
+    report.write_reports(tmp_path, result(finding(found=f"TCP {LONG}")))
 
     told = json.loads((tmp_path / "faults.json").read_text())
     (one,) = told["faults"]
@@ -103,7 +103,7 @@ def test_files_are_kept(tmp_path: Path) -> None:
 
 def test_control_that_failed_is_shown(out: Console) -> None:
     """Which tests fail without any fault, and how."""
-    report.control_failed(out, [Verdict(A, "error", "harness.errors.NotReady: x: not within 3s")])
+    report.print_control_failure(out, [PytestResult(A, "error", "harness.errors.NotReady: x: not within 3s")])
 
     assert said(out).splitlines() == [
         "1 tests fail without any fault: no fault was planted",
@@ -118,7 +118,7 @@ def test_share_of_named_causes(out: Console) -> None:
         for one in (finding(), finding(found="TCP"))
     ]
 
-    report.summary(out, result(*words, finding()))
+    report.print_summary(out, result(*words, finding()))
 
     assert "cause not named: one: its first lines lack 'it is TCP'" in said(out)
     assert "1 of 3 faults name their cause (33%), in the first lines of a failure; 1 say no words for it" in said(out)

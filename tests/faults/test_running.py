@@ -113,7 +113,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         return Output(1, "1 failed", "")
 
     class Forks:
-        def pytest(self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, within: float) -> str:
+        def run_pytest(self, arguments: Sequence[str], *, env: Mapping[str, str], folder: Path, within: float) -> str:
             made.within = within
             made.play(env, folder, arguments)
             return "1 failed"

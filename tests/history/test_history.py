@@ -18,7 +18,7 @@ from harness.history.quarantine import Entry, Quarantine
 from harness.history.repeating import changed_tests, judge, repeat
 from harness.history.sequential import SequentialTest
 from harness.history.store import History, latest_source
-from harness.report.results import Outcome, Verdict
+from harness.report.results import ClaimResult, Outcome
 
 RULE = SequentialTest()
 TEST = "suites/ingress/test_gateway.py::test_page"
@@ -210,8 +210,8 @@ def test_changed_tests_are_found_by_git(tmp_path: Path) -> None:
     assert changed_tests("HEAD", tmp_path) == ["suites/a/test_two.py", "suites/a/test_new.py"]
 
 
-def verdict(outcome: Outcome, id: str = TEST) -> Verdict:
-    return Verdict(id, "ingress", "The page returns 200.", outcome)
+def verdict(outcome: Outcome, id: str = TEST) -> ClaimResult:
+    return ClaimResult(id, "ingress", "The page returns 200.", outcome)
 
 
 ENTRY = Entry(reason="fails once in fifty runs, issue 15", since=date(2026, 11, 1), until=date(2026, 12, 1))
@@ -227,7 +227,7 @@ ENTRY = Entry(reason="fails once in fifty runs, issue 15", since=date(2026, 11, 
     ],
 )
 def test_quarantine_excuses_its_tests_for_a_while(
-    verdicts: list[Verdict], today: date, excused: bool, line: str
+    verdicts: list[ClaimResult], today: date, excused: bool, line: str
 ) -> None:
     """Only its own tests, only until its date; each that ran is shown with its reason."""
     found, lines = Quarantine(tests={TEST: ENTRY}).excuses(verdicts, today)

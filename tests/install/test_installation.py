@@ -11,11 +11,18 @@ import pytest
 from harness import observations, progress, timeouts, versions
 from harness.errors import NotReady, SetupFailed
 from harness.install import installation
-from harness.install.installation import GATEWAY_WORKLOADS, ISTIO_WORKLOADS, Step, ensure_stack, run_side_by_side, steps
+from harness.install.installation import (
+    GATEWAY_WORKLOADS,
+    ISTIO_WORKLOADS,
+    InstallStep,
+    ensure_stack,
+    install_steps,
+    run_side_by_side,
+)
 from harness.kube import Kube
-from harness.objects.manifests import MANIFESTS, read
+from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.placement import Placement
-from harness.objects.refs import ref
+from harness.objects.refs import parse_ref
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
@@ -24,7 +31,9 @@ from tests.fakes.pods import deployment
 from tests.patience import SOON
 
 ROW = versions.load().pick()
-DEFINED = [one["metadata"]["name"].partition(".")[0] for one in read(MANIFESTS / "base/metallb_definitions.yaml")]
+DEFINED = [
+    one["metadata"]["name"].partition(".")[0] for one in read_manifest(MANIFESTS / "base/metallb_definitions.yaml")
+]
 BALANCED = ROW.with_load_balancer()
 
 
@@ -34,13 +43,13 @@ class Record:
     def __init__(self) -> None:
         self.events: list[str] = []
 
-    def step(self, name: str, *after: str, act: Callable[[], object] = lambda: None) -> Step:
+    def step(self, name: str, *after: str, act: Callable[[], object] = lambda: None) -> InstallStep:
         def run() -> None:
             self.events.append(f"begin {name}")
             act()
             self.events.append(f"end {name}")
 
-        return Step(name, run, after)
+        return InstallStep(name, run, after)
 
 
 @pytest.fixture
@@ -186,7 +195,7 @@ def crd(name: str) -> Object:
 
 def test_steps_form_no_cycle_and_name_known_steps(cluster: FakeCluster, kube: Kube) -> None:
     """Every need is a step, and an order exists."""
-    work = {step.name: step for step in steps(cluster, kube, ROW, None)}
+    work = {step.name: step for step in install_steps(cluster, kube, ROW, None)}
     done: set[str] = set()
     while len(done) < len(work):
         due = [name for name, step in work.items() if name not in done and done.issuperset(step.after)]
@@ -282,7 +291,7 @@ def test_somebodys_gets_a_namespace_and_nothing_else(kube: Kube, api: FakeApi, c
     assert remembered[0] == "Namespace/team-a"
     assert {"Deployment/team-a/ratings-v1", "Deployment/team-a/mesh-client"} < set(remembered)
     assert "GatewayClass/team-a-eg-ingress" in remembered
-    assert [name for name in remembered if not placement.has(ref(name))] == []
+    assert [name for name in remembered if not placement.has(parse_ref(name))] == []
     assert len(api.asked("PATCH")) == len(remembered)
     looked_at = {seen.path.rsplit("/", 1)[-1] for seen in api.asked("GET")}
     assert {name.rsplit("/", 1)[-1] for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)} <= looked_at
@@ -331,9 +340,9 @@ def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, clust
 
 def test_load_balancer_is_a_step_only_where_it_is_wanted(kube: Kube, cluster: FakeCluster) -> None:
     """Its images are of the set only then, so that a bundle without them stays whole."""
-    names = {step.name for step in steps(cluster, kube, ROW, None)}  # type: ignore[arg-type]  # a fake cluster
+    names = {step.name for step in install_steps(cluster, kube, ROW, None)}  # type: ignore[arg-type]  # a fake cluster
 
-    more = {step.name for step in steps(cluster, kube, BALANCED, None)}  # type: ignore[arg-type]  # a fake cluster
+    more = {step.name for step in install_steps(cluster, kube, BALANCED, None)}  # type: ignore[arg-type]  # a fake cluster
 
     assert more - names == {"images: load balancer", "load balancer"}
     assert set(BALANCED.images) - set(ROW.images) == {"metallb-controller", "metallb-speaker"}
@@ -347,7 +356,7 @@ def test_load_balancer_assigns_the_clusters_addresses(
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda _, name: awaited.append(name))
     monkeypatch.setattr(rollouts, "wait_for_rollout", lambda _, name: awaited.append(name))
     cluster.address_pools = ["172.18.255.232-172.18.255.239"]
-    (step,) = [one for one in steps(cluster, kube, BALANCED, None) if one.name == "load balancer"]  # type: ignore[arg-type]  # a fake cluster
+    (step,) = [one for one in install_steps(cluster, kube, BALANCED, None) if one.name == "load balancer"]  # type: ignore[arg-type]  # a fake cluster
 
     step.act()
 

@@ -36,7 +36,7 @@ def of(lines: list[Line], test: str, call: str) -> list[Line]:
 @pytest.mark.parametrize("run", sorted(folder.name for folder in RUNS.iterdir() if folder.is_dir()))
 def test_stored_run_is_judged_the_same(run: str) -> None:
     """Every claim is judged again, and gets the verdict that it had."""
-    found = judge.judge(RUNS / run)
+    found = judge.judge_run(RUNS / run)
 
     assert len(found.claims) >= 10
     assert [one for one in found.claims if one.state != "agrees"] == []
@@ -70,7 +70,7 @@ def test_altered_lines_change_the_verdicts_that_rest_on_them(tmp_path: Path) -> 
         name, space, value = sample.rpartition(" ")
         return sample if sample.startswith("#") else f"{name}{space}{float(value) + 1:g}"
 
-    found = judge.judge(copied("emulated-rate-limit", tmp_path / "run", alter))
+    found = judge.judge_run(copied("emulated-rate-limit", tmp_path / "run", alter))
 
     assert {one.id.partition("::")[2]: one.recomputed for one in found.differing} == {
         "test_limiter_says_what_is_left": "broken",
@@ -82,7 +82,7 @@ def test_altered_lines_change_the_verdicts_that_rest_on_them(tmp_path: Path) -> 
     assert found.unjudged == []
     lacking = next(one for one in found.differing if "inside_the_mesh" in one.id)
     assert "the run has no record of: exec default mesh-client" in lacking.why
-    assert "held -> inconclusive" in judge.text(found)
+    assert "held -> inconclusive" in judge.differences_as_text(found)
 
 
 def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(tmp_path: Path) -> None:
@@ -97,13 +97,13 @@ def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(tmp
     results["tests"] = [test for test in results["tests"] if test["id"] not in (newer, lost)]
     (run / "results.json").write_text(json.dumps(results))
 
-    found = judge.judge(run)
+    found = judge.judge_run(run)
 
     assert [(one.id, one.recorded, one.recomputed) for one in found.differing] == [(lost, "no verdict", "held")]
     assert newer in found.not_in_run
     assert lost not in found.not_in_run
-    assert f"{newer}: not in this run" in judge.text(found)
-    assert json.loads(judge.as_json(found))["not_in_run"] == found.not_in_run
+    assert f"{newer}: not in this run" in judge.differences_as_text(found)
+    assert json.loads(judge.judgement_as_json(found))["not_in_run"] == found.not_in_run
 
 
 def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(tmp_
         counted = next(line["in"] for line in lines if line.get("in", "").endswith("::counted[0]"))
         return [*lines, {"n": len(lines) + 1, "in": counted, "lost": "get in a thread"}]
 
-    found = judge.judge(copied("emulated-rate-limit", tmp_path / "run", with_thread))
+    found = judge.judge_run(copied("emulated-rate-limit", tmp_path / "run", with_thread))
 
     assert found.differing == []
     assert {one.id.partition("::")[2]: one.why.rpartition(": ")[2] for one in found.unjudged} == dict.fromkeys(
@@ -144,7 +144,7 @@ def test_what_cannot_be_judged_is_refused(
     spoil(run)
 
     with pytest.raises(BadInput, match=said):
-        judge.judge(run)
+        judge.judge_run(run)
     assert cli.main(["judge", str(run)]) == 2
     assert "remedy: " in capsys.readouterr().err
 
@@ -155,13 +155,13 @@ def test_differences_end_with_1_and_are_named(
     """A line for each claim that differs, the totals, and exit code 1; 0 where all agree."""
     differs = judge.Judged("a.py::test_a", "A holds.", "held", "broken", "differs", "assert 1 == 2")
     agrees = judge.Judged("a.py::test_b", "B holds.", "held", "held", "agrees")
-    monkeypatch.setattr(judge, "judge", lambda run: judge.Judgement([differs, agrees]))
+    monkeypatch.setattr(judge, "judge_run", lambda run: judge.Judgement([differs, agrees]))
 
     assert cli.main(["judge", "x"]) == 1
     out = capsys.readouterr().out
     assert "a.py::test_a: held -> broken: assert 1 == 2" in out
     assert "2 claims: 1 agree, 1 differ, 0 not judged again" in out
 
-    monkeypatch.setattr(judge, "judge", lambda run: judge.Judgement([agrees]))
+    monkeypatch.setattr(judge, "judge_run", lambda run: judge.Judgement([agrees]))
     assert cli.main(["judge", "x", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["claims"][0]["state"] == "agrees"

@@ -14,9 +14,9 @@ from harness import boundary, records
 from harness.boundary import recorded
 from harness.errors import NotRecorded, SetupFailed
 from harness.http_exchange import Request
-from harness.kube import Missing
+from harness.kube import ObjectMissing
 from harness.records import Recorder, Records
-from harness.report.redact import redacted
+from harness.report.redact import redact
 from harness.wait import until
 
 FIRST = {"schema": records.SCHEMA, "settings": {}}
@@ -35,7 +35,7 @@ class World:
 
     @recorded("get")
     def get(self, name: str) -> dict[str, str]:
-        raise Missing(f"{name} is not there", remedy="make it")
+        raise ObjectMissing(f"{name} is not there", remedy="make it")
 
     @recorded("ask")
     def outer(self, name: str) -> list[str]:
@@ -48,7 +48,7 @@ def world() -> World:
 
 
 def record(folder: Path) -> Recorder:
-    recorder = Recorder((folder / records.FILE).open("w"), redacted)
+    recorder = Recorder((folder / records.FILE).open("w"), redact)
     recorder.head(FIRST)
     return recorder
 
@@ -56,18 +56,18 @@ def record(folder: Path) -> Recorder:
 def test_answers_come_back_by_scope_function_and_arguments(tmp_path: Path, world: World) -> None:
     """In the order of each; an error as it was; secrets are gone; nothing is asked again."""
     recorder = record(tmp_path)
-    with boundary.using(recorder), recorder.scope("test a"):
+    with boundary.use_tape(recorder), recorder.scope("test a"):
         first, second, other = world.read("x"), world.read("x"), world.read("y")
-        with pytest.raises(Missing):
+        with pytest.raises(ObjectMissing):
             world.get("z")
         world.outer("x")
     asked = list(world.asked)
 
     replay = Records(tmp_path)
-    with boundary.using(replay), replay.scope("test a"):
+    with boundary.use_tape(replay), replay.scope("test a"):
         gone = [text.replace("hunter2", "<redacted>") for text in (first, second, other)]
         found = [world.read("x"), world.read("x"), world.read("y")]
-        with pytest.raises(Missing, match="z is not there\n  remedy: make it"):
+        with pytest.raises(ObjectMissing, match="z is not there\n  remedy: make it"):
             world.get("z")
     assert [text.splitlines()[::2] for text in found] == [text.splitlines()[::2] for text in gone]
     assert "hunter2" not in (tmp_path / records.FILE).read_text()
@@ -77,11 +77,11 @@ def test_answers_come_back_by_scope_function_and_arguments(tmp_path: Path, world
 def test_what_has_no_record_is_said_even_if_it_was_caught(tmp_path: Path, world: World) -> None:
     """Another argument, one call more, another scope: each is NotRecorded, at the latest at the end of the scope."""
     recorder = record(tmp_path)
-    with boundary.using(recorder), recorder.scope("test a"):
+    with boundary.use_tape(recorder), recorder.scope("test a"):
         world.read("x")
 
     replay = Records(tmp_path)
-    with boundary.using(replay):
+    with boundary.use_tape(replay):
         with (
             pytest.raises(NotRecorded, match="no record of: read y"),
             replay.scope("test a"),
@@ -100,13 +100,13 @@ def test_what_has_no_record_is_said_even_if_it_was_caught(tmp_path: Path, world:
 def test_a_scope_is_found_under_its_former_name(tmp_path: Path, world: World) -> None:
     """Only where the run has nothing under the present one."""
     recorder = record(tmp_path)
-    with boundary.using(recorder):
+    with boundary.use_tape(recorder):
         for name in ("fixture new", "fixture old", "fixture older"):
             with recorder.scope(name):
                 world.read(name)
 
     replay = Records(tmp_path)
-    with boundary.using(replay):
+    with boundary.use_tape(replay):
         with replay.scope("fixture newest", former="fixture old"):
             world.read("fixture old")
         with replay.scope("fixture new", former="fixture older"):
@@ -131,19 +131,19 @@ def test_waits_end_after_as_many_looks_as_they_had(tmp_path: Path, world: World)
         until(lambda: world.read("x"), lambda text: "never" in text, what="never", within=within, every=0.01)
 
     recorder = record(tmp_path)
-    with boundary.using(recorder), recorder.scope("test a"), pytest.raises(SetupFailed):
+    with boundary.use_tape(recorder), recorder.scope("test a"), pytest.raises(SetupFailed):
         wait(0.05)
     looks = len(world.asked)
 
     replay = Records(tmp_path)
-    with boundary.using(replay), replay.scope("test a"), pytest.raises(SetupFailed, match=rf"\({looks} tries\)"):
+    with boundary.use_tape(replay), replay.scope("test a"), pytest.raises(SetupFailed, match=rf"\({looks} tries\)"):
         wait(3600)
 
 
 def test_threads_are_not_recorded(tmp_path: Path, world: World) -> None:
     """A scope that asked from a thread of its own is not judged again, and the run says why."""
     recorder = record(tmp_path)
-    with boundary.using(recorder), recorder.scope("test a"):
+    with boundary.use_tape(recorder), recorder.scope("test a"):
         thread = threading.Thread(target=lambda: world.read("x"))
         thread.start()
         thread.join()
@@ -157,13 +157,13 @@ def test_answers_are_bounded(tmp_path: Path, world: World, monkeypatch: pytest.M
     """One that is too long is not kept, nor any once the file is full; each then is missing, with the reason."""
     monkeypatch.setattr(records, "LIMIT", 10)
     recorder = record(tmp_path)
-    with boundary.using(recorder), recorder.scope("test a"):
+    with boundary.use_tape(recorder), recorder.scope("test a"):
         world.read("x")
         monkeypatch.setattr(records, "TOTAL", 10)
         world.read("y")
 
     replay = Records(tmp_path)
-    with boundary.using(replay):
+    with boundary.use_tape(replay):
         for name, why in (("x", "characters"), ("y", "records are full")):
             with pytest.raises(NotRecorded, match=why), replay.scope("test a"):
                 world.read(name)
@@ -173,7 +173,7 @@ def test_texts_are_kept_as_what_changed(tmp_path: Path, world: World) -> None:
     """Each line is written once. One that is taken out is gone from every text; a text has no record if the call is
     gone that wrote its lines first."""
     recorder = record(tmp_path)
-    with boundary.using(recorder), recorder.scope("test a"):
+    with boundary.use_tape(recorder), recorder.scope("test a"):
         world.read("x")
         world.read("x")
     first, whole, changed = (tmp_path / records.FILE).read_text().splitlines()
@@ -183,10 +183,10 @@ def test_texts_are_kept_as_what_changed(tmp_path: Path, world: World) -> None:
     call["text"]["lines"] = {n: one for n, one in call["text"]["lines"].items() if one != "line of x"}
     (tmp_path / records.FILE).write_text(f"{first}\n{json.dumps(call)}\n{changed}\n")
     replay = Records(tmp_path)
-    with boundary.using(replay), replay.scope("test a"):
+    with boundary.use_tape(replay), replay.scope("test a"):
         assert ["line" in world.read("x"), "line" in world.read("x")] == [False, False]
 
     (tmp_path / records.FILE).write_text(f"{first}\n{changed}\n")
     replay = Records(tmp_path)
-    with boundary.using(replay), pytest.raises(NotRecorded, match="is not in the file"), replay.scope("test a"):
+    with boundary.use_tape(replay), pytest.raises(NotRecorded, match="is not in the file"), replay.scope("test a"):
         world.read("x")

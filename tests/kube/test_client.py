@@ -17,8 +17,8 @@ import yaml
 
 from harness import no_proxy, timeouts
 from harness.errors import BadInput, HarnessError, NotAllowed, NotReady
-from harness.kube import ApiUnavailable, Conflict, Kube, Missing, Refused
-from harness.objects.refs import ref
+from harness.kube import ApiUnavailable, Conflict, Kube, ObjectMissing, RequestRejected
+from harness.objects.refs import parse_ref
 from tests.fakes.api import FakeApi, kubeconfig, named
 from tests.fakes.clock import Clock
 from tests.fakes.pods import pod
@@ -34,13 +34,13 @@ def test_object_is_got_as_plain_dict(kube: Kube, api: FakeApi) -> None:
     api.put(ROUTE)
 
     assert kube.get("HTTPRoute/default/ratings") == ROUTE
-    assert kube.get(ref("HTTPRoute/default/ratings")) == ROUTE
+    assert kube.get(parse_ref("HTTPRoute/default/ratings")) == ROUTE
     assert type(kube.get("HTTPRoute/default/ratings")["spec"]) is dict
 
 
 def test_missing_object(kube: Kube) -> None:
     """What is not there is Missing, and found to be None."""
-    with pytest.raises(Missing, match="HTTPRoute/default/ratings is not there"):
+    with pytest.raises(ObjectMissing, match="HTTPRoute/default/ratings is not there"):
         kube.get("HTTPRoute/default/ratings")
     assert kube.find("HTTPRoute/default/ratings") is None
 
@@ -49,11 +49,11 @@ def test_missing_kind(kube: Kube, api: FakeApi) -> None:
     """A kind that the server does not define is Missing too: its definition is not applied yet."""
     api.kinds -= {"BackendTrafficPolicy"}
 
-    with pytest.raises(Missing, match="kind BackendTrafficPolicy"):
+    with pytest.raises(ObjectMissing, match="kind BackendTrafficPolicy"):
         kube.get("BackendTrafficPolicy/default/limit")
-    with pytest.raises(Missing):
-        kube.objects("BackendTrafficPolicy")
-    with pytest.raises(Missing):
+    with pytest.raises(ObjectMissing):
+        kube.list_objects("BackendTrafficPolicy")
+    with pytest.raises(ObjectMissing):
         kube.apply([POLICY])
 
 
@@ -72,11 +72,11 @@ def test_objects_of_one_namespace_or_all(kube: Kube, api: FakeApi) -> None:
     """A list is of a namespace, or of all, and each item says what it is."""
     api.put(named("Service/a/x"), named("Service/b/x"), named("Pod/a/x"))
 
-    assert [s["metadata"]["namespace"] for s in kube.objects("Service")] == ["a", "b"]
-    (found,) = kube.objects("Service", "b")
+    assert [s["metadata"]["namespace"] for s in kube.list_objects("Service")] == ["a", "b"]
+    (found,) = kube.list_objects("Service", "b")
     assert (found["kind"], found["apiVersion"]) == ("Service", "v1")
-    assert kube.objects("Service", "c") == []
-    assert kube.objects("Node") == []
+    assert kube.list_objects("Service", "c") == []
+    assert kube.list_objects("Node") == []
 
 
 def test_objects_by_label(kube: Kube, api: FakeApi) -> None:
@@ -86,7 +86,7 @@ def test_objects_by_label(kube: Kube, api: FakeApi) -> None:
         named("Service/a/x", metadata={"labels": labels}), named("Service/a/y", metadata={"labels": {"app": "ratings"}})
     )
 
-    assert [s["metadata"]["name"] for s in kube.objects("Service", labels="app=ratings,version=v1")] == ["x"]
+    assert [s["metadata"]["name"] for s in kube.list_objects("Service", labels="app=ratings,version=v1")] == ["x"]
 
 
 def test_pods_on_their_way_out_are_left_out(kube: Kube, api: FakeApi) -> None:
@@ -95,7 +95,7 @@ def test_pods_on_their_way_out_are_left_out(kube: Kube, api: FakeApi) -> None:
     leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
     api.put(leaving, pod("default/new", labels={"app": "x"}))
 
-    assert [p["metadata"]["name"] for p in kube.pods("default", "app=x")] == ["new"]
+    assert [p["metadata"]["name"] for p in kube.list_pods("default", "app=x")] == ["new"]
 
 
 # -- apply, patch, delete ------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_invalid_object_is_refused_in_the_servers_words(kube: Kube, api: FakeApi
     api.refuse("PATCH", "httproutes", 422, 'HTTPRoute "ratings" is invalid: spec.rules: Too many: 17')
 
     with pytest.raises(
-        Refused, match=r"HTTPRoute/default/ratings: 422 HTTPRoute \"ratings\" is invalid: spec\.rules: Too"
+        RequestRejected, match=r"HTTPRoute/default/ratings: 422 HTTPRoute \"ratings\" is invalid: spec\.rules: Too"
     ):
         kube.apply([ROUTE])
 
@@ -158,7 +158,7 @@ def test_first_refusal_ends_an_apply(kube: Kube, api: FakeApi) -> None:
     """What comes after a refused document is not applied."""
     api.refuse("PATCH", "httproutes", 422, "no")
 
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRejected):
         kube.apply([ROUTE, POLICY])
 
     assert api.objects == {}
@@ -168,7 +168,7 @@ def test_apply_to_a_namespace_that_is_not_there_says_which(kube: Kube, api: Fake
     """The server's own word on what is missing is kept: here it is not the object."""
     api.refuse("PATCH", "httproutes", 404, 'namespaces "default" not found')
 
-    with pytest.raises(Missing, match='namespaces "default" not found'):
+    with pytest.raises(ObjectMissing, match='namespaces "default" not found'):
         kube.apply([ROUTE])
 
 
@@ -189,7 +189,7 @@ def test_delete_is_in_reverse_order_and_only_what_is_there(kube: Kube, api: Fake
     api.kinds -= {"SecurityPolicy"}
 
     kube.delete(
-        [ROUTE, "Service/default/none", "SecurityPolicy/default/none", ref("BackendTrafficPolicy/default/limit")]
+        [ROUTE, "Service/default/none", "SecurityPolicy/default/none", parse_ref("BackendTrafficPolicy/default/limit")]
     )
 
     assert list(api.objects) == ["Service/default/kept"]
@@ -232,7 +232,7 @@ def test_one_that_is_refused_keeps_no_other(kube: Kube, api: FakeApi, clock: Clo
     api.refuse("DELETE", "services/three", 403, "not yours")
     api.refuse("DELETE", "services/one", 422, "denied by a webhook")
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         kube.delete([*services, ROUTE])
 
     assert str(caught.value) == "Service/default/three: 403 not yours; Service/default/one: 422 denied by a webhook"
@@ -278,7 +278,7 @@ def test_refusal_is_quoted(kube: Kube, api: FakeApi, code: int) -> None:
     """A no is a no, in the server's words."""
     api.refuse("GET", "httproutes/", code, "user cannot get resource")
 
-    with pytest.raises(Refused, match=f"{code} user cannot get resource"):
+    with pytest.raises(RequestRejected, match=f"{code} user cannot get resource"):
         kube.get("HTTPRoute/default/ratings")
 
 
@@ -317,8 +317,8 @@ def test_nobody_listens(tmp_path: Path) -> None:
 def test_every_request_is_bounded(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
     """A server that takes a request and never answers holds up no call."""
     kube.find("HTTPRoute/default/ratings")
-    with suppress(Missing):
-        kube.logs("default", "x", "app")  # the client library builds its validators at the first call, for a second
+    with suppress(ObjectMissing):
+        kube.read_log("default", "x", "app")  # the client library builds its validators at the first call, for a second
     monkeypatch.setattr(timeouts, "API", 0.02)
     monkeypatch.setattr(timeouts, "API_FIRST", 0.02)
     monkeypatch.setattr(timeouts, "DELETE", 0.1)
@@ -411,7 +411,7 @@ def test_wrong_kubeconfig_is_bad_input(tmp_path: Path, text: str | None) -> None
 def test_kubeconfig_is_read_for_exec_too(tmp_path: Path) -> None:
     """A program in a pod is run through the same file."""
     with pytest.raises(BadInput):
-        Kube(tmp_path / "none", "fake").run("default", "x", "app", ["true"], within=1)
+        Kube(tmp_path / "none", "fake").exec_in_pod("default", "x", "app", ["true"], within=1)
 
 
 # -- logs, version, threads ----------------------------------------------------------------------------------------
@@ -421,19 +421,19 @@ def test_log_of_a_container(kube: Kube, api: FakeApi) -> None:
     """The text comes as it is, of this run of the container or the one before."""
     api.logs = {("default", "x", "envoy"): "{a}\n{b}\n", ("default", "x", "envoy", "previous"): "crashed\n"}
 
-    assert kube.logs("default", "x", "envoy") == "{a}\n{b}\n"
-    assert kube.logs("default", "x", "envoy", previous=True) == "crashed\n"
-    with pytest.raises(Missing, match="log of default/x/app"):
-        kube.logs("default", "x", "app")
+    assert kube.read_log("default", "x", "envoy") == "{a}\n{b}\n"
+    assert kube.read_log("default", "x", "envoy", previous=True) == "crashed\n"
+    with pytest.raises(ObjectMissing, match="log of default/x/app"):
+        kube.read_log("default", "x", "app")
 
 
 def test_log_since_asks_for_rather_more(kube: Kube, api: FakeApi) -> None:
     """The API counts whole seconds back from now: what is asked for reaches before the moment, never after it."""
     api.logs = {("default", "x", "envoy"): ""}
 
-    kube.logs("default", "x", "envoy", since=datetime.now(UTC) - timedelta(seconds=10))
-    kube.logs("default", "x", "envoy", since=datetime.now(UTC) + timedelta(seconds=60))
-    kube.logs("default", "x", "envoy")
+    kube.read_log("default", "x", "envoy", since=datetime.now(UTC) - timedelta(seconds=10))
+    kube.read_log("default", "x", "envoy", since=datetime.now(UTC) + timedelta(seconds=60))
+    kube.read_log("default", "x", "envoy")
 
     asked = [seen.query.get("sinceSeconds") for seen in api.asked("GET", "/log")]
     assert asked[0] in ("12", "13")
@@ -442,7 +442,7 @@ def test_log_since_asks_for_rather_more(kube: Kube, api: FakeApi) -> None:
 
 def test_version(kube: Kube) -> None:
     """The server's version is its gitVersion."""
-    assert kube.version() == "v1.34.4"
+    assert kube.read_version() == "v1.34.4"
 
 
 def test_threads_have_their_own_client(kube: Kube, api: FakeApi, caplog: pytest.LogCaptureFixture) -> None:
@@ -469,7 +469,7 @@ def test_nothing_is_kept_outside_our_folders(
 
 def test_our_errors_are_ours() -> None:
     """Everything that the API may come to is a HarnessError: one sentence, no traceback."""
-    assert all(issubclass(error, HarnessError) for error in (ApiUnavailable, Conflict, Missing, Refused))
+    assert all(issubclass(error, HarnessError) for error in (ApiUnavailable, Conflict, ObjectMissing, RequestRejected))
 
 
 # -- proxies, silence, credentials ---------------------------------------------------------------------------------
@@ -486,8 +486,8 @@ def test_server_on_loopback_is_asked_without_a_proxy(
     api.put(ROUTE)
 
     assert kube.get("HTTPRoute/default/ratings") == ROUTE
-    assert kube.version() == "v1.34.4"
-    assert kube.run("default", "x", "app", ["true"], within=SOON).code == 0
+    assert kube.read_version() == "v1.34.4"
+    assert kube.exec_in_pod("default", "x", "app", ["true"], within=SOON).code == 0
 
 
 def test_server_elsewhere_is_asked_through_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -497,7 +497,7 @@ def test_server_elsewhere_is_asked_through_the_proxy(tmp_path: Path, monkeypatch
     file.write_text(yaml.safe_dump(kubeconfig("http://api.example", "fake")))
 
     with pytest.raises(ApiUnavailable, match="the proxy does not connect"):
-        Kube(file, "fake").version()
+        Kube(file, "fake").read_version()
 
 
 def test_silent_server_is_asked_once(
@@ -508,7 +508,7 @@ def test_silent_server_is_asked_once(
     api.hang("GET", "", HANG)
 
     with pytest.raises(ApiUnavailable) as caught:
-        kube.version()
+        kube.read_version()
 
     assert "/version: the API server did not answer (http://127.0.0.1:" in str(caught.value)
     assert str(caught.value).endswith("it took the request and is silent")
@@ -525,7 +525,7 @@ def test_nobody_listens_is_one_sentence(tmp_path: Path) -> None:
         file.write_text(yaml.safe_dump(kubeconfig(host, "fake")))
 
     with pytest.raises(ApiUnavailable) as caught:
-        Kube(file, "fake").version()
+        Kube(file, "fake").read_version()
 
     assert re.fullmatch(
         rf"/version: the API server did not answer \({host}\): \[Errno \d+\] Connection refused", str(caught.value)
@@ -537,7 +537,7 @@ def test_answers_of_others_show_no_python(kube: Kube, api: FakeApi, page: str) -
     """Text, HTML and JSON of something else: one sentence with the address, for the first call as for any other."""
     api.page = page
 
-    for act in (kube.version, lambda: kube.get("Node/x"), lambda: kube.objects("Pod")):
+    for act in (kube.read_version, lambda: kube.get("Node/x"), lambda: kube.list_objects("Pod")):
         with pytest.raises(ApiUnavailable) as caught:
             act()
         assert f"what answers at http://127.0.0.1:{api.port} is not a Kubernetes API server" in str(caught.value)
@@ -552,15 +552,17 @@ def test_later_answers_of_others_show_no_python(kube: Kube, api: FakeApi) -> Non
     with pytest.raises(ApiUnavailable, match="is not a Kubernetes API server"):
         kube.get("HTTPRoute/default/ratings")
     with pytest.raises(ApiUnavailable, match="is not a Kubernetes API server"):
-        kube.objects("HTTPRoute")
+        kube.list_objects("HTTPRoute")
 
 
 def test_credentials_that_are_not_accepted(kube: Kube, api: FakeApi) -> None:
     """401 has words of its own, and is nothing to wait for."""
     api.refuse("GET", "", 401, "Unauthorized")
 
-    with pytest.raises(Refused, match="401, the API server does not accept these credentials: Unauthorized") as caught:
-        kube.version()
+    with pytest.raises(
+        RequestRejected, match="401, the API server does not accept these credentials: Unauthorized"
+    ) as caught:
+        kube.read_version()
     assert "kubectl auth whoami" in caught.value.remedy
 
 
@@ -584,7 +586,7 @@ def test_what_credentials_may_not_do(kube: Kube, api: FakeApi, message: str, may
     """403 of the authorizer names the verb, the resource and where, and how to ask for it."""
     api.refuse("GET", "httproutes/", 403, message)
 
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRejected) as caught:
         kube.get("HTTPRoute/default/ratings")
     assert may_not in str(caught.value)
     assert remedy in caught.value.remedy

@@ -20,7 +20,7 @@ def test_output_and_status_come_apart(kube: Kube, api: FakeApi) -> None:
         return Exec("out\n", "err\n", 0)
 
     api.execute = execute
-    ended = kube.run("default", "client", "curl", ["curl", "--header", "a: b c", "$HOME"], within=SOON)
+    ended = kube.exec_in_pod("default", "client", "curl", ["curl", "--header", "a: b c", "$HOME"], within=SOON)
 
     assert (ended.code, ended.stdout, ended.stderr) == (0, "out\n", "err\n")
     assert told == [["curl", "--header", "a: b c", "$HOME"]]
@@ -33,7 +33,7 @@ def test_status_of_a_program_that_failed_is_an_answer(kube: Kube, api: FakeApi) 
     """A status other than 0 is no error of ours."""
     api.execute = lambda _: Exec("", "curl: (7) refused", 7)
 
-    ended = kube.run("default", "client", "curl", ["curl"], within=SOON)
+    ended = kube.exec_in_pod("default", "client", "curl", ["curl"], within=SOON)
 
     assert (ended.code, ended.stderr) == (7, "curl: (7) refused")
 
@@ -43,7 +43,7 @@ def test_much_output_is_whole(kube: Kube, api: FakeApi) -> None:
     text = "".join(f"{n} é\n" for n in range(20_000))
     api.execute = lambda _: Exec(text)
 
-    assert kube.run("default", "client", "curl", ["curl"], within=SOON).stdout == text
+    assert kube.exec_in_pod("default", "client", "curl", ["curl"], within=SOON).stdout == text
 
 
 def test_stream_that_breaks_is_unjudged(kube: Kube, api: FakeApi) -> None:
@@ -51,7 +51,7 @@ def test_stream_that_breaks_is_unjudged(kube: Kube, api: FakeApi) -> None:
     api.execute = lambda _: Exec("half an ans", code=None)
 
     with pytest.raises(Inconclusive, match="curl in default/client/curl: the stream broke before its end"):
-        kube.run("default", "client", "curl", ["curl"], within=SOON)
+        kube.exec_in_pod("default", "client", "curl", ["curl"], within=SOON)
 
 
 def test_program_that_does_not_end_is_unjudged(kube: Kube, api: FakeApi) -> None:
@@ -59,7 +59,7 @@ def test_program_that_does_not_end_is_unjudged(kube: Kube, api: FakeApi) -> None
     api.execute = lambda _: Exec("begun", hang=True)
 
     with pytest.raises(Inconclusive, match=r"did not end within 0\.2s"):
-        kube.run("default", "client", "curl", ["curl"], within=0.2)
+        kube.exec_in_pod("default", "client", "curl", ["curl"], within=0.2)
 
 
 def test_pod_that_is_not_there(kube: Kube, api: FakeApi) -> None:
@@ -67,7 +67,7 @@ def test_pod_that_is_not_there(kube: Kube, api: FakeApi) -> None:
     api.refuse("GET", "/exec", 404, "pods not found")
 
     with pytest.raises(ApiUnavailable, match=r"exec in default/client/curl: .*404"):
-        kube.run("default", "client", "curl", ["curl"], within=SOON)
+        kube.exec_in_pod("default", "client", "curl", ["curl"], within=SOON)
 
 
 def test_interrupt_during_the_handshake_is_an_interrupt(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,17 +79,17 @@ def test_interrupt_during_the_handshake_is_an_interrupt(kube: Kube, monkeypatch:
     monkeypatch.setattr("kubernetes.stream.ws_client.create_websocket", interrupted)
 
     with pytest.raises(KeyboardInterrupt):
-        kube.run("default", "client", "curl", ["curl"], within=SOON)
+        kube.exec_in_pod("default", "client", "curl", ["curl"], within=SOON)
 
 
 def test_exec_does_not_spoil_other_calls(kube: Kube, api: FakeApi) -> None:
     """After a stream the same Kube still asks in the ordinary way."""
     api.execute = lambda _: Exec("x")
 
-    kube.run("default", "client", "curl", ["curl"], within=SOON)
+    kube.exec_in_pod("default", "client", "curl", ["curl"], within=SOON)
 
-    assert kube.objects("Pod") == []
-    assert harness.kube.exec.Ended(0, "", "").code == 0
+    assert kube.list_objects("Pod") == []
+    assert harness.kube.exec.ExecResult(0, "", "").code == 0
 
 
 def test_program_is_interrupted_through_its_terminal(kube: Kube, api: FakeApi) -> None:
@@ -97,7 +97,7 @@ def test_program_is_interrupted_through_its_terminal(kube: Kube, api: FakeApi) -
     api.execute = lambda _: Exec('{"sent": 1}\r\n^C{"sent": 2}\r\n', until_told=True)
     stop = threading.Event()
 
-    ended = kube.run("default", "client", "fortio", ["fortio"], within=SOON, heard=stop.set, stop=stop)
+    ended = kube.exec_in_pod("default", "client", "fortio", ["fortio"], within=SOON, heard=stop.set, stop=stop)
 
     assert (ended.code, ended.stdout) == (0, '{"sent": 1}\r\n{"sent": 2}\r\n')
     assert {"tty": "true", "stdin": "true"}.items() <= api.asked("GET", "exec")[0].query.items()
@@ -108,12 +108,12 @@ def test_program_that_is_not_told_to_stop_goes_on(kube: Kube, api: FakeApi) -> N
     api.execute = lambda _: Exec("out", until_told=True)
 
     with pytest.raises(Inconclusive, match="did not end within 0"):
-        kube.run("default", "client", "fortio", ["fortio"], within=0.5, stop=threading.Event())
+        kube.exec_in_pod("default", "client", "fortio", ["fortio"], within=0.5, stop=threading.Event())
 
 
 def test_program_without_a_stop_has_no_terminal(kube: Kube, api: FakeApi) -> None:
     """A terminal changes what is written."""
     api.execute = lambda _: Exec("a ^C b")
 
-    assert kube.run("default", "client", "curl", ["curl"], within=SOON).stdout == "a ^C b"
+    assert kube.exec_in_pod("default", "client", "curl", ["curl"], within=SOON).stdout == "a ^C b"
     assert api.asked("GET", "exec")[0].query["tty"] == "false"

@@ -66,7 +66,7 @@ def test_envoys_other_lines_are_skipped(name: str) -> None:
     """Every access line is read, and none of Envoy's own messages."""
     assert len(envoy_access.parse(text(name)).lines) == text(name).count('{":authority"') > 0
     assert not envoy_access.parse(text(name)).unreadable
-    assert not envoy_xds_rejects.unreadable(text(name))
+    assert not envoy_xds_rejects.find_unreadable_lines(text(name))
 
 
 @pytest.mark.parametrize("count", [1, 12])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.logs import ztunnel
-from harness.logs.unreadable import Unreadable
+from harness.logs.unreadable import UnreadableLines
 from tests.recordings import text
 from tests.recordings.shapes import fuzz
 
@@ -26,8 +26,8 @@ def test_hbone_line_has_both_ends() -> None:
     assert line.src.ip == "10.244.0.17"
     assert (line.dst.addr, line.dst.hbone_addr) == ("10.244.0.31:15008", "10.96.133.192:9080")
     assert line.dst.service == "ratings.default.svc.cluster.local"
-    assert line.hbone
-    assert line.ok
+    assert line.is_hbone
+    assert line.is_ok
     assert line.raw.startswith("2026-11-21T00:37:46.058877Z\tinfo\taccess")
 
 
@@ -43,13 +43,13 @@ def test_every_recorded_access_line_is_read(name: str) -> None:
 
 def test_failed_lines_carry_the_error() -> None:
     """The port clash: HBONE was tried, with the waypoint's identity wanted, and the peer hung up."""
-    failed = [line for line in ztunnel.parse(text("port-15008-clash/ztunnel.log")).lines if not line.ok]
+    failed = [line for line in ztunnel.parse(text("port-15008-clash/ztunnel.log")).lines if not line.is_ok]
 
     assert {line.error for line in failed} == {
         "io error: tls handshake eof",
         "io error: Connection reset by peer (os error 104)",
     }
-    assert all(line.hbone and line.bytes_recv == 0 and line.level == "error" for line in failed)
+    assert all(line.is_hbone and line.bytes_recv == 0 and line.level == "error" for line in failed)
 
 
 def test_refused_connection_has_no_duration() -> None:
@@ -60,8 +60,8 @@ def test_refused_connection_has_no_duration() -> None:
     assert (line.level, line.duration_ms, line.bytes_sent) == ("warn", None, 0)
     assert line.error == "no healthy upstream: 10.96.56.254:8081"
     assert line.opened == line.time
-    assert not line.hbone
-    assert not line.ok
+    assert not line.is_hbone
+    assert not line.is_ok
 
 
 def test_plaintext_to_a_pod_outside_the_mesh_is_no_hbone() -> None:
@@ -69,15 +69,15 @@ def test_plaintext_to_a_pod_outside_the_mesh_is_no_hbone() -> None:
     lines = ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines
     line = next(line for line in lines if line.dst.addr == "10.244.1.13:8081")
 
-    assert line.ok
-    assert not line.hbone
+    assert line.is_ok
+    assert not line.is_hbone
     assert line.src.identity is None
 
 
 def test_empty_text_has_no_lines() -> None:
     """Nothing written is nothing seen."""
-    assert ztunnel.parse("") == ztunnel.Parsed((), 0)
-    assert ztunnel.bind_failures("") == ()
+    assert ztunnel.parse("") == ztunnel.ParsedZtunnelLog((), 0)
+    assert ztunnel.parse_bind_failures("") == ()
     assert ztunnel.parse_line("") is None
 
 
@@ -87,7 +87,7 @@ def test_opened_lines_are_skipped() -> None:
         HEAD.replace("complete", "opened") + 'src.addr=1.2.3.4:5 dst.addr=1.2.3.4:6 direction="outbound"'
     )
 
-    assert parsed == ztunnel.Parsed((), 1)
+    assert parsed == ztunnel.ParsedZtunnelLog((), 1)
 
 
 def test_half_a_line_is_counted() -> None:
@@ -100,7 +100,7 @@ def test_half_a_line_is_counted() -> None:
         '{"scope": "access", "message": "connection complete"}',
         whole.replace("\t", "  "),  # another format
     ):
-        assert ztunnel.parse(half) == ztunnel.Parsed((), 0, Unreadable.of([half]))
+        assert ztunnel.parse(half) == ztunnel.ParsedZtunnelLog((), 0, UnreadableLines.of([half]))
 
 
 def test_time_without_a_zone_is_not_read() -> None:
@@ -112,7 +112,7 @@ def test_time_without_a_zone_is_not_read() -> None:
 
 def test_bind_failures_of_the_port_clash() -> None:
     """ztunnel tries again every 5 s and names the pod by its uid."""
-    failures = ztunnel.bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
+    failures = ztunnel.parse_bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
 
     assert len(failures) >= 3
     assert {(f.address, f.text, f.uid) for f in failures} == {
@@ -123,7 +123,7 @@ def test_bind_failures_of_the_port_clash() -> None:
 
 def test_healthy_log_has_no_bind_failures() -> None:
     """The configuration in the log speaks of bind_addr, which is no failure."""
-    assert ztunnel.bind_failures(text("logs/ztunnel.log")) == ()
+    assert ztunnel.parse_bind_failures(text("logs/ztunnel.log")) == ()
 
 
 def test_bind_failure_in_json() -> None:
@@ -134,7 +134,7 @@ def test_bind_failure_in_json() -> None:
         "uid": "84d9",
     }
 
-    (failure,) = ztunnel.bind_failures(json.dumps(raw))
+    (failure,) = ztunnel.parse_bind_failures(json.dumps(raw))
 
     assert (failure.address, failure.text, failure.uid) == ("[::]:15008", "Address already in use", "84d9")
 
@@ -188,7 +188,7 @@ def test_both_formats_say_the_same(ends: dict[str, str], counts: tuple[int, int,
 def test_any_text_can_be_read(anything: str) -> None:
     """Garbage is counted, never raised."""
     parsed = ztunnel.parse(anything)
-    ztunnel.bind_failures(anything)
+    ztunnel.parse_bind_failures(anything)
 
     assert len(parsed.lines) + parsed.skipped + parsed.unreadable.count == len(
         [r for r in anything.split("\n") if r.strip()]

@@ -23,9 +23,9 @@ from harness.errors import HarnessError
 from harness.evidence.journey import pods_by_ip
 from harness.helm import _hook
 from harness.objects import definitions, events, manifests, patches, refs, workloads
-from harness.objects.conditions import conditions, is_true, judge
+from harness.objects.conditions import conditions, is_true, judge_condition
 from harness.oracles import signs
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from tests.fakes.pods import deployment, event
 from tests.recordings import obj, objects
 from tests.recordings.shapes import fuzz
@@ -126,12 +126,12 @@ class OneObject:
 
     find = get
 
-    def objects(self, *_: object, **__: object) -> list[dict[str, Any]]:
+    def list_objects(self, *_: object, **__: object) -> list[dict[str, Any]]:
         return [self.held]
 
     pods = objects
 
-    def logs(self, *_: object, **__: object) -> str:
+    def read_log(self, *_: object, **__: object) -> str:
         return ""
 
     def patch(self, *_: object) -> None: ...
@@ -148,26 +148,28 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
     found: dict[str, Callable[[], object]] = {
         "conditions": lambda: conditions(one),
         "is_true": lambda: is_true(one, "Ready"),
-        "judge": lambda: [judge(one, type_).text for type_ in ("Accepted", "Programmed", "ResolvedRefs")],
-        "rolled_out": lambda: [workloads.rolled_out({**one, "kind": kind}) for kind in ("Deployment", "DaemonSet")],
-        "trouble": lambda: [t.text for t in workloads.trouble(one)],
-        "pod_ready": lambda: workloads.pod_ready(one),
+        "judge": lambda: [judge_condition(one, type_).text for type_ in ("Accepted", "Programmed", "ResolvedRefs")],
+        "rolled_out": lambda: [
+            workloads.rollout_progress({**one, "kind": kind}) for kind in ("Deployment", "DaemonSet")
+        ],
+        "trouble": lambda: [t.text for t in workloads.find_trouble(one)],
+        "pod_ready": lambda: workloads.is_pod_ready(one),
         "pod": lambda: (workloads.pod_ip(one), workloads.node_name(one), workloads.pod_name(one)),
         "selector": lambda: workloads.selector(one),
         "pod_containers": lambda: workloads.pod_containers(one),
         "addresses": lambda: workloads.addresses([one]),
-        "scaled_to_none": lambda: workloads.scaled_to_none(one),
-        "events of it": lambda: events.trouble(fake, [one], [EVENT]),
-        "events": lambda: events.trouble(fake, [], [one]) + events.trouble(one, [], [EVENT]),
+        "scaled_to_none": lambda: workloads.is_scaled_to_zero(one),
+        "events of it": lambda: events.find_event_trouble(fake, [one], [EVENT]),
+        "events": lambda: events.find_event_trouble(fake, [], [one]) + events.find_event_trouble(one, [], [EVENT]),
         "ref_of": lambda: refs.ref_of(one),
-        "gateway_api": lambda: definitions.gateway_api(one),
-        "pinned": lambda: manifests.pinned([one], ["docker.io/x/app:2"]),
-        "inverse": lambda: patches.inverse(one, {"metadata": {"labels": {"a": None}}}),
+        "gateway_api": lambda: definitions.gateway_api_version(one),
+        "pinned": lambda: manifests.pin_images([one], ["docker.io/x/app:2"]),
+        "inverse": lambda: patches.inverse_patch(one, {"metadata": {"labels": {"a": None}}}),
         "hook": lambda: _hook(one),
         "pods_by_ip": lambda: pods_by_ip([one]),
-        "restarted": lambda: list(signs.restarted([one], [one])),
+        "restarted": lambda: list(signs.restarts([one], [one])),
         "gathered containers": lambda: _containers(one),
-        "Made.remember": lambda: Made(folder / "made.json").remember(kube, [one, labelled]),
+        "Made.remember": lambda: UndoLog(folder / "made.json").remember(kube, [one, labelled]),
         "mesh pod": lambda: mesh.read_client_pod(kube),
         "Envoy": lambda: (Envoy(kube, admin, "default", "x").pod, Envoy(kube, admin, "default", "x").ips),
         "Ztunnels": lambda: (Ztunnels(kube, admin).read_logs(), Ztunnels(kube, admin).read_ready_nodes()),
@@ -253,10 +255,10 @@ def test_absence_is_not_true(path: tuple[str, ...], empty: object) -> None:
     for one, type_ in ((READY, "Ready"), (CRD, "Established"), (NODE, "Ready")):
         assert is_true(one, type_)
         assert not is_true(without(one, path, empty), type_)
-    assert workloads.pod_ready(READY)
-    assert not workloads.pod_ready(without(READY, path, empty))
+    assert workloads.is_pod_ready(READY)
+    assert not workloads.is_pod_ready(without(READY, path, empty))
     silent = without(deployment("default/x", ready=1), ("status",), empty)
-    assert not workloads.rolled_out(silent).done
+    assert not workloads.rollout_progress(silent).done
 
 
 @fuzz
@@ -270,7 +272,7 @@ def test_taking_away_makes_nothing_ready(data: st.DataObject) -> None:
     path = data.draw(st.sampled_from([p for p in paths(unready) if p[0] == "status"]))
     empty = data.draw(st.sampled_from(EMPTY))
 
-    assert not workloads.pod_ready(without(unready, path, empty))
+    assert not workloads.is_pod_ready(without(unready, path, empty))
     undone = deployment("default/x", ready=0)
     path = data.draw(st.sampled_from([p for p in paths(undone) if p[0] == "status"]))
-    assert not workloads.rolled_out(without(undone, path, empty)).done
+    assert not workloads.rollout_progress(without(undone, path, empty)).done

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.logs.ztunnel import Endpoint
-from harness.objects.addresses import host_of, host_port, split, url
+from harness.objects.addresses import host_of, host_port, split_address, url
 from tests.recordings.shapes import fuzz
 
 
@@ -31,14 +31,14 @@ def test_ipv6_has_brackets() -> None:
 )
 def test_split(address: str, parts: tuple[str, str]) -> None:
     """Host and port, with or without either bracket or port."""
-    assert split(address) == parts
+    assert split_address(address) == parts
 
 
 @pytest.mark.parametrize("address", ["[::1", "[::1]80", "["])
 def test_broken_brackets_are_no_address(address: str) -> None:
     """What is no address is refused, and in a log line it is nobody's."""
     with pytest.raises(ValueError, match="is no address"):
-        split(address)
+        split_address(address)
     assert host_of(address) == ""
 
 
@@ -46,6 +46,6 @@ def test_broken_brackets_are_no_address(address: str) -> None:
 @given(st.ip_addresses().map(str), st.integers(0, 65535))
 def test_split_takes_back_what_was_joined(host: str, port: int) -> None:
     """Every address of both families comes back as it was."""
-    assert split(host_port(host, port)) == (host, str(port))
+    assert split_address(host_port(host, port)) == (host, str(port))
     assert host_of(host_port(host, port)) == host
     assert Endpoint(host_port(host, port)).ip == host

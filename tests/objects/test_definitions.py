@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.objects.definitions import gateway_api
+from harness.objects.definitions import gateway_api_version
 
 VERSION, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel"
 
@@ -18,4 +18,4 @@ VERSION, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networki
 )
 def test_version_and_channel_are_told(annotations: dict[str, str] | None, told: str) -> None:
     """Version first; another's definition tells nothing."""
-    assert gateway_api({"metadata": {"annotations": annotations}}) == told
+    assert gateway_api_version({"metadata": {"annotations": annotations}}) == told

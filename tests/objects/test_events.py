@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness import timeouts
-from harness.objects.events import trouble
+from harness.objects.events import find_event_trouble
 from harness.objects.pulls import NEVER
 from tests.fakes.pods import deployment, event, waiting
 
@@ -42,7 +42,7 @@ def creating(**status: Any) -> Any:
 )
 def test_pod_that_cannot_start(reason: str, message: str, stands: float) -> None:
     """The Event's words, and how long they must stand: what heals while the CNI or istiod starts stands longest."""
-    (found,) = trouble(deployment("default/x"), [creating()], [event("Pod/default/x-1", reason, message)])
+    (found,) = find_event_trouble(deployment("default/x"), [creating()], [event("Pod/default/x-1", reason, message)])
 
     assert (found.pod, found.reason, found.stands) == ("default/x-1", reason, stands)
     assert " ".join(message.split()) in found.text
@@ -54,10 +54,10 @@ def test_event_of_a_pod_that_got_its_sandbox_is_over() -> None:
     sandbox = {"type": "PodReadyToStartContainers", "status": "True"}
 
     for status in ({"conditions": [sandbox]}, {"podIP": "10.0.0.1"}, {"phase": "Running"}):
-        assert trouble(deployment("default/x"), [creating(**status)], events) == ()
+        assert find_event_trouble(deployment("default/x"), [creating(**status)], events) == ()
     # In the host's network the pod has an address before it has a sandbox.
     unready = {"podIP": "172.18.0.2", "conditions": [sandbox | {"status": "False"}]}
-    assert len(trouble(deployment("default/x"), [creating(**unready)], events)) == 1
+    assert len(find_event_trouble(deployment("default/x"), [creating(**unready)], events)) == 1
 
 
 def test_events_of_others_are_not_its() -> None:
@@ -71,7 +71,7 @@ def test_events_of_others_are_not_its() -> None:
         event("Pod/default/x-1", "Unhealthy", "Readiness probe failed"),
     ]
 
-    assert trouble(deployment("default/x"), [here], events) == ()
+    assert find_event_trouble(deployment("default/x"), [here], events) == ()
 
 
 @pytest.mark.parametrize(
@@ -90,12 +90,12 @@ def test_events_of_others_are_not_its() -> None:
 )  # fmt: skip
 def test_pods_that_are_never_created(maker: str, message: str, stands: float) -> None:
     """A controller that may not create pods says so in Events alone; a webhook that is not up yet comes."""
-    (found,) = trouble(deployment("default/x"), [], [event(maker, "FailedCreate", message)])
+    (found,) = find_event_trouble(deployment("default/x"), [], [event(maker, "FailedCreate", message)])
 
     assert (found.reason, found.stands) == ("FailedCreate", stands)
     assert "of Deployment default/x" in found.text
     assert message in found.text
-    assert trouble(deployment("default/x"), [creating()], [event(maker, "FailedCreate", message)]) == ()
+    assert find_event_trouble(deployment("default/x"), [creating()], [event(maker, "FailedCreate", message)]) == ()
 
 
 def test_failed_creation_of_an_earlier_workload_is_over() -> None:
@@ -106,5 +106,5 @@ def test_failed_creation_of_an_earlier_workload_is_over() -> None:
     new = event("ReplicaSet/default/x-5d4", "FailedCreate", "exceeded quota", time="2026-11-27T12:00:01.5Z")
     others = event("ReplicaSet/default/x-y-5d4", "FailedCreate", "exceeded quota", time="2026-11-27T12:00:01Z")
 
-    assert trouble(made, [], [old, others]) == ()
-    assert len(trouble(made, [], [old, new])) == 1
+    assert find_event_trouble(made, [], [old, others]) == ()
+    assert len(find_event_trouble(made, [], [old, new])) == 1

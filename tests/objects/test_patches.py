@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.objects.patches import inverse, merged
+from harness.objects.patches import inverse_patch, merge_patch
 from tests.recordings.shapes import fuzz
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
@@ -26,7 +26,7 @@ PATCHES = st.recursive(SCALARS, lambda inner: st.lists(SCALARS, max_size=2) | st
 @given(value=OBJECTS, patch=st.dictionaries(KEYS, PATCHES, max_size=3))
 def test_inverse_takes_what_is_patched_back(value: dict[str, Any], patch: dict[str, Any]) -> None:
     """Whatever the object and the patch."""
-    back = merged(merged(value, patch), inverse(value, patch))
+    back = merge_patch(merge_patch(value, patch), inverse_patch(value, patch))
 
     assert back == value
 
@@ -37,9 +37,9 @@ def test_patch_twice_is_once(value: dict[str, Any], patch: dict[str, Any]) -> No
     """RFC 7386 patches are idempotent; and what was patched is left as it was."""
     before = copy.deepcopy(value)
 
-    once = merged(value, patch)
+    once = merge_patch(value, patch)
 
-    assert merged(once, patch) == once
+    assert merge_patch(once, patch) == once
     assert value == before
 
 
@@ -57,4 +57,4 @@ def test_patch_twice_is_once(value: dict[str, Any], patch: dict[str, Any]) -> No
 )
 def test_inverse_takes_any_merge_patch_back(value: dict[str, Any], patch: dict[str, Any]) -> None:
     """A value patched, then patched with the inverse, is the value."""
-    assert merged(merged(value, patch), inverse(value, patch)) == value
+    assert merge_patch(merge_patch(value, patch), inverse_patch(value, patch)) == value

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.objects.manifests import MANIFESTS, read
+from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.placement import AS_WRITTEN, CLASS_PREFIX, FURTHER, WRITTEN, Document, Placement
 from harness.objects.refs import KINDS, ref_of
 
@@ -148,7 +148,7 @@ def test_objects_of_no_namespace_bear_its_name_and_label() -> None:
 @given(placement=PLACEMENTS, file=st.sampled_from(FILES))
 def test_nothing_of_a_manifest_stays_behind(placement: Placement, file: Path) -> None:
     """Every object is the run's own, nothing in it names `default` or its domains, and the rest is as it was."""
-    written = read(file)
+    written = read_manifest(file)
     before = copy.deepcopy(written)
 
     moved = placement.documents(written)
@@ -164,7 +164,7 @@ def test_nothing_of_a_manifest_stays_behind(placement: Placement, file: Path) ->
 @given(first=PLACEMENTS, second=PLACEMENTS)
 def test_two_runs_share_no_object(first: Placement, second: Placement) -> None:
     """All manifests, in two namespaces of one cluster."""
-    documents = [one for file in FILES for one in read(file)]
+    documents = [one for file in FILES for one in read_manifest(file)]
     names = [{str(ref_of(one)) for one in placement.documents(documents)} for placement in (first, second)]
 
     assert first.namespace == second.namespace or not names[0] & names[1]
@@ -172,14 +172,14 @@ def test_two_runs_share_no_object(first: Placement, second: Placement) -> None:
 
 def test_as_written_nothing_changes() -> None:
     """With `default` the flow is the article's, to the letter."""
-    documents = [one for file in FILES for one in read(file)]
+    documents = [one for file in FILES for one in read_manifest(file)]
 
     assert AS_WRITTEN.documents(documents) == documents
 
 
 def test_manifests_use_no_other_namespace_or_class() -> None:
     """What is moved by name is known by name: further namespaces, and the prefix of classes."""
-    documents = [one for file in FILES for one in read(file)]
+    documents = [one for file in FILES for one in read_manifest(file)]
     clusterwide = [one for one in documents if not KINDS[one["kind"]][1]]
 
     assert {one["kind"] for one in clusterwide} == {"Namespace", "GatewayClass"}
@@ -192,7 +192,7 @@ def test_install_manifests_need_no_domain() -> None:
     """They are applied before the cluster's domains are known."""
     installed = [*(MANIFESTS / "base").glob("*.yaml"), *(MANIFESTS / "install").glob("*.yaml")]
 
-    assert [file.name for file in installed if "cluster.local" in json.dumps(read(file))] == []
+    assert [file.name for file in installed if "cluster.local" in json.dumps(read_manifest(file))] == []
 
 
 def test_suites_place_every_name() -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from harness import timeouts
-from harness.objects.pulls import NEVER, judge
-from harness.objects.workloads import trouble
+from harness.objects.pulls import NEVER, judge_pull_failure
+from harness.objects.workloads import find_trouble
 from tests.recordings import obj
 
 UNPACK = 'failed to pull and unpack image "docker.io/istio/pilot:1.29.1": '
@@ -70,7 +70,7 @@ REACH = "the node does not reach the registry"
 )  # fmt: skip
 def test_words_of_a_pull(said: str, stands: float, advice: str) -> None:
     """Each text is judged by what it says of the registry; an image's name is no such text."""
-    found = judge(said)
+    found = judge_pull_failure(said)
 
     assert found.stands == stands
     assert advice in found.advice
@@ -79,7 +79,7 @@ def test_words_of_a_pull(said: str, stands: float, advice: str) -> None:
 
 def test_recorded_pull_without_a_network() -> None:
     """Recorded on kind without a network: the name does not resolve, and the advice is in the pod's line."""
-    (found,) = trouble(obj("negative/pod-neg-image.yaml"))
+    (found,) = find_trouble(obj("negative/pod-neg-image.yaml"))
 
     assert found.stands == timeouts.UNRESOLVED_GRACE
     assert found.text.endswith(

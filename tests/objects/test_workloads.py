@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from harness.objects.workloads import Progress, pod_ready, rolled_out, trouble
+from harness.objects.workloads import RolloutProgress, find_trouble, is_pod_ready, rollout_progress
 from tests.recordings import obj, objects
 from tests.recordings.shapes import fuzz, keyed
 
@@ -23,7 +23,7 @@ def waypoint_pod() -> dict[str, Any]:
 
 def test_unknown_image_is_trouble_with_its_cause() -> None:
     """The cause that `helm --wait` does not see: who, which image, and containerd's own words."""
-    (found,) = trouble(obj("negative/pod-neg-image.yaml"))
+    (found,) = find_trouble(obj("negative/pod-neg-image.yaml"))
 
     assert (found.pod, found.container, found.reason) == ("default/neg-image", "x", "ImagePullBackOff")
     assert found.image == "docker.io/nosuch/nosuch:1"
@@ -33,7 +33,7 @@ def test_unknown_image_is_trouble_with_its_cause() -> None:
 
 def test_pod_without_a_node_is_trouble() -> None:
     """Too large a request leaves the pod Pending, and the scheduler says which resource is short."""
-    (found,) = trouble(obj("negative/pod-neg-cpu.yaml"))
+    (found,) = find_trouble(obj("negative/pod-neg-cpu.yaml"))
 
     assert (found.reason, found.container) == ("Unschedulable", "")
     assert "Insufficient cpu" in found.text
@@ -43,23 +43,23 @@ def test_healthy_pod_has_no_trouble() -> None:
     """A running pod says nothing."""
     pod = waypoint_pod()
 
-    assert pod_ready(pod)
-    assert trouble(pod) == ()
+    assert is_pod_ready(pod)
+    assert find_trouble(pod) == ()
 
 
 @pytest.mark.parametrize("empty", [{}, {"status": {}}, {"status": None}])
 def test_pod_without_status_is_not_ready(empty: dict[str, Any]) -> None:
     """Nothing seen is not ready, and not trouble either."""
-    assert not pod_ready(empty)
-    assert trouble(empty) == ()
+    assert not is_pod_ready(empty)
+    assert find_trouble(empty) == ()
 
 
 def test_ztunnel_that_cannot_bind_is_running_but_not_ready() -> None:
     """The one object that shows a taken port 15008: 0/1 ready, no restart, nothing for kubelet to complain about."""
     pod = obj("eg-1.9.0/istio-system-pods.yaml")
 
-    assert not pod_ready(pod)
-    assert trouble(pod) == ()
+    assert not is_pod_ready(pod)
+    assert find_trouble(pod) == ()
 
 
 def test_pod_that_is_being_deleted_is_not_ready() -> None:
@@ -67,7 +67,7 @@ def test_pod_that_is_being_deleted_is_not_ready() -> None:
     pod = waypoint_pod()
     pod["metadata"]["deletionTimestamp"] = "2026-11-21T00:40:00Z"
 
-    assert not pod_ready(pod)
+    assert not is_pod_ready(pod)
 
 
 def test_crash_loop_is_trouble_until_it_is_over() -> None:
@@ -82,13 +82,13 @@ def test_crash_loop_is_trouble_until_it_is_over() -> None:
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
     }
 
-    assert [(t.reason, t.message) for t in trouble(pod)] == [("CrashLoopBackOff", " (last exit 137 OOMKilled)")]
+    assert [(t.reason, t.message) for t in find_trouble(pod)] == [("CrashLoopBackOff", " (last exit 137 OOMKilled)")]
 
     envoy |= {"state": {"running": {}}}
-    assert [t.reason for t in trouble(pod)] == ["OOMKilled"]
+    assert [t.reason for t in find_trouble(pod)] == ["OOMKilled"]
 
     envoy |= {"ready": True}
-    assert trouble(pod) == ()
+    assert find_trouble(pod) == ()
 
 
 def test_evicted_pod_is_trouble() -> None:
@@ -98,13 +98,17 @@ def test_evicted_pod_is_trouble() -> None:
         "status": {"phase": "Failed", "reason": "Evicted", "message": "disk"},
     }
 
-    assert [t.text for t in trouble(pod)] == ['Pod a/b: Evicted: "disk"']
+    assert [t.text for t in find_trouble(pod)] == ['Pod a/b: Evicted: "disk"']
 
 
 def test_recorded_workloads_are_rolled_out() -> None:
     """One Deployment after an edit, one DaemonSet after two."""
-    assert rolled_out(objects("objects/deploy.yaml")["ratings-v1"]) == Progress(True, "1/1 ready, 1 updated")
-    assert rolled_out(objects("objects/istio-system.yaml")["ztunnel"]) == Progress(True, "1/1 ready, 1 updated")
+    assert rollout_progress(objects("objects/deploy.yaml")["ratings-v1"]) == RolloutProgress(
+        True, "1/1 ready, 1 updated"
+    )
+    assert rollout_progress(objects("objects/istio-system.yaml")["ztunnel"]) == RolloutProgress(
+        True, "1/1 ready, 1 updated"
+    )
 
 
 def test_unobserved_spec_is_not_rolled_out() -> None:
@@ -112,7 +116,7 @@ def test_unobserved_spec_is_not_rolled_out() -> None:
     deployment = copy.deepcopy(objects("objects/deploy.yaml")["ratings-v1"])
     deployment["metadata"]["generation"] = 3
 
-    assert rolled_out(deployment) == Progress(False, "1/1 ready, 1 updated (generation 3, observed 2)")
+    assert rollout_progress(deployment) == RolloutProgress(False, "1/1 ready, 1 updated (generation 3, observed 2)")
 
 
 def deployment(wanted: int | None, **status: int) -> dict[str, Any]:
@@ -135,13 +139,13 @@ def deployment(wanted: int | None, **status: int) -> dict[str, Any]:
 )
 def test_progress_counts_pods(workload: dict[str, Any], progress: tuple[bool, str]) -> None:
     """No pod wanted is never done: nothing serves."""
-    assert rolled_out(workload) == Progress(*progress)
+    assert rollout_progress(workload) == RolloutProgress(*progress)
 
 
 def test_other_kinds_have_no_rollout() -> None:
     """Asking for a Service's rollout is a mistake in the test."""
     with pytest.raises(ValueError, match="Service default/ratings is neither"):
-        rolled_out({"kind": "Service", "metadata": {"namespace": "default", "name": "ratings"}})
+        rollout_progress({"kind": "Service", "metadata": {"namespace": "default", "name": "ratings"}})
 
 
 @fuzz
@@ -150,6 +154,6 @@ def test_any_json_object_can_be_read(value: object) -> None:
     """Statuses of any shape are read without an error."""
     pod = value if isinstance(value, dict) else {"status": value}
 
-    assert isinstance(pod_ready(pod), bool)
-    assert all(t.text for t in trouble(pod))
-    rolled_out({**pod, "kind": "Deployment"})
+    assert isinstance(is_pod_ready(pod), bool)
+    assert all(t.text for t in find_trouble(pod))
+    rollout_progress({**pod, "kind": "Deployment"})

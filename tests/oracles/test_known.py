@@ -17,16 +17,16 @@ FAKE = Sign("rejection", "Envoy default/w-1", "refused default/w/fake-hbone: can
 OTHER = Sign("rejection", "Envoy default/w-1", "refused default/w/http: cannot bind '0.0.0.0:9080': in use")
 
 
-def listed(tmp_path: Path, entry: str) -> tuple[known.Known, ...]:
+def listed(tmp_path: Path, entry: str) -> tuple[known.KnownSign, ...]:
     """One entry, read."""
     file = tmp_path / "known.yaml"
     file.write_text(f"known:\n  - {{{entry}}}\n")
-    return known.read(file)
+    return known.read_known_signs(file)
 
 
 def test_the_list_can_be_read() -> None:
     """Every entry has its reason and link, and ends; the files that it names are there."""
-    entries = known.read()
+    entries = known.read_known_signs()
 
     assert entries
     assert [f for entry in entries for f in (*entry.seen_by, *entry.may_be_seen_by) if not (ROOT / f).is_file()] == []
@@ -34,12 +34,14 @@ def test_the_list_can_be_read() -> None:
 
 def test_known_sign_is_excused_and_no_other() -> None:
     """Only the one it names, and only where its files ran."""
-    found = known.sort([FAKE, OTHER], known.read(), files={FILE}, today=TODAY)
+    found = known.sort_signs([FAKE, OTHER], known.read_known_signs(), files={FILE}, today=TODAY)
 
     assert found.new == (OTHER,)
     assert [sign for _, sign in found.excused] == [FAKE]
     assert found.expired == ()
-    assert known.sort([FAKE], known.read(), files={"suites/ingress/test_gateway.py"}, today=TODAY).new == (FAKE,)
+    assert known.sort_signs(
+        [FAKE], known.read_known_signs(), files={"suites/ingress/test_gateway.py"}, today=TODAY
+    ).new == (FAKE,)
 
 
 RESILIENCE = ("killed", "limiter", "control_planes_away", "node_drained", "refused", "upgraded")
@@ -63,43 +65,43 @@ def test_signs_of_real_runs_are_known(area: str, files: set[str]) -> None:
     signs = [Sign(*line.split(": ", 2)) for line in recorded if not line.startswith(" ")]
 
     assert len(signs) > 5
-    assert known.sort(signs, known.read(), files=files, today=TODAY).new == ()
+    assert known.sort_signs(signs, known.read_known_signs(), files=files, today=TODAY).new == ()
 
 
 def test_entry_that_is_no_longer_seen_expires() -> None:
     """Its file ran, the sign did not come: it must go. Where its file did not run nothing is said."""
-    assert "fake-hbone" in known.sort([], known.read(), files={FILE}, today=TODAY).expired[0]
-    assert known.sort([], known.read(), files=set(), today=TODAY).expired == ()
+    assert "fake-hbone" in known.sort_signs([], known.read_known_signs(), files={FILE}, today=TODAY).expired[0]
+    assert known.sort_signs([], known.read_known_signs(), files=set(), today=TODAY).expired == ()
 
 
 def test_entry_whose_day_has_come_is_due(tmp_path: Path) -> None:
     """Whether seen or not, in every area; it fails none, and excuses all the same: it is told once, by the run."""
     entries = listed(tmp_path, "id: x, match: fake, may_be_seen_by: [f], until: 2026-11-20, reason: r, link: l")
 
-    assert known.sort([FAKE], entries, files={"f"}, today=date(2026, 11, 20)).due == ()
+    assert known.sort_signs([FAKE], entries, files={"f"}, today=date(2026, 11, 20)).due == ()
     for files in ({"f"}, set()):
-        found = known.sort([], entries, files=files, today=TODAY)
+        found = known.sort_signs([], entries, files=files, today=TODAY)
         assert found.due == ("known sign x was to be looked at again by 2026-11-20: l",)
         assert found.expired == ()
-    assert known.sort([FAKE], entries, files={"f"}, today=TODAY).new == ()
+    assert known.sort_signs([FAKE], entries, files={"f"}, today=TODAY).new == ()
 
 
 def test_entry_that_comes_and_goes_excuses_where_its_files_ran(tmp_path: Path) -> None:
     """Nobody misses it there; elsewhere it is a sign like any other."""
     entries = listed(tmp_path, "id: x, match: fake, may_be_seen_by: [f, g], until: 2026-11-22, reason: r, link: l")
 
-    assert known.sort([FAKE], entries, files={"g", "h"}, today=TODAY).new == ()
-    assert known.sort([FAKE], entries, files={"h"}, today=TODAY).new == (FAKE,)
-    assert known.sort([], entries, files={"f", "g"}, today=TODAY).expired == ()
+    assert known.sort_signs([FAKE], entries, files={"g", "h"}, today=TODAY).new == ()
+    assert known.sort_signs([FAKE], entries, files={"h"}, today=TODAY).new == (FAKE,)
+    assert known.sort_signs([], entries, files={"f", "g"}, today=TODAY).expired == ()
 
 
 def test_entry_may_be_seen_elsewhere_too(tmp_path: Path) -> None:
     """Where it must be seen it expires, and where it may it does not."""
     entries = listed(tmp_path, "id: x, match: fake, seen_by: [f], may_be_seen_by: [g], reason: r, link: l")
 
-    assert known.sort([FAKE], entries, files={"g"}, today=TODAY).new == ()
-    assert known.sort([], entries, files={"g"}, today=TODAY).expired == ()
-    assert known.sort([], entries, files={"f", "g"}, today=TODAY).expired
+    assert known.sort_signs([FAKE], entries, files={"g"}, today=TODAY).new == ()
+    assert known.sort_signs([], entries, files={"g"}, today=TODAY).expired == ()
+    assert known.sort_signs([], entries, files={"f", "g"}, today=TODAY).expired
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from harness.kube import Kube
-from harness.objects.refs import ref
+from harness.objects.refs import parse_ref
 from harness.oracles import collector
-from harness.oracles.collector import Watch
-from harness.oracles.ours import EVERYTHING, Ours, applied_and_installed, names
+from harness.oracles.collector import OracleCollector
+from harness.oracles.ours import EVERYTHING, OracleScope, applied_and_installed, is_namespace_named
 from tests.fakes.api import FakeApi, Object
 from tests.fakes.pods import pod
 
-OURS = applied_and_installed([ref("Service/ours/ratings"), ref("Gateway/ours/waypoint")], ())
+OURS = applied_and_installed([parse_ref("Service/ours/ratings"), parse_ref("Gateway/ours/waypoint")], ())
 GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"
 ZTUNNEL = ("istio-system", "ztunnel-1", "istio-proxy")
 CONTROLLER = ("envoy-gateway-system", "envoy-gateway-1", "envoy-gateway")
@@ -58,11 +58,11 @@ def looked(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Any:
     api.put(restarting("envoy-gateway-system/envoy-gateway-1", 0))
     api.logs |= {ZTUNNEL: "", CONTROLLER: "", ("ours", "waypoint-1", "envoy"): ""}
 
-    def look(ours: Ours, *pods: Object, ztunnel: str = "", gateway: str = "") -> tuple[list[str], list[str]]:
-        watch = Watch(kube, Silent(), lambda: ours)  # type: ignore[arg-type]  # a stand-in
+    def look(ours: OracleScope, *pods: Object, ztunnel: str = "", gateway: str = "") -> tuple[list[str], list[str]]:
+        watch = OracleCollector(kube, Silent(), lambda: ours)  # type: ignore[arg-type]  # a stand-in
         api.put(*pods)
         api.logs |= {ZTUNNEL: ztunnel, CONTROLLER: gateway}
-        found, elsewhere = watch.end(), watch.elsewhere()
+        found, elsewhere = watch.finish_area(), watch.take_foreign_signs()
         return [f"{sign.oracle} {sign.who}" for sign in found], [f"{sign.oracle} {sign.who}" for sign in elsewhere]
 
     return look
@@ -137,4 +137,4 @@ def test_line_of_a_component_that_we_installed_is_ours_unless_it_names_others() 
 )
 def test_namespace_is_named_as_components_name_it(line: str, named: bool) -> None:
     """As a part of a name, not as a word."""
-    assert names(line, {"default"}) == named
+    assert is_namespace_named(line, {"default"}) == named

@@ -78,23 +78,23 @@ def test_panic_is_a_sign(line: str) -> None:
 def test_recorded_failed_connections_are_signs() -> None:
     """Of the recorded clash: reviews to the waypoint, counted, not one by one."""
     lines = ztunnel.parse(text("eg-1.9.0/ztunnel-port-15008-clash.log")).lines
-    failed = [line for line in lines if not line.ok]
+    failed = [line for line in lines if not line.is_ok]
 
     found = list(signs.failed_connections(lines, LONG_AGO))
 
     assert failed
     assert 0 < len(found) <= len(failed)
     assert not list(signs.failed_connections(lines, LATER))
-    assert not list(signs.failed_connections([line for line in lines if line.ok], LONG_AGO))
+    assert not list(signs.failed_connections([line for line in lines if line.is_ok], LONG_AGO))
 
 
 def test_restart_is_a_sign() -> None:
     """In a pod that stayed as in one that came; an OOM by its name; the node's own components are not ours."""
-    assert "OOMKilled, exit 137" in next(iter(signs.restarted([pod("a", 0)], [pod("a", 1, "OOMKilled")]))).text
-    assert len(list(signs.restarted([], [pod("b", 2, "Error")]))) == 1
-    assert not list(signs.restarted([pod("a", 1)], [pod("a", 1)]))
-    assert not list(signs.restarted([pod("a", 0)], [pod("b", 0)]))
-    assert not list(signs.restarted([], [pod("a", 3, namespace="kube-system")]))
+    assert "OOMKilled, exit 137" in next(iter(signs.restarts([pod("a", 0)], [pod("a", 1, "OOMKilled")]))).text
+    assert len(list(signs.restarts([], [pod("b", 2, "Error")]))) == 1
+    assert not list(signs.restarts([pod("a", 1)], [pod("a", 1)]))
+    assert not list(signs.restarts([pod("a", 0)], [pod("b", 0)]))
+    assert not list(signs.restarts([], [pod("a", 3, namespace="kube-system")]))
 
 
 def test_warming_is_a_sign() -> None:
@@ -105,10 +105,10 @@ def test_warming_is_a_sign() -> None:
 
 def test_churn_is_twice_in_a_row() -> None:
     """One late push is none; who is new has no past."""
-    assert len(list(signs.churned({"e": 1}, {"e": 2}, {"e": 3}))) == 1
-    assert not list(signs.churned({"e": 1}, {"e": 2}, {"e": 2}))
-    assert not list(signs.churned({"e": 1}, {"e": 1}, {"e": 2}))
-    assert not list(signs.churned({}, {"e": 5}, {"e": 6}))
+    assert len(list(signs.config_churn({"e": 1}, {"e": 2}, {"e": 3}))) == 1
+    assert not list(signs.config_churn({"e": 1}, {"e": 2}, {"e": 2}))
+    assert not list(signs.config_churn({"e": 1}, {"e": 1}, {"e": 2}))
+    assert not list(signs.config_churn({}, {"e": 5}, {"e": 6}))
 
 
 def test_pushes_are_of_configuration_not_endpoints() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import harness.plugin
 from harness import observations, progress
-from harness.plugin.options import Refused
+from harness.plugin.options import UsageError
 
 FIXTURES = """
 import pathlib
@@ -73,9 +73,9 @@ class Mini:
     def run(self, *args: str, cluster: str = "emulated") -> pytest.RunResult:
         return self.pytester.runpytest_inprocess(*OPTIONS, "--e2e-cluster", cluster, *(args or ("suites",)))
 
-    def refused(self, *args: str, cluster: str = "emulated") -> Refused:
+    def refused(self, *args: str, cluster: str = "emulated") -> UsageError:
         """How pytest ends while it configures itself; pytester cannot run that in this process."""
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(UsageError) as caught:
             self.pytester.parseconfigure(*OPTIONS, "--e2e-cluster", cluster, "suites", *args)
         return caught.value
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.plugin.comparison_text import WIDTH, shown
+from harness.plugin.comparison_text import WIDTH, value_as_line
 from tests.plugin.conftest import Mini
 
 COMPARED = '''
@@ -28,13 +28,13 @@ def test_name():
 )
 def test_long_lists_are_shown_by_their_runs(value: object, text: str) -> None:
     """A short list stays as it is, and so does everything else."""
-    assert shown(value) == text
+    assert value_as_line(value) == text
 
 
 def test_one_side_does_not_push_the_other_out() -> None:
     """A side is cut, and shows that it was."""
-    assert len(shown("x" * 1000)) == WIDTH
-    assert shown("x" * 1000).endswith("…")
+    assert len(value_as_line("x" * 1000)) == WIDTH
+    assert value_as_line("x" * 1000).endswith("…")
 
 
 def test_first_line_has_both_sides(mini: Mini) -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from harness import cluster_records, versions
 from harness.errors import NotAllowed
-from harness.kube import Kube, Missing
+from harness.kube import Kube, ObjectMissing
 from harness.objects.placement import Placement
 from harness.oracles.ours import EVERYTHING
 from harness.plugin import fixtures, fixtures_observation
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
-from harness.undo.undo_log import Made
-from harness.wait import be_patient
+from harness.undo.undo_log import UndoLog
+from harness.wait import set_patience
 from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -33,7 +33,7 @@ def body(fixture: Any) -> Any:
 def test_what_a_killed_run_left_goes_before_the_stack_stands(kube: Kube, api: FakeApi) -> None:
     """Nothing of it is taken for what was there before."""
     cluster = FakeCluster(kube.kubeconfig)
-    Made(cluster.home / cluster_records.APPLIED).remember(kube, [LEFT])
+    UndoLog(cluster.home / cluster_records.APPLIED).remember(kube, [LEFT])
     api.put(LEFT, named("Service/default/theirs"))
 
     body(fixtures.leftovers_undone)(cluster, kube)
@@ -50,7 +50,7 @@ def test_end_of_the_hour_is_awaited_by_the_runs_patience(
 ) -> None:
     """What takes longer needs more of the hour; where little is awaited, little of it is needed."""
     monkeypatch.setattr(fixtures, "seconds_left", lambda *_: left)
-    be_patient(patience)
+    set_patience(patience)
 
     body(fixtures.rate_limit_window)()
 
@@ -62,7 +62,7 @@ def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(k
     """It grows with what is applied, and stays ours when that was taken away; in a cluster of our own all is judged."""
     placement = Placement("team-a")
     cluster, settings = FakeCluster(kube.kubeconfig, "existing"), Settings(install=installs)
-    manifests = Manifests(kube, versions.load().pick(), Made(cluster.home / cluster_records.APPLIED), placement)
+    manifests = Manifests(kube, versions.load().pick(), UndoLog(cluster.home / cluster_records.APPLIED), placement)
     ours = body(fixtures_observation.oracle_scope)(cluster, manifests, settings)
     installed = {"istio-system", "envoy-gateway-system", "redis-system"} if installs else set()
 
@@ -84,7 +84,7 @@ def test_client_is_limited_where_the_cluster_says_so(kube: Kube, lacking: dict[s
     found = next(body(fixtures.kube)(cluster, Settings(namespace="team-a"), SimpleNamespace(stash=pytest.Stash())))
 
     for others in ("Deployment/istio-system/istiod", "Service/default/ratings"):
-        with pytest.raises(NotAllowed) if refused else pytest.raises(Missing):
+        with pytest.raises(NotAllowed) if refused else pytest.raises(ObjectMissing):
             found.patch(others, {"spec": {"replicas": 0}})
-    with pytest.raises(Missing):
+    with pytest.raises(ObjectMissing):
         found.patch("Service/team-a/ratings", {"spec": {}})

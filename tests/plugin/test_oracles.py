@@ -10,7 +10,7 @@ import pytest
 
 from harness.faults import catalogue
 from harness.oracles import known
-from harness.oracles.collector import Watch
+from harness.oracles.collector import OracleCollector
 from harness.oracles.signs import Sign
 from harness.plugin import oracles
 
@@ -48,20 +48,20 @@ def signs(monkeypatch) -> Callable[..., None]:
     """`signs(*found)`: what every area's last look brings, instead of a cluster's."""
 
     def found(*signs: Sign, unread: bool = False, elsewhere: tuple[Sign, ...] = ()) -> None:
-        class Played(Watch):
+        class Played(OracleCollector):
             def __init__(self, *_):
                 pass
 
-            def harvest(self):
+            def collect(self):
                 pass
 
-            def end(self):
+            def finish_area(self):
                 return signs
 
-            def elsewhere(self):
+            def take_foreign_signs(self):
                 return elsewhere
 
-            def doubts(self):
+            def take_unreadable_logs(self):
                 return ("log of ztunnel: 12 lines",) if unread else ()
 
         monkeypatch.setattr(oracles, "Watch", Played)
@@ -136,8 +136,8 @@ def test_entry_whose_day_has_come_is_told_once_a_run(mini, signs, monkeypatch):
     """In a note of the summary, though two areas were judged; neither fails for it, and the sign is excused."""
     signs(PANIC)
     files = ("suites/ingress/test_a.py", "suites/waypoint/test_a.py")
-    entry = known.Known("old", re.compile("panic"), (), files, date(2020, 1, 1), "reason", "docs/x.md")
-    monkeypatch.setattr(known, "read", lambda: (entry,))
+    entry = known.KnownSign("old", re.compile("panic"), (), files, date(2020, 1, 1), "reason", "docs/x.md")
+    monkeypatch.setattr(known, "read_known_signs", lambda: (entry,))
     result = stood(mini, ingress__a=TEST, waypoint__a=TEST).run()
 
     said = "known sign old was to be looked at again by 2020-01-01: docs/x.md"

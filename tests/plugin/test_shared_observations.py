@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from harness.observations import Sighting
-from harness.plugin.artifacts import material
+from harness.plugin.artifacts import raw_material
 
 EXPERIMENT = '''
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_material_is_bounded_and_says_what_is_left_out():
     """Whole observations, up to the limit."""
     many = [Sighting("log", "x" * 90, n) for n in range(10)]
 
-    *kept, last = map(json.loads, material(many, limit=600).splitlines())
+    *kept, last = map(json.loads, raw_material(many, limit=600).splitlines())
 
     assert last == {"cut": 10 - len(kept)}
     assert 0 < len(kept) < 10

@@ -143,7 +143,7 @@ def test_a_signal_that_is_ignored_from_the_start_stays_ignored(monkeypatch):
     """`nohup make e2e` outlives its terminal."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interruption.signals_heard():
+        with interruption.signals_as_interrupts():
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) is interruption.interrupt
     finally:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from harness.audit.state import State
+from harness.audit.state import AuditState
 from harness.preflight.facts import Facts
 from harness.preflight.rights import READ
 from tests.audit.planted import CONFIG, Object, deployment, healthy_objects, obj
@@ -87,7 +87,7 @@ class Cluster:
     @property
     def facts(self) -> Facts:
         read = {k: tuple(one for one in self.objects if one["kind"] == k) for k in READ if k not in self.unread}
-        state = State(read, self.unread, config=self.config, kubernetes="v1.34.4")
+        state = AuditState(read, self.unread, config=self.config, kubernetes="v1.34.4")
         return replace(Facts(state, "default", mesh={"istio-system/istio": {}}, clock=0.3), **self.changes)
 
 

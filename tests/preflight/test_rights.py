@@ -10,7 +10,7 @@ import pytest
 from harness import cli
 from harness.kube import Kube
 from harness.kube.requests import REQUESTS, ApiRequest, request_of
-from harness.objects.manifests import MANIFESTS, documents
+from harness.objects.manifests import MANIFESTS, parse_documents
 from harness.objects.refs import KINDS
 from harness.objects.unstructured import text
 from harness.preflight.rights import Right, Scope, not_allowed, of_parts, plural, unused
@@ -42,7 +42,7 @@ def test_what_manifests_have_may_be_applied() -> None:
     kinds = {
         text(document, "kind")
         for file in sorted(MANIFESTS.rglob("*.yaml"))
-        for document in documents(file.read_text())
+        for document in parse_documents(file.read_text())
         if text(document, "metadata", "namespace") in PLACES["ours"]
     }
     asked = [
@@ -91,9 +91,9 @@ def test_a_client_counts_what_it_sends(kube: Kube, api: FakeApi) -> None:
     before = dict(REQUESTS.made)
 
     kube.get("Service/default/counted")
-    kube.objects("Pod", "counting", labels="a=b")
+    kube.list_objects("Pod", "counting", labels="a=b")
     kube.apply([named("Service/default/counted", spec={})], force=True)
-    kube.run("default", "counting", "c", ["true"], within=5)
+    kube.exec_in_pod("default", "counting", "c", ["true"], within=5)
     kube.delete(["Service/default/counted"], gone=False)
 
     now = REQUESTS.made

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.proxy.prometheus import Sample, Unreadable, samples
+from harness.proxy.prometheus import MetricSample, NotPrometheus, parse_samples
 from tests.recordings import text
 from tests.recordings.shapes import fuzz
 
 DOMAIN = "default/bookinfo-ingress/ingress"
 
 
-def total(found: list[Sample], name: str, **labels: str) -> float:
+def total(found: list[MetricSample], name: str, **labels: str) -> float:
     """The sum of the samples of this name that carry these labels."""
     named = [one for one in found if one.name == name and labels.items() <= one.labels.items()]
     assert named
@@ -22,7 +22,7 @@ def total(found: list[Sample], name: str, **labels: str) -> float:
 
 def test_counters_keep_the_name_of_the_text() -> None:
     """prometheus_client would call it ..._over_limit_total, which curl never shows."""
-    found = samples(text("admin/ratelimit-metrics.prom"))
+    found = parse_samples(text("admin/ratelimit-metrics.prom"))
 
     assert total(found, "ratelimit_service_rate_limit_over_limit", domain=DOMAIN) == 2
     assert total(found, "ratelimit_service_rate_limit_total_hits", domain=DOMAIN, key2="rule-0-match-0") == 5
@@ -31,7 +31,7 @@ def test_counters_keep_the_name_of_the_text() -> None:
 
 def test_names_that_end_in_total_keep_it() -> None:
     """ztunnel writes OpenMetrics: there the ending is its own."""
-    found = samples(text("admin/ztunnel-metrics.prom"))
+    found = parse_samples(text("admin/ztunnel-metrics.prom"))
 
     assert total(found, "istio_tcp_connections_opened_total", reporter="source", source_workload="hey") == 494
     assert total(found, "istio_tcp_connections_opened_total", connection_security_policy="mutual_tls") > 494
@@ -39,22 +39,22 @@ def test_names_that_end_in_total_keep_it() -> None:
 
 def test_empty_text_has_no_samples() -> None:
     """Nothing answered is nothing counted."""
-    assert samples("") == []
+    assert parse_samples("") == []
 
 
 @pytest.mark.parametrize("other", ["<html>no</html>", "x{", "x 1\nx", "# TYPE a b c\n"])
 def test_other_texts_are_refused(other: str) -> None:
     """The answer of a wrong port is an error, not an empty result."""
-    with pytest.raises(Unreadable, match="no Prometheus text"):
-        samples(other)
+    with pytest.raises(NotPrometheus, match="no Prometheus text"):
+        parse_samples(other)
 
 
 @fuzz
 @given(st.text() | st.text('abc_{}="\\, 1#\n'))
 def test_any_text_is_read_or_refused(anything: str) -> None:
     """Garbage raises Unreadable and nothing else."""
-    with suppress(Unreadable):
-        assert isinstance(samples(anything), list)
+    with suppress(NotPrometheus):
+        assert isinstance(parse_samples(anything), list)
 
 
 @fuzz
@@ -66,6 +66,6 @@ def test_any_text_is_read_or_refused(anything: str) -> None:
 )
 def test_labels_are_read_as_written(series: list[tuple[str, int]]) -> None:
     """Whatever a label holds, its sample has it, and the value that stands beside it."""
-    found = samples("\n".join(f'hits{{who="{who}"}} {count}' for who, count in series))
+    found = parse_samples("\n".join(f'hits{{who="{who}"}} {count}' for who, count in series))
 
     assert [(one.name, one.labels["who"], one.value) for one in found] == [("hits", *one) for one in series]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.proxy.rlconfig import Limit, Unreadable, parse
+from harness.proxy.rlconfig import Limit, NotRlconfig, parse
 from tests.recordings import text
 from tests.recordings.shapes import fuzz
 
@@ -18,8 +18,8 @@ def test_recorded_limit_is_the_articles() -> None:
     (limit,) = parse(text("admin/ratelimit-rlconfig.txt"))
 
     assert (limit.unit, limit.requests, limit.shadow) == ("HOUR", 3, False)
-    assert limit.of(DOMAIN)
-    assert not limit.of("default/bookinfo-ingress/ing")
+    assert limit.is_in_domain(DOMAIN)
+    assert not limit.is_in_domain("default/bookinfo-ingress/ing")
     assert limit.key.endswith("rule-0-match-0.rule-0-match-1_rule-0-match-1")
 
 
@@ -37,7 +37,7 @@ def test_shadow_mode_is_seen() -> None:
 @pytest.mark.parametrize("other", ["<html>", "a: unit=HOUR", "a: unit=HOUR requests_per_unit=x, shadow_mode: false"])
 def test_other_texts_are_refused(other: str) -> None:
     """The answer of a wrong port is an error, not an absence of limits."""
-    with pytest.raises(Unreadable, match="no limit of /rlconfig"):
+    with pytest.raises(NotRlconfig, match="no limit of /rlconfig"):
         parse(other)
 
 
@@ -45,5 +45,5 @@ def test_other_texts_are_refused(other: str) -> None:
 @given(st.text())
 def test_any_text_is_read_or_refused(anything: str) -> None:
     """Garbage raises Unreadable and nothing else."""
-    with suppress(Unreadable):
+    with suppress(NotRlconfig):
         assert isinstance(parse(anything), tuple)

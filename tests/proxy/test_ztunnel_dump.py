@@ -32,8 +32,8 @@ def test_enrolled_workloads_speak_hbone() -> None:
     """Every Bookinfo pod and both proxies are enrolled; the control planes are not."""
     found = workloads(dump("admin/ztunnel-config_dump.json"))
 
-    assert {w.namespace for w in found if w.enrolled} == {"default"}
-    assert {w.name.partition("-")[0] for w in found if w.enrolled} >= {"bookinfo", "waypoint", "ratings", "hey"}
+    assert {w.namespace for w in found if w.is_enrolled} == {"default"}
+    assert {w.name.partition("-")[0] for w in found if w.is_enrolled} >= {"bookinfo", "waypoint", "ratings", "hey"}
     waypoint = next(w for w in found if w.name.startswith("waypoint"))
     assert waypoint.identity == "spiffe://cluster.local/ns/default/sa/waypoint"
     assert (waypoint.ips, waypoint.node, waypoint.status) == (("10.244.0.31",), "rig-control-plane", "Healthy")
@@ -46,7 +46,7 @@ def test_inbound_binding_is_a_tunnel() -> None:
     (found,) = workloads([{"name": "waypoint2", "applicationTunnel": {"protocol": "NONE", "port": 9080}}])
 
     assert found.tunnel == "NONE/9080"
-    assert not found.enrolled
+    assert not found.is_enrolled
 
 
 @pytest.mark.parametrize("name", ["admin/ztunnel-config_dump.json", "cli/ztunnel-config-services.json"])
@@ -67,8 +67,8 @@ def test_certificates_are_valid_for_a_day(name: str) -> None:
     found = certificates(dump(name))
     now = datetime(2026, 11, 21, 0, 45, tzinfo=UTC)
 
-    assert all(certificate.valid(now) for certificate in found)
-    assert not any(certificate.valid(now + timedelta(days=1)) for certificate in found)
+    assert all(certificate.is_valid(now) for certificate in found)
+    assert not any(certificate.is_valid(now + timedelta(days=1)) for certificate in found)
     assert "spiffe://cluster.local/ns/default/sa/waypoint" in {certificate.identity for certificate in found}
 
 
@@ -77,7 +77,7 @@ def test_certificate_that_is_not_there_yet_is_not_valid() -> None:
     (found,) = certificates([{"identity": "a", "state": "Initializing", "certChain": []}])
 
     assert found.expires is None
-    assert not found.valid(datetime.now(UTC))
+    assert not found.is_valid(datetime.now(UTC))
 
 
 @pytest.mark.parametrize("read", [workloads, services, certificates])

@@ -4,15 +4,15 @@ import httpx
 import pytest
 
 from harness.errors import BadInput, SetupFailed
-from harness.registry.api import Api, copy
+from harness.registry.api import RegistryApi, copy_manifest
 from harness.registry.credentials import Login
 from tests.fakes.registry import FakeRegistry
 
 ME = Login("me", "geheim")
 
 
-def api(registry: FakeRegistry, login: Login | None = None) -> Api:
-    return Api("r.test", login=login, transport=registry.transport)
+def api(registry: FakeRegistry, login: Login | None = None) -> RegistryApi:
+    return RegistryApi("r.test", login=login, transport=registry.transport)
 
 
 def test_copy_keeps_every_digest() -> None:
@@ -20,7 +20,7 @@ def test_copy_keeps_every_digest() -> None:
     source, target = FakeRegistry(), FakeRegistry()
     digest = source.put_index("istio/pilot", "1", "amd64", "arm64")
 
-    assert copy(api(source), "istio/pilot", "1", api(target), "m/istio/pilot", "1") == (digest, True)
+    assert copy_manifest(api(source), "istio/pilot", "1", api(target), "m/istio/pilot", "1") == (digest, True)
     assert {version for _, version in target.manifests} == {version for _, version in source.manifests}
     assert target.manifests["m/istio/pilot", "1"] == source.manifests["istio/pilot", "1"]
     assert sorted(target.blobs.values()) == sorted(source.blobs.values())
@@ -32,10 +32,10 @@ def test_what_is_there_is_not_copied() -> None:
     digest = source.put_index("a", "1", "amd64")
     target.put_index("a", "1", "amd64")
 
-    assert copy(api(source), "a", "1", api(target), "a", "1") == (digest, False)
+    assert copy_manifest(api(source), "a", "1", api(target), "a", "1") == (digest, False)
     assert {word.split()[0] for word in source.asked + target.asked} == {"HEAD"}
     target.put_image("a", "1", "s390x")
-    assert copy(api(source), "a", "1", api(target), "a", "1") == (digest, True)
+    assert copy_manifest(api(source), "a", "1", api(target), "a", "1") == (digest, True)
     assert not [word for word in target.asked if word.startswith("POST")]  # its blobs were there
 
 
@@ -45,7 +45,7 @@ def test_login_is_used_where_one_is_wanted(wants: str) -> None:
     source, target = FakeRegistry(wants), FakeRegistry(wants)
     source.put_image("a", "1")
 
-    assert copy(api(source, ME), "a", "1", api(target, ME), "b", "1")[1]
+    assert copy_manifest(api(source, ME), "a", "1", api(target, ME), "b", "1")[1]
     assert len([word for word in target.asked if word.endswith("/token")]) <= 1
     assert ("b", "1") in target.manifests
 
@@ -76,7 +76,7 @@ def test_registry_out_of_reach() -> None:
         raise httpx.ConnectError("Connection refused", request=request)
 
     with pytest.raises(SetupFailed, match=r"registry r\.test \(a/manifests/1\): Connection refused"):
-        Api("r.test", transport=httpx.MockTransport(refuse)).digest("a", "1")
+        RegistryApi("r.test", transport=httpx.MockTransport(refuse)).digest("a", "1")
 
 
 def test_manifest_of_another_digest_is_refused() -> None:
@@ -94,6 +94,6 @@ def test_what_is_not_there_is_not_copied() -> None:
     target = FakeRegistry()
 
     with pytest.raises(SetupFailed, match="a:1 is not there"):
-        copy(api(FakeRegistry()), "a", "1", api(target), "a", "1")
+        copy_manifest(api(FakeRegistry()), "a", "1", api(target), "a", "1")
 
     assert target.asked == []

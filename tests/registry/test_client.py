@@ -5,11 +5,11 @@ import hashlib
 import httpx
 import pytest
 
-from harness.registry.client import Answer, Registries, is_loopback
-from harness.registry.reference import parse
+from harness.registry.client import ReferenceCheck, Registries, is_loopback
+from harness.registry.reference import parse_reference
 
 DIGEST, OTHER = "sha256:" + "0a" * 32, "sha256:" + "0b" * 32
-REDIS = parse("redis:6")
+REDIS = parse_reference("redis:6")
 
 
 class Registry:
@@ -32,8 +32,8 @@ class Registry:
     def client(self, bound: float = 40.0) -> Registries:
         return Registries(bound, self.pause, httpx.MockTransport(self), clock=lambda: self.now)
 
-    def ask(self, reference: str = "redis:6", expected: str = "") -> Answer:
-        return self.client().ask(parse(reference), expected)
+    def ask(self, reference: str = "redis:6", expected: str = "") -> ReferenceCheck:
+        return self.client().check(parse_reference(reference), expected)
 
     @property
     def asked(self) -> list[str]:
@@ -53,7 +53,7 @@ def test_manifest_is_asked_for_by_head() -> None:
     """A HEAD does not count as a pull; Docker Hub's API has a host of its own; all kinds of manifest are accepted."""
     registry = Registry(found())
 
-    assert registry.ask() == Answer(REDIS, "found", digest=DIGEST)
+    assert registry.ask() == ReferenceCheck(REDIS, "found", digest=DIGEST)
     assert registry.asked == ["HEAD https://registry-1.docker.io/v2/library/redis/manifests/6"]
     assert "image.index" in registry.seen[0].headers["accept"]
     assert "manifest.list" in registry.seen[0].headers["accept"]
@@ -111,7 +111,7 @@ def test_another_digest_is_a_change() -> None:
     """The tag is there, with another manifest than the source says."""
     answer = Registry(found(OTHER)).ask(expected=DIGEST)
 
-    assert answer == Answer(REDIS, "changed", f"it has the digest {OTHER}, not {DIGEST}", OTHER)
+    assert answer == ReferenceCheck(REDIS, "changed", f"it has the digest {OTHER}, not {DIGEST}", OTHER)
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"other": 1}'])
@@ -120,7 +120,7 @@ def test_digest_that_no_header_says_is_computed(body: bytes) -> None:
     own = f"sha256:{hashlib.sha256(body).hexdigest()}"
     registry = Registry(httpx.Response(200), httpx.Response(200, content=body))
 
-    assert registry.ask(expected=own) == Answer(REDIS, "found", digest=own)
+    assert registry.ask(expected=own) == ReferenceCheck(REDIS, "found", digest=own)
     assert [one.method for one in registry.seen] == ["HEAD", "GET"]
 
 
@@ -137,7 +137,7 @@ def test_no_pull_is_spent_when_none_is_left() -> None:
 def test_rate_limit_is_noted() -> None:
     """Docker Hub says how many pulls are left, in which window."""
     client = Registry(found(**{"ratelimit-remaining": "76;w=21600"})).client()
-    client.ask(REDIS)
+    client.check(REDIS)
 
     assert client.remaining == {"docker.io": "76 pulls left in 6 h"}
 
@@ -202,7 +202,7 @@ def test_unreachable_registry_is_tried_once() -> None:
     registry = Registry(httpx.ConnectTimeout("timed out"))
     client = registry.client()
 
-    reasons = {client.ask(parse(f"redis:{tag}")).reason for tag in (6, 7, 8)}
+    reasons = {client.check(parse_reference(f"redis:{tag}")).reason for tag in (6, 7, 8)}
 
     assert reasons == {"no connection to registry-1.docker.io: timed out"}
     assert len(registry.seen) == 1
@@ -212,10 +212,10 @@ def test_all_answers_are_there_within_the_bound() -> None:
     """What was not asked when the time was over is said to be so."""
     registry = Registry(found())
     client = registry.client(bound=40)
-    client.ask(REDIS)
+    client.check(REDIS)
     registry.now = 41
 
-    assert client.ask(REDIS).reason == "the 40 s for the whole check were over"
+    assert client.check(REDIS).reason == "the 40 s for the whole check were over"
     assert len(registry.seen) == 1
 
 
@@ -244,7 +244,7 @@ def test_unusable_proxy_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     """A proxy that the HTTP client cannot use is no traceback."""
     monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy:1")
 
-    answer = Registries(40, lambda _: None).ask(REDIS)
+    answer = Registries(40, lambda _: None).check(REDIS)
 
     assert answer.state == "not asked"
     assert "proxy" in answer.reason.lower()

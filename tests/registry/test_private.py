@@ -6,8 +6,8 @@ import pytest
 
 from harness import settings, versions
 from harness.errors import BadInput
-from harness.registry.private import Private, read
-from harness.registry.reference import parse
+from harness.registry.private import PrivateRegistry, parse_registry
+from harness.registry.reference import parse_reference
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from harness.registry.reference import parse
 )
 def test_registry_as_it_is_named(text: str, host: str, prefix: str, url: str) -> None:
     """Host, prefix and protocol; on this machine's loopback address plain HTTP, as Docker takes it."""
-    found = read(text)
+    found = parse_registry(text)
 
     assert (found.host, found.prefix, found.url) == (host, prefix, url)
 
@@ -40,7 +40,7 @@ def test_registry_as_it_is_named(text: str, host: str, prefix: str, url: str) ->
 def test_what_is_no_registry(text: str) -> None:
     """Refused with the form that is wanted; a password in it is not repeated."""
     with pytest.raises(BadInput) as caught:
-        read(text)
+        parse_registry(text)
 
     assert "REGISTRY=" in str(caught.value)
     assert caught.value.remedy
@@ -51,7 +51,7 @@ def test_plain_http_and_tls_contradict() -> None:
     """Neither is guessed."""
     for text, words in (("https://r.io", {"plain_http": True}), ("r.io", {"plain_http": True, "ca": Path("ca.pem")})):
         with pytest.raises(BadInput, match="both asked for"):
-            read(text, **words)  # type: ignore[arg-type]  # as the settings have them
+            parse_registry(text, **words)  # type: ignore[arg-type]  # as the settings have them
 
 
 @pytest.mark.parametrize(
@@ -65,17 +65,17 @@ def test_plain_http_and_tls_contradict() -> None:
 )
 def test_reference_in_a_private_registry(public: str, there: str) -> None:
     """Its own path without the public host, below the prefix; tag and digest stay."""
-    assert Private("r.io", "m").at(public) == there
+    assert PrivateRegistry("r.io", "m").rewrite(public) == there
 
 
 @pytest.mark.parametrize("name", versions.load().sets)
 def test_every_reference_of_a_set_is_rewritten(name: str) -> None:
     """No image, chart or node image of any set is taken from elsewhere, and no two share a place."""
-    public, row = versions.load().pick(name), versions.load().pick(name, Private("r.io:5000", "m"))
+    public, row = versions.load().pick(name), versions.load().pick(name, PrivateRegistry("r.io:5000", "m"))
 
     found = [row.node, *row.images.values(), *(chart.reference for chart in row.charts.values())]
-    assert {parse(one).registry for one in found} == {"r.io:5000"}
-    assert all(parse(one).repository.startswith("m/") for one in found)
+    assert {parse_reference(one).registry for one in found} == {"r.io:5000"}
+    assert all(parse_reference(one).repository.startswith("m/") for one in found)
     assert len(set(found)) == len(found)
     assert row.istio_hub == "r.io:5000/m/istio"
     assert row.images["pilot"].startswith(f"{row.istio_hub}/pilot:")
@@ -89,7 +89,7 @@ def test_settings_name_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for name, value in {"": "r.io/m", "_CA": str(tmp_path / "ca.pem"), "_SECRET": "pull"}.items():
         monkeypatch.setenv(f"E2E_REGISTRY{name}", value)
 
-    assert settings.read().private == Private("r.io", "m", ca=tmp_path / "ca.pem", secret="pull")
+    assert settings.read().private == PrivateRegistry("r.io", "m", ca=tmp_path / "ca.pem", secret="pull")
     assert settings.read(registry=" ").private is None
     with pytest.raises(BadInput, match=r"REGISTRY_CA=.*absent is not a file"):
         _ = settings.read(registry_ca=tmp_path / "absent").private

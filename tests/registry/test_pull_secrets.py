@@ -9,11 +9,11 @@ import pytest
 from harness import versions
 from harness.errors import BadInput
 from harness.install.releases import releases
-from harness.objects.manifests import MANIFESTS, read
-from harness.pull_secrets import as_pulled
-from harness.registry.private import Private
+from harness.objects.manifests import MANIFESTS, read_manifest
+from harness.pull_secrets import with_pull_secrets
+from harness.registry.private import PrivateRegistry
 
-SECRET = Private("r.io", "m", secret="pull")
+SECRET = PrivateRegistry("r.io", "m", secret="pull")
 ROW = versions.load().pick()
 
 
@@ -31,7 +31,7 @@ def test_every_pod_of_every_manifest_can_be_pulled(file: Path) -> None:
     """No image is left at a public registry, and each pod's secret is there before it, in its namespace."""
     if file.parent.name == "values":
         pytest.skip("values of charts")
-    found = as_pulled(read(file), ROW.with_load_balancer().taken_from(SECRET))
+    found = with_pull_secrets(read_manifest(file), ROW.with_load_balancer().taken_from(SECRET))
 
     text = json.dumps([one for one in found if one["kind"] != "Secret"])
     assert "docker.io" not in text
@@ -57,7 +57,9 @@ def test_every_pod_of_every_manifest_can_be_pulled(file: Path) -> None:
 def test_pull_secret_holds_that_registrys_login_alone() -> None:
     """Of the type that the kubelet reads; what else Docker is logged in to stays here."""
     (secret,) = [
-        one for one in as_pulled(read(MANIFESTS / "base/redis.yaml"), ROW.taken_from(SECRET)) if one["kind"] == "Secret"
+        one
+        for one in with_pull_secrets(read_manifest(MANIFESTS / "base/redis.yaml"), ROW.taken_from(SECRET))
+        if one["kind"] == "Secret"
     ]
 
     assert secret["type"] == "kubernetes.io/dockerconfigjson"
@@ -70,7 +72,7 @@ def test_pull_secret_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
     with pytest.raises(BadInput, match=r"no login of r\.io") as caught:
-        as_pulled(read(MANIFESTS / "base/redis.yaml"), ROW.taken_from(SECRET))
+        with_pull_secrets(read_manifest(MANIFESTS / "base/redis.yaml"), ROW.taken_from(SECRET))
 
     assert "docker login r.io" in caught.value.remedy
 
@@ -78,13 +80,13 @@ def test_pull_secret_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", ["install/envoy_gateway.yaml", "ingress/load_balancer.yaml"])
 def test_without_a_registry_nothing_is_added(name: str) -> None:
     """Envoy Gateway's own proxy image, no secrets, and classes as the manifest has them."""
-    assert as_pulled(read(MANIFESTS / name), ROW) == read(MANIFESTS / name)
+    assert with_pull_secrets(read_manifest(MANIFESTS / name), ROW) == read_manifest(MANIFESTS / name)
 
 
 def test_class_without_parameters_gets_the_image() -> None:
     """A class of the article's form takes its proxy from the registry too; it says nothing else."""
-    proxy, gateway_class, *_ = as_pulled(
-        read(MANIFESTS / "ingress/load_balancer.yaml"), ROW.taken_from(Private("r.io"))
+    proxy, gateway_class, *_ = with_pull_secrets(
+        read_manifest(MANIFESTS / "ingress/load_balancer.yaml"), ROW.taken_from(PrivateRegistry("r.io"))
     )
 
     reference = gateway_class["spec"]["parametersRef"]

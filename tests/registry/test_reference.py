@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import BadInput
-from harness.registry.reference import Reference, parse
+from harness.registry.reference import Reference, parse_reference
 from tests.recordings.shapes import fuzz
 
 DIGEST = "sha256:" + "0a" * 32
@@ -29,7 +29,7 @@ DIGEST = "sha256:" + "0a" * 32
 )
 def test_reference_is_read(text: str, registry: str, repository: str, tag: str, digest: str) -> None:
     """A name without a registry is Docker Hub's, one without a folder there one of its library."""
-    assert parse(text) == Reference(registry, repository, tag, digest)
+    assert parse_reference(text) == Reference(registry, repository, tag, digest)
 
 
 @pytest.mark.parametrize(
@@ -54,15 +54,15 @@ def test_reference_is_read(text: str, registry: str, repository: str, tag: str, 
 def test_what_is_no_reference_is_refused(text: str, wrong: str) -> None:
     """The part that is wrong is named."""
     with pytest.raises(BadInput, match=f"is not a reference: .*({wrong})"):
-        parse(text)
+        parse_reference(text)
 
 
 def test_reference_moves_to_another_registry() -> None:
     """A private registry has the same repositories, below its prefix, with tag and digest unchanged."""
-    moved = parse(f"redis:6@{DIGEST}").moved_to("registry.corp:5000", "/mirror/")
+    moved = parse_reference(f"redis:6@{DIGEST}").moved_to("registry.corp:5000", "/mirror/")
 
     assert str(moved) == f"registry.corp:5000/mirror/library/redis:6@{DIGEST}"
-    assert str(parse("ghcr.io/a/b:1").moved_to("localhost:5000")) == "localhost:5000/a/b:1"
+    assert str(parse_reference("ghcr.io/a/b:1").moved_to("localhost:5000")) == "localhost:5000/a/b:1"
 
 
 NAMES = st.from_regex(r"[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", fullmatch=True)
@@ -75,7 +75,7 @@ def test_what_is_written_is_read_again(name: str, tag: str, digest: str) -> None
     """The full form of a reference is the reference."""
     reference = Reference("registry.example:5000", name, tag, digest)
 
-    assert parse(str(reference)) == reference
+    assert parse_reference(str(reference)) == reference
 
 
 @fuzz
@@ -83,7 +83,7 @@ def test_what_is_written_is_read_again(name: str, tag: str, digest: str) -> None
 def test_any_text_is_a_reference_or_bad_input(text: str) -> None:
     """No text ends in another error, and what is read is written so that it is read as the same."""
     try:
-        read = parse(text)
+        read = parse_reference(text)
     except BadInput:
         return
-    assert parse(str(read)) == read
+    assert parse_reference(str(read)) == read

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from harness import observations
-from harness.report.claim_results import Book, claim_of
+from harness.report.claim_results import ClaimResults, claim_of
 
 
 @pytest.fixture
 def book(monkeypatch):
     monkeypatch.setattr(observations, "_book", {"": observations.Ledger()})
-    made = Book()
+    made = ClaimResults()
     made.expect("t", area="ingress", claim="A.")
     return made
 
@@ -19,28 +19,28 @@ def book(monkeypatch):
 def test_a_claim_holds_when_its_call_passed(book):
     """A setup alone proves nothing; seconds are those of setup and call."""
     book.report("t", when="setup", outcome="passed", seconds=1)
-    assert book.verdict("t").outcome == "not run"
+    assert book.result_of("t").outcome == "not run"
 
     book.report("t", when="call", outcome="passed", seconds=2)
     book.report("t", when="teardown", outcome="passed", seconds=4)
 
-    assert (book.verdict("t").outcome, book.verdict("t").seconds, book.done) == ("held", 3, 1)
+    assert (book.result_of("t").outcome, book.result_of("t").seconds, book.done) == ("held", 3, 1)
 
 
 def test_a_failed_phase_says_what_it_was_judged_to_say(book):
     """And an unforeseen one is never a pass."""
     book.entry("t").judged["call"] = ("inconclusive", "no line")
     book.report("t", when="call", outcome="failed", seconds=0)
-    assert (book.verdict("t").outcome, book.verdict("t").reason) == ("inconclusive", "no line")
+    assert (book.result_of("t").outcome, book.result_of("t").reason) == ("inconclusive", "no line")
 
     book.expect("other", area="a", claim="B.")
     book.report("other", when="call", outcome="failed", seconds=0)
-    assert book.verdict("other").outcome == "broken"
+    assert book.result_of("other").outcome == "broken"
 
 
 def test_what_was_only_collected_was_not_run(book):
     """It stays in the list."""
-    assert [v.outcome for v in book.verdicts] == ["not run"]
+    assert [v.outcome for v in book.results] == ["not run"]
 
 
 @pytest.mark.parametrize(

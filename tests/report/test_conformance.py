@@ -7,7 +7,7 @@ import yaml
 
 from harness.errors import BadInput
 from harness.report import conformance
-from harness.report.results import Run, Verdict
+from harness.report.results import ClaimResult, RunResult
 
 
 def run(*verdicts, cluster="kind", **others):
@@ -18,11 +18,11 @@ def run(*verdicts, cluster="kind", **others):
         "gateway-api": "1.4.1 experimental",
     }
     versions |= {name.replace("_", "-"): version for name, version in others.items()}
-    return Run(cluster, "mesh-e2e", "the-set", versions, {}, "2026-11-21T08:00:00+00:00", verdicts)
+    return RunResult(cluster, "mesh-e2e", "the-set", versions, {}, "2026-11-21T08:00:00+00:00", verdicts)
 
 
 def verdict(id, outcome, feature="", area="rate_limit"):
-    return Verdict(id, area, "A.", outcome, feature=feature)
+    return ClaimResult(id, area, "A.", outcome, feature=feature)
 
 
 def test_report_is_of_our_own_kind():

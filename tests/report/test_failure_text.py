@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.observations import Figure, Sighting
-from harness.report.failure_text import SHOWN, Failure, again, text
+from harness.report.failure_text import SHOWN, FailureReport, rerun_command, text
 
-KNOWN = Failure(
+KNOWN = FailureReport(
     id="suites/ingress/test_limit.py::test_quota",
     claim="A fresh caller is served exactly 3 times.",
     found="assert [200] == [429]\n  \n  At index 0 diff: 200 != 429\n  Use -v to get more diff",
@@ -62,7 +62,7 @@ def test_causes_come_right_after_the_claim():
 def test_many_sightings_are_cut_to_the_last():
     """The rest is in a file, and the text says which."""
     many = [Sighting("client", f"answer {n}", n) for n in range(SHOWN + 160)]
-    lines = text(Failure("a", "b", "c", "d", ["CLUSTER=kind"], "v", "e", sightings=many)).splitlines()
+    lines = text(FailureReport("a", "b", "c", "d", ["CLUSTER=kind"], "v", "e", sightings=many)).splitlines()
 
     assert "  … 160 earlier ones are in witnesses.txt" in lines
     assert any("answer 199" in line for line in lines)
@@ -73,4 +73,6 @@ def test_the_command_survives_a_shell():
     """Brackets and spaces of a parametrized test are quoted."""
     asked = ["CLUSTER=emulated"]
 
-    assert again("s/t.py::test_a[x y]", asked) == "make e2e T='s/t.py::test_a[x y]' CLUSTER=emulated KEEP=always"
+    assert (
+        rerun_command("s/t.py::test_a[x y]", asked) == "make e2e T='s/t.py::test_a[x y]' CLUSTER=emulated KEEP=always"
+    )

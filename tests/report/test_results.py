@@ -6,11 +6,11 @@ import pytest
 
 from harness import versions
 from harness.observations import Figure
-from harness.report.results import Run, Times, Verdict, as_json, versions_line, versions_of, why_empty
+from harness.report.results import ClaimResult, FigureValues, RunResult, as_json, versions_line, versions_of, why_empty
 
 
 def verdict(outcome="held", **more):
-    return Verdict(**{"id": "a::b", "area": "ingress", "claim": "A.", "outcome": outcome} | more)
+    return ClaimResult(**{"id": "a::b", "area": "ingress", "claim": "A.", "outcome": outcome} | more)
 
 
 def run(*verdicts, **more):
@@ -22,7 +22,7 @@ def run(*verdicts, **more):
         "facts": {},
         "started": "t",
     }
-    return Run(**known | {"verdicts": verdicts} | more)
+    return RunResult(**known | {"verdicts": verdicts} | more)
 
 
 def test_every_outcome_is_counted():
@@ -43,8 +43,8 @@ def test_times_gather_a_figure_over_tests_and_setup():
     second = verdict(figures=(Figure("enforced", 4.0, "b"),))
 
     assert run(first, second, figures=[Figure("enforced", 2.0, "a")]).times == [
-        Times("enforced", 3, 1.0, 2.0, 4.0, ""),
-        Times("first 200", 1, 5.0, 5.0, 5.0, "x"),
+        FigureValues("enforced", 3, 1.0, 2.0, 4.0, ""),
+        FigureValues("first 200", 1, 5.0, 5.0, 5.0, "x"),
     ]
 
 

@@ -40,7 +40,7 @@ def test_no_two_tests_share_a_folder(tmp_path):
     one = folder.test("ingress", "test_a[x/y]", id="suites/ingress/test_1.py::test_a[x/y]")
     other = folder.test("ingress", "test_a[x:y]", id="suites/ingress/test_1.py::test_a[x:y]")
 
-    assert folder.within(one) == "artifacts/ingress/test_a-x-y"
+    assert folder.relative_path(one) == "artifacts/ingress/test_a-x-y"
     assert other != one
     assert folder.test("ingress", "test_a[x/y]", id="suites/ingress/test_1.py::test_a[x/y]") == one
 

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from harness.observations import Figure
 from harness.report import summary
-from harness.report.results import Run, Verdict
+from harness.report.results import ClaimResult, RunResult
 
-RUN = Run(
+RUN = RunResult(
     cluster="emulated",
     cluster_name="mesh-e2e",
     set_name="istio-1.29-eg-1.7",
@@ -20,12 +20,12 @@ RUN = Run(
     facts={},
     started="2026-11-21T08:00:00+00:00",
     verdicts=[
-        Verdict("a", "ingress", "One [bold]claim[/bold] | two.", "held", 1.25, ("client", "access log")),
-        Verdict(
+        ClaimResult("a", "ingress", "One [bold]claim[/bold] | two.", "held", 1.25, ("client", "access log")),
+        ClaimResult(
             "b", "ingress", "Another.", "broken", 10.0, ("client",), (Figure("enforced", 15.0),), "assert 1 == 2\nx"
         ),
-        Verdict("c", "waypoint", "Third.", "skipped", reason="emulated: no kernel"),
-        Verdict("d", "waypoint", "Fourth.", "inconclusive", reason="no line"),
+        ClaimResult("c", "waypoint", "Third.", "skipped", reason="emulated: no kernel"),
+        ClaimResult("d", "waypoint", "Fourth.", "inconclusive", reason="no line"),
     ],
     exit=1,
 )
@@ -33,7 +33,7 @@ RUN = Run(
 
 def test_plain_text_reads_without_a_terminal():
     """Cluster, totals and what does not hold first; then a table for each area, times, counts, reasons."""
-    lines = summary.plain(RUN).splitlines()
+    lines = summary.summary_as_text(RUN).splitlines()
 
     assert lines[0].startswith("cluster: emulated (EMULATED: not conformance)")
     assert lines[1:4] == [
@@ -62,7 +62,7 @@ def test_a_terminal_gets_the_same_words():
 
 def test_markdown_cells_stay_cells():
     """Totals and what does not hold come first; a pipe in a claim does not make a column."""
-    rows = summary.markdown(RUN).splitlines()
+    rows = summary.summary_as_markdown(RUN).splitlines()
 
     assert rows[0] == f"### {RUN.headline}"
     assert rows[2:5] == [
@@ -76,7 +76,7 @@ def test_markdown_cells_stay_cells():
 
 def test_json_has_every_verdict():
     """With its reason in full."""
-    found = json.loads(summary.machine(RUN))
+    found = json.loads(summary.summary_as_json(RUN))
 
     assert found["schema"] == "mesh-e2e/results/v1"
     assert [test["outcome"] for test in found["tests"]] == ["held", "broken", "skipped", "inconclusive"]
@@ -88,7 +88,7 @@ def test_tables_of_tests_are_shown():
     rows = [{"event": "ztunnel killed", "outage ms": "1765"}, {"event": "istiod away"}]
     run = replace(RUN, tables={"outage windows": rows})
 
-    lines = summary.plain(run).splitlines()
+    lines = summary.summary_as_text(run).splitlines()
 
     at = lines.index("outage windows")
     assert lines[at + 1 : at + 5] == [
@@ -97,20 +97,20 @@ def test_tables_of_tests_are_shown():
         "  ztunnel killed  1765",
         "  istiod away     -",
     ]
-    assert json.loads(summary.machine(run))["tables"] == {"outage windows": rows}
+    assert json.loads(summary.summary_as_json(run))["tables"] == {"outage windows": rows}
 
 
 def test_one_error_of_many_tests_is_said_once():
     """A fixture that fails takes all its tests along; another area says it anew."""
     places = (("a", "ingress"), ("b", "ingress"), ("c", "waypoint"))
-    failed = [Verdict(id_, area, id_, "error", reason="SetupFailed: no ready pod") for id_, area in places]
+    failed = [ClaimResult(id_, area, id_, "error", reason="SetupFailed: no ready pod") for id_, area in places]
     run = replace(RUN, verdicts=failed)
 
-    lines = [line.strip() for line in summary.plain(run).splitlines()]
+    lines = [line.strip() for line in summary.summary_as_text(run).splitlines()]
 
     assert lines.count("SetupFailed: no ready pod") == 2
     assert lines.count("as above") == 1
     assert [line for line in lines if line.startswith("error: ") and not line.endswith("as above")] == [
         "error: ingress: a: SetupFailed: no ready pod"
     ]
-    assert summary.markdown(run).count("<br>as above") == 1
+    assert summary.summary_as_markdown(run).count("<br>as above") == 1

@@ -9,7 +9,7 @@ import pytest
 from harness.command import which
 from harness.errors import BadInput
 from harness.tools import programs as tools
-from harness.tools.programs import Name, choose
+from harness.tools.programs import Name, choose_program
 from tests.fakes.programs import Programs
 from tests.tools.conftest import Releases
 
@@ -21,7 +21,7 @@ def test_program_of_path_that_fits_is_used(releases: Releases, programs: Program
     """Nothing is fetched for it."""
     programs.have(name)
 
-    chosen = choose(name, releases.settings, kind_least="0.31.0")
+    chosen = choose_program(name, releases.settings, kind_least="0.31.0")
 
     assert (chosen.path, chosen.fetched, releases.asked) == (str(programs.home / name), False, [])
 
@@ -29,8 +29,8 @@ def test_program_of_path_that_fits_is_used(releases: Releases, programs: Program
 @pytest.mark.parametrize("name", NAMES)
 def test_absent_program_is_fetched_once(releases: Releases, programs: Programs, name: Name) -> None:
     """It is executable, it is what this process runs by that name, and it stays for the next time."""
-    chosen = choose(name, releases.settings)
-    again = choose(name, releases.settings)
+    chosen = choose_program(name, releases.settings)
+    again = choose_program(name, releases.settings)
 
     said = subprocess.run([which(name)], capture_output=True, text=True, check=True).stdout
     assert said.startswith(f"{name} v")
@@ -61,7 +61,7 @@ def test_program_that_does_not_fit_is_passed_over(
     programs.have(name)
     programs.answer(name, "version", **answer)  # type: ignore[arg-type]  # as parametrized
 
-    assert choose(name, releases.settings, kind_least="0.31.0").fetched
+    assert choose_program(name, releases.settings, kind_least="0.31.0").fetched
     assert any(why in text for _, text in notes)
 
 
@@ -72,7 +72,7 @@ def test_program_that_was_asked_for_is_not_replaced(releases: Releases, programs
     asked = releases.settings.model_copy(update={"kind_bin": str(programs.home / "mine")})
 
     with pytest.raises(BadInput, match=r"kind 0\.17\.0 is too old .* needs kind 0\.31\.0 or newer") as caught:
-        choose("kind", asked, kind_least="0.31.0")
+        choose_program("kind", asked, kind_least="0.31.0")
 
     assert "KIND_BIN" in caught.value.remedy
     assert releases.asked == []
@@ -81,7 +81,7 @@ def test_program_that_was_asked_for_is_not_replaced(releases: Releases, programs
 def test_node_image_that_is_too_new_for_any(releases: Releases, programs: Programs) -> None:
     """Where the one that would be fetched is too old as well, it is not fetched."""
     with pytest.raises(BadInput, match=r"too old for the node image, which needs kind 0\.33\.0"):
-        choose("kind", releases.settings, kind_least="0.33.0")
+        choose_program("kind", releases.settings, kind_least="0.33.0")
 
     assert releases.asked == []
 
@@ -92,7 +92,7 @@ def test_other_bytes_are_refused_and_deleted(releases: Releases, programs: Progr
     releases.files[path] = b"<html>sign in</html>"
 
     with pytest.raises(BadInput, match=r"is not the kubectl v1\.35\.3 that tools\.yaml names \(SHA-256 .*\): deleted"):
-        choose("kubectl", releases.settings)
+        choose_program("kubectl", releases.settings)
 
     assert [one.name for one in releases.settings.tools.iterdir() if not one.name.endswith(".lock")] == []
 
@@ -103,7 +103,7 @@ def test_archive_without_the_program(releases: Releases, programs: Programs) -> 
     file.write_text(file.read_text().replace("{os}-{arch}/helm", "elsewhere"))
 
     with pytest.raises(BadInput, match="should hold elsewhere cannot be read"):
-        choose("helm", releases.settings)
+        choose_program("helm", releases.settings)
 
 
 @pytest.mark.parametrize(("first", "asked"), [([503, 429], 3), ([404], 1), ([403], 1), ([500, 500, 500], 3)])
@@ -113,10 +113,10 @@ def test_passing_failures_are_tried_again(releases: Releases, programs: Programs
     final = first[-1]
 
     if asked == 3 and len(first) == 2:
-        assert choose("kind", releases.settings).fetched
+        assert choose_program("kind", releases.settings).fetched
     else:
         with pytest.raises(BadInput, match=rf"cannot be fetched from http.*{final}") as caught:
-            choose("kind", releases.settings)
+            choose_program("kind", releases.settings)
         assert "TOOLS_MIRROR" in caught.value.remedy
 
     assert len(releases.asked) == asked
@@ -127,7 +127,7 @@ def test_no_network_is_one_sentence(releases: Releases, programs: Programs) -> N
     nowhere = releases.settings.model_copy(update={"tools_mirror": "http://127.0.0.1:9"})
 
     with pytest.raises(BadInput, match=r"kind v0\.31\.0 cannot be fetched from http://127\.0\.0\.1:9/") as caught:
-        choose("kind", nowhere)
+        choose_program("kind", nowhere)
 
     assert "install kind on PATH" in caught.value.remedy
 
@@ -141,14 +141,14 @@ def test_proxy_of_the_environment_is_used_but_not_for_loopback(
     elsewhere = releases.settings.model_copy(update={"tools_mirror": "http://mirror.invalid"})
 
     with pytest.raises(BadInput, match=r"cannot be fetched from http://mirror\.invalid"):
-        choose("kind", elsewhere)
-    assert choose("kind", releases.settings).fetched
+        choose_program("kind", elsewhere)
+    assert choose_program("kind", releases.settings).fetched
 
 
 def test_two_at_once_fetch_once(releases: Releases, programs: Programs) -> None:
     """The second waits, and finds what the first has fetched."""
     with ThreadPoolExecutor(4) as pool:
-        chosen = list(pool.map(lambda _: choose("kubectl", releases.settings), range(4)))
+        chosen = list(pool.map(lambda _: choose_program("kubectl", releases.settings), range(4)))
 
     assert {one.path for one in chosen} == {chosen[0].path}
     assert len(releases.asked) == 1
@@ -160,7 +160,7 @@ def test_what_a_killed_run_left_is_cleared(releases: Releases, programs: Program
     left = releases.settings.tools / "kind-0.30.0-linux-amd64.archive.partial"
     left.write_text("half")
 
-    assert choose("kind", releases.settings).fetched
+    assert choose_program("kind", releases.settings).fetched
     assert not left.exists()
 
 
@@ -169,7 +169,7 @@ def test_folder_that_cannot_be_written(releases: Releases, programs: Programs, t
     (tmp_path / "fetched").write_text("")
 
     with pytest.raises(BadInput, match="cannot be kept in"):
-        choose("kind", releases.settings)
+        choose_program("kind", releases.settings)
 
 
 def test_platform_without_a_release(releases: Releases, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,4 +177,4 @@ def test_platform_without_a_release(releases: Releases, programs: Programs, monk
     monkeypatch.setattr(tools.published, "this_platform", lambda: "freebsd-riscv64")
 
     with pytest.raises(BadInput, match="no kind is published here for freebsd-riscv64"):
-        choose("kind", releases.settings)
+        choose_program("kind", releases.settings)

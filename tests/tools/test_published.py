@@ -8,7 +8,7 @@ import pytest
 from harness import versions
 from harness.errors import BadInput
 from harness.tools import published
-from harness.tools.published import numbers
+from harness.tools.published import version_numbers
 
 ALL = published.load()
 PLATFORMS = {"linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64"}
@@ -32,7 +32,7 @@ def test_fetched_kind_fits_every_set_and_both_files_agree() -> None:
     does."""
     sets = versions.load().sets.values()
 
-    assert all(numbers(one.node_image.kind) <= numbers(ALL.tools["kind"].version) for one in sets)
+    assert all(version_numbers(one.node_image.kind) <= version_numbers(ALL.tools["kind"].version) for one in sets)
     assert [ALL.kind_for(one.node) for one in sets] == [one.node_image.kind for one in sets]
 
 
@@ -66,7 +66,7 @@ def test_kind_for_a_node_image(image: str, needs: str) -> None:
 )
 def test_numbers_of_what_programs_print(text: str, found: tuple[int, ...]) -> None:
     """The first dotted number, whatever stands around it."""
-    assert numbers(text) == found
+    assert version_numbers(text) == found
 
 
 @pytest.mark.parametrize(

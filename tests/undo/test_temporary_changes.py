@@ -8,11 +8,11 @@ import yaml
 
 from harness import observations, versions
 from harness.errors import BadInput, NotAllowed
-from harness.kube import Kube, Missing, Refused
-from harness.objects.refs import ref
+from harness.kube import Kube, ObjectMissing, RequestRejected
+from harness.objects.refs import parse_ref
 from harness.undo import temporary_changes as module
 from harness.undo.temporary_changes import Manifests, undo_leftovers
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi, named
 
 ROW = versions.load().pick()
@@ -39,7 +39,7 @@ def test_repositorys_manifests_are_read_pinned(kube: Kube, notes_file: Path) -> 
     """A name is a path below manifests/, and images are the set's."""
     row = ROW.model_copy(update={"curl": "9.9.9"})
 
-    documents = Manifests(kube, row, Made(notes_file)).read("base/mesh_client.yaml")
+    documents = Manifests(kube, row, UndoLog(notes_file)).read("base/mesh_client.yaml")
 
     assert "docker.io/curlimages/curl:9.9.9" in str(documents)
 
@@ -76,8 +76,8 @@ def test_what_a_killed_run_left_goes(
     killed.__enter__()
     assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
-    undo_leftovers(kube, Made(notes_file))
-    after = Manifests(kube, ROW, Made(notes_file))
+    undo_leftovers(kube, UndoLog(notes_file))
+    after = Manifests(kube, ROW, UndoLog(notes_file))
 
     assert set(api.objects) == {"Service/default/one"}
     assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs"}
@@ -90,7 +90,7 @@ def test_what_a_killed_run_left_goes(
 
 def test_nothing_left_is_nothing_done(kube: Kube, api: FakeApi, notes: list[tuple[str, str]], notes_file: Path) -> None:
     """After a run that ended as it should nothing is asked and nothing said."""
-    undo_leftovers(kube, Made(notes_file))
+    undo_leftovers(kube, UndoLog(notes_file))
 
     assert (api.requests, notes) == ([], [])
 
@@ -120,7 +120,7 @@ def test_change_is_taken_back(
     block.__enter__()
     assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs", "mode": "ours"}
     if killed:
-        undo_leftovers(kube, Made(notes_file))
+        undo_leftovers(kube, UndoLog(notes_file))
     else:
         block.__exit__(None, None, None)
 
@@ -129,7 +129,7 @@ def test_change_is_taken_back(
 
 def test_change_of_nothing(manifests: Manifests, api: FakeApi, notes_file: Path) -> None:
     """An object that is not there is told, and nothing is left to undo."""
-    with pytest.raises(Missing), manifests.patched("Service/default/one", {"spec": {"a": 1}}):
+    with pytest.raises(ObjectMissing), manifests.patched("Service/default/one", {"spec": {"a": 1}}):
         pass
 
     assert not notes_file.exists()
@@ -151,7 +151,7 @@ def test_second_manifest_that_fails(manifests: Manifests, api: FakeApi, write: A
     write("b.yaml", TWO)
     api.refuse("PATCH", "services/two", 422, "invalid")
 
-    with pytest.raises(Refused, match="422 invalid"), manifests.applied("a.yaml", "b.yaml"):
+    with pytest.raises(RequestRejected, match="422 invalid"), manifests.applied("a.yaml", "b.yaml"):
         pass
 
     assert api.objects == {}
@@ -163,7 +163,7 @@ def test_manifest_that_fails_in_its_middle(manifests: Manifests, api: FakeApi, w
     write("a.yaml", ONE, TWO, THREE)
     api.refuse("PATCH", "services/two", 422, "invalid")
 
-    with pytest.raises(Refused), manifests.applied("a.yaml"):
+    with pytest.raises(RequestRejected), manifests.applied("a.yaml"):
         pass
 
     assert set(api.objects) == {"Service/default/three"}
@@ -194,7 +194,7 @@ def test_manifest_is_kept_with_the_result(manifests: Manifests, write: Any) -> N
 def test_what_is_not_ours_is_neither_noted_nor_touched(kube: Kube, api: FakeApi, write: Any, notes_file: Path) -> None:
     """Refused before the first object of the manifest: nothing is left to take back."""
     limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
-    manifests = Manifests(limited, ROW, Made(notes_file))
+    manifests = Manifests(limited, ROW, UndoLog(notes_file))
     api.put(named("Namespace/other"), named("Deployment/istio-system/istiod", spec={"replicas": 2}))
     write("a.yaml", ONE, named("Namespace/other", metadata={"labels": {"a": "b"}}))
 
@@ -210,9 +210,9 @@ def test_what_is_not_ours_is_neither_noted_nor_touched(kube: Kube, api: FakeApi,
 def test_what_a_killed_disruptive_run_changed_is_put_back(kube: Kube, api: FakeApi, notes_file: Path) -> None:
     """By the next run, though nobody allowed that one to touch what is not ours."""
     api.put(named("Deployment/istio-system/istiod", spec={"replicas": 2}))
-    Made(notes_file).patch(kube, ref("Deployment/istio-system/istiod"), {"spec": {"replicas": 0}})
+    UndoLog(notes_file).patch(kube, parse_ref("Deployment/istio-system/istiod"), {"spec": {"replicas": 0}})
     limited = Kube(kube.kubeconfig, kube.context, not_ours="not ours here")
 
-    undo_leftovers(limited, Made(notes_file))
+    undo_leftovers(limited, UndoLog(notes_file))
 
     assert kube.get("Deployment/istio-system/istiod")["spec"]["replicas"] == 2

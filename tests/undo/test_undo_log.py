@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from harness.errors import BadInput, CommandFailed
-from harness.kube import Kube, Refused
+from harness.kube import Kube, RequestRejected
 from harness.objects.refs import ref_of
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi
 
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "redis-system"}}
@@ -34,9 +34,9 @@ def test_what_was_there_stays(kube: Kube, api: FakeApi, file: Path) -> None:
     """An object that was there before is not ours, though we apply to it."""
     api.put(SERVICE)
 
-    Made(file).remember(kube, [NAMESPACE, SERVICE])
+    UndoLog(file).remember(kube, [NAMESPACE, SERVICE])
     api.put(NAMESPACE)
-    Made(file).undo(kube)
+    UndoLog(file).undo(kube)
 
     assert kube.find("Service/redis-system/redis") is not None
     assert kube.find("Namespace/redis-system") is None
@@ -44,11 +44,11 @@ def test_what_was_there_stays(kube: Kube, api: FakeApi, file: Path) -> None:
 
 def test_objects_go_before_releases_and_namespaces_after(kube: Kube, api: FakeApi, file: Path) -> None:
     """Applications first, then what `between` uninstalls, then namespaces."""
-    Made(file).remember(kube, [NAMESPACE, SERVICE])
+    UndoLog(file).remember(kube, [NAMESPACE, SERVICE])
     api.put(NAMESPACE, SERVICE)
     seen: list[tuple[bool, bool]] = []
 
-    Made(file).undo(
+    UndoLog(file).undo(
         kube,
         between=lambda: seen.append(
             (kube.find("Service/redis-system/redis") is None, kube.find("Namespace/redis-system") is None)
@@ -63,9 +63,9 @@ def test_only_new_labels_are_taken_off(kube: Kube, api: FakeApi, file: Path) -> 
     """Of an object that was there, the labels it had stay; those we put on go."""
     api.put(theirs(team="theirs"))
 
-    Made(file).remember(kube, [ENROLLED])
+    UndoLog(file).remember(kube, [ENROLLED])
     api.put(ENROLLED)
-    Made(file).undo(kube)
+    UndoLog(file).undo(kube)
 
     assert kube.get("Namespace/default")["metadata"]["labels"] == {"team": "theirs"}
 
@@ -74,22 +74,22 @@ def test_changed_label_is_again_what_it_was(kube: Kube, api: FakeApi, file: Path
     """A label that had another value has it again, though a second run found ours there."""
     api.put(theirs(team="others"))
     for _ in range(2):
-        Made(file).remember(kube, [theirs(team="ours")])
+        UndoLog(file).remember(kube, [theirs(team="ours")])
         api.put(theirs(team="ours"))
 
-    Made(file).undo(kube)
+    UndoLog(file).undo(kube)
 
     assert kube.get("Namespace/default")["metadata"]["labels"] == {"team": "others"}
 
 
 def test_a_second_run_adds_to_the_first(kube: Kube, api: FakeApi, file: Path) -> None:
     """What a killed run made is still ours in the next, which finds it there."""
-    Made(file).remember(kube, [SERVICE])
+    UndoLog(file).remember(kube, [SERVICE])
     api.put(SERVICE)
-    Made(file).remember(kube, [SERVICE, NAMESPACE])
+    UndoLog(file).remember(kube, [SERVICE, NAMESPACE])
     api.put(NAMESPACE)
 
-    Made(file).undo(kube)
+    UndoLog(file).undo(kube)
 
     assert kube.find("Service/redis-system/redis") is None
     assert not file.exists()
@@ -99,14 +99,14 @@ def test_nothing_made_is_nothing_taken(kube: Kube, api: FakeApi, file: Path) -> 
     """Without notes nothing is deleted."""
     api.put(SERVICE)
 
-    Made(file).undo(kube)
+    UndoLog(file).undo(kube)
 
     assert api.asked("DELETE") == []
 
 
 def test_part_is_undone_and_the_rest_stays_noted(kube: Kube, api: FakeApi, file: Path) -> None:
     """What one block made goes with it; what another made is still known."""
-    made = Made(file)
+    made = UndoLog(file)
     one = made.remember(kube, [SERVICE])
     made.remember(kube, [NAMESPACE])
     api.put(SERVICE, NAMESPACE)
@@ -114,19 +114,19 @@ def test_part_is_undone_and_the_rest_stays_noted(kube: Kube, api: FakeApi, file:
     made.undo(kube, one)
 
     assert set(api.objects) == {"Namespace/redis-system"}
-    assert ref_of(NAMESPACE) in Made(file)
-    assert ref_of(SERVICE) not in Made(file)
+    assert ref_of(NAMESPACE) in UndoLog(file)
+    assert ref_of(SERVICE) not in UndoLog(file)
 
 
 def test_changes_are_taken_back_last_first(kube: Kube, api: FakeApi, file: Path) -> None:
     """Each to what it was before it; what is gone meanwhile is let go."""
     api.put(theirs(team="theirs"), SERVICE)
     for team in ("ours", "others"):
-        Made(file).patch(kube, ref_of(ENROLLED), {"metadata": {"labels": {"team": team}}})
-    Made(file).patch(kube, ref_of(SERVICE), {"spec": {"a": 1}})
+        UndoLog(file).patch(kube, ref_of(ENROLLED), {"metadata": {"labels": {"team": team}}})
+    UndoLog(file).patch(kube, ref_of(SERVICE), {"spec": {"a": 1}})
     del api.objects["Service/redis-system/redis"]
 
-    Made(file).undo(kube)
+    UndoLog(file).undo(kube)
 
     assert api.objects == {"Namespace/default": theirs(team="theirs")}
 
@@ -136,8 +136,8 @@ def test_change_is_noted_before_it_is_made(kube: Kube, api: FakeApi, file: Path)
     api.put(SERVICE)
     api.refuse("PATCH", "services/redis", 403, "forbidden")
 
-    with pytest.raises(Refused):
-        Made(file).patch(kube, ref_of(SERVICE), {"spec": {"a": 1}})
+    with pytest.raises(RequestRejected):
+        UndoLog(file).patch(kube, ref_of(SERVICE), {"spec": {"a": 1}})
 
     assert json.loads(file.read_text())["changes"] == [["Service", "redis", "redis-system", "v1", {"spec": None}]]
 
@@ -147,7 +147,7 @@ def test_one_that_stays_keeps_no_other(kube: Kube, api: FakeApi, file: Path, ref
     """Whatever cannot be taken back, all else is; the notes stay for another try."""
     api.put(theirs(team="theirs"))
     elsewhere = NAMESPACE | {"metadata": {"name": "elsewhere"}}
-    Made(file).remember(kube, [elsewhere, SERVICE, ENROLLED])
+    UndoLog(file).remember(kube, [elsewhere, SERVICE, ENROLLED])
     api.put(elsewhere, SERVICE, ENROLLED)
     api.refuse("DELETE", refused, 403, "forbidden")
 
@@ -155,13 +155,13 @@ def test_one_that_stays_keeps_no_other(kube: Kube, api: FakeApi, file: Path, ref
         if refused == "a release":
             raise CommandFailed(["helm", "uninstall"], 1, "no")
 
-    with pytest.raises((Refused, CommandFailed)):
-        Made(file).undo(kube, between=between)
+    with pytest.raises((RequestRejected, CommandFailed)):
+        UndoLog(file).undo(kube, between=between)
 
     left = {"services/redis": {"Service/redis-system/redis"}, "namespaces/elsewhere": {"Namespace/elsewhere"}}
     assert set(api.objects) == {"Namespace/default"} | left.get(refused, set())
     assert api.objects["Namespace/default"]["metadata"]["labels"] == {"team": "theirs"}
-    assert ref_of(SERVICE) in Made(file)
+    assert ref_of(SERVICE) in UndoLog(file)
 
 
 def test_notes_of_an_older_run_are_read(kube: Kube, api: FakeApi, file: Path) -> None:
@@ -170,7 +170,7 @@ def test_notes_of_an_older_run_are_read(kube: Kube, api: FakeApi, file: Path) ->
     file.write_text(json.dumps({"objects": [["Service", "redis", "redis-system", "v1"]], "labels": [[*words, "mode"]]}))
     api.put(theirs(mode="ambient", team="theirs"), SERVICE)
 
-    Made(file).undo(kube)
+    UndoLog(file).undo(kube)
 
     assert set(api.objects) == {"Namespace/default"}
     assert api.objects["Namespace/default"]["metadata"]["labels"] == {"team": "theirs"}
@@ -184,18 +184,18 @@ def test_notes_that_cannot_be_read(file: Path, text: str) -> None:
     file.write_text(text)
 
     with pytest.raises(BadInput, match=r"made\.json, the notes of what we made .* cannot be read") as caught:
-        Made(file)
+        UndoLog(file)
 
     assert "delete that file" in caught.value.remedy
 
 
 def test_notes_are_written_whole(kube: Kube, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process killed while writing leaves the notes of before."""
-    Made(file).remember(kube, [SERVICE])
+    UndoLog(file).remember(kube, [SERVICE])
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
 
     with pytest.raises(KeyboardInterrupt):
-        Made(file).remember(kube, [NAMESPACE])
+        UndoLog(file).remember(kube, [NAMESPACE])
 
-    assert ref_of(SERVICE) in Made(file)
-    assert ref_of(NAMESPACE) not in Made(file)
+    assert ref_of(SERVICE) in UndoLog(file)
+    assert ref_of(NAMESPACE) not in UndoLog(file)

@@ -36,7 +36,7 @@ def answered(status: int, id: str = "rq-1") -> Sighting:
 
 
 def why(kube: Kube, message: str, *seen: Sighting) -> list[str]:
-    return [cause.sentence for cause in cause_reader.why_failed(kube, message, seen)]
+    return [cause.sentence for cause in cause_reader.find_failure_causes(kube, message, seen)]
 
 
 def test_logs_of_ztunnel_are_read_for_failed_requests(kube: Kube, api: FakeApi) -> None:

@@ -12,7 +12,7 @@ from harness.errors import NotReady, Terminal
 from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
 from harness.undo.temporary_changes import Manifests
-from harness.wait import be_patient
+from harness.wait import set_patience
 from harness.waits import envoy_config, gateways, waypoints
 from tests import recordings
 from tests.fakes.api import FakeApi, named
@@ -111,7 +111,7 @@ def test_ingress_serves(clock: Clock) -> None:
 
 def test_every_proxy_pod_is_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """None, one of two that is not ready, or fewer than wanted are not all."""
-    be_patient(0.02)
+    set_patience(0.02)
     with pytest.raises(NotReady, match=r"every proxy pod of Gateway waypoint is ready: .*0 of 1 ready"):
         gateways.wait_for_proxy_pod(kube, "waypoint")
     api.put(pod("default/w-1", labels=GATEWAY), pod("default/w-2", labels=GATEWAY, ready=False))
@@ -269,7 +269,7 @@ def test_environment_is_given_and_taken_back(manifests: Manifests, api: FakeApi,
 
 def test_environment_that_does_not_roll_out_is_taken_back(manifests: Manifests, api: FakeApi, clock: Clock) -> None:
     """A rollout that fails leaves the Deployment as it was found."""
-    be_patient(0.02)
+    set_patience(0.02)
     api.put(deployment("default/ratings-v1"))
 
     with (

@@ -4,7 +4,7 @@ import pytest
 
 from harness.errors import NotReady
 from harness.kube import Kube
-from harness.wait import be_patient
+from harness.wait import set_patience
 from harness.waits.objects import wait_for_absence, wait_for_owner
 from tests.fakes.api import FakeApi, named
 
@@ -22,7 +22,7 @@ def test_absence_is_awaited(kube: Kube, api: FakeApi) -> None:
     """What is not there is gone; what stays, or has no owner, ends the wait with its name."""
     wait_for_absence(kube, ACCOUNT)
     api.put(named(ACCOUNT))
-    be_patient(0.01)
+    set_patience(0.01)
 
     with pytest.raises(NotReady, match=f"{ACCOUNT} is gone"):
         wait_for_absence(kube, ACCOUNT)

@@ -5,7 +5,7 @@ import pytest
 from harness import timeouts
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube
-from harness.wait import be_patient
+from harness.wait import set_patience
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
@@ -179,7 +179,7 @@ def test_server_away_for_a_moment_is_not_the_end(kube: Kube, api: FakeApi, clock
 
 def test_definition_is_established(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A definition is awaited until the server takes objects of it."""
-    be_patient(0.1)
+    set_patience(0.1)
     name = "gateways.gateway.networking.k8s.io"
     crd = named(f"CustomResourceDefinition/{name}", status={"conditions": [{"type": "Established", "status": "False"}]})
     api.put(crd)
@@ -193,7 +193,7 @@ def test_definition_is_established(kube: Kube, api: FakeApi, clock: Clock) -> No
 
 def test_nodes_are_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Every node; none at all is not every."""
-    be_patient(0.02)
+    set_patience(0.02)
     with pytest.raises(NotReady, match="not ready: no node"):
         rollouts.wait_for_nodes(kube)
     for name, status in (("n1", "True"), ("n2", "False")):
@@ -223,7 +223,7 @@ def test_new_node_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock, sile
     """A node of which nothing is said is not ready."""
     api.put(named("Node/n1", status=silence))
 
-    be_patient(0.02)
+    set_patience(0.02)
     with pytest.raises(NotReady, match="not ready: n1"):
         rollouts.wait_for_nodes(kube)
 

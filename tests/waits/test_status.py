@@ -6,7 +6,7 @@ import pytest
 
 from harness import boundary, observations, records, timeouts
 from harness.errors import NotReady, Terminal
-from harness.kube import Kube, Missing
+from harness.kube import Kube, ObjectMissing
 from harness.waits import status
 from tests import recordings
 from tests.fakes.api import FakeApi, Object, named
@@ -108,12 +108,12 @@ def test_a_wait_that_read_references_is_replayed(kube: Kube, api: FakeApi, clock
     file = (tmp_path / records.FILE).open("w")
     recorder = records.Recorder(file, str)
     recorder.head({"schema": records.SCHEMA, "settings": {}})
-    with boundary.using(recorder), recorder.scope("test a"), pytest.raises(Terminal) as recorded:
+    with boundary.use_tape(recorder), recorder.scope("test a"), pytest.raises(Terminal) as recorded:
         status.wait_for_condition(kube, "Gateway/default/g", "Programmed")
     file.close()
 
     replay = records.Records(tmp_path)
-    with boundary.using(replay), replay.scope("test a"), pytest.raises(Terminal) as replayed:
+    with boundary.use_tape(replay), replay.scope("test a"), pytest.raises(Terminal) as replayed:
         status.wait_for_condition(kube, "Gateway/default/g", "Programmed")
 
     assert ["which does not exist" in cause for cause in recorded.value.causes] == [True]
@@ -143,7 +143,7 @@ def test_flickering_refusal_does_not_end_it(kube: Kube, api: FakeApi, clock: Clo
 
 def test_object_that_is_not_there_is_missing(kube: Kube, clock: Clock) -> None:
     """A misspelt name is not waited for."""
-    with pytest.raises(Missing):
+    with pytest.raises(ObjectMissing):
         status.wait_for_condition(kube, NAME, "Accepted")
 
     assert clock.sleeps == []

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from harness.audit.checks.references import targets
-from harness.audit.finding import NotJudged, Result, found
+from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.mesh import envoy_gateways, is_attached, is_controller, proxy_pods
-from harness.audit.state import State, named, namespace_of
+from harness.audit.state import AuditState, namespace_of, object_name
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, mapping, name_of, objects, text
 from harness.objects.workloads import pod_name
@@ -26,22 +26,22 @@ ON_ITS_WAY = timedelta(seconds=60)  # from its creation; the configurations are 
 WARMING = timedelta(seconds=30)  # Envoy gives up waiting for a cluster's first endpoints after 15 s
 
 
-def routes_active(state: State) -> Iterable[Result]:
+def routes_active(state: AuditState) -> Iterable[Result]:
     """Routes that are Accepted and that a replica of their Gateway does not have."""
     if state.configs is None:
         return [NotJudged("route-not-active", NO_CONFIG)]
     results: list[Result] = []
     for gateway, dumps in _replicas(state):
-        for route in state.known(*KINDS):
+        for route in state.readable_objects(*KINDS):
             if not is_attached(route, gateway) or not _is_accepted(state, route, gateway) or not _rules(route):
                 continue
             if _is_young(state, route):
                 continue
-            prefix = f"{text(route, 'kind').lower()}/{namespace_of(route)}/{named(route)}/rule/"
+            prefix = f"{text(route, 'kind').lower()}/{namespace_of(route)}/{object_name(route)}/rule/"
             lacking = _lacking(dumps, lambda dump, prefix=prefix: any(r.name.startswith(prefix) for r in routes(dump)))  # type: ignore[misc]  # the default binds the loop's value
             if lacking:
                 results.append(
-                    found(
+                    make_finding(
                         "route-not-active",
                         "high",
                         [route, gateway],
@@ -52,26 +52,26 @@ def routes_active(state: State) -> Iterable[Result]:
     return results + _unread(state, "route-not-active")
 
 
-def policies_active(state: State) -> Iterable[Result]:
+def policies_active(state: AuditState) -> Iterable[Result]:
     """Policies that are Accepted and that no route of a replica was made from."""
     if state.configs is None:
         return [NotJudged("policy-not-active", NO_CONFIG)]
     results: list[Result] = []
     for gateway, dumps in _replicas(state):
         told = [{one for route in routes(dump) for one in route.policies} for dump in dumps.values() if _whole(dump)]
-        for policy in state.known(*POLICIES):
+        for policy in state.readable_objects(*POLICIES):
             if not _targets(state, policy, gateway) or not _is_accepted(state, policy, gateway):
                 continue
             if _is_young(state, policy):
                 continue
-            name = f"{text(policy, 'kind')}/{namespace_of(policy)}/{named(policy)}"
+            name = f"{text(policy, 'kind')}/{namespace_of(policy)}/{object_name(policy)}"
             if not any(told):
                 results.append(NotJudged("policy-not-active", f"{name_of(gateway)}: no route names its policies"))
                 continue
             lacking = _lacking(dumps, lambda dump, name=name: any(name in r.policies for r in routes(dump)))  # type: ignore[misc]  # as above
             if lacking:
                 results.append(
-                    found(
+                    make_finding(
                         "policy-not-active",
                         "high",
                         [policy, gateway],
@@ -82,7 +82,7 @@ def policies_active(state: State) -> Iterable[Result]:
     return [*dict.fromkeys(results), *_unread(state, "policy-not-active")]
 
 
-def clusters_warm(state: State) -> Iterable[Result]:
+def clusters_warm(state: AuditState) -> Iterable[Result]:
     """Clusters that have been warming for longer than Envoy waits for their endpoints."""
     if state.configs is None:
         return [NotJudged("cluster-warming", NO_CONFIG)]
@@ -92,7 +92,7 @@ def clusters_warm(state: State) -> Iterable[Result]:
         for since, name in _warming(dump):
             if state.now - since > WARMING:
                 results.append(
-                    found(
+                    make_finding(
                         "cluster-warming",
                         "medium",
                         pod,
@@ -103,12 +103,12 @@ def clusters_warm(state: State) -> Iterable[Result]:
     return results + _unread(state, "cluster-warming")
 
 
-def refusals_stand(state: State) -> Iterable[Result]:
+def refusals_stand(state: AuditState) -> Iterable[Result]:
     """Configuration that an Envoy refused and still refuses, by its own word."""
     if state.configs is None:
         return []  # the check of the log says that it was not read
     return [
-        found(
+        make_finding(
             "envoy-rejects-configuration",
             "high",
             pod,
@@ -121,7 +121,7 @@ def refusals_stand(state: State) -> Iterable[Result]:
     ]
 
 
-def _replicas(state: State) -> Iterator[tuple[Json, dict[str, Json]]]:
+def _replicas(state: AuditState) -> Iterator[tuple[Json, dict[str, Json]]]:
     """Each Gateway of Envoy Gateway with the configuration of its replicas that could be read, by pod."""
     for gateway in envoy_gateways(state):
         pods = map(pod_name, proxy_pods(state, gateway))
@@ -143,7 +143,7 @@ def _whole(dump: Json) -> bool:
     return True
 
 
-def _is_young(state: State, obj: Json) -> bool:
+def _is_young(state: AuditState, obj: Json) -> bool:
     """Whether an object came so shortly before that it may still be on its way to the proxies."""
     try:
         made = datetime.fromisoformat(text(obj, "metadata", "creationTimestamp"))
@@ -152,13 +152,13 @@ def _is_young(state: State, obj: Json) -> bool:
     return abs(state.now - made) < ON_ITS_WAY
 
 
-def _is_accepted(state: State, obj: Json, gateway: Json) -> bool:
+def _is_accepted(state: AuditState, obj: Json, gateway: Json) -> bool:
     """Whether Envoy Gateway has accepted an object for this Gateway, and nothing else overrides it."""
     for shape in ("parents", "ancestors"):
         for entry in objects(obj, "status", shape):
             ref = mapping(entry, "parentRef") or mapping(entry, "ancestorRef")
             about = (text(ref, "namespace") or namespace_of(obj), text(ref, "name"))
-            if about != (namespace_of(gateway), named(gateway)) or not is_controller(
+            if about != (namespace_of(gateway), object_name(gateway)) or not is_controller(
                 state, text(entry, "controllerName")
             ):
                 continue
@@ -167,12 +167,12 @@ def _is_accepted(state: State, obj: Json, gateway: Json) -> bool:
     return False
 
 
-def _targets(state: State, policy: Json, gateway: Json) -> bool:
+def _targets(state: AuditState, policy: Json, gateway: Json) -> bool:
     """Whether a policy is for this Gateway, or for a route of it."""
     for ref in targets(policy):
         kind, name = text(ref, "kind"), text(ref, "name")
-        if kind == "Gateway" and (namespace_of(policy), name) == (namespace_of(gateway), named(gateway)):
-            return any(is_attached(route, gateway) for route in state.known(*KINDS))
+        if kind == "Gateway" and (namespace_of(policy), name) == (namespace_of(gateway), object_name(gateway)):
+            return any(is_attached(route, gateway) for route in state.readable_objects(*KINDS))
         route = state.find(kind, namespace_of(policy), name) if kind in KINDS else None
         if route and is_attached(route, gateway):
             return True
@@ -193,5 +193,5 @@ def _warming(dump: Json) -> Iterator[tuple[datetime, str]]:
                 continue
 
 
-def _unread(state: State, id: str) -> list[Result]:
+def _unread(state: AuditState, id: str) -> list[Result]:
     return [NotJudged(id, f"active configuration of {pod}: {why}") for pod, why in state.unread_configs.items()]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.audit.finding import Result, found
+from harness.audit.finding import Result, make_finding
 from harness.audit.mesh import ROUTES, backends, bound_services, is_attached, matches, names_of
-from harness.audit.state import State, labels, named, namespace_of
+from harness.audit.state import AuditState, labels_of, namespace_of, object_name
 from harness.objects.unstructured import Json, name_of, strings, text
 from harness.objects.workloads import OWNING_GATEWAY
 
 HTTP = ("HTTPRoute", "GRPCRoute")
 
 
-def missing_names(state: State) -> Iterable[Result]:
+def missing_names(state: AuditState) -> Iterable[Result]:
     """Bound Services whose routes at the waypoint take some of their names and not others."""
     for service, gateway, own in _bound(state):
         lacking = [name for name in names_of(service) if not any(matches(route, name) for route in own)]
         if own and lacking:
-            yield found(
+            yield make_finding(
                 "hostname-missing",
                 "low" if all(name.endswith(".svc") for name in lacking) else "medium",
                 [own[0], service],
@@ -27,11 +27,11 @@ def missing_names(state: State) -> Iterable[Result]:
             )
 
 
-def without_route(state: State) -> Iterable[Result]:
+def without_route(state: AuditState) -> Iterable[Result]:
     """Bound Services for which the waypoint has no route at all."""
     for service, gateway, own in _bound(state):
         if not own:
-            yield found(
+            yield make_finding(
                 "service-without-route",
                 "high",
                 [service, gateway],
@@ -39,11 +39,11 @@ def without_route(state: State) -> Iterable[Result]:
             )
 
 
-def own_services(state: State) -> Iterable[Result]:
+def own_services(state: AuditState) -> Iterable[Result]:
     """Envoy Gateway's own Services that a namespace-wide label binds to a waypoint."""
     for service, use, gateway in bound_services(state):
-        if OWNING_GATEWAY in labels(service):
-            yield found(
+        if OWNING_GATEWAY in labels_of(service):
+            yield make_finding(
                 "eg-service-bound",
                 "medium",
                 [service, gateway],
@@ -52,15 +52,15 @@ def own_services(state: State) -> Iterable[Result]:
             )
 
 
-def _bound(state: State) -> Iterator[tuple[Json, Json, list[Json]]]:
+def _bound(state: AuditState) -> Iterator[tuple[Json, Json, list[Json]]]:
     """Each bound Service with its waypoint and the routes there that send to it or take its name. Waypoints with TCP
     routes are left out: those know no host names."""
     at_gateway: dict[str, _Routes] = {}
     for service, _, gateway in bound_services(state):
-        if OWNING_GATEWAY in labels(service):
+        if OWNING_GATEWAY in labels_of(service):
             continue
         if name_of(gateway) not in at_gateway:
-            here = [route for route in state.known(*ROUTES) if is_attached(route, gateway)]
+            here = [route for route in state.readable_objects(*ROUTES) if is_attached(route, gateway)]
             at_gateway[name_of(gateway)] = _Routes(here)
         routes = at_gateway[name_of(gateway)]
         if routes.all_http:
@@ -90,4 +90,4 @@ class _Routes:
         names = names_of(service)
         by_name = [route for name in names for route in self._by_name.get(name, ())]
         by_name += [route for route in self._open if any(matches(route, name) for name in names)]
-        return self._by_backend.get((namespace_of(service), named(service)), []) or by_name
+        return self._by_backend.get((namespace_of(service), object_name(service)), []) or by_name

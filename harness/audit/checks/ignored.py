@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.audit.finding import NotJudged, Result, found
+from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.mesh import envoy_gateway_version
-from harness.audit.state import State
+from harness.audit.state import AuditState
 from harness.objects.unstructured import at, name_of
 from harness.versions import minor
 
@@ -21,16 +21,16 @@ FIELDS = (
 )
 
 
-def fields(state: State) -> Iterable[Result]:
+def fields(state: AuditState) -> Iterable[Result]:
     """Objects with such a field."""
     version = envoy_gateway_version(state)
     for kind, path, since, source in FIELDS:
-        users = [obj for obj in state.all(kind) if at(obj, "spec", *path) is not None]
+        users = [obj for obj in state.all_objects(kind) if at(obj, "spec", *path) is not None]
         if users and not version:
             yield NotJudged("field-ignored", "the version of Envoy Gateway cannot be read from its image's tag")
         elif users and minor(version) < since:
             for obj in users:
-                yield found(
+                yield make_finding(
                     "field-ignored",
                     "medium",
                     obj,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.audit.checks.references import targets
-from harness.audit.finding import Result, found
+from harness.audit.finding import Result, make_finding
 from harness.audit.mesh import (
     ROUTES,
     backends,
@@ -17,7 +17,7 @@ from harness.audit.mesh import (
     proxy_setting,
     use_of,
 )
-from harness.audit.state import State, labels, namespace_of
+from harness.audit.state import AuditState, labels_of, namespace_of
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, mapping, name_of, text
 from harness.versions import minor
@@ -26,17 +26,17 @@ INGRESS_USE = "istio.io/ingress-use-waypoint"
 ROOT = "istio-system"  # where a PeerAuthentication is for the whole mesh, unless meshConfig says another
 
 
-def bypass(state: State) -> Iterable[Result]:
+def bypass(state: AuditState) -> Iterable[Result]:
     """Services with `ingress-use-waypoint: true` that an ingress of Envoy Gateway calls by their pods' addresses."""
     for gateway, route, service in _served(state):
         use = use_of(state, service)
         if use is None or (use.namespace, use.name) == (namespace_of(gateway), text(gateway, "metadata", "name")):
             continue
-        asked = labels(service).get(INGRESS_USE) or labels(
+        asked = labels_of(service).get(INGRESS_USE) or labels_of(
             state.find("Namespace", "", namespace_of(service)) or {}
         ).get(INGRESS_USE)
         if asked == "true" and not _routes_to_services(state, gateway, route):
-            yield found(
+            yield make_finding(
                 "ingress-bypasses-waypoint",
                 "high",
                 [service, gateway, route],
@@ -47,7 +47,7 @@ def bypass(state: State) -> Iterable[Result]:
             )
 
 
-def outside_mesh(state: State) -> Iterable[Result]:
+def outside_mesh(state: AuditState) -> Iterable[Result]:
     """Ingress proxies outside the mesh whose backends take mTLS alone."""
     seen = set()
     for gateway, route, service in _served(state):
@@ -56,7 +56,7 @@ def outside_mesh(state: State) -> Iterable[Result]:
         if outside and strict and (name_of(gateway), name_of(service)) not in seen:
             seen.add((name_of(gateway), name_of(service)))
             by = strict[0][1]
-            yield found(
+            yield make_finding(
                 "ingress-outside-mesh",
                 "high",
                 [gateway, service, by],
@@ -66,9 +66,9 @@ def outside_mesh(state: State) -> Iterable[Result]:
             )
 
 
-def _served(state: State) -> Iterator[tuple[Json, Json, Json]]:
+def _served(state: AuditState) -> Iterator[tuple[Json, Json, Json]]:
     """(Gateway, route, Service) for every Service that a route of an Envoy Gateway sends to."""
-    routes = state.known(*ROUTES)
+    routes = state.readable_objects(*ROUTES)
     for gateway in envoy_gateways(state):
         for route in routes:
             if not is_attached(route, gateway):
@@ -80,7 +80,7 @@ def _served(state: State) -> Iterator[tuple[Json, Json, Json]]:
                     yield gateway, route, service
 
 
-def _routes_to_services(state: State, gateway: Json, route: Json) -> bool:
+def _routes_to_services(state: AuditState, gateway: Json, route: Json) -> bool:
     if proxy_setting(state, gateway, "routingType") == "Service":
         return True
     version = envoy_gateway_version(state)
@@ -90,18 +90,18 @@ def _routes_to_services(state: State, gateway: Json, route: Json) -> bool:
     return any(
         text(policy, "spec", "routingType") == "Service"
         and any((text(ref, "kind"), text(ref, "name")) in wanted for ref in targets(policy))
-        for policy in state.known("BackendTrafficPolicy")
+        for policy in state.readable_objects("BackendTrafficPolicy")
         if namespace_of(policy) in (namespace_of(route), namespace_of(gateway))
     )
 
 
-def _strict(state: State, pod: Json) -> Json | None:
+def _strict(state: AuditState, pod: Json) -> Json | None:
     """The PeerAuthentication that makes a pod take mTLS alone: the most specific one decides, UNSET leaves it open."""
     ranked: dict[int, list[Json]] = {0: [], 1: [], 2: []}
-    for one in state.all("PeerAuthentication"):
+    for one in state.all_objects("PeerAuthentication"):
         wanted = mapping(one, "spec", "selector", "matchLabels")
         here = namespace_of(one) == namespace_of(pod)
-        if wanted and here and wanted.items() <= labels(pod).items():
+        if wanted and here and wanted.items() <= labels_of(pod).items():
             ranked[0].append(one)
         elif not wanted and here:
             ranked[1].append(one)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.audit.finding import Result, Severity, found
+from harness.audit.finding import Result, Severity, make_finding
 from harness.audit.mesh import (
     ROUTES,
     is_envoy_gateways,
@@ -17,7 +17,7 @@ from harness.audit.mesh import (
     parents,
     use_of,
 )
-from harness.audit.state import State, namespace_of
+from harness.audit.state import AuditState, namespace_of
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, mapping, name_of, objects, text
 
@@ -35,13 +35,13 @@ INSTEAD = {
 }
 
 
-def policies(state: State) -> Iterable[Result]:
+def policies(state: AuditState) -> Iterable[Result]:
     """Istio policies with targetRefs whose waypoint is Envoy Gateway's."""
-    for policy in state.known(*KINDS):
+    for policy in state.readable_objects(*KINDS):
         kind = text(policy, "kind")
         for target, gateway in _targets(state, policy):
             said = [c for c in conditions(policy) if c.type == "WaypointAccepted"]
-            yield found(
+            yield make_finding(
                 "istio-policy-not-enforced",
                 KINDS[kind],
                 [policy, target, *([gateway] if gateway is not target else [])],
@@ -51,12 +51,12 @@ def policies(state: State) -> Iterable[Result]:
             )
 
 
-def partly_enforced(state: State) -> Iterable[Result]:
+def partly_enforced(state: AuditState) -> Iterable[Result]:
     """AuthorizationPolicies of whose rules ztunnel, which knows no HTTP, leaves a part out, by istiod's own word."""
-    for policy in state.all("AuthorizationPolicy"):
+    for policy in state.all_objects("AuthorizationPolicy"):
         for said in conditions(policy):
             if said.type == "ZtunnelAccepted" and said.reason == "UnsupportedValue":
-                yield found(
+                yield make_finding(
                     "istio-policy-partly-enforced",
                     "high" if text(policy, "spec", "action") in ("", "ALLOW") else "medium",
                     policy,
@@ -65,9 +65,9 @@ def partly_enforced(state: State) -> Iterable[Result]:
                 )
 
 
-def mesh_routes(state: State) -> Iterable[Result]:
+def mesh_routes(state: AuditState) -> Iterable[Result]:
     """Routes with a Service as parent whose waypoint is Envoy Gateway's."""
-    for route in state.known(*ROUTES):
+    for route in state.readable_objects(*ROUTES):
         for group, kind, namespace, ref in parents(route):
             if kind != "Service" or group not in ("", "core"):
                 continue
@@ -75,7 +75,7 @@ def mesh_routes(state: State) -> Iterable[Result]:
             gateway = _waypoint(state, service) if service else None
             if service and gateway:
                 said = [c for c in conditions(route) if c.type in ("Accepted", "ResolvedWaypoints")]
-                yield found(
+                yield make_finding(
                     "mesh-route-not-enforced",
                     "high",
                     [route, service, gateway],
@@ -85,7 +85,7 @@ def mesh_routes(state: State) -> Iterable[Result]:
                 )
 
 
-def _targets(state: State, policy: Json) -> Iterator[tuple[Json, Json]]:
+def _targets(state: AuditState, policy: Json) -> Iterator[tuple[Json, Json]]:
     """(target, Gateway) of each targetRef behind which Envoy Gateway's waypoint stands."""
     single = mapping(policy, "spec", "targetRef")
     for ref in [*objects(policy, "spec", "targetRefs"), *([single] if single else [])]:
@@ -102,7 +102,7 @@ def _targets(state: State, policy: Json) -> Iterator[tuple[Json, Json]]:
             yield target, gateway
 
 
-def _waypoint(state: State, service: Json) -> Json | None:
+def _waypoint(state: AuditState, service: Json) -> Json | None:
     use = use_of(state, service)
     gateway = state.find("Gateway", use.namespace, use.name) if use else None
     return gateway if gateway and is_envoy_gateways(state, gateway) else None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.audit.finding import NotJudged, Result, found
+from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.mesh import envoy_gateways
-from harness.audit.state import State, labels, named, namespace_of
+from harness.audit.state import AuditState, labels_of, namespace_of, object_name
 from harness.objects.unstructured import Json, name_of, objects, text
 from harness.objects.workloads import OWNING_GATEWAY
 
@@ -19,7 +19,7 @@ KINDS = ("ServiceAccount", "ConfigMap", "Deployment")
 MODE = ("provider", "kubernetes", "deploy", "type")
 
 
-def taken(state: State) -> Iterable[Result]:
+def taken(state: AuditState) -> Iterable[Result]:
     """Such Gateways, with what they took or would take."""
     if state.config is None:
         return [NotJudged("gateway-name-taken", f"Envoy Gateway's mode is not known: {state.config_unread}")]
@@ -28,10 +28,10 @@ def taken(state: State) -> Iterable[Result]:
     return list(_taken(state))
 
 
-def _taken(state: State) -> Iterable[Result]:
+def _taken(state: AuditState) -> Iterable[Result]:
     for gateway in envoy_gateways(state):
         for kind in KINDS:
-            other = state.find(kind, namespace_of(gateway), named(gateway))
+            other = state.find(kind, namespace_of(gateway), object_name(gateway))
             if other is None:
                 continue
             owned = any(text(one, "uid") == text(gateway, "metadata", "uid") for one in _owners(other))
@@ -40,7 +40,7 @@ def _taken(state: State) -> Iterable[Result]:
                 continue  # Envoy Gateway made it
             said = [f"ownerReferences: {', '.join(text(one, 'kind') for one in _owners(other)) or 'none'}"]
             said += [f"used by {name_of(pod)}" for pod in users[:3]]
-            yield found(
+            yield make_finding(
                 "gateway-name-taken",
                 "high",
                 [gateway, other],
@@ -54,9 +54,9 @@ def _owners(obj: Json) -> list[Json]:
     return list(objects(obj, "metadata", "ownerReferences"))
 
 
-def _application_pods(state: State, account: Json) -> list[Json]:
+def _application_pods(state: AuditState, account: Json) -> list[Json]:
     return [
         pod
         for pod in state.selected(namespace_of(account), {})
-        if text(pod, "spec", "serviceAccountName") == named(account) and OWNING_GATEWAY not in labels(pod)
+        if text(pod, "spec", "serviceAccountName") == object_name(account) and OWNING_GATEWAY not in labels_of(pod)
     ]

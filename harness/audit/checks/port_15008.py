@@ -6,25 +6,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from harness.audit.finding import NotJudged, Result, found
+from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.mesh import HBONE, listeners, port_of, proxy_pods, waypoints
-from harness.audit.state import State, labels
-from harness.logs.envoy_xds_rejects import rejections
-from harness.logs.ztunnel import bind_failures
+from harness.audit.state import AuditState, labels_of
+from harness.logs.envoy_xds_rejects import parse_rejections
+from harness.logs.ztunnel import parse_bind_failures
 from harness.objects.unstructured import Json, name_of, text
-from harness.objects.workloads import pod_name, pod_ready, trouble
+from harness.objects.workloads import find_trouble, is_pod_ready, pod_name
 
 RETRIES = timedelta(minutes=1)  # ztunnel tries every 5 s: a ready one that wrote none for that long has the port
 EVER = datetime.min.replace(tzinfo=UTC)
 NO_LOGS = "no log was read (ask for it with --logs)"
 
 
-def listener_on_hbone_port(state: State) -> Iterable[Result]:
+def listener_on_hbone_port(state: AuditState) -> Iterable[Result]:
     """Waypoints of Envoy Gateway with a TCP listener on 15008."""
     for gateway in waypoints(state):
         for listener in listeners(gateway):
             if port_of(listener) == HBONE:
-                yield found(
+                yield make_finding(
                     "port-15008-listener",
                     "medium",
                     gateway,
@@ -34,22 +34,22 @@ def listener_on_hbone_port(state: State) -> Iterable[Result]:
                 )
 
 
-def clash(state: State) -> Iterable[Result]:
+def clash(state: AuditState) -> Iterable[Result]:
     """Pods in which ztunnel cannot bind port 15008 now, by ztunnel's own log."""
     if state.logs is None:
         return [NotJudged("port-15008-clash", NO_LOGS)]
-    by_uid = {text(pod, "metadata", "uid"): pod for pod in state.all("Pod")}
-    ready = {pod_name(pod) for pod in ztunnels(state) if pod_ready(pod)}
+    by_uid = {text(pod, "metadata", "uid"): pod for pod in state.all_objects("Pod")}
+    ready = {pod_name(pod) for pod in ztunnels(state) if is_pod_ready(pod)}
     results: list[Result] = []
     for where, log in state.logs.items():
         since = state.now - RETRIES if where in ready else EVER
         last = {
             one.uid: one
-            for one in bind_failures(log)
+            for one in parse_bind_failures(log)
             if one.uid in by_uid and one.address.endswith(f":{HBONE}") and one.time >= since
         }
         results += [
-            found(
+            make_finding(
                 "port-15008-clash",
                 "high",
                 by_uid[uid],
@@ -61,17 +61,17 @@ def clash(state: State) -> Iterable[Result]:
     return results + _unread(state, "port-15008-clash", ztunnels(state))
 
 
-def rejected(state: State) -> Iterable[Result]:
+def rejected(state: AuditState) -> Iterable[Result]:
     """Envoy pods of Envoy Gateway whose log has configuration that Envoy refused; the last refusal of each resource."""
     if state.logs is None:
         return [NotJudged("envoy-rejects-configuration", NO_LOGS)]
     results: list[Result] = []
     for pod in proxy_pods(state):
-        last = {one.resource: one for one in rejections(state.logs.get(pod_name(pod), ""))}
+        last = {one.resource: one for one in parse_rejections(state.logs.get(pod_name(pod), ""))}
         for resource, one in last.items():
             what = resource or "an update"
             results.append(
-                found(
+                make_finding(
                     "envoy-rejects-configuration",
                     "medium",
                     pod,
@@ -82,12 +82,12 @@ def rejected(state: State) -> Iterable[Result]:
     return results + _unread(state, "envoy-rejects-configuration", proxy_pods(state))
 
 
-def ztunnel_ready(state: State) -> Iterable[Result]:
+def ztunnel_ready(state: AuditState) -> Iterable[Result]:
     """ztunnel pods that are not ready."""
     for pod in ztunnels(state):
-        if not pod_ready(pod):
-            why = [one.text for one in trouble(pod)] or [f"phase {text(pod, 'status', 'phase') or 'unknown'}"]
-            yield found(
+        if not is_pod_ready(pod):
+            why = [one.text for one in find_trouble(pod)] or [f"phase {text(pod, 'status', 'phase') or 'unknown'}"]
+            yield make_finding(
                 "ztunnel-not-ready",
                 "high",
                 pod,
@@ -97,11 +97,11 @@ def ztunnel_ready(state: State) -> Iterable[Result]:
             )
 
 
-def ztunnels(state: State) -> list[Json]:
+def ztunnels(state: AuditState) -> list[Json]:
     """The pods of ztunnel, in whatever namespace."""
-    return [pod for pod in state.all("Pod") if labels(pod).get("app") == "ztunnel"]
+    return [pod for pod in state.all_objects("Pod") if labels_of(pod).get("app") == "ztunnel"]
 
 
-def _unread(state: State, id: str, pods: list[Json]) -> list[Result]:
+def _unread(state: AuditState, id: str, pods: list[Json]) -> list[Result]:
     lost = {name: why for name, why in state.unread_logs.items() if name in {pod_name(pod) for pod in pods}}
     return [NotJudged(id, f"log of {name}: {why}") for name, why in lost.items()]

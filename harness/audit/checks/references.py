@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.audit.finding import Result, found
+from harness.audit.finding import Result, make_finding
 from harness.audit.mesh import (
     ENVOY_GATEWAY,
     GATEWAY_API,
@@ -20,15 +20,15 @@ from harness.audit.mesh import (
     parents,
     port_of,
 )
-from harness.audit.state import State, namespace_of
+from harness.audit.state import AuditState, namespace_of
 from harness.objects.unstructured import Json, mapping, name_of, objects, text
 
 TARGETS = ("Gateway", *ROUTES)
 
 
-def parents_missing(state: State) -> Iterable[Result]:
+def parents_missing(state: AuditState) -> Iterable[Result]:
     """Routes with a parent Gateway, or a listener of it, that is not there."""
-    for route in state.known(*ROUTES):
+    for route in state.readable_objects(*ROUTES):
         for group, kind, namespace, ref in parents(route):
             if (group, kind) != (GATEWAY_API, "Gateway"):
                 continue
@@ -41,15 +41,15 @@ def parents_missing(state: State) -> Iterable[Result]:
                 what = f"listener {section} of {name_of(gateway)}, which has no such listener"
             else:
                 continue
-            yield found(
+            yield make_finding(
                 "parent-missing", "medium", route, f"{name_of(route)} has as its parent {what}: it routes nothing there"
             )
 
 
-def backends_missing(state: State) -> Iterable[Result]:
+def backends_missing(state: AuditState) -> Iterable[Result]:
     """Routes of Envoy Gateway whose backend, or its port, is not there."""
     ours = {(namespace_of(g), text(g, "metadata", "name")) for g in envoy_gateways(state)}
-    for route in state.known(*ROUTES):
+    for route in state.readable_objects(*ROUTES):
         if not any(kind == "Gateway" and (ns, text(ref, "name")) in ours for _, kind, ns, ref in parents(route)):
             continue
         for group, kind, namespace, ref in backends(route):
@@ -63,18 +63,18 @@ def backends_missing(state: State) -> Iterable[Result]:
                 what = f"port {port_of(ref)} of {name_of(backend)}, which has {sorted(ports)}"
             else:
                 continue
-            yield found("backend-missing", "high", route, f"{name_of(route)} sends to {what}: 500 for its share")
+            yield make_finding("backend-missing", "high", route, f"{name_of(route)} sends to {what}: 500 for its share")
 
 
-def targets_missing(state: State) -> Iterable[Result]:
+def targets_missing(state: AuditState) -> Iterable[Result]:
     """Policies of Envoy Gateway whose target is not there."""
-    for policy in state.known(*POLICIES):
+    for policy in state.readable_objects(*POLICIES):
         for ref in targets(policy):
             kind, name = text(ref, "kind"), text(ref, "name")
             if kind not in TARGETS:
                 continue
             if state.find(kind, namespace_of(policy), name) is None:
-                yield found(
+                yield make_finding(
                     "target-missing",
                     "high" if text(policy, "kind") == "SecurityPolicy" else "medium",
                     policy,
@@ -83,19 +83,19 @@ def targets_missing(state: State) -> Iterable[Result]:
                 )
 
 
-def without_status(state: State) -> Iterable[Result]:
+def without_status(state: AuditState) -> Iterable[Result]:
     """Policies and routes of Envoy Gateway whose targets exist and for which no controller has written a status."""
-    for policy in state.known(*POLICIES):
+    for policy in state.readable_objects(*POLICIES):
         refs = [(text(r, "kind"), text(r, "name")) for r in targets(policy) if text(r, "kind") in TARGETS]
         there = [target for kind, name in refs if (target := state.find(kind, namespace_of(policy), name))]
         if there and len(there) == len(refs) and not list(objects(policy, "status", "ancestors")):
-            yield found(
+            yield make_finding(
                 "without-status",
                 "medium",
                 [policy, *there],
                 f"{name_of(policy)} has no status, though its target is there: no controller has taken it",
             )
-    for route in state.known(*ROUTES):
+    for route in state.readable_objects(*ROUTES):
         said = {
             (text(one, "parentRef", "namespace") or namespace_of(route), text(one, "parentRef", "name"))
             for one in objects(route, "status", "parents")
@@ -103,7 +103,7 @@ def without_status(state: State) -> Iterable[Result]:
         for _, kind, namespace, ref in parents(route):
             gateway = state.find("Gateway", namespace, text(ref, "name")) if kind == "Gateway" else None
             if gateway and is_envoy_gateways(state, gateway) and (namespace, text(ref, "name")) not in said:
-                yield found(
+                yield make_finding(
                     "without-status",
                     "medium",
                     [route, gateway],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from harness.audit.finding import Result, Severity, found
+from harness.audit.finding import Result, Severity, make_finding
 from harness.audit.mesh import POLICIES, ROUTES, envoy_gateways, is_controller, waypoints
-from harness.audit.state import State
+from harness.audit.state import AuditState
 from harness.objects.conditions import Condition, conditions
 from harness.objects.unstructured import Json, maybe_number, name_of, objects, text
 
@@ -21,7 +21,7 @@ WANTED: dict[str, Severity] = {
 UNWANTED: dict[str, Severity] = {"Conflicted": "high", "PartiallyInvalid": "high", "Overridden": "low"}
 
 
-def not_true(state: State) -> Iterable[Result]:
+def not_true(state: AuditState) -> Iterable[Result]:
     """Conditions that say that something does not work: Accepted, ResolvedRefs, Programmed False; Conflicted True."""
     used = {name_of(gateway) for gateway in waypoints(state)}
     for obj in _ours(state):
@@ -31,7 +31,7 @@ def not_true(state: State) -> Iterable[Result]:
                 continue
             if condition.type == "Programmed" and not condition.about and name_of(obj) in used:
                 continue  # waypoint-not-ready says it
-            yield found(
+            yield make_finding(
                 "status-overridden" if condition.type == "Overridden" else "status-not-true",
                 severity,
                 obj,
@@ -40,12 +40,12 @@ def not_true(state: State) -> Iterable[Result]:
             )
 
 
-def stale(state: State) -> Iterable[Result]:
+def stale(state: AuditState) -> Iterable[Result]:
     """Objects whose status speaks of an older generation of them."""
     for obj in _ours(state):
         old = [c for c in conditions(obj) if _stale(obj, c)]
         if old:
-            yield found(
+            yield make_finding(
                 "status-of-older-generation",
                 "low",
                 obj,
@@ -55,10 +55,10 @@ def stale(state: State) -> Iterable[Result]:
             )
 
 
-def _ours(state: State) -> Iterator[Json]:
+def _ours(state: AuditState) -> Iterator[Json]:
     yield from envoy_gateways(state)
-    yield from (c for c in state.all("GatewayClass") if is_controller(state, text(c, "spec", "controllerName")))
-    for obj in state.known(*ROUTES, *POLICIES):
+    yield from (c for c in state.all_objects("GatewayClass") if is_controller(state, text(c, "spec", "controllerName")))
+    for obj in state.readable_objects(*ROUTES, *POLICIES):
         for shape in ("parents", "ancestors"):
             entries = list(objects(obj, "status", shape))
             mine = [one for one in entries if is_controller(state, text(one, "controllerName"))]

@@ -6,10 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from harness.audit.finding import NotJudged, Result, found
+from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.mesh import GATEWAY_API, controllers, envoy_gateway_version, waypoints
-from harness.audit.state import State, labels, named
-from harness.objects.definitions import gateway_api
+from harness.audit.state import AuditState, labels_of, object_name
+from harness.objects.definitions import gateway_api_version
 from harness.objects.unstructured import Json, name_of, text
 from harness.objects.workloads import pod_containers
 from harness.versions import Range, minor
@@ -18,7 +18,7 @@ SOURCE = "https://gateway.envoyproxy.io/news/releases/matrix/ (End of Life), as 
 _TAG = re.compile(r":v?(\d+\.\d+\.\d+)[^/:]*$")
 
 
-def support(state: State) -> Iterable[Result]:
+def support(state: AuditState) -> Iterable[Result]:
     """Envoy Gateway past the end of its support."""
     those = controllers(state)
     version = envoy_gateway_version(state)
@@ -30,15 +30,15 @@ def support(state: State) -> Iterable[Result]:
     if state.now.date() <= ends:
         return []
     said = f"Envoy Gateway {version} has had no support since {ends}"
-    return [found("version-unsupported", "medium", those[0], said, SOURCE)]
+    return [make_finding("version-unsupported", "medium", those[0], said, SOURCE)]
 
 
-def pairs(state: State) -> Iterable[Result]:
+def pairs(state: AuditState) -> Iterable[Result]:
     """Istio, Envoy Gateway and Kubernetes versions that are outside each other's limits."""
     if state.limits is None or not re.match(r"v?\d+\.\d+", state.kubernetes):
         return [NotJudged("version-pair", "the version of Kubernetes is not known")]
     kubernetes = minor(state.kubernetes.removeprefix("v"))
-    istiods = [d for d in state.all("Deployment") if labels(d).get("app") == "istiod"]
+    istiods = [d for d in state.all_objects("Deployment") if labels_of(d).get("app") == "istiod"]
     results: list[Result] = []
     for what, those, version, limits in (
         ("Istio", istiods, _tag(istiods), state.limits.istio),
@@ -55,34 +55,37 @@ def pairs(state: State) -> Iterable[Result]:
         allowed: Range | None = limits.get("{}.{}".format(*minor(version)))
         if allowed is None:
             known = f"{what} {version} is not among the versions that are known here ({', '.join(limits)})"
-            results.append(found("version-pair", "low", those[0], known))
+            results.append(make_finding("version-pair", "low", those[0], known))
         elif not minor(allowed[0]) <= kubernetes <= minor(allowed[1]):
             said = f"{what} {version} is for Kubernetes {allowed[0]} to {allowed[1]}, and this is {state.kubernetes}"
-            results.append(found("version-pair", "medium", those[0], said))
+            results.append(make_finding("version-pair", "medium", those[0], said))
     return results
 
 
-def definitions(state: State) -> Iterable[Result]:
+def definitions(state: AuditState) -> Iterable[Result]:
     """Definitions of the Gateway API of different bundles or channels, or older than Envoy Gateway's chart has."""
     by_bundle: dict[str, list[Json]] = defaultdict(list)
-    for one in state.all("CustomResourceDefinition"):
-        if named(one).endswith(f".{GATEWAY_API}") and gateway_api(one):
-            by_bundle[gateway_api(one)].append(one)
+    for one in state.all_objects("CustomResourceDefinition"):
+        if object_name(one).endswith(f".{GATEWAY_API}") and gateway_api_version(one):
+            by_bundle[gateway_api_version(one)].append(one)
     if len(by_bundle) > 1:
         fewest = min(by_bundle.values(), key=len)
-        yield found(
+        yield make_finding(
             "gateway-api-mixed",
             "medium",
             fewest,
             f"definitions of the Gateway API come from {len(by_bundle)} bundles: {', '.join(sorted(by_bundle))}",
-            *(f"{bundle}: {', '.join(named(one).partition('.')[0] for one in d)}" for bundle, d in by_bundle.items()),
+            *(
+                f"{bundle}: {', '.join(object_name(one).partition('.')[0] for one in d)}"
+                for bundle, d in by_bundle.items()
+            ),
         )
     version = envoy_gateway_version(state)
     known = state.limits.envoy_gateway.get("{}.{}".format(*minor(version))) if version and state.limits else None
     for bundle, those in by_bundle.items():
         has, _, channel = bundle.partition(" ")
         if known and re.match(r"v\d+\.\d+", has) and minor(has.removeprefix("v")) < minor(known.bundle):
-            yield found(
+            yield make_finding(
                 "gateway-api-old",
                 "medium",
                 those,
@@ -91,10 +94,10 @@ def definitions(state: State) -> Iterable[Result]:
             )
         elif channel == "standard" and known:
             said = "definitions of the Gateway API are of the standard channel; Envoy Gateway reads kinds that it lacks"
-            yield found("gateway-api-old", "low", those, said)
+            yield make_finding("gateway-api-old", "low", those, said)
 
 
-def mode(state: State) -> Iterable[Result]:
+def mode(state: AuditState) -> Iterable[Result]:
     """Envoy Gateway in a mode in which its proxies cannot be waypoints."""
     used = waypoints(state)
     if not used:
@@ -105,7 +108,7 @@ def mode(state: State) -> Iterable[Result]:
     if told == "GatewayNamespace":
         return []
     return [
-        found(
+        make_finding(
             "controller-namespace-mode",
             "high",
             gateway,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.audit.finding import Result, found
+from harness.audit.finding import Result, make_finding
 from harness.audit.mesh import (
     HBONE,
     SHIFT,
@@ -22,24 +22,24 @@ from harness.audit.mesh import (
     use_of,
     waypoints,
 )
-from harness.audit.state import State, named, namespace_of
-from harness.objects.conditions import conditions, judge
+from harness.audit.state import AuditState, namespace_of, object_name
+from harness.objects.conditions import conditions, judge_condition
 from harness.objects.unstructured import Json, name_of, objects, text
 
 BOUND = "istio.io/WaypointBound"
 
 
-def missing(state: State) -> Iterable[Result]:
+def missing(state: AuditState) -> Iterable[Result]:
     """Labels use-waypoint that name no Gateway."""
     seen = set()
-    for obj in state.all("Namespace", "Service"):
+    for obj in state.all_objects("Namespace", "Service"):
         use = use_of(state, obj)
         if use is None or state.find("Gateway", use.namespace, use.name):
             continue
         holder = name_of(use.by)
         if (holder, use.name) not in seen:
             seen.add((holder, use.name))
-            yield found(
+            yield make_finding(
                 "waypoint-missing",
                 "high",
                 use.by,
@@ -49,28 +49,28 @@ def missing(state: State) -> Iterable[Result]:
             )
 
 
-def not_ready(state: State) -> Iterable[Result]:
+def not_ready(state: AuditState) -> Iterable[Result]:
     """Waypoints of Envoy Gateway without an address, or not Programmed."""
     for gateway in waypoints(state):
-        judged = judge(gateway, "Programmed", about="")
+        judged = judge_condition(gateway, "Programmed", about="")
         addresses = list(objects(gateway, "status", "addresses"))
         if addresses and judged.met:
             continue
         lacks = "is not Programmed" if addresses else "has no address, so istiod does not take it for a waypoint"
-        yield found(
+        yield make_finding(
             "waypoint-not-ready", "high", gateway, f"{name_of(gateway)} is used as a waypoint and {lacks}", judged.text
         )
 
 
-def not_bound(state: State) -> Iterable[Result]:
+def not_bound(state: AuditState) -> Iterable[Result]:
     """Services that use a waypoint that exists, and whose WaypointBound is False."""
-    for service in state.all("Service"):
+    for service in state.all_objects("Service"):
         use = use_of(state, service)
         if use is None or not state.find("Gateway", use.namespace, use.name):
             continue
         for condition in conditions(service):
             if condition.type == BOUND and condition.status != "True":
-                yield found(
+                yield make_finding(
                     "waypoint-not-bound",
                     "high",
                     service,
@@ -79,7 +79,7 @@ def not_bound(state: State) -> Iterable[Result]:
                 )
 
 
-def ports(state: State) -> Iterable[Result]:
+def ports(state: AuditState) -> Iterable[Result]:
     """Bound Services with a port for which the waypoint's Envoy does not listen where ztunnel sends."""
     for service, _, gateway in bound_services(state):
         if _owner(service):
@@ -93,7 +93,7 @@ def ports(state: State) -> Iterable[Result]:
             shifted = number < SHIFT and number in open_ports.values()
             where = f"port {port_of(port)} of {name_of(service)}" + (f" (binding {bound})" if bound.isdigit() else "")
             heard = ", ".join(str(one) for one in sorted(open_ports)) or "none"
-            yield found(
+            yield make_finding(
                 "waypoint-port-shifted" if shifted else "waypoint-without-listener",
                 "high",
                 [service, gateway],
@@ -106,9 +106,9 @@ def ports(state: State) -> Iterable[Result]:
             )
 
 
-def hbone_port(state: State) -> Iterable[Result]:
+def hbone_port(state: AuditState) -> Iterable[Result]:
     """Waypoints without a binding whose Service lacks port 15008: ztunnel finds no way to them."""
-    services = state.all("Service")
+    services = state.all_objects("Service")
     for gateway in waypoints(state):
         own = {text(one, "value") for one in objects(gateway, "status", "addresses")}
         if binding(state, gateway).rpartition("/")[2].isdigit():
@@ -117,11 +117,12 @@ def hbone_port(state: State) -> Iterable[Result]:
             ports = {port_of(one) for one in objects(service, "spec", "ports")}
             here = namespace_of(service) == namespace_of(gateway) and has_vip(service)
             if here and text(service, "spec", "clusterIP") in own and HBONE not in ports:
-                yield found(
+                yield make_finding(
                     "waypoint-without-hbone-port",
                     "high",
                     [gateway, service],
-                    f"{name_of(service)} is the address of waypoint {named(gateway)} and has no port {HBONE}: ztunnel "
+                    f"{name_of(service)} is the address of waypoint {object_name(gateway)} "
+                    f"and has no port {HBONE}: ztunnel "
                     "refuses what goes to the Services it serves (unknown waypoint)",
                     f"ports {sorted(ports)}",
                 )

@@ -21,7 +21,7 @@ from pathlib import Path
 from aiohttp import web
 
 from harness.cluster.emulated import open_files
-from harness.cluster.emulated.api.server import Api
+from harness.cluster.emulated.api.server import ApiApplication
 from harness.cluster.emulated.control import Control
 from harness.cluster.emulated.faults import Faults
 from harness.cluster.emulated.world import World
@@ -50,7 +50,7 @@ async def serve(arguments: argparse.Namespace, told: Callable[[], None]) -> None
         kubernetes=arguments.kubernetes,
         delay_factor=arguments.delay_factor,
     )
-    app = Api(world.store, world.admission, world, arguments.kubernetes).application()
+    app = ApiApplication(world.store, world.admission, world, arguments.kubernetes).application()
     Control(world, Faults(world), ended.set).add_to(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=_LONGEST, max_field_size=_LONGEST)
     await runner.setup()

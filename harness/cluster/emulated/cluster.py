@@ -29,7 +29,7 @@ from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.objects.manifests import Document
-from harness.settings import INSTALLED, ClusterKind, Settings, owner
+from harness.settings import INSTALLED, ClusterKind, Settings, owner_pid
 from harness.versions import VersionSet
 
 _START = 120.0  # seconds until the API answers; 1 s seen, more than 30 at a load of 14 for each core
@@ -46,7 +46,7 @@ class EmulatedCluster:
         """Without `versions` it can only be deleted."""
         self.name, self._picked, self._factor = settings.cluster_name, versions, settings.delay_factor
         self._state = settings.state
-        self.home = cluster_records.folder(settings.state, "emulated", self.name)
+        self.home = cluster_records.record_folder(settings.state, "emulated", self.name)
         self.kubeconfig = self.home / "kubeconfig"
         self.context = f"emulated-{self.name}"
         self.reused = False
@@ -98,8 +98,8 @@ class EmulatedCluster:
             if self.reused:
                 progress.note(f"emulated cluster {self.name} is there already: reused")
             # Before it is started: what a run killed meanwhile leaves is found by its record.
-            cluster_records.write(
-                self._state, cluster_records.Record(self.kind, self.name, owner(), time.time(), self._asked)
+            cluster_records.write_record(
+                self._state, cluster_records.Record(self.kind, self.name, owner_pid(), time.time(), self._asked)
             )
             if not self.reused:
                 self._start()
@@ -151,12 +151,12 @@ class EmulatedCluster:
     def delete(self) -> None:
         with FileLock(self.home / "lock"):
             recorded = self._recorded()
-            if recorded and recorded.anothers:
+            if recorded and recorded.is_in_use_by_another_run:
                 return
             self._end()
             shutil.rmtree(self.home / "run", ignore_errors=True)
             self.kubeconfig.unlink(missing_ok=True)
-            cluster_records.forget(self._state, self.kind, self.name)
+            cluster_records.delete_record(self._state, self.kind, self.name)
 
     # -- what only this cluster can do ---------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class EmulatedCluster:
         return self._picked
 
     def _recorded(self) -> cluster_records.Record | None:
-        return cluster_records.find(self._state, self.kind, self.name)
+        return cluster_records.find_record(self._state, self.kind, self.name)
 
     def _end(self) -> None:
         """Ends every emulator of this folder, also one that is only starting; their children end with them."""

@@ -12,10 +12,19 @@ from harness.cluster.emulated.controllers.conditions import at, is_true
 from harness.cluster.emulated.controllers.enrolment import enrolled
 from harness.cluster.emulated.controllers.envoy_gateway import BACKEND_POLICIES, CLIENT_POLICIES, OWNER, EnvoyGateway
 from harness.cluster.emulated.controllers.gateways import valid_listeners
-from harness.cluster.emulated.controllers.istiod import AUTHORIZATION_POLICIES, Istiod, binding_port
+from harness.cluster.emulated.controllers.istiod import AUTHORIZATION_POLICIES, IstiodController, binding_port
 from harness.cluster.emulated.controllers.services import target_port
 from harness.cluster.emulated.network import spoil, translate
-from harness.cluster.emulated.network.model import Allow, Json, Limit, Proxy, ServiceEntry, Waypoint, Workload, Xds
+from harness.cluster.emulated.network.model import (
+    Allow,
+    Json,
+    LimitRule,
+    MeshWorkload,
+    Proxy,
+    ServiceEntry,
+    Waypoint,
+    Xds,
+)
 
 _UNRESOLVED = "-unresolved-"  # a Service name that no Service can have
 _ADMIN = (19001, 19003)  # Envoy's own ports, which are not ztunnel's to carry
@@ -42,11 +51,11 @@ class DataPlane:
 
     store: Store
     envoy_gateway: EnvoyGateway
-    istiod: Istiod
+    istiod: IstiodController
     bend: Bend = field(default_factory=Bend)
     _policies: dict[str, Object] = field(default_factory=dict)
 
-    def workloads(self) -> list[Workload]:
+    def workloads(self) -> list[MeshWorkload]:
         """All pods that have an address."""
         targets = self._targets()
         found = []
@@ -56,7 +65,7 @@ class DataPlane:
                 found.append(self._workload(pod, ip, targets))
         return found
 
-    def _workload(self, pod: Object, ip: str, targets: list[tuple[str, Object, int]]) -> Workload:
+    def _workload(self, pod: Object, ip: str, targets: list[tuple[str, Object, int]]) -> MeshWorkload:
         meta, labels = pod["metadata"], pod["metadata"].get("labels") or {}
         declared = {p["containerPort"] for c in pod["spec"]["containers"] for p in c.get("ports") or ()}
         selected = {
@@ -65,7 +74,7 @@ class DataPlane:
         gateway = self.store.find("gateways.gateway.networking.k8s.io", meta["namespace"], labels.get(OWNER, ""))
         # a proxy's 15008 is ztunnel's own port, whatever its Service says
         ports = (declared | selected) - ({*_ADMIN, 15008} if OWNER in labels else set())
-        return Workload(
+        return MeshWorkload(
             uid=meta["uid"],
             name=meta["name"],
             namespace=meta["namespace"],
@@ -142,9 +151,9 @@ class DataPlane:
             return replace(told, listeners=(*told.listeners, _refused_listener()))
         return spoil.leak(told, aside=False) if {meta["name"], "*"} & self.bend.leaking else told
 
-    def limits(self) -> list[Limit]:
+    def limits(self) -> list[LimitRule]:
         """The configuration of the rate limit service."""
-        found: list[Limit] = []
+        found: list[LimitRule] = []
         for gateway in self.envoy_gateway.managed().values():
             found += translate.limits(
                 gateway | {"spec": gateway["spec"] | {"listeners": valid_listeners(gateway)}},

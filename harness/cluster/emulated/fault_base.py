@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.cluster.emulated.network import limiter
-from harness.cluster.emulated.programs import Envoy
+from harness.cluster.emulated.programs import EnvoyProgram
 from harness.cluster.emulated.world import World
 
 
@@ -21,19 +21,19 @@ class Base:
         self._undo: list[Callable[[], Awaitable[None]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def _envoy(self, gateway: str) -> Envoy:
+    def _envoy(self, gateway: str) -> EnvoyProgram:
         for (_, name), envoy in self.world.around.envoys.items():
             if name == gateway:
                 return envoy
         raise ValueError(f"Gateway {gateway} has no running proxy")
 
-    async def _sent(self, envoy: Envoy, mark: str) -> None:
+    async def _sent(self, envoy: EnvoyProgram, mark: str) -> None:
         """Sends the Envoy all that it has already, its listeners with another mark: it takes them for new ones."""
         told = self.world.dataplane.xds(self.world.envoy_gateway.managed()[envoy.gateway])
         listeners = tuple(one | {"stat_prefix": mark} for one in told.listeners)
         await envoy.process.apply(replace(told, listeners=listeners))
 
-    def _limiter(self) -> limiter.Faults:
+    def _limiter(self) -> limiter.RateLimitFaults:
         for one in self.world.around.limiters.values():
             if one.limiter:
                 return one.limiter.faults

@@ -14,7 +14,7 @@ from aiohttp import web
 from harness.cluster.emulated.fault_base import Base, later
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.pages import Pages
-from harness.cluster.emulated.programs import Bookinfo
+from harness.cluster.emulated.programs import BookinfoProgram
 
 _ID = re.compile(r'"x-request-id":"([^"]*)"')
 _AGENT = re.compile(r'"user-agent":"([^"]*)"')
@@ -127,7 +127,7 @@ class ProxyFaults(Base):
                 await stub.start()
                 self._undo.append(functools.partial(self._back, uid, one, stub))
 
-    async def _back(self, uid: str, one: Bookinfo, stub: Pages) -> None:
+    async def _back(self, uid: str, one: BookinfoProgram, stub: Pages) -> None:
         """The app serves again, if its pod is still there."""
         await stub.stop()
         if self.world.around.apps.get(uid) is one:

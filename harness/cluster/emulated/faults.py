@@ -54,14 +54,14 @@ class Faults(MeshFaults, ProxyFaults):
         world.istiod.heedless.clear()
         world.istiod.elsewhere = ""
         world.dataplane.bend = Bend()
-        world.ztunnel.faults = ztunnel.Faults()
+        world.ztunnel.faults = ztunnel.ZtunnelFaults()
         world.unpullable.clear()
         world.rejections = 0
         world.ztunnel.detour(False)
         for one in list(world.around.limiters.values()):
             await one.fail(False)
             if one.limiter:
-                one.limiter.faults = limiter.Faults()
+                one.limiter.faults = limiter.RateLimitFaults()
         for envoy in world.around.envoys.values():
             envoy.process.lose_line = envoy.process.rewrite_line = None
             for front in envoy.fronts.values():

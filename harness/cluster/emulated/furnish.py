@@ -9,7 +9,7 @@ from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store, now
 
 
-def furnish(store: Store, hosts: Mapping[str, str], kubernetes: str) -> None:
+def create_initial_objects(store: Store, hosts: Mapping[str, str], kubernetes: str) -> None:
     """Puts it in. `hosts` maps node names to addresses, `kubernetes` is the version they say they are."""
     for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
         labels = {"kubernetes.io/metadata.name": name}

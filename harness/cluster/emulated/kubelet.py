@@ -23,7 +23,7 @@ _BACK_OFF = 0.5  # seconds until a container that failed is started again
 _log = logging.getLogger(__name__)
 
 
-class Program(Protocol):
+class ContainerProgram(Protocol):
     """What a container runs."""
 
     async def start(self) -> None:
@@ -60,7 +60,7 @@ class Log:
 
 
 @dataclass
-class Run:
+class PodRun:
     """One pod on its node."""
 
     uid: str
@@ -70,14 +70,14 @@ class Run:
     ip: str
     host: str
     logs: dict[str, Log]
-    programs: dict[str, Program] = field(default_factory=dict)
+    programs: dict[str, ContainerProgram] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
     started: str = ""
     task: asyncio.Task[None] | None = None
     ending: bool = False
 
 
-Programs = Callable[[Object, Run], dict[str, Program]]  # by container; one that is left out runs idle
+Programs = Callable[[Object, PodRun], dict[str, ContainerProgram]]  # by container; one that is left out runs idle
 
 
 class Kubelet:
@@ -99,7 +99,7 @@ class Kubelet:
             hosts,
             pullable,
         )
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, PodRun] = {}
         self._ends: set[asyncio.Task[None]] = set()
 
     def sync(self) -> None:
@@ -118,7 +118,7 @@ class Kubelet:
             else:
                 self._begin(uid, pod)
 
-    def of(self, pod: Object) -> Run | None:
+    def of(self, pod: Object) -> PodRun | None:
         return self.runs.get(pod["metadata"]["uid"])
 
     def log(self, pod: Object, container: str, *, previous: bool) -> Sequence[Line]:
@@ -163,7 +163,7 @@ class Kubelet:
 
     def _begin(self, uid: str, pod: Object) -> None:
         meta, spec = pod["metadata"], pod["spec"]
-        run = Run(
+        run = PodRun(
             uid,
             meta["namespace"],
             meta["name"],
@@ -176,12 +176,12 @@ class Kubelet:
         self._write(run, lambda pod, _: pods.creating(pod, run.host))
         run.task = asyncio.create_task(self._live(run, pod), name=f"pod {run.namespace}/{run.name}")
 
-    def _finish(self, run: Run, *, grace: bool) -> None:
+    def _finish(self, run: PodRun, *, grace: bool) -> None:
         task = asyncio.create_task(self._end(run, grace=grace), name=f"end {run.namespace}/{run.name}")
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)
 
-    async def _live(self, run: Run, pod: Object) -> None:
+    async def _live(self, run: PodRun, pod: Object) -> None:
         try:
             await self._pull(run, pod)
             run.programs = self._programs(pod, run)
@@ -193,7 +193,7 @@ class Kubelet:
         except Exception:  # noqa: BLE001  # logged, where `gather` finds it: one pod must not end the cluster
             _log.exception("pod %s/%s", run.namespace, run.name)
 
-    async def _pull(self, run: Run, pod: Object) -> None:
+    async def _pull(self, run: PodRun, pod: Object) -> None:
         for container in pod["spec"]["containers"]:
             while why := self._pullable(pod, container["image"]):
                 told = ("ImagePullBackOff", why)
@@ -204,7 +204,7 @@ class Kubelet:
                 )
                 await asyncio.sleep(_BACK_OFF)
 
-    async def _start(self, run: Run, container: str, program: Program) -> None:
+    async def _start(self, run: PodRun, container: str, program: ContainerProgram) -> None:
         while True:
             try:
                 await program.start()
@@ -220,7 +220,7 @@ class Kubelet:
             else:
                 return
 
-    async def _watch(self, run: Run) -> None:
+    async def _watch(self, run: PodRun) -> None:
         run.started, shown = now(), None
         while True:
             ready = True
@@ -241,7 +241,7 @@ class Kubelet:
                 )
             await asyncio.sleep(_SETTLED if ready else _LOOK)
 
-    async def _end(self, run: Run, *, grace: bool) -> None:
+    async def _end(self, run: PodRun, *, grace: bool) -> None:
         if run.task:
             run.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -258,7 +258,7 @@ class Kubelet:
         else:
             self.store.changed()
 
-    def _write(self, run: Run, status: Callable[[Object, list[int]], Object]) -> None:
+    def _write(self, run: PodRun, status: Callable[[Object, list[int]], Object]) -> None:
         live = self.store.find("pods", run.namespace, run.name)
         if live and live["metadata"]["uid"] == run.uid:
             live = live | {"status": live.get("status") or {}}

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from harness.cluster.emulated.api.errors import ApiError
 from harness.cluster.emulated.api.store import Snapshot, Store
 from harness.cluster.emulated.kubelet import Kubelet
-from harness.cluster.emulated.programs import Redis
+from harness.cluster.emulated.programs import RedisProgram
 
 _STILL = 10.0  # seconds until what was begun runs, and what was ended is gone
 
 
-class Marked:
+class SavedState:
     """`wake` has controllers and network look again, `settled` returns when they have."""
 
     def __init__(
@@ -69,5 +69,5 @@ class Marked:
         """Empties Redis where it runs: one that begins is empty, one that ends does not answer."""
         for run in list(self._kubelet.runs.values()):
             for program in run.programs.values() if run.started and not run.ending else ():
-                if isinstance(program, Redis):
+                if isinstance(program, RedisProgram):
                     await program.flush()

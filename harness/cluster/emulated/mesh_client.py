@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.cluster.emulated.api.errors import ApiError
-from harness.cluster.emulated.api.streams import Ended
+from harness.cluster.emulated.api.streams import CommandResult
 from harness.cluster.emulated.network.addresses import door, meant
 
 _FLAGS = frozenset({"--silent"})
@@ -33,7 +33,7 @@ class Transfer:
 
 
 @dataclass
-class _Told:
+class _TransferResult:
     """What became of a transfer, as curl's %{json} and %{header_json} tell it."""
 
     facts: dict[str, Any]
@@ -93,7 +93,7 @@ def _refused(what: str) -> ApiError:
     return ApiError(422, "Invalid", f"{what} is not emulated")
 
 
-async def curl(argv: Sequence[str], *, source: str, resolve: Resolve) -> Ended:
+async def curl(argv: Sequence[str], *, source: str, resolve: Resolve) -> CommandResult:
     """Carries out a curl command line from the address `source`. Connections are kept and used again, as curl's are.
 
     Raises:
@@ -117,7 +117,7 @@ async def curl(argv: Sequence[str], *, source: str, resolve: Resolve) -> Ended:
             codes = list(await asyncio.gather(*map(one, transfers)))
     finally:
         pool.close()
-    return Ended("".join(written), "", next((code for code in codes if code), 0))
+    return CommandResult("".join(written), "", next((code for code in codes if code), 0))
 
 
 @dataclass
@@ -158,9 +158,9 @@ class _Pool:
             one.writer.close()
 
 
-async def _carry_out(transfer: Transfer, pool: _Pool) -> _Told:
+async def _carry_out(transfer: Transfer, pool: _Pool) -> _TransferResult:
     started = time.monotonic()
-    told = _Told(_facts(transfer))
+    told = _TransferResult(_facts(transfer))
     try:
         async with asyncio.timeout(transfer.max_time):
             await _exchange(transfer, pool, told, started)
@@ -186,7 +186,7 @@ async def _carry_out(transfer: Transfer, pool: _Pool) -> _Told:
     return told
 
 
-async def _exchange(transfer: Transfer, pool: _Pool, told: _Told, started: float) -> None:
+async def _exchange(transfer: Transfer, pool: _Pool, told: _TransferResult, started: float) -> None:
     parts = urlsplit(transfer.url)
     host, port = parts.hostname or "", parts.port or 80
     while True:
@@ -202,7 +202,9 @@ async def _exchange(transfer: Transfer, pool: _Pool, told: _Told, started: float
         return
 
 
-async def _over(connection: _Connection, transfer: Transfer, told: _Told, started: float, *, fresh: bool) -> None:
+async def _over(
+    connection: _Connection, transfer: Transfer, told: _TransferResult, started: float, *, fresh: bool
+) -> None:
     parts, facts = urlsplit(transfer.url), told.facts
     local, remote = connection.writer.get_extra_info("sockname"), connection.writer.get_extra_info("peername")
     facts |= {"local_ip": local[0], "local_port": local[1], "remote_ip": remote[0], "remote_port": meant(remote[1])}
@@ -227,7 +229,7 @@ async def _over(connection: _Connection, transfer: Transfer, told: _Told, starte
         connection.writer.close()
 
 
-async def _body(reader: asyncio.StreamReader, told: _Told) -> int:
+async def _body(reader: asyncio.StreamReader, told: _TransferResult) -> int:
     """Reads the body, and says how long it is; one without a declared length ends with its connection."""
     if "chunked" in "".join(told.headers.get("transfer-encoding", ())).lower():
         total = 0
@@ -241,7 +243,7 @@ async def _body(reader: asyncio.StreamReader, told: _Told) -> int:
     return len(await reader.read())
 
 
-def _failed(told: _Told, code: int, message: str) -> None:
+def _failed(told: _TransferResult, code: int, message: str) -> None:
     told.facts |= {"exitcode": code, "errormsg": message}
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.controllers.envoy_gateway import OWNER
-from harness.cluster.emulated.kubelet import Program, Run
+from harness.cluster.emulated.kubelet import ContainerProgram, PodRun
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.bookinfo import App
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT, EnvoyProcess
-from harness.cluster.emulated.network.limiter import Limiter
+from harness.cluster.emulated.network.limiter import EmulatedRateLimitService
 from harness.cluster.emulated.network.redis import RedisProcess
 from harness.cluster.emulated.network.ztunnel import Ztunnel
 from harness.cluster.emulated.pages import Front, Page, Pages, at
@@ -44,39 +44,39 @@ class Surroundings:
     limiter_store: Callable[[], str]  # "host:port" of the limiter's Redis
     texts: Callable[[str], str]  # the metrics page of istiod or Envoy Gateway
     delay_factor: float
-    envoys: dict[tuple[str, str], Envoy] = field(default_factory=dict)
-    limiters: dict[str, RateLimiter] = field(default_factory=dict)
-    apps: dict[str, Bookinfo] = field(default_factory=dict)
+    envoys: dict[tuple[str, str], EnvoyProgram] = field(default_factory=dict)
+    limiters: dict[str, RateLimitProgram] = field(default_factory=dict)
+    apps: dict[str, BookinfoProgram] = field(default_factory=dict)
 
-    def programs(self, pod: Object, run: Run) -> dict[str, Program]:
+    def programs(self, pod: Object, run: PodRun) -> dict[str, ContainerProgram]:
         """The programs of a pod's containers; those left out (curl, fortio, shutdown-manager, cni) run idle."""
-        found: dict[str, Program] = {}
+        found: dict[str, ContainerProgram] = {}
         for container in pod["spec"]["containers"]:
             name, image = container["name"], role(container["image"])
             log = run.logs[name].write
             if image.startswith(_BOOKINFO):
                 given = {one["name"]: one.get("value", "") for one in container.get("env") or ()}
                 env = {"HOSTNAME": pod["metadata"]["name"]} | given
-                found[name] = Bookinfo(self, run, image.removeprefix(_BOOKINFO), env, log)
+                found[name] = BookinfoProgram(self, run, image.removeprefix(_BOOKINFO), env, log)
             elif image == "envoy":
                 gateway = (run.namespace, pod["metadata"]["labels"][OWNER])
-                found[name] = Envoy(self, run, gateway, log, container.get("args") or [])
+                found[name] = EnvoyProgram(self, run, gateway, log, container.get("args") or [])
             elif image == "redis":
-                found[name] = Redis(self, run, log)
+                found[name] = RedisProgram(self, run, log)
             elif image == "ratelimit":
-                found[name] = RateLimiter(self, run, log)
+                found[name] = RateLimitProgram(self, run, log)
             elif image == "ztunnel":
-                found[name] = ZtunnelPod(self, run)
+                found[name] = ZtunnelProgram(self, run)
             elif image in ("pilot", "gateway") and name != "shutdown-manager":
                 port = 15014 if image == "pilot" else 19001
-                found[name] = Metrics(run, {port: at({"/metrics": lambda image=image: self.texts(image)})})  # type: ignore[misc]  # the default binds the loop's value
+                found[name] = MetricsProgram(run, {port: at({"/metrics": lambda image=image: self.texts(image)})})  # type: ignore[misc]  # the default binds the loop's value
         return found
 
 
-class Metrics(Program):
+class MetricsProgram(ContainerProgram):
     """A control plane whose work is the controllers': its admin pages alone."""
 
-    def __init__(self, run: Run, pages: dict[int, Page]) -> None:
+    def __init__(self, run: PodRun, pages: dict[int, Page]) -> None:
         self._pages = Pages(hidden(run.ip), pages)
 
     async def start(self) -> None:
@@ -89,11 +89,11 @@ class Metrics(Program):
         await self._pages.stop()
 
 
-class Bookinfo(Program):
+class BookinfoProgram(ContainerProgram):
     """One Bookinfo app."""
 
     def __init__(
-        self, world: Surroundings, run: Run, app: str, env: dict[str, str], log: Callable[[str], None]
+        self, world: Surroundings, run: PodRun, app: str, env: dict[str, str], log: Callable[[str], None]
     ) -> None:
         self._world, self._uid, self.name = world, run.uid, run.name
         self.app = App(
@@ -117,10 +117,10 @@ class Bookinfo(Program):
         await self.app.stop()
 
 
-class Redis(Program):
+class RedisProgram(ContainerProgram):
     """The real server."""
 
-    def __init__(self, world: Surroundings, run: Run, log: Callable[[str], None]) -> None:
+    def __init__(self, world: Surroundings, run: PodRun, log: Callable[[str], None]) -> None:
         self._process = RedisProcess(run.ip, world.directory / run.name, log=log)
         self._at = hidden(run.ip)
 
@@ -141,12 +141,12 @@ class Redis(Program):
         writer.close()
 
 
-class RateLimiter(Program):
+class RateLimitProgram(ContainerProgram):
     """envoy-ratelimit: like the real one it cannot run without its Redis."""
 
-    def __init__(self, world: Surroundings, run: Run, log: Callable[[str], None]) -> None:
+    def __init__(self, world: Surroundings, run: PodRun, log: Callable[[str], None]) -> None:
         self._world, self._run, self._log = world, run, log
-        self.limiter: Limiter | None = None
+        self.limiter: EmulatedRateLimitService | None = None
         self.down = False  # a fault: nothing answers, and no status says so
 
     async def start(self) -> None:
@@ -159,7 +159,7 @@ class RateLimiter(Program):
             writer.close()
         except (KeyError, OSError, TimeoutError) as error:
             raise SetupFailed(f"limiter: Redis at {host}:{port} does not answer: {error}") from error
-        self.limiter = Limiter(self._run.ip, redis=(address, int(port)), log=self._log)
+        self.limiter = EmulatedRateLimitService(self._run.ip, redis=(address, int(port)), log=self._log)
         await self.limiter.start()
         self._world.limiters[self._run.uid] = self
         self._world.wake()
@@ -179,13 +179,13 @@ class RateLimiter(Program):
             await self.limiter.stop()
 
 
-class Envoy(Program):
+class EnvoyProgram(ContainerProgram):
     """A Gateway's proxy: a real Envoy, with its admin port fronted on the pod's own address."""
 
     def __init__(
         self,
         world: Surroundings,
-        run: Run,
+        run: PodRun,
         gateway: tuple[str, str],
         log: Callable[[str], None],
         arguments: Sequence[str],
@@ -246,10 +246,10 @@ def _value(arguments: Sequence[str], name: str) -> str:
     return found[-1] if found else ""
 
 
-class ZtunnelPod(Program):
+class ZtunnelProgram(ContainerProgram):
     """One node's ztunnel."""
 
-    def __init__(self, world: Surroundings, run: Run) -> None:
+    def __init__(self, world: Surroundings, run: PodRun) -> None:
         self._ztunnel, self._node = world.ztunnel, run.node
         self.frozen: str | None = None
         pages = {

@@ -6,18 +6,18 @@ import logging
 
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
 from harness.cluster.emulated.dataplane import DataPlane
-from harness.cluster.emulated.network.model import ServiceEntry, Workload
+from harness.cluster.emulated.network.model import MeshWorkload, ServiceEntry
 from harness.cluster.emulated.programs import Surroundings
 
 _log = logging.getLogger(__name__)
 
 
-class Telling:
+class MeshUpdates:
     """`pushes` counts how often the ztunnels received something new."""
 
     def __init__(self, dataplane: DataPlane, envoy_gateway: EnvoyGateway, around: Surroundings) -> None:
         self._dataplane, self._envoy_gateway, self._around = dataplane, envoy_gateway, around
-        self._told: tuple[list[Workload], list[ServiceEntry]] | None = None
+        self._told: tuple[list[MeshWorkload], list[ServiceEntry]] | None = None
         self.pushes = 0
 
     async def tell(self, problems: dict[str, str]) -> bool:

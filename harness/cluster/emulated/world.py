@@ -12,26 +12,26 @@ from typing import Any
 from harness.cluster.emulated import install
 from harness.cluster.emulated.api.admission import Admission
 from harness.cluster.emulated.api.errors import ApiError, bad
-from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Kind, Object
+from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Object, ResourceKind
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.api.streams import Ended, Line
+from harness.cluster.emulated.api.streams import CommandResult, Line
 from harness.cluster.emulated.controllers.conditions import at
 from harness.cluster.emulated.controllers.enrolment import Enrolment
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
-from harness.cluster.emulated.controllers.istiod import Istiod
+from harness.cluster.emulated.controllers.istiod import IstiodController
 from harness.cluster.emulated.controllers.services import Services
 from harness.cluster.emulated.controllers.workloads import Workloads
 from harness.cluster.emulated.dataplane import DataPlane, seconds
-from harness.cluster.emulated.furnish import furnish
+from harness.cluster.emulated.furnish import create_initial_objects
 from harness.cluster.emulated.kubelet import Kubelet
-from harness.cluster.emulated.marked import Marked
+from harness.cluster.emulated.marked import SavedState
 from harness.cluster.emulated.mesh_client import curl
 from harness.cluster.emulated.network import translate
 from harness.cluster.emulated.network.addresses import Addresses, hidden
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT
 from harness.cluster.emulated.network.ztunnel import Ztunnel
 from harness.cluster.emulated.programs import Surroundings, role
-from harness.cluster.emulated.telling import Telling
+from harness.cluster.emulated.telling import MeshUpdates
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug
 _RETRY = 0.5  # seconds until the network receives again what it could not take
@@ -68,10 +68,10 @@ class World:
         self.kubelet = Kubelet(
             self.store, self.around.programs, address=self.addresses.pod, hosts=self.hosts, pullable=self._pullable
         )
-        self.istiod = Istiod(self.store)
+        self.istiod = IstiodController(self.store)
         self.envoy_gateway = EnvoyGateway(self.store, self.images, lambda: self._eg_version, self._later)
         self.dataplane = DataPlane(self.store, self.envoy_gateway, self.istiod)
-        self._telling = Telling(self.dataplane, self.envoy_gateway, self.around)
+        self._telling = MeshUpdates(self.dataplane, self.envoy_gateway, self.around)
         self._controllers = (
             Services(self.store, self.addresses.service),
             Workloads(self.store),
@@ -81,8 +81,8 @@ class World:
             self.kubelet,
         )
         self._eg_version = role_version(self.images["gateway"])
-        self.marked = Marked(self.store, self.kubelet, self.wake, self.settled)
-        furnish(self.store, self.hosts, kubernetes)
+        self.marked = SavedState(self.store, self.kubelet, self.wake, self.settled)
+        create_initial_objects(self.store, self.hosts, kubernetes)
 
     # -- the loop -----------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class World:
     def logs(self, pod: Object, container: str, *, previous: bool) -> Sequence[Line]:
         return self.kubelet.log(pod, container, previous=previous)
 
-    async def execute(self, pod: Object, container: str, command: Sequence[str]) -> Ended:
+    async def execute(self, pod: Object, container: str, command: Sequence[str]) -> CommandResult:
         image = next(one["image"] for one in pod["spec"]["containers"] if one["name"] == container)
         run = self.kubelet.of(pod)
         if run is None or not run.started:
@@ -258,7 +258,7 @@ def role_version(image: str) -> str:
     return image.rsplit(":", 1)[-1]
 
 
-def _refused(kind: Kind, obj: Object) -> dict[str, str]:
+def _refused(kind: ResourceKind, obj: Object) -> dict[str, str]:
     """Fields that the data plane would not carry out, with why."""
     if kind.group not in (GATEWAY, ENVOY_GATEWAY) or kind.name not in _TRANSLATED:
         return {}

@@ -10,7 +10,7 @@ from harness.audit.mesh import envoy_gateway_version, envoy_proxies, is_controll
 from harness.audit.state import namespace_of
 from harness.objects.placement import Placement
 from harness.objects.unstructured import Json, at, mapping, maybe_number, name_of, objects, strings, text
-from harness.objects.workloads import OWNING_GATEWAY, pod_containers, rolled_out
+from harness.objects.workloads import OWNING_GATEWAY, pod_containers, rollout_progress
 from harness.preflight.checks.mesh import BY_INSTALL
 from harness.preflight.facts import Facts
 from harness.preflight.row import Row, judged, not_judged, unknown
@@ -39,7 +39,7 @@ def controller(facts: Facts) -> Iterable[Row]:
             remedy="INSTALL=1 installs it",
         )
     for one in found:
-        where, rollout = namespace_of(one), rolled_out(one)
+        where, rollout = namespace_of(one), rollout_progress(one)
         said = f"{where}, version {envoy_gateway_version(facts.state) or 'unknown'}, {rollout.text}"
         if where != NAMESPACE:
             yield not_judged(
@@ -126,7 +126,7 @@ def replicas(facts: Facts) -> Iterable[Row]:
                 if scaled
                 else "",
             )
-    others = [d for d in facts.state.all("Deployment") if OWNING_GATEWAY in mapping(d, "metadata", "labels")]
+    others = [d for d in facts.state.all_objects("Deployment") if OWNING_GATEWAY in mapping(d, "metadata", "labels")]
     if others:
         pods = sum(maybe_number(one, "spec", "replicas") or 1 for one in others)
         yield judged("proxies that run", f"{len(others)} Gateways, {pods} replicas")
@@ -189,7 +189,7 @@ def limiter(facts: Facts) -> Iterable[Row]:
     store = mapping(facts.state.config, "rateLimit", "backend")
     url = text(store, "redis", "url")
     for one in found:
-        rollout = rolled_out(one)
+        rollout = rollout_progress(one)
         said = f"{namespace_of(one)}, {rollout.text}, {text(store, 'type') or 'store unknown'} {url}".strip()
         if rollout.done:
             yield judged("rate limit service", said)

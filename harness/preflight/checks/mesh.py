@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from harness.audit.state import labels, namespace_of
+from harness.audit.state import labels_of, namespace_of
 from harness.objects.unstructured import Json, name_of, objects, text
-from harness.objects.workloads import pod_containers, rolled_out
+from harness.objects.workloads import pod_containers, rollout_progress
 from harness.preflight.facts import Facts
 from harness.preflight.row import Row, judged, not_judged, unknown
 
@@ -28,7 +28,7 @@ def istiod(facts: Facts) -> Iterable[Row]:
     if not found:
         yield _absent("istiod", facts, "no Deployment has pods with the label app=istiod")
     for one in found:
-        revision = text(labels(one), REVISION) or "default"
+        revision = text(labels_of(one), REVISION) or "default"
         yield _workload("istiod", one, f"revision {revision}, {_image(one)}", facts)
 
 
@@ -86,7 +86,7 @@ def _absent(subject: str, facts: Facts, why: str) -> Row:
 
 
 def _workload(subject: str, workload: Json, what: str, facts: Facts) -> Row:
-    rollout, name = rolled_out(workload), text(workload, "metadata", "name")
+    rollout, name = rollout_progress(workload), text(workload, "metadata", "name")
     where = f"{namespace_of(workload)}/{name}, {what}, {rollout.text}"
     those = {"istiod": facts.istiods, "ztunnel": facts.ztunnels, "Istio CNI": facts.cnis}[subject]
     if not any((namespace_of(one), text(one, "metadata", "name")) == READ_AT[subject] for one in those):

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from harness.audit.mesh import GATEWAY_API, HBONE
-from harness.audit.state import labels, named, namespace_of
+from harness.audit.state import labels_of, namespace_of, object_name
 from harness.cluster.protocol import Capability
-from harness.objects.definitions import gateway_api
+from harness.objects.definitions import gateway_api_version
 from harness.objects.unstructured import Json, at, mapping, maybe_number, name_of, objects, strings, text
 from harness.preflight.checks.mesh import BY_INSTALL
 from harness.preflight.facts import Facts
@@ -32,7 +32,7 @@ GROUPS = frozenset({"", "apps", GATEWAY_API, "gateway.envoyproxy.io", "*"})
 
 def nodes(facts: Facts) -> Iterable[Row]:
     """Nodes that can run the suites' pods: Linux, ready, and without a taint that no pod here tolerates."""
-    those = facts.state.all("Node")
+    those = facts.state.all_objects("Node")
     usable = [one for one in those if not _hindrance(one)]
     hindered = [f"{text(one, 'metadata', 'name')} {why}" for one in those if (why := _hindrance(one))]
     systems = sorted({text(one, "status", "nodeInfo", "operatingSystem") or "?" for one in those})
@@ -77,11 +77,15 @@ def clock(facts: Facts) -> Iterable[Row]:
 
 def definitions(facts: Facts) -> Iterable[Row]:
     """Bundle and channel of every definition of the Gateway API."""
-    of_api = [one for one in facts.state.all("CustomResourceDefinition") if named(one).endswith(f".{GATEWAY_API}")]
+    of_api = [
+        one
+        for one in facts.state.all_objects("CustomResourceDefinition")
+        if object_name(one).endswith(f".{GATEWAY_API}")
+    ]
     bundles: dict[str, list[str]] = defaultdict(list)
     for one in of_api:
-        bundles[gateway_api(one) or "unknown bundle"].append(named(one).partition(".")[0])
-    missing = [name for name in NEEDED if not any(named(one).startswith(f"{name}.") for one in of_api)]
+        bundles[gateway_api_version(one) or "unknown bundle"].append(object_name(one).partition(".")[0])
+    missing = [name for name in NEEDED if not any(object_name(one).startswith(f"{name}.") for one in of_api)]
     found = ", ".join(f"{bundle} ({len(names)})" for bundle, names in sorted(bundles.items())) or "none"
     if missing and facts.installs:
         yield judged("Gateway API", BY_INSTALL if not of_api else f"{found}; INSTALL=1 adds {', '.join(missing)}")
@@ -104,7 +108,7 @@ def definitions(facts: Facts) -> Iterable[Row]:
 def pod_security(facts: Facts) -> Iterable[Row]:
     """The Pod Security level that the namespace of the suites enforces."""
     namespace = facts.state.find("Namespace", "", facts.namespace)
-    level = text(labels(namespace or {}), ENFORCE)
+    level = text(labels_of(namespace or {}), ENFORCE)
     if namespace is None:
         yield judged("Pod Security", f"namespace {facts.namespace} is not there yet")
     elif level == "restricted":
@@ -121,7 +125,7 @@ def pod_security(facts: Facts) -> Iterable[Row]:
 
 def network_policies(facts: Facts) -> Iterable[Row]:
     """NetworkPolicies that keep HBONE (port 15008) from pods of the suites, or the suites' pods from sending it."""
-    here = [one for one in facts.state.all("NetworkPolicy") if namespace_of(one) == facts.namespace]
+    here = [one for one in facts.state.all_objects("NetworkPolicy") if namespace_of(one) == facts.namespace]
     blocking = [(one, why) for one in here if (why := _keeps_hbone_out(one))]
     if not blocking:
         yield judged("NetworkPolicies", f"{len(here)} in {facts.namespace}, none is in the way of port {HBONE}")
@@ -140,20 +144,20 @@ def admission(facts: Facts) -> Iterable[Row]:
     """Admission that others configured and that may deny what the suites apply. Whether it does is not asked."""
     bindings = {
         text(one, "spec", "policyName")
-        for one in facts.state.all("ValidatingAdmissionPolicyBinding")
+        for one in facts.state.all_objects("ValidatingAdmissionPolicyBinding")
         if "Deny" in strings(one, "spec", "validationActions")
     }
     found = [
         name_of(policy)
-        for policy in facts.state.all("ValidatingAdmissionPolicy")
-        if named(policy) in bindings
+        for policy in facts.state.all_objects("ValidatingAdmissionPolicy")
+        if object_name(policy) in bindings
         and any(
             GROUPS.intersection(strings(rule, "apiGroups"))
             for rule in objects(policy, "spec", "matchConstraints", "resourceRules")
         )
     ]
-    for one in facts.state.all("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
-        if named(one).startswith(STACK_WEBHOOKS):
+    for one in facts.state.all_objects("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        if object_name(one).startswith(STACK_WEBHOOKS):
             continue
         if any(_concerns(hook) for hook in objects(one, "webhooks")):
             found.append(name_of(one))

@@ -18,8 +18,8 @@ from harness.cluster_records import APPLIED
 from harness.errors import SetupFailed
 from harness.http_exchange import get, unique_name
 from harness.install.installation import install
-from harness.kube import Kube, Missing, Refused
-from harness.objects.manifests import MANIFESTS, pinned, read
+from harness.kube import Kube, ObjectMissing, RequestRejected
+from harness.objects.manifests import MANIFESTS, pin_images, read_manifest
 from harness.oracles import signs
 from harness.proxy import stats
 from harness.settings import Settings
@@ -78,7 +78,7 @@ def mesh(kube_api: Kube) -> MeshClient:
 def ingress(kube_api: Kube) -> IngressClient:
     """By node port, on the node of the proxy."""
     port = kube_api.get("Service/default/bookinfo-ingress")["spec"]["ports"][0]["nodePort"]
-    (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=bookinfo-ingress")
+    (pod,) = kube_api.list_pods("default", "gateway.envoyproxy.io/owning-gateway-name=bookinfo-ingress")
     client = IngressClient(f"http://{pod['status']['hostIP']}:{port}", "node port")
     gateways.wait_for_ingress_response(client, "/productpage")
     return client
@@ -87,7 +87,7 @@ def ingress(kube_api: Kube) -> IngressClient:
 def apply(kube: Kube, *files: str) -> None:
     images = versions.load().pick().images.values()
     for file in files:
-        kube.apply(pinned(read(MANIFESTS / file), images))
+        kube.apply(pin_images(read_manifest(MANIFESTS / file), images))
 
 
 def test_pages_come_through_the_ingress_and_calls_through_the_waypoint(
@@ -152,9 +152,11 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
     assert mesh.send(RATINGS).status is None
     conditions = kube_api.get("Gateway/default/waypoint")["status"]["conditions"]
     assert {one["status"] for one in conditions} == {"True"}
-    ready = [pod["status"]["containerStatuses"][0]["ready"] for pod in kube_api.pods("istio-system", "app=ztunnel")]
+    ready = [
+        pod["status"]["containerStatuses"][0]["ready"] for pod in kube_api.list_pods("istio-system", "app=ztunnel")
+    ]
     assert sorted(ready) == [False, True]
-    (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
+    (pod,) = kube_api.list_pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
     kube_api.delete([f"Pod/default/{pod['metadata']['name']}"])
     until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=SOON)
 
@@ -163,7 +165,7 @@ def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: K
     emulated.fault("image_missing", workload="reviews-v1")
 
     def reasons() -> list[str]:
-        pods = kube_api.pods("default", "app=reviews,version=v1")
+        pods = kube_api.list_pods("default", "app=reviews,version=v1")
         return [pod["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason", "") for pod in pods]
 
     until(reasons, lambda got: got == ["ImagePullBackOff"], what="ImagePullBackOff", within=SOON)
@@ -173,7 +175,7 @@ def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: K
 def waypoint_stats(emulated: EmulatedCluster, kube_api: Kube) -> Iterator[Callable[[], dict[str, int]]]:
     """All counters and gauges of the waypoint's Envoy."""
     admin = Admin(emulated)
-    (pod,) = kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
+    (pod,) = kube_api.list_pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
     yield lambda: stats.parse(admin.get("default", pod["metadata"]["name"], 19000, "/stats"))
     admin.close()
 
@@ -181,8 +183,8 @@ def waypoint_stats(emulated: EmulatedCluster, kube_api: Kube) -> Iterator[Callab
 def test_line_can_be_put_into_a_log(emulated: EmulatedCluster, kube_api: Kube) -> None:
     emulated.fault("log_says", workload="istiod", line="panic: x")
 
-    (pod,) = kube_api.pods("istio-system", "app=istiod")
-    assert kube_api.logs("istio-system", pod["metadata"]["name"], "discovery").endswith("panic: x\n")
+    (pod,) = kube_api.list_pods("istio-system", "app=istiod")
+    assert kube_api.read_log("istio-system", pod["metadata"]["name"], "discovery").endswith("panic: x\n")
 
 
 def test_proxy_is_sent_the_same_without_end_and_serves(
@@ -214,7 +216,7 @@ def test_proxy_warms_until_its_pod_goes(
     assert waypoint_stats()[warming] == 1
     assert mesh.send(RATINGS).status == 200
     emulated.calm()
-    kube_api.delete(kube_api.pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint"))
+    kube_api.delete(kube_api.list_pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint"))
     until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="its pod anew serves", within=SOON)
 
 
@@ -226,7 +228,7 @@ def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: 
     emulated.reset()
 
     assert not (emulated.home / APPLIED).exists()
-    with pytest.raises(Missing):
+    with pytest.raises(ObjectMissing):
         kube_api.get("BackendTrafficPolicy/default/productpage-rate-limiting")
     until(
         lambda: ingress.send(get("/productpage")).status, lambda got: got == 200, what="the page is back", within=SOON
@@ -237,14 +239,14 @@ def test_reset_takes_back_what_was_changed(emulated: EmulatedCluster, kube_api: 
 def test_reset_while_redis_ends_or_begins(emulated: EmulatedCluster, kube_api: Kube, back: bool) -> None:
     """Its counts are emptied where it runs, not where it has just been ended: 6 of 40 such resets had answered 500."""
     redis = "Deployment/redis-system/redis"
-    (before,) = kube_api.pods("redis-system", "app=redis")
+    (before,) = kube_api.list_pods("redis-system", "app=redis")
     for _ in range(5):
         kube_api.patch(redis, {"spec": {"replicas": 0}})
         if back:
             kube_api.patch(redis, {"spec": {"replicas": 1}})
         emulated.reset()
 
-        (pod,) = kube_api.pods("redis-system", "app=redis")
+        (pod,) = kube_api.list_pods("redis-system", "app=redis")
         assert pod["metadata"]["uid"] == before["metadata"]["uid"]
 
 
@@ -265,11 +267,11 @@ def test_reset_is_whole_when_it_answers(
     emulated: EmulatedCluster, kube_api: Kube, mesh: MeshClient, ingress: IngressClient
 ) -> None:
     """Every pod of the marked state runs again, also one whose status had come back before it had."""
-    pods = kube_api.pods("default", "")
+    pods = kube_api.list_pods("default", "")
     kube_api.delete([f"Pod/default/{pod['metadata']['name']}" for pod in pods], force=True, gone=False)
     emulated.reset()
 
-    names = {pod["metadata"]["name"] for pod in kube_api.pods("default", "")}
+    names = {pod["metadata"]["name"] for pod in kube_api.list_pods("default", "")}
     assert names == {pod["metadata"]["name"] for pod in pods}
     until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="calls pass", within=SOON)
     until(
@@ -283,7 +285,7 @@ def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_a
     changed = {key: route[key] for key in ("apiVersion", "kind")}
     changed |= {"metadata": {"name": "redirect", "namespace": "default"}, "spec": {"rules": redirect}}
 
-    with pytest.raises(Refused, match=r"spec\.rules\[0\]\.filters"):
+    with pytest.raises(RequestRejected, match=r"spec\.rules\[0\]\.filters"):
         kube_api.apply([changed])
     with pytest.raises(SetupFailed, match="not emulated"):
         emulated.install(Release("kiali", "oci://example.com/kiali", "1.0.0", "kiali"))
@@ -293,12 +295,12 @@ def test_what_is_not_emulated_is_refused_aloud(emulated: EmulatedCluster, kube_a
         "metadata": {"name": "denying", "namespace": "default"},
         "spec": {"selector": {"matchLabels": {"app": "ratings"}}, "action": "DENY", "rules": []},
     }
-    with pytest.raises(Refused, match=r"spec\.action.*only 'ALLOW'"):
+    with pytest.raises(RequestRejected, match=r"spec\.action.*only 'ALLOW'"):
         kube_api.apply([denying])
     with pytest.raises(SetupFailed, match="known"):
         emulated.fault("no_such_switch")
-    (pod,) = kube_api.pods("default", "app=mesh-client")
-    ended = kube_api.run("default", pod["metadata"]["name"], "curl", ["rm", "-rf", "/"], within=SOON)
+    (pod,) = kube_api.list_pods("default", "app=mesh-client")
+    ended = kube_api.exec_in_pod("default", pod["metadata"]["name"], "curl", ["rm", "-rf", "/"], within=SOON)
     assert (ended.code, "not emulated" in ended.stderr) == (126, True)
 
 

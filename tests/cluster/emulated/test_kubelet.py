@@ -6,8 +6,8 @@ import asyncio
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.furnish import furnish
-from harness.cluster.emulated.kubelet import Kubelet, Program, Run
+from harness.cluster.emulated.furnish import create_initial_objects
+from harness.cluster.emulated.kubelet import ContainerProgram, Kubelet, PodRun
 
 POD: Object = {
     "apiVersion": "v1",
@@ -17,7 +17,7 @@ POD: Object = {
 }
 
 
-class Slow(Program):
+class Slow(ContainerProgram):
     """A program that is ready, and ends, when it is told to."""
 
     def __init__(self) -> None:
@@ -38,9 +38,9 @@ def test_pod_moves_until_it_runs_and_until_it_has_ended() -> None:
 
     async def live() -> None:
         store, program = Store(), Slow()
-        furnish(store, {"worker": "127.0.0.1"}, "1.34.4")
+        create_initial_objects(store, {"worker": "127.0.0.1"}, "1.34.4")
 
-        def programs(_pod: Object, _run: Run) -> dict[str, Program]:
+        def programs(_pod: Object, _run: PodRun) -> dict[str, ContainerProgram]:
             return {"app": program}
 
         kubelet = Kubelet(

@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.cluster.emulated.api import defaults, ownership, patches, shapes
 from harness.cluster.emulated.api.errors import ApiError, bad, invalid
-from harness.cluster.emulated.api.kinds import BUILT_IN, EMULATED, Kind, Object, slim
+from harness.cluster.emulated.api.kinds import BUILT_IN, EMULATED, Object, ResourceKind, slim
 from harness.cluster.emulated.api.store import Store, now
-from harness.objects.patches import merged
+from harness.objects.patches import merge_patch
 
 _NAME = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _APPLY = "application/apply-patch+yaml"
@@ -21,10 +21,10 @@ _BUILT_IN = frozenset(kind.storage for kind in BUILT_IN)
 class Admission:
     """Writes objects as clients ask for it. `also` adds checks of the world's: field to why it is refused."""
 
-    def __init__(self, store: Store, also: Callable[[Kind, Object], dict[str, str]] = lambda *_: {}) -> None:
+    def __init__(self, store: Store, also: Callable[[ResourceKind, Object], dict[str, str]] = lambda *_: {}) -> None:
         self.store, self.also = store, also
 
-    def create(self, kind: Kind, namespace: str, body: Object, manager: str) -> Object:
+    def create(self, kind: ResourceKind, namespace: str, body: Object, manager: str) -> Object:
         """Stores a new object.
 
         Raises:
@@ -36,13 +36,24 @@ class Admission:
         ownership.updated(None, obj, manager, now())
         return self.store.create(kind, obj)
 
-    def replace(self, kind: Kind, namespace: str, name: str, body: Object, manager: str, *, status: bool) -> Object:
+    def replace(
+        self, kind: ResourceKind, namespace: str, name: str, body: Object, manager: str, *, status: bool
+    ) -> Object:
         """Stores a whole new state of an object, or of its status. Raises as `create`."""
         live = self.store.get(kind, namespace, name)
         return self._write(kind, live, self._named(kind, namespace, name, body), manager, status=status)
 
     def patch(
-        self, kind: Kind, namespace: str, name: str, body: Any, manager: str, *, how: str, force: bool, status: bool
+        self,
+        kind: ResourceKind,
+        namespace: str,
+        name: str,
+        body: Any,
+        manager: str,
+        *,
+        how: str,
+        force: bool,
+        status: bool,
     ) -> tuple[Object, bool]:
         """Patches an object in the format `how` (a content type). The second value says whether it was created.
 
@@ -56,7 +67,7 @@ class Admission:
         if how == "application/json-patch+json":
             after = patches.json_patch(live, body)
         elif how == "application/merge-patch+json":
-            after = merged(live, body)
+            after = merge_patch(live, body)
         elif how == "application/strategic-merge-patch+json":
             if kind.storage not in _BUILT_IN:  # as the real API server answers for custom kinds
                 raise ApiError(
@@ -70,14 +81,14 @@ class Admission:
             raise ApiError(415, "UnsupportedMediaType", f"patch format {how!r} is not emulated")
         return self._write(kind, live, self._named(kind, namespace, name, after), manager, status=status), False
 
-    def scale(self, kind: Kind, namespace: str, name: str, replicas: int, manager: str) -> Object:
+    def scale(self, kind: ResourceKind, namespace: str, name: str, replicas: int, manager: str) -> Object:
         """Sets spec.replicas."""
         live = self.store.get(kind, namespace, name)
         return self._write(kind, live, live | {"spec": live["spec"] | {"replicas": replicas}}, manager, status=False)
 
     def _apply(
         self,
-        kind: Kind,
+        kind: ResourceKind,
         namespace: str,
         name: str,
         body: Object,
@@ -105,7 +116,7 @@ class Admission:
         self._check(kind, after)
         return self.store.update(kind, after), False
 
-    def _write(self, kind: Kind, live: Object, after: Object, manager: str, *, status: bool) -> Object:
+    def _write(self, kind: ResourceKind, live: Object, after: Object, manager: str, *, status: bool) -> Object:
         if status:
             return self.store.update(kind, after, status=True)
         after = copy.deepcopy(after)
@@ -113,7 +124,7 @@ class Admission:
         ownership.updated(live, after, manager, now())
         return self.store.update(kind, after)
 
-    def _named(self, kind: Kind, namespace: str, name: str, body: Any) -> Object:
+    def _named(self, kind: ResourceKind, namespace: str, name: str, body: Any) -> Object:
         """A copy of the body with kind, name and namespace filled in, or refused when they say something else."""
         if not isinstance(body, dict):
             raise bad("the body is no object")
@@ -134,7 +145,7 @@ class Admission:
             meta["namespace"] = namespace
         return obj
 
-    def _check(self, kind: Kind, obj: Object) -> None:
+    def _check(self, kind: ResourceKind, obj: Object) -> None:
         name = obj["metadata"].get("name", "")
         if not _NAME.match(name) and "generateName" not in obj["metadata"]:
             raise invalid(kind.name, name, {"metadata.name": f"{name!r} is no name for an object"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Kind, Object
+from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Object, ResourceKind
 
 
-def fill(kind: Kind, obj: Object) -> None:
+def fill(kind: ResourceKind, obj: Object) -> None:
     """Fills in an object's defaults, in place."""
     filler = _FILLERS.get(kind.storage)
     if filler:

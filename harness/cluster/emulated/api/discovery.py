@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.cluster.emulated.api.kinds import Kind, Object
+from harness.cluster.emulated.api.kinds import Object, ResourceKind
 
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
@@ -25,7 +25,7 @@ def version(kubernetes: str) -> Object:
     }
 
 
-def groups(kinds: Iterable[Kind]) -> Object:
+def groups(kinds: Iterable[ResourceKind]) -> Object:
     """The body of /apis. The first version seen of a group is its preferred one."""
     versions: dict[str, list[str]] = {}
     for kind in kinds:
@@ -38,7 +38,7 @@ def groups(kinds: Iterable[Kind]) -> Object:
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": found}
 
 
-def resources(kinds: Iterable[Kind], group: str, version: str) -> Object | None:
+def resources(kinds: Iterable[ResourceKind], group: str, version: str) -> Object | None:
     """The body of /api/v1 or /apis/<group>/<version>; None when nothing is served there."""
     found: list[Object] = []
     for kind in kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cluster.emulated.api.kinds import Kind, Object
+from harness.cluster.emulated.api.kinds import Object, ResourceKind
 
 
 class ApiError(Exception):
@@ -28,11 +28,11 @@ class ApiError(Exception):
         }
 
 
-def not_found(kind: Kind, name: str) -> ApiError:
+def not_found(kind: ResourceKind, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{kind.storage} "{name}" not found')
 
 
-def exists(kind: Kind, name: str) -> ApiError:
+def exists(kind: ResourceKind, name: str) -> ApiError:
     return ApiError(409, "AlreadyExists", f'{kind.storage} "{name}" already exists')
 
 

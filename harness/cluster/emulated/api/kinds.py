@@ -13,7 +13,7 @@ ISTIO_SECURITY = "security.istio.io"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ResourceKind:
     """One kind in one version. Versions of a kind share storage: `storage` is what objects are kept under."""
 
     group: str
@@ -33,8 +33,8 @@ class Kind:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
 
-def _core(name: str, plural: str, *, namespaced: bool = True, subresources: tuple[str, ...] = ()) -> Kind:
-    return Kind("", "v1", name, plural, namespaced, subresources, generations=name == "Pod")
+def _core(name: str, plural: str, *, namespaced: bool = True, subresources: tuple[str, ...] = ()) -> ResourceKind:
+    return ResourceKind("", "v1", name, plural, namespaced, subresources, generations=name == "Pod")
 
 
 _WORKLOAD = ("status", "scale")
@@ -47,11 +47,11 @@ BUILT_IN = (
     _core("Secret", "secrets"),
     _core("ServiceAccount", "serviceaccounts"),
     _core("Event", "events"),
-    Kind("apps", "v1", "Deployment", "deployments", subresources=_WORKLOAD, generations=True),
-    Kind("apps", "v1", "ReplicaSet", "replicasets", subresources=_WORKLOAD, generations=True),
-    Kind("apps", "v1", "DaemonSet", "daemonsets", subresources=("status",), generations=True),
-    Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", generations=True),
-    Kind(
+    ResourceKind("apps", "v1", "Deployment", "deployments", subresources=_WORKLOAD, generations=True),
+    ResourceKind("apps", "v1", "ReplicaSet", "replicasets", subresources=_WORKLOAD, generations=True),
+    ResourceKind("apps", "v1", "DaemonSet", "daemonsets", subresources=("status",), generations=True),
+    ResourceKind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", generations=True),
+    ResourceKind(
         "apiextensions.k8s.io",
         "v1",
         "CustomResourceDefinition",
@@ -61,11 +61,11 @@ BUILT_IN = (
         generations=True,
     ),
     # Of Istio's base chart, whose other definitions nothing here acts on.
-    Kind(
+    ResourceKind(
         ISTIO_SECURITY, "v1", "AuthorizationPolicy", "authorizationpolicies", subresources=("status",), generations=True
     ),
     # Brought along by the CRD charts of Envoy Gateway 1.8 and later; they guard upgrades, which are not emulated.
-    Kind(
+    ResourceKind(
         "admissionregistration.k8s.io",
         "v1",
         "ValidatingAdmissionPolicy",
@@ -73,7 +73,7 @@ BUILT_IN = (
         False,
         generations=True,
     ),
-    Kind(
+    ResourceKind(
         "admissionregistration.k8s.io",
         "v1",
         "ValidatingAdmissionPolicyBinding",
@@ -97,12 +97,14 @@ EMULATED = frozenset(
 )
 
 
-def defined_by(crd: Object) -> list[Kind]:
+def defined_by(crd: Object) -> list[ResourceKind]:
     """The kinds, one a served version, that a CustomResourceDefinition adds; the preferred (first) one first."""
     spec = crd["spec"]
     names, namespaced = spec["names"], spec.get("scope", "Namespaced") == "Namespaced"
     return [
-        Kind(spec["group"], v["name"], names["kind"], names["plural"], namespaced, ("status",), generations=True)
+        ResourceKind(
+            spec["group"], v["name"], names["kind"], names["plural"], namespaced, ("status",), generations=True
+        )
         for v in spec["versions"]
         if v.get("served", True)
     ]

@@ -13,7 +13,7 @@ from aiohttp import web
 from harness.cluster.emulated.api import discovery, streams
 from harness.cluster.emulated.api.admission import Admission
 from harness.cluster.emulated.api.errors import ApiError, bad
-from harness.cluster.emulated.api.kinds import Kind, Object
+from harness.cluster.emulated.api.kinds import Object, ResourceKind
 from harness.cluster.emulated.api.selectors import Matches, fields, labels
 from harness.cluster.emulated.api.store import Store
 
@@ -24,13 +24,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Target:
     """What a request is about: `name` and `sub` are empty for a list."""
 
-    kind: Kind
+    kind: ResourceKind
     namespace: str
     name: str
     sub: str
 
 
-class Api:
+class ApiApplication:
     """The Kubernetes API over one store. `pods` answers for what runs: logs and exec."""
 
     def __init__(self, store: Store, admission: Admission, pods: streams.Pods, kubernetes: str) -> None:
@@ -187,7 +187,7 @@ def _json(body: Object, code: int = 200) -> web.Response:
     return web.json_response(body, status=code)
 
 
-def _as(kind: Kind, obj: Object) -> Object:
+def _as(kind: ResourceKind, obj: Object) -> Object:
     """The object in the version it was asked for."""
     return obj if obj["apiVersion"] == kind.api_version else obj | {"apiVersion": kind.api_version}
 

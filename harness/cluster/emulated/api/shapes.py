@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, ISTIO_SECURITY, Kind, Object
+from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, ISTIO_SECURITY, Object, ResourceKind
 
 Check = Callable[[Any], str]  # what is wrong with a value, or an empty string
 Shape = Mapping[str, Any] | list[Any] | Check
@@ -264,7 +264,7 @@ SPECS: dict[str, Shape] = {
 }
 
 
-def refusals(kind: Kind, obj: Object) -> dict[str, str]:
+def refusals(kind: ResourceKind, obj: Object) -> dict[str, str]:
     """Each field of an object's spec that is refused, with why; empty for an object that can be taken."""
     shape = SPECS.get(kind.storage)
     if shape is None:

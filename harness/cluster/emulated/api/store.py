@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from harness.cluster.emulated.api.errors import ApiError, exists, not_found
-from harness.cluster.emulated.api.kinds import BUILT_IN, Kind, Object, defined_by
+from harness.cluster.emulated.api.kinds import BUILT_IN, Object, ResourceKind, defined_by
 
 EVENTS_KEPT = 2000  # a watch that asks for an older version gets 410 Gone and lists again
 
@@ -44,7 +44,7 @@ def now() -> str:
 @dataclass(slots=True)
 class Snapshot:
     objects: dict[Key, Object]
-    kinds: dict[tuple[str, str, str], Kind]
+    kinds: dict[tuple[str, str, str], ResourceKind]
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Store:
     changed: Callable[[], None] = lambda: None
     asynchronous: frozenset[str] = frozenset({"pods"})
     objects: dict[Key, Object] = field(default_factory=dict)
-    kinds: dict[tuple[str, str, str], Kind] = field(default_factory=dict)
+    kinds: dict[tuple[str, str, str], ResourceKind] = field(default_factory=dict)
     version: int = 0
     history: list[Change] = field(default_factory=list)
     watchers: set[asyncio.Queue[Change]] = field(default_factory=set)
@@ -63,7 +63,7 @@ class Store:
         for kind in BUILT_IN:
             self.kinds[kind.group, kind.version, kind.plural] = kind
 
-    def kind(self, group: str, version: str, plural: str) -> Kind:
+    def kind(self, group: str, version: str, plural: str) -> ResourceKind:
         """The kind served under these names.
 
         Raises:
@@ -74,7 +74,7 @@ class Store:
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
         return found
 
-    def named(self, name: str, group: str = "") -> Kind:
+    def named(self, name: str, group: str = "") -> ResourceKind:
         """The first kind of that name (`Pod`) and group.
 
         Raises:
@@ -88,7 +88,7 @@ class Store:
     def find(self, storage: str, namespace: str, name: str) -> Object | None:
         return self.objects.get(Key(storage, namespace, name))
 
-    def get(self, kind: Kind, namespace: str, name: str) -> Object:
+    def get(self, kind: ResourceKind, namespace: str, name: str) -> Object:
         """One object.
 
         Raises:
@@ -104,7 +104,7 @@ class Store:
         wanted = [k for k in self.objects if k.storage == storage and namespace in (None, k.namespace)]
         return [self.objects[key] for key in sorted(wanted)]
 
-    def create(self, kind: Kind, obj: Object) -> Object:
+    def create(self, kind: ResourceKind, obj: Object) -> Object:
         """Stores a new object and gives it what the API server gives.
 
         Raises:
@@ -123,7 +123,7 @@ class Store:
             meta["generation"] = 1
         return self._put(kind, key, obj, "ADDED")
 
-    def update(self, kind: Kind, obj: Object, *, status: bool = False) -> Object:
+    def update(self, kind: ResourceKind, obj: Object, *, status: bool = False) -> Object:
         """Stores a new state of an object; with `status` only its status, else all but its status.
 
         Raises:
@@ -155,7 +155,7 @@ class Store:
             return self._remove(kind, key)
         return self._put(kind, key, fresh, "MODIFIED")
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, grace: int | None = None) -> Object:
+    def delete(self, kind: ResourceKind, namespace: str, name: str, *, grace: int | None = None) -> Object:
         """Deletes an object: at once, or when its finalizers are gone and what it runs has ended.
 
         Raises:
@@ -175,7 +175,7 @@ class Store:
         leaving = {"deletionTimestamp": now(), "deletionGracePeriodSeconds": seconds}
         return self._put(kind, key, live | {"metadata": live["metadata"] | leaving}, "MODIFIED")
 
-    def finish(self, kind: Kind, obj: Object) -> None:
+    def finish(self, kind: ResourceKind, obj: Object) -> None:
         """Removes an object whose deletion was waited for; does nothing when it is gone or is another one by now."""
         meta = obj["metadata"]
         key = Key(kind.storage, meta.get("namespace", ""), meta["name"])
@@ -197,10 +197,10 @@ class Store:
                 self._put(self._kind_of(key), key, copy.deepcopy(obj), "MODIFIED" if key in self.objects else "ADDED")
         self.kinds = dict(snapshot.kinds)
 
-    def _kind_of(self, key: Key) -> Kind:
+    def _kind_of(self, key: Key) -> ResourceKind:
         return next(kind for kind in self.kinds.values() if kind.storage == key.storage)
 
-    def _held(self, kind: Kind, obj: Object) -> bool:
+    def _held(self, kind: ResourceKind, obj: Object) -> bool:
         running = kind.storage in self.asynchronous and bool(obj.get("spec", {}).get("nodeName"))
         return running or bool(obj["metadata"].get("finalizers"))
 
@@ -208,7 +208,7 @@ class Store:
         kind = self._kind_of(key)
         self.delete(kind, key.namespace, key.name, grace=None)
 
-    def _put(self, kind: Kind, key: Key, obj: Object, type_: str) -> Object:
+    def _put(self, kind: ResourceKind, key: Key, obj: Object, type_: str) -> Object:
         self.version += 1
         obj["metadata"] = obj["metadata"] | {"resourceVersion": str(self.version)}
         self.objects[key] = obj
@@ -218,7 +218,7 @@ class Store:
         self._tell(Change(self.version, type_, key, obj))
         return obj
 
-    def _remove(self, kind: Kind, key: Key, *, cascade: bool = True) -> Object:
+    def _remove(self, kind: ResourceKind, key: Key, *, cascade: bool = True) -> Object:
         obj = self.objects.pop(key)
         self.version += 1
         gone = obj | {"metadata": obj["metadata"] | {"resourceVersion": str(self.version)}}

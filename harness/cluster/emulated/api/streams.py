@@ -12,7 +12,7 @@ from typing import Protocol
 from aiohttp import WSMsgType, web
 
 from harness.cluster.emulated.api.errors import ApiError, bad
-from harness.cluster.emulated.api.kinds import Kind, Object
+from harness.cluster.emulated.api.kinds import Object, ResourceKind
 from harness.cluster.emulated.api.selectors import Matches
 from harness.cluster.emulated.api.store import Change, Store
 
@@ -30,7 +30,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CommandResult:
     """What a command left behind."""
 
     stdout: str
@@ -48,7 +48,7 @@ class Pods(Protocol):
             ApiError: 400, there is no such (previous) container, or it has not started.
         """
 
-    async def execute(self, pod: Object, container: str, command: Sequence[str]) -> Ended:
+    async def execute(self, pod: Object, container: str, command: Sequence[str]) -> CommandResult:
         """Carries out a command in a container.
 
         Raises:
@@ -56,7 +56,7 @@ class Pods(Protocol):
         """
 
 
-async def watch(request: web.Request, store: Store, kind: Kind, matches: Matches) -> web.StreamResponse:
+async def watch(request: web.Request, store: Store, kind: ResourceKind, matches: Matches) -> web.StreamResponse:
     """Streams the changes of a kind from a resourceVersion on; without one, first what there is, as ADDED."""
     since = request.query.get("resourceVersion", "")
     seconds = float(request.query.get("timeoutSeconds", 3600))
@@ -85,7 +85,7 @@ async def watch(request: web.Request, store: Store, kind: Kind, matches: Matches
     return response
 
 
-def _backlog(store: Store, kind: Kind, since: int | None) -> list[Change] | None:
+def _backlog(store: Store, kind: ResourceKind, since: int | None) -> list[Change] | None:
     """What a watch shows before anything new happens; None when that is no longer known."""
     if since is None:
         found = [(key, obj) for key, obj in store.objects.items() if key.storage == kind.storage]
@@ -152,11 +152,11 @@ async def execute(request: web.Request, pod: Object, pods: Pods) -> web.StreamRe
     return socket
 
 
-async def _carry_out(pods: Pods, pod: Object, container: str, command: Sequence[str]) -> Ended:
+async def _carry_out(pods: Pods, pod: Object, container: str, command: Sequence[str]) -> CommandResult:
     try:
         return await pods.execute(pod, container, command)
     except ApiError as error:  # the socket is open already: say it there, as a shell says an unknown command
-        return Ended("", f"the emulated cluster refuses: {error.message}\n", 126)
+        return CommandResult("", f"the emulated cluster refuses: {error.message}\n", 126)
 
 
 async def _hang_up(socket: web.WebSocketResponse) -> None:

@@ -44,7 +44,7 @@ class EnvoyGateway:
     version: Callable[[], str]
     later: Callable[[str, float], bool]
     switches: Switches = field(default_factory=Switches)
-    attached: dict[str, list[tuple[tuple[str, str], Object, routes.Attachment]]] = field(default_factory=dict)
+    attached: dict[str, list[tuple[tuple[str, str], Object, routes.RouteAttachment]]] = field(default_factory=dict)
 
     @property
     def active(self) -> bool:

@@ -25,7 +25,7 @@ _CLASSES = {
 
 
 @dataclass
-class Istiod:
+class IstiodController:
     """Faults: `unbound` are the Services (by name, "*": all) that it does not bind, with the reason that it gives;
     `heedless` those whose waypoint ztunnel receives although it is rejected; `elsewhere` is the waypoint that it
     speaks of."""

@@ -20,14 +20,16 @@ class Backends:
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class RouteAttachment:
     """What became of one parentRef: its conditions, and the names of the listeners that the route is attached to."""
 
     conditions: list[Object]
     listeners: tuple[str, ...]
 
 
-def attach(route: Object, parent: Object, gateway: Object, backends: Backends, *, minor: tuple[int, int]) -> Attachment:
+def attach(
+    route: Object, parent: Object, gateway: Object, backends: Backends, *, minor: tuple[int, int]
+) -> RouteAttachment:
     """The route at one Gateway. `minor` is Envoy Gateway's version: 1.6 began to say whether backends are there."""
     generation = route["metadata"]["generation"]
     listeners, why = _listeners(route, parent, gateway)
@@ -35,7 +37,7 @@ def attach(route: Object, parent: Object, gateway: Object, backends: Backends, *
         accepted = condition("Accepted", False, *why, generation=generation)
     else:
         accepted = condition("Accepted", True, "Accepted", "Route is accepted", generation=generation)
-    return Attachment([accepted, *_resolved(route, backends, minor)], tuple(listeners))
+    return RouteAttachment([accepted, *_resolved(route, backends, minor)], tuple(listeners))
 
 
 def _listeners(route: Object, parent: Object, gateway: Object) -> tuple[list[str], tuple[str, str] | None]:

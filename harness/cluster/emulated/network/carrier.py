@@ -16,9 +16,9 @@ from typing import Protocol
 
 from harness.cluster.emulated.network import flow as lines
 from harness.cluster.emulated.network.addresses import hidden, meant
-from harness.cluster.emulated.network.flow import Flow
-from harness.cluster.emulated.network.model import HBONE_PORT, Workload
-from harness.cluster.emulated.network.routing import NoRoute, Route, State
+from harness.cluster.emulated.network.flow import Connection
+from harness.cluster.emulated.network.model import HBONE_PORT, MeshWorkload
+from harness.cluster.emulated.network.routing import MeshState, NoRoute, RoutingDecision
 from harness.cluster.emulated.network.splice import Conn, dial, splice
 
 _OWN_PORTS = range(19000, 19004)  # of Envoy Gateway's proxies: no PROXY header is read there
@@ -28,12 +28,12 @@ _OK = b"200\n"
 class Observer(Protocol):
     """Who hears of connections: ztunnel, which keeps books and writes lines."""
 
-    def opened(self, flow: Flow) -> None: ...
+    def opened(self, flow: Connection) -> None: ...
 
-    def closed(self, flow: Flow) -> None:
+    def closed(self, flow: Connection) -> None:
         """Called once for each opened flow, with `error` set if it failed."""
 
-    def failed(self, workload: Workload, src: str, dst: str, error: str) -> None:
+    def failed(self, workload: MeshWorkload, src: str, dst: str, error: str) -> None:
         """ztunnel had nowhere to send a connection of this workload."""
 
 
@@ -41,9 +41,9 @@ class Observer(Protocol):
 class Carrier:
     """`up(workload)` is whether that pod's ztunnel proxy runs; `plaintext` and `bypass` are faults (see routing)."""
 
-    state: State
+    state: MeshState
     observer: Observer
-    up: Callable[[Workload], bool]
+    up: Callable[[MeshWorkload], bool]
     plaintext: Callable[[], set[str]]
     bypass: Callable[[], set[str]]
 
@@ -66,10 +66,10 @@ class Carrier:
                 self.observer.failed(src, client.peer, f"{ip}:{port}", str(nowhere))
             client.reset()
 
-    async def _outbound(self, client: Conn, src: Workload, ip: str, port: int) -> None:
+    async def _outbound(self, client: Conn, src: MeshWorkload, ip: str, port: int) -> None:
         route = self.state.captured(ip, port, plaintext=self.plaintext(), bypass=self.bypass(), source=src)
         service = route.service.hostname if route.service else None
-        flow = Flow("outbound", src, client.peer, src, f"{route.to.ip}:{route.port}", route.to, service=service)
+        flow = Connection("outbound", src, client.peer, src, f"{route.to.ip}:{route.port}", route.to, service=service)
         if route.hbone is None:
             await self._plain(client, src, route, [flow])
             return
@@ -84,7 +84,7 @@ class Carrier:
             return
         await self._join(client, server, [flow])
 
-    async def _connect(self, src: Workload, src_addr: str, route: Route) -> Conn:
+    async def _connect(self, src: MeshWorkload, src_addr: str, route: RoutingDecision) -> Conn:
         """HBONE: asks whoever holds the pod's port 15008 to be led on.
 
         Raises:
@@ -104,7 +104,7 @@ class Carrier:
                 server.reset()
         raise OSError(f"http status: {answer.decode().strip()}" if answer else lines.TLS_EOF)
 
-    async def inbound(self, client: Conn, pod: Workload) -> None:
+    async def inbound(self, client: Conn, pod: MeshWorkload) -> None:
         """A connection to an enrolled pod's port 15008, which its ztunnel holds."""
         try:
             asked = json.loads(await client.reader.readline())
@@ -114,7 +114,7 @@ class Carrier:
             return
         src = self.state.workloads.get(client.peer.rpartition(":")[0])
         service = self.state.inbound_service(pod, port, asked.get("service"))
-        flow = Flow("inbound", pod, client.peer, src, f"{pod.ip}:{HBONE_PORT}", pod, target, service, mtls=True)
+        flow = Connection("inbound", pod, client.peer, src, f"{pod.ip}:{HBONE_PORT}", pod, target, service, mtls=True)
         self.observer.opened(flow)
         if not self.state.accepts(pod, target):
             await self._refuse(client, flow, "400 Bad Request", f"ip mismatch: {target.rpartition(':')[0]} != {pod.ip}")
@@ -130,14 +130,16 @@ class Carrier:
         client.writer.write(_OK)
         await self._join(client, server, [flow])
 
-    async def _refuse(self, client: Conn, flow: Flow, status: str, error: str) -> None:
+    async def _refuse(self, client: Conn, flow: Connection, status: str, error: str) -> None:
         flow.error = error
         with contextlib.suppress(OSError):
             client.writer.write(f"{status}\n".encode())
             await client.close()
         self.observer.closed(flow)
 
-    async def _plain(self, client: Conn, src: Workload | None, route: Route, flows: list[Flow]) -> None:
+    async def _plain(
+        self, client: Conn, src: MeshWorkload | None, route: RoutingDecision, flows: list[Connection]
+    ) -> None:
         """Without HBONE: by kube-proxy, or by the source's ztunnel to a pod that is not enrolled."""
         if route.to.enrolled:
             if not self.up(route.to):
@@ -146,7 +148,7 @@ class Carrier:
             called = route.service.hostname if route.service else None
             service = self.state.inbound_service(route.to, route.port, called)
             at = f"{route.to.ip}:{route.port}"
-            flows.append(Flow("inbound", route.to, client.peer, src, at, route.to, service=service))
+            flows.append(Connection("inbound", route.to, client.peer, src, at, route.to, service=service))
         for flow in flows:
             self.observer.opened(flow)
         error = lines.NOT_ALLOWED if route.to.enrolled and not self.state.allows(route.to, None) else ""
@@ -162,7 +164,7 @@ class Carrier:
             flow.error = error
             self.observer.closed(flow)
 
-    async def _reach(self, pod: Workload, port: int, src_addr: str, client: Conn) -> Conn:
+    async def _reach(self, pod: MeshWorkload, port: int, src_addr: str, client: Conn) -> Conn:
         """Opens the pod's app, from the caller's address; Envoy receives the address that was dialled (PROXY)."""
         source_ip = client.peer.rpartition(":")[0]
         server = await dial(source_ip, (hidden(pod.ip), port))
@@ -171,7 +173,7 @@ class Carrier:
             server.writer.write(f"PROXY TCP4 {src_ip} {pod.ip} {src_port} {port}\r\n".encode())
         return server
 
-    async def _join(self, client: Conn, server: Conn, flows: list[Flow]) -> None:
+    async def _join(self, client: Conn, server: Conn, flows: list[Connection]) -> None:
         def count(up: int, down: int) -> None:
             for flow in flows:
                 outbound = flow.direction == "outbound"
@@ -191,7 +193,7 @@ class Carrier:
                 self.observer.closed(flow)
 
 
-def is_proxy(workload: Workload) -> bool:
+def is_proxy(workload: MeshWorkload) -> bool:
     """Whether the pod is one of Envoy Gateway's proxies (its labels say so)."""
     labels = workload.labels
     return (

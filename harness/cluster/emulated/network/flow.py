@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from harness.cluster.emulated.network.model import Workload
+from harness.cluster.emulated.network.model import MeshWorkload
 
 RESET = "io error: Connection reset by peer (os error 104)"
 TLS_EOF = "io error: tls handshake eof"
@@ -16,18 +16,18 @@ NOT_ALLOWED = "connection closed due to policy rejection: allow policies exist, 
 
 
 @dataclass(slots=True)
-class Flow:
+class Connection:
     """What is known of a connection on one side of it; `sent` and `received` are bytes, seen from that side.
 
     `mtls` is whether both ends proved who they are. `workload`'s ztunnel is the one that writes.
     """
 
     direction: str  # outbound, inbound
-    workload: Workload
+    workload: MeshWorkload
     src_addr: str
-    src: Workload | None
+    src: MeshWorkload | None
     dst_addr: str
-    dst: Workload | None
+    dst: MeshWorkload | None
     hbone_addr: str | None = None
     service: str | None = None
     mtls: bool = False
@@ -55,7 +55,7 @@ def line(level: str, scope: str, message: str, fields: str = "", at: datetime | 
     return f"{stamp(at or now())}\t{level}\t{scope}\t{message}\t{fields}"
 
 
-def complete(flow: Flow, identities: dict[str, str], ended: datetime) -> str:
+def complete(flow: Connection, identities: dict[str, str], ended: datetime) -> str:
     """The line of a connection that has ended, `connection complete` also when it failed.
 
     `identities` replaces those of workloads, by workload_name (a fault).
@@ -79,7 +79,7 @@ def failed(src_addr: str, dst_addr: str, direction: str, error: str) -> str:
     return line("warn", "access", "connection failed", fields)
 
 
-def _peer(side: str, workload: Workload | None, mtls: bool, identities: dict[str, str]) -> list[str]:
+def _peer(side: str, workload: MeshWorkload | None, mtls: bool, identities: dict[str, str]) -> list[str]:
     if workload is None:
         return []
     fields = [f'{side}.workload="{workload.name}"', f'{side}.namespace="{workload.namespace}"']

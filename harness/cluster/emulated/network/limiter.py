@@ -18,8 +18,8 @@ from aiohttp import web
 
 from harness.cluster.emulated.network import windows
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.network.model import Limit
-from harness.cluster.emulated.network.redis import Redis, RedisError
+from harness.cluster.emulated.network.model import LimitRule
+from harness.cluster.emulated.network.redis import RedisConnection, RedisError
 
 GRPC_PORT, HTTP_PORT, DEBUG_PORT, METRICS_PORT = 8081, 8080, 6070, 19001
 _JITTER = 300  # seconds at most, added to a counter's time to live
@@ -28,7 +28,7 @@ _rls = importlib.import_module("envoy.service.ratelimit.v3.rls_pb2")
 
 
 @dataclass(slots=True)
-class Faults:
+class RateLimitFaults:
     """What can be broken at run time; all off at first."""
 
     off_by: int = 0  # this many more (or fewer) pass than the rule, and the headers, say
@@ -38,16 +38,16 @@ class Faults:
     roll_after: int | None = None  # hits until the window rolls over
 
 
-class Limiter:
+class EmulatedRateLimitService:
     """gRPC on 8081, /healthcheck on 8080, /rlconfig on 6070, /metrics on 19001, all at hidden(pod_ip)."""
 
     def __init__(self, pod_ip: str, *, redis: tuple[str, int], log: Callable[[str], None]) -> None:
         """`redis` is the Redis Service's VIP and port; it is dialled from the pod's address."""
-        self.faults = Faults()
+        self.faults = RateLimitFaults()
         self._at = hidden(pod_ip)
-        self._redis = Redis(redis, pod_ip)
+        self._redis = RedisConnection(redis, pod_ip)
         self._log = log
-        self._rules: tuple[Limit, ...] = ()
+        self._rules: tuple[LimitRule, ...] = ()
         self._counts: Counter[str] = Counter()
         self._server: Any = None
         self._pages: list[web.AppRunner] = []
@@ -88,7 +88,7 @@ class Limiter:
         self._pages.clear()
         self._redis.close()
 
-    def set_rules(self, rules: Iterable[Limit]) -> None:
+    def set_rules(self, rules: Iterable[LimitRule]) -> None:
         """All limits of all domains, as Envoy Gateway tells them over xDS."""
         new = tuple(rules)
         if new != self._rules:
@@ -157,7 +157,7 @@ class Limiter:
         status.duration_until_reset.seconds = windows.window(rule.unit, now)[1]
         return status
 
-    def _tell(self, rule: Limit, hits: int, counted: windows.Tally) -> None:
+    def _tell(self, rule: LimitRule, hits: int, counted: windows.Tally) -> None:
         keys = [k if v is None else f"{k}_{v}" for k, v in rule.path]  # only two of them became labels
         labels = ",".join([f'domain="{rule.domain}"', *(f'key{i}="{key}"' for i, key in enumerate(keys[:2], 1))])
         for name, number in (

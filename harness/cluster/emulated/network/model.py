@@ -12,7 +12,7 @@ HBONE_PORT = 15008
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
+class MeshWorkload:
     """One pod as ztunnel sees it (`workloads[]` of tests/recordings/admin/ztunnel-config_dump.json).
 
     `ports` are TCP ports its containers listen on; the app itself is at `Addresses.hidden(ip)`, same port.
@@ -55,7 +55,7 @@ class Allow:
     labels: Mapping[str, str]
     principals: tuple[str, ...]
 
-    def covers(self, workload: Workload) -> bool:
+    def covers(self, workload: MeshWorkload) -> bool:
         return self.namespace == workload.namespace and self.labels.items() <= workload.labels.items()
 
 
@@ -90,7 +90,7 @@ class ServiceEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class LimitRule:
     """One line of the limiter's /rlconfig: a descriptor path in a domain, and how many pass in each window.
 
     `path` holds (key, value) pairs; a value of None stands for each value by itself (EG's `Distinct`).

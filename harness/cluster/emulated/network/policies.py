@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.cluster.emulated.network.model import Json, Limit
+from harness.cluster.emulated.network.model import Json, LimitRule
 
 _DEFAULT = 1024  # of each threshold of a circuitBreaker (the CRD's default)
 
@@ -76,7 +76,7 @@ def rate_limits(policy: Json | None, route_name: str) -> list[Json]:
     return limits
 
 
-def limits_of(policy: Json | None, domain: str, route_name: str) -> list[Limit]:
+def limits_of(policy: Json | None, domain: str, route_name: str) -> list[LimitRule]:
     """The rate limit service's rules for one Envoy route: the same descriptors with their numbers."""
     found = []
     for i, rule in enumerate(_rules(policy)):
@@ -87,7 +87,7 @@ def limits_of(policy: Json | None, domain: str, route_name: str) -> list[Limit]:
         if not headers:
             path.append((_key(i, -1), _key(i, -1)))
         limit = rule["limit"]
-        found.append(Limit(domain, tuple(path), int(limit["requests"]), str(limit["unit"]).upper()))
+        found.append(LimitRule(domain, tuple(path), int(limit["requests"]), str(limit["unit"]).upper()))
     return found
 
 

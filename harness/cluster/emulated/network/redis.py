@@ -64,7 +64,7 @@ class RedisProcess:
         argv += ["--save", "", "--appendonly", "no", "--protected-mode", "no", "--io-threads", "1"]
         self._child = Child(argv, self._log)
         await self._child.start()
-        redis = Redis((at, self._port), self._pod_ip)
+        redis = RedisConnection((at, self._port), self._pod_ip)
         try:
             for _ in range(int(_START / 0.02)):
                 with contextlib.suppress(RedisError):
@@ -83,7 +83,7 @@ class RedisProcess:
             await child.stop()
 
 
-class Redis:
+class RedisConnection:
     """One connection to a server, made when first used and again after it broke; calls go in turn."""
 
     def __init__(self, to: tuple[str, int], source_ip: str) -> None:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from harness.cluster.emulated.network.model import HBONE_PORT, Allow, ServiceEntry, Workload
+from harness.cluster.emulated.network.model import HBONE_PORT, Allow, MeshWorkload, ServiceEntry
 
 
 class NoRoute(Exception):
@@ -17,13 +17,13 @@ class NoRoute(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class RoutingDecision:
     """A decision: the pod that gets the connection, on which port; `hbone` is what is asked for inside the tunnel.
 
     `service` is the Service that was called, by VIP; a pod called by its own IP has none on the source's line.
     """
 
-    to: Workload
+    to: MeshWorkload
     port: int
     hbone: str | None = None
     service: ServiceEntry | None = None
@@ -39,27 +39,27 @@ class NodePort:
 
 
 @dataclass(slots=True)
-class State:
+class MeshState:
     """The workloads and Services of the cluster, as every ztunnel knows them."""
 
-    workloads: dict[str, Workload] = field(default_factory=dict)  # by IP
+    workloads: dict[str, MeshWorkload] = field(default_factory=dict)  # by IP
     services: dict[str, ServiceEntry] = field(default_factory=dict)  # by VIP
     node_ports: dict[tuple[str, int], NodePort] = field(default_factory=dict)  # by (node IP, node port)
     policies: tuple[Allow, ...] = ()
     detour: bool = False  # a fault: calls to a pod's own address take its Service's waypoint
 
-    def allows(self, to: Workload, source: Workload | None) -> bool:
+    def allows(self, to: MeshWorkload, source: MeshWorkload | None) -> bool:
         """Whether ztunnel lets this caller, proven by HBONE (None: not proven), reach the pod."""
         covering = [policy for policy in self.policies if policy.covers(to)]
         caller = source.identity.removeprefix("spiffe://") if source else None
         return not covering or any(caller in policy.principals for policy in covering)
 
-    def services_of(self, workload: Workload) -> Iterator[ServiceEntry]:
+    def services_of(self, workload: MeshWorkload) -> Iterator[ServiceEntry]:
         """The Services that have this pod as an endpoint, by name."""
         mine = (s for s in self.services.values() if workload.ip in s.endpoints)
         return iter(sorted(mine, key=lambda s: (s.namespace, s.name)))
 
-    def inbound_service(self, workload: Workload, port: int, called: str | None) -> str | None:
+    def inbound_service(self, workload: MeshWorkload, port: int, called: str | None) -> str | None:
         """The Service that the destination's line names: the one called if the pod is its endpoint, else its first."""
         mine = [s for s in self.services_of(workload) if port in s.ports.values()]
         names = [s.hostname for s in mine]
@@ -73,7 +73,7 @@ class State:
             yield from ((service.vip, port) for port in service.ports)
         yield from self.node_ports
 
-    def direct(self, ip: str, port: int) -> Route:
+    def direct(self, ip: str, port: int) -> RoutingDecision:
         """Where kube-proxy sends a connection: a Service's endpoint, or the pod itself.
 
         Raises:
@@ -82,14 +82,14 @@ class State:
         opened = self.node_ports.get((ip, port))
         service = opened.service if opened else self.services.get(ip)
         if service is None:
-            return Route(self._pod(ip, port), port)
+            return RoutingDecision(self._pod(ip, port), port)
         local = opened.node if opened and service.local_only else None
         ready = [w for w in self._endpoints(service) if local in (None, w.node)]
-        return Route(_one(ready, ip, port), service.ports[opened.port if opened else port], service=service)
+        return RoutingDecision(_one(ready, ip, port), service.ports[opened.port if opened else port], service=service)
 
     def captured(
-        self, ip: str, port: int, *, plaintext: set[str], bypass: set[str], source: Workload | None = None
-    ) -> Route:
+        self, ip: str, port: int, *, plaintext: set[str], bypass: set[str], source: MeshWorkload | None = None
+    ) -> RoutingDecision:
         """Where ztunnel sends a connection of one of its pods: by the Service's waypoint if it has one.
 
         `plaintext` and `bypass` are the faults of that name (workloads or Services; "*" is all).
@@ -102,7 +102,7 @@ class State:
             service = next((s for s in self.services.values() if ip in s.endpoints and s.waypoint), None)
         if service is None:
             pod = self._pod(ip, port)
-            return self._hbone(Route(pod, port, f"{ip}:{port}"), plaintext)
+            return self._hbone(RoutingDecision(pod, port, f"{ip}:{port}"), plaintext)
         if service.waypoint and not bypass & {"*", service.name}:
             waypoint = self.services.get(service.waypoint.vip)
             if waypoint is None:
@@ -110,11 +110,11 @@ class State:
             to = _one(self._endpoints(waypoint), ip, port)
             if to.app_tunnel is None and service.waypoint.port not in waypoint.ports:
                 raise NoRoute(f"unknown waypoint: waypoint {waypoint.hostname} has no port {service.waypoint.port}")
-            return self._hbone(Route(to, to.app_tunnel or port, f"{ip}:{port}", service), plaintext)
+            return self._hbone(RoutingDecision(to, to.app_tunnel or port, f"{ip}:{port}", service), plaintext)
         to, target = _one(self._endpoints(service), ip, port), service.ports[port]
-        return self._hbone(Route(to, target, f"{to.ip}:{target}", service), plaintext)
+        return self._hbone(RoutingDecision(to, target, f"{to.ip}:{target}", service), plaintext)
 
-    def accepts(self, workload: Workload, target: str) -> bool:
+    def accepts(self, workload: MeshWorkload, target: str) -> bool:
         """Whether a tunnel that ends in this pod may ask for `target` ("ip:port")."""
         ip = target.rpartition(":")[0]
         service = self.services.get(ip)
@@ -123,18 +123,18 @@ class State:
         waypoint = self.services.get(service.waypoint.vip) if service and service.waypoint else None
         return waypoint is not None and workload.ip in waypoint.endpoints
 
-    def _hbone(self, route: Route, plaintext: set[str]) -> Route:
+    def _hbone(self, route: RoutingDecision, plaintext: set[str]) -> RoutingDecision:
         names = {"*", route.to.name, route.to.workload_name, *([route.service.name] if route.service else [])}
         if route.to.enrolled and not plaintext & names:
             return route
-        return Route(route.to, route.port, None, route.service)
+        return RoutingDecision(route.to, route.port, None, route.service)
 
-    def _pod(self, ip: str, port: int) -> Workload:
+    def _pod(self, ip: str, port: int) -> MeshWorkload:
         if ip not in self.workloads:
             raise NoRoute(f"unknown destination: {ip}:{port}")
         return self.workloads[ip]
 
-    def _endpoints(self, service: ServiceEntry) -> list[Workload]:
+    def _endpoints(self, service: ServiceEntry) -> list[MeshWorkload]:
         return [self.workloads[ip] for ip in service.endpoints if ip in self.workloads]
 
 
@@ -148,7 +148,7 @@ def node_port_table(services: Iterable[ServiceEntry], nodes: dict[str, str]) -> 
     }
 
 
-def _one(workloads: list[Workload], ip: str, port: int) -> Workload:
+def _one(workloads: list[MeshWorkload], ip: str, port: int) -> MeshWorkload:
     if not workloads:
         raise NoRoute(f"no healthy upstream: {ip}:{port}")
     return random.choice(workloads)

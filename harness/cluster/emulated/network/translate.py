@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.cluster.emulated.network import policies as btp
 from harness.cluster.emulated.network import resources as eg
-from harness.cluster.emulated.network.model import Json, Limit, Proxy, ServiceEntry, Xds
+from harness.cluster.emulated.network.model import Json, LimitRule, Proxy, ServiceEntry, Xds
 from harness.cluster.emulated.network.supported import Unsupported, check
 
 __all__ = ["Unsupported", "check", "container_port", "limits", "xds"]
@@ -42,7 +42,7 @@ def xds(
         check(obj)
     known = {(s.namespace, s.name): s for s in services}
     listeners, configs = [eg.ready_listener()], []
-    told = _Told()
+    told = _Clusters()
     attached = list(_attached(gateway, routes))
     for port, group in _by_port(gateway).items():
         name, bind = _listener_name(gateway, group[0]), container_port(port, envoy_proxy)
@@ -62,7 +62,7 @@ def xds(
 
 
 @dataclass(slots=True)
-class _Told:
+class _Clusters:
     """Clusters and their endpoints, by name, as they are gathered."""
 
     clusters: dict[str, Json] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def _add(
     policy: Json | None,
     known: dict[tuple[str, str], ServiceEntry],
     hosts: dict[str, Json],
-    told: _Told,
+    told: _Clusters,
 ) -> None:
     """Adds one route's clusters to `told` and its Envoy routes to the virtual hosts."""
     for i, rule in enumerate(one.route["spec"].get("rules") or ()):
@@ -90,10 +90,10 @@ def _add(
             vhost["routes"].sort(key=_precedence)
 
 
-def limits(gateway: Json, *, routes: Iterable[Json], backend_policies: Iterable[Json]) -> tuple[Limit, ...]:
+def limits(gateway: Json, *, routes: Iterable[Json], backend_policies: Iterable[Json]) -> tuple[LimitRule, ...]:
     """What Envoy Gateway tells the limiter for one Gateway: give the sum over all Gateways to Limiter.set_rules."""
     policies = list(backend_policies)
-    found: list[Limit] = []
+    found: list[LimitRule] = []
     for one in _attached(gateway, routes):
         policy = btp.effective(one.route, gateway, policies)
         for i, rule in enumerate(one.route["spec"].get("rules") or ()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.cluster.emulated.network.model import Limit
+from harness.cluster.emulated.network.model import LimitRule
 
 SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600, "DAY": 86400, "WEEK": 604800, "MONTH": 2592000, "YEAR": 31536000}
 _NEAR = 0.8  # from this part of the limit on, a hit is "near"
@@ -29,7 +29,7 @@ class Tally:
         return self.over > 0
 
 
-def find(limits: Iterable[Limit], domain: str, entries: Entries) -> Limit | None:
+def find(limits: Iterable[LimitRule], domain: str, entries: Entries) -> LimitRule | None:
     """The limit whose path is these entries, value by value (None in a path takes any)."""
     for limit in limits:
         if limit.domain == domain and len(limit.path) == len(entries):

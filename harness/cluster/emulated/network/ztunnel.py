@@ -15,9 +15,9 @@ from harness.cluster.emulated.network import flow as lines
 from harness.cluster.emulated.network import ztunnel_pages as pages
 from harness.cluster.emulated.network.addresses import door
 from harness.cluster.emulated.network.carrier import Carrier
-from harness.cluster.emulated.network.flow import Flow
-from harness.cluster.emulated.network.model import HBONE_PORT, Allow, Json, ServiceEntry, Workload
-from harness.cluster.emulated.network.routing import State, node_port_table
+from harness.cluster.emulated.network.flow import Connection
+from harness.cluster.emulated.network.model import HBONE_PORT, Allow, Json, MeshWorkload, ServiceEntry
+from harness.cluster.emulated.network.routing import MeshState, node_port_table
 from harness.cluster.emulated.network.splice import Conn
 from harness.errors import SetupFailed
 
@@ -26,7 +26,7 @@ _BACKLOG = 512
 
 
 @dataclass(slots=True)
-class Faults:
+class ZtunnelFaults:
     """What can be broken at run time; all off at first. Names are of pods, their Deployments, or Services."""
 
     plaintext_to: set[str] = field(default_factory=set)  # calls to these go without HBONE ("*": all)
@@ -60,11 +60,11 @@ class Ztunnel:
 
     def __init__(self, log: Callable[[str, str], None], *, nodes: dict[str, str], delay_factor: float = 30) -> None:
         """`log(node, line)` gets each line as the pod's log has it; `nodes` maps node names to their IPs."""
-        self.faults = Faults()
+        self.faults = ZtunnelFaults()
         self._log = log
         self._node_ips = dict(nodes)
         self._retry_after = _RETRY / delay_factor
-        self._state = State()
+        self._state = MeshState()
         self._nodes = {name: _Node() for name in nodes}
         self._listeners: dict[tuple[str, int], asyncio.Server] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # one per connection
@@ -73,7 +73,7 @@ class Ztunnel:
         )
         self._lock = asyncio.Lock()
 
-    async def set_workloads(self, workloads: Iterable[Workload]) -> None:
+    async def set_workloads(self, workloads: Iterable[MeshWorkload]) -> None:
         """All pods that there are. Listeners follow: new ones are bound when this returns, stale ones closed."""
         async with self._lock:
             self._state.workloads = {w.ip: w for w in workloads}
@@ -153,21 +153,21 @@ class Ztunnel:
 
     # What the carrier reports (carrier.Observer)
 
-    def opened(self, flow: Flow) -> None:
+    def opened(self, flow: Connection) -> None:
         self._nodes[flow.workload.node].books.opened(flow)
 
-    def closed(self, flow: Flow) -> None:
+    def closed(self, flow: Connection) -> None:
         self._nodes[flow.workload.node].books.closed(flow)
         self._write(flow.workload.node, lines.complete(flow, self.faults.identities, lines.now()))
 
-    def failed(self, workload: Workload, src: str, dst: str, error: str) -> None:
+    def failed(self, workload: MeshWorkload, src: str, dst: str, error: str) -> None:
         self._write(workload.node, lines.failed(src, dst, "outbound", error))
 
     def _write(self, node: str, line: str) -> None:
         if not (self.faults.lose_line and self.faults.lose_line(line)):
             self._log(node, self.faults.rewrite_line(line) if self.faults.rewrite_line else line)
 
-    def _up(self, workload: Workload) -> bool:
+    def _up(self, workload: MeshWorkload) -> bool:
         node = self._nodes.get(workload.node)
         return node is not None and workload.ip in node.proxies
 
@@ -202,7 +202,7 @@ class Ztunnel:
                     self._fail(node, pod)
         self._settle(node)
 
-    async def _start_proxy(self, node: str, pod: Workload) -> bool:
+    async def _start_proxy(self, node: str, pod: MeshWorkload) -> bool:
         """Whether port 15008 of the pod was still free."""
         here = self._nodes[node]
 
@@ -230,7 +230,7 @@ class Ztunnel:
             self._write(node, lines.line("info", f"proxy::{scope}", "listener established", fields))
         return True
 
-    def _fail(self, node: str, pod: Workload) -> None:
+    def _fail(self, node: str, pod: MeshWorkload) -> None:
         here = self._nodes[node]
         here.failing.add(pod.uid)
         rust = 'Bind([::]:15008, Os { code: 98, kind: AddrInUse, message: "Address already in use" })'
@@ -241,7 +241,7 @@ class Ztunnel:
         if here.retry is None:
             here.retry = asyncio.create_task(self._retrying(node))
 
-    def _schedule(self, node: str, pod: Workload) -> None:
+    def _schedule(self, node: str, pod: MeshWorkload) -> None:
         self._write(node, lines.line("info", "inpod::workloadmanager", "scheduling retry", f'uids=["{pod.uid}"]'))
 
     async def _retrying(self, node: str) -> None:

@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from harness.cluster.emulated.network.flow import Flow
-from harness.cluster.emulated.network.model import HBONE_PORT, Json, ServiceEntry, Workload
-from harness.cluster.emulated.network.routing import State
+from harness.cluster.emulated.network.flow import Connection
+from harness.cluster.emulated.network.model import HBONE_PORT, Json, MeshWorkload, ServiceEntry
+from harness.cluster.emulated.network.routing import MeshState
 
 _PEM = "ZW11bGF0ZWQ6IG5vIGNlcnRpZmljYXRl"  # "emulated: no certificate"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -29,16 +29,16 @@ class Books:
     """What one ztunnel has counted since it began, and the connections that are open."""
 
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-    open: list[Flow] = field(default_factory=list)
+    open: list[Connection] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (metric, labels)
     started: int = 0
     stopped: int = 0
 
-    def opened(self, flow: Flow) -> None:
+    def opened(self, flow: Connection) -> None:
         self.open.append(flow)
         self.counts["istio_tcp_connections_opened", _labels(flow)] += 1
 
-    def closed(self, flow: Flow) -> None:
+    def closed(self, flow: Connection) -> None:
         self.open.remove(flow)
         labels = _labels(flow)
         self.counts["istio_tcp_connections_closed", labels] += 1
@@ -47,7 +47,7 @@ class Books:
 
 
 def config_dump(
-    state: State, node: str, *, captured: set[str], books: Books, no_certificate: set[str], not_hbone: set[str]
+    state: MeshState, node: str, *, captured: set[str], books: Books, no_certificate: set[str], not_hbone: set[str]
 ) -> Json:
     """The whole dump; `captured` are the IPs of this node's pods whose proxy runs."""
     pods = [w for ip, w in sorted(state.workloads.items()) if ip in captured]
@@ -91,7 +91,7 @@ def metrics(books: Books, *, active: int, pending: int) -> str:
     return "\n".join([*out, "# EOF", ""])
 
 
-def canonical(workload: Workload) -> tuple[str, str]:
+def canonical(workload: MeshWorkload) -> tuple[str, str]:
     """Its canonical service and revision, from its labels as istiod reads them."""
     labels = workload.labels
     names = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "app")
@@ -100,7 +100,7 @@ def canonical(workload: Workload) -> tuple[str, str]:
     return name, next((labels[key] for key in revisions if key in labels), "latest")
 
 
-def _workload(state: State, w: Workload, hbone: bool) -> Json:
+def _workload(state: MeshState, w: MeshWorkload, hbone: bool) -> Json:
     name, revision = canonical(w)
     found: Json = {
         "canonicalName": name,
@@ -127,7 +127,7 @@ def _workload(state: State, w: Workload, hbone: bool) -> Json:
     return found
 
 
-def _service(state: State, s: ServiceEntry) -> Json:
+def _service(state: MeshState, s: ServiceEntry) -> Json:
     ports = {str(port): target for port, target in s.ports.items()}
     members = [state.workloads[ip].resource for ip in s.endpoints if ip in state.workloads]
     found: Json = {
@@ -146,7 +146,7 @@ def _service(state: State, s: ServiceEntry) -> Json:
     return found
 
 
-def _proxy(w: Workload, books: Books) -> Json:
+def _proxy(w: MeshWorkload, books: Books) -> Json:
     connections: dict[str, list[Json]] = {"inbound": [], "outbound": []}
     for flow in books.open:
         if flow.workload.uid == w.uid:
@@ -174,7 +174,7 @@ def _certificate(identity: str, began: datetime) -> Json:
     return {"certChain": [leaf], "identity": identity, "rootCerts": [root], "state": "Available"}
 
 
-def _labels(flow: Flow) -> str:
+def _labels(flow: Connection) -> str:
     service = (flow.service or "").split(".")
     shared = {
         "reporter": "source" if flow.direction == "outbound" else "destination",
@@ -190,7 +190,7 @@ def _labels(flow: Flow) -> str:
     return ",".join(f'{key}="{value}"' for key, value in shared.items())
 
 
-def _side(side: str, w: Workload | None, mtls: bool) -> dict[str, str]:
+def _side(side: str, w: MeshWorkload | None, mtls: bool) -> dict[str, str]:
     name, revision = canonical(w) if w else ("unknown", "unknown")
     return {
         f"{side}_workload": (w.workload_name or w.name) if w else "unknown",

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cluster.emulated.api import ownership, patches, selectors
 from harness.cluster.emulated.api.errors import ApiError
-from harness.objects.patches import merged
+from harness.objects.patches import merge_patch
 
 SERVICE: dict[str, Any] = {
     "apiVersion": "v1",
@@ -32,7 +32,7 @@ def test_strategic_merge_refuses_directives_it_does_not_know() -> None:
 
 
 def test_merge_patch_removes_with_null_and_replaces_lists() -> None:
-    found = merged(SERVICE, {"metadata": {"labels": {"tier": None}}, "spec": {"ports": []}})
+    found = merge_patch(SERVICE, {"metadata": {"labels": {"tier": None}}, "spec": {"ports": []}})
 
     assert found["metadata"]["labels"] == {"app": "s"}
     assert found["spec"]["ports"] == []

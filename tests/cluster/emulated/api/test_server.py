@@ -16,9 +16,9 @@ from kubernetes.dynamic.exceptions import ConflictError, NotFoundError, Unproces
 from kubernetes.stream import stream
 
 from harness.cluster.emulated.api.admission import Admission
-from harness.cluster.emulated.api.server import Api
+from harness.cluster.emulated.api.server import ApiApplication
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.api.streams import Ended, Line
+from harness.cluster.emulated.api.streams import CommandResult, Line
 from tests.patience import SOON
 
 ME = {"field_manager": "mesh-e2e", "force_conflicts": True}
@@ -33,10 +33,10 @@ class Pods:
         old = [Line(now - timedelta(minutes=5), f"old {n}") for n in range(3)]
         return [*old, Line(now, "new ✓")]
 
-    async def execute(self, _pod: Any, _container: str, command: Sequence[str]) -> Ended:
+    async def execute(self, _pod: Any, _container: str, command: Sequence[str]) -> CommandResult:
         if command[0] != "echo":
-            return Ended("", "no such command\n", 127)
-        return Ended(" ".join(command[1:]) * 20000 + "\n", "", 0)
+            return CommandResult("", "no such command\n", 127)
+        return CommandResult(" ".join(command[1:]) * 20000 + "\n", "", 0)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def host() -> Iterator[str]:
     loop = asyncio.new_event_loop()
 
     async def serve() -> tuple[web.AppRunner, int]:
-        runner = web.AppRunner(Api(store, Admission(store), Pods(), "1.34.4").application())
+        runner = web.AppRunner(ApiApplication(store, Admission(store), Pods(), "1.34.4").application())
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

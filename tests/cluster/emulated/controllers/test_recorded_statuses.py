@@ -12,7 +12,7 @@ import pytest
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Key, Store
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
-from harness.cluster.emulated.controllers.istiod import Istiod
+from harness.cluster.emulated.controllers.istiod import IstiodController
 from harness.cluster.emulated.controllers.services import Services
 from harness.cluster.emulated.install import definitions
 from tests import recordings
@@ -90,7 +90,7 @@ def seen(negative: Sequence[str]) -> Store:
         put(store, recordings.obj(f"negative/{name}.yaml"), status={})
     envoy_gateway = EnvoyGateway(store, IMAGES, lambda: "v1.7.5", lambda *_: True)
     addresses = iter(f"10.96.79.{n}" for n in range(1, 99))
-    controllers = (Services(store, lambda: next(addresses)), envoy_gateway, Istiod(store))
+    controllers = (Services(store, lambda: next(addresses)), envoy_gateway, IstiodController(store))
     for _ in range(6):
         for controller in controllers:
             controller.sync()

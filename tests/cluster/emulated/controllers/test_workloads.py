@@ -14,7 +14,7 @@ from harness.cluster.emulated.controllers import pods
 from harness.cluster.emulated.controllers.services import Services
 from harness.cluster.emulated.controllers.workloads import Workloads
 from harness.cluster.emulated.furnish import node
-from harness.objects.workloads import rolled_out, trouble
+from harness.objects.workloads import find_trouble, rollout_progress
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_deployment_rolls_out_on_the_untainted_node(store: Store) -> None:
     apply(store, deployment(3))
     sync(store)
 
-    assert rolled_out(live(store)).done
+    assert rollout_progress(live(store)).done
     assert {pod["spec"]["nodeName"] for pod in store.all("pods")} == {"a-worker"}
 
 
@@ -84,11 +84,11 @@ def test_changed_template_replaces_pods_and_keeps_one_serving(store: Store) -> N
     sync(store, run=False)
 
     assert sorted(images(store)) == ["i:1", "i:2"]
-    assert not rolled_out(live(store)).done
+    assert not rollout_progress(live(store)).done
     assert pods.ready(store.find("pods", "default", old["metadata"]["name"]) or {})
     sync(store)
     assert images(store) == ["i:2"]
-    assert rolled_out(live(store)).done
+    assert rollout_progress(live(store)).done
 
 
 def test_scaling_to_none_takes_all_pods_away(store: Store) -> None:
@@ -98,14 +98,14 @@ def test_scaling_to_none_takes_all_pods_away(store: Store) -> None:
     sync(store)
 
     assert store.all("pods") == []
-    assert rolled_out(live(store)).text == "0/0 ready, 0 updated"
+    assert rollout_progress(live(store)).text == "0/0 ready, 0 updated"
 
 
 def test_pod_that_fits_no_node_says_so_in_the_schedulers_words(store: Store) -> None:
     apply(store, deployment(cpu="64"))
     sync(store)
 
-    (said,) = trouble(store.all("pods")[0])
+    (said,) = find_trouble(store.all("pods")[0])
     assert said.reason == "Unschedulable"
     assert said.message.startswith("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint")
 
@@ -119,7 +119,7 @@ def test_daemon_set_has_a_pod_on_every_node(store: Store) -> None:
 
     daemon_set = store.find("daemonsets.apps", "default", "ds")
     assert daemon_set is not None
-    assert rolled_out(daemon_set).done
+    assert rollout_progress(daemon_set).done
     assert sorted(pod["spec"]["nodeName"] for pod in store.all("pods")) == ["a-control-plane", "a-worker"]
 
 

@@ -16,8 +16,8 @@ from harness.cluster.emulated.__main__ import hold
 from harness.cluster.emulated.network.addresses import Addresses
 from harness.cluster.emulated.network.bookinfo import App
 from harness.cluster.emulated.network.envoy import EnvoyProcess
-from harness.cluster.emulated.network.limiter import Limiter
-from harness.cluster.emulated.network.model import Proxy, ServiceEntry, Waypoint, Workload
+from harness.cluster.emulated.network.limiter import EmulatedRateLimitService
+from harness.cluster.emulated.network.model import MeshWorkload, Proxy, ServiceEntry, Waypoint
 from harness.cluster.emulated.network.redis import RedisProcess
 from harness.cluster.emulated.network.translate import xds
 from harness.cluster.emulated.network.ztunnel import Ztunnel
@@ -92,15 +92,15 @@ class Mesh:
         self.nodes = {"one": self.addresses.node(), "two": self.addresses.node()}
         self.logs: dict[str, list[str]] = defaultdict(list)
         self.ztunnel = Ztunnel(lambda node, line: self.logs[node].append(line), nodes=self.nodes, delay_factor=FACTOR)
-        self.pods: dict[str, Workload] = {}
+        self.pods: dict[str, MeshWorkload] = {}
         self.services: dict[str, ServiceEntry] = {}
         self.apps: dict[str, App] = {}
         self.stops: list[Callable[[], Awaitable[None]]] = [self.ztunnel.close]
 
-    def pod(self, name: str, *, node: str = "one", enrolled: bool = True, **more: Any) -> Workload:
+    def pod(self, name: str, *, node: str = "one", enrolled: bool = True, **more: Any) -> MeshWorkload:
         more = {"service_account": name, "workload_name": name, "labels": {"app": name}, "ports": (9080,)} | more
         ip = self.addresses.pod()
-        self.pods[name] = Workload(f"uid-{name}", f"{name}-x", "default", ip, node, enrolled=enrolled, **more)
+        self.pods[name] = MeshWorkload(f"uid-{name}", f"{name}-x", "default", ip, node, enrolled=enrolled, **more)
         return self.pods[name]
 
     def service(self, name: str, *pods: str, ports: dict[int, int] | None = None, **more: Any) -> ServiceEntry:
@@ -139,11 +139,11 @@ class Mesh:
         self.stops.append(one.stop)
         return one
 
-    async def limiter(self) -> Limiter:
+    async def limiter(self) -> EmulatedRateLimitService:
         redis = RedisProcess(self.pods["redis"].ip, self.directory / "redis", log=self.logs["redis"].append)
         await redis.start()
         self.stops.append(redis.stop)
-        limiter = Limiter(
+        limiter = EmulatedRateLimitService(
             self.pods["ratelimit"].ip, redis=(self.services["redis"].vip, 6379), log=self.logs["ratelimit"].append
         )
         await limiter.start()

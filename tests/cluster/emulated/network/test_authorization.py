@@ -6,8 +6,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from harness.cluster.emulated.network.model import Allow, Workload
-from harness.cluster.emulated.network.routing import State
+from harness.cluster.emulated.network.model import Allow, MeshWorkload
+from harness.cluster.emulated.network.routing import MeshState
 from harness.logs.ztunnel import ZtunnelLine
 from tests.cluster.emulated.network import mesh as m
 
@@ -16,9 +16,9 @@ CLIENT = "cluster.local/ns/default/sa/client"
 NOT_ALLOWED = "connection closed due to policy rejection: allow policies exist, but none allowed"
 
 
-def pod(name: str, **more: object) -> Workload:
+def pod(name: str, **more: object) -> MeshWorkload:
     fields = {"uid": name, "namespace": "default", "ip": "127.1.0.2", "node": "one", "labels": {"app": name}} | more
-    return Workload(name=name, **fields)  # type: ignore[arg-type]  # the fields of a Workload
+    return MeshWorkload(name=name, **fields)  # type: ignore[arg-type]  # the fields of a Workload
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def pod(name: str, **more: object) -> Workload:
     ],
     ids=["no policy", "named", "not named", "not proven", "other pods", "other namespace", "either of two"],
 )
-def test_who_is_allowed(policies: tuple[Allow, ...], caller: Workload | None, allowed: bool) -> None:
+def test_who_is_allowed(policies: tuple[Allow, ...], caller: MeshWorkload | None, allowed: bool) -> None:
     """No policy allows all; with any that covers the pod, one of them must name the caller."""
-    assert State(policies=policies).allows(pod("ratings"), caller) is allowed
+    assert MeshState(policies=policies).allows(pod("ratings"), caller) is allowed
 
 
 def test_refused_callers_get_no_answer_and_both_sides_say_why(tmp_path: Path) -> None:
@@ -75,4 +75,4 @@ def test_refused_callers_get_no_answer_and_both_sides_say_why(tmp_path: Path) ->
 
 
 def refused(mesh: m.Mesh) -> list[ZtunnelLine]:
-    return [line for node in ("one", "two") for line in mesh.lines(node) if not line.ok]
+    return [line for node in ("one", "two") for line in mesh.lines(node) if not line.is_ok]

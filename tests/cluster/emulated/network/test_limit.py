@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster.emulated.network.limiter import Limiter
-from harness.cluster.emulated.network.redis import Redis
+from harness.cluster.emulated.network.limiter import EmulatedRateLimitService
+from harness.cluster.emulated.network.redis import RedisConnection
 from harness.cluster.emulated.network.translate import limits
 from harness.proxy.rlconfig import parse
 from tests.cluster.emulated.network import mesh as m
@@ -17,7 +17,7 @@ GATEWAY = m.gateway("bookinfo-ingress", m.listener("ingress", 80))
 
 
 @asynccontextmanager
-async def limited(directory: Path) -> AsyncIterator[tuple[m.Mesh, Limiter, str]]:
+async def limited(directory: Path) -> AsyncIterator[tuple[m.Mesh, EmulatedRateLimitService, str]]:
     """productpage behind the ingress, under the article's quota; the third is the ingress's NodePort URL."""
     async with m.mesh(directory) as mesh:
         mesh.pod("productpage")
@@ -62,13 +62,13 @@ def test_fourth_request_of_a_caller_is_refused(tmp_path: Path) -> None:
             refused = await m.until(lambda: [x for x in mesh.access("ingress") if x["response_code"] == 429])
             assert (refused[0]["response_flags"], refused[0]["upstream_host"]) == ("RL", None)
             assert refused[0]["response_code_details"] == "request_rate_limited"
-            assert parse(limiter.rlconfig())[0].of("default/bookinfo-ingress/ingress")
+            assert parse(limiter.rlconfig())[0].is_in_domain("default/bookinfo-ingress/ingress")
             labels = 'domain="default/bookinfo-ingress/ingress",key1="{0}_{0}",key2="rule-0-match-0"'
             labels = labels.format("httproute/default/ingress-bookinfo/rule/0/match/0/*")
             assert f"rate_limit_over_limit{{{labels}}} 4\n" in limiter.metrics()
             assert f"rate_limit_near_limit{{{labels}}} 2\n" in limiter.metrics()
 
-            redis = Redis((mesh.services["redis"].vip, 6379), mesh.pods["ratelimit"].ip)
+            redis = RedisConnection((mesh.services["redis"].vip, 6379), mesh.pods["ratelimit"].ip)
             ((key, *_),) = [await keys(redis, "*_ann_*")]
             assert key.startswith(
                 "default/bookinfo-ingress/ingress_httproute/default/ingress-bookinfo/rule/0/match/0/*_"
@@ -83,7 +83,7 @@ def test_fourth_request_of_a_caller_is_refused(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-async def keys(redis: Redis, pattern: str) -> list[str]:
+async def keys(redis: RedisConnection, pattern: str) -> list[str]:
     """Redis keys that match, by a script, since arrays are not read here."""
     script = "return table.concat(redis.call('KEYS', ARGV[1]), ' ')"
     (found,) = await redis.do([["EVAL", script, "0", pattern]])

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from harness.cluster.emulated.network.envoy import EnvoyProcess
-from harness.logs.envoy_xds_rejects import rejections
-from harness.logs.ztunnel import bind_failures
+from harness.logs.envoy_xds_rejects import parse_rejections
+from harness.logs.ztunnel import parse_bind_failures
 from harness.proxy.config_dump import error_states
 from tests.cluster.emulated.network import mesh as m
 
@@ -27,7 +27,7 @@ def test_ztunnel_has_the_port_and_envoy_is_refused(tmp_path: Path) -> None:
                 assert answer.status == 200
             refused = error_states(json.loads(await mesh.admin(envoy, "/config_dump")))
             assert {one.resource for one in refused} == {NAME}
-            said = rejections("\n".join(mesh.logs["waypoint"]))
+            said = parse_rejections("\n".join(mesh.logs["waypoint"]))
             assert {one.resource for one in said} == {NAME}
             assert "Address already in use" in said[0].text
             assert len(envoy.refusals) == 1
@@ -49,8 +49,8 @@ def test_envoy_takes_the_port_while_ztunnel_is_dead(tmp_path: Path) -> None:
             with pytest.raises(aiohttp.ClientError):
                 async with mesh.ratings():
                     pass
-            await m.until(lambda: bind_failures("\n".join(mesh.logs["two"])))
-            failure = bind_failures("\n".join(mesh.logs["two"]))[0]
+            await m.until(lambda: parse_bind_failures("\n".join(mesh.logs["two"])))
+            failure = parse_bind_failures("\n".join(mesh.logs["two"]))[0]
             assert (failure.address, failure.uid) == ("[::]:15008", "uid-waypoint")
             line = (await m.until(lambda: [x for x in mesh.lines("one") if x.error]))[0]  # aiohttp tries twice
             assert line.level == "error"

@@ -4,23 +4,23 @@ import pytest
 
 from harness.cluster.emulated.network import windows
 from harness.cluster.emulated.network.addresses import Addresses, door, hidden, meant
-from harness.cluster.emulated.network.model import ServiceEntry, Waypoint, Workload
-from harness.cluster.emulated.network.routing import NoRoute, State
+from harness.cluster.emulated.network.model import MeshWorkload, ServiceEntry, Waypoint
+from harness.cluster.emulated.network.routing import MeshState, NoRoute
 from harness.errors import BadInput
 
 
-def pod(name: str, ip: str, **more: object) -> Workload:
-    return Workload(f"uid-{name}", name, "default", ip, "one", enrolled=True, **more)  # type: ignore[arg-type]  # tests name fields
+def pod(name: str, ip: str, **more: object) -> MeshWorkload:
+    return MeshWorkload(f"uid-{name}", name, "default", ip, "one", enrolled=True, **more)  # type: ignore[arg-type]  # tests name fields
 
 
 NOTHING: set[str] = set()
 RATINGS = ServiceEntry("ratings", "default", "10.0.0.1", {80: 9080}, ("10.1.0.1",), Waypoint("10.0.0.2"))
 
 
-def state(waypoint: Workload, ports: dict[int, int]) -> State:
+def state(waypoint: MeshWorkload, ports: dict[int, int]) -> MeshState:
     service = ServiceEntry("waypoint", "default", "10.0.0.2", ports, (waypoint.ip,))
     pods = (pod("ratings", "10.1.0.1"), waypoint)
-    return State({w.ip: w for w in pods}, {s.vip: s for s in (RATINGS, service)})
+    return MeshState({w.ip: w for w in pods}, {s.vip: s for s in (RATINGS, service)})
 
 
 def test_waypoint_is_reached_on_the_service_port() -> None:

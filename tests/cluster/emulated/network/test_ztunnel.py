@@ -8,7 +8,7 @@ import pytest
 
 from harness.logs.ztunnel import ZtunnelLine
 from harness.proxy import ztunnel_dump
-from harness.proxy.prometheus import samples
+from harness.proxy.prometheus import parse_samples
 from tests.cluster.emulated.network import mesh as m
 
 
@@ -46,7 +46,7 @@ def test_faults_change_what_they_say_and_nothing_else(tmp_path: Path) -> None:
             faults.bypass_waypoint = set()
             faults.plaintext_to = {"waypoint"}
             plain = await line_of_a_call()
-            assert (plain.dst.workload, plain.hbone, plain.src.identity) == ("waypoint-x", False, None)
+            assert (plain.dst.workload, plain.is_hbone, plain.src.identity) == ("waypoint-x", False, None)
             faults.plaintext_to = set()
             faults.identities = {"client": "spiffe://cluster.local/ns/default/sa/mallory"}
             wrong = await line_of_a_call()
@@ -74,7 +74,7 @@ def test_dump_and_metrics_read_as_the_real_ones(tmp_path: Path) -> None:
                 assert answer.status == 200
             dump = mesh.ztunnel.config_dump("one")
             by_name = {w.name: w for w in ztunnel_dump.workloads(dump)}
-            assert by_name["ratings-x"].enrolled
+            assert by_name["ratings-x"].is_enrolled
             assert by_name["ratings-x"].services == ("default/ratings.default.svc.cluster.local",)
             (ratings,) = [s for s in ztunnel_dump.services(dump) if s.name == "ratings"]
             assert ratings.waypoint == mesh.services["waypoint"].vip
@@ -83,7 +83,9 @@ def test_dump_and_metrics_read_as_the_real_ones(tmp_path: Path) -> None:
             (kept,) = (w["connections"] for w in dump["workloadState"].values() if w["info"]["name"] == "ratings-x")
             assert (len(kept["inbound"]), kept["outbound"]) == (1, [])  # Envoy keeps it
 
-            opened = [s for s in samples(mesh.ztunnel.metrics("one")) if s.name == "istio_tcp_connections_opened_total"]
+            opened = [
+                s for s in parse_samples(mesh.ztunnel.metrics("one")) if s.name == "istio_tcp_connections_opened_total"
+            ]
             ours = [s for s in opened if (s.labels["reporter"], s.labels["source_workload"]) == ("source", "client")]
             assert [s.value for s in ours] == [1]
 
@@ -91,7 +93,7 @@ def test_dump_and_metrics_read_as_the_real_ones(tmp_path: Path) -> None:
             faults.no_certificate, faults.not_hbone, faults.not_ready = {"ratings"}, {"ratings"}, {"one"}
             bent = mesh.ztunnel.config_dump("one")
             assert {c.identity for c in ztunnel_dump.certificates(bent)} == {mesh.pods["client"].identity}
-            assert not next(w for w in ztunnel_dump.workloads(bent) if w.name == "ratings-x").enrolled
+            assert not next(w for w in ztunnel_dump.workloads(bent) if w.name == "ratings-x").is_enrolled
             assert not mesh.ztunnel.ready("one")
 
     asyncio.run(check())
