@@ -30,6 +30,8 @@ SCHEMA = "mesh-e2e/records/v1"
 FILE = "records.jsonl"
 LIMIT = 4_000_000  # characters of one answer
 TOTAL = 64_000_000  # of all lines
+# Errors in runs that were recorded before these classes had their present names.
+FORMER_NAMES = {"Missing": "ObjectMissing", "Refused": "RequestRejected"}
 Json = dict[str, Any]
 
 
@@ -269,7 +271,8 @@ def _call(line: Json, known: dict[int, str | None]) -> RecordedCall:
 
 
 def _error(raised: Mapping[str, str]) -> HarnessError:
-    kind = _kinds(HarnessError).get(raised["type"], HarnessError)
+    name = FORMER_NAMES.get(raised["type"], raised["type"])
+    kind = _kinds(HarnessError).get(name, HarnessError)
     error = kind.__new__(kind)
     HarnessError.__init__(error, raised["text"], remedy=raised["remedy"])
     return error

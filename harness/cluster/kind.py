@@ -51,8 +51,7 @@ class KindCluster:
     ) -> None:
         """`images` and `charts` are pulled while it boots, from `registry` if there is one; `kubernetes` is the version
         that a cluster must have to be reused, `label` its version set's, empty: any. `release` is the oldest kind that
-        works with the node image; empty: any. `built` are images that Docker holds and no registry has: they are
-        loaded into the nodes."""
+        works with the node image; empty: any. `built` are images to load that only Docker has, and no registry."""
         self._asked = {"set": label, "WORKERS": str(settings.workers)} if label else {}
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
@@ -184,9 +183,8 @@ class KindCluster:
         old, container = self._recorded(), self._container()
         made = old.made if old and old.is_alive else time.time()
         details = self._asked | ({"container": container} if container else {})
-        cluster_records.write_record(
-            self._state, cluster_records.Record(self.kind, self.name, owner_pid(), made, details)
-        )
+        record = cluster_records.Record(self.kind, self.name, owner_pid(), made, details)
+        cluster_records.write_record(self._state, record)
 
     def _recorded(self) -> cluster_records.Record | None:
         return cluster_records.find_record(self._state, self.kind, self.name)

@@ -87,7 +87,7 @@ class Kube:
         """The object.
 
         Raises:
-            Missing: it, or its kind, is not there.
+            ObjectMissing: it, or its kind, is not there.
             ApiUnavailable: the server did not answer.
         """
         named = parse_ref(name) if isinstance(name, str) else name
@@ -116,7 +116,7 @@ class Kube:
 
         Raises:
             Conflict: another manager owns a field; the message names it. `force` takes the field over.
-            Refused: the server finds the object wrong; its message is quoted.
+            RequestRejected: the server finds the object wrong; its message is quoted.
             NotAllowed: some of it concerns others; nothing was applied.
         """
         documents = list(documents)
@@ -163,7 +163,7 @@ class Kube:
         A server that is away for a moment is asked again: deleting twice does no harm, leaving something behind does.
 
         Raises:
-            Refused: the server keeps some of it; all of that is named, and all else was deleted.
+            RequestRejected: the server keeps some of it; all of that is named, and all else was deleted.
             NotAllowed: some of it is not ours to delete; nothing was deleted.
         """
         refs = [parse_ref(n) if isinstance(n, str) else n if isinstance(n, Ref) else ref_of(n) for n in names]
@@ -321,8 +321,8 @@ class Kube:
         """What `act` returns; each error of the client library becomes one of harness.kube.errors that names `what`.
 
         Raises:
-            Missing: the object, or its kind, is not there.
-            Refused: the server rejected the request.
+            ObjectMissing: the object, or its kind, is not there.
+            RequestRejected: the server rejected the request.
             ApiUnavailable: the server did not answer, or what answered is no Kubernetes API server.
         """
         try:

@@ -67,8 +67,8 @@ class PagedReader:
         """Every object of a kind, in the version that the server prefers; with `metadata` without spec and status.
 
         Raises:
-            Missing: the server does not serve the kind.
-            Refused: these credentials may not list it.
+            ObjectMissing: the server does not serve the kind.
+            RequestRejected: these credentials may not list it.
             ApiUnavailable: the server did not answer, or the list is longer than PAGES pages.
         """
         base, name = self._resource(group, kind)
@@ -113,8 +113,8 @@ class PagedReader:
         """The object at a path of the API.
 
         Raises:
-            Missing: it is not there.
-            Refused: these credentials may not get it.
+            ObjectMissing: it is not there.
+            RequestRejected: these credentials may not get it.
         """
         return self._get(path)
 
@@ -127,7 +127,7 @@ class PagedReader:
         """Whether these credentials may make a request: the server's authorizer is asked, and nothing is made.
 
         Raises:
-            Refused: they may not even ask.
+            RequestRejected: they may not even ask.
         """
         resource, _, subresource = request.resource.partition("/")
         asked = {"verb": request.verb, "group": request.group, "resource": resource, "namespace": request.namespace}

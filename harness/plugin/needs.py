@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """A name that no cluster can lack would never skip, and nobody would notice.
 
     Raises:
-        Refused: of a mark of some test.
+        UsageError: of a mark of some test.
     """
     for item in items:
         error = _wrong_mark(item)

@@ -70,7 +70,7 @@ class UndoLog:
         """Changes what is there, noted before. Returns the note.
 
         Raises:
-            Missing: it is not there.
+            ObjectMissing: it is not there.
         """
         note = UndoEntry(named, inverse_patch(kube.get(named), body))
         self._keep([*self._notes, note])

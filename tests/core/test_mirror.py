@@ -33,7 +33,7 @@ def network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, FakeRe
         words["transport"] = found.setdefault(host, FakeRegistry()).transport
         return RegistryApi(host, **words)
 
-    monkeypatch.setattr(mirror, "Api", api)
+    monkeypatch.setattr(mirror, "RegistryApi", api)
     monkeypatch.setattr(mirror, "answers", lambda _: None)
     return found
 

@@ -104,8 +104,8 @@ def test_one_failure_does_not_keep_the_others(
     gather(cluster, tmp_path, "x")
 
     told = failures(tmp_path)
-    assert "logs/default/wp-1/envoy.log: Missing" in told
-    assert "objects/Service.yaml: Refused: Service in default: 403 forbidden" in told
+    assert "logs/default/wp-1/envoy.log: ObjectMissing" in told
+    assert "objects/Service.yaml: RequestRejected: Service in default: 403 forbidden" in told
     assert "admin/istio-system/zt-1/config_dump.txt: SetupFailed: no way to istio-system/zt-1:15000" in told
     assert told.count("\n") == 3
     assert {"logs/default/wp-1/shutdown-manager.log", "objects/Pod.yaml", "admin/default/wp-1/stats.txt"} <= files(

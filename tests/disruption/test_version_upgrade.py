@@ -38,7 +38,7 @@ class Api:
             self.there[name] = one
             self.order.append(name)
 
-    def objects(self, kind: str) -> list[dict[str, Any]]:
+    def list_objects(self, kind: str) -> list[dict[str, Any]]:
         return [one for one in self.there.values() if one["kind"] == kind]
 
 

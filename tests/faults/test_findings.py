@@ -44,8 +44,11 @@ def test_failed_for_the_reason_is_caught(outcome: str) -> None:
         (run(PytestResult(A, "broken", "the machine is")), "no test says 'TCP'"),
         (run(PytestResult(B, "broken", "TCP")), f"no such test: {A}"),
         (run(PytestResult(A, "broken", "TCP"), planted=0), "stack never stood"),
-        (run(PytestResult(A, "error", "TCP"), planted=0, trouble="Missing: a"), "it could not be planted: Missing: a"),
-        (run(PytestResult(A, "broken", "TCP"), trouble="not undone: Missing: a"), "not undone: Missing: a"),
+        (
+            run(PytestResult(A, "error", "TCP"), planted=0, trouble="ObjectMissing: a"),
+            "it could not be planted: ObjectMissing: a",
+        ),
+        (run(PytestResult(A, "broken", "TCP"), trouble="not undone: ObjectMissing: a"), "not undone: ObjectMissing: a"),
         (PytestRun((), tail="Segmentation fault"), "no test ran: Segmentation fault"),
     ],
 )
@@ -100,7 +103,7 @@ def test_oracles_need_not_be_named() -> None:
         ("AssertionError: \nassert [404] == [200]\n  At index 0", "assert [404] == [200]"),
         ("AssertionError: Gateway default/x: Accepted=False\nassert", "Gateway default/x: Accepted=False"),
         ("harness.errors.NotReady: x is y: not within 3s", "NotReady: x is y: not within 3s"),
-        ("harness.kube.client.Missing: x", "Missing: x"),
+        ("harness.kube.client.ObjectMissing: x", "ObjectMissing: x"),
         ("", ""),
     ],
 )

@@ -305,12 +305,12 @@ def test_nobody_listens(tmp_path: Path) -> None:
     "act",
     [
         lambda kube: kube.get("HTTPRoute/default/ratings"),
-        lambda kube: kube.objects("HTTPRoute"),
+        lambda kube: kube.list_objects("HTTPRoute"),
         lambda kube: kube.apply([ROUTE]),
         lambda kube: kube.patch("HTTPRoute/default/ratings", {}),
         lambda kube: kube.delete([ROUTE]),
-        lambda kube: kube.logs("default", "x", "app"),
-        lambda kube: kube.version(),
+        lambda kube: kube.read_log("default", "x", "app"),
+        lambda kube: kube.read_version(),
     ],
     ids=["get", "objects", "apply", "patch", "delete", "logs", "version"],
 )

@@ -129,7 +129,7 @@ class OneObject:
     def list_objects(self, *_: object, **__: object) -> list[dict[str, Any]]:
         return [self.held]
 
-    pods = objects
+    list_pods = list_objects
 
     def read_log(self, *_: object, **__: object) -> str:
         return ""
@@ -148,28 +148,30 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
     found: dict[str, Callable[[], object]] = {
         "conditions": lambda: conditions(one),
         "is_true": lambda: is_true(one, "Ready"),
-        "judge": lambda: [judge_condition(one, type_).text for type_ in ("Accepted", "Programmed", "ResolvedRefs")],
-        "rolled_out": lambda: [
+        "judge_condition": lambda: [
+            judge_condition(one, type_).text for type_ in ("Accepted", "Programmed", "ResolvedRefs")
+        ],
+        "rollout_progress": lambda: [
             workloads.rollout_progress({**one, "kind": kind}) for kind in ("Deployment", "DaemonSet")
         ],
-        "trouble": lambda: [t.text for t in workloads.find_trouble(one)],
-        "pod_ready": lambda: workloads.is_pod_ready(one),
+        "find_trouble": lambda: [t.text for t in workloads.find_trouble(one)],
+        "is_pod_ready": lambda: workloads.is_pod_ready(one),
         "pod": lambda: (workloads.pod_ip(one), workloads.node_name(one), workloads.pod_name(one)),
         "selector": lambda: workloads.selector(one),
         "pod_containers": lambda: workloads.pod_containers(one),
         "addresses": lambda: workloads.addresses([one]),
-        "scaled_to_none": lambda: workloads.is_scaled_to_zero(one),
+        "is_scaled_to_zero": lambda: workloads.is_scaled_to_zero(one),
         "events of it": lambda: events.find_event_trouble(fake, [one], [EVENT]),
         "events": lambda: events.find_event_trouble(fake, [], [one]) + events.find_event_trouble(one, [], [EVENT]),
         "ref_of": lambda: refs.ref_of(one),
-        "gateway_api": lambda: definitions.gateway_api_version(one),
-        "pinned": lambda: manifests.pin_images([one], ["docker.io/x/app:2"]),
-        "inverse": lambda: patches.inverse_patch(one, {"metadata": {"labels": {"a": None}}}),
+        "gateway_api_version": lambda: definitions.gateway_api_version(one),
+        "pin_images": lambda: manifests.pin_images([one], ["docker.io/x/app:2"]),
+        "inverse_patch": lambda: patches.inverse_patch(one, {"metadata": {"labels": {"a": None}}}),
         "hook": lambda: _hook(one),
         "pods_by_ip": lambda: pods_by_ip([one]),
-        "restarted": lambda: list(signs.restarts([one], [one])),
+        "restarts": lambda: list(signs.restarts([one], [one])),
         "gathered containers": lambda: _containers(one),
-        "Made.remember": lambda: UndoLog(folder / "made.json").remember(kube, [one, labelled]),
+        "UndoLog.remember": lambda: UndoLog(folder / "made.json").remember(kube, [one, labelled]),
         "mesh pod": lambda: mesh.read_client_pod(kube),
         "Envoy": lambda: (Envoy(kube, admin, "default", "x").pod, Envoy(kube, admin, "default", "x").ips),
         "Ztunnels": lambda: (Ztunnels(kube, admin).read_logs(), Ztunnels(kube, admin).read_ready_nodes()),

@@ -84,7 +84,7 @@ def test_a_refusal_is_all_that_is_printed(mini):
 
     assert result.ret == 2
     assert result.stderr.lines == [
-        "Refused: --keep never and --keep-cluster contradict each other",
+        "UsageError: --keep never and --keep-cluster contradict each other",
         "  remedy: give one of them",
     ]
     assert result.stdout.lines == []

@@ -64,7 +64,7 @@ def signs(monkeypatch) -> Callable[..., None]:
             def take_unreadable_logs(self):
                 return ("log of ztunnel: 12 lines",) if unread else ()
 
-        monkeypatch.setattr(oracles, "Watch", Played)
+        monkeypatch.setattr(oracles, "OracleCollector", Played)
 
     return found
 

@@ -22,7 +22,12 @@ def test_caller_outside_the_mesh_leaves_one_line_without_identities(tmp_path: Pa
             async with mesh.ratings("stranger") as answer:
                 assert answer.status == 200
             (line,) = await m.until(lambda: mesh.lines("one"))
-            assert (line.direction, line.hbone, line.src.identity, line.dst.identity) == ("inbound", False, None, None)
+            assert (line.direction, line.is_hbone, line.src.identity, line.dst.identity) == (
+                "inbound",
+                False,
+                None,
+                None,
+            )
             assert (line.src.workload, line.dst.service) == ("stranger-x", "ratings.default.svc.cluster.local")
             assert not mesh.access("waypoint")
 
