@@ -63,6 +63,15 @@ def upgraded(row: VersionSet, to: str) -> VersionSet:
     return after.taken_from(row.registry).with_load_balancer(row.has_load_balancer)
 
 
+def with_target(row: VersionSet, settings: Settings) -> list[VersionSet]:
+    """The set, and behind it the one that UPGRADE_TO= upgrades it to: a run needs the charts and images of both.
+
+    Raises:
+        BadInput: as `upgraded`.
+    """
+    return [row, upgraded(row, settings.upgrade_to)] if settings.upgrade_to else [row]
+
+
 def with_builds(row: VersionSet, settings: Settings) -> VersionSet:
     """The set with the builds that settings name, if they name any.
 

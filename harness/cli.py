@@ -160,7 +160,8 @@ def _releases(_: argparse.Namespace, _chosen: Settings, row: VersionSet) -> int:
 
 
 def _images(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    OUT.print("\n".join([chosen.node_image or row.node, *row.images.values()]), soft_wrap=True)
+    images = [image for one in chosen_versions.with_target(row, chosen) for image in one.images.values()]
+    OUT.print("\n".join(dict.fromkeys([chosen.node_image or row.node, *images])), soft_wrap=True)
     return 0
 
 
@@ -169,18 +170,20 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
 
     if not asked.folder.strip():
         raise BadInput("the bundle's folder has no name", remedy="mesh-e2e bundle FOLDER, or make bundle BUNDLE=folder")
-    folder = Path(asked.folder)
+    folder, rows = Path(asked.folder), chosen_versions.with_target(row, chosen)
     if asked.index:
         made = bundle.write_index(folder, row)
-        bundle.open_bundle(folder, row.taken_from(None))
+        for one in rows:
+            bundle.open_bundle(folder, one.taken_from(None))
     else:
         container_engine.check_engine()
         container_engine.check_save(container_engine.read_engine())
         programs.choose_program("helm", chosen)
-        made = bundle.make_bundle(
-            folder, row.taken_from(None), _helm(chosen).pull, row.registry.rewrite if row.registry else str
-        )
-    OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {row.name}")
+        for one in rows:
+            at = row.registry.rewrite if row.registry else str
+            made = bundle.make_bundle(folder, one.taken_from(None), _helm(chosen).pull, at)
+    names = " and ".join(one.name for one in rows)
+    OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {names}")
     return 0
 
 
@@ -221,15 +224,17 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
 
     if row.registry is None:
         raise BadInput("no registry is named that is to be filled", remedy=f"make mirror REGISTRY={private.FORM}")
+    rows = chosen_versions.with_target(row, chosen)
     if asked.source and chosen.bundle:
         raise BadInput("--from and BUNDLE= are two sources", remedy="leave one of them out")
     if chosen.bundle:
         programs.choose_program("helm", chosen)
-        done = mirror.from_bundle(row, row.registry, chosen.bundle, _helm(chosen), chosen.node_image)
+        helm = _helm(chosen)
+        done = [mirror.from_bundle(one, row.registry, chosen.bundle, helm, chosen.node_image) for one in rows]
     else:
         source = private.parse_registry(asked.source) if asked.source else None
-        done = mirror.from_registries(row, row.registry, source, chosen.node_image)
-    OUT.print("\n".join(map(str, done)), soft_wrap=True, markup=False)
+        done = [mirror.from_registries(one, row.registry, source, chosen.node_image) for one in rows]
+    OUT.print("\n".join(str(one) for each in done for one in each), soft_wrap=True, markup=False)
     return 0
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from harness import container_engine, kernel, no_proxy, timeouts
+from harness import chosen_versions, container_engine, kernel, no_proxy, timeouts
 from harness.bundle import open_bundle
 from harness.cluster.choose import choose_cluster
 from harness.container_engine import Engine
@@ -174,7 +174,7 @@ def _kernel() -> CheckResult:
 
 def _bundle(settings: Settings, versions: VersionSet) -> str:
     assert settings.bundle is not None  # asked for only when there is one
-    held = open_bundle(settings.bundle, versions)
+    held, *_ = [open_bundle(settings.bundle, row) for row in chosen_versions.with_target(versions, settings)]
     return f"{len(held.index.images)} images, {len(held.index.charts)} charts"
 
 

@@ -34,7 +34,8 @@ GATEWAY_WORKLOADS = (
 )
 LOAD_BALANCER_WORKLOADS = ("Deployment/metallb-system/controller", "DaemonSet/metallb-system/speaker")
 SUITE_STEPS = ("enrolment", "bookinfo", "mesh client", "gateway classes")  # what a run brings to any cluster
-REPLICATED = ("ingress", "waypoint")  # of manifests/install/envoy_gateway.yaml
+CLASSES = "install/envoy_gateway.yaml"
+REPLICATED = ("ingress", "waypoint")  # EnvoyProxies of that manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +147,17 @@ def install_steps(
         ),
         InstallStep(
             "gateway classes",
-            manifest("install/envoy_gateway.yaml"),
+            manifest(CLASSES),
             ("definitions", "envoy gateway", "enrolment"),
         ),
         *(balancer if versions.has_load_balancer else []),
     ]
+
+
+def envoy_proxies(versions: VersionSet, placement: Placement, replicas: int = 1) -> list[Document]:
+    """The EnvoyProxies as they are installed: from a private registry each names the image of its proxies."""
+    documents = with_replicas(with_pull_secrets(read_manifest(MANIFESTS / CLASSES), versions), replicas)
+    return placement.documents(one for one in documents if one["kind"] == "EnvoyProxy")
 
 
 def with_replicas(documents: list[Document], replicas: int) -> list[Document]:

@@ -33,6 +33,7 @@ KINDS: Mapping[str, tuple[str, bool]] = {
     "ReferenceGrant": ("gateway.networking.k8s.io/v1beta1", True),
     "TCPRoute": ("gateway.networking.k8s.io/v1alpha2", True),
     "UDPRoute": ("gateway.networking.k8s.io/v1alpha2", True),
+    "TLSRoute": ("gateway.networking.k8s.io/v1alpha3", True),
     "GRPCRoute": ("gateway.networking.k8s.io/v1", True),
     "EnvoyProxy": ("gateway.envoyproxy.io/v1alpha1", True),
     "BackendTrafficPolicy": ("gateway.envoyproxy.io/v1alpha1", True),

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from harness.load.upgrade_paths import TABLE
 from harness.page.reading import FailedCell, ReadRun
 from harness.report import support
-from harness.report.results import PLANTED
+from harness.report.results import PLANTED, UPGRADE_TO
 
 SCHEMA = "mesh-e2e/page/v1"
 PRODUCTS = ("istio", "envoy-gateway", "kubernetes")
@@ -21,6 +22,7 @@ JUDGED = ("held", "broken")
 CellOutcome = Literal["error", "broken", "inconclusive", "held", "not judged"]
 # The worst first; what was skipped or did not run says nothing of a cell.
 WORST: tuple[CellOutcome, ...] = ("broken", "error", "inconclusive", "held")
+UPGRADES = "upgrades"  # the area of claims on an upgrade
 BINS = 80  # columns of a timeline's chart
 _HOP = re.compile(r"^ +[o|]  *(?P<kind>\S+(?: \S+)*) {2,}(?P<pod>\S+) *(?P<rest>.*)$")
 _REQUEST = re.compile(r"^request (\S+)$")
@@ -36,6 +38,8 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
                  timelines}]
         cells    [{istio, envoy_gateway, kubernetes, outcome, counts, verdicts: {claim: [outcome, run]}, changed:
                  [{claim, before, after, runs: [before, after]}], unsteady: [{claim, outcomes}]}]
+        upgrades [{istio, envoy_gateway, kubernetes, to, outcome, counts, seconds, run, paths}]: claims on an
+                 upgrade, which are of no cell; paths are the rows of their table
         support  the support table's cells; failed: cells without a run; planted: how many runs were left out
     """
     shown = [run for run in runs if PLANTED not in run.results["facts"]]
@@ -53,6 +57,7 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
         "claims": texts,
         "runs": [_run(run, claims) for run in shown],
         "cells": _cells(shown, claims),
+        "upgrades": [_upgrade(run, number) for number, run in enumerate(shown) if _upgrades(run)],
         "support": support.as_json(support.cells([(run.name, run.results) for run in shown])),
         "failed": [{"name": cell.name, "why": cell.why} for cell in failed],
         "planted": len(runs) - len(shown),
@@ -133,7 +138,7 @@ def _cells(runs: Sequence[ReadRun], claims: Mapping[str, int]) -> list[dict[str,
         if not run.results["cluster"]["conformance"] or not all(key):
             continue
         history = histories.setdefault(key, {})
-        for test in run.results["tests"]:
+        for test in (one for one in run.results["tests"] if one not in _upgrades(run)):
             history.setdefault(claims[test["id"]], []).append((test["outcome"], number))
     return [_cell(key, history) for key, history in sorted(histories.items(), key=lambda item: _order(item[0]))]
 
@@ -149,17 +154,47 @@ def _cell(key: tuple[str, ...], history: Mapping[int, Sequence[tuple[str, int]]]
         if len({outcome for outcome, _ in judged}) > 1:
             unsteady.append({"claim": claim, "outcomes": [list(one) for one in found]})
     outcomes = [outcome for outcome, _ in verdicts.values()]
-    worst: CellOutcome = next((one for one in WORST if one in outcomes), "not judged")
     return {
         "istio": key[0],
         "envoy_gateway": key[1],
         "kubernetes": key[2],
-        "outcome": worst,
-        "counts": {one: outcomes.count(one) for one in dict.fromkeys(outcomes)},
+        "outcome": _worst(outcomes),
+        "counts": _counts(outcomes),
         "verdicts": {claim: list(one) for claim, one in verdicts.items()},
         "changed": changed,
         "unsteady": unsteady,
     }
+
+
+def _upgrades(run: ReadRun) -> list[Mapping[str, Any]]:
+    """The verdicts of a run on an upgrade: they are about two versions, and of no cell of the matrix."""
+    upgraded = run.results["cluster"]["conformance"] and run.results["facts"].get(UPGRADE_TO)
+    return [test for test in run.results["tests"] if test["area"] == UPGRADES] if upgraded else []
+
+
+def _upgrade(run: ReadRun, number: int) -> dict[str, Any]:
+    istio, envoy_gateway, kubernetes = _versions(run)
+    tests = _upgrades(run)
+    outcomes = [test["outcome"] for test in tests]
+    return {
+        "istio": istio,
+        "envoy_gateway": envoy_gateway,
+        "kubernetes": kubernetes,
+        "to": run.results["facts"][UPGRADE_TO],
+        "outcome": _worst(outcomes),
+        "counts": _counts(outcomes),
+        "seconds": sum(test["seconds"] for test in tests),
+        "run": number,
+        "paths": run.results["tables"].get(TABLE, []),
+    }
+
+
+def _worst(outcomes: Sequence[str]) -> CellOutcome:
+    return next((one for one in WORST if one in outcomes), "not judged")
+
+
+def _counts(outcomes: Sequence[str]) -> dict[str, int]:
+    return {one: outcomes.count(one) for one in dict.fromkeys(outcomes)}
 
 
 def _versions(run: ReadRun) -> tuple[str, ...]:

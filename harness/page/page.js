@@ -102,8 +102,22 @@ function matrix() {
       h("table", { class: "matrix" }, h("caption", {}, "Versions of Istio by versions of Envoy Gateway"),
         h("thead", {}, h("tr", {}, h("td", {}), columns.map((one) => h("th", { scope: "col" }, "Envoy Gateway " + one)))),
         h("tbody", {}, body))) : h("p", {}, "No run on a real cluster is here: emulated runs are no conformance."),
+    upgradeTable(),
     data.failed.length ? table("Cells without a run", ["Cell", "Why"], data.failed.map((one) => [one.name, one.why])) : "",
     h("p", {}, changes.length ? link("changes", `${many(changes.length, "verdict")} changed`) : "No verdict changed between runs of one cell.")];
+}
+
+// An upgrade is between two versions: a row for each way, or one for a run that tabulated none.
+function upgradeTable() {
+  const rows = data.upgrades.flatMap((one) => {
+    const path = (row) => row.path || `Istio ${one.istio}, Envoy Gateway ${one.envoy_gateway} to ${one.to}`;
+    const verdict = [link("run/" + one.run, outcome(one.outcome), " ", counted(one.counts)), seconds(one.seconds)];
+    return (one.paths.length ? one.paths : [{}]).map((row) => [path(row), row.order || "", one.kubernetes, ...verdict,
+      row.sent || "", row.lost || "", row["longest outage ms"] || "", row["definitions rejected"] || "", row["enforced differently"] || ""]);
+  });
+  return rows.length ? [h("h2", {}, "Upgrades under load"), table("Upgrades there and back", ["Upgrade", "Order", "Kubernetes", "Verdicts of the run",
+    ...["Seconds", "Requests sent", "Lost", "Longest outage, ms", "Definitions rejected"].map((name) => ({ name, number: true })),
+    "Enforced differently"], rows)] : "";
 }
 
 function verdictRows(entries) {

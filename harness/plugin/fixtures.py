@@ -54,8 +54,12 @@ def version_set(settings: Settings) -> VersionSet:
 
 @pytest.fixture(scope="session")
 def bundle(settings: Settings, version_set: VersionSet) -> Bundle | None:
-    """The folder of charts and images, seen to be whole before anything is made."""
-    return open_bundle(settings.bundle, version_set) if settings.bundle else None
+    """The folder of charts and images, seen to be whole before anything is made: for an upgrade with those of both
+    version sets."""
+    if not settings.bundle:
+        return None
+    found, *_ = [open_bundle(settings.bundle, row) for row in chosen_versions.with_target(version_set, settings)]
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,19 @@ from functools import partial
 
 import pytest
 
-from harness.bundle import Bundle, open_bundle
+from harness.bundle import Bundle
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
 from harness.components import Envoy, Ztunnels
 from harness.disruption import stack_recovery, version_upgrade
 from harness.disruption.version_upgrade import VersionUpgrade
+from harness.install import installation
 from harness.install.releases import releases
 from harness.kube import Kube
 from harness.load.background_load import BackgroundLoad, while_load_runs
 from harness.load.sources import IngressLoad, MeshLoad
+from harness.objects.placement import Placement
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.versions import VersionSet
@@ -79,7 +81,12 @@ def restored_stack(kube: Kube, mesh_client: MeshClient, ztunnel: Ztunnels, waypo
 
 @pytest.fixture(scope="session")
 def version_upgrade_plan(
-    stack: None, settings: Settings, version_set: VersionSet, bundle: Bundle | None, cluster: Cluster
+    stack: None,
+    settings: Settings,
+    version_set: VersionSet,
+    bundle: Bundle | None,
+    cluster: Cluster,
+    placement: Placement,
 ) -> VersionUpgrade:
     """The upgrade that UPGRADE_TO= names, its images loaded."""
     if not settings.upgrade_to:
@@ -88,10 +95,9 @@ def version_upgrade_plan(
         version_set,
         settings.upgrade_to,
         lambda row: releases(row, bundle.charts if bundle else None, replicas=settings.replicas),
+        lambda row: installation.envoy_proxies(row, placement, settings.replicas),
         bundle,
     )
-    if settings.bundle:
-        open_bundle(settings.bundle, found.after)
     version_upgrade.load_images(cluster, found)
     return found
 

@@ -30,7 +30,7 @@ from harness.report import allure, conformance, failure_text, results
 from harness.report.claim_results import ClaimResults, claim_of
 from harness.report.live import Live, own_stdout
 from harness.report.redact import redact
-from harness.report.results import PLANTED, RunResult, properties, versions_known, versions_line
+from harness.report.results import PLANTED, UPGRADE_TO, RunResult, properties, versions_known, versions_line
 from harness.report.run_folder import RunFolder
 
 GATHERER = artifacts.GATHERER
@@ -92,6 +92,7 @@ class Reporting:
         self.remarks = [*settings.unused_variables(), *self.set.remarks]
         self.sources: dict[str, str] = {}
         self.facts: dict[str, str] = {PLANTED: self.settings.fault.stem} if self.settings.fault else {}
+        self.facts |= {UPGRADE_TO: self.settings.upgrade_to} if self.settings.upgrade_to else {}
         self.observed: dict[str, str] = {}  # versions by component, as they run
         self._default_outputs()
         self.book = ClaimResults()

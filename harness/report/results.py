@@ -19,6 +19,7 @@ EMULATED = "EMULATED: not conformance"
 SCHEMA = "mesh-e2e/results/v1"
 # The image of a set that tells a component's version, where it can be a build of one's own.
 ROLES = {"istio": "pilot", "ztunnel": "ztunnel", "envoy-gateway": "gateway", "envoy": "envoy"}
+UPGRADE_TO = "upgrade to"  # the fact that names what a run of suites/upgrades upgrades to
 PLANTED = "planted fault"  # the fact that names the fault under which the run was made
 
 

@@ -2,8 +2,9 @@
 
 Manifest: manifests/upgrades/there_and_back.yaml
 
-Promise: new pods replace old ones one by one, as in a restart (docs/outages.md). Of Envoy Gateway the definitions come
-first, as its documentation says; on the way back they stay, so the older version runs with newer definitions.
+Promise: new pods replace old ones one by one, as in a restart (docs/outages.md). Definitions are those of the Gateway
+API and Envoy Gateway, or Istio's chart `base`; documentation says that they come first. On the way back they stay, so
+the older version runs with newer definitions. After each order the older definitions are put back.
 """
 
 from dataclasses import dataclass
@@ -11,15 +12,29 @@ from dataclasses import dataclass
 import pytest
 
 from harness.disruption import version_upgrade
-from harness.http_exchange import Answers, get, unique_name
+from harness.disruption.version_upgrade import Replaced
+from harness.experiments.traversal import send_through_ingress
+from harness.http_exchange import get, unique_name
 from harness.load.background_load import BackgroundLoad
 from harness.load.recorded_losses import UNCLOSED
 from harness.load.timeline_text import timeline_as_text
+from harness.load.upgrade_paths import record_path
 from harness.waits import policy_propagation, status
+from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.extended("Upgrades"), pytest.mark.needs("load", "upgrade", "disruptive", "rate limit")]
+pytestmark = [
+    pytest.mark.extended("Upgrades"),
+    pytest.mark.needs("load", "upgrade", "disruptive", "rate limit"),
+    pytest.mark.timeout(900),
+]
 REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
-POLICY = "BackendTrafficPolicy/default/kept-quota"
+SCRIPTED, BY_SERVICE = "scripted.example", "by-service.example"
+POLICIES = {
+    "quota": "BackendTrafficPolicy/default/kept-quota",
+    "script": "EnvoyExtensionPolicy/default/kept-script",
+    "routing": "BackendTrafficPolicy/default/kept-routing",
+}
+TEAPOT = {False: 418, True: 500}  # of the script's path, by whether Envoy Gateway rejects scripts
 QUOTA, FLAGS = [200, 200, 200, 429, 429], ["-", "-", "-", "RL", "RL"]
 NEW_CONNECTIONS = UNCLOSED.allowed()  # of a client that opens one for each request, as in a rolling restart
 PROMISE = "at most two new connections"
@@ -27,17 +42,42 @@ ONE = pytest.mark.one_witness("an upgrade replaces the proxies, and their access
 
 
 @dataclass(frozen=True)
-class Journey:
-    """Load of the way there and back, a user's five responses at three times, definitions that replaced others."""
+class Enforced:
+    """What the policies do at one time: a user's five responses with their flags, responses on the script's two paths
+    and how often the backend received each, lines of the waypoint for each request by Service, conditions."""
 
-    there: BackgroundLoad
+    quota: list[int | None]
+    flags: list[str]
+    script: list[int | None]
+    reached: list[int]
+    traversed: list[int]
+    accepted: dict[str, bool]
+
+    def differs_from(self, other: "Enforced") -> list[str]:
+        """Which policies do something else at the other time."""
+        pairs = {
+            "quota": (self.quota, other.quota),
+            "script": (self.script, other.script),
+            "routing": (self.traversed, other.traversed),
+        }
+        return [name for name, (mine, others) in pairs.items() if mine != others]
+
+
+@dataclass(frozen=True)
+class Journey:
+    """Load of the steps there and of the way back; what the policies do before, after each step there, and back."""
+
+    there: tuple[BackgroundLoad, BackgroundLoad]
     back: BackgroundLoad
-    quota_before: tuple[Answers, list[str]]
-    quota_after: tuple[Answers, list[str]]
-    quota_back: tuple[Answers, list[str]]
-    accepted: tuple[bool, bool]
-    versions_after: str
-    versions_back: str
+    before: Enforced
+    between: Enforced
+    after: Enforced
+    after_back: Enforced
+    definitions: Replaced
+    older: Replaced
+    forced: Replaced
+    version_after: str
+    version_back: str
 
 
 @pytest.fixture(scope="module")
@@ -47,71 +87,144 @@ def sources(new_connections, keepalive, ingress_load):
 
 
 @pytest.fixture(scope="module")
-def quota(
+def observe(
+    version_upgrade_plan,
     rate_limit_window,
     applied,
     kube,
     ingress,
     ingress_gateway,
-    proxy_of,
+    at_ingress,
+    at_waypoint,
     rate_limit_service,
     monotonic_clock,
     current_time,
     here,
 ):
-    """`quota()`: five responses to a new user, once the rate limit service counts, and their access log lines."""
+    """`observe()`: what the policies do now, each once the rate limit service counts."""
     started = monotonic_clock()
-    policy_propagation.wait_for_accepted(kube, here(POLICY), since=started)
+    policy_propagation.wait_for_accepted(kube, here(POLICIES["quota"]), since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
+    status.wait_for_condition(kube, here(POLICIES["routing"]), "Accepted")
+    rejected = version_upgrade_plan.before.is_at_least("eg", "1.9")
+    wait_for_response(ingress, at_ingress.get("/teapot", host=SCRIPTED), status=TEAPOT[rejected])
+    wait_for_response(ingress, at_ingress.get(host=BY_SERVICE), status=200)
 
-    def five():
+    def once():
         policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/health")
         since = current_time()
-        answers = ingress.send_in_turn(get("/health", x_user_id=unique_name("kept")), 5)
-        return answers, [line.flags for line in proxy_of("bookinfo-ingress").wait_for_lines(answers, since)]
+        five = ingress.send_in_turn(get("/health", x_user_id=unique_name("kept")), 5)
+        lines = ingress_gateway.wait_for_lines(five, since)
+        script = at_ingress.send([at_ingress.get("/teapot", host=SCRIPTED), at_ingress.get(host=SCRIPTED)])
+        by_service = send_through_ingress(at_ingress, at_waypoint, at_ingress.get(host=BY_SERVICE), 3)
+        accepted = {name: status.read_condition(kube, here(one), "Accepted").met for name, one in POLICIES.items()}
+        return Enforced(
+            five.statuses,
+            [line.flags for line in lines],
+            script.statuses,
+            script.reached,
+            by_service.at_waypoint,
+            accepted,
+        )
 
-    return five
+    return once
 
 
-@pytest.fixture(scope="module")
-def definitions(version_upgrade_plan, cluster, kube):
-    """The definitions of the version after, applied over those of the version before."""
-    if version_upgrade_plan.product != "eg":
-        pytest.skip("an upgrade of Istio changes no definitions of the Gateway API")
-    return version_upgrade.replace_definitions(cluster, kube, version_upgrade_plan, version_upgrade_plan.after)
+@pytest.fixture(scope="module", params=version_upgrade.ORDERS, ids=lambda order: order.replace(" ", "-"))
+def journey(request, version_upgrade_plan, load, sources, observe, cluster, kube):
+    """There and back, under load at each step, in one of two orders; then the older definitions are put back."""
+    plan, order = version_upgrade_plan, request.param
+    (one, do_one), (other, do_other) = version_upgrade.steps(cluster, kube, plan, order).items()
+    with version_upgrade.while_upgraded(cluster, kube, plan):
+        before = observe()
+        with load(*sources) as first, first.event(f"{plan.name}, {order}: {one}", PROMISE):
+            done = {one: do_one()}
+        between = observe()
+        with load(*sources) as second, second.event(f"{plan.name}, {order}: {other}", PROMISE):
+            done[other] = do_other()
+        after, version_after = observe(), plan.running(kube)
+        with load(*sources) as way_back, way_back.event(f"{plan.name}, {order}: and back", PROMISE):
+            version_upgrade.upgrade_product(cluster, kube, plan, plan.before)
+        after_back, version_back = observe(), plan.running(kube)
+        older = version_upgrade.replace_definitions(cluster, kube, plan, plan.before)
+        forced = version_upgrade.force_older_definitions(cluster, kube, plan)
+        there = (*first.recorded_timelines, *second.recorded_timelines)
+        record_path(plan.name, order, there, rejected=0, changed=after.differs_from(before))
+        record_path(
+            f"{plan.name}, back",
+            order,
+            way_back.recorded_timelines,
+            rejected=len(older.refused),
+            changed=after_back.differs_from(before),
+        )
+        yield Journey(
+            (first, second),
+            way_back,
+            before,
+            between,
+            after,
+            after_back,
+            done["definitions"],
+            older,
+            forced,
+            version_after,
+            version_back,
+        )
 
 
-@pytest.fixture(scope="module")
-def journey(request, version_upgrade_plan, load, sources, quota, cluster, kube, here):
-    """There and back, under load each time."""
-    plan = version_upgrade_plan
-    before = quota()
-    if plan.product == "eg":
-        request.getfixturevalue("definitions")
-    with load(*sources) as there, there.event(f"upgrade of {plan.name}", PROMISE):
-        version_upgrade.upgrade_product(cluster, kube, plan, plan.after)
-    after, accepted, ran = quota(), status.read_condition(kube, here(POLICY), "Accepted").met, plan.running(kube)
-    with load(*sources) as back, back.event(f"{plan.name}, and back", PROMISE):
-        version_upgrade.upgrade_product(cluster, kube, plan, plan.before)
-    accepted_back = status.read_condition(kube, here(POLICY), "Accepted").met
-    return Journey(there, back, before, after, quota(), (accepted, accepted_back), ran, plan.running(kube))
+@pytest.fixture
+def lua_needs_a_setting(version_upgrade_plan):
+    """Skips where the newer version enforces a Lua script as the older one does."""
+    if not version_upgrade_plan.crosses("eg", "1.9"):
+        pytest.skip(f"{version_upgrade_plan.name}: Lua needs a setting since Envoy Gateway 1.9")
+
+
+@pytest.fixture
+def lua_needs_none(version_upgrade_plan):
+    """Skips where the newer version enforces no Lua script by default."""
+    if version_upgrade_plan.after.is_at_least("eg", "1.9"):
+        pytest.skip(f"{version_upgrade_plan.name}: Lua needs a setting since Envoy Gateway 1.9")
+
+
+@pytest.fixture
+def routing_type_becomes_enforced(version_upgrade_plan):
+    """Skips where both versions enforce routingType of a policy, or neither does."""
+    if not version_upgrade_plan.crosses("eg", "1.8"):
+        pytest.skip(f"{version_upgrade_plan.name}: routingType of a policy is enforced since Envoy Gateway 1.8")
+
+
+@pytest.fixture
+def routing_type_stays(version_upgrade_plan):
+    """Skips where only the newer version enforces routingType of a policy."""
+    if version_upgrade_plan.crosses("eg", "1.8"):
+        pytest.skip(f"{version_upgrade_plan.name}: another test is about routingType since Envoy Gateway 1.8")
+
+
+@pytest.fixture
+def guarded_definitions(version_upgrade_plan):
+    """Skips where the safe-upgrades policy does not come with the newer definitions, or accepts the older ones."""
+    if not version_upgrade_plan.crosses("eg", "1.8"):
+        pytest.skip(f"{version_upgrade_plan.name}: safe-upgrades comes with Gateway API 1.5, Envoy Gateway 1.8")
 
 
 def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
     """After an upgrade the product's pods run the newer version, and after the downgrade the older one."""
     plan = version_upgrade_plan
 
-    assert journey.versions_after == plan.version(plan.after)
-    assert journey.versions_back == plan.version(plan.before)
+    assert journey.version_after == plan.version(plan.after)
+    assert journey.version_back == plan.version(plan.before)
 
 
 @ONE
 def test_upgrade_loses_no_open_connection(journey):
     """An upgrade fails at most 2 new connections, and no request on keep-alive connections or through the ingress."""
-    anew, kept, outside = journey.there.timelines
+    (anew, kept, outside), (anew_then, kept_then, outside_then) = (step.timelines for step in journey.there)
 
     assert len(anew.lost) <= NEW_CONNECTIONS, timeline_as_text(anew)
-    assert (kept.lost, outside.lost) == ((), ()), journey.there.text
+    assert len(anew_then.lost) <= NEW_CONNECTIONS, timeline_as_text(anew_then)
+    assert (kept.lost, outside.lost, kept_then.lost, outside_then.lost) == ((), (), (), ()), (
+        journey.there[0].text + journey.there[1].text
+    )
 
 
 @ONE
@@ -124,26 +237,62 @@ def test_way_back_loses_no_open_connection(journey):
 
 
 def test_quota_is_enforced_by_both_versions(journey):
-    """A user's hourly quota of 3 is Accepted and enforced before an upgrade, after it and after the downgrade."""
-    before, after, back = journey.quota_before, journey.quota_after, journey.quota_back
+    """An hourly quota of 3 is Accepted and enforced before an upgrade, after each step and after the downgrade."""
+    times = (journey.before, journey.between, journey.after, journey.after_back)
 
-    assert (before[0].statuses, after[0].statuses, back[0].statuses) == (QUOTA, QUOTA, QUOTA)
-    assert (before[1], after[1], back[1]) == (FLAGS, FLAGS, FLAGS)
-    assert journey.accepted == (True, True)
-
-
-def test_definitions_are_replaced(definitions, version_upgrade_plan):
-    """The Gateway API definitions of the newer version replace all of those of the older version."""
-    api = version_upgrade_plan.after.gateway_api
-
-    assert definitions.refused == {}
-    assert definitions.bundles == {f"v{api.bundle} {api.channel}"}
+    assert [time.quota for time in times] == [QUOTA] * 4
+    assert [time.flags for time in times] == [FLAGS] * 4
+    assert [time.accepted["quota"] for time in times] == [True] * 4
 
 
-def test_older_definitions_are_rejected(journey, definitions, version_upgrade_plan, cluster, kube):
+def test_script_is_enforced_by_both_versions(journey, lua_needs_none):
+    """A Lua script is Accepted and answers its path before an upgrade, after it and after the downgrade."""
+    times = (journey.before, journey.between, journey.after, journey.after_back)
+
+    assert [time.script for time in times] == [[418, 200]] * 4
+    assert [time.reached for time in times] == [[0, 1]] * 4
+    assert [time.accepted["script"] for time in times] == [True] * 4
+
+
+def test_upgrade_rejects_scripts(journey, lua_needs_a_setting):
+    """An upgrade to Envoy Gateway 1.9 rejects an enforced Lua script: its route returns 500 until the downgrade."""
+    before, after, back = journey.before, journey.after, journey.after_back
+
+    assert (before.script, before.reached, before.accepted["script"]) == ([418, 200], [0, 1], True)
+    assert (after.script, after.reached, after.accepted["script"]) == ([500, 500], [0, 0], False)
+    assert (back.script, back.reached, back.accepted["script"]) == ([418, 200], [0, 1], True)
+
+
+def test_upgrade_enforces_routing_type(journey, routing_type_becomes_enforced):
+    """An upgrade to Envoy Gateway 1.8 enforces a policy's routingType, which was Accepted and ignored before it."""
+    before, after, back = journey.before, journey.after, journey.after_back
+
+    assert (before.traversed, after.traversed, back.traversed) == ([0, 0, 0], [1, 1, 1], [0, 0, 0])
+    assert [time.accepted["routing"] for time in (before, after, back)] == [True, True, True]
+
+
+def test_routing_stays_as_it_is(journey, routing_type_stays):
+    """Requests of the ingress take the same way to a Service before an upgrade, after it and after the downgrade."""
+    times = (journey.before, journey.between, journey.after, journey.after_back)
+
+    assert [time.traversed for time in times] == [journey.before.traversed] * 4
+    assert [time.accepted["routing"] for time in times] == [True] * 4
+
+
+def test_definitions_are_replaced(journey, version_upgrade_plan):
+    """The definitions of the newer version replace all of those of the older version."""
+    assert journey.definitions.refused == {}
+    assert journey.definitions.versions == version_upgrade_plan.definitions(version_upgrade_plan.after)
+
+
+def test_older_definitions_are_rejected(journey, guarded_definitions):
     """Definitions from before v1.5 are rejected by the safe-upgrades admission policy, and the newer ones stay."""
-    older = version_upgrade.replace_definitions(cluster, kube, version_upgrade_plan, version_upgrade_plan.before)
+    assert journey.older.refused
+    assert {"safe-upgrades" in reason for reason in journey.older.refused.values()} == {True}
+    assert journey.older.versions == journey.definitions.versions
 
-    assert older.refused
-    assert {"safe-upgrades" in reason for reason in older.refused.values()} == {True}
-    assert older.bundles == definitions.bundles
+
+def test_stored_versions_keep_definitions(journey, guarded_definitions):
+    """Without the safe-upgrades policy the API server still rejects older definitions that lack a stored version."""
+    assert journey.forced.refused
+    assert {"storedVersions" in reason for reason in journey.forced.refused.values()} == {True}

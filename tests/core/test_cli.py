@@ -47,6 +47,19 @@ def test_images_of_another_set(capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert "docker.io/istio/pilot:1.30.3-distroless" in said
 
 
+def test_images_of_an_upgrade(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of both version sets, each once."""
+    monkeypatch.setenv("E2E_UPGRADE_TO", "eg-1.9.0")
+
+    assert cli.main(["images"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "/envoy:" in line] == [
+        "docker.io/envoyproxy/envoy:distroless-v1.37.5",
+        "docker.io/envoyproxy/envoy:distroless-v1.39.0",
+    ]
+    assert len(said) == len(set(said)) == 1 + len(ROW.images) + len(("gateway", "envoy", "ratelimit"))
+
+
 def test_images_of_a_private_registry(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The list is what is then pulled, the node image too."""
     monkeypatch.setenv("E2E_REGISTRY", "localhost:5001/m")

@@ -1,16 +1,20 @@
 """Upgrades to another version: which sets they are between, what is refused, and what became of definitions."""
 
+from contextlib import nullcontext, suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from harness import chosen_versions
-from harness.disruption import version_upgrade
+from harness.disruption import restarts, version_upgrade
 from harness.disruption.version_upgrade import plan_upgrade, replace_definitions
-from harness.errors import BadInput, NotAllowed
+from harness.errors import BadInput, NotAllowed, SetupFailed
+from harness.install.installation import envoy_proxies
 from harness.install.releases import releases
 from harness.kube import RequestRejected
+from harness.objects.placement import AS_WRITTEN
+from harness.registry.private import parse_registry
 from harness.waits import rollouts
 
 ROW = chosen_versions.named("istio-1.29.1+eg-1.7.5+k8s-1.34.3")
@@ -19,36 +23,46 @@ ROW = chosen_versions.named("istio-1.29.1+eg-1.7.5+k8s-1.34.3")
 def definition(name: str, bundle: str, kind: str = "CustomResourceDefinition") -> dict[str, Any]:
     keys = ("bundle-version", "channel")
     annotations = dict(zip((f"gateway.networking.k8s.io/{key}" for key in keys), (bundle, "experimental"), strict=True))
-    return {"kind": kind, "metadata": {"name": name, "annotations": annotations}}
+    names = {"kind": "TCPRoute"} if name.startswith("tcproutes") else {}
+    return {"kind": kind, "metadata": {"name": name, "annotations": annotations}, "spec": {"names": names}}
 
 
 class Api:
-    """Definitions by name; those of a bundle before v1.5 are rejected where a policy is there."""
+    """Definitions by name. Those of a bundle before v1.5 are rejected where the policy is there; one whose stored
+    version the newer definition has changed is rejected for ever."""
 
     def __init__(self) -> None:
         self.there: dict[str, dict[str, Any]] = {}
         self.order: list[str] = []
+        self.routes: list[dict[str, Any]] = []
+        self.namespace = "default"
 
-    def apply(self, documents: list[dict[str, Any]], *, force: bool) -> None:
+    def apply(self, documents: list[dict[str, Any]], *, force: bool = False) -> None:
         for one in documents:
-            name = one["metadata"]["name"]
-            guarded = any(other["kind"] == "ValidatingAdmissionPolicy" for other in self.there.values())
-            if guarded and "v1.4" in str(one["metadata"]["annotations"]):
+            name, old = one["metadata"]["name"], "v1.4" in str(one["metadata"]["annotations"])
+            if old and any(other["kind"] == "ValidatingAdmissionPolicy" for other in self.there.values()):
                 raise RequestRejected(f"{name}: denied by safe-upgrades.gateway.networking.k8s.io")
+            if old and name == TCP and "v1.6" in str(self.there.get(name)):
+                raise RequestRejected(f"{name}: status.storedVersions[1]: Invalid value")
             self.there[name] = one
             self.order.append(name)
 
     def list_objects(self, kind: str) -> list[dict[str, Any]]:
-        return [one for one in self.there.values() if one["kind"] == kind]
+        return self.routes if kind == "TCPRoute" else [one for one in self.there.values() if one["kind"] == kind]
+
+    def delete(self, names: list[Any]) -> None:
+        for one in names:
+            self.there.pop(one.partition("/")[2] if isinstance(one, str) else one["metadata"]["name"], None)
 
 
 GATEWAYS, POLICIES = "gateways.gateway.networking.k8s.io", "backendtrafficpolicies.gateway.envoyproxy.io"
-SAFE = "safe-upgrades.gateway.networking.k8s.io"
+TCP, SAFE = "tcproutes.gateway.networking.k8s.io", "safe-upgrades.gateway.networking.k8s.io"
 CHARTS = {
-    "v1.7.5": [definition(GATEWAYS, "v1.4.1"), definition(POLICIES, "old")],
+    "v1.7.5": [definition(GATEWAYS, "v1.4.1"), definition(TCP, "v1.4.1"), definition(POLICIES, "old")],
     "v1.9.0": [
         definition(SAFE, "v1.6.1", "ValidatingAdmissionPolicy"),
         definition(GATEWAYS, "v1.6.1"),
+        definition(TCP, "v1.6.1"),
         definition(POLICIES, "new"),
     ],
 }
@@ -59,14 +73,14 @@ def cluster(**cannot: str) -> Any:
 
 
 def upgrade(to: str = "eg-1.9.0") -> version_upgrade.VersionUpgrade:
-    return plan_upgrade(ROW, to, lambda row: releases(row, None), None)
+    return plan_upgrade(ROW, to, lambda row: releases(row, None), lambda row: [], None)
 
 
 @pytest.mark.parametrize(
     ("to", "name", "charts"),
     [
         ("eg-1.9.0", "Envoy Gateway 1.7.5 to 1.9.0", ["gateway-helm"]),
-        ("istio-1.30.3", "Istio 1.29.1 to 1.30.3", ["base", "istiod", "cni", "ztunnel"]),
+        ("istio-1.30.3", "Istio 1.29.1 to 1.30.3", ["istiod", "cni", "ztunnel"]),
     ],
 )
 def test_one_product_changes(to: str, name: str, charts: list[str]) -> None:
@@ -77,6 +91,21 @@ def test_one_product_changes(to: str, name: str, charts: list[str]) -> None:
     assert list(found.releases(found.after)) == charts
     assert found.after.kubernetes == ROW.kubernetes
     assert (found.after.istio == ROW.istio) == (to[0] == "e")
+
+
+@pytest.mark.parametrize(
+    ("to", "version", "crossed"),
+    [
+        ("eg-1.9.0", "1.9", True),
+        ("eg-1.9.0", "1.8", True),
+        ("eg-1.8.3", "1.9", False),
+        ("eg-1.9.0", "1.7", False),
+        ("istio-1.30.3", "1.9", False),
+    ],
+)
+def test_crossed_version(to: str, version: str, crossed: bool) -> None:
+    """A version is crossed by an upgrade from below it to it or above."""
+    assert upgrade(to).crosses("eg", version) is crossed
 
 
 @pytest.mark.parametrize(
@@ -101,9 +130,9 @@ def test_newer_definitions_replace_older_ones(monkeypatch: pytest.MonkeyPatch) -
     plan, api = upgrade(), Api()
     found = replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # what it uses of a Kube
 
-    assert found.bundles == {"v1.6.1 experimental"}
+    assert found.versions == {"v1.6.1 experimental"}
     assert found.refused == {}
-    assert api.order == [GATEWAYS, POLICIES, SAFE]
+    assert api.order == [GATEWAYS, TCP, POLICIES, SAFE]
 
 
 def test_rejected_definitions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +142,8 @@ def test_rejected_definitions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
     found = replace_definitions(cluster(), api, plan, plan.before)  # type: ignore[arg-type]  # as above
 
-    assert found.bundles == {"v1.6.1 experimental"}
-    assert list(found.refused) == [GATEWAYS]
+    assert found.versions == {"v1.6.1 experimental"}
+    assert list(found.refused) == [GATEWAYS, TCP]
     assert "safe-upgrades" in found.refused[GATEWAYS]
     assert api.there[POLICIES]["metadata"]["annotations"]["gateway.networking.k8s.io/bundle-version"] == "new"
 
@@ -126,3 +155,80 @@ def test_other_peoples_definitions_are_not_touched() -> None:
     with pytest.raises(NotAllowed):
         replace_definitions(cluster(disruptive="not ours"), api, plan, plan.after)  # type: ignore[arg-type]  # as above
     assert api.there == {}
+
+
+def test_older_definitions_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the admission policy they replace the newer ones; what is rejected all the same is made anew."""
+    monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
+    plan, api = upgrade(), Api()
+    replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
+    found = version_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
+
+    assert found.versions == {"v1.4.1 experimental"}
+    assert list(found.refused) == [TCP]
+    assert "storedVersions" in found.refused[TCP]
+    assert SAFE not in api.there
+
+
+def test_definition_of_an_object_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made anew it would lose every object of its kind: the run stops there."""
+    monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
+    plan, api = upgrade(), Api()
+    replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
+    api.routes = [{"kind": "TCPRoute"}]
+
+    with pytest.raises(SetupFailed, match="a TCPRoute is there"):
+        version_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
+    assert TCP in api.there
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [("definitions first", ["definitions", "charts"]), ("definitions last", ["charts", "definitions"])],
+)
+def test_order_of_the_steps(order: version_upgrade.Order, names: list[str]) -> None:
+    assert list(version_upgrade.steps(cluster(), None, upgrade(), order)) == names  # type: ignore[arg-type]  # as above
+
+
+def test_pinned_proxies_are_upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An EnvoyProxy that names its proxy's image keeps the proxy as it is, whatever the controller's version is: that
+    of the newer set is applied after its chart."""
+    done: list[str] = []
+    private = ROW.taken_from(parse_registry("registry.example/mirror"))
+    plan = plan_upgrade(
+        private, "eg-1.9.0", lambda row: releases(row, None), lambda row: envoy_proxies(row, AS_WRITTEN), None
+    )
+    images: list[str] = []
+    kube = SimpleNamespace(
+        namespace="default",
+        get=lambda name: {"spec": {"template": {"spec": {"containers": [{"image": image} for image in images]}}}},
+        apply=lambda documents: images.extend(
+            one["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]["image"] for one in documents
+        ),
+    )
+    monkeypatch.setattr(restarts, "while_replacing_pods", lambda *_: nullcontext())
+    monkeypatch.setattr(rollouts, "wait_for_rollout", lambda _, name, **__: done.append(name))
+    made = SimpleNamespace(cannot_judge={}, install=lambda release: done.append(release.version))
+
+    version_upgrade.upgrade_product(made, kube, plan, plan.after)  # type: ignore[arg-type]  # as above
+
+    assert set(images) == {"registry.example/mirror/envoyproxy/envoy:distroless-v1.39.0"}
+    assert done[0] == "v1.9.0"
+    assert done[-3:] == [restarts.INGRESS, restarts.WAYPOINT, restarts.LIMITER]
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_older_version_comes_back(monkeypatch: pytest.MonkeyPatch, failing: bool) -> None:
+    """After a block that failed half way, the product and its definitions are of the version before."""
+    monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
+    plan, api, upgraded = upgrade(), Api(), []
+    api.there = {GATEWAYS: definition(GATEWAYS, "v1.4.1")}
+    monkeypatch.setattr(version_upgrade.VersionUpgrade, "running", lambda *_: "1.9.0" if failing else "1.7.5")
+    monkeypatch.setattr(version_upgrade, "upgrade_product", lambda *given: upgraded.append(given[-1].envoy_gateway))
+
+    with suppress(ZeroDivisionError), version_upgrade.while_upgraded(cluster(), api, plan):  # type: ignore[arg-type]  # as above
+        replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
+        raise ZeroDivisionError
+
+    assert upgraded == (["1.7.5"] if failing else [])
+    assert version_upgrade.read_definitions(api, plan) == {"v1.4.1 experimental"}  # type: ignore[arg-type]  # as above

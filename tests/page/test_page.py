@@ -172,3 +172,27 @@ def test_command_writes_one_file_that_loads_nothing(written, verdict, tmp_path):
 def test_no_runs_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match="has no run"):
         command.run(Namespace(runs=[], out=""), settings.read(runs=tmp_path))
+
+
+def test_upgrades_are_no_cells(written, verdict):
+    """A run's claims on an upgrade are about two versions: they have a table of their own."""
+    path = {"path": "Envoy Gateway 1.7.5 to 1.9.0", "order": "definitions first", "sent": "900", "lost": "1"}
+    tests = [verdict("quota"), verdict("kept", area="upgrades"), verdict("lost", "broken", area="upgrades")]
+    folder = written(1, *tests, eg="1.7.5", facts={"upgrade to": "eg-1.9.0"}, tables={"upgrade paths": [path]})
+
+    data = page(folder)
+
+    assert outcomes(data) == {"quota": "held"}
+    assert data["upgrades"] == [
+        {
+            "istio": "1.29.1",
+            "envoy_gateway": "1.7.5",
+            "kubernetes": "1.34",
+            "to": "eg-1.9.0",
+            "outcome": "broken",
+            "counts": {"held": 1, "broken": 1},
+            "seconds": 3.0,
+            "run": 0,
+            "paths": [path],
+        }
+    ]
