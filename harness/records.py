@@ -19,9 +19,12 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import ENOSPC
+from io import RawIOBase
+from os import strerror
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from harness.boundary import key, shorten
 from harness.errors import BadInput, HarnessError, NotRecorded
@@ -37,12 +40,17 @@ Json = dict[str, Any]
 
 class Recorder:
     """Writes a run's records. Calls outside a scope, or inside a recorded call, are not recorded; those from other
-    threads make their scope one that cannot be judged again."""
+    threads make their scope one that cannot be judged again.
+
+    `file` is unbuffered. If a line cannot be written, the disk being full, the file keeps the whole lines before it,
+    `note` gets the reason once, and the run goes on without records: no verdict rests on them.
+    """
 
     replays = False
 
-    def __init__(self, file: TextIO, redact: Callable[[str], str]) -> None:
-        self._file, self._redact = file, redact
+    def __init__(self, file: RawIOBase, redact: Callable[[str], str], note: Callable[[str], object]) -> None:
+        self._file, self._redact, self._note = file, redact, note
+        self._length, self._full = 0, False  # bytes of whole lines
         self._scope, self._inside = "", False
         self._size, self._n = 0, 0
         self._lost: set[str] = set()
@@ -119,8 +127,19 @@ class Recorder:
                 kept = {name: line[name] for name in ("in", "call", "key", "asked") if name in line}
                 text = json.dumps({"n": self._n} | kept | {"cut": f"the run's records are full ({TOTAL} characters)"})
             self._size += len(text)
-            self._file.write(text + "\n")
-            self._file.flush()
+            if not self._full:
+                self._append(f"{text}\n".encode())
+
+    def _append(self, line: bytes) -> None:
+        try:
+            if self._file.write(line) != len(line):  # an unbuffered file takes what still fits
+                raise OSError(ENOSPC, strerror(ENOSPC))
+            self._length += len(line)
+        except OSError as error:
+            self._full = True
+            with suppress(OSError):
+                self._file.truncate(self._length)
+            self._note(f"cannot write {FILE}: {error.strerror or error}; `mesh-e2e judge` has no records from there on")
 
 
 class RecordedCall(NamedTuple):

@@ -176,9 +176,9 @@ def replay(config: pytest.Config, run: Path) -> None:
 
 def record(config: pytest.Config, folder: Path) -> None:
     """What this run asks and is answered is written to records.jsonl in its folder."""
-    file = (folder / FILE).open("w")
+    file = (folder / FILE).open("wb", buffering=0)
     config.add_cleanup(file.close)
-    recorder, settings = Recorder(file, redact), settings_of(config)
+    recorder, settings = Recorder(file, redact, config.stash[RUN].evidence.note), settings_of(config)
     asked = {name: getattr(settings, name) for name in SETTINGS} | {"versions": config.stash[RUN].set.name}
     recorder.head({"schema": SCHEMA, "settings": asked})
     _use(config, recorder)

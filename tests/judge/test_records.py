@@ -6,6 +6,8 @@ import json
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from errno import ENOSPC
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -48,9 +50,40 @@ def world() -> World:
 
 
 def record(folder: Path) -> Recorder:
-    recorder = Recorder((folder / records.FILE).open("w"), redact)
+    recorder = Recorder((folder / records.FILE).open("wb", buffering=0), redact, pytest.fail)
     recorder.head(FIRST)
     return recorder
+
+
+class SmallDisk(FileIO):
+    """A file on a disk that has room for `room` bytes: writes what fits, then fails, as an unbuffered file does."""
+
+    room = 600
+
+    def write(self, line: bytes) -> int:  # type: ignore[override]  # the tests write bytes only
+        if self.room <= 0:
+            raise OSError(ENOSPC, "No space left on device")
+        written = super().write(line[: self.room])
+        self.room -= written
+        return written
+
+
+def test_a_full_disk_ends_the_records_and_not_the_run(tmp_path: Path, world: World) -> None:
+    """The calls still answer; the file ends with a whole line; the reason is noted once; the rest has no record."""
+    notes: list[str] = []
+    recorder = Recorder(SmallDisk(str(tmp_path / records.FILE), "w"), redact, notes.append)
+    recorder.head(FIRST)
+    with boundary.using(recorder), recorder.scope("test a"):
+        answers = [world.read(f"x{number}") for number in range(9)]
+
+    assert len(set(answers)) == 9
+    assert len(notes) == 1
+    assert "cannot write records.jsonl: No space left on device" in notes[0]
+    replay = Records(tmp_path)
+    with boundary.using(replay), replay.scope("test a"):
+        assert world.read("x0") == answers[0].replace("hunter2", "[redacted]")
+    with pytest.raises(NotRecorded), boundary.using(replay), replay.scope("test a"):
+        world.read("x8")
 
 
 def test_answers_come_back_by_scope_function_and_arguments(tmp_path: Path, world: World) -> None:

@@ -105,8 +105,8 @@ def test_what_does_not_exist_ends_the_wait_and_is_named(
 def test_a_wait_that_read_references_is_replayed(kube: Kube, api: FakeApi, clock: Clock, tmp_path: Path) -> None:
     """They are read in a thread, and recorded as a whole: the same error with the same cause, and nothing is lost."""
     api.put(named("Gateway/default/g", metadata={"generation": 1}, spec={"gatewayClassName": "eg-ingres"}))
-    file = (tmp_path / records.FILE).open("w")
-    recorder = records.Recorder(file, str)
+    file = (tmp_path / records.FILE).open("wb", buffering=0)
+    recorder = records.Recorder(file, str, pytest.fail)
     recorder.head({"schema": records.SCHEMA, "settings": {}})
     with boundary.use_tape(recorder), recorder.scope("test a"), pytest.raises(Terminal) as recorded:
         status.wait_for_condition(kube, "Gateway/default/g", "Programmed")
