@@ -33,6 +33,7 @@ image_archives     image archives (docker save, OCI layout): the images in them,
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
 boundary, records                             what was asked and answered, recorded and replayed
+append_only        lines appended to a file whole or not at all
 progress, observations                        live lines; what witnesses saw, figures, attachments
 releases           version sets composed of any versions, by releases.yaml
 versions, settings                            version sets, settings

@@ -19,13 +19,12 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from errno import ENOSPC
+from contextlib import contextmanager
 from io import RawIOBase
-from os import strerror
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from harness.append_only import append_line
 from harness.boundary import key, shorten
 from harness.errors import BadInput, HarnessError, NotRecorded
 
@@ -50,7 +49,7 @@ class Recorder:
 
     def __init__(self, file: RawIOBase, redact: Callable[[str], str], note: Callable[[str], object]) -> None:
         self._file, self._redact, self._note = file, redact, note
-        self._length, self._full = 0, False  # bytes of whole lines
+        self._full = False
         self._scope, self._inside = "", False
         self._size, self._n = 0, 0
         self._lost: set[str] = set()
@@ -128,17 +127,13 @@ class Recorder:
                 text = json.dumps({"n": self._n} | kept | {"cut": f"the run's records are full ({TOTAL} characters)"})
             self._size += len(text)
             if not self._full:
-                self._append(f"{text}\n".encode())
+                self._append(text)
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: str) -> None:
         try:
-            if self._file.write(line) != len(line):  # an unbuffered file takes what still fits
-                raise OSError(ENOSPC, strerror(ENOSPC))
-            self._length += len(line)
+            append_line(self._file, line.encode())
         except OSError as error:
             self._full = True
-            with suppress(OSError):
-                self._file.truncate(self._length)
             self._note(f"cannot write {FILE}: {error.strerror or error}; `mesh-e2e judge` has no records from there on")
 
 

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from harness.append_only import append_line
 from harness.errors import BadInput
 from harness.report.redact import redact
 
@@ -110,15 +111,8 @@ class RunFolder:
                 self._append(text)
 
     def _append(self, text: str) -> None:
-        with self.verdicts.open("ab") as file:
-            size = file.tell()
-            try:
-                file.write(redact(text).encode() + b"\n")
-                file.flush()
-            except OSError:
-                with suppress(OSError):
-                    os.truncate(self.verdicts, size)  # half a line would spoil the next one
-                raise
+        with self.verdicts.open("ab", buffering=0) as file:
+            append_line(file, redact(text).encode())
 
     def free_reserve(self) -> None:
         """Frees what was kept back on the disk, for what must be written at the end."""
