@@ -73,16 +73,16 @@ def test_a_full_disk_ends_the_records_and_not_the_run(tmp_path: Path, world: Wor
     notes: list[str] = []
     recorder = Recorder(SmallDisk(str(tmp_path / records.FILE), "w"), redact, notes.append)
     recorder.head(FIRST)
-    with boundary.using(recorder), recorder.scope("test a"):
+    with boundary.use_tape(recorder), recorder.scope("test a"):
         answers = [world.read(f"x{number}") for number in range(9)]
 
     assert len(set(answers)) == 9
     assert len(notes) == 1
     assert "cannot write records.jsonl: No space left on device" in notes[0]
     replay = Records(tmp_path)
-    with boundary.using(replay), replay.scope("test a"):
+    with boundary.use_tape(replay), replay.scope("test a"):
         assert world.read("x0") == answers[0].replace("hunter2", "[redacted]")
-    with pytest.raises(NotRecorded), boundary.using(replay), replay.scope("test a"):
+    with pytest.raises(NotRecorded), boundary.use_tape(replay), replay.scope("test a"):
         world.read("x8")
 
 
