@@ -85,14 +85,15 @@ def past_the_waypoint(state: ClusterState, _: FailureFacts) -> list[Cause]:
 
 
 def unknown_workload(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """Ends that no pod or Service has the name of."""
+    """Ends that no pod has the name of, and of which the harness deleted none."""
     if "Pod" not in state.objects or "Service" not in state.objects:
         return []
     namespaces = {name_parts(pod)[0] for pod in state.objects_of("Pod")}
     for line in state.connections:
         for end in (line.src, line.dst):
             named_so = end.workload and end.workload in failure.text and end.namespace in namespaces
-            if named_so and _pod(state, end) is None:
+            gone = f"Pod/{end.namespace}/{end.workload}" in state.removed
+            if named_so and not gone and _pod(state, end) is None:
                 return [Cause(f"ztunnel's log names workload {end.namespace}/{end.workload}, and there is no such pod")]
     return []
 

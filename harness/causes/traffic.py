@@ -127,7 +127,9 @@ def _failed(state: ClusterState, failure: FailureFacts) -> list[AccessRecord]:
 
 def _quoted(access: AccessRecord, failure: FailureFacts) -> bool:
     line = access.line
-    words = (f"'{line.flags}'", f"'{line.details}'") if line.flags not in ("", "-") else ()
+    flagged = line.flags not in ("", "-")
+    # Of a comparison of flags, only those of rejected requests are about this line: "-" is the flag of every other too.
+    words = (f"'{line.flags}'", f"'{line.details}'") if flagged else ("'-'",)
     return str(line.status) in failure.found or any(word in failure.found for word in words)
 
 

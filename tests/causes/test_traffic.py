@@ -67,6 +67,15 @@ def test_flags_are_told_in_words(line: AccessLine, words: str) -> None:
     assert str(line.details) in said[0]
 
 
+def test_rejection_without_a_flag_where_flags_are_compared_is_named() -> None:
+    """A comparison of flags alone quotes no status: the rejected request whose flag is "-" is what it is about."""
+    bare, served = replace(LIMITED, flags="-"), replace(LIMITED, status=200, flags="-", details="via_upstream")
+
+    (said,) = why(ClusterState(access=lines("g", served, bare)), "assert ['-', '-'] == ['-', 'RL']", 200, 429)
+
+    assert said == "Envoy of Gateway g says of 1 request: no response flag, details request_rate_limited"
+
+
 def test_flags_of_wanted_rejections_are_no_cause() -> None:
     """A 429 that the message does not speak of is not why the claim failed."""
     assert why(ClusterState(access=lines("g", LIMITED)), "assert 3 == 2", 200, 429) == []
