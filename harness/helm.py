@@ -85,7 +85,7 @@ class Helm:
     def definitions(self, release: Release) -> list[Document]:
         """The definitions and admission policies that a chart brings, wherever it keeps them.
 
-        Envoy Gateway's chart has them in crds/ up to 1.7, and in a sub-chart switched by `crds.enabled` from 1.8 on.
+        In a crds folder, or in a sub-chart switched by `crds.enabled`: `chart_definitions` of version_differences.yaml.
         """
         return [document for document in self._whole(release) if document["kind"] in DEFINITIONS]
 

@@ -37,7 +37,7 @@ def with_pull_secrets(documents: Iterable[Document], versions: VersionSet) -> li
 
 def _with_parameters(documents: Iterable[Document]) -> list[Document]:
     """A class without parameters has Envoy Gateway's own proxy image, from the public registry: it gets an EnvoyProxy
-    of its name that says nothing yet. A chart's value for that image came with Envoy Gateway 1.8."""
+    of its name that says nothing yet."""
     found: list[Document] = []
     for one in documents:
         if one["kind"] == "GatewayClass" and one["spec"]["controllerName"] == CONTROLLER:

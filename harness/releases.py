@@ -15,6 +15,7 @@ from harness import strict_yaml
 from harness.errors import BadInput
 from harness.invalid_field import sentence
 from harness.suggest import did_you_mean
+from harness.version_ranges import numbers
 from harness.versions import GatewayApi, Minor, NodeImage, Version, Versions, VersionSet, find_conflicts, minor
 
 FILE = Path(__file__).resolve().parent.parent / "releases.yaml"
@@ -189,11 +190,6 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
 def label(version: str) -> str:
     """ "1.29" of "1.29.6"."""
     return "{}.{}".format(*minor(version))
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """(1, 29, 6) of "1.29.6-rc.1"."""
-    return tuple(int(part) for part in version.partition("-")[0].split("."))
 
 
 def _patch(version: str, product: Product, releases: Releases) -> str:

@@ -10,6 +10,7 @@ import yaml
 from harness import releases, versions
 from harness.errors import BadInput
 from harness.tools import published
+from harness.version_ranges import numbers
 
 KNOWN, SETS = releases.load(), versions.load()
 RAW: dict[str, Any] = yaml.safe_load(releases.FILE.read_text())
@@ -123,8 +124,7 @@ def test_files_agree() -> None:
     wrong = [
         version
         for version, node in KNOWN.kubernetes.node_images.items()
-        if (least := tools.kind_for(f"kindest/node:v{version}"))
-        and releases.numbers(least) > releases.numbers(node.kind)
+        if (least := tools.kind_for(f"kindest/node:v{version}")) and numbers(least) > numbers(node.kind)
     ]
     assert wrong == []
 

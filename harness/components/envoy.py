@@ -134,8 +134,8 @@ class Envoy(EnvoyPods):
     def read_requests_sent(self, cluster: str) -> int:
         """How many requests its replicas have sent to a cluster, all together.
 
-        Envoy Gateway 1.9 has a cluster's counters made with its first request (enable_deferred_creation_stats): a
-        cluster that is there without them has had none.
+        A cluster that is there without a counter of requests has had none: `unused_cluster_counters` of
+        harness/version_differences.yaml.
 
         Raises:
             Absent: a replica has no such cluster: nothing is known of its requests.

@@ -47,7 +47,7 @@ def _envoy_gateway(versions: VersionSet, replicas: int) -> dict[str, Any]:
     limiter = {"rateLimitDeployment": {"replicas": replicas}} if replicas > 1 else {}
     return {
         "config": {"envoyGateway": {"provider": {"kubernetes": limiter}}},
-        "crds": {"enabled": False},  # the definitions are applied before, by us; charts up to 1.7 ignore it
+        "crds": {"enabled": False},  # applied before, by us; a chart with a crds folder ignores it
         "global": {
             **secrets,
             "images": {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
+from harness import version_ranges
 from harness.errors import BadInput
-from harness.releases import PRODUCTS, Product, numbers, parts
+from harness.releases import PRODUCTS, Product, parts
+from harness.version_ranges import Operator
 
-Operator = Literal[">=", "<=", "==", "!=", ">", "<"]
 _CONDITION = re.compile(
     r"\s*(?P<product>[a-z0-9]+)\s*(?P<operator>>=|<=|==|!=|>|<)\s*v?(?P<version>\d+(?:\.\d+){0,2})\s*"
 )
@@ -62,21 +62,7 @@ class Condition:
 
     def holds(self, cell: Cell) -> bool:
         """Compared as far as the condition's version goes: 1.29.6 is == 1.29 and <= 1.29, and not > 1.29."""
-        wanted = numbers(self.version)
-        found = numbers(cell.version(self.product))[: len(wanted)]
-        match self.operator:
-            case "==":
-                return found == wanted
-            case "!=":
-                return found != wanted
-            case ">=":
-                return found >= wanted
-            case "<=":
-                return found <= wanted
-            case ">":
-                return found > wanted
-            case "<":
-                return found < wanted
+        return version_ranges.compare(cell.version(self.product), self.operator, self.version)
 
 
 def cell_versions(versions: str) -> tuple[str, str, str]:

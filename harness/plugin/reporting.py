@@ -32,6 +32,7 @@ from harness.report.live import Live, own_stdout
 from harness.report.redact import redact
 from harness.report.results import PLANTED, UPGRADE_TO, RunResult, properties, versions_known, versions_line
 from harness.report.run_folder import RunFolder
+from harness.version_differences import outside
 
 GATHERER = artifacts.GATHERER
 CAUSES = artifacts.CAUSES
@@ -319,7 +320,7 @@ class Reporting:
             stages=tuple(progress.PROGRESS.stages),
             exit=exit_status,
             why=self.why,
-            notes=(*self.remarks, *self.evidence.notes),
+            notes=(*self.remarks, *outside(self.observed), *self.evidence.notes),
             tables=observations.tables(),
             sources=self.sources,
         )

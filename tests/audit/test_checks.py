@@ -315,6 +315,13 @@ def healed_routing(c: Planted) -> None:
     c.add(obj("EnvoyProxy", "i", "default", EG, spec={"routingType": "Service"}))
 
 
+def newer_routing_type(c: Planted) -> None:
+    """Envoy Gateway 1.8 enforces it."""
+    routing_type(c)
+    container = c.get("Deployment", "envoy-gateway")["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = container["image"].replace("1.7.5", "1.8.3")
+
+
 def healed_port(c: Planted) -> None:
     low_port(c)
     c.get("EnvoyProxy", "waypoint")["spec"]["provider"]["kubernetes"]["useListenerPortAsContainerPort"] = True
@@ -341,6 +348,7 @@ def old_bind_failure(c: Planted) -> None:
     ("id", "plant"),
     [
         ("ingress-bypasses-waypoint", healed_routing),
+        ("field-ignored", newer_routing_type),
         ("waypoint-port-shifted", healed_port),
         ("waypoint-port-shifted", bound_port),
         ("ingress-outside-mesh", permissive),

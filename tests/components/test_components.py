@@ -334,7 +334,7 @@ def test_stats_and_breaker_are_read(envoy: Envoy, pages: Pages) -> None:
 def test_requests_that_were_sent_are_counted(
     envoy: Envoy, pages: Pages, recorded: str, cluster: str, sent: int
 ) -> None:
-    """Envoy of Envoy Gateway 1.9 has no counter of them before the first; a cluster that it does not know has none."""
+    """A counter may be missing before the first (`unused_cluster_counters`); an unknown cluster has none."""
     pages.pages["/stats"] = recordings.text(recorded)
 
     assert envoy.read_requests_sent(cluster) == sent

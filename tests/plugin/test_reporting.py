@@ -359,6 +359,14 @@ def test_versions_are_those_observed(mini, monkeypatch, cluster, said):
     assert mini.results["versions"]["bookinfo"] == said
 
 
+def test_a_version_that_the_harness_does_not_know_is_a_note(mini):
+    """What differs by version is then that of the nearest one, and a reader of the report is to know."""
+    known = {"istio": "1.29.1", "envoy-gateway": "1.9.0"}
+    for versions, noted in ((known, []), (known | {"istio": "1.99.0"}, ["Istio 1.99.0"])):
+        mini.write(ingress__one=OBSERVES.format(observed=versions)).run("suites", cluster="kind")
+        assert [note.partition(" is outside")[0] for note in mini.results["notes"]] == noted
+
+
 def test_conformance_speaks_of_what_was_observed(mini):
     """Whatever the set says."""
     mini.write(ingress__one=OBSERVES.format(observed=ALL_SEEN))

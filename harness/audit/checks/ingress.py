@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from harness import version_differences
 from harness.audit.checks.references import targets
 from harness.audit.finding import Result, make_finding
 from harness.audit.mesh import (
@@ -20,7 +21,6 @@ from harness.audit.mesh import (
 from harness.audit.state import AuditState, labels_of, namespace_of
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, mapping, name_of, text
-from harness.versions import minor
 
 INGRESS_USE = "istio.io/ingress-use-waypoint"
 ROOT = "istio-system"  # where a PeerAuthentication is for the whole mesh, unless meshConfig says another
@@ -84,8 +84,8 @@ def _routes_to_services(state: AuditState, gateway: Json, route: Json) -> bool:
     if proxy_setting(state, gateway, "routingType") == "Service":
         return True
     version = envoy_gateway_version(state)
-    if version and minor(version) < (1, 9):
-        return False  # a policy's own routingType is ignored before 1.9
+    if version and version_differences.value("policy_routing_type", version) != "enforced":
+        return False
     wanted = {("HTTPRoute", text(route, "metadata", "name")), ("Gateway", text(gateway, "metadata", "name"))}
     return any(
         text(policy, "spec", "routingType") == "Service"

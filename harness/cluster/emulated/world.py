@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import version_differences
 from harness.cluster.emulated import install
 from harness.cluster.emulated.api.admission import Admission
 from harness.cluster.emulated.api.errors import ApiError, bad
@@ -249,8 +250,10 @@ class World:
                 f'pilot_push_triggers{{type="workload"}} {self._telling.pushes}\n'
                 + (f'pilot_total_xds_rejects{{type="CDS"}} {self.rejections}\n' if self.rejections else "")
             )
-        refused = sum(len(one.process.refusals) for one in self.around.envoys.values())
-        return f"# TYPE xds_snapshot_nack_total counter\nxds_snapshot_nack_total {refused}\n"
+        name = version_differences.value("rejection_counter", self._eg_version.removeprefix("v"))
+        refused = {envoy.run.name: len(envoy.process.refusals) for envoy in self.around.envoys.values()}
+        counts = [f'{name}{{nodeID="{pod}"}} {count}\n' for pod, count in refused.items() if count and name]
+        return "".join([f"# TYPE {name} counter\n" if counts else "", *counts])
 
 
 def role_version(image: str) -> str:
