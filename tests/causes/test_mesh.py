@@ -120,13 +120,13 @@ def pods(*ends: Endpoint, account: str = "") -> list[Object]:
     ]
 
 
-def carried(line: ZtunnelLine, found: list[Object], text: str = "assert 1 == 2") -> list[str]:
+def carried(line: ZtunnelLine, found: list[Object], text: str = "assert 1 == 2", removed: str = "") -> list[str]:
     objects = {
         "Pod": found,
         "Service": [],
         "Namespace": [named("Namespace/default", metadata={"labels": {"istio.io/dataplane-mode": "ambient"}})],
     }
-    return why(ClusterState(objects, connections=[line]), FailureFacts(text=text))
+    return why(ClusterState(objects, connections=[line], removed=frozenset({removed})), FailureFacts(text=text))
 
 
 BOTH = (OUTBOUND.src, OUTBOUND.dst)
@@ -157,12 +157,14 @@ def test_plain_connection_of_enrolled_pods_is_named() -> None:
 
 
 def test_workload_that_does_not_exist_is_named() -> None:
-    """Where the claim is about it: pods of before are in the log, too."""
+    """Where the claim is about it: pods of before are in the log, too, as are those that the harness deleted."""
     name = OUTBOUND.dst.workload or ""
     said = f"ztunnel's log names workload {OUTBOUND.dst.namespace}/{name}, and there is no such pod"
 
     assert carried(OUTBOUND, pods(OUTBOUND.src), f"assert '{name}' == 'x'") == [said]
     assert carried(OUTBOUND, pods(OUTBOUND.src)) == []
+    deleted = f"Pod/{OUTBOUND.dst.namespace}/{name}"
+    assert carried(OUTBOUND, pods(OUTBOUND.src), f"assert '{name}' == 'x'", removed=deleted) == []
 
 
 def test_error_of_a_connection_is_named_with_the_claim_that_quotes_it() -> None:
