@@ -114,7 +114,9 @@ class SessionFinish:
         terminalreporter.write_sep("=", "claims")
         terminalreporter.flush()
         run = self._result or self._run.result(0)
-        if self._run.live.moving:
+        if run.was_refused:
+            self._run.live.line(run.why)
+        elif self._run.live.moving:
             summary.show(run, self._run.live.console)
         else:
             self._run.live.line(summary.summary_as_text(run).rstrip("\n"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
+from harness.errors import BadInput
 from harness.observations import Figure
 from harness.progress import Stage
 from harness.settings import ClusterKind
@@ -93,6 +94,15 @@ class RunResult:
         """The first line of every report: which cluster, and whether it proves conformance."""
         kind = f"emulated ({EMULATED})" if self.cluster == "emulated" else self.cluster
         return f"cluster: {kind}   name: {self.cluster_name}   set: {self.set_name}"
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether bad input ended the run before any claim: then `why` says all there is to say."""
+        return (
+            bool(self.why)
+            and self.exit == BadInput.exit_code
+            and all(verdict.outcome == "not run" for verdict in self.verdicts)
+        )
 
     @property
     def counts(self) -> dict[Outcome, int]:

@@ -80,8 +80,8 @@ def _rest_of_head(run: RunResult) -> list[str]:
 
 def _totals(run: RunResult) -> list[str]:
     """The counts, and a line for each claim that does not hold: its outcome, claim and reason; one reason of many
-    claims is given once."""
-    failed = [v for v in run.verdicts if v.outcome not in ("held", "skipped")]
+    claims is given once. Claims that were not run are counted only: the tables list them."""
+    failed = [v for v in run.verdicts if v.outcome not in ("held", "skipped", "not run")]
     lines = [_counts(run)]
     for verdict, reason in zip(failed, _reasons(failed), strict=True):
         lines.append(f"  {verdict.outcome}: {verdict.area}: {verdict.claim}{f': {reason}' if reason else ''}")

@@ -108,6 +108,7 @@ def test_b(wrong):
     assert result.ret == 2
     assert result.stdout.str().count("context 'x' is not there") == 1
     result.stdout.fnmatch_lines(["bad input: context 'x' is not there", "  remedy: use one of: a, b"])
+    assert "not run" not in result.stdout.str()  # no table of claims around the one message
     assert "Traceback" not in result.stdout.str()
     assert mini.outcomes == {"test_a": "not run", "test_b": "not run"}
     assert mini.results["exit"] == 2
