@@ -47,7 +47,8 @@ class Answer:
 
     `id` was sent as x-request-id and, because Envoy may replace that at the edge, also as `user-agent: e2e/<id>`.
     `status` is None when no HTTP answer came; `error` then says why. `ms` is the time to the last byte.
-    `local` is the client's own address:port of that connection, where known.
+    `local` is the client's own address:port of that connection, where known. `served_by` is the common name of the
+    certificate that the server showed, over TLS.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Answer:
     error: str = ""
     body: str = ""
     local: str = ""
+    served_by: str = ""
 
     def header(self, name: str) -> str | None:
         return self.headers.get(name.lower())
@@ -99,10 +101,15 @@ class Answers(Sequence[Answer]):
     def header(self, name: str) -> list[str | None]:
         return [answer.header(name) for answer in self.items]
 
+    @property
+    def served_by(self) -> list[str]:
+        """Common names of servers' certificates."""
+        return [answer.served_by for answer in self.items]
+
     def raw(self, requests: Sequence[Request], *, together: bool = False) -> list[str]:
         """Each answer as JSON with its request, its body cut to RAW_BODY characters; `together`: they were sent at
         once."""
-        names = ("id", "status", "ms", "error", "local")
+        names = ("id", "status", "ms", "error", "local", "served_by")
         return [
             json.dumps(
                 {name: getattr(one, name) for name in names}

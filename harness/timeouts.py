@@ -45,6 +45,7 @@ MISSING_GRACE = 8.0  # what an object refers to may be created after it
 GATHER = 90.0  # all of the diagnostics
 LOAD_BEGIN = 15.0  # fortio answers its first requests: 2 s seen, 8 s on a machine under load
 LOAD_LINES = 6.0  # a proxy's log has a line of each answer of a load: 0.2 s seen
+KUBELET_STATS = 60.0  # a kubelet has measured its containers again: every 10 to 15 s
 LOAD_END = 20.0  # a load says what became of its last requests
 CERTIFICATES = 60.0  # certificates made to be turned every 10 s are turned
 PORT_TAKEN = 20.0  # Envoy takes port 15008 before a restarted ztunnel does, or never

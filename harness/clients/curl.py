@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +11,15 @@ from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, Request
 from harness.objects.addresses import host_port
 
+_SUBJECT = re.compile(r"^Subject:.*?\bCN ?= ?([^\n,]+)")  # of the first of the certificates, as OpenSSL writes it
+
 
 def curl_arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: int, max_time: float) -> list[str]:
     """One curl command line for all requests; more than one `at_once` go in parallel, else in turn.
 
     Each transfer is a group of its own (`--next`): own id in x-request-id and user-agent, body dropped, and a
-    JSON object on standard output when it ends, whether or not it got an answer.
+    JSON object on standard output when it ends, whether or not it got an answer. Over https no certificate is
+    refused: the answer says whose it was.
     """
     parallel = ["--parallel", "--parallel-immediate", "--parallel-max", str(at_once)] if at_once > 1 else []
     groups: list[str] = []
@@ -25,6 +29,7 @@ def curl_arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: 
             headers["host"] = request.host
         groups += ["--next"] if groups else []
         groups += ["--silent", "--max-time", f"{max_time:g}", "--output", "/dev/null", "--user-agent", f"e2e/{id_}"]
+        groups += ["--insecure"] if request.url.startswith("https:") else []
         groups += [] if request.method == "GET" else ["--request", request.method]
         for name, value in headers.items():
             groups += ["--header", f"{name}: {value}"]
@@ -67,4 +72,5 @@ def _answer(one: dict[str, Any]) -> Answer:
         ms=float(said["time_total"]) * 1000,
         error="" if status else str(said.get("errormsg") or f"curl exit {said.get('exitcode')}"),
         local=host_port(said["local_ip"], said["local_port"]) if said.get("local_ip") else "",
+        served_by=subject[1] if (subject := _SUBJECT.match(str(said.get("certs") or ""))) else "",
     )

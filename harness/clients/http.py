@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +22,19 @@ NO_LIMITS = httpx.Limits(max_connections=None)  # by its default the 101st of a 
 
 
 class IngressClient:
-    """Sends to the ingress gateway from the host. `via` says how its Service is reached."""
+    """Sends to the ingress gateway from the host. `via` says how its Service is reached. With `tls` it sends over TLS;
+    the server name is the host of each request."""
 
-    def __init__(self, base_url: str, via: str, transport: httpx.BaseTransport | None = None) -> None:
-        self.base_url, self.via = base_url, via
-        self._transport = transport
+    def __init__(
+        self,
+        base_url: str,
+        via: str,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.base_url, self.via = base_url.replace("http://", "https://", 1) if tls else base_url, via
+        self._transport, self._tls = transport, tls
 
     def send_in_turn(self, request: Request, times: int = 1) -> Answers:
         """Sends the request that many times, each after the answer to the one before."""
@@ -85,7 +94,7 @@ class IngressClient:
         refuse_when_replaying("a request to the ingress")
         return httpx.Client(
             base_url=self.base_url,
-            transport=self._transport or httpx.HTTPTransport(retries=0, limits=limits),
+            transport=self._transport or httpx.HTTPTransport(verify=self._tls or True, retries=0, limits=limits),
             timeout=httpx.Timeout(timeouts.HTTP, connect=timeouts.HTTP_CONNECT),
             trust_env=False,
             follow_redirects=False,
@@ -96,15 +105,22 @@ class IngressClient:
         headers = {"x-request-id": id_, "user-agent": f"e2e/{id_}", **request.headers}
         if request.host:
             headers["host"] = request.host
+        extensions = {"sni_hostname": request.host} if self._tls and request.host else {}
         started = time.monotonic()
         try:
-            with client.stream(request.method, request.url, headers=headers) as response:
-                local = _local(response)
+            with client.stream(request.method, request.url, headers=headers, extensions=extensions) as response:
+                local, served_by = _local(response), _served_by(response)
                 body = response.read().decode(errors="replace")
         except httpx.RequestError as error:  # transport errors, and a body that is not what its headers say
             return Answer(id_, None, {}, _ms_since(started), error=f"{type(error).__name__}: {error}")
         return Answer(
-            id_, response.status_code, dict(response.headers), _ms_since(started), body=body[:BODY_LIMIT], local=local
+            id_,
+            response.status_code,
+            dict(response.headers),
+            _ms_since(started),
+            body=body[:BODY_LIMIT],
+            local=local,
+            served_by=served_by,
         )
 
     def _told(self, answers: Answers, requests: Sequence[Request], *, together: bool = False) -> Answers:
@@ -151,3 +167,12 @@ def _local(response: httpx.Response) -> str:
     stream = response.extensions.get("network_stream")
     address = stream.get_extra_info("client_addr") if stream is not None else None
     return host_port(*address[:2]) if address else ""
+
+
+def _served_by(response: httpx.Response) -> str:
+    """The common name of the certificate that was shown; empty without TLS."""
+    stream = response.extensions.get("network_stream")
+    secured = stream.get_extra_info("ssl_object") if stream is not None else None
+    shown = secured.getpeercert() if secured else None
+    subject = dict(pair for part in shown["subject"] for pair in part) if shown else {}
+    return str(subject.get("commonName", ""))

@@ -23,8 +23,9 @@ CONTAINER, PORT = "fortio", 8080
 class Echo:
     """The pods of the Service echo, by workload: "echo-v1", "echo-v2"; or others of that image, by their labels."""
 
-    def __init__(self, kube: Kube, labels: str = "app=echo", namespace: str = "") -> None:
+    def __init__(self, kube: Kube, labels: str = "app=echo", namespace: str = "", *, scheme: str = "http") -> None:
         self._kube, self._labels, self._namespace = kube, labels, namespace or kube.namespace
+        self._scheme = scheme
 
     @property
     def urls(self) -> Mapping[str, str]:
@@ -36,7 +37,7 @@ class Echo:
         pods = [pod for pod in self._kube.list_pods(self._namespace, self._labels) if is_pod_ready(pod)]
         if not pods:
             raise SetupFailed("the echo backend has no ready pod", remedy="see Deployments echo-v1 and echo-v2")
-        return {_workload(pod): url(pod_ip(pod), PORT, "") for pod in pods}
+        return {_workload(pod): url(pod_ip(pod), PORT, "", scheme=self._scheme) for pod in pods}
 
     def read_received(
         self, answers: Answers, since: datetime, *, markers: Mapping[str, str]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 from harness import observations
-from harness.components.envoy_pods import EnvoyPods, check_same_replicas
+from harness.components.envoy_counters import EnvoyCounters
 from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
 from harness.errors import Absent, CannotJudge, Inconclusive
 from harness.evidence.journey import ingress_pod_ip
@@ -19,20 +17,13 @@ from harness.http_exchange import Answers
 from harness.logs import envoy_access, envoy_xds_rejects
 from harness.logs.envoy_access import AccessLine
 from harness.logs.unreadable import UnreadableLines
-from harness.proxy import clusters, stats
+from harness.proxy import clusters
 from harness.proxy.config_dump import active_cluster, error_states, route_config, thresholds
 
 Json = dict[str, Any]
 
 
-@dataclass(slots=True)
-class CounterChange:
-    """How far a counter moved; 0 until the block that it counts is over."""
-
-    moved: int = 0
-
-
-class Envoy(EnvoyPods):
+class Envoy(EnvoyCounters):
     """The proxies of one Gateway of Envoy Gateway's, in the Gateway's own namespace: one, or several replicas."""
 
     @property
@@ -127,47 +118,6 @@ class Envoy(EnvoyPods):
         """The whole configuration of each replica by pod, endpoints left out."""
         return {name: json.loads(page) for name, page in self._each("/config_dump").items()}
 
-    def read_stats(self) -> dict[str, dict[str, int]]:
-        """All counters and gauges of each replica by pod, by name."""
-        return {name: stats.parse(page) for name, page in self._each("/stats").items()}
-
-    def read_requests_sent(self, cluster: str) -> int:
-        """How many requests its replicas have sent to a cluster, all together.
-
-        A cluster that is there without a counter of requests has had none: `unused_cluster_counters` of
-        harness/version_differences.yaml.
-
-        Raises:
-            Absent: a replica has no such cluster: nothing is known of its requests.
-        """
-        count = sum(self._sent(cluster).values())
-        observations.record_sighting(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
-        return count
-
-    @contextmanager
-    def counting_requests_sent(self, cluster: str) -> Iterator[CounterChange]:
-        """How many of the requests of the block its replicas sent to a cluster: their counters before and after them.
-
-        Raises:
-            Inconclusive: as `sent`; or a replica came or went in the block.
-        """
-        count, before = CounterChange(), self._sent(cluster)
-        with observations.collecting_request_ids() as ids:
-            yield count
-        after = self._sent(cluster)
-        check_same_replicas(before, after)
-        count.moved = sum(after.values()) - sum(before.values())
-        observations.record_sighting(
-            f"{self.gateway} counters", f"requests sent to {cluster} moved by {count.moved}", of=ids
-        )
-
-    def _sent(self, cluster: str) -> dict[str, int]:
-        found, name = self.read_stats(), f"cluster.{cluster}"
-        for pod, counters in found.items():
-            if f"{name}.membership_total" not in counters:
-                raise Absent(f"Envoy {pod} has no cluster {cluster}: nothing is known of its requests")
-        return {pod: counters.get(f"{name}.upstream_rq_total", 0) for pod, counters in found.items()}
-
     def wait_for_related_lines(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
         """The lines, however many, that speak of any of these requests (also as forwarded by an application).
 
@@ -199,25 +149,34 @@ class Envoy(EnvoyPods):
         Raises:
             Inconclusive: there are fewer than `count`.
         """
+        return self._lines(lambda line: (line.route_name or "").startswith(route), f"route {route}", since, count)
+
+    def lines_of_server_name(self, name: str, since: datetime, *, count: int) -> list[AccessLine]:
+        """The lines of TLS connections to that server name (SNI) since then: what is passed through has no request id.
+
+        Raises:
+            as `lines_of_route`.
+        """
+        return self._lines(
+            lambda line: line.raw.get("requested_server_name") == name, f"server name {name}", since, count
+        )
+
+    def _lines(self, wanted: Callable[[AccessLine], bool], what: str, since: datetime, count: int) -> list[AccessLine]:
         log = envoy_access.ParsedAccessLog(())
 
         def look() -> list[AccessLine]:
             nonlocal log
             log = self.read_access_log(since)
-            return [
-                line for line in log.lines if (line.route_name or "").startswith(route) and line.start_time >= since
-            ]
+            return [line for line in log.lines if wanted(line) and line.start_time >= since]
 
         found = wait_for_lines(
             look,
             lambda lines: len(lines) >= count,
-            what=f"{count} lines of route {route} at Gateway {self.gateway}",
-            silence="the proxy's log does not tell of the route's requests",
+            what=f"{count} lines of {what} at Gateway {self.gateway}",
+            silence=f"the proxy's log does not tell of {what}",
             unreadable=lambda: log.unreadable,
         )
-        observations.record_sighting(
-            f"{self.gateway} access log", f"{len(found)} lines of route {route}", raw=_raw(found)
-        )
+        observations.record_sighting(f"{self.gateway} access log", f"{len(found)} lines of {what}", raw=_raw(found))
         return found
 
     def read_rejected_resources(self) -> list[str]:

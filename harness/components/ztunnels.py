@@ -8,6 +8,7 @@ from datetime import datetime
 
 from harness import boundary, observations, timeouts
 from harness.clients.admin import Admin
+from harness.components.metrics import read_samples
 from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
 from harness.errors import Inconclusive
 from harness.evidence import hbone_port_conflict
@@ -23,7 +24,10 @@ from harness.objects.manifests import Document
 from harness.objects.workloads import is_pod_ready, node_name
 from harness.proxy import ztunnel_dump
 from harness.proxy.mesh_view import MeshView, read_mesh_view
+from harness.proxy.prometheus import MetricSample
 from harness.wait import until
+
+METRICS = 15020  # the port at which ztunnel exposes them
 
 
 class Ztunnels:
@@ -182,6 +186,15 @@ class Ztunnels:
         }
         said = hbone_port_conflict.conflict(failures, (), pods)
         return f"{said}; remedy: {hbone_port_conflict.REMEDY}" if said else ""
+
+    def read_metrics(self) -> list[MetricSample]:
+        """What all nodes expose to Prometheus.
+
+        Raises:
+            Inconclusive: a page is no Prometheus text.
+        """
+        names = [pod["metadata"]["name"] for pod in self._scheduled()]
+        return [sample for name in names for sample in read_samples(self._admin, self.NAMESPACE, name, METRICS)]
 
     def read_ready_nodes(self) -> set[str]:
         """The nodes whose ztunnel pod is ready."""

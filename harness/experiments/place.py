@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -21,12 +21,15 @@ HOST = "echo"  # the host name of the route (manifests/base/echo.yaml)
 @dataclass(frozen=True, slots=True)
 class Arm:
     """The same requests at one time: their answers in the order sent, each one's access line, what the backends
-    received of each, and the answers to the first request sent to each backend's pod, past every proxy."""
+    received of each, and the answers to the first request sent to each backend's pod, past every proxy. Where Envoy
+    ends some before it logs them, only the others have lines, and `counted` is how far its counter of such ends
+    moved."""
 
     answers: Answers
     lines: tuple[AccessLine, ...]
     received: tuple[tuple[Received, ...], ...]
     past: Answers
+    counted: int = 0
 
     @property
     def statuses(self) -> list[int | None]:
@@ -95,14 +98,56 @@ class Place:
             Inconclusive: a witness is missing.
         """
         since = boundary.now()
-        answers = self.client.send_together(requests[0], len(requests)) if at_once else self.client.send_each(requests)
-        return self.observe(answers, requests[0], since)
+        return self.observe(self._answers(requests, at_once), requests[0], since)
 
-    def observe(self, answers: Answers, first: Request, since: datetime) -> Arm:
+    def send_counted(
+        self,
+        requests: Sequence[Request],
+        counter: str,
+        *,
+        at_once: bool = False,
+        logged: Callable[[Answer], bool] = lambda answer: answer.status is not None,
+    ) -> Arm:
+        """The same where Envoy ends some requests before it logs them. Those that it has logged, by their answers
+        (`logged`), have an access line; for the others there is the counter whose name ends with `counter`.
+
+        Raises:
+            Inconclusive: a witness is missing.
+        """
+        since = boundary.now()
+        with self.envoy.counting(counter) as change:
+            answers = self._answers(requests, at_once)
+        return self.observe(answers, requests[0], since, logged, change.moved)
+
+    def send_by_server_name(self, requests: Sequence[Request], name: str) -> Arm:
+        """The same through a proxy of connections, which has no request ids: its lines are those of connections to this
+        TLS server name, if one got an answer.
+
+        Raises:
+            Inconclusive: a witness is missing.
+        """
+        since = boundary.now()
+        arm = self.observe(self._answers(requests, False), requests[0], since, logged=lambda _: False)
+        passed = any(status is not None for status in arm.statuses)
+        lines = self.envoy.lines_of_server_name(name, since, count=1) if passed else []
+        return replace(arm, lines=tuple(lines))
+
+    def _answers(self, requests: Sequence[Request], at_once: bool) -> Answers:
+        return self.client.send_together(requests[0], len(requests)) if at_once else self.client.send_each(requests)
+
+    def observe(
+        self,
+        answers: Answers,
+        first: Request,
+        since: datetime,
+        logged: Callable[[Answer], bool] = lambda _: True,
+        counted: int = 0,
+    ) -> Arm:
         """The witnesses of requests that were sent."""
         urls = self.echo.urls
         path = first.url.removeprefix(self.base)
         past = self.past.send_each([replace(first, url=url.rstrip("/") + path) for url in urls.values()])
-        lines = tuple(self.envoy.wait_for_lines(answers, since))
+        with_line = Answers(tuple(filter(logged, answers)))
+        lines = tuple(self.envoy.wait_for_lines(with_line, since)) if with_line else ()
         received = self.echo.read_received(answers, since, markers=dict(zip(urls, past.ids, strict=True)))
-        return Arm(answers, lines, received, past)
+        return Arm(answers, lines, received, past, counted)

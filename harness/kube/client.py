@@ -233,6 +233,21 @@ class Kube:
         )
         return str(response.data.decode(errors="replace"))
 
+    @recorded("node stats")
+    def node_stats(self, node: str) -> str:
+        """The kubelet's page /stats/summary of a node: JSON.
+
+        Raises:
+            ApiUnavailable: the kubelet did not answer.
+        """
+        core: Any = kubernetes.client.CoreV1Api(self._client().client)
+        ask = core.connect_get_node_proxy_with_path
+        response = self.call(
+            f"kubelet of {node}",
+            lambda: ask(node, "stats/summary", _preload_content=False, _request_timeout=bounds(timeouts.API)),
+        )
+        return str(response.data.decode())
+
     @recorded("exec", pack=asdict, unpack=lambda ended: ExecResult(**ended))
     def exec_in_pod(
         self,

@@ -1,7 +1,8 @@
 """The log of the echo backend, fortio's server at log level verbose: a JSON object for each request it has answered.
 
 Seen with fortio 1.75.3: `msg` "Echo", `method`, `url`, `host`, `proto`, `remote_addr`, `status`, `user-agent`, and
-every other header as `header.<name>`, several values joined by a comma. Its other messages have another `msg`.
+every other header as `header.<name>`, several values joined by a comma, and over TLS `tls` true. Its other
+messages have another `msg`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _UDP = re.compile(r"^UDP echo server .* read \d+ from \S+ -> (\S+)$")
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One request as the backend received it. `backend` names the workload that did, `client` is "ip:port"."""
+    """One request as the backend received it. `backend` names the workload that did, `client` is "ip:port"; `tls`: it
+    came over TLS."""
 
     time: datetime
     backend: str
@@ -36,6 +38,7 @@ class Received:
     user_agent: str
     headers: Mapping[str, str]
     raw: str
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +98,5 @@ def _received(one: Mapping[str, object], backend: str, raw: str) -> Received:
         user_agent=str(one.get("user-agent", "")),
         headers={name.removeprefix(_HEADER): str(value) for name, value in one.items() if name.startswith(_HEADER)},
         raw=raw,
+        tls=one.get("tls") is True,
     )

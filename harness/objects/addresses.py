@@ -8,9 +8,9 @@ def host_port(host: str, port: int | str) -> str:
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
-def url(host: str, port: int | str, path: str = "") -> str:
+def url(host: str, port: int | str, path: str = "", *, scheme: str = "http") -> str:
     """ "http://[fd00::1]:80/path"."""
-    return f"http://{host_port(host, port)}{path}"
+    return f"{scheme}://{host_port(host, port)}{path}"
 
 
 def split_address(address: str) -> tuple[str, str]:

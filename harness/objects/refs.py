@@ -34,6 +34,7 @@ KINDS: Mapping[str, tuple[str, bool]] = {
     "TCPRoute": ("gateway.networking.k8s.io/v1alpha2", True),
     "UDPRoute": ("gateway.networking.k8s.io/v1alpha2", True),
     "TLSRoute": ("gateway.networking.k8s.io/v1alpha3", True),
+    "BackendTLSPolicy": ("gateway.networking.k8s.io/v1", True),
     "GRPCRoute": ("gateway.networking.k8s.io/v1", True),
     "EnvoyProxy": ("gateway.envoyproxy.io/v1alpha1", True),
     "BackendTrafficPolicy": ("gateway.envoyproxy.io/v1alpha1", True),

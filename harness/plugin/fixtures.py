@@ -10,6 +10,7 @@ import pytest
 from harness import boundary, chosen_versions, cluster_records, diagnostics, observations, progress, timeouts
 from harness.bundle import Bundle, open_bundle
 from harness.clients.admin import Admin
+from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.reach import reach
@@ -153,10 +154,16 @@ def ztunnel(cluster: Cluster, stack: None, kube: Kube, admin: Admin) -> Ztunnels
 
 @pytest.fixture(scope="session")
 def manifests(
-    cluster: Cluster, kube: Kube, version_set: VersionSet, placement: Placement, pytestconfig: pytest.Config
+    cluster: Cluster,
+    kube: Kube,
+    version_set: VersionSet,
+    placement: Placement,
+    authority: Authority,
+    pytestconfig: pytest.Config,
 ) -> Manifests:
     """This repository's manifests, pinned to the version set and placed; none of them is applied yet."""
     found = Manifests(kube, version_set, UndoLog(cluster.home / cluster_records.APPLIED), placement)
+    found.complete = authority.complete
     found.before_undo = pytestconfig.stash[RUN].evidence.explain
     return found
 
@@ -257,18 +264,6 @@ def proxy_of(cluster: Cluster, kube: Kube, admin: Admin) -> Callable[[str], Envo
         return Envoy(kube, admin, kube.namespace, gateway, lacks=cluster.cannot_judge)
 
     return find
-
-
-@pytest.fixture(scope="session")
-def client_of(cluster: Cluster, kube: Kube) -> Callable[[str, int], AbstractContextManager[IngressClient]]:
-    """`with client_of("gateway", 80) as client:` reaches another Gateway's Service from outside."""
-
-    @contextmanager
-    def open_client(gateway: str, port: int) -> Iterator[IngressClient]:
-        with reach(cluster, kube, f"{kube.namespace}/{gateway}", port) as found:
-            yield IngressClient(found.url, found.via)
-
-    return open_client
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,18 @@
-"""Fixtures of tests about features: the echo backend, and the places where a feature is tried."""
+"""Fixtures of tests about features: the echo backend, the places where one is tried, clients of further Gateways."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
+from harness.clients.reach import reach
+from harness.cluster.protocol import Cluster
 from harness.components import Echo, Envoy
 from harness.experiments.place import Place
 from harness.experiments.policy_trial import Tries
@@ -58,3 +63,21 @@ def place(request: pytest.FixtureRequest) -> Place:
 def tries(kube: Kube, applying: Applying) -> Tries:
     """`tries.policy(...)`: a feature before, under and after its manifest."""
     return Tries(kube, applying)
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """A certificate authority of this run."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def client_of(cluster: Cluster, kube: Kube) -> Callable[..., AbstractContextManager[IngressClient]]:
+    """`with client_of("gateway", 80) as client:` reaches another Gateway's Service from outside; `tls=`: over TLS."""
+
+    @contextmanager
+    def open_client(gateway: str, port: int, tls: ssl.SSLContext | None = None) -> Iterator[IngressClient]:
+        with reach(cluster, kube, f"{kube.namespace}/{gateway}", port) as found:
+            yield IngressClient(found.url, found.via, tls=tls)
+
+    return open_client

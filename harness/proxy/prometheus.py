@@ -6,7 +6,7 @@ Who looks for a name must find what curl shows, so the added ending is taken off
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -37,6 +37,12 @@ def parse_samples(text: str) -> list[MetricSample]:
     except (ValueError, TypeError, LookupError, AttributeError) as why:
         # The parser documents no errors; on damaged texts it raised each of these.
         raise NotPrometheus(f"no Prometheus text: {why}; it begins {text[:80]!r}") from why
+
+
+def total(found: Iterable[MetricSample], name: str, **labels: str) -> float:
+    """The sum of the samples of this name that have these labels; 0 where there is none: a counter that was never
+    needed is not exposed."""
+    return sum(one.value for one in found if one.name == name and labels.items() <= one.labels.items())
 
 
 def _as_written(name: str, written: set[str]) -> str:

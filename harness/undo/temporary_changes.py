@@ -35,6 +35,8 @@ class Manifests:
         # For planted faults: what becomes of a manifest's documents, and who is told once it was applied, by its name.
         self.alter: list[Callable[[str, list[Document]], list[Document]]] = []
         self.told: list[Callable[[str], None]] = []
+        # What becomes of each document before it is applied: Secrets get certificates that are made for each run.
+        self.complete: Callable[[Document], Document] = lambda document: document
         self.ever_applied: set[Ref] = set()  # also what has been taken away since
         # Called with an error that ends a block, before anything is undone: its cause can be read only then.
         self.before_undo: Callable[[Exception], None] = lambda _: None
@@ -44,7 +46,7 @@ class Manifests:
         documents = with_pull_secrets(read_manifest(MANIFESTS / name), self._versions)
         for change in self.alter:
             documents = change(name, documents)
-        return self._placement.documents(documents)
+        return self._placement.documents([self.complete(document) for document in documents])
 
     def _wanted(self, name: str) -> list[Document]:
         """The documents without what a planted fault makes of them."""
