@@ -26,8 +26,11 @@ TOOLS = {text for one in SOURCES.tools for text in one.references}
 
 SKIPPED = {"runs", "tests", "bundle", "allure-results"}  # tests have references that do not exist, on purpose
 WRONG_ON_PURPOSE = {"faults/wrong-image-tag.yaml"}
-REGISTRIES = {"docker.io", "ghcr.io", "quay.io"}
-RETIRED = re.compile(r"\b(?:gcr\.io|registry\.istio\.io|istio-release\.storage\.googleapis\.com)\b")
+REGISTRIES = {"docker.io", "ghcr.io", "quay.io", "registry.k8s.io", "gcr.io"}
+# gcr.io as Istio's registry; the Gateway API's conformance suite names images there.
+RETIRED = re.compile(
+    r"\b(?:gcr\.io(?!/k8s-staging-gateway-api/)|registry\.istio\.io|istio-release\.storage\.googleapis\.com)\b"
+)
 PULLED = re.compile(
     r"(?<![\w./:@-])(?:oci://)?(?P<name>(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?/[a-z0-9][a-z0-9._/-]*[a-z0-9]"
     r"|kindest/node):(?P<tag>\w(?:[\w.-]*\w)?)(?P<digest>@sha256:[0-9a-f]{64}\b)?(?P<open>[{…])?"
