@@ -119,10 +119,6 @@ def text(found: Sequence[Judged], head: str = "") -> str:
     return "\n".join(lines)
 
 
-def _skipped(one: Judged) -> dict[str, list[str]]:
-    return skips(one.verdicts)
-
-
 def _section(title: str, rows: Sequence[str]) -> list[str]:
     return [f"\n{title}", *(f"  {one}" for one in rows)] if rows else []
 
@@ -164,49 +160,59 @@ def _on(
     program: Path,
     only: str,
 ) -> tuple[str, int]:
-    held = False
-    folder: RunFolder | None = None
-    with progress.stage(f"cluster {cluster.kind} {cluster.name}"):
-        cluster.create()
+    held, folder = False, list[RunFolder]()
+
+    def gather(error: Exception) -> None:
+        into = folder[0].artifacts / "diagnostics" if folder else None
+        if into and chosen.gather and not into.exists():
+            diagnostics.gather(cluster, into, str(error), namespace=chosen.suite_namespace)
+
+    try:
+        with progress.stage(f"cluster {cluster.kind} {cluster.name}"):
+            cluster.create()
+    except BadInput:
+        raise  # nothing was made, and what is there may be another run's
+    except BaseException:
+        _leave(cluster, chosen, failed=True)
+        raise
     try:
         kube = Kube(cluster.kubeconfig, cluster.context, namespace=chosen.suite_namespace)
         undo_leftovers(kube, Made(cluster.home / cluster_records.APPLIED))
         refuse_others(kube)
-        folder = RunFolder.create(
-            chosen.runs,
-            cluster=cluster.kind,
-            set_name=f"{row.name}-{FOLDER}",
-            now=datetime.now(UTC),
-            keep=chosen.keep_runs,
+        name = f"{row.name}-{FOLDER}"
+        made = RunFolder.create(
+            chosen.runs, cluster=cluster.kind, set_name=name, now=datetime.now(UTC), keep=chosen.keep_runs
         )
+        folder.append(made)
         with progress.stage("stack"):
-            installation.ensure_stack(
-                cluster, kube, row, bundle, installs=chosen.install, replicas=chosen.replicas, suites=False
-            )
-            if bundle:
-                roles = ("curl", *(row.conformance.images if row.conformance else ()))
-                cluster.load_images([bundle.archive(row.images[role]) for role in roles], everywhere=True)
+            _install(cluster, kube, chosen, row, bundle)
         facts = running_versions.read_versions(kube) | dict(cluster.facts())
-        kubectl = str(programs.choose("kubectl", chosen).path)
+        kubectl = programs.choose("kubectl", chosen).path
         for variant in variants:
-            with progress.stage(
-                f"conformance {variant.name} of the mesh" if not variant.mesh else "conformance of a mesh"
-            ):
-                run_suite(cluster, kube, row, variant, program, kubectl, only=only).write(
-                    folder.path / FOLDER / variant.name
-                )
-            found = judge_folder(folder.path / FOLDER)
-            shown = _write(folder, found, row, facts)
+            with progress.stage(f"conformance suite: {variant.name}"):
+                recorded = run_suite(cluster, kube, row, variant, program, kubectl, only=only, before_undo=gather)
+                recorded.write(made.path / FOLDER / variant.name)
+            found = judge_folder(made.path / FOLDER)
+            shown = _write(made, found, row, facts)
         held = _code(found) == 0
-        return f"{shown}\n\n{folder.path}", 0 if held else 1
+        return f"{shown}\n\n{made.path}", _code(found)
     except HarnessError as error:
-        if folder and chosen.gather:
-            diagnostics.gather(cluster, folder.artifacts / "diagnostics", str(error), namespace=chosen.suite_namespace)
+        gather(error)
         raise
     finally:
-        if folder:
-            folder.release()
+        for one in folder:
+            one.release()
         _leave(cluster, chosen, failed=not held)
+
+
+def _install(cluster: Cluster, kube: Kube, chosen: Settings, row: VersionSet, bundle: Bundle | None) -> None:
+    """Installs Istio and Envoy Gateway, or checks those of somebody else's cluster; loads the suite's images."""
+    installation.ensure_stack(
+        cluster, kube, row, bundle, installs=chosen.install, replicas=chosen.replicas, suites=False
+    )
+    if bundle and row.conformance:
+        roles = ("curl", *row.conformance.images)
+        cluster.load_images([bundle.archive(row.images[role]) for role in roles], everywhere=True)
 
 
 def _write(folder: RunFolder, found: Sequence[Judged], row: VersionSet, facts: Mapping[str, str]) -> str:

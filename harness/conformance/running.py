@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from harness import cluster_records, progress, timeouts
 from harness.cluster.protocol import Cluster
 from harness.command import run
 from harness.conformance.verdicts import NAMESPACES
-from harness.errors import BadInput, HarnessError, Inconclusive
+from harness.errors import BadInput, HarnessError, Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import ztunnel
 from harness.objects.manifests import Document
@@ -28,8 +28,9 @@ from harness.versions import Conformance, VersionSet
 from harness.wait import until
 from harness.waits import gateways
 
-FILES = ("infra", "app-backend", "web-backend", "mesh", "mesh-consumer")
-SUITE_NAMESPACES = tuple(f"{NAMESPACES}{name}" for name in FILES)
+SUITE_NAMESPACES = tuple(
+    f"{NAMESPACES}{name}" for name in ("infra", "app-backend", "web-backend", "mesh", "mesh-consumer")
+)
 CONTAINER, LABEL = "suite", "app=conformance"
 ENROLLED = "ambient.istio.io/redirection"  # istio-cni's annotation on a pod whose traffic ztunnel carries
 PROJECT = "https://github.com/envoyproxy/gateway"
@@ -140,28 +141,37 @@ def refuse_others(kube: Kube) -> None:
 
 
 def run_suite(
-    cluster: Cluster, kube: Kube, versions: VersionSet, variant: Variant, binary: Path, kubectl: str, *, only: str = ""
+    cluster: Cluster,
+    kube: Kube,
+    versions: VersionSet,
+    variant: Variant,
+    binary: Path,
+    kubectl: str,
+    *,
+    only: str = "",
+    before_undo: Callable[[Exception], None] = lambda _: None,
 ) -> Recording:
-    """Runs the suite once and deletes all that it made.
+    """Runs the suite once and deletes all that it made. A suite that does not end in time is recorded as far as it got.
+    `before_undo` gets an error before anything is deleted.
 
     Raises:
-        SetupFailed: its pod did not start, or it did not end in time.
+        SetupFailed: its pod did not start.
+        ApiUnavailable, Inconclusive: its files could not be read.
     """
     suite = versions.conformance
     assert suite is not None  # the command has refused that
     made, placement = Made(cluster.home / cluster_records.APPLIED), Placement(kube.namespace)
     manifests = Manifests(kube, versions, made, placement)
     began = datetime.now(UTC)
-    with manifests.applied("conformance/suite.yaml"), _suite_deleted(kube):
+    with manifests.applied("conformance/suite.yaml"), _suite_deleted(kube), _evidence_first(before_undo):
         gateway_class = placement.text("GatewayClass/eg-conformance").partition("/")[2]
         argv = [*arguments(variant, suite, versions.envoy_gateway, only=only), f"-gateway-class={gateway_class}"]
         if variant.manifests:
             _apply_waypoint(kube, manifests, variant)
         (job,) = manifests.read("conformance/job.yaml")
-        with _job(kube, made, with_arguments(job, argv)) as pod:
+        with _job(kube, made, with_arguments(job, argv)) as pod, _evidence_first(before_undo):
             _copy(kube, kubectl, binary, pod)
-            code = _wait_for_end(kube, pod)
-            progress.note(f"the suite ended with code {code}")
+            _wait_for_end(kube, pod)
             log, report = (_read(kube, pod, name) for name in ("log", "report.yaml"))
         own = [one for name in SUITE_NAMESPACES for one in kube.objects("Pod", name)]
         enrolled = sum(one["metadata"].get("annotations", {}).get(ENROLLED) == "enabled" for one in own)
@@ -185,6 +195,15 @@ def _apply_waypoint(kube: Kube, manifests: Manifests, variant: Variant) -> None:
     for name in variant.manifests:
         kube.apply(manifests.read(name))
     gateways.wait_for_proxy_pod(Kube(kube.kubeconfig, kube.context, namespace=home), "waypoint")
+
+
+@contextmanager
+def _evidence_first(before_undo: Callable[[Exception], None]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        before_undo(error)
+        raise
 
 
 @contextmanager
@@ -245,22 +264,25 @@ def _copy(kube: Kube, kubectl: str, binary: Path, pod: str) -> None:
             raise Inconclusive(f"the suite's binary cannot be made executable in its pod: {done.stderr.strip()}")
 
 
-def _wait_for_end(kube: Kube, pod: str) -> int:
-    """Waits until the suite has ended. Returns its exit code."""
+def _wait_for_end(kube: Kube, pod: str) -> None:
+    """Waits until the suite has ended, or its time is over."""
 
     def look() -> Sequence[str]:
         return kube.run(kube.namespace, pod, CONTAINER, ["sh", "-c", _STATE], within=timeouts.EXEC).stdout.split()
 
-    seen = until(
-        look,
-        lambda words: len(words) > 1,
-        what="the conformance suite has ended",
-        within=timeouts.CONFORMANCE,
-        every=5,
-        transient=(ApiUnavailable, Inconclusive),
-        show=lambda words: f"{words[0] if words else 0} tests begun",
-    )
-    return int(seen[1])
+    try:
+        seen = until(
+            look,
+            lambda words: len(words) > 1,
+            what="the conformance suite has ended",
+            within=timeouts.CONFORMANCE,
+            every=5,
+            transient=(ApiUnavailable, Inconclusive),
+            show=lambda words: f"{words[0] if words else 0} tests begun",
+        )
+        progress.note(f"the suite ended with code {seen[1]}")
+    except NotReady as error:
+        progress.note(f"{error}: judged as far as it got")
 
 
 def _read(kube: Kube, pod: str, name: str) -> str:
