@@ -110,9 +110,8 @@ def text(found: Sequence[Judged], head: str = "") -> str:
         slow = sorted((v for v in one.verdicts if v.waited >= LONG), key=lambda v: -v.waited)
         waits = [f"{v.waited:5.1f} s  {v.test} ({v.retries} retries): {v.seen[-160:]}" for v in slow]
         lines += _section(f"{one.name}: tests that tried for {LONG:.0f} s or more", waits)
-        lines += _section(
-            f"{one.name}: skipped", [f"{why}: {', '.join(those)}" for why, those in _skipped(one).items()]
-        )
+        skipped = [f"{why}: {', '.join(names)}" for why, names in skips(one.verdicts).items()]
+        lines += _section(f"{one.name}: skipped", skipped)
     by_name = {one.name: one for one in found}
     if {"outside", "inside"} <= by_name.keys():
         lines += _section("outside and inside differ", differences(by_name["outside"], by_name["inside"]))

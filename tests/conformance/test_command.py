@@ -1,4 +1,4 @@
-"""`mesh-e2e conformance`: refused before anything is made, the binary built once, the suite run as a Job and deleted."""
+"""`mesh-e2e conformance`: refused before anything is made, the binary built once, the suite run as a Job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.kube import Kube
 from harness.objects import refs
 from harness.objects.manifests import MANIFESTS, read
 from harness.settings import Settings
-from tests.fakes.api import Exec, FakeApi
+from tests.fakes.api import Exec, FakeApi, Object
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
 from tests.fakes.programs import Programs
@@ -132,7 +132,7 @@ def test_features_of_a_mesh_are_no_gateways(name: str) -> None:
 @pytest.fixture
 def with_jobs(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """An API server that has Jobs, each of them with a running pod."""
-    monkeypatch.setitem(refs.KINDS, "Job", ("batch/v1", True))  # type: ignore[arg-type]  # a dict, shown as a mapping
+    monkeypatch.setitem(refs.KINDS, "Job", ("batch/v1", True))
     api.kinds.add("Job")
     api.put(*(one for one in read(MANIFESTS / "conformance/suite.yaml") if one["metadata"]["name"] == "default"))
     api.put(pod("default/conformance-x", labels={"app": "conformance"}))
@@ -146,7 +146,7 @@ def test_suite_runs_as_a_job_and_goes(
     programs.have("kubectl")
     programs.answer("kubectl", "logs", out="2026-11-27T23:00:00.5Z Echoing back request made to / to client (x)\n")
     files = {"log": "=== RUN   TestConformance\n", "report.yaml": "kind: ConformanceReport\n"}
-    jobs = []
+    jobs: list[Object] = []
 
     def execute(argv: list[str]) -> Exec:
         jobs.extend(one for name, one in with_jobs.objects.items() if name.startswith("Job/"))
