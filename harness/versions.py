@@ -357,7 +357,8 @@ def load(file: Path = FILE) -> Versions:
     try:
         for name, row in (raw.get("sets") or {}).items():
             row["name"] = name
-            row["conformance"] = (raw.get("conformance") or {}).get((row.get("gateway_api") or {}).get("bundle"))
+            if isinstance(api := row.get("gateway_api"), Mapping):
+                row["conformance"] = (raw.get("conformance") or {}).get(api.get("bundle"))
         return Versions.model_validate(raw)
     except (AttributeError, TypeError):
         raise BadInput(f"{file} has no `sets` of names to versions") from None

@@ -178,7 +178,9 @@ def test_registries_are_asked_for_every_reference() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(f"{request.url.host}{request.url.path}")
-        digest = next((d for ref, d in expected.items() if ref.repository in request.url.path), "sha256:" + "0" * 64)
+        of = [(ref, d) for ref, d in expected.items() if ref.repository in request.url.path]
+        of = [(ref, d) for ref, d in of if ref.tag in request.url.path] or of
+        digest = of[0][1] if of else "sha256:" + "0" * 64
         return httpx.Response(200, headers={"docker-content-digest": digest})
 
     wanted = references.pulled_by(load().sets.values())
