@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness import cluster_records, diagnostics, progress, versions
-from harness.bundle import Bundle, open_for
-from harness.cluster.choose import choose
+from harness.bundle import Bundle, open_bundle
+from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.conformance import binary, suite_log
 from harness.conformance.running import VARIANTS, Recording, Variant, refuse_others, run_suite
@@ -23,7 +23,7 @@ from harness.report.run_folder import RunFolder
 from harness.settings import Settings
 from harness.tools import programs
 from harness.undo.temporary_changes import undo_leftovers
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from harness.versions import VersionSet
 
 FOLDER, RESULTS = "conformance", "conformance.json"
@@ -50,8 +50,8 @@ def run(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> tuple[s
     variants = _variants(asked.only)
     _refuse(chosen, row)
     row = row.with_conformance()
-    bundle = open_for(chosen.bundle, row) if chosen.bundle else None
-    cluster = choose(chosen, row)
+    bundle = open_bundle(chosen.bundle, row) if chosen.bundle else None
+    cluster = choose_cluster(chosen, row)
     for requirement in cluster.requirements:
         requirement.check()
     assert row.conformance is not None  # _refuse has seen to it
@@ -110,12 +110,16 @@ def text(found: Sequence[Judged], head: str = "") -> str:
         slow = sorted((v for v in one.verdicts if v.waited >= LONG), key=lambda v: -v.waited)
         waits = [f"{v.waited:5.1f} s  {v.test} ({v.retries} retries): {v.seen[-160:]}" for v in slow]
         lines += _section(f"{one.name}: tests that tried for {LONG:.0f} s or more", waits)
-        skipped = [f"{why}: {', '.join(names)}" for why, names in skips(one.verdicts).items()]
+        skipped = [f"{why} ({len(names)}): {_some(names)}" for why, names in skips(one.verdicts).items()]
         lines += _section(f"{one.name}: skipped", skipped)
     by_name = {one.name: one for one in found}
     if {"outside", "inside"} <= by_name.keys():
         lines += _section("outside and inside differ", differences(by_name["outside"], by_name["inside"]))
     return "\n".join(lines)
+
+
+def _some(names: Sequence[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f", and {len(names) - most} more" if len(names) > most else "")
 
 
 def _section(title: str, rows: Sequence[str]) -> list[str]:
@@ -176,7 +180,7 @@ def _on(
         raise
     try:
         kube = Kube(cluster.kubeconfig, cluster.context, namespace=chosen.suite_namespace)
-        undo_leftovers(kube, Made(cluster.home / cluster_records.APPLIED))
+        undo_leftovers(kube, UndoLog(cluster.home / cluster_records.APPLIED))
         refuse_others(kube)
         name = f"{row.name}-{FOLDER}"
         made = RunFolder.create(
@@ -186,7 +190,7 @@ def _on(
         with progress.stage("stack"):
             _install(cluster, kube, chosen, row, bundle)
         facts = running_versions.read_versions(kube) | dict(cluster.facts())
-        kubectl = programs.choose("kubectl", chosen).path
+        kubectl = programs.choose_program("kubectl", chosen).path
         for variant in variants:
             with progress.stage(f"conformance suite: {variant.name}"):
                 recorded = run_suite(cluster, kube, row, variant, program, kubectl, only=only, before_undo=gather)
@@ -200,7 +204,7 @@ def _on(
         raise
     finally:
         for one in folder:
-            one.release()
+            one.free_reserve()
         _leave(cluster, chosen, failed=not held)
 
 

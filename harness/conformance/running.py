@@ -19,11 +19,11 @@ from harness.kube import ApiUnavailable, Kube
 from harness.logs import ztunnel
 from harness.objects.manifests import Document
 from harness.objects.placement import Placement
-from harness.objects.refs import Ref, ref
+from harness.objects.refs import Ref, parse_ref
 from harness.objects.unstructured import text
-from harness.objects.workloads import OWNING_GATEWAY, pod_ready, trouble
+from harness.objects.workloads import OWNING_GATEWAY, find_trouble, is_pod_ready
 from harness.undo.temporary_changes import Manifests
-from harness.undo.undo_log import Made
+from harness.undo.undo_log import UndoLog
 from harness.versions import Conformance, VersionSet
 from harness.wait import until
 from harness.waits import gateways
@@ -132,7 +132,7 @@ def refuse_others(kube: Kube) -> None:
     Raises:
         BadInput: a namespace of the suite's names is there: it is not ours.
     """
-    there = [name for name in SUITE_NAMESPACES if kube.find(ref(f"Namespace/{name}"))]
+    there = [name for name in SUITE_NAMESPACES if kube.find(parse_ref(f"Namespace/{name}"))]
     if there:
         raise BadInput(
             f"namespaces of the conformance suite are there already: {', '.join(there)}",
@@ -160,7 +160,7 @@ def run_suite(
     """
     suite = versions.conformance
     assert suite is not None  # the command has refused that
-    made, placement = Made(cluster.home / cluster_records.APPLIED), Placement(kube.namespace)
+    made, placement = UndoLog(cluster.home / cluster_records.APPLIED), Placement(kube.namespace)
     manifests = Manifests(kube, versions, made, placement)
     began = datetime.now(UTC)
     with manifests.applied("conformance/suite.yaml"), _suite_deleted(kube), _evidence_first(before_undo):
@@ -173,7 +173,7 @@ def run_suite(
             _copy(kube, kubectl, binary, pod)
             _wait_for_end(kube, pod)
             log, report = (_read(kube, pod, name) for name in ("log", "report.yaml"))
-        own = [one for name in SUITE_NAMESPACES for one in kube.objects("Pod", name)]
+        own = [one for name in SUITE_NAMESPACES for one in kube.list_objects("Pod", name)]
         enrolled = sum(one["metadata"].get("annotations", {}).get(ENROLLED) == "enabled" for one in own)
         backends = _backend_logs(kube, kubectl, own)
     # ztunnel writes of a connection when it closes: Envoy's do when it is deleted.
@@ -213,12 +213,12 @@ def _suite_deleted(kube: Kube) -> Iterator[None]:
         yield
     finally:
         with progress.stage("conformance: deleting the suite's namespaces"):
-            found = [one for name in SUITE_NAMESPACES for one in kube.objects("Gateway", name)]
+            found = [one for name in SUITE_NAMESPACES for one in kube.list_objects("Gateway", name)]
             kube.delete([*found], gone=True)
-            kube.delete([ref(f"Namespace/{name}") for name in SUITE_NAMESPACES], gone=False)
+            kube.delete([parse_ref(f"Namespace/{name}") for name in SUITE_NAMESPACES], gone=False)
             for name in SUITE_NAMESPACES:
                 until(
-                    lambda name=name: kube.find(ref(f"Namespace/{name}")),  # type: ignore[misc]  # the default binds the loop's value
+                    lambda name=name: kube.find(parse_ref(f"Namespace/{name}")),  # type: ignore[misc]  # the default binds the loop's value
                     lambda there: there is None,
                     what=f"namespace {name} is gone",
                     within=timeouts.NAMESPACE_GONE,
@@ -228,20 +228,20 @@ def _suite_deleted(kube: Kube) -> Iterator[None]:
 
 
 @contextmanager
-def _job(kube: Kube, made: Made, job: Document) -> Iterator[str]:
+def _job(kube: Kube, made: UndoLog, job: Document) -> Iterator[str]:
     """Applies the Job and yields its pod's name once it runs; at the end its pod ends and both are deleted."""
     notes = made.remember(kube, [job])
     kube.apply([job])
     pod = ""
     try:
         found = until(
-            lambda: kube.pods(kube.namespace, LABEL),
-            lambda pods: any(pod_ready(one) for one in pods),
+            lambda: kube.list_pods(kube.namespace, LABEL),
+            lambda pods: any(is_pod_ready(one) for one in pods),
             what="the conformance Job's pod is ready",
             within=timeouts.ROLLOUT,
             transient=(ApiUnavailable,),
             hopeless=lambda pods: next(
-                (one.text for pod in pods for one in trouble(pod) if one.stands <= timeouts.TROUBLE_GRACE), None
+                (one.text for pod in pods for one in find_trouble(pod) if one.stands <= timeouts.TROUBLE_GRACE), None
             ),
             show=lambda pods: ", ".join(text(one, "status", "phase") for one in pods) or "no pod",
         )
@@ -259,7 +259,7 @@ def _copy(kube: Kube, kubectl: str, binary: Path, pod: str) -> None:
         argv = [*_kubectl(kube, kubectl), "cp", "--container", CONTAINER, str(binary.resolve()), at]
         run(argv, within=timeouts.CONFORMANCE_COPY)
         argv = ["sh", "-c", "chmod 755 conformance.test && touch go"]
-        done = kube.run(kube.namespace, pod, CONTAINER, argv, within=timeouts.EXEC)
+        done = kube.exec_in_pod(kube.namespace, pod, CONTAINER, argv, within=timeouts.EXEC)
         if done.code != 0:
             raise Inconclusive(f"the suite's binary cannot be made executable in its pod: {done.stderr.strip()}")
 
@@ -268,7 +268,9 @@ def _wait_for_end(kube: Kube, pod: str) -> None:
     """Waits until the suite has ended, or its time is over."""
 
     def look() -> Sequence[str]:
-        return kube.run(kube.namespace, pod, CONTAINER, ["sh", "-c", _STATE], within=timeouts.EXEC).stdout.split()
+        return kube.exec_in_pod(
+            kube.namespace, pod, CONTAINER, ["sh", "-c", _STATE], within=timeouts.EXEC
+        ).stdout.split()
 
     try:
         seen = until(
@@ -286,7 +288,7 @@ def _wait_for_end(kube: Kube, pod: str) -> None:
 
 
 def _read(kube: Kube, pod: str, name: str) -> str:
-    done = kube.run(kube.namespace, pod, CONTAINER, ["cat", name], within=timeouts.EXEC)
+    done = kube.exec_in_pod(kube.namespace, pod, CONTAINER, ["cat", name], within=timeouts.EXEC)
     return done.stdout if done.code == 0 else ""
 
 
@@ -312,9 +314,9 @@ def _backend_logs(kube: Kube, kubectl: str, pods: Sequence[Document]) -> str:
 
 def _ztunnel_lines(kube: Kube, since: datetime) -> str:
     found = []
-    for pod in kube.pods("istio-system", "app=ztunnel"):
+    for pod in kube.list_pods("istio-system", "app=ztunnel"):
         try:
-            written = kube.logs("istio-system", pod["metadata"]["name"], "istio-proxy", since=since)
+            written = kube.read_log("istio-system", pod["metadata"]["name"], "istio-proxy", since=since)
         except HarnessError as error:
             progress.note(f"ztunnel's log cannot be read: {error}")
             continue

@@ -151,18 +151,19 @@ def _test(name: str, parts: dict[str, _Part]) -> SuiteTest:
 
 
 def _waited(part: _Part) -> float:
-    """The longest time that one request of a part was tried until it passed, or the test gave up."""
-    longest, since = 0.0, None
+    """The longest time that one request of a part was tried until it passed, or the test gave up. A try without its own
+    "(after …)" began with the message before it."""
+    longest, since, before = 0.0, 0.0, 0.0
     for when, words in part.messages:
+        now = when.timestamp() if when else before
         if _AGAIN.search(words):
             after = _AFTER.search(words)
-            lasted = seconds(after[1]) if after else 0.0
-            since = since or (when.timestamp() - lasted if when else None)
-            longest = max(longest, lasted, when.timestamp() - since if when and since else 0.0)
+            since = since or (now - seconds(after[1]) if after else before)
+            longest = max(longest, now - since if since else 0.0)
         elif _PASSED.search(words):
-            if since and when:
-                longest = max(longest, when.timestamp() - since)
-            since = None
+            longest = max(longest, now - since if since else 0.0)
+            since = 0.0
+        before = now
     return round(longest, 3)
 
 

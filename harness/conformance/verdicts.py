@@ -91,9 +91,9 @@ class Judged:
 
 def path_of(log: str, pods: int, enrolled: int) -> MeshPath:
     """The connections of the suite's namespaces in ztunnel's log, each once: of HBONE, and plain."""
-    lines = [one for one in ztunnel.parse(log).lines if one.direction == "outbound" or not one.hbone]
+    lines = [one for one in ztunnel.parse(log).lines if one.direction == "outbound" or not one.is_hbone]
     own = [one for one in lines if any((end.namespace or "").startswith(NAMESPACES) for end in (one.src, one.dst))]
-    return MeshPath(pods, enrolled, sum(one.hbone for one in own), sum(not one.hbone for one in own))
+    return MeshPath(pods, enrolled, sum(one.is_hbone for one in own), sum(not one.is_hbone for one in own))
 
 
 def requests(log: str) -> list[datetime]:
@@ -126,7 +126,7 @@ def judge(
     remarks = [failure] if failure else []
     if not any(one.result in ("passed", "failed") for one in tests):
         remarks.append("no test ran")
-    remarks += _path_remarks(path, meshed=meshed) + _report_remarks(report, tests)
+    remarks += _path_remarks(path, len(received), meshed=meshed) + _report_remarks(report, tests)
     return Judged(name, Counter(one.result for one in tests), verdicts, path, tuple(remarks))
 
 
@@ -184,9 +184,11 @@ def _told(answer: str) -> str:
     return f"{status[1] if status else 'no status'}, {held[:160]} (coredns whoami has a record _udp.foo.bar.com. SRV)"
 
 
-def _path_remarks(path: MeshPath, *, meshed: bool) -> list[str]:
-    if meshed and not path.hbone:
-        return [f"the mesh was not in the path: ztunnel has no HBONE connection ({path.enrolled} pods enrolled)"]
+def _path_remarks(path: MeshPath, received: int, *, meshed: bool) -> list[str]:
+    if meshed and not path.enrolled:
+        return ["the mesh was not in the path: no pod of the suite is enrolled"]
+    if meshed and received and not path.hbone:  # a run of UDP alone has none
+        return [f"the mesh was not in the path: backends logged {received} requests, ztunnel no HBONE connection"]
     if not meshed and (path.hbone or path.enrolled):
         return [f"the mesh was in the path: {path.hbone} HBONE connections, {path.enrolled} pods enrolled"]
     return []

@@ -13,7 +13,7 @@ from harness.conformance.running import GATEWAY, VARIANTS, Recording, arguments,
 from harness.errors import BadInput, CommandFailed
 from harness.kube import Kube
 from harness.objects import refs
-from harness.objects.manifests import MANIFESTS, read
+from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.settings import Settings
 from tests.fakes.api import Exec, FakeApi, Object
 from tests.fakes.cluster import FakeCluster
@@ -134,7 +134,9 @@ def with_jobs(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """An API server that has Jobs, each of them with a running pod."""
     monkeypatch.setitem(refs.KINDS, "Job", ("batch/v1", True))
     api.kinds.add("Job")
-    api.put(*(one for one in read(MANIFESTS / "conformance/suite.yaml") if one["metadata"]["name"] == "default"))
+    api.put(
+        *(one for one in read_manifest(MANIFESTS / "conformance/suite.yaml") if one["metadata"]["name"] == "default")
+    )
     api.put(pod("default/conformance-x", labels={"app": "conformance"}))
     return api
 

@@ -75,10 +75,13 @@ def test_pass_that_no_backend_received() -> None:
 
 def test_mesh_must_be_where_it_is_said_to_be() -> None:
     """Inside without an HBONE connection, or outside with one, the run does not count."""
-    absent, present = run(PASSED, path=OUT), run(PASSED, meshed=False, path=IN)
+    absent, plain = run(PASSED, path=OUT), run(PASSED, path=replace(IN, hbone=0))
+    present = run(PASSED, meshed=False, path=IN)
 
-    assert (absent.held, present.held) == (False, False)
-    assert absent.remarks == ("the mesh was not in the path: ztunnel has no HBONE connection (0 pods enrolled)",)
+    assert (absent.held, plain.held, present.held) == (False, False, False)
+    assert absent.remarks == ("the mesh was not in the path: no pod of the suite is enrolled",)
+    assert "backends logged 1 requests, ztunnel no HBONE connection" in plain.remarks[0]
+    assert run(PASSED, path=replace(IN, hbone=0), count=0).remarks == ()
     assert present.remarks == ("the mesh was in the path: 40 HBONE connections, 9 pods enrolled",)
     assert run(PASSED, meshed=False, path=OUT).held
 
