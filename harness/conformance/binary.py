@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def prepare(settings: Settings, suite: Conformance) -> Path:
     if settings.conformance_binary is not None:
         return settings.conformance_binary
     machine = platform.machine()
-    target = {"GOOS": "linux", "GOARCH": os.environ.get("GOARCH") or MACHINES.get(machine, machine)}
+    target = {"GOOS": "linux", "GOARCH": MACHINES.get(machine, machine)}
     package, _, version = suite.package.partition("@")
     home = settings.tools / "conformance"
     made = home / f"gateway-api-{version}-{target['GOARCH']}.test"
