@@ -13,7 +13,8 @@ from harness.bundle import Bundle, open_bundle
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.conformance import binary, suite_log
-from harness.conformance.running import VARIANTS, Recording, Variant, refuse_others, run_suite
+from harness.conformance.recording import Recording
+from harness.conformance.running import VARIANTS, Variant, refuse_others, run_suite
 from harness.conformance.verdicts import LONG, Judged, differences, judge, path_of, requests, skips
 from harness.errors import BadInput, HarnessError
 from harness.install import installation, running_versions

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,15 +12,15 @@ from pathlib import Path
 from harness import cluster_records, progress, timeouts
 from harness.cluster.protocol import Cluster
 from harness.command import run
+from harness.conformance.recording import Recording, kubectl_of, read_backend_logs, read_ztunnel_lines
 from harness.conformance.verdicts import NAMESPACES
-from harness.errors import BadInput, HarnessError, Inconclusive, NotReady
+from harness.errors import BadInput, Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube
-from harness.logs import ztunnel
 from harness.objects.manifests import Document
 from harness.objects.placement import Placement
 from harness.objects.refs import Ref, parse_ref
 from harness.objects.unstructured import text
-from harness.objects.workloads import OWNING_GATEWAY, find_trouble, is_pod_ready
+from harness.objects.workloads import find_trouble, is_pod_ready
 from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import UndoLog
 from harness.versions import Conformance, VersionSet
@@ -64,45 +63,6 @@ VARIANTS = {
         Variant("mesh", MESH, (AMBIENT, *WAYPOINT), ("conformance/waypoint.yaml",), mesh=True),
     )
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What a run of the suite left. `backends`: lines of their logs, each behind its pod and time; `ztunnel`: the lines
-    about the suite's namespaces."""
-
-    log: str
-    report: str
-    backends: str
-    ztunnel: str
-    pods: int
-    enrolled: int
-
-    def write(self, folder: Path) -> None:
-        """Writes it below `folder`, the suite's own files as they are."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in (
-            ("suite.log", self.log),
-            ("report.yaml", self.report),
-            ("backends.log", self.backends),
-            ("ztunnel.log", self.ztunnel),
-            ("pods.json", json.dumps({"pods": self.pods, "enrolled": self.enrolled})),
-        ):
-            (folder / name).write_text(content)
-
-    @classmethod
-    def read(cls, folder: Path) -> Recording:
-        """
-        Raises:
-            BadInput: the folder has no such recording.
-        """
-        try:
-            names = ("suite.log", "report.yaml", "backends.log", "ztunnel.log")
-            log, report, backends, lines = ((folder / name).read_text() for name in names)
-            pods = json.loads((folder / "pods.json").read_text())
-            return cls(log, report, backends, lines, int(pods["pods"]), int(pods["enrolled"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadInput(f"{folder} has no recording of the conformance suite: {error}") from None
 
 
 def arguments(variant: Variant, suite: Conformance, version: str, *, only: str = "") -> list[str]:
@@ -175,9 +135,9 @@ def run_suite(
             log, report = (_read(kube, pod, name) for name in ("log", "report.yaml"))
         own = [one for name in SUITE_NAMESPACES for one in kube.list_objects("Pod", name)]
         enrolled = sum(one["metadata"].get("annotations", {}).get(ENROLLED) == "enabled" for one in own)
-        backends = _backend_logs(kube, kubectl, own)
+        backends = read_backend_logs(kube, kubectl, own)
     # ztunnel writes of a connection when it closes: Envoy's do when it is deleted.
-    return Recording(log, report, backends, _ztunnel_lines(kube, began), len(own), enrolled)
+    return Recording(log, report, backends, read_ztunnel_lines(kube, began), len(own), enrolled)
 
 
 def with_arguments(job: Document, argv: Sequence[str]) -> Document:
@@ -256,7 +216,7 @@ def _job(kube: Kube, made: UndoLog, job: Document) -> Iterator[str]:
 def _copy(kube: Kube, kubectl: str, binary: Path, pod: str) -> None:
     with progress.stage(f"conformance: copying {binary.name}"):
         at = f"{kube.namespace}/{pod}:/suite/conformance.test"
-        argv = [*_kubectl(kube, kubectl), "cp", "--container", CONTAINER, str(binary.resolve()), at]
+        argv = [*kubectl_of(kube, kubectl), "cp", "--container", CONTAINER, str(binary.resolve()), at]
         run(argv, within=timeouts.CONFORMANCE_COPY)
         argv = ["sh", "-c", "chmod 755 conformance.test && touch go"]
         done = kube.exec_in_pod(kube.namespace, pod, CONTAINER, argv, within=timeouts.EXEC)
@@ -290,40 +250,3 @@ def _wait_for_end(kube: Kube, pod: str) -> None:
 def _read(kube: Kube, pod: str, name: str) -> str:
     done = kube.exec_in_pod(kube.namespace, pod, CONTAINER, ["cat", name], within=timeouts.EXEC)
     return done.stdout if done.code == 0 else ""
-
-
-def _backend_logs(kube: Kube, kubectl: str, pods: Sequence[Document]) -> str:
-    """The lines of the suite's backends; proxies are none."""
-    found = []
-    for pod in pods:
-        metadata: Mapping[str, str] = pod["metadata"]
-        if OWNING_GATEWAY in pod["metadata"].get("labels", {}):
-            continue
-        argv = [
-            *_kubectl(kube, kubectl),
-            "logs",
-            "--timestamps",
-            "--namespace",
-            metadata["namespace"],
-            metadata["name"],
-        ]
-        written = run(argv, check=False).stdout
-        found += [f"{metadata['namespace']}/{metadata['name']} {line}" for line in written.splitlines()]
-    return "".join(f"{line}\n" for line in found)
-
-
-def _ztunnel_lines(kube: Kube, since: datetime) -> str:
-    found = []
-    for pod in kube.list_pods("istio-system", "app=ztunnel"):
-        try:
-            written = kube.read_log("istio-system", pod["metadata"]["name"], "istio-proxy", since=since)
-        except HarnessError as error:
-            progress.note(f"ztunnel's log cannot be read: {error}")
-            continue
-        ends = ((line, (line.src.namespace or "", line.dst.namespace or "")) for line in ztunnel.parse(written).lines)
-        found += [line.raw for line, names in ends if any(name.startswith(NAMESPACES) for name in names)]
-    return "".join(f"{line}\n" for line in found)
-
-
-def _kubectl(kube: Kube, kubectl: str) -> list[str]:
-    return [kubectl, "--kubeconfig", str(kube.kubeconfig), *(["--context", kube.context] if kube.context else [])]

@@ -9,7 +9,8 @@ import pytest
 
 from harness import cli, versions
 from harness.conformance import binary, command, running
-from harness.conformance.running import GATEWAY, VARIANTS, Recording, arguments, run_suite
+from harness.conformance.recording import Recording
+from harness.conformance.running import GATEWAY, VARIANTS, arguments, run_suite
 from harness.errors import BadInput, CommandFailed
 from harness.kube import Kube
 from harness.objects import refs
