@@ -13,35 +13,37 @@ doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
 preflight          what a run can judge on a cluster, and the rights it needs
 audit              a read-only check of a cluster that others made
-listing            all objects of a cluster, and what has changed since
-reaper             removes the clusters that kept or killed runs left
-diagnostics        what is gathered from a cluster when something failed
+cluster_diff       all objects of a cluster, and what has changed since
+reaper             removes clusters left by kept or killed runs
+artifact_sources   public sources of all charts and images, and whether registries still have them
+diagnostics        collects logs, objects and admin pages from a cluster when something failed
 report             a run's folder, failure texts, summary, Allure, JUnit
 install            installs the stack, reads which versions run
 disruption         restarts, outages, drains, upgrades, edits, and the repair
-experiments        send, gather what was seen, return a value to be judged
+experiments        send traffic, collect observations, return a value to be judged
 load               steady load with a timeline
-oracles            what must hold over every run; its collector reads every component
+oracles            what must hold in every run; its collector reads every component
 waits              bounded waits: rollouts, status, gateways, waypoints, policies
 cluster            clusters behind one protocol: kind, existing, emulated
 components         Envoy, ztunnel, istiod, rate limit service: logs, counters, admin pages
 clients            clients that send traffic, outside and inside the mesh
 undo               changes to a cluster that are undone, also after a kill
 chosen_versions    the version set of a run, with the builds that settings name
-helm, port_forward, bundle, cluster_records   helm, kubectl port-forward, offline bundle, files about clusters
+helm, port_forward, offline_bundle            helm, kubectl port-forward, charts and images for runs without a network
+cluster_records    records of created clusters, one file each
 image_archives     image archives (docker save, OCI layout): the images in them, missing blobs
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
-boundary, records                             what was asked and answered, recorded and replayed
+record_replay, call_records                   calls to a cluster and their results, recorded and replayed
 append_only        lines appended to a file whole or not at all
 progress, observations                        live lines; what witnesses saw, figures, attachments
 releases           version sets composed of any versions, by releases.yaml
-versions, settings                            version sets, settings
-registry, strict_yaml, builds                 image registries; YAML that refuses a key twice; builds
+version_sets, settings                        version sets, settings
+registry, strict_yaml, unreleased_builds      image registries; YAML without duplicate keys; builds in place of releases
 causes             pure: why something failed, by rules over objects and log lines
 evidence           pure: joins of log lines, journeys, verdicts
-http_exchange      pure: a request and its answers
-logs, proxy        pure: readers of log lines, and of admin pages
+http_exchange      pure: requests and responses
+logs, proxy        pure: parsers of log lines, and of admin pages
 objects            pure: Kubernetes objects
-timeouts, errors, interruption                all waiting times, exceptions, signals
+timeouts, errors, interruption                time limits, exceptions, signals
 """

@@ -22,7 +22,7 @@ from harness.command import RunningProgram, running
 from harness.errors import BadInput, SetupFailed
 from harness.install.critical_path import TITLE
 from harness.settings import Settings
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 from harness.wait import pause
 
 # What the stack itself takes, whoever asks: a changed cluster warms for Envoy's 15 s initial fetch timeout (applied and

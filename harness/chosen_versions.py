@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import releases, versions
-from harness.builds import Builds
+from harness import releases, version_sets
 from harness.command import run
 from harness.errors import BadInput
 from harness.registry.reference import parse_reference
 from harness.settings import Settings
-from harness.versions import VersionSet
+from harness.unreleased_builds import Builds
+from harness.version_sets import VersionSet
 
 # Where Istio's own tree has its charts (manifests/charts), beside a folder of charts by their names.
 ISTIO_FOLDERS = {
@@ -31,8 +31,7 @@ def version_set(settings: Settings) -> VersionSet:
     row = named(settings.versions).taken_from(settings.private)
     if settings.upgrade_to:
         upgraded(row, settings.upgrade_to)  # what cannot be is refused before anything is made
-    row = row.with_load_balancer(settings.installs_load_balancer).with_conformance(settings.conformance_images)
-    return with_builds(row, settings)
+    return with_builds(row.with_load_balancer(settings.installs_load_balancer), settings)
 
 
 def named(name: str) -> VersionSet:
@@ -41,7 +40,7 @@ def named(name: str) -> VersionSet:
     Raises:
         BadInput: there is no such set, or its versions cannot work together.
     """
-    known = versions.load()
+    known = version_sets.load()
     if name not in known.sets and releases.is_composed(name):
         return releases.resolve(name, known, releases.load())
     return known.pick(name)

@@ -18,10 +18,10 @@ from rich.table import Table
 
 from harness import (
     chosen_versions,
+    cluster_diff,
     container_engine,
     doctor,
     judge,
-    listing,
     no_proxy,
     progress,
     reaper,
@@ -30,11 +30,10 @@ from harness import (
     settings,
     settings_table,
     support_table,
-    versions,
+    version_sets,
 )
 from harness.audit import command as audit
-from harness.cluster import caches
-from harness.conformance import command as conformance
+from harness.cluster import registry_caches
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
 from harness.history import command as history
@@ -45,7 +44,7 @@ from harness.preflight import command as preflight
 from harness.settings import Settings
 from harness.standard_output import Output, ended_by_its_reader
 from harness.tools import programs
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 # Commands that need no version set, or many.
 WITHOUT_SET = {"matrix": matrix.act, "history": history.act_history, "repeat": history.act_repeat}
@@ -121,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     preflight.add_rbac_arguments(granted)
     matrix.add_arguments(command("matrix", None, "plan, run, show and merge the version matrix (docs/matrix.md)"))
     listed = command("listing", _listing, "list every object of a cluster as JSON, or what has changed since")
-    listing.add_arguments(listed)
+    cluster_diff.add_arguments(listed)
     history.add_history_arguments(command("history", None, "every test's outcomes over many runs (docs/history.md)"))
     repeated = command("repeat", None, "run new or changed tests several times, until they are stable or flaky")
     history.add_repeat_arguments(repeated)
@@ -133,8 +132,6 @@ def _parser() -> argparse.ArgumentParser:
     judged.add_argument("run", help="the run's folder, for instance runs/latest")
     judged.add_argument("--json", action="store_true", help="print JSON")
     reproduce.add_arguments(command("reproduce", reproduce.run, "a test of a run, as a folder that needs none of ours"))
-    suite = command("conformance", _conformance, "the Gateway API's own conformance suite, outside and inside the mesh")
-    conformance.add_arguments(suite)
     page.add_arguments(command("report", _report, "one page of HTML from runs: matrix, claims, evidence, changes"))
     support_table.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
@@ -169,42 +166,42 @@ def _images(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 
 
 def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    from harness import bundle
+    from harness import offline_bundle
 
     if not asked.folder.strip():
         raise BadInput("the bundle's folder has no name", remedy="mesh-e2e bundle FOLDER, or make bundle BUNDLE=folder")
     folder, rows = Path(asked.folder), chosen_versions.with_target(row, chosen)
     if asked.index:
-        made = bundle.write_index(folder, row)
+        made = offline_bundle.write_index(folder, row)
         for one in rows:
-            bundle.open_bundle(folder, one.taken_from(None))
+            offline_bundle.open_bundle(folder, one.taken_from(None))
     else:
         container_engine.check_engine()
         container_engine.check_save(container_engine.read_engine())
         programs.choose_program("helm", chosen)
         for one in rows:
             at = row.registry.rewrite if row.registry else str
-            made = bundle.make_bundle(folder, one.taken_from(None), _helm(chosen).pull, at)
+            made = offline_bundle.make_bundle(folder, one.taken_from(None), _helm(chosen).pull, at)
     names = " and ".join(one.name for one in rows)
     OUT.print(f"{folder}: {len(made.charts)} charts, {len(made.images)} images for version set {names}")
     return 0
 
 
 def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    from harness import references
+    from harness import artifact_sources
 
-    sets = versions.load().sets
+    sets = version_sets.load().sets
     rows = [row] if chosen.versions else list(sets.values())
-    known = references.load().pulled()
-    wanted = references.pulled_by(rows)
+    known = artifact_sources.load().pulled()
+    wanted = artifact_sources.pulled_by(rows)
     if asked.any_digest:
         wanted, known = [replace(one, digest="") for one in wanted], []
     elif not asked.registry:  # what the harness itself pulls, beside the sets
-        named = {replace(one, digest="") for one in references.pulled_by(sets.values())}
+        named = {replace(one, digest="") for one in artifact_sources.pulled_by(sets.values())}
         wanted += [one for one in known if replace(one, digest="") not in named]
-    registries = references.make_registries()
-    answers = references.check_references(
-        wanted, references.known_digests(known), registry=asked.registry, registries=registries
+    registries = artifact_sources.make_registries()
+    answers = artifact_sources.check_references(
+        wanted, artifact_sources.known_digests(known), registry=asked.registry, registries=registries
     )
     table = Table("reference", "", "", box=None)
     for one in answers:
@@ -213,11 +210,13 @@ def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionS
     for registry, left in registries.remaining.items():
         OUT.print(f"{registry}: {left}")
     counts = Counter(one.state for one in answers)
-    OUT.print(f"{len(answers)} references: " + ", ".join(f"{counts[s]} {s}" for s in references.STATES if counts[s]))
-    missed = references.by_reason(answers)
+    OUT.print(
+        f"{len(answers)} references: " + ", ".join(f"{counts[s]} {s}" for s in artifact_sources.STATES if counts[s])
+    )
+    missed = artifact_sources.by_reason(answers)
     for (state, reason), those in missed.items():
         names = ", ".join(those) if state != "not asked" else f"{len(those)} references"
-        ERR.print(f"{references.SAID[state]}: {names}: {reason}", markup=False, soft_wrap=True)
+        ERR.print(f"{artifact_sources.SAID[state]}: {names}: {reason}", markup=False, soft_wrap=True)
     return 1 if missed else 0
 
 
@@ -251,16 +250,12 @@ def _preflight(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> 
     return _print(preflight.run(asked, chosen, row))
 
 
-def _conformance(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    return _print(conformance.run(asked, chosen, row))
-
-
 def _rbac(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
     return _print(preflight.rbac(asked, chosen))
 
 
 def _listing(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
-    return _print(listing.run(asked, *audit.cluster_of(asked, chosen)))
+    return _print(cluster_diff.run(asked, *audit.cluster_of(asked, chosen)))
 
 
 def _print(found: tuple[str, int]) -> int:
@@ -279,7 +274,7 @@ def _clean(chosen: Settings) -> int:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
     removed: list[str] | None = []
     try:
-        removed = caches.remove_caches(chosen.state)
+        removed = registry_caches.remove_caches(chosen.state)
     except SetupFailed as error:
         removed = None
         ERR.print(f"mesh-e2e clean: {error}", markup=False, soft_wrap=True)

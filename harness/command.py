@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import progress, timeouts
-from harness.boundary import refuse_when_replaying
 from harness.errors import BadInput, CommandFailed
 from harness.interruption import raise_if_interrupted, shielded
+from harness.record_replay import refuse_when_replaying
 
 _chosen: dict[str, str] = {}  # the program that stands for a name, where it is not the one of PATH
 _live: dict[subprocess.Popen[str], int] = {}  # the programs that run now, and the threads that wait for them

@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from harness import chosen_versions, container_engine, kernel, no_proxy, timeouts
-from harness.bundle import open_bundle
+from harness import chosen_versions, container_engine, kernel_modules, no_proxy, timeouts
 from harness.cluster.choose import choose_cluster
 from harness.container_engine import Engine
 from harness.errors import BadInput, HarnessError
-from harness.objects.addresses import host_port
+from harness.objects.host_port import host_port
+from harness.offline_bundle import open_bundle
 from harness.settings import Settings, is_docker_remote
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 Grade = Literal["ok", "warning", "missing"]
 
@@ -163,7 +163,7 @@ def _save(seen: Engine) -> CheckResult:
 def _kernel() -> CheckResult:
     """istio-cni sets rules in each pod's network; where the kernel cannot, no pod of the mesh starts."""
     elsewhere = sys.platform != "linux" or is_docker_remote()
-    missing = None if elsewhere else kernel.missing_modules()
+    missing = None if elsewhere else kernel_modules.missing_modules()
     if missing is None:
         return CheckResult("kernel modules", "ok", "nothing here tells which there are")
     if missing:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, overload
 
-from harness.boundary import ADDED, recorded
+from harness.record_replay import ADDED, recorded
 
 RAW_BODY = 400
 

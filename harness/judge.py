@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 from harness import command, settings, timeouts
+from harness.call_records import Records
 from harness.errors import NEVER_RECORDED, BadInput, SetupFailed
-from harness.records import Records
 from harness.report.results import SCHEMA
 
 ORACLES = "::oracles"

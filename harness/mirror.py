@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import bundle, image_archives, progress, timeouts
-from harness.cluster import caches
+from harness import image_archives, offline_bundle, progress, timeouts
+from harness.cluster import registry_caches
 from harness.command import run
 from harness.errors import SetupFailed
 from harness.helm import Helm
 from harness.registry.api import CHUNK, ImageManifest, ImageSource, RegistryApi, copy_manifest
 from harness.registry.credentials import login
 from harness.registry.private import PrivateRegistry
-from harness.registry.reachable import answers
+from harness.registry.reachability import answers
 from harness.registry.reference import Reference, parse_reference
 from harness.threads import thread_pool
-from harness.versions import Chart, VersionSet
+from harness.version_sets import Chart, VersionSet
 
 ABREAST = 3  # references at a time
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -52,7 +52,7 @@ def from_registries(
     answers(target)
     public = versions.taken_from(None)
     wanted = [(f"{chart.reference}:{chart.version.replace('+', '_')}", "") for chart in public.charts.values()]
-    wanted += [(image, "") for image in [*public.images.values(), caches.IMAGE]]
+    wanted += [(image, "") for image in [*public.images.values(), registry_caches.IMAGE]]
     wanted += [(node or public.node, node)]
     to = _api(target)
     sources: dict[str, RegistryApi] = {}
@@ -78,7 +78,7 @@ def from_bundle(
         SetupFailed: something could not be written.
     """
     public = versions.taken_from(None)
-    held, to = bundle.open_bundle(folder, public), _api(target)
+    held, to = offline_bundle.open_bundle(folder, public), _api(target)
     answers(target)
     done = [_push(to, target, held.charts / chart.archive, chart, helm) for chart in public.charts.values()]
 
@@ -187,7 +187,7 @@ def _node(to: RegistryApi, target: PrivateRegistry, image: str) -> list[Mirrored
     public = parse_reference(image)
     with progress.stage(image), tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "node.tar"
-        _, saves = bundle.docker_platform_arguments()
+        _, saves = offline_bundle.docker_platform_arguments()
         run(["docker", "save", *saves, "--output", str(archive), image], within=timeouts.IMAGE_LOAD)
         with Archive(archive) as source:
             there = parse_reference(target.rewrite(str(public)))

@@ -9,7 +9,7 @@ from harness.errors import BadInput
 from harness.objects.manifests import WORKLOADS, Document, pin_images
 from harness.registry.credentials import docker_config, login
 from harness.registry.private import PrivateRegistry
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 MAKES_PODS = (*WORKLOADS, "EnvoyProxy", "Gateway")

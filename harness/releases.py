@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness import strict_yaml
 from harness.errors import BadInput
-from harness.invalid_field import sentence
 from harness.suggest import did_you_mean
+from harness.validation_message import sentence
 from harness.version_ranges import numbers
-from harness.versions import GatewayApi, Minor, NodeImage, Version, Versions, VersionSet, find_conflicts, minor
+from harness.version_sets import GatewayApi, Minor, NodeImage, Version, Versions, VersionSet, find_conflicts, minor
 
 FILE = Path(__file__).resolve().parent.parent / "releases.yaml"
 FORM = "istio-1.29.1+eg-1.9.0+k8s-1.34"
@@ -162,7 +162,6 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
     of_istio = _known(releases.istio, label(istio), "Istio", "istio")
     if numbers(istio) > numbers(of_istio.newest):
         remarks.insert(0, f"Istio {istio} is newer than the newest that releases.yaml knows ({of_istio.newest})")
-    bundle = brought.bundle or known.gateway_api.bundle
     row = VersionSet(
         name=f"istio-{istio}+eg-{gateway}+k8s-{kubernetes}",
         proven="not recorded",
@@ -171,8 +170,7 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
         envoy_gateway=gateway,
         envoy=brought.envoy,
         ratelimit=brought.ratelimit,
-        gateway_api=GatewayApi(bundle=bundle, channel=known.gateway_api.channel),
-        conformance=versions.conformance.get(bundle),
+        gateway_api=GatewayApi(bundle=brought.bundle or known.gateway_api.bundle, channel=known.gateway_api.channel),
         bookinfo=of_istio.bookinfo,
         redis=default.redis,
         metallb=default.metallb,

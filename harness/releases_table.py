@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from harness import releases, versions
+from harness import releases, version_sets
 
 
 def table() -> Table:
     """Minors with their newest patch, last day of support, Kubernetes range and what they bring; node images."""
-    known, limits = releases.load(), versions.load().limits
+    known, limits = releases.load(), version_sets.load().limits
     found = Table("product", "minor", "newest", "support until", "Kubernetes", "brings", box=None)
     for name, istio in known.istio.items():
         found.add_row(

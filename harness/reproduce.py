@@ -18,15 +18,15 @@ from typing import Any
 
 import yaml
 
+from harness.call_records import FILE as RECORDS
 from harness.errors import BadInput
 from harness.install.releases import releases
 from harness.objects.manifests import MANIFESTS, Document, parse_documents, read_manifest
 from harness.objects.unstructured import text
 from harness.pull_secrets import with_pull_secrets
-from harness.records import FILE as RECORDS
 from harness.settings import Settings
 from harness.suggest import did_you_mean
-from harness.versions import VersionSet, load
+from harness.version_sets import VersionSet, load
 
 BASE = (
     "base/redis.yaml",

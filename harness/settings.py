@@ -19,10 +19,10 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from harness.errors import BadInput
-from harness.invalid_field import phrase
 from harness.registry import private
 from harness.registry.private import PrivateRegistry
 from harness.suggest import did_you_mean, nearest_name
+from harness.validation_message import phrase
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLED = "in the clone: `make e2e`, or `pip install -e '.[emulated]'`"
@@ -105,12 +105,6 @@ class Settings(BaseSettings):
     )
     kubeconfig: Folder | None = Field(None, description="existing: the kubeconfig file")
     context: str = Field("", description="existing: the context, by its exact name")
-    conformance_images: bool = Field(
-        False, description="`images`, `bundle`, `mirror`: also the images of the Gateway API's conformance suite"
-    )
-    conformance_binary: Folder | None = Field(
-        None, description="`conformance`: the suite's test binary for the nodes; else it is built, which needs Go"
-    )
     replicas: int = Field(
         1, ge=1, le=5, description="replicas of ingress, waypoint and rate limit service, if installed"
     )

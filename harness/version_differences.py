@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness import strict_yaml, version_ranges
 from harness.errors import BadInput
-from harness.invalid_field import sentence
+from harness.validation_message import sentence
 
 FILE = Path(__file__).with_name("version_differences.yaml")
 NAMES = {"istio": "Istio", "envoy-gateway": "Envoy Gateway"}  # products, as the versions of a run name them

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import tenacity
 
-from harness import boundary, observations, progress
+from harness import observations, progress, record_replay
 from harness.errors import HarnessError, NotObserved, NotReady, Terminal
 from harness.interruption import raise_if_interrupted
 
@@ -93,7 +93,7 @@ def until(
     # One observation that takes the whole bound (a starved machine) is no reason to give up: a second one follows.
     out_of_time = tenacity.stop_all(tenacity.stop_after_delay(within), tenacity.stop_after_attempt(2))
     retrying = tenacity.Retrying(
-        stop=lambda state: boundary.is_out_of_time(what, state.attempt_number, lambda: out_of_time(state)),
+        stop=lambda state: record_replay.is_out_of_time(what, state.attempt_number, lambda: out_of_time(state)),
         sleep=_sleep,
         wait=tenacity.wait_exponential(multiplier=every / EAGER, max=every),
         retry=tenacity.retry_if_exception_type(_NotYet),
@@ -117,7 +117,7 @@ def pause(seconds: float, *, why: str) -> None:
 
 
 def _sleep(seconds: float) -> None:
-    if not boundary.is_replaying():  # recorded answers do not change with time
+    if not record_replay.is_replaying():  # recorded answers do not change with time
         time.sleep(seconds)
 
 

@@ -133,7 +133,7 @@ REASONS = {
     "harness/kube/client.py": "one class, the boundary to the Kubernetes API: its calls are short, each marked",
     "harness/plugin/reporting.py": "pytest's hooks of one run's record: each is short, and they share its state",
     "harness/settings.py": "one row for each setting, and the one reader of the environment",
-    "harness/versions.py": "the version set, what follows from it, and its file",
+    "harness/version_sets.py": "the version set, what follows from it, and its file",
 }
 
 

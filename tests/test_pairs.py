@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import versions
+from harness import version_sets
 from harness.objects import manifests
 from tests.patience import SOON
 
@@ -22,7 +22,6 @@ SUITES, MANIFESTS = ROOT / "suites", ROOT / "manifests"
 UNPAIRED = {
     "resilience/idle_connections": "applied once a session, under every load",
     "base": "applied once a session, before any suite",
-    "conformance": "applied by `mesh-e2e conformance`, whose suite is the Gateway API's own",
     "values": "values of charts",
     "waypoint/gateway_binding": "the waypoint in its form of that name: the fixture `waypoint` picks one",
     "waypoint/gateway_listener": "as gateway_binding",
@@ -238,7 +237,7 @@ def test_values_are_of_a_chart() -> None:
     """Each file of values is of a chart of the version set, and is a mapping."""
     files = sorted((MANIFESTS / "values").glob("*.yaml"))
 
-    assert {file.stem for file in files} <= versions.load().pick().charts.keys()
+    assert {file.stem for file in files} <= version_sets.load().pick().charts.keys()
     assert [shown(file) for file in files if not isinstance(yaml.safe_load(file.read_text()), dict)] == []
 
 

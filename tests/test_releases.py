@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import releases, versions
+from harness import releases, version_sets
 from harness.errors import BadInput
 from harness.tools import published
 from harness.version_ranges import numbers
 
-KNOWN, SETS = releases.load(), versions.load()
+KNOWN, SETS = releases.load(), version_sets.load()
 RAW: dict[str, Any] = yaml.safe_load(releases.FILE.read_text())
 
 
-def resolved(name: str) -> versions.VersionSet:
+def resolved(name: str) -> version_sets.VersionSet:
     return releases.resolve(name, SETS, KNOWN)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.errors import BadInput
 from harness.objects import manifests
-from harness.versions import FILE, VersionSet, load, minor
+from harness.version_sets import FILE, VersionSet, load, minor
 from tests.recordings.shapes import fuzz
 
 MANIFESTS = FILE.parent / "manifests"

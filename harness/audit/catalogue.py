@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.audit.checks import (
-    active,
+    envoy_config,
     hostnames,
     ignored,
     ingress,
     istio_policies,
     names,
     port_15008,
-    rate_limits,
+    rate_limit_service,
     references,
     statuses,
     versions,
     waypoints,
 )
 from harness.audit.finding import SEVERITIES, Finding, NotJudged, Result
-from harness.audit.mesh import POLICIES, ROUTES
 from harness.audit.state import AuditState, Unread
+from harness.audit.waypoint_bindings import POLICIES, ROUTES
 
 GATEWAYS = ("Gateway", "GatewayClass")
 BINDINGS = (*GATEWAYS, "Service", "Namespace")
@@ -47,7 +47,7 @@ class Check:
 def _rejected(state: AuditState) -> Iterable[Result]:
     """By the logs, which also tell what is over, and by the configuration, which tells what still stands."""
     yield from port_15008.rejected(state)
-    yield from active.refusals_stand(state)
+    yield from envoy_config.refusals_stand(state)
 
 
 CHECKS = (
@@ -84,18 +84,18 @@ CHECKS = (
     Check(
         ("route-not-active",),
         "Accepted route that a replica does not have",
-        active.routes_active,
+        envoy_config.routes_active,
         (*GATEWAYS, "Pod"),
-        active.KINDS,
+        envoy_config.KINDS,
     ),
     Check(
         ("policy-not-active",),
         "Accepted policy that holds for no route of a replica",
-        active.policies_active,
+        envoy_config.policies_active,
         (*GATEWAYS, "Pod"),
-        (*active.KINDS, *active.POLICIES),
+        (*envoy_config.KINDS, *envoy_config.POLICIES),
     ),
-    Check(("cluster-warming",), "Cluster that keeps warming", active.clusters_warm, ("Pod",)),
+    Check(("cluster-warming",), "Cluster that keeps warming", envoy_config.clusters_warm, ("Pod",)),
     Check(
         ("istio-policy-partly-enforced",),
         "Istio policy of which ztunnel leaves a part out",
@@ -184,7 +184,7 @@ CHECKS = (
     Check(
         ("rate-limit-fails-open",),
         "Global rate limit whose service or Redis is down",
-        rate_limits.fail_open,
+        rate_limit_service.fail_open,
         ("BackendTrafficPolicy", "Deployment", "Service", "Pod"),
     ),
     Check(

@@ -18,7 +18,7 @@ from harness.audit.read import read_state
 from harness.clients.http import fetch
 from harness.errors import BadInput
 from harness.kube import ApiUnavailable, Kube
-from harness.kube.paged import PagedReader
+from harness.kube.read_only_client import PagedReader
 from harness.objects.unstructured import Json
 from harness.port_forward import port_forward
 from harness.settings import Settings

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import yaml
 
-from harness import progress, releases, versions
-from harness.audit.mesh import ENVOY_GATEWAY, GATEWAY_API, controllers
+from harness import progress, releases, version_sets
 from harness.audit.state import AuditState, namespace_of
+from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API, controllers
 from harness.errors import BadInput, HarnessError
-from harness.kube.paged import Kind, PagedReader
+from harness.kube.read_only_client import Kind, PagedReader
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_name
 
@@ -84,7 +84,7 @@ def read_state(
         why,
         kubernetes,
         datetime.now(UTC),
-        versions.load().limits,
+        version_sets.load().limits,
         {name: one.until for name, one in releases.load().envoy_gateway.items()},
     )
 

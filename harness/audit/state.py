@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 
 from harness.objects.unstructured import Json, mapping, text
-from harness.versions import Limits
+from harness.version_sets import Limits
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 

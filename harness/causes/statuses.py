@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.causes.policies import KINDS, targets
+from harness.causes.foreign_policies import KINDS, targets
 from harness.causes.state import Cause, ClusterState, FailureFacts, describe, labels, name_parts, object_key, selects
 from harness.objects.conditions import Condition, conditions, is_true
 from harness.objects.unstructured import Json, mapping, maybe_number, objects, one_line, text

@@ -6,10 +6,10 @@ import threading
 from contextlib import ExitStack
 
 from harness import progress
-from harness.boundary import recorded
 from harness.clients.http import fetch
 from harness.cluster.protocol import Cluster
 from harness.errors import Inconclusive
+from harness.record_replay import recorded
 
 
 class Admin:

@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from harness.boundary import ISSUED
 from harness.objects.manifests import Document
 from harness.objects.unstructured import mapping, text
+from harness.record_replay import ISSUED
 
 COMMON_NAME, HOSTS = ISSUED, "mesh-e2e/hosts"
 BEFORE, LASTS = timedelta(hours=1), timedelta(days=2)  # clocks of nodes may differ from ours; a run takes hours

@@ -7,7 +7,7 @@ import socket
 import struct
 
 from harness import observations, timeouts
-from harness.boundary import recorded, refuse_when_replaying
+from harness.record_replay import recorded, refuse_when_replaying
 
 _ID = 0x6D65  # of each query; one is under way at a time
 _ANSWER_COUNT = struct.Struct("!HHHH")

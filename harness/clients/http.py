@@ -12,10 +12,10 @@ from contextlib import contextmanager
 import httpx
 
 from harness import observations, timeouts
-from harness.boundary import not_recorded, recorded, refuse_when_replaying
 from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, Request, answers_from_json, answers_to_json, unique_name
-from harness.objects.addresses import host_port, url
+from harness.objects.host_port import host_port, url
+from harness.record_replay import not_recorded, recorded, refuse_when_replaying
 
 BODY_LIMIT = 20_000
 NO_LIMITS = httpx.Limits(max_connections=None)  # by its default the 101st of a burst waits for a connection

@@ -8,7 +8,7 @@ from harness.cluster.protocol import Cluster
 from harness.errors import BadInput
 from harness.settings import INSTALLED, Settings
 from harness.tools import published
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 
 def choose_cluster(settings: Settings, versions: VersionSet) -> Cluster:

@@ -13,14 +13,14 @@ from typing import Any
 from filelock import FileLock
 
 from harness import cluster_records
-from harness.cluster.addresses import unjudged
+from harness.cluster.load_balancer_addresses import unjudged
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.errors import BadInput
 from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.objects.definitions import gateway_api_version
 from harness.objects.manifests import Document
-from harness.objects.placement import INSTANCE, MANAGED_BY, WRITTEN, Placement
+from harness.objects.namespace_mapping import INSTANCE, MANAGED_BY, WRITTEN, Placement
 from harness.objects.refs import parse_ref, ref_of
 from harness.objects.unstructured import mapping
 from harness.port_forward import port_forward

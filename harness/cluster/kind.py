@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 
 from harness import cluster_records, container_engine, progress, timeouts
-from harness.cluster import addresses, pulling
+from harness.cluster import load_balancer_addresses, node_registries
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.command import run
 from harness.errors import BadInput, HarnessError
@@ -22,11 +22,11 @@ from harness.helm import Helm
 from harness.objects.manifests import Document
 from harness.port_forward import port_forward
 from harness.registry.private import PrivateRegistry
-from harness.registry.reachable import answers
+from harness.registry.reachability import answers
 from harness.settings import ClusterKind, Settings, owner_pid
 from harness.threads import thread_pool
 from harness.tools import programs
-from harness.versions import Chart
+from harness.version_sets import Chart
 
 MARKS = "/var/lib/mesh-e2e/archives"
 
@@ -66,14 +66,14 @@ class KindCluster:
 
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
-        lacking = addresses.unjudged(self._settings.lb, "kind has none of its own: LB=1 installs one")
+        lacking = load_balancer_addresses.unjudged(self._settings.lb, "kind has none of its own: LB=1 installs one")
         lacking |= single_replicas(self._settings.replicas)
         reason = f"{self._workers} workers: what moves from node to node takes the ingress's door along"
         return lacking if self._workers == 1 else lacking | {"two nodes": reason}
 
     @property
     def address_pools(self) -> Sequence[str]:
-        return addresses.pools_beside(f"{self.name}-control-plane") if self._settings.lb else ()
+        return load_balancer_addresses.pools_beside(f"{self.name}-control-plane") if self._settings.lb else ()
 
     @property
     def requirements(self) -> Sequence[Requirement]:
@@ -147,14 +147,14 @@ class KindCluster:
             return
         workers = ["worker", *(f"worker{number}" for number in range(2, self._workers + 1))][: self._workers]
         nodes = [f"{self.name}-{role}" for role in ("control-plane", *workers)]
-        pulling.configure_registries_during_boot(nodes, self._pulled, self._registry, cached=self._caches, ended=ended)
+        node_registries.configure_during_boot(nodes, self._pulled, self._registry, cached=self._caches, ended=ended)
 
     def _reuse(self) -> None:
         self.reused = True
         progress.note(f"kind cluster {self.name} is there already: reused")
         run([self._kind, "export", "kubeconfig", "--name", self.name, "--kubeconfig", str(self.kubeconfig)])
         if self._pulled:
-            pulling.configure_registries(self._nodes(), self._pulled, self._registry, cached=self._caches)
+            node_registries.configure_registries(self._nodes(), self._pulled, self._registry, cached=self._caches)
         # A run killed while it had the API server stopped (stack.nodes.frozen) leaves it so, silent to all.
         signal_api_server(self.name, "CONT", check=False)
 
@@ -209,7 +209,7 @@ class KindCluster:
             (archive, node)
             for archive in archives
             for node in nodes
-            if everywhere or pulling.needs_image(node, nodes, archive.name)
+            if everywhere or node_registries.needs_image(node, nodes, archive.name)
         ]
         missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
         with thread_pool(2) as pool:  # containerd unpacks: more than the cores does not help

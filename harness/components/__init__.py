@@ -3,7 +3,7 @@
 from harness.components.echo import Echo
 from harness.components.envoy import Envoy
 from harness.components.istiod import Istiod
-from harness.components.limiter import Counters, RateLimitService
+from harness.components.rate_limit_service import Counters, RateLimitService
 from harness.components.ztunnels import Ztunnels
 
 __all__ = ["Counters", "Echo", "Envoy", "Istiod", "RateLimitService", "Ztunnels"]

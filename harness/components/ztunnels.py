@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.clients.admin import Admin
 from harness.components.metrics import read_samples
 from harness.components.wait_for_log_lines import check_all_lines_readable, wait_for_lines
@@ -204,7 +204,7 @@ class Ztunnels:
         """The connections of all nodes' pods that are open now, each as a line of this moment."""
         found: list[ZtunnelLine] = []
         for pod in self._scheduled():
-            at = boundary.now()
+            at = record_replay.now()
             found += open_lines(ztunnel_dump.open_connections(self._dump(pod)), at)
         observations.record_sighting(
             "ztunnel config_dump", f"{len(found)} connections are open", raw=[line.raw for line in found]

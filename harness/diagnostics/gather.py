@@ -22,7 +22,7 @@ from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.objects import refs
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.manifests import Document
-from harness.objects.placement import WRITTEN, Placement
+from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.unstructured import number, objects, text
 from harness.report.redact import redact
 

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from harness import observations, timeouts
-from harness.bundle import Bundle
 from harness.cluster.kind import signal_api_server
 from harness.cluster.protocol import Cluster
-from harness.disruption.touched import check_allowed, touches
+from harness.disruption.foreign_changes import check_allowed, touches
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import envoy_access
 from harness.objects.manifests import Document
 from harness.objects.unstructured import mapping, objects, text
 from harness.objects.workloads import OWNING_GATEWAY, node_name
+from harness.offline_bundle import Bundle
 from harness.undo.temporary_changes import Manifests
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 from harness.wait import until
 
 MIRROR = "kubernetes.io/config.mirror"  # a static pod's image in the API: no eviction ends it

@@ -8,7 +8,7 @@ from harness.components import Envoy, Ztunnels
 from harness.disruption import hbone_port_takeover, restarts
 from harness.errors import NotReady
 from harness.kube import Kube
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
 from harness.objects.refs import parse_ref
 from harness.waits import gateways, rollouts, waypoints
 

@@ -9,19 +9,19 @@ from functools import partial
 from typing import Literal, get_args
 
 from harness import chosen_versions, observations, timeouts
-from harness.bundle import Bundle
 from harness.cluster.protocol import Cluster, Release
 from harness.disruption import restarts
-from harness.disruption.touched import check_allowed, touches
+from harness.disruption.foreign_changes import check_allowed, touches
 from harness.errors import SetupFailed
 from harness.kube import ApiUnavailable, Kube, RequestRejected
 from harness.objects.definitions import gateway_api_version
 from harness.objects.manifests import Document
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
 from harness.objects.unstructured import text
 from harness.objects.workloads import pod_containers
+from harness.offline_bundle import Bundle
 from harness.releases import PRODUCTS
-from harness.versions import VersionSet, version_in
+from harness.version_sets import VersionSet, version_in
 from harness.wait import until
 from harness.waits import rollouts
 

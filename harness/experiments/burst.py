@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness import boundary, observations
+from harness import observations, record_replay
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
 from harness.components.envoy_pods import check_same_replicas
@@ -40,7 +40,7 @@ def send_burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cl
     Raises:
         Inconclusive: a request has no access line, or the counter is missing or fell: what the proxy did is not known.
     """
-    since, before = boundary.now(), envoy.read_stats()
+    since, before = record_replay.now(), envoy.read_stats()
     answers = client.send_together(request, size)
     lines = envoy.wait_for_lines(answers, since)
     after = envoy.read_stats()

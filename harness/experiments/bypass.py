@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness import boundary
+from harness import record_replay
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
 from harness.http_exchange import Answers, Request
@@ -25,7 +25,7 @@ def send_past_and_through(client: MeshClient, envoy: Envoy, past: Request, throu
     Raises:
         Inconclusive: the second has no access line, so that the silence about the first says nothing.
     """
-    since = boundary.now()
+    since = record_replay.now()
     straight, marker = client.send_in_turn(past), client.send_in_turn(through)
     envoy.wait_for_lines(marker, since)  # the log is written in order: with this line, the other's would be there
     unseen = envoy.has_no_line_of(straight, since)

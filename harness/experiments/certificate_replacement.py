@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.clients.certificates import COMMON_NAME, Authority
-from harness.experiments.place import Arm, Place
+from harness.experiments.ingress_or_waypoint import Arm, Place
 from harness.http_exchange import Request
 from harness.kube import Kube
 from harness.objects.refs import parse_ref
@@ -26,7 +26,7 @@ def replace_certificate(
     annotations = {**mapping(there, "metadata", "annotations"), COMMON_NAME: name}
     metadata = {"name": named.name, "namespace": named.namespace, "annotations": annotations}
     document = {part: there[part] for part in ("apiVersion", "kind", "type", "data")} | {"metadata": metadata}
-    started = boundary.monotonic()
+    started = record_replay.monotonic()
     kube.apply([authority.complete(document)])
     until(
         lambda: place.ask(request),
@@ -36,5 +36,5 @@ def replace_certificate(
         every=EVERY,
         show=lambda answer: answer.served_by or answer.error,
     )
-    observations.record_seconds("certificate applied to served", boundary.monotonic() - started, of=place.gateway)
+    observations.record_seconds("certificate applied to served", record_replay.monotonic() - started, of=place.gateway)
     return place.send([request])

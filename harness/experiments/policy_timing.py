@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
 from harness.wait import scaled_bound, until
@@ -56,13 +56,13 @@ def time_policy(
     if any(before.values()):
         raise Inconclusive(f"{kind} is in force at {of} before {manifest} was applied")
     found = {}
-    started = boundary.monotonic()
+    started = record_replay.monotonic()
     with applying(manifest):
         wait_for_condition(kube, policy, "Accepted")
-        found["Accepted"] = boundary.monotonic() - started
+        found["Accepted"] = record_replay.monotonic() - started
         arrived = _until(enforced, f"{kind} is in force at {of}")
         found[f"{kind} applied"] = arrived.measure(f"{kind}: applied to enforced", started, of)
-        removing = boundary.monotonic()
+        removing = record_replay.monotonic()
     left = _until(removed, f"{kind} is no longer in force at {of}")
     found[f"{kind} removed"] = left.measure(f"{kind}: removed to enforced", removing, of)
     observations.record_seconds(f"{kind}: applied to Accepted", found["Accepted"], of=policy)

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.errors import Inconclusive
-from harness.experiments.place import Arm, Place
+from harness.experiments.ingress_or_waypoint import Arm, Place
 from harness.http_exchange import Answer, Request
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.conditions import conditions
@@ -109,16 +109,16 @@ class Tries:
         if self._probed(there):
             raise Inconclusive(f"{named} is in force at the {place.name} before {manifest} was applied")
         control = send()
-        started = boundary.monotonic()
+        started = record_replay.monotonic()
         with self._applying(manifest):
             self._accepted(named, condition, about=about or f"Gateway/{place.envoy.namespace}/{place.gateway}")
-            accepted = boundary.monotonic() - started
+            accepted = record_replay.monotonic() - started
             self._until(there, f"{named} is in force at the {place.name}")
-            enforced = boundary.monotonic() - started
+            enforced = record_replay.monotonic() - started
             treatment = send()
-            removing = boundary.monotonic()
+            removing = record_replay.monotonic()
         self._until(gone or (lambda: not there()), f"{named} is no longer in force at the {place.name}")
-        removed = boundary.monotonic() - removing
+        removed = record_replay.monotonic() - removing
         recovery = send()
         observations.record_seconds(f"applied to {condition}", accepted, of=named)
         observations.record_seconds("applied to enforced", enforced, of=place.gateway)

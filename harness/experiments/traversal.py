@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness import boundary, observations, timeouts
-from harness.experiments.place import Arm, Place
+from harness import observations, record_replay, timeouts
+from harness.experiments.ingress_or_waypoint import Arm, Place
 from harness.http_exchange import Request
 from harness.wait import pause
 
@@ -29,7 +29,7 @@ def send_through_ingress(
     """
     if settle:
         pause(timeouts.SILENCE, why="what was applied has time to take effect")
-    since = boundary.now()
+    since = record_replay.now()
     arm = ingress.send([request] * times)
     waypoint.send([waypoint.get()])
     lines = [line.user_agent for line in waypoint.envoy.read_access_log(since).lines]

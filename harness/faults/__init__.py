@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness.settings import Settings
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 
 def run_catalogue(

@@ -11,9 +11,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import BadInput
-from harness.invalid_field import sentence
 from harness.objects.manifests import Document
 from harness.suggest import did_you_mean
+from harness.validation_message import sentence
 
 FOLDER = Path(__file__).resolve().parents[2] / "faults"
 Where = Literal["emulated", "kind"]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.faults.assertion_coverage import Assertion
-from harness.faults.findings import CatalogueResult, FaultResult, PytestResult
+from harness.faults.fault_results import CatalogueResult, FaultResult, PytestResult
 
 _WIDE = 220  # columns, where no terminal says how many
 

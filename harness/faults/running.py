@@ -18,13 +18,13 @@ from harness.cluster.protocol import Cluster
 from harness.command import run as run_program
 from harness.errors import BadInput, CommandFailed, HarnessError, SetupFailed
 from harness.evidence.rate_limit_window import seconds_left
-from harness.faults import assertion_coverage, catalogue, findings, report
+from harness.faults import assertion_coverage, catalogue, fault_results, report
 from harness.faults.catalogue import Fault
-from harness.faults.findings import CatalogueResult, FaultResult, PytestResult, PytestRun
+from harness.faults.fault_results import CatalogueResult, FaultResult, PytestResult, PytestRun
 from harness.faults.forked_pytest import Forks
 from harness.interruption import shielded
 from harness.settings import Settings, owner_pid
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 ROOT = Path(__file__).resolve().parents[2]
 _LEFT_OUT = ("hypothesispytest", "valkey", "anyio", "allure_pytest", "cacheprovider")  # plugins: 1 s of each start
@@ -63,9 +63,9 @@ class Catalogue:
         started = time.monotonic()
         with self._cluster() as cluster:
             listed = dict.fromkeys(id for fault in chosen for id in fault.caught_by)
-            control = self._control(chosen, findings.areas_of(everything) if whole else [])
+            control = self._control(chosen, fault_results.areas_of(everything) if whole else [])
             asked = dict.fromkeys(verdict for id in listed for verdict in control.results_of(id))
-            if spoiled := [verdict for verdict in asked if verdict.outcome in findings.SPOILED]:
+            if spoiled := [verdict for verdict in asked if verdict.outcome in fault_results.SPOILED]:
                 report.print_control_failure(self._out, spoiled)
                 self._refuse_unusable(spoiled, control)
                 return 1
@@ -93,7 +93,7 @@ class Catalogue:
         seconds: float,
     ) -> CatalogueResult:
         """What one run of the catalogue came to; a part of it reports nothing about what no fault reaches."""
-        areas = findings.areas_of(everything)
+        areas = fault_results.areas_of(everything)
         ids = [verdict.id for verdict in control.verdicts if verdict.outcome != "skipped"]
         judged = {id.partition("[")[0] for id in ids}
         skipped = {verdict.id.partition("[")[0] for verdict in control.verdicts} - judged
@@ -108,7 +108,7 @@ class Catalogue:
         folders = sorted(path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("suites/*/test_*.py"))
         return CatalogueResult(
             found=tuple(found),
-            unnamed=tuple(findings.tests_without_fault(ids, everything)),
+            unnamed=tuple(fault_results.tests_without_fault(ids, everything)),
             unreached=tuple(unreached),
             beyond=tuple(dict.fromkeys(folder for folder in folders if folder not in areas)),
             seconds=seconds,
@@ -209,7 +209,7 @@ class Catalogue:
 
     def _tell_of(self, fault: Fault) -> None:
         """What an interruption under a fault leaves, by the run's own last word: the kind cluster stays."""
-        if self._emulated or findings.read_run(self._folder / fault.name, "").undone:
+        if self._emulated or fault_results.read_run(self._folder / fault.name, "").undone:
             return
         self._out.print(
             f"interrupted under fault {fault.name}, which may still be planted: the cluster is broken as faults/ says "
@@ -224,14 +224,16 @@ class Catalogue:
         arguments += [str(ROOT / test) for test in tests]
         env = self._environment(folder, fault, oracles=oracles)
         if fault and self._emulated:
-            return findings.read_run(folder, self._forks.run_pytest(arguments, env=env, folder=folder, within=within))
+            return fault_results.read_run(
+                folder, self._forks.run_pytest(arguments, env=env, folder=folder, within=within)
+            )
         try:
             call = [sys.executable, "-m", "pytest", *arguments]
             ended = run_program(call, within=within, env=env, check=False, grace=timeouts.INNER_END)
             tail = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-12:])
         except CommandFailed as failed:
             tail = str(failed)
-        return findings.read_run(folder, tail)
+        return fault_results.read_run(folder, tail)
 
     def _environment(self, folder: Path, fault: str, *, oracles: bool) -> dict[str, str]:
         return {

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.errors import BadInput
 from harness.history import quarantine
 from harness.history.repeating import TIMES, Judged, changed_tests, judge, repeat
-from harness.history.sequential import SequentialTest
+from harness.history.sequential_test import SequentialTest
 from harness.history.store import History
 from harness.settings import Settings
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import strict_yaml
 from harness.errors import BadInput
-from harness.invalid_field import sentence
 from harness.report.results import ClaimResult
+from harness.validation_message import sentence
 
 FILE = Path(__file__).resolve().parents[2] / "quarantine.yaml"
 LONGEST = 90  # days: what is still flaky then is mended or deleted

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import progress, timeouts
 from harness.command import run, running
 from harness.errors import BadInput
-from harness.history.sequential import Decision, SequentialTest
+from harness.history.sequential_test import Decision, SequentialTest
 from harness.history.store import History, Past, latest_source
 from harness.settings import ROOT, ClusterKind
 from harness.wait import pause

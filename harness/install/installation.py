@@ -9,18 +9,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 
 from harness import no_proxy, observations, progress, timeouts
-from harness.bundle import Bundle
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
 from harness.install.critical_path import TITLE, Ran, critical_path, rows
 from harness.install.releases import GATEWAY, ISTIO, releases
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
 from harness.objects.workloads import addresses
+from harness.offline_bundle import Bundle
 from harness.pull_secrets import make_pull_secret, with_pull_secrets
 from harness.threads import thread_pool
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 from harness.waits import rollouts
 
 ISTIO_WORKLOADS = {
@@ -178,11 +178,6 @@ def suite_steps(steps: Sequence[InstallStep]) -> list[InstallStep]:
     ]
 
 
-def stack_steps(steps: Sequence[InstallStep]) -> list[InstallStep]:
-    """Those of them that make the stack alone, without what the suites bring to it."""
-    return [step for step in steps if step.name not in (*SUITE_STEPS, "images: bookinfo")]
-
-
 def run_side_by_side(work: Sequence[InstallStep]) -> None:
     """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins. Ctrl-C
     ends those under way as well. At the end the critical path is tabulated."""
@@ -239,26 +234,18 @@ def _applications(versions: VersionSet) -> list[str]:
 
 
 def ensure_stack(
-    cluster: Cluster,
-    kube: Kube,
-    versions: VersionSet,
-    bundle: Bundle | None,
-    *,
-    installs: bool,
-    replicas: int = 1,
-    suites: bool = True,
+    cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool, replicas: int = 1
 ) -> None:
-    """Installs the stack; with `suites` also what they need: the namespace, Bookinfo, the mesh client. On somebody
-    else's cluster, unless asked to install, Istio and Envoy Gateway are only checked.
+    """Installs the stack. On somebody else's cluster, unless asked to install, Istio and Envoy Gateway are only
+    checked, and the run's namespace is filled.
 
     Raises:
         SetupFailed: a part is missing, or did not get ready.
     """
     rollouts.wait_for_nodes(kube)
     no_proxy.extend(addresses(kube.list_objects("Node")))
-    found = install_steps(cluster, kube, versions, bundle, replicas)
     if cluster.kind == "existing" and not installs:
         check_stack(kube)
-        run_side_by_side(suite_steps(found) if suites else [])
+        run_side_by_side(suite_steps(install_steps(cluster, kube, versions, bundle, replicas)))
     else:
-        run_side_by_side(found if suites else stack_steps(found))
+        install(cluster, kube, versions, bundle, replicas)

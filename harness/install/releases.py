@@ -10,7 +10,7 @@ import yaml
 
 from harness.cluster.protocol import Release
 from harness.objects.manifests import MANIFESTS
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 ISTIO, GATEWAY = "istio-system", "envoy-gateway-system"
 

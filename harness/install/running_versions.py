@@ -12,10 +12,10 @@ from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
 from harness.objects.definitions import GATEWAY_API, gateway_api_version, mixed
 from harness.objects.manifests import Document
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
 from harness.objects.unstructured import objects, text
 from harness.objects.workloads import pod_containers
-from harness.versions import UNKNOWN, plain, version_in
+from harness.version_sets import UNKNOWN, plain, version_in
 
 # Components, and the workload whose first container's image tells of each.
 WORKLOADS: Mapping[str, str] = {

@@ -20,7 +20,6 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError, NotFoundError, ResourceNotFoundError
 
 from harness import no_proxy, timeouts
-from harness.boundary import recorded, refuse_when_replaying
 from harness.errors import BadInput
 from harness.kube.errors import (
     ApiUnavailable,
@@ -32,13 +31,14 @@ from harness.kube.errors import (
     unanswered_error,
 )
 from harness.kube.exec import ExecResult, run_in_pod
-from harness.kube.requests import CountingClient
+from harness.kube.request_log import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
+from harness.objects.expected_objects import Wanted
 from harness.objects.manifests import Document
-from harness.objects.placement import WRITTEN, Placement
+from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
 from harness.objects.run_scope import check_ours
-from harness.objects.wanted import Wanted
+from harness.record_replay import recorded, refuse_when_replaying
 from harness.wait import until
 
 FIELD_MANAGER = "mesh-e2e"

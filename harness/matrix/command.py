@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from harness import progress, releases, settings, versions
+from harness import progress, releases, settings, version_sets
 from harness.errors import BadInput
 from harness.matrix import output
 from harness.matrix.cells import Cell, conditions
@@ -142,7 +142,7 @@ def _plan(asked: argparse.Namespace) -> Plan:
     for product in ("istio", "eg", "k8s"):
         if given := getattr(asked, product):
             axes[product] = _axis(product, given)
-    known, data = versions.load(), releases.load()
+    known, data = version_sets.load(), releases.load()
     cells = candidates(known, data, asked.selection, axes)
     if asked.upgrades:
         cells = [*(cells if asked.upgrades == "also" else ()), *upgrades(cells)]

@@ -24,10 +24,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.cluster_records import write_atomically
 from harness.errors import BadInput, SetupFailed
-from harness.invalid_field import sentence
 from harness.matrix.cells import Cell, cell_versions
 from harness.matrix.plan import Plan, Planned, Refused
 from harness.report.results_file import read_json
+from harness.validation_message import sentence
 
 SCHEMA: Literal["mesh-e2e/matrix/v1"] = "mesh-e2e/matrix/v1"
 CELL_SCHEMA = "mesh-e2e/cell/v1"

@@ -13,7 +13,7 @@ from harness.errors import BadInput
 from harness.matrix.cells import Cell, Condition
 from harness.releases import Product, Releases, label, resolve
 from harness.version_ranges import numbers
-from harness.versions import Versions
+from harness.version_sets import Versions
 
 UNKNOWN_COST = 600.0  # seconds of a cell of which nothing like it was ever run
 AXES: tuple[Product, ...] = ("istio", "eg", "k8s")

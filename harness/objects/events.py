@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from harness import timeouts
 from harness.objects.conditions import is_true
-from harness.objects.pulls import NEVER
+from harness.objects.image_pulls import NEVER
 from harness.objects.unstructured import Json, mapping, objects, one_line, text
 from harness.objects.workloads import Trouble, pod_ip, pod_name
 

@@ -89,7 +89,7 @@ def pin_images(
                 raise BadInput(
                     f"{document['kind']}/{document['metadata']['name']}: image {image or '(none)'} "
                     "is not of the version set",
-                    remedy="add it to harness/versions.py",
+                    remedy="add it to harness/version_sets.py",
                 )
             container["image"] = by_name[name]
         _add_registry(document, proxy, secret)

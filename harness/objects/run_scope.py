@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.errors import NotAllowed
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
 from harness.objects.refs import Ref
 
 

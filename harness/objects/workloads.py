@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import timeouts
 from harness.errors import SetupFailed
-from harness.objects import pulls
+from harness.objects import image_pulls
 from harness.objects.conditions import is_true
 from harness.objects.unstructured import Json, mapping, maybe_number, name_of, number, objects, one_line, text
 
@@ -191,5 +191,5 @@ def _container_trouble(pod: Json, status: Json) -> Iterator[Trouble]:
         reason, message = text(last, "reason"), text(last, "message")
     else:
         return
-    pull = pulls.judge_pull_failure(message) if reason in PULLS else pulls.Pull(timeouts.TROUBLE_GRACE, "")
+    pull = image_pulls.judge_pull_failure(message) if reason in PULLS else image_pulls.Pull(timeouts.TROUBLE_GRACE, "")
     yield Trouble(pod_name(pod), text(status, "name"), text(status, "image"), reason, message, pull.stands, pull.advice)

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.page import model, reading
+from harness.page import model, run_folders
 from harness.settings import Settings
 
 
@@ -28,7 +28,7 @@ def run(asked: argparse.Namespace, chosen: Settings) -> str:
         BadInput: a folder holds no run or cannot be read, or the page cannot be written.
     """
     folders = [Path(folder) for folder in asked.runs] or _all(chosen.runs)
-    runs, failed = reading.read(folders)
+    runs, failed = run_folders.read(folders)
     data = model.page(runs, failed, datetime.now(UTC).isoformat(timespec="seconds"))
     out = Path(asked.out) if asked.out else chosen.runs / "report.html"
     text = html(data)

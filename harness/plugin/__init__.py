@@ -18,7 +18,7 @@ pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.p
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_support"
 TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
-NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.recording"
+NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.record_replay"
 
 
 def pytest_configure(config: pytest.Config) -> None:

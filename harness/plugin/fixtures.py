@@ -7,13 +7,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
-from harness import boundary, chosen_versions, cluster_records, diagnostics, observations, progress, timeouts
-from harness.bundle import Bundle, open_bundle
+from harness import chosen_versions, cluster_records, diagnostics, observations, progress, record_replay, timeouts
 from harness.clients.admin import Admin
 from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.clients.reach import reach
+from harness.clients.service_address import reach
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Istiod, RateLimitService, Ztunnels
@@ -23,8 +22,9 @@ from harness.evidence.rate_limit_window import seconds_left
 from harness.install import installation, running_versions
 from harness.kube import Kube
 from harness.objects.manifests import manifest_of_suite
-from harness.objects.placement import Placement
-from harness.plugin.leaving import keep_or_delete
+from harness.objects.namespace_mapping import Placement
+from harness.offline_bundle import Bundle, open_bundle
+from harness.plugin.cluster_teardown import keep_or_delete
 from harness.plugin.needs import check_judged
 from harness.plugin.options import settings_of
 from harness.plugin.preflight import preflight
@@ -33,7 +33,7 @@ from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests, undo_leftovers
 from harness.undo.undo_log import UndoLog
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 from harness.wait import pause, scaled_bound
 from harness.waits import cause_reader, envoy_config, gateways, waypoints
 
@@ -279,7 +279,7 @@ def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterat
 @pytest.fixture(scope="module")
 def rate_limit_window() -> None:
     """Enough of this hour is left: a quota's window ends at its turn, and a new one would begin in the middle."""
-    left = seconds_left(boundary.now(), "Hour")
+    left = seconds_left(record_replay.now(), "Hour")
     if left < scaled_bound(timeouts.HOUR_MARGIN):
         pause(left + 1, why="the turn of the hour: rate-limit windows end there")
 

@@ -8,7 +8,6 @@ from functools import partial
 
 import pytest
 
-from harness.bundle import Bundle
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
@@ -20,10 +19,11 @@ from harness.install.releases import releases
 from harness.kube import Kube
 from harness.load.background_load import BackgroundLoad, while_load_runs
 from harness.load.sources import IngressLoad, MeshLoad
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
+from harness.offline_bundle import Bundle
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 from harness.waits import envoy_config
 
 RATINGS = "http://ratings:9080/ratings/0"

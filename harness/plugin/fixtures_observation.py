@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from harness import boundary
+from harness import record_replay
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
 from harness.cluster.protocol import Cluster
@@ -16,8 +16,8 @@ from harness.experiments.journey_collector import JourneyCollector
 from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
 from harness.objects.conditions import Condition, ConditionResult
-from harness.objects.placement import Placement
-from harness.oracles.ours import EVERYTHING, OracleScope, applied_and_installed
+from harness.objects.namespace_mapping import Placement
+from harness.oracles.oracle_scope import EVERYTHING, OracleScope, applied_and_installed
 from harness.plugin.oracles import NAME, Oracles
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
@@ -48,19 +48,19 @@ def journey_collector(kube: Kube, ztunnel: Ztunnels, ingress_gateway: Envoy, way
 @pytest.fixture
 def since() -> datetime:
     """A moment before the test's act: older log lines are not of this test."""
-    return boundary.now()
+    return record_replay.now()
 
 
 @pytest.fixture(scope="session")
 def monotonic_clock() -> Callable[[], float]:
     """Seconds that only go forward, for what is timed."""
-    return boundary.monotonic
+    return record_replay.monotonic
 
 
 @pytest.fixture(scope="session")
 def current_time() -> Callable[[], datetime]:
     """The present moment, for shared experiments: older log lines are not of them."""
-    return boundary.now
+    return record_replay.now
 
 
 @pytest.fixture(scope="session")

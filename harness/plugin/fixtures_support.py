@@ -11,10 +11,10 @@ import pytest
 from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.clients.reach import reach
+from harness.clients.service_address import reach
 from harness.cluster.protocol import Cluster
 from harness.components import Echo, Envoy
-from harness.experiments.place import Place
+from harness.experiments.ingress_or_waypoint import Place
 from harness.experiments.policy_trial import Tries
 from harness.kube import Kube
 from harness.plugin.fixtures import Applying

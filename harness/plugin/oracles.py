@@ -19,9 +19,9 @@ from harness import observations
 from harness.clients.admin import Admin
 from harness.errors import Inconclusive
 from harness.kube import Kube
-from harness.oracles import known
+from harness.oracles import known_signs
 from harness.oracles.collector import OracleCollector
-from harness.oracles.ours import OracleScope
+from harness.oracles.oracle_scope import OracleScope
 from harness.oracles.signs import Sign
 from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of
@@ -121,7 +121,9 @@ class Oracles:
         unjudged = "; ".join([*([unjudged] if unjudged else []), *self._watch.take_unreadable_logs()])
         files = self._ran.get(str(folder), set())
         today = datetime.now(UTC).date()
-        found = known.sort_signs(signs, known.read_known_signs(), files=files, today=today, elsewhere=elsewhere)
+        found = known_signs.sort_signs(
+            signs, known_signs.read_known_signs(), files=files, today=today, elsewhere=elsewhere
+        )
         self._seconds += time.monotonic() - started
         observations.record_seconds("oracles", self._seconds, of=folder.name)
         self._seconds = 0.0

@@ -15,15 +15,15 @@ from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Capability, Cluster
 from harness.errors import BadInput
 from harness.kube import Kube
-from harness.kube.paged import PagedReader
-from harness.kube.requests import ApiRequest
-from harness.objects.placement import MANAGED_BY, Placement
+from harness.kube.read_only_client import PagedReader
+from harness.kube.request_log import ApiRequest
+from harness.objects.namespace_mapping import MANAGED_BY, Placement
 from harness.preflight import rights, table
 from harness.preflight.read import DEFAULT, read, read_nodes
 from harness.preflight.rights import Right, Scope
 from harness.preflight.row import Row
 from harness.settings import Settings
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 PER_SECOND = 40.0  # requests: most are access reviews, which read nothing
 

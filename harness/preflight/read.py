@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 import yaml
 
-from harness import versions
-from harness.audit.mesh import controllers
+from harness import version_sets
 from harness.audit.read import read_controller_config
 from harness.audit.state import AuditState, Unread, labels_of, namespace_of
+from harness.audit.waypoint_bindings import controllers
 from harness.cluster.protocol import Capability
 from harness.errors import HarnessError
-from harness.kube.paged import PagedReader
+from harness.kube.read_only_client import PagedReader
 from harness.objects.unstructured import Json, text
 from harness.preflight.checks.mesh import REVISION
 from harness.preflight.facts import Facts
@@ -48,7 +48,7 @@ def read(
         config_unread=why,
         kubernetes=kubernetes,
         now=datetime.now(UTC),
-        limits=versions.load().limits,
+        limits=version_sets.load().limits,
     )
     facts = Facts(state, namespaces[0], installs, disruptive, clock=reader.clock, lacking=lacking)
     mesh, mesh_unread = _mesh(reader, facts)

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.audit.mesh import ENVOY_GATEWAY, GATEWAY_API
+from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API
 from harness.cluster.protocol import Capability
-from harness.kube.paged import Kind
-from harness.kube.requests import ApiRequest
+from harness.kube.read_only_client import Kind
+from harness.kube.request_log import ApiRequest
 from harness.objects.definitions import DEFINITIONS
 from harness.objects.refs import KINDS, UNREAD
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.objects.addresses import host_port
+from harness.objects.host_port import host_port
 from harness.objects.unstructured import Json, mapping, maybe_number, number, objects, strings, text
 
 State = Literal["static", "active", "warming", "draining"]

@@ -15,7 +15,7 @@ import yaml
 
 from harness.errors import BadInput
 from harness.report.results import ClaimResult, RunResult
-from harness.versions import ASKED, UNKNOWN
+from harness.version_sets import ASKED, UNKNOWN
 
 NEEDED = ("kubernetes", "istio", "envoy-gateway", "gateway-api")  # what a report must know it speaks of
 _NUMBER = re.compile(r"\d+\.\d+")

@@ -12,7 +12,7 @@ from harness.errors import BadInput
 from harness.observations import Figure
 from harness.progress import Stage
 from harness.settings import ClusterKind
-from harness.versions import ASKED, UNKNOWN, VersionSet
+from harness.version_sets import ASKED, UNKNOWN, VersionSet
 
 Outcome = Literal["held", "broken", "error", "inconclusive", "skipped", "not run"]
 OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "inconclusive", "skipped", "not run")

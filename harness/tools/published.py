@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness import strict_yaml
 from harness.errors import BadInput
-from harness.invalid_field import sentence
-from harness.versions import Version
+from harness.validation_message import sentence
+from harness.version_sets import Version
 
 FILE = Path(__file__).resolve().parents[2] / "tools.yaml"
 ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}

@@ -12,11 +12,11 @@ import yaml
 from harness import observations, progress
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
-from harness.objects.placement import AS_WRITTEN, Placement
+from harness.objects.namespace_mapping import AS_WRITTEN, Placement
 from harness.objects.refs import Ref, parse_ref, ref_of
 from harness.pull_secrets import with_pull_secrets
 from harness.undo.undo_log import UndoEntry, UndoLog
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 
 def undo_leftovers(kube: Kube, made: UndoLog) -> None:

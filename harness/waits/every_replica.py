@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.errors import Inconclusive
 from harness.wait import until
 
@@ -18,7 +18,7 @@ class Arrivals:
 
     def note(self, wanted: Mapping[str, bool]) -> bool:
         """Takes one look at all replicas in; whether each is as wanted now. No replica is not."""
-        now = boundary.monotonic("replicas")
+        now = record_replay.monotonic("replicas")
         self.at = {name: self.at.get(name, now) for name, is_so in wanted.items() if is_so}
         return bool(wanted) and len(self.at) == len(wanted)
 

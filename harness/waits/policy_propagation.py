@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy, RateLimitService
@@ -20,7 +20,7 @@ from harness.waits.status import wait_for_condition
 def wait_for_accepted(kube: Kube, policy: str, *, since: float) -> None:
     """Waits for the policy's Accepted and reports the seconds since `since` (monotonic clock)."""
     wait_for_condition(kube, policy, "Accepted")
-    observations.record_seconds("policy applied to Accepted", boundary.monotonic() - since, of=policy)
+    observations.record_seconds("policy applied to Accepted", record_replay.monotonic() - since, of=policy)
 
 
 def wait_for_circuit_breaker(envoy: Envoy, cluster: str, *, pending: int | None, since: float) -> None:

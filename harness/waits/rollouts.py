@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
-from harness import boundary, timeouts
+from harness import record_replay, timeouts
 from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.objects.conditions import is_true
 from harness.objects.events import find_event_trouble as told_by_events
+from harness.objects.image_pulls import NEVER
 from harness.objects.manifests import Document
-from harness.objects.pulls import NEVER
 from harness.objects.refs import parse_ref
 from harness.objects.unstructured import text
 from harness.objects.workloads import PULLS, Trouble, find_trouble, is_scaled_to_zero, rollout_progress, selector
@@ -47,7 +47,7 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
     def hopeless(seen: tuple[bool, str, list[Trouble]]) -> str | None:
         if seen[1] == SCALED_DOWN:
             return SCALED_DOWN
-        now = boundary.monotonic()
+        now = record_replay.monotonic()
         # By container, not by reason: kubelet tells of one failing pull as ErrImagePull and ImagePullBackOff in turn,
         # before Kubernetes 1.31 with its cause only in the first.
         standing = {}
@@ -79,13 +79,13 @@ class _Events:
     """Events about a workload that is not ready, read EVENTS_AFTER seconds after the first look, and as often."""
 
     def __init__(self, kube: Kube) -> None:
-        self._kube, self._due = kube, boundary.monotonic() + timeouts.EVENTS_AFTER
+        self._kube, self._due = kube, record_replay.monotonic() + timeouts.EVENTS_AFTER
         self._read: list[Document] = []
 
     def trouble(self, obj: Document, found: list[Document]) -> tuple[Trouble, ...]:
         """What they say now keeps its pods from starting; nothing where reading Events is not allowed."""
-        if boundary.monotonic() >= self._due:
-            self._due = boundary.monotonic() + timeouts.EVENTS_AFTER
+        if record_replay.monotonic() >= self._due:
+            self._due = record_replay.monotonic() + timeouts.EVENTS_AFTER
             with suppress(RequestRejected, ObjectMissing):
                 self._read = self._kube.list_objects("Event", obj["metadata"]["namespace"], fields="type=Warning")
         return told_by_events(obj, found, self._read)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.objects.conditions import Condition, ConditionResult, judge_condition
 from harness.wait import scaled_bound, until
@@ -41,7 +41,7 @@ def wait_for_condition(
         if not reason:
             since.clear()
             return references.missing(seen) if status == "True" else None
-        since.append(boundary.monotonic())
+        since.append(record_replay.monotonic())
         grace = scaled_bound(FLICKER if terminal else timeouts.TROUBLE_GRACE)
         return reason if since[-1] - since[0] >= grace else None
 
@@ -63,16 +63,16 @@ class _References:
 
     def __init__(self, kube: Kube, name: str, type: str) -> None:
         self._kube, self._name, self._type = kube, name, type
-        self._read_at = boundary.monotonic("references")  # the first look is followed by some patience
+        self._read_at = record_replay.monotonic("references")  # the first look is followed by some patience
         self._since: float | None = None  # when something was missing first, and ever since
 
     def missing(self, seen: ConditionResult) -> str | None:
         """Why waiting does not help: something has been missing for as long as it may be late."""
-        now = boundary.monotonic("references")
+        now = record_replay.monotonic("references")
         if now - self._read_at < scaled_bound(REFERENCES_EVERY):
             return None
         final = self._has_final_cause(self._name, self._type)
-        self._read_at = boundary.monotonic("references")
+        self._read_at = record_replay.monotonic("references")
         if not final:
             self._since = None
             return None
@@ -85,11 +85,11 @@ class _References:
 
     # Both read in a thread of their own: they are recorded as a whole, by what was asked of.
 
-    @boundary.recorded("has final cause")
+    @record_replay.recorded("has final cause")
     def _has_final_cause(self, name: str, type: str) -> bool:
         return any(cause.final for cause in cause_reader.find_condition_causes(self._kube, name, type))
 
-    @boundary.recorded("causes")
+    @record_replay.recorded("causes")
     def _read_causes(self, name: str, type: str) -> list[str]:
         return [cause.sentence for cause in cause_reader.find_condition_causes(self._kube, name, type)]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
-from harness import boundary, timeouts
+from harness import record_replay, timeouts
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
 from harness.errors import Inconclusive
@@ -44,7 +44,7 @@ def wait_for_waypoint_traffic(client: MeshClient, envoy: Envoy, url: str) -> Ans
 
     def look() -> tuple[Answer, bool]:
         # Envoy flushes its log every second or so: the line of an earlier probe counts as well.
-        sent.append((boundary.now(), client.send_in_turn(get(url))))
+        sent.append((record_replay.now(), client.send_in_turn(get(url))))
         heard = any(not envoy.has_no_line_of(answers, since) for since, answers in sent[-3:])
         return sent[-1][1][0], heard
 

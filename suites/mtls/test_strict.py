@@ -12,7 +12,7 @@ from harness.evidence.hops import Journey
 from harness.evidence.journey import caller_accounts, render
 from harness.experiments.journey_collector import JourneyCollector
 from harness.http_exchange import Answers, get
-from harness.objects.addresses import url
+from harness.objects.host_port import url
 from harness.objects.workloads import pod_ip
 from harness.waits import responses, rollouts
 

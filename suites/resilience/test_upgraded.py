@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.disruption import helm_upgrade, restarts
-from harness.experiments import certificate_rotation
+from harness.experiments import certificate_serials
 from harness.http_exchange import Answers, get, unique_name
 from harness.install.releases import with_values
 from harness.load.background_load import BackgroundLoad
@@ -40,7 +40,7 @@ class Upgraded:
     """The load; ztunnel's certificates before and after their rotation; responses of a Service not called before."""
 
     flow: BackgroundLoad
-    turn: certificate_rotation.Rotation
+    turn: certificate_serials.Rotation
     fresh: Answers
 
 
@@ -72,7 +72,7 @@ def upgraded_stack(load, sources, cluster, kube, releases_before, ztunnel, mesh_
             with background_load.event(UPGRADED, "at most two new connections"):
                 helm_upgrade.upgrade_releases(cluster, kube, ztunnel_, gateway)
             with background_load.event(TURNED, "no request is lost"):
-                turn = certificate_rotation.wait_for_rotation(ztunnel, certificate_rotation.read_certificates(ztunnel))
+                turn = certificate_serials.wait_for_rotation(ztunnel, certificate_serials.read_certificates(ztunnel))
                 fresh = mesh_client.send_in_turn(UNKNOWN, 3)
         yield Upgraded(background_load, turn, fresh)
 
@@ -145,4 +145,4 @@ def test_upgrade_back_loses_nothing_that_stands(upgraded_stack, load, sources, r
     assert len(new_connections.lost) <= HANDOVER.allowed(), f"{HANDOVER}\n{timeline_as_text(new_connections)}"
     assert (keepalive.lost, ingress_load.lost) == ((), ()), background_load.text
     assert (new_connections.flags, keepalive.flags, ingress_load.flags) == ({"-"}, {"-"}, {"-"}), background_load.text
-    assert certificate_rotation.read_hours_left(ztunnel) > 1
+    assert certificate_serials.read_hours_left(ztunnel) > 1

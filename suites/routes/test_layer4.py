@@ -6,7 +6,7 @@ Manifest: manifests/routes/layer4.yaml    Article: none; docs/findings.md, "DNS 
 import pytest
 
 from harness.clients import datagram
-from harness.clients.reach import udp_address
+from harness.clients.service_address import udp_address
 from harness.waits.status import wait_for_condition
 
 pytestmark = [

@@ -17,7 +17,7 @@ from harness import cli
 from harness.audit import command
 from harness.audit.read import KINDS
 from harness.errors import SetupFailed
-from harness.kube import paged
+from harness.kube import read_only_client
 from harness.objects.refs import KINDS as KNOWN
 from harness.objects.refs import ref_of
 from tests import recordings
@@ -237,7 +237,7 @@ def test_watching_says_what_is_new_and_what_is_gone(
         steps.pop(0)()
 
     monkeypatch.setattr(command, "pause", pause)
-    monkeypatch.setattr(paged, "PER_SECOND", 1e6)
+    monkeypatch.setattr(read_only_client, "PER_SECOND", 1e6)
 
     assert audit(cluster, tmp_path, "--watch", "7") == 130
 

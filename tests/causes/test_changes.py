@@ -8,8 +8,8 @@ import pytest
 
 from harness.causes.rules import find_causes
 from harness.causes.state import ClusterState, FailureFacts
+from harness.objects.expected_objects import Wanted
 from harness.objects.refs import parse_ref
-from harness.objects.wanted import Wanted
 from tests.fakes.api import Object, named
 
 ROUTE = "HTTPRoute/default/ratings"

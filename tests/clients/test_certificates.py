@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.boundary import key
 from harness.clients.certificates import COMMON_NAME, HOSTS, Authority, Certificate
 from harness.clients.http import IngressClient
 from harness.http_exchange import get
+from harness.record_replay import key
 from harness.report.redact import redact
 
 HOST = "secure.example"

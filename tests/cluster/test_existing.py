@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from harness import cluster_records, reaper, timeouts, versions
+from harness import cluster_records, reaper, timeouts, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.cluster.existing import ExistingCluster
 from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
 from harness.errors import BadInput, CommandFailed
 from harness.kube import Kube
-from harness.objects.placement import MANAGED_BY, Placement
+from harness.objects.namespace_mapping import MANAGED_BY, Placement
 from harness.objects.refs import ref_of
 from harness.settings import Settings
 from harness.undo.undo_log import UndoLog
@@ -458,7 +458,7 @@ def test_existing_cluster_has_a_load_balancer_with_lb(settings: Settings, asked:
 
 def test_choice_is_the_settings(settings: Settings, asked: dict[str, Any]) -> None:
     """Each kind of cluster is had by its name; nothing is made by choosing."""
-    row = versions.load().pick()
+    row = version_sets.load().pick()
 
     assert isinstance(choose_cluster(settings.model_copy(update=asked), row), ExistingCluster)
     assert isinstance(choose_cluster(settings, row), KindCluster)
@@ -469,6 +469,6 @@ def test_extra_that_is_not_installed_is_told(settings: Settings, monkeypatch: py
     monkeypatch.setitem(__import__("sys").modules, "harness.cluster.emulated", None)
 
     with pytest.raises(BadInput, match=r"emulated cluster lacks") as caught:
-        choose_cluster(settings.model_copy(update={"cluster": "emulated"}), versions.load().pick())
+        choose_cluster(settings.model_copy(update={"cluster": "emulated"}), version_sets.load().pick())
 
     assert "pip install -e '.[emulated]'" in caught.value.remedy  # no name that is not ours on PyPI

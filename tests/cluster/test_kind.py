@@ -19,7 +19,7 @@ from harness.cluster_records import Record
 from harness.errors import BadInput, CommandFailed
 from harness.registry.private import PrivateRegistry
 from harness.settings import Settings
-from harness.versions import Chart
+from harness.version_sets import Chart
 from harness.wait import until
 from tests.fakes.programs import Programs
 from tests.patience import SOON

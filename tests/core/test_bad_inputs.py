@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import bundle, cli, cluster_records, settings, versions
+from harness import cli, cluster_records, offline_bundle, settings, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.faults import catalogue
@@ -198,7 +198,7 @@ def seen_by_running(asked, monkeypatch, capsys, programs, other_process, tmp_pat
     for content, what in VERSIONS_FILES.items():
         file = tmp_path / "versions.yaml"
         file.write_text(content)
-        code, said = refused(versions.load, file)
+        code, said = refused(version_sets.load, file)
         rows.append(text(code, f"versions.yaml: {what}", said, tmp_path))
     for content, what in FAULT_FILES.items():
         file = tmp_path / "fault.yaml"
@@ -207,7 +207,7 @@ def seen_by_running(asked, monkeypatch, capsys, programs, other_process, tmp_pat
         rows.append(text(code, f"faults/fault.yaml: {what}", said, tmp_path))
     for content, what in BUNDLE_FILES.items():
         (tmp_path / "bundle.yaml").write_text(content)
-        code, said = refused(bundle.open_bundle, tmp_path, versions.load().pick())
+        code, said = refused(offline_bundle.open_bundle, tmp_path, version_sets.load().pick())
         rows.append(text(code, f"bundle.yaml: {what}", said, tmp_path))
     return [*rows, *in_use_or_kept(tmp_path, other_process, programs), *folders(tmp_path)]
 
@@ -231,7 +231,7 @@ def in_use_or_kept(tmp_path: Path, other: int, programs: Programs) -> Iterator[s
     """Clusters that another run uses, or that were kept from another set."""
     state = tmp_path / "state"
     chosen = settings.Settings(cluster="emulated", cluster_name="mine", state=state)
-    cluster = choose_cluster(chosen, versions.load().pick())
+    cluster = choose_cluster(chosen, version_sets.load().pick())
     cluster_records.write_record(state, cluster_records.Record("emulated", "mine", other, time.time()))
     code, said = refused(cluster.create)
     yield text(code, "make e2e CLUSTER=emulated, twice at once", said, tmp_path)
@@ -245,16 +245,19 @@ def in_use_or_kept(tmp_path: Path, other: int, programs: Programs) -> Iterator[s
         yield text(code, f"KEEP=always with another {name}, then a default run", said, tmp_path)
     chosen = settings.Settings(cluster="emulated", lb=True, state=state)
     yield text(
-        *_swap(refused(choose_cluster, chosen, versions.load().pick()), "make e2e CLUSTER=emulated LB=1"), tmp_path
+        *_swap(refused(choose_cluster, chosen, version_sets.load().pick()), "make e2e CLUSTER=emulated LB=1"), tmp_path
     )
     chosen = settings.Settings(cluster="existing", state=state)
     yield text(
-        *_swap(refused(choose_cluster, chosen, versions.load().pick()), "CLUSTER=existing without CONTEXT="), tmp_path
+        *_swap(refused(choose_cluster, chosen, version_sets.load().pick()), "CLUSTER=existing without CONTEXT="),
+        tmp_path,
     )
     chosen = settings.Settings(cluster="existing", context="a", kubeconfig=tmp_path / "none", state=state)
-    yield text(*_swap(refused(choose_cluster, chosen, versions.load().pick()), "KUBECONFIG_FILE= of no file"), tmp_path)
+    yield text(
+        *_swap(refused(choose_cluster, chosen, version_sets.load().pick()), "KUBECONFIG_FILE= of no file"), tmp_path
+    )
     chosen = settings.Settings(cluster="kind", state=state)
-    code, said = refused(choose_cluster(chosen, versions.load().pick()).create)
+    code, said = refused(choose_cluster(chosen, version_sets.load().pick()).create)
     yield text(code, "make e2e without Docker", said, tmp_path)
 
 

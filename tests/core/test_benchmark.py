@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import versions
+from harness import version_sets
 from harness.benchmark import run_benchmark
 from harness.errors import BadInput, SetupFailed
 from harness.install.critical_path import TITLE
 from harness.settings import Settings
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 QUIET = ["--disable-plugin-autoload", "-p", "no:cacheprovider"]  # the harness itself is not what they run
 RESULTS = {
     "cluster": {"kind": "emulated"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import bundle, chosen_versions
+from harness import chosen_versions, offline_bundle
 from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.install.releases import releases
@@ -116,7 +116,7 @@ def test_bundle_need_not_hold_a_build(tmp_path: Path) -> None:
     (tmp_path / "b/bundle.yaml").write_text(json.dumps({"format": 1, "set": "x", "charts": {}, "images": {}}))
 
     with pytest.raises(BadInput) as caught:
-        bundle.open_bundle(tmp_path / "b", row)
+        offline_bundle.open_bundle(tmp_path / "b", row)
 
     assert "gateway:dev" not in str(caught.value)
     assert "gateway-helm" not in str(caught.value)

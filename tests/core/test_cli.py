@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, cluster_records, versions
+from harness import cli, cluster_records, version_sets
 from harness.cluster_records import Record
 from harness.errors import SetupFailed
 from harness.settings import Settings
@@ -20,7 +20,7 @@ from tests.fakes.programs import Programs
 from tests.patience import SOON
 
 ROOT = str(Path(__file__).resolve().parents[2])
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,7 @@ def test_caches_that_may_be_left_are_not_nothing(
         raise SetupFailed("registry caches (CACHE=1) may be left")
 
     programs.have("docker", "kind")
-    monkeypatch.setattr("harness.cluster.caches.remove_caches", fail)
+    monkeypatch.setattr("harness.cluster.registry_caches.remove_caches", fail)
 
     assert cli.main(["clean"]) == 1
     told = capsys.readouterr()
@@ -221,7 +221,7 @@ def test_interrupt_ends_it_as_a_shell_expects(
 ) -> None:
     """Ctrl-C and SIGTERM; the handler from before is back afterwards."""
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(versions, "load", lambda: signal.raise_signal(number))
+    monkeypatch.setattr(version_sets, "load", lambda: signal.raise_signal(number))
 
     assert cli.main(["images"]) == code
     assert signal.getsignal(signal.SIGTERM) is before

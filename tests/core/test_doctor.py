@@ -12,13 +12,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from harness import bundle, container_engine, doctor, kernel, versions
+from harness import container_engine, doctor, kernel_modules, offline_bundle, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.settings import Settings
 from tests.fakes.programs import Programs
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -47,7 +47,7 @@ def refused(settings: Settings) -> BadInput:
 
     def run() -> None:
         if settings.bundle:
-            bundle.open_bundle(settings.bundle, ROW)
+            offline_bundle.open_bundle(settings.bundle, ROW)
         choose_cluster(settings, ROW).create()
 
     with pytest.raises(BadInput) as caught:
@@ -275,7 +275,7 @@ def test_what_may_still_work_is_a_warning(settings: Settings, monkeypatch: pytes
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**30))
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, 3 * 2**30))
-    monkeypatch.setattr(kernel, "missing_modules", lambda: ["xt_connmark"])
+    monkeypatch.setattr(kernel_modules, "missing_modules", lambda: ["xt_connmark"])
 
     seen = found(settings)
 

@@ -5,22 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.core.test_offline_bundle import Layout, docker_save, named, tar
 
-from harness import bundle, mirror, versions
-from harness.cluster import caches
+from harness import mirror, offline_bundle, version_sets
+from harness.cluster import registry_caches
 from harness.errors import BadInput, SetupFailed
 from harness.helm import Helm
 from harness.image_archives import read_complete
 from harness.registry.api import RegistryApi
 from harness.registry.private import PrivateRegistry
 from harness.registry.reference import parse_reference
-from tests.core.test_bundle import Layout, docker_save, named, tar
 from tests.fakes.programs import Programs
 from tests.fakes.registry import FakeRegistry
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 TARGET = PrivateRegistry("r.test", "m")
-WANTED = [*ROW.images.values(), caches.IMAGE, ROW.node, *(f"{c.reference}:{c.version}" for c in ROW.charts.values())]
+WANTED = [
+    *ROW.images.values(),
+    registry_caches.IMAGE,
+    ROW.node,
+    *(f"{c.reference}:{c.version}" for c in ROW.charts.values()),
+]
 
 
 @pytest.fixture
@@ -48,7 +53,7 @@ def publish(network: dict[str, FakeRegistry], at: PrivateRegistry | None = None)
             registry.manifests[place.repository, place.digest] = registry.manifests[place.repository, digest]
 
 
-def unpinned(row: versions.VersionSet) -> versions.VersionSet:
+def unpinned(row: version_sets.VersionSet) -> version_sets.VersionSet:
     """The set with a node image whose digest is that of what the registries here have."""
     registry = FakeRegistry()
     digest = registry.put_index("kindest/node", "v1.34.3", "amd64", "arm64")
@@ -108,7 +113,7 @@ def folder(tmp_path: Path) -> Path:
     layout = Layout()
     layout.write(made / "images" / "oci.tar", *(layout.image(image, **named(image)) for image in images[:8]))
     docker_save(made / "images" / "old.tar", *images[8:])
-    bundle.write_index(made, ROW)
+    offline_bundle.write_index(made, ROW)
     return made
 
 

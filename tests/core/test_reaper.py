@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from harness import cluster_records, reaper, versions
+from harness import cluster_records, reaper, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.cluster_records import Record
 from harness.settings import Settings
 from tests.fakes.api import FakeApi
 from tests.fakes.programs import Programs
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 GONE = 2**22 + 1
 
 

@@ -13,7 +13,7 @@ import pytest
 from harness import reproduce
 from harness.errors import BadInput
 from harness.http_exchange import Answer, Answers, Request, get
-from harness.versions import load
+from harness.version_sets import load
 
 TEST = "suites/area/test_x.py::test_limit"
 PAGE = get("/productpage", host="www.example", x_user_id="o'neil")

@@ -13,7 +13,7 @@ from harness.errors import BadInput, NotAllowed, SetupFailed
 from harness.install.installation import envoy_proxies
 from harness.install.releases import releases
 from harness.kube import RequestRejected
-from harness.objects.placement import AS_WRITTEN
+from harness.objects.namespace_mapping import AS_WRITTEN
 from harness.registry.private import parse_registry
 from harness.waits import rollouts
 

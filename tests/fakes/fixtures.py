@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, observations, progress, versions, wait
+from harness import command, observations, progress, version_sets, wait
 from harness.kube import Kube
 from harness.settings import Settings
 from harness.tools import download
@@ -116,4 +116,4 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def manifests(kube: Kube, tmp_path: Path) -> Manifests:
     """What applies, changes and takes back; its notes outlive it."""
-    return Manifests(kube, versions.load().pick(), UndoLog(tmp_path / "applied.json"))
+    return Manifests(kube, version_sets.load().pick(), UndoLog(tmp_path / "applied.json"))

@@ -11,7 +11,7 @@ import yaml
 
 from harness.cluster.emulated import EmulatedCluster
 from harness.errors import BadInput
-from harness.faults import call_hooks, catalogue, findings
+from harness.faults import call_hooks, catalogue, fault_results
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.refs import parse_ref, ref_of
 from harness.oracles import signs
@@ -71,7 +71,7 @@ def test_oracles_judge_beside_tests(tmp_path: Path) -> None:
     found = catalogue.load(write(tmp_path, LEAST | asked | {"oracles": True}))
 
     assert found.tests == ("suites/a/test_b.py::test_c", "suites/a/test_d.py")
-    assert findings.areas_of([found]) == ["suites/a"]
+    assert fault_results.areas_of([found]) == ["suites/a"]
     assert catalogue.load(write(tmp_path, LEAST)).tests == tuple(LEAST["caught_by"])
 
 
@@ -244,12 +244,12 @@ def test_every_test_of_the_areas_is_named() -> None:
     listed = {one.partition("[")[0] for fault in FAULTS for one in fault.caught_by}
     ids = [
         f"{path.relative_to(ROOT).as_posix()}::{name}"
-        for area in findings.areas_of(FAULTS)
+        for area in fault_results.areas_of(FAULTS)
         for path in sorted((ROOT / area).rglob("test_*.py"))
         for name in judged(path, cannot)
     ]
 
-    left_out = [id for id in ids if not any(findings.is_listed(one, id) for one in listed)]
+    left_out = [id for id in ids if not any(fault_results.is_listed(one, id) for one in listed)]
 
     assert ids
     assert left_out == []

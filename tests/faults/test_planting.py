@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness import cluster_records, versions
+from harness import cluster_records, version_sets
 from harness.errors import BadInput, NotReady
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter, with_changes, without_status
@@ -16,7 +16,7 @@ from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 LABELLED = named("Namespace/default", metadata={"labels": {"mode": "ambient", "other": "stays"}})
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from harness.faults import report
 from harness.faults.assertion_coverage import Assertion
 from harness.faults.catalogue import Fault
-from harness.faults.findings import CatalogueResult, FaultResult, PytestResult, PytestRun
+from harness.faults.fault_results import CatalogueResult, FaultResult, PytestResult, PytestRun
 
 A = "suites/a/test_b.py::test_c[x]"
 LONG = "Inconclusive: " + "the proxy's log does not tell of all requests " * 12

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from harness import timeouts, versions
+from harness import timeouts, version_sets
 from harness.command import Output
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.faults import catalogue, running
@@ -86,7 +86,7 @@ class World:
     def go(self, *names: str, cluster: str = "emulated", third: int | None = None, **more: Any) -> int:
         settings = Settings(cluster=cluster, cluster_name="x", state=self.root, runs=Path("runs"), **more)  # type: ignore[arg-type]  # a word of the literal
         out = Console(file=self.text, width=200, color_system=None)
-        return running.Catalogue(settings, versions.load().pick(), out).run(names, third)
+        return running.Catalogue(settings, version_sets.load().pick(), out).run(names, third)
 
     @property
     def said(self) -> str:

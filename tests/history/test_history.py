@@ -16,7 +16,7 @@ from harness.errors import BadInput
 from harness.history import quarantine
 from harness.history.quarantine import Entry, Quarantine
 from harness.history.repeating import changed_tests, judge, repeat
-from harness.history.sequential import SequentialTest
+from harness.history.sequential_test import SequentialTest
 from harness.history.store import History, latest_source
 from harness.report.results import ClaimResult, Outcome
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import observations, progress, timeouts, versions
+from harness import observations, progress, timeouts, version_sets
 from harness.errors import NotReady, SetupFailed
 from harness.install import installation
 from harness.install.installation import (
@@ -21,7 +21,7 @@ from harness.install.installation import (
 )
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, read_manifest
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
 from harness.objects.refs import parse_ref
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
@@ -30,7 +30,7 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import deployment
 from tests.patience import SOON
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 DEFINED = [
     one["metadata"]["name"].partition(".")[0] for one in read_manifest(MANIFESTS / "base/metallb_definitions.yaml")
 ]
@@ -228,7 +228,7 @@ def test_images_applied_are_the_sets(cluster: FakeCluster, kube: Kube, api: Fake
     """What runs is what the version set says."""
     ready_stack(api)
 
-    row = versions.load().pick().model_copy(update={"bookinfo": "9.9.9"})
+    row = version_sets.load().pick().model_copy(update={"bookinfo": "9.9.9"})
     installation.install(cluster, kube, row, None)
 
     sent = [seen.body for seen in api.asked("PATCH", "deployments")]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import versions
+from harness import version_sets
 from harness.install.releases import releases
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 
 
 def test_releases_go_where_the_charts_expect() -> None:
@@ -30,10 +30,10 @@ def test_charts_come_from_their_registries_or_the_bundle() -> None:
     assert releases(ROW, None)["gateway-helm"].version == "v1.7.5"
 
 
-@pytest.mark.parametrize("name", sorted(versions.load().sets))
+@pytest.mark.parametrize("name", sorted(version_sets.load().sets))
 def test_every_image_is_the_sets(name: str) -> None:
     """Hub and tag of Istio, and both images of Envoy Gateway, are said to the charts."""
-    row = versions.load().sets[name]
+    row = version_sets.load().sets[name]
     found = releases(row, None)
 
     for chart in ("base", "cni", "istiod", "ztunnel"):

@@ -2,15 +2,15 @@
 
 import pytest
 
-from harness import versions
+from harness import version_sets
 from harness.errors import SetupFailed
 from harness.install import running_versions
 from harness.kube import Kube
 from harness.report.results import versions_of
-from harness.versions import UNKNOWN
+from harness.version_sets import UNKNOWN
 from tests.fakes.api import FakeApi, Object, named
 
-ROW, GROUP = versions.load().pick(), "gateway.networking.k8s.io"
+ROW, GROUP = version_sets.load().pick(), "gateway.networking.k8s.io"
 IMAGES = {
     "Deployment/istio-system/istiod": "docker.io/istio/pilot:1.28.3-distroless",
     "DaemonSet/istio-system/ztunnel": "docker.io/istio/ztunnel:1.28.3",
@@ -79,16 +79,16 @@ def test_every_component_of_a_set_is_observed(running: FakeApi, kube: Kube) -> N
 )
 def test_version_is_read_from_the_tag(image: str, version: str) -> None:
     """Without what says how it was built."""
-    assert versions.version_in(image) == version
+    assert version_sets.version_in(image) == version
 
 
 def test_every_image_of_a_set_is_read_as_that_set_says() -> None:
     """Else a cluster of ours would be refused for running what was asked for."""
-    for name in versions.load().sets:
-        row = versions.load().pick(name)
+    for name in version_sets.load().sets:
+        row = version_sets.load().pick(name)
         roles = {"pilot": row.istio, "ztunnel": row.istio, "gateway": row.envoy_gateway, "ratelimit": row.ratelimit,
                  "redis": row.redis, "bookinfo-productpage-v1": row.bookinfo}  # fmt: skip
-        assert {role: versions.version_in(row.images[role]) for role in roles} == roles
+        assert {role: version_sets.version_in(row.images[role]) for role in roles} == roles
 
 
 def test_cluster_of_ours_that_was_kept_from_another_set() -> None:

@@ -180,15 +180,15 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
 
 
 def stack_readers(one: dict[str, Any], kube: Any, folder: Path) -> dict[str, Callable[[], object]]:
-    from harness.clients import reach
+    from harness.clients import service_address
     from harness.disruption import nodes, restarts
     from harness.install import running_versions
     from harness.oracles import collector
     from harness.waits import rollouts
 
     def reached() -> object:
-        entry = reach._port(one, 80)
-        return list(reach._addresses(kube, one, entry)), reach._target(one, entry, one)
+        entry = service_address._port(one, 80)
+        return list(service_address._addresses(kube, one, entry)), service_address._target(one, entry, one)
 
     return {
         "reach": reached,

@@ -6,7 +6,7 @@ import pytest
 
 from harness import timeouts
 from harness.objects.events import find_event_trouble
-from harness.objects.pulls import NEVER
+from harness.objects.image_pulls import NEVER
 from tests.fakes.pods import deployment, event, waiting
 
 APP = {"app": "x"}

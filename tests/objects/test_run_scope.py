@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import NotAllowed
-from harness.objects.placement import AS_WRITTEN, Placement
+from harness.objects.namespace_mapping import AS_WRITTEN, Placement
 from harness.objects.refs import parse_ref
 from harness.objects.run_scope import beyond_ours, check_ours
 

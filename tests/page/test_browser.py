@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from harness.page import command, model, reading
+from harness.page import command, model, run_folders
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 pytestmark = [
@@ -48,7 +48,7 @@ def address(written, verdict, tmp_path: Path) -> str:
         written(2, verdict("a", "broken"), verdict("b")),
     ]
     file = tmp_path / "page.html"
-    file.write_text(command.html(model.page(*reading.read(runs), "2026-11-27T22:00:00+00:00")))
+    file.write_text(command.html(model.page(*run_folders.read(runs), "2026-11-27T22:00:00+00:00")))
     return file.as_uri()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness import settings
 from harness.errors import BadInput
-from harness.page import command, model, reading
+from harness.page import command, model, run_folders
 
 JOURNEY = """request rq-1
   o client         172.19.0.1                        172.19.0.1:56153
@@ -24,7 +24,7 @@ request rq-2
 
 
 def page(*folders: Path) -> dict[str, Any]:
-    return model.page(*reading.read(folders), "2026-11-27T22:00:00+00:00")
+    return model.page(*run_folders.read(folders), "2026-11-27T22:00:00+00:00")
 
 
 def outcomes(data: dict[str, Any]) -> dict[str, str]:
@@ -120,11 +120,11 @@ def test_journey_is_drawn_by_its_hops(written, verdict):
 def test_broken_claim_keeps_its_evidence(written, verdict):
     folder = written(1, verdict("a", "broken", evidence="artifacts/a/"))
     (folder / "artifacts/a").mkdir(parents=True)
-    (folder / "artifacts/a/failure.txt").write_text("x" * (reading.TEXTS + 1))
+    (folder / "artifacts/a/failure.txt").write_text("x" * (run_folders.TEXTS + 1))
 
     (file,) = page(folder)["runs"][0]["details"][0]["evidence"]
 
-    assert (file["name"], len(file["text"])) == ("failure.txt", reading.TEXTS)
+    assert (file["name"], len(file["text"])) == ("failure.txt", run_folders.TEXTS)
 
 
 def test_timeline_counts_each_request_once():
@@ -152,7 +152,7 @@ def test_folder_that_is_no_run_is_refused(written, verdict, break_it, sentence):
     break_it(folder)
 
     with pytest.raises(BadInput, match=sentence):
-        reading.read([folder])
+        run_folders.read([folder])
 
 
 def test_command_writes_one_file_that_loads_nothing(written, verdict, tmp_path):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from harness import cluster_records, versions
+from harness import cluster_records, version_sets
 from harness.errors import NotAllowed
 from harness.kube import Kube, ObjectMissing
-from harness.objects.placement import Placement
-from harness.oracles.ours import EVERYTHING
+from harness.objects.namespace_mapping import Placement
+from harness.oracles.oracle_scope import EVERYTHING
 from harness.plugin import fixtures, fixtures_observation
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
@@ -62,7 +62,7 @@ def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(k
     """It grows with what is applied, and stays ours when that was taken away; in a cluster of our own all is judged."""
     placement = Placement("team-a")
     cluster, settings = FakeCluster(kube.kubeconfig, "existing"), Settings(install=installs)
-    manifests = Manifests(kube, versions.load().pick(), UndoLog(cluster.home / cluster_records.APPLIED), placement)
+    manifests = Manifests(kube, version_sets.load().pick(), UndoLog(cluster.home / cluster_records.APPLIED), placement)
     ours = body(fixtures_observation.oracle_scope)(cluster, manifests, settings)
     installed = {"istio-system", "envoy-gateway-system", "redis-system"} if installs else set()
 

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from harness.faults import catalogue
-from harness.oracles import known
+from harness.oracles import known_signs
 from harness.oracles.collector import OracleCollector
 from harness.oracles.signs import Sign
 from harness.plugin import oracles
@@ -136,8 +136,8 @@ def test_entry_whose_day_has_come_is_told_once_a_run(mini, signs, monkeypatch):
     """In a note of the summary, though two areas were judged; neither fails for it, and the sign is excused."""
     signs(PANIC)
     files = ("suites/ingress/test_a.py", "suites/waypoint/test_a.py")
-    entry = known.KnownSign("old", re.compile("panic"), (), files, date(2020, 1, 1), "reason", "docs/x.md")
-    monkeypatch.setattr(known, "read_known_signs", lambda: (entry,))
+    entry = known_signs.KnownSign("old", re.compile("panic"), (), files, date(2020, 1, 1), "reason", "docs/x.md")
+    monkeypatch.setattr(known_signs, "read_known_signs", lambda: (entry,))
     result = stood(mini, ingress__a=TEST, waypoint__a=TEST).run()
 
     said = "known sign old was to be looked at again by 2020-01-01: docs/x.md"

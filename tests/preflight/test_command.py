@@ -11,7 +11,7 @@ import yaml
 from harness import cli
 from harness.cluster.existing import ExistingCluster
 from harness.errors import BadInput
-from harness.objects.placement import MANAGED_BY
+from harness.objects.namespace_mapping import MANAGED_BY
 from harness.preflight import command
 from harness.preflight.command import examine
 from harness.settings import Settings

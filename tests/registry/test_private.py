@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import settings, versions
+from harness import settings, version_sets
 from harness.errors import BadInput
 from harness.registry.private import PrivateRegistry, parse_registry
 from harness.registry.reference import parse_reference
@@ -68,10 +68,10 @@ def test_reference_in_a_private_registry(public: str, there: str) -> None:
     assert PrivateRegistry("r.io", "m").rewrite(public) == there
 
 
-@pytest.mark.parametrize("name", versions.load().sets)
+@pytest.mark.parametrize("name", version_sets.load().sets)
 def test_every_reference_of_a_set_is_rewritten(name: str) -> None:
     """No image, chart or node image of any set is taken from elsewhere, and no two share a place."""
-    public, row = versions.load().pick(name), versions.load().pick(name, PrivateRegistry("r.io:5000", "m"))
+    public, row = version_sets.load().pick(name), version_sets.load().pick(name, PrivateRegistry("r.io:5000", "m"))
 
     found = [row.node, *row.images.values(), *(chart.reference for chart in row.charts.values())]
     assert {parse_reference(one).registry for one in found} == {"r.io:5000"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import versions
+from harness import version_sets
 from harness.errors import BadInput
 from harness.install.releases import releases
 from harness.objects.manifests import MANIFESTS, read_manifest
@@ -14,7 +14,7 @@ from harness.pull_secrets import with_pull_secrets
 from harness.registry.private import PrivateRegistry
 
 SECRET = PrivateRegistry("r.io", "m", secret="pull")
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def test_class_without_parameters_gets_the_image() -> None:
     assert proxy["spec"] == {"provider": {"type": "Kubernetes", "kubernetes": {"envoyDeployment": deployment}}}
 
 
-@pytest.mark.parametrize("name", versions.load().sets)
+@pytest.mark.parametrize("name", version_sets.load().sets)
 def test_charts_take_everything_from_the_registry(name: str) -> None:
     """Hub, controller (its shutdown manager and certificate job too, by the chart), limiter, and the pull secret."""
-    row = versions.load().pick(name, SECRET)
+    row = version_sets.load().pick(name, SECRET)
 
     found = releases(row, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import versions
+from harness import version_sets
 from harness.observations import Figure
 from harness.report.results import ClaimResult, FigureValues, RunResult, as_json, versions_line, versions_of, why_empty
 
@@ -74,7 +74,7 @@ def test_only_the_emulated_cluster_is_marked():
 
 def test_the_versions_of_a_set_are_in_reading_order():
     """The four that tell most come first: a failure text shows no more."""
-    found = versions_of(versions.load().pick())
+    found = versions_of(version_sets.load().pick())
 
     assert list(found)[:4] == ["kubernetes", "istio", "envoy-gateway", "gateway-api"]
     assert versions_line("kind", found).count("   ") == 4

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import versions
+from harness import version_sets
 from harness.errors import BadInput
 from harness.tools import published
 from harness.tools.published import version_numbers
@@ -30,7 +30,7 @@ def test_every_program_has_every_platform_and_a_source() -> None:
 def test_fetched_kind_fits_every_set_and_both_files_agree() -> None:
     """The kind that tools.yaml fetches is no older than any set's, and it knows each set's node image as versions.yaml
     does."""
-    sets = versions.load().sets.values()
+    sets = version_sets.load().sets.values()
 
     assert all(version_numbers(one.node_image.kind) <= version_numbers(ALL.tools["kind"].version) for one in sets)
     assert [ALL.kind_for(one.node) for one in sets] == [one.node_image.kind for one in sets]

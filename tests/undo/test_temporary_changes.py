@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import observations, versions
+from harness import observations, version_sets
 from harness.errors import BadInput, NotAllowed
 from harness.kube import Kube, ObjectMissing, RequestRejected
 from harness.objects.refs import parse_ref
@@ -15,7 +15,7 @@ from harness.undo.temporary_changes import Manifests, undo_leftovers
 from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi, named
 
-ROW = versions.load().pick()
+ROW = version_sets.load().pick()
 ONE, TWO, THREE = (named(f"Service/default/{name}", spec={"ports": []}) for name in ("one", "two", "three"))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.audit.finding import Result, make_finding
-from harness.audit.mesh import ROUTES, backends, bound_services, is_attached, matches, names_of
 from harness.audit.state import AuditState, labels_of, namespace_of, object_name
+from harness.audit.waypoint_bindings import ROUTES, backends, bound_services, is_attached, matches, names_of
 from harness.objects.unstructured import Json, name_of, strings, text
 from harness.objects.workloads import OWNING_GATEWAY
 

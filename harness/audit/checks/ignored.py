@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.audit.finding import NotJudged, Result, make_finding
-from harness.audit.mesh import envoy_gateway_version
 from harness.audit.state import AuditState
+from harness.audit.waypoint_bindings import envoy_gateway_version
 from harness.objects.unstructured import at, name_of
 from harness.version_differences import load
 

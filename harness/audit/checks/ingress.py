@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from harness import version_differences
 from harness.audit.checks.references import targets
 from harness.audit.finding import Result, make_finding
-from harness.audit.mesh import (
+from harness.audit.state import AuditState, labels_of, namespace_of
+from harness.audit.waypoint_bindings import (
     ROUTES,
     backends,
     envoy_gateway_version,
@@ -18,7 +19,6 @@ from harness.audit.mesh import (
     proxy_setting,
     use_of,
 )
-from harness.audit.state import AuditState, labels_of, namespace_of
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, mapping, name_of, text
 

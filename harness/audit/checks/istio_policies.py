@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.audit.finding import Result, Severity, make_finding
-from harness.audit.mesh import (
+from harness.audit.state import AuditState, namespace_of
+from harness.audit.waypoint_bindings import (
     ROUTES,
     is_envoy_gateways,
     is_envoy_gateways_class,
     parents,
     use_of,
 )
-from harness.audit.state import AuditState, namespace_of
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, mapping, name_of, objects, text
 

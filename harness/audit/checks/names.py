@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.audit.finding import NotJudged, Result, make_finding
-from harness.audit.mesh import envoy_gateways
 from harness.audit.state import AuditState, labels_of, namespace_of, object_name
+from harness.audit.waypoint_bindings import envoy_gateways
 from harness.objects.unstructured import Json, name_of, objects, text
 from harness.objects.workloads import OWNING_GATEWAY
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from harness.audit.finding import NotJudged, Result, make_finding
-from harness.audit.mesh import HBONE, listeners, port_of, proxy_pods, waypoints
 from harness.audit.state import AuditState, labels_of
+from harness.audit.waypoint_bindings import HBONE, listeners, port_of, proxy_pods, waypoints
 from harness.logs.envoy_xds_rejects import parse_rejections
 from harness.logs.ztunnel import parse_bind_failures
 from harness.objects.unstructured import Json, name_of, text

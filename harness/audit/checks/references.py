@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.audit.finding import Result, make_finding
-from harness.audit.mesh import (
+from harness.audit.state import AuditState, namespace_of
+from harness.audit.waypoint_bindings import (
     ENVOY_GATEWAY,
     GATEWAY_API,
     POLICIES,
@@ -20,7 +21,6 @@ from harness.audit.mesh import (
     parents,
     port_of,
 )
-from harness.audit.state import AuditState, namespace_of
 from harness.objects.unstructured import Json, mapping, name_of, objects, text
 
 TARGETS = ("Gateway", *ROUTES)

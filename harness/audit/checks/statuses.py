@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.audit.finding import Result, Severity, make_finding
-from harness.audit.mesh import POLICIES, ROUTES, envoy_gateways, is_controller, waypoints
 from harness.audit.state import AuditState
+from harness.audit.waypoint_bindings import POLICIES, ROUTES, envoy_gateways, is_controller, waypoints
 from harness.objects.conditions import Condition, conditions
 from harness.objects.unstructured import Json, maybe_number, name_of, objects, text
 

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from harness.audit.finding import NotJudged, Result, make_finding
-from harness.audit.mesh import GATEWAY_API, controllers, envoy_gateway_version, waypoints
 from harness.audit.state import AuditState, labels_of, object_name
+from harness.audit.waypoint_bindings import GATEWAY_API, controllers, envoy_gateway_version, waypoints
 from harness.objects.definitions import gateway_api_version
 from harness.objects.unstructured import Json, name_of, text
 from harness.objects.workloads import pod_containers
-from harness.versions import Range, minor
+from harness.version_sets import Range, minor
 
 SOURCE = "https://gateway.envoyproxy.io/news/releases/matrix/ (End of Life), as in releases.yaml"
 _TAG = re.compile(r":v?(\d+\.\d+\.\d+)[^/:]*$")

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.audit.finding import Result, make_finding
-from harness.audit.mesh import (
+from harness.audit.state import AuditState, namespace_of, object_name
+from harness.audit.waypoint_bindings import (
     HBONE,
     SHIFT,
     binding,
@@ -22,7 +23,6 @@ from harness.audit.mesh import (
     use_of,
     waypoints,
 )
-from harness.audit.state import AuditState, namespace_of, object_name
 from harness.objects.conditions import conditions, judge_condition
 from harness.objects.unstructured import Json, name_of, objects, text
 

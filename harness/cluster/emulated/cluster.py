@@ -30,7 +30,7 @@ from harness.command import run
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.objects.manifests import Document
 from harness.settings import INSTALLED, ClusterKind, Settings, owner_pid
-from harness.versions import VersionSet
+from harness.version_sets import VersionSet
 
 _START = 120.0  # seconds until the API answers; 1 s seen, more than 30 at a load of 14 for each core
 _CALL, _END = 30.0, 10.0

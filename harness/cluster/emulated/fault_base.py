@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from harness.cluster.emulated.network import limiter
+from harness.cluster.emulated.network import rate_limit_service
 from harness.cluster.emulated.programs import EnvoyProgram
 from harness.cluster.emulated.world import World
 
@@ -33,7 +33,7 @@ class Base:
         listeners = tuple(one | {"stat_prefix": mark} for one in told.listeners)
         await envoy.process.apply(replace(told, listeners=listeners))
 
-    def _limiter(self) -> limiter.RateLimitFaults:
+    def _limiter(self) -> rate_limit_service.RateLimitFaults:
         for one in self.world.around.limiters.values():
             if one.limiter:
                 return one.limiter.faults

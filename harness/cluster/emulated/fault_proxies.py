@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 
 from harness.cluster.emulated.fault_base import Base, later
+from harness.cluster.emulated.http_pages import Pages
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.pages import Pages
 from harness.cluster.emulated.programs import BookinfoProgram
 
 _ID = re.compile(r'"x-request-id":"([^"]*)"')

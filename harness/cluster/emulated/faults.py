@@ -13,7 +13,7 @@ from harness.cluster.emulated.controllers.envoy_gateway import Switches
 from harness.cluster.emulated.dataplane import Bend
 from harness.cluster.emulated.fault_mesh import MeshFaults
 from harness.cluster.emulated.fault_proxies import ProxyFaults
-from harness.cluster.emulated.network import limiter, ztunnel
+from harness.cluster.emulated.network import rate_limit_service, ztunnel
 
 
 class Faults(MeshFaults, ProxyFaults):
@@ -61,7 +61,7 @@ class Faults(MeshFaults, ProxyFaults):
         for one in list(world.around.limiters.values()):
             await one.fail(False)
             if one.limiter:
-                one.limiter.faults = limiter.RateLimitFaults()
+                one.limiter.faults = rate_limit_service.RateLimitFaults()
         for envoy in world.around.envoys.values():
             envoy.process.lose_line = envoy.process.rewrite_line = None
             for front in envoy.fronts.values():

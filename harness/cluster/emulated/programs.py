@@ -13,14 +13,14 @@ from pathlib import Path
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.controllers.envoy_gateway import OWNER
+from harness.cluster.emulated.http_pages import Front, Page, Pages, at
 from harness.cluster.emulated.kubelet import ContainerProgram, PodRun
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.bookinfo import App
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT, EnvoyProcess
-from harness.cluster.emulated.network.limiter import EmulatedRateLimitService
+from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
 from harness.cluster.emulated.network.redis import RedisProcess
 from harness.cluster.emulated.network.ztunnel import Ztunnel
-from harness.cluster.emulated.pages import Front, Page, Pages, at
 from harness.errors import SetupFailed
 
 _ROLE = re.compile(r"(?:^|/)([^/:@]+)(?::[^/]*)?(?:@.*)?$")

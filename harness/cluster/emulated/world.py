@@ -23,16 +23,16 @@ from harness.cluster.emulated.controllers.istiod import IstiodController
 from harness.cluster.emulated.controllers.services import Services
 from harness.cluster.emulated.controllers.workloads import Workloads
 from harness.cluster.emulated.dataplane import DataPlane, seconds
-from harness.cluster.emulated.furnish import create_initial_objects
+from harness.cluster.emulated.initial_objects import create_initial_objects
 from harness.cluster.emulated.kubelet import Kubelet
-from harness.cluster.emulated.marked import SavedState
 from harness.cluster.emulated.mesh_client import curl
+from harness.cluster.emulated.mesh_updates import MeshUpdates
 from harness.cluster.emulated.network import translate
 from harness.cluster.emulated.network.addresses import Addresses, hidden
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT
 from harness.cluster.emulated.network.ztunnel import Ztunnel
 from harness.cluster.emulated.programs import Surroundings, role
-from harness.cluster.emulated.telling import MeshUpdates
+from harness.cluster.emulated.saved_state import SavedState
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug
 _RETRY = 0.5  # seconds until the network receives again what it could not take

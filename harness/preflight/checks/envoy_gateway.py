@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 from harness import timeouts
-from harness.audit.mesh import envoy_gateway_version, envoy_proxies, is_controller
 from harness.audit.state import namespace_of
-from harness.objects.placement import Placement
+from harness.audit.waypoint_bindings import envoy_gateway_version, envoy_proxies, is_controller
+from harness.objects.namespace_mapping import Placement
 from harness.objects.unstructured import Json, at, mapping, maybe_number, name_of, objects, strings, text
 from harness.objects.workloads import OWNING_GATEWAY, pod_containers, rollout_progress
 from harness.preflight.checks.mesh import BY_INSTALL

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from harness.audit.mesh import GATEWAY_API, HBONE
 from harness.audit.state import labels_of, namespace_of, object_name
+from harness.audit.waypoint_bindings import GATEWAY_API, HBONE
 from harness.cluster.protocol import Capability
 from harness.objects.definitions import gateway_api_version
 from harness.objects.unstructured import Json, at, mapping, maybe_number, name_of, objects, strings, text

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import versions
+from harness import version_sets
 from harness.clients.admin import Admin
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
@@ -42,7 +42,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def emulated(state: Path) -> Iterator[EmulatedCluster]:
     """The article's stack with ingress and waypoint, marked as the state that resets go back to."""
-    picked = versions.load().pick()
+    picked = version_sets.load().pick()
     made = EmulatedCluster(settings(state, "emulated-test"), picked)
     made.create()
     try:
@@ -85,7 +85,7 @@ def ingress(kube_api: Kube) -> IngressClient:
 
 
 def apply(kube: Kube, *files: str) -> None:
-    images = versions.load().pick().images.values()
+    images = version_sets.load().pick().images.values()
     for file in files:
         kube.apply(pin_images(read_manifest(MANIFESTS / file), images))
 
@@ -314,9 +314,9 @@ def test_nothing_listens_where_only_root_may(emulated: EmulatedCluster) -> None:
 
 
 def test_second_cluster_stands_beside_the_first_and_leaves_nothing(state: Path, emulated: EmulatedCluster) -> None:
-    other = EmulatedCluster(settings(state, "emulated-other"), versions.load().pick())
+    other = EmulatedCluster(settings(state, "emulated-other"), version_sets.load().pick())
     other.create()
-    again = EmulatedCluster(settings(state, "emulated-other"), versions.load().pick())
+    again = EmulatedCluster(settings(state, "emulated-other"), version_sets.load().pick())
     again.create()
 
     pid = other._call("GET", "/emulated/state")["pid"]
@@ -329,7 +329,7 @@ def test_second_cluster_stands_beside_the_first_and_leaves_nothing(state: Path, 
 
 
 def test_emulator_ends_with_its_folder_and_its_children_with_it(state: Path) -> None:
-    made = EmulatedCluster(settings(state, "emulated-gone"), versions.load().pick())
+    made = EmulatedCluster(settings(state, "emulated-gone"), version_sets.load().pick())
     made.create()
     try:
         process = psutil.Process(made._call("GET", "/emulated/state")["pid"])

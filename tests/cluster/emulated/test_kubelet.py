@@ -6,7 +6,7 @@ import asyncio
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.furnish import create_initial_objects
+from harness.cluster.emulated.initial_objects import create_initial_objects
 from harness.cluster.emulated.kubelet import ContainerProgram, Kubelet, PodRun
 
 POD: Object = {

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from harness.cluster.emulated.api import defaults, ownership, patches, shapes
+from harness.cluster.emulated.api import defaults, field_allow_list, ownership, patches
 from harness.cluster.emulated.api.errors import ApiError, bad, invalid
 from harness.cluster.emulated.api.kinds import BUILT_IN, EMULATED, Object, ResourceKind, slim
 from harness.cluster.emulated.api.store import Store, now
@@ -152,7 +152,7 @@ class Admission:
         if kind.storage not in _BUILT_IN and (kind.group, kind.name) not in EMULATED:
             why = f"objects of kind {kind.name} are not emulated: they would have no effect"
             raise invalid(kind.name, name, {"kind": why})
-        refused = shapes.refusals(kind, obj)
+        refused = field_allow_list.refusals(kind, obj)
         if not refused:
             defaults.fill(kind, obj)
             refused = self.also(kind, obj)

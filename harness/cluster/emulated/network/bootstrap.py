@@ -12,7 +12,7 @@ import copy
 from typing import Any
 
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.network.idle import idle_seconds
+from harness.cluster.emulated.network.idle_timeout import idle_seconds
 from harness.cluster.emulated.network.model import HBONE_PORT, Json, Xds
 
 ADMIN_PORT, STATS_PORT, XDS_PORT = 19000, 19001, 18000

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.cluster.emulated.network import flow as lines
+from harness.cluster.emulated.network import connection as lines
 from harness.cluster.emulated.network.addresses import hidden, meant
-from harness.cluster.emulated.network.flow import Connection
+from harness.cluster.emulated.network.connection import Connection
 from harness.cluster.emulated.network.model import HBONE_PORT, MeshWorkload
 from harness.cluster.emulated.network.routing import MeshState, NoRoute, RoutingDecision
 from harness.cluster.emulated.network.splice import Conn, dial, splice

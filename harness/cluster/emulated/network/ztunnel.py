@@ -11,11 +11,11 @@ import errno
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 
-from harness.cluster.emulated.network import flow as lines
+from harness.cluster.emulated.network import connection as lines
 from harness.cluster.emulated.network import ztunnel_pages as pages
 from harness.cluster.emulated.network.addresses import door
 from harness.cluster.emulated.network.carrier import Carrier
-from harness.cluster.emulated.network.flow import Connection
+from harness.cluster.emulated.network.connection import Connection
 from harness.cluster.emulated.network.model import HBONE_PORT, Allow, Json, MeshWorkload, ServiceEntry
 from harness.cluster.emulated.network.routing import MeshState, node_port_table
 from harness.cluster.emulated.network.splice import Conn

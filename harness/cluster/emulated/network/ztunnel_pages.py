@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from harness.cluster.emulated.network.flow import Connection
+from harness.cluster.emulated.network.connection import Connection
 from harness.cluster.emulated.network.model import HBONE_PORT, Json, MeshWorkload, ServiceEntry
 from harness.cluster.emulated.network.routing import MeshState
 

@@ -13,7 +13,7 @@ from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.controllers import pods
 from harness.cluster.emulated.controllers.services import Services
 from harness.cluster.emulated.controllers.workloads import Workloads
-from harness.cluster.emulated.furnish import node
+from harness.cluster.emulated.initial_objects import node
 from harness.objects.workloads import find_trouble, rollout_progress
 
 

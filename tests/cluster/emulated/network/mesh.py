@@ -16,8 +16,8 @@ from harness.cluster.emulated.__main__ import hold
 from harness.cluster.emulated.network.addresses import Addresses
 from harness.cluster.emulated.network.bookinfo import App
 from harness.cluster.emulated.network.envoy import EnvoyProcess
-from harness.cluster.emulated.network.limiter import EmulatedRateLimitService
 from harness.cluster.emulated.network.model import MeshWorkload, Proxy, ServiceEntry, Waypoint
+from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
 from harness.cluster.emulated.network.redis import RedisProcess
 from harness.cluster.emulated.network.translate import xds
 from harness.cluster.emulated.network.ztunnel import Ztunnel

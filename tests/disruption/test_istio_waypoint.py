@@ -1,0 +1,97 @@
+"""Istio's own waypoint: emptied for a while, and why it does not start."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from harness.disruption import istio_waypoint
+from harness.errors import NotReady, Terminal
+from harness.kube import Kube
+from harness.logs import ztunnel
+from harness.logs.ztunnel import ZtunnelLine
+from harness.wait import set_patience
+from tests import recordings
+from tests.fakes.api import FakeApi, Seen
+from tests.fakes.clock import Clock
+from tests.fakes.pods import PULL, deployment, pod, waiting
+
+LABELS = {"gateway.networking.k8s.io/gateway-name": "byo-waypoint"}
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+@pytest.fixture
+def stood(api: FakeApi, clock: Clock) -> None:
+    """Its Deployment and its pod; the pod goes when none is wanted any more."""
+    set_patience(0.1)
+    api.put(deployment("default/byo-waypoint-istio", ready=1, labels=LABELS), pod("default/byo-1", labels=LABELS))
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_emptied_for_a_while(kube: Kube, api: FakeApi, stood: None, raises: bool) -> None:
+    """Within the block it has no pod and is to have none; afterwards one is wanted again, also if the block raised."""
+    real = api.answer
+
+    def answer(seen: Seen) -> tuple[int, Any]:
+        if seen.method == "PATCH" and seen.body["spec"]["replicas"] == 0:
+            del api.objects["Pod/default/byo-1"]
+        return real(seen)
+
+    def replicas() -> int:
+        return int(api.objects["Deployment/default/byo-waypoint-istio"]["spec"]["replicas"])
+
+    api.answer = answer  # type: ignore[method-assign]  # for this test
+    try:
+        with istio_waypoint.while_without_pods(kube):
+            within = replicas()
+            if raises:
+                raise ZeroDivisionError
+    except ZeroDivisionError:
+        assert raises
+
+    assert (within, replicas()) == (0, 1)
+
+
+def test_pod_that_stays_is_told_and_it_is_filled_again(kube: Kube, api: FakeApi, stood: None) -> None:
+    """A block of a waypoint that still has a pod does not begin."""
+    with pytest.raises(NotReady, match="has no ready pod left"), istio_waypoint.while_without_pods(kube):
+        raise AssertionError("it is not empty")
+
+    assert api.objects["Deployment/default/byo-waypoint-istio"]["spec"]["replicas"] == 1
+
+
+def test_ready_proxy_lacks_no_image(kube: Kube, stood: None) -> None:
+    """Nothing is missing then."""
+    assert istio_waypoint.wait_for_start_or_missing_image(kube) == ""
+
+
+def test_image_that_cannot_be_had_is_said(kube: Kube, api: FakeApi, stood: None) -> None:
+    """A bundle may lack it: that is for the caller to judge."""
+    api.put(deployment("default/byo-waypoint-istio", labels=LABELS))
+    api.put(waiting("default/byo-1", "ImagePullBackOff", PULL, labels=LABELS))
+
+    assert "ImagePullBackOff" in istio_waypoint.wait_for_start_or_missing_image(kube)
+
+
+def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None) -> None:
+    """A proxy that crashes is broken, whatever its image."""
+    api.put(deployment("default/byo-waypoint-istio", labels=LABELS))
+    api.put(waiting("default/byo-1", "CrashLoopBackOff", "back-off 10s", labels=LABELS))
+
+    with pytest.raises(Terminal, match="CrashLoopBackOff"):
+        istio_waypoint.wait_for_start_or_missing_image(kube)
+
+
+def test_leg_is_the_callers_own_line(clock: Clock) -> None:
+    """Of all that ztunnel wrote it is the outbound one from that address, awaited until it is there."""
+    lines = ztunnel.parse(recordings.text("logs/ztunnel.log")).lines
+    wanted = next(line for line in lines if line.direction == "outbound")
+    told = [[line for line in lines if line is not wanted and line.src.addr != wanted.src.addr], list(lines)]
+
+    class Ztunnels:
+        def read_lines(self, since: datetime) -> list[ZtunnelLine]:
+            assert since == NOW
+            return told.pop(0) if len(told) > 1 else told[0]
+
+    assert istio_waypoint.wait_for_connection_line(Ztunnels(), NOW, wanted.src.addr) == wanted  # type: ignore[arg-type]  # a stand-in
+    assert len(clock.sleeps) == 1
