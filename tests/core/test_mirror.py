@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.core.test_offline_bundle import Layout, docker_save, named, tar
 
 from harness import mirror, offline_bundle, version_sets
 from harness.cluster import registry_caches
@@ -15,6 +14,7 @@ from harness.image_archives import read_complete
 from harness.registry.api import RegistryApi
 from harness.registry.private import PrivateRegistry
 from harness.registry.reference import parse_reference
+from tests.core.test_offline_bundle import Layout, docker_save, named, tar
 from tests.fakes.programs import Programs
 from tests.fakes.registry import FakeRegistry
 
