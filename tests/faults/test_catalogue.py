@@ -1,6 +1,7 @@
 """A fault's file is read strictly; the repository's own are whole."""
 
 import ast
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -219,11 +220,11 @@ def test_objects_of_steps_can_be_named() -> None:
 
 
 def test_switches_exist() -> None:
-    """Every switch is one of the emulator's, with parameters that it takes."""
+    """Every switch is one of the emulator's, with parameters that it takes; none of the emulator's is never planted."""
     switches = pytest.importorskip("harness.cluster.emulated.faults").Faults
+    planted = {f"fault_{step.emulated.switch}" for fault in FAULTS for step in fault.plant if step.emulated}
 
-    import inspect
-
+    assert planted >= {name for name in dir(switches) if name.startswith("fault_")}
     for fault in FAULTS:
         for step in fault.plant:
             if step.emulated:

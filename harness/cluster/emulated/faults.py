@@ -75,10 +75,6 @@ class Faults(MeshFaults, ProxyFaults):
         """Conditions of the object ("HTTPRoute/ratings") speak of the generation before the present one."""
         self.world.envoy_gateway.switches.stale.add(of)
 
-    async def fault_class_not_accepted(self, gateway_class: str = "*") -> None:
-        """The GatewayClass is not Accepted."""
-        self.world.envoy_gateway.switches.refused_classes.add(gateway_class)
-
     async def fault_status_says(
         self, of: str, type: str, status: str = "True", reason: str = "", message: str = ""
     ) -> None:

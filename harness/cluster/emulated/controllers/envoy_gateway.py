@@ -29,7 +29,6 @@ class Switches:
     """What faults change: names are "Kind/name" ("*" for all)."""
 
     stale: set[str] = field(default_factory=set)  # conditions that speak of the generation before
-    refused_classes: set[str] = field(default_factory=set)  # GatewayClasses that are not Accepted
     slow: float = 0.0  # seconds until a status is written
     lies: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # (object, type) -> the one reported
 
@@ -126,9 +125,6 @@ class EnvoyGateway:
             if (gateway_class["metadata"].get("deletionTimestamp")) and not finalizers:
                 return
         conditions = gateways.class_conditions(gateway_class, self.store.find)
-        if {name, "*"} & self.switches.refused_classes:
-            refused = {"status": "False", "reason": "InvalidParameters", "message": "Invalid parametersRef: (fault)"}
-            conditions = [one | refused for one in conditions]
         self._write("GatewayClass", gateway_class, {"conditions": conditions})
 
     def _infrastructure(self, gateway: Object) -> None:
