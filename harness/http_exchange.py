@@ -23,17 +23,19 @@ def unique_name(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request without a body. `url` is a path for the ingress client and a whole http URL for the mesh client."""
+    """One request. `url` is a path for the ingress client and a whole http URL for the mesh client."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     host: str | None = None
     method: str = field(default="GET", metadata=ADDED)
+    body: str = field(default="", metadata=ADDED)
 
     @property
     def described(self) -> dict[str, Any]:
-        """Its parts as JSON."""
-        return {"method": self.method, "url": self.url, "host": self.host, "headers": dict(self.headers)}
+        """Its parts as JSON; of a body only its length in bytes."""
+        parts = {"method": self.method, "url": self.url, "host": self.host, "headers": dict(self.headers)}
+        return parts | ({"bytes": len(self.body.encode())} if self.body else {})
 
 
 def get(url: str, *, host: str | None = None, **headers: str) -> Request:

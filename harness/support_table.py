@@ -6,7 +6,7 @@ import argparse
 import functools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `mesh-e2e support` takes."""
     parser.add_argument("runs", nargs="*", metavar="RUN", help="folders of runs; all that ended by default")
     parser.add_argument("--into", default="", metavar="FOLDER", help="where support.md and support.json go")
+    parser.add_argument("--add", action="store_true", help="keep the verdicts of the table there that no run replaces")
     parser.add_argument("--link", choices=("evidence", "suites"), default="evidence", help="where verdicts link to")
 
 
@@ -34,19 +35,20 @@ def run(asked: argparse.Namespace, chosen: Settings) -> str:
         BadInput: as `write` and `recent`.
     """
     runs = [Path(run) for run in asked.runs] or recent(chosen.runs)
-    cells, files = write(runs, Path(asked.into) if asked.into else chosen.runs, asked.link)
+    cells, files = write(runs, Path(asked.into) if asked.into else chosen.runs, asked.link, add=asked.add)
     counts = Counter(cell.support for cell in cells)
     counted = ", ".join(f"{count} {name}" for name, count in counts.items())
     return "\n".join([f"{len(cells)} cells: {counted}", *map(str, files)])
 
 
-def write(runs: Sequence[Path], into: Path, link: Link) -> tuple[list[support.Cell], list[Path]]:
+def write(runs: Sequence[Path], into: Path, link: Link, *, add: bool = False) -> tuple[list[support.Cell], list[Path]]:
     """Writes support.md and support.json of these run folders into a folder, and returns the cells and the files.
     Tests that the suites no longer have are left out. Verdicts link to the runs' evidence, or to the suites in the
-    repository of which the folder is a part.
+    repository of which the folder is a part. `add`: verdicts of the folder's support.json stay unless a run
+    replaces them.
 
     Raises:
-        BadInput: a run cannot be read, none has a cell, or the files cannot be written.
+        BadInput: a run or that table cannot be read, no run has a cell, or the files cannot be written.
     """
     kept = functools.cache(_is_there)
     read = sorted((_results(run) for run in runs), key=lambda results: str(results[1]["started"]))
@@ -59,6 +61,7 @@ def write(runs: Sequence[Path], into: Path, link: Link) -> tuple[list[support.Ce
             f"none of {len(runs)} runs has a claim about a feature on a real cluster",
             remedy="run suites with such claims first, for instance make e2e T=suites/authentication",
         )
+    found = support.added(_earlier(into / "support.json", kept), found) if add else found
     begin = TITLE + AGAIN.format(what="evidence" if link == "evidence" else "test")
     page = begin + support.markdown(found, link="run" if link == "evidence" else "../")
     texts = {
@@ -72,6 +75,21 @@ def write(runs: Sequence[Path], into: Path, link: Link) -> tuple[list[support.Ce
     except OSError as error:
         raise BadInput(f"cannot write {error.filename}: {error.strerror}") from error
     return found, list(texts)
+
+
+def _earlier(file: Path, kept: Callable[[str], bool]) -> list[support.Cell]:
+    """The cells of a table whose tests are still there.
+
+    Raises:
+        BadInput: there is no such table.
+    """
+    try:
+        found = support.from_json(json.loads(file.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{file} is no table to add to: {error}", remedy="leave --add out: a new one is written"
+        ) from None
+    return [cell for cell in found if any(kept(one.test) for one in cell.evidence)]
 
 
 def recent(runs: Path) -> list[Path]:

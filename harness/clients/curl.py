@@ -30,7 +30,8 @@ def curl_arguments(requests: Sequence[Request], ids: Sequence[str], *, at_once: 
         groups += ["--next"] if groups else []
         groups += ["--silent", "--max-time", f"{max_time:g}", "--output", "/dev/null", "--user-agent", f"e2e/{id_}"]
         groups += ["--insecure"] if request.url.startswith("https:") else []
-        groups += [] if request.method == "GET" else ["--request", request.method]
+        groups += [] if request.method == "GET" and not request.body else ["--request", request.method]
+        groups += ["--data-binary", request.body] if request.body else []
         for name, value in headers.items():
             groups += ["--header", f"{name}: {value}"]
         groups += ["--write-out", f'{{"id":"{id_}","curl":%{{json}},"headers":%{{header_json}}}}\n', request.url]

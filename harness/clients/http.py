@@ -106,9 +106,12 @@ class IngressClient:
         if request.host:
             headers["host"] = request.host
         extensions = {"sni_hostname": request.host} if self._tls and request.host else {}
+        content = request.body.encode() or None
         started = time.monotonic()
         try:
-            with client.stream(request.method, request.url, headers=headers, extensions=extensions) as response:
+            with client.stream(
+                request.method, request.url, headers=headers, content=content, extensions=extensions
+            ) as response:
                 local, served_by = _local(response), _served_by(response)
                 body = response.read().decode(errors="replace")
         except httpx.RequestError as error:  # transport errors, and a body that is not what its headers say

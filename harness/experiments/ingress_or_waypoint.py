@@ -72,10 +72,12 @@ class Place:
     past: MeshClient
     echo: Echo
 
-    def get(self, path: str = "/", *, host: str | None = None, method: str = "GET", **headers: str) -> Request:
+    def get(
+        self, path: str = "/", *, host: str | None = None, method: str = "GET", body: str = "", **headers: str
+    ) -> Request:
         """A request to the echo backend; keyword names become header names, as in `http_exchange.get`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Request(self.base + path, named, host or HOST, method)
+        return Request(self.base + path, named, host or HOST, method, body)
 
     @property
     def route(self) -> dict[str, Any]:
@@ -85,7 +87,12 @@ class Place:
     @property
     def cluster(self) -> dict[str, Any]:
         """The active cluster of the echo backend in Envoy's configuration."""
-        return self.envoy.cluster_config(f"httproute/{self.envoy.namespace}/echo/rule/0")
+        return self.envoy.cluster_config(self.cluster_name)
+
+    @property
+    def cluster_name(self) -> str:
+        """The name of that cluster."""
+        return f"httproute/{self.envoy.namespace}/echo/rule/0"
 
     def ask(self, request: Request) -> Answer:
         """Sends it once."""

@@ -136,6 +136,36 @@ def as_json(found: Sequence[Cell]) -> dict[str, Any]:
     }
 
 
+def from_json(table: Mapping[str, Any]) -> list[Cell]:
+    """The cells of a support.json.
+
+    Raises:
+        KeyError, TypeError: it is none.
+    """
+    return [
+        Cell(
+            cell["area"],
+            cell["feature"],
+            cell["place"],
+            cell["set"],
+            cell["support"],
+            tuple(Evidence(**one | {"witnesses": tuple(one["witnesses"])}) for one in cell["evidence"]),
+        )
+        for cell in table["cells"]
+    ]
+
+
+def added(earlier: Sequence[Cell], later: Sequence[Cell]) -> list[Cell]:
+    """The cells of both, in the order of the earlier ones: a later verdict replaces an earlier one, unless it judges
+    nothing."""
+    found = {(cell.area, cell.feature, cell.place, cell.set_name): cell for cell in earlier}
+    for cell in later:
+        key = (cell.area, cell.feature, cell.place, cell.set_name)
+        if cell.support != "not judged" or key not in found:
+            found[key] = cell
+    return list(found.values())
+
+
 def markdown(found: Sequence[Cell], *, link: str) -> str:
     """support.md: a table for each area, a column for each set and place. `link` is what links begin with, from the
     page's own folder to the repository's root, or "run" where they lead to the evidence in the runs' folders."""

@@ -168,3 +168,11 @@ def test_method_is_named_where_it_is_no_get() -> None:
     assert argv.count("--request") == 1
     assert argv[argv.index("--request") + 1] == "PUT"
     assert argv.index("--next") < argv.index("--request")
+
+
+def test_body_does_not_change_the_method() -> None:
+    """curl would send a body by POST."""
+    argv = curl.curl_arguments([Request("http://a/", body="a=b")], ["i1"], at_once=1, max_time=1)
+
+    assert argv[argv.index("--data-binary") + 1] == "a=b"
+    assert argv[argv.index("--request") + 1] == "GET"

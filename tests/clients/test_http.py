@@ -324,3 +324,15 @@ def test_different_requests_keep_their_order() -> None:
     assert found.statuses == [200, 404]
     assert [(one.method, one.url.path) for one in seen] == [("GET", "/a"), ("OPTIONS", "/b")]
     assert seen[0].headers["x-team"] == "blue"
+
+
+def test_body_is_sent_and_told_by_its_length() -> None:
+    """What was sent is evidence; a password in a form is not."""
+    sender, seen = answering(200)
+    request = Request("/", method="POST", body="password=sesame")
+
+    answers = sender.send_in_turn(request)
+
+    assert (seen[0].method, seen[0].content) == ("POST", b"password=sesame")
+    assert '"bytes": 15' in answers.raw([request])[0]
+    assert "sesame" not in answers.raw([request])[0]

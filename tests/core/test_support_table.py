@@ -53,6 +53,24 @@ def test_evidence_is_linked_from_the_page(tmp_path: Path) -> None:
     assert str(tmp_path) not in write([run(tmp_path / "b")], elsewhere, "evidence")[1][1].read_text()
 
 
+def test_runs_are_added_to_a_table(tmp_path: Path) -> None:
+    """A verdict stays until a run judges the same again; without such a table nothing is written."""
+    into, other = tmp_path / "into", "suites/limits/test_shared.py::test_routes_share_a_limit[place=waypoint]"
+    write([run(tmp_path / "a")], into, "suites")
+    more = json.loads((run(tmp_path / "b", outcome="broken") / "results.json").read_text())
+    more["tests"].append(more["tests"][0] | {"id": other, "feature": "Shared", "outcome": "inconclusive"})
+    (tmp_path / "b" / "results.json").write_text(json.dumps(more))
+
+    found, _ = write([tmp_path / "b"], into, "suites", add=True)
+    again, _ = write([run(tmp_path / "c", outcome="inconclusive")], into, "suites", add=True)
+
+    assert [(cell.feature, cell.support) for cell in found] == [("Limit", "broken"), ("Shared", "not judged")]
+    assert again == found
+    with pytest.raises(BadInput, match="is no table to add to"):
+        write([run(tmp_path / "d")], tmp_path / "empty", "suites", add=True)
+    assert not (tmp_path / "empty").exists()
+
+
 def test_command_reads_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """Without names every run that ended counts, each once: `latest` is a link to one of them."""
     monkeypatch.setenv("E2E_RUNS", str(tmp_path))
