@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness import boundary, observations
+from harness import observations, record_replay
 from harness.components.envoy_pods import check_same_replicas
-from harness.experiments.place import Arm, Place
+from harness.experiments.ingress_or_waypoint import Arm, Place
 from harness.http_exchange import Answer, Answers, Request
 from harness.wait import pause
 
@@ -25,7 +25,7 @@ def send_with_pauses(place: Place, request: Request, times: int, *, seconds: flo
     Raises:
         Inconclusive: a witness is missing, or a replica of the proxy came or went.
     """
-    since, before = boundary.now(), _closed(place)
+    since, before = record_replay.now(), _closed(place)
     answers = Answers(tuple(_ask_and_pause(place, request, seconds) for _ in range(times)))
     after = _closed(place)
     check_same_replicas(before, after)

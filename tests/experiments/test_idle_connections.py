@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import Inconclusive
 from harness.experiments import idle_connections
-from harness.experiments.place import Arm
+from harness.experiments.ingress_or_waypoint import Arm
 from harness.http_exchange import Answer, Answers, Request
 
 COUNTER = "cluster.httproute/default/echo/rule/0.upstream_cx_idle_timeout"
