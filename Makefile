@@ -12,7 +12,8 @@ PYTEST_TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/pytest tests --numprocesses=logic
 SETTINGS := CLUSTER CLUSTER_NAME KEEP VERSIONS UPGRADE_TO EG_CHART EG_IMAGE ISTIO_HUB ISTIO_TAG ISTIO_CHARTS ENVOY_IMAGE \
   WAYPOINT KIND_BIN KUBECTL_BIN HELM_BIN TOOLS TOOLS_FILE TOOLS_MIRROR \
   WORKERS NODE_IMAGE BUNDLE LB CACHE REGISTRY REGISTRY_CA REGISTRY_PLAIN_HTTP REGISTRY_SECRET KUBECONFIG_FILE CONTEXT \
-  NAMESPACE REPLICAS INSTALL DISRUPTIVE RUNS KEEP_RUNS STATE DELAY_FACTOR PATIENCE GATHER FAULT ENFORCE ORACLES
+  NAMESPACE REPLICAS INSTALL DISRUPTIVE CONFORMANCE_IMAGES CONFORMANCE_BINARY RUNS KEEP_RUNS STATE \
+  DELAY_FACTOR PATIENCE GATHER FAULT ENFORCE ORACLES
 $(foreach name,$(SETTINGS),$(eval export E2E_$(name) := $$(or $$(strip $$($(name))),$$(E2E_$(name)))))
 export E2E_MAKE := $(MAKEOVERRIDES)
 
@@ -59,6 +60,10 @@ clean: $(BIN)/.installed ## take away what killed or kept runs left
 .PHONY: matrix
 matrix: $(BIN)/.installed ## run the version matrix, one cell after another (ARGS='--istio 1.29,1.30 --eg 1.8,1.9')
 	$(BIN)/mesh-e2e matrix run $(ARGS)
+
+.PHONY: conformance
+conformance: $(BIN)/.installed ## the Gateway API's own conformance suite, outside and inside the mesh (CONFORMANCE_BINARY=file, ARGS='--only inside')
+	$(BIN)/mesh-e2e conformance $(ARGS)
 
 .PHONY: report
 report: $(BIN)/.installed ## one page of HTML from runs: matrix, claims, evidence, changes (FOLDERS="runs/… matrix/…", OUT=file)

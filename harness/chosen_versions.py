@@ -31,7 +31,8 @@ def version_set(settings: Settings) -> VersionSet:
     row = named(settings.versions).taken_from(settings.private)
     if settings.upgrade_to:
         upgraded(row, settings.upgrade_to)  # what cannot be is refused before anything is made
-    return with_builds(row.with_load_balancer(settings.installs_load_balancer), settings)
+    row = row.with_load_balancer(settings.installs_load_balancer).with_conformance(settings.conformance_images)
+    return with_builds(row, settings)
 
 
 def named(name: str) -> VersionSet:

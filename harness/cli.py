@@ -34,6 +34,7 @@ from harness import (
 )
 from harness.audit import command as audit
 from harness.cluster import registry_caches
+from harness.conformance import command as conformance
 from harness.errors import BadInput, HarnessError, SetupFailed
 from harness.helm import Helm
 from harness.history import command as history
@@ -132,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     judged.add_argument("run", help="the run's folder, for instance runs/latest")
     judged.add_argument("--json", action="store_true", help="print JSON")
     reproduce.add_arguments(command("reproduce", reproduce.run, "a test of a run, as a folder that needs none of ours"))
+    suite = command("conformance", _conformance, "the Gateway API's own conformance suite, outside and inside the mesh")
+    conformance.add_arguments(suite)
     page.add_arguments(command("report", _report, "one page of HTML from runs: matrix, claims, evidence, changes"))
     support_table.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
@@ -248,6 +251,10 @@ def _audit(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
 
 def _preflight(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     return _print(preflight.run(asked, chosen, row))
+
+
+def _conformance(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
+    return _print(conformance.run(asked, chosen, row))
 
 
 def _rbac(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:

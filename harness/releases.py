@@ -162,6 +162,7 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
     of_istio = _known(releases.istio, label(istio), "Istio", "istio")
     if numbers(istio) > numbers(of_istio.newest):
         remarks.insert(0, f"Istio {istio} is newer than the newest that releases.yaml knows ({of_istio.newest})")
+    bundle = brought.bundle or known.gateway_api.bundle
     row = VersionSet(
         name=f"istio-{istio}+eg-{gateway}+k8s-{kubernetes}",
         proven="not recorded",
@@ -170,7 +171,8 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
         envoy_gateway=gateway,
         envoy=brought.envoy,
         ratelimit=brought.ratelimit,
-        gateway_api=GatewayApi(bundle=brought.bundle or known.gateway_api.bundle, channel=known.gateway_api.channel),
+        gateway_api=GatewayApi(bundle=bundle, channel=known.gateway_api.channel),
+        conformance=versions.conformance.get(bundle),
         bookinfo=of_istio.bookinfo,
         redis=default.redis,
         metallb=default.metallb,

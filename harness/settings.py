@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     )
     kubeconfig: Folder | None = Field(None, description="existing: the kubeconfig file")
     context: str = Field("", description="existing: the context, by its exact name")
+    conformance_images: bool = Field(
+        False, description="`images`, `bundle`, `mirror`: also the images of the Gateway API's conformance suite"
+    )
+    conformance_binary: Folder | None = Field(
+        None, description="`conformance`: the suite's test binary for the nodes; else it is built, which needs Go"
+    )
     replicas: int = Field(
         1, ge=1, le=5, description="replicas of ingress, waypoint and rate limit service, if installed"
     )

@@ -51,3 +51,7 @@ CERTIFICATES = 60.0  # certificates made to be turned every 10 s are turned
 PORT_TAKEN = 20.0  # Envoy takes port 15008 before a restarted ztunnel does, or never
 UPGRADED = 180.0  # a chart of another version has rolled out: new images start, one pod after another
 DISTURBED = 90.0  # what was broken on purpose is whole again
+CONFORMANCE_BUILD = 1800.0  # Go fetches and builds the conformance suite: some 700 packages
+CONFORMANCE = 2400.0  # one run of the suite: 330 s seen; a test that fails takes 30 to 60 s for each request
+NAMESPACE_GONE = 180.0  # a namespace of the conformance suite, its proxies included, is gone
+CONFORMANCE_COPY = 300.0  # its binary, 50 MB, is in the pod

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
 
 from harness import strict_yaml
 from harness.errors import BadInput
@@ -31,6 +31,7 @@ ISTIO_CHARTS = "oci://ghcr.io/istio/release/charts"
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$")]
 Minor = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
 Range = tuple[Minor, Minor]
+Words = Annotated[tuple[str, ...], BeforeValidator(lambda text: tuple(text.split()) if isinstance(text, str) else text)]
 _VARIANT = re.compile(r"^(distroless|debug|contrib)-|-(distroless|debug)$")
 
 
@@ -53,6 +54,17 @@ class EnvoyGatewayLimits(_Strict):
 class Limits(_Strict):
     istio: Mapping[Minor, Range]
     envoy_gateway: Mapping[Minor, EnvoyGatewayLimits]
+
+
+class Conformance(_Strict):
+    """The Gateway API's conformance suite of a bundle: its Go package, the images that its manifests name by role, what
+    Envoy Gateway and the mesh are asked to support, and the tests that are left out."""
+
+    package: Annotated[str, Field(pattern=r"^\S+@v\d+\.\d+\.\d+$")]
+    images: Annotated[Mapping[str, str], Field(min_length=1)]
+    gateway: Words
+    mesh: Words
+    skip: Words = ()
 
 
 class Chart(NamedTuple):
@@ -115,7 +127,9 @@ class VersionSet(_Strict):
     curl: Version
     fortio: Version
     metallb: Version
+    conformance: Conformance | None = None  # of its Gateway API bundle; None: none is known
     _load_balancer: bool = PrivateAttr(False)
+    _conformance: bool = PrivateAttr(False)
     builds: Builds = Builds()
     remarks: tuple[str, ...] = ()  # what was assumed of a release that is not known
     _registry: PrivateRegistry | None = PrivateAttr(None)
@@ -138,6 +152,12 @@ class VersionSet(_Strict):
         """The same set, the load balancer's images among its `images` or not."""
         copied = self.model_copy()
         copied._load_balancer = wanted
+        return copied
+
+    def with_conformance(self, wanted: bool = True) -> VersionSet:
+        """The same set, the images of the Gateway API's conformance suite among its `images` or not."""
+        copied = self.model_copy()
+        copied._conformance = wanted
         return copied
 
     @property
@@ -197,7 +217,8 @@ class VersionSet(_Strict):
             **bookinfo,
             **(self._metallb if self._load_balancer else {}),
         }
-        return {role: self._at(image) for role, image in public.items()} | self._built()
+        suite = self.conformance.images if self.conformance and self._conformance else {}
+        return {role: self._at(image) for role, image in {**public, **suite}.items()} | self._built()
 
     def _built(self) -> dict[str, str]:
         """The images of `builds` by role, as they were named: no registry is put before them."""
@@ -225,7 +246,7 @@ class VersionSet(_Strict):
     @property
     def label(self) -> str:
         """Its name and a digest of its versions: two clusters of one label run the same."""
-        content = self.model_dump_json(exclude={"name", "proven", "remarks"})
+        content = self.model_dump_json(exclude={"name", "proven", "remarks", "conformance"})
         return f"{self.name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})"
 
     @property
@@ -251,6 +272,7 @@ class Versions(_Strict):
     default: str
     sets: Mapping[str, VersionSet]
     limits: Limits
+    conformance: Mapping[Version, Conformance] = {}
 
     def pick(self, name: str = "", registry: PrivateRegistry | None = None) -> VersionSet:
         """The set of that name (the default for an empty one), if it is not known to be impossible; its references
@@ -335,6 +357,8 @@ def load(file: Path = FILE) -> Versions:
     try:
         for name, row in (raw.get("sets") or {}).items():
             row["name"] = name
+            if isinstance(api := row.get("gateway_api"), Mapping):
+                row["conformance"] = (raw.get("conformance") or {}).get(api.get("bundle"))
         return Versions.model_validate(raw)
     except (AttributeError, TypeError):
         raise BadInput(f"{file} has no `sets` of names to versions") from None

@@ -22,6 +22,7 @@ SUITES, MANIFESTS = ROOT / "suites", ROOT / "manifests"
 UNPAIRED = {
     "resilience/idle_connections": "applied once a session, under every load",
     "base": "applied once a session, before any suite",
+    "conformance": "applied by `mesh-e2e conformance`, whose suite is the Gateway API's own",
     "values": "values of charts",
     "waypoint/gateway_binding": "the waypoint in its form of that name: the fixture `waypoint` picks one",
     "waypoint/gateway_listener": "as gateway_binding",

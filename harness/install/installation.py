@@ -178,6 +178,11 @@ def suite_steps(steps: Sequence[InstallStep]) -> list[InstallStep]:
     ]
 
 
+def stack_steps(steps: Sequence[InstallStep]) -> list[InstallStep]:
+    """Those of them that make the stack alone, without what the suites bring to it."""
+    return [step for step in steps if step.name not in (*SUITE_STEPS, "images: bookinfo")]
+
+
 def run_side_by_side(work: Sequence[InstallStep]) -> None:
     """Runs steps as their needs are met. The first failure ends it: steps under way finish, no other begins. Ctrl-C
     ends those under way as well. At the end the critical path is tabulated."""
@@ -234,18 +239,26 @@ def _applications(versions: VersionSet) -> list[str]:
 
 
 def ensure_stack(
-    cluster: Cluster, kube: Kube, versions: VersionSet, bundle: Bundle | None, *, installs: bool, replicas: int = 1
+    cluster: Cluster,
+    kube: Kube,
+    versions: VersionSet,
+    bundle: Bundle | None,
+    *,
+    installs: bool,
+    replicas: int = 1,
+    suites: bool = True,
 ) -> None:
-    """Installs the stack. On somebody else's cluster, unless asked to install, Istio and Envoy Gateway are only
-    checked, and the run's namespace is filled.
+    """Installs the stack; with `suites` also what they need: the namespace, Bookinfo, the mesh client. On somebody
+    else's cluster, unless asked to install, Istio and Envoy Gateway are only checked.
 
     Raises:
         SetupFailed: a part is missing, or did not get ready.
     """
     rollouts.wait_for_nodes(kube)
     no_proxy.extend(addresses(kube.list_objects("Node")))
+    found = install_steps(cluster, kube, versions, bundle, replicas)
     if cluster.kind == "existing" and not installs:
         check_stack(kube)
-        run_side_by_side(suite_steps(install_steps(cluster, kube, versions, bundle, replicas)))
+        run_side_by_side(suite_steps(found) if suites else [])
     else:
-        install(cluster, kube, versions, bundle, replicas)
+        run_side_by_side(found if suites else stack_steps(found))
