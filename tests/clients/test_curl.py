@@ -176,3 +176,21 @@ def test_body_does_not_change_the_method() -> None:
 
     assert argv[argv.index("--data-binary") + 1] == "a=b"
     assert argv[argv.index("--request") + 1] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("certs", "name"),
+    [
+        ("Subject:CN = backend\nIssuer:CN = mesh-e2e\nVersion:2\n", "backend"),
+        ("Subject:O = a, CN=b.example, OU = c\nIssuer:CN = mesh-e2e\n", "b.example"),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_certificate_is_named_by_its_subject(certs: str | None, name: str) -> None:
+    """As curl writes it over https, where no certificate is refused; on a connection used again it writes none."""
+    argv = curl.curl_arguments([get("https://a/"), get("http://b/")], ["i1", "i2"], at_once=1, max_time=1)
+
+    assert curl.parse_answers(written("i1", certs=certs), ["i1"])[0].served_by == name
+    assert "--insecure" in argv[: argv.index("--next")]
+    assert "--insecure" not in argv[argv.index("--next") :]

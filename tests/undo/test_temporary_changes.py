@@ -1,5 +1,6 @@
 """Manifests for a while: what we made goes, what was there stays."""
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 import yaml
 
 from harness import observations, version_sets
+from harness.clients.certificates import COMMON_NAME, HOSTS, Authority
 from harness.errors import BadInput, NotAllowed
 from harness.kube import Kube, ObjectMissing, RequestRejected
 from harness.objects.refs import parse_ref
+from harness.report.redact import redact
 from harness.undo import temporary_changes as module
 from harness.undo.temporary_changes import Manifests, undo_leftovers
 from harness.undo.undo_log import UndoLog
@@ -42,6 +45,25 @@ def test_repositorys_manifests_are_read_pinned(kube: Kube, notes_file: Path) -> 
     documents = Manifests(kube, row, UndoLog(notes_file)).read("base/mesh_client.yaml")
 
     assert "docker.io/curlimages/curl:9.9.9" in str(documents)
+
+
+def test_secret_is_completed_and_kept_out_of_sight(manifests: Manifests, api: FakeApi, write: Any) -> None:
+    """A Secret with our annotations is applied with its certificate, and redacted it has no key any more."""
+    metadata = {"name": "s", "namespace": "default", "annotations": {COMMON_NAME: "first", HOSTS: "a.example"}}
+    write(
+        "a.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"tls.crt": "", "tls.key": ""}}
+    )
+    authority = Authority()
+    manifests.complete = authority.complete
+    observations.open_page("completed")
+
+    with manifests.applied("a.yaml"):
+        data = api.objects["Secret/default/s"]["data"]
+
+    assert base64.b64decode(data["tls.key"]).decode() == authority.issue("first", "a.example").key
+    (attached,) = observations.page("completed").attachments
+    assert data["tls.key"] in attached.text
+    assert data["tls.key"] not in redact(attached.text)
 
 
 def test_made_is_taken_away(manifests: Manifests, api: FakeApi, write: Any) -> None:

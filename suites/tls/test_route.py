@@ -1,0 +1,108 @@
+"""TLSRoute: passed through at the ingress and at a waypoint, terminated at the ingress.
+
+Manifest: manifests/tls/route.yaml (route_added.yaml)    Article: none; routes of the Gateway API are among its reasons
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.components import Echo
+from harness.waits import rollouts, waypoints
+from harness.waits.status import wait_for_condition
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+ROUTES, ROUTE = "tls/route_added.yaml", "TLSRoute/default"
+PASSED, TERMINATED, IN_MESH = "passed.example", "terminated.example", "echo-passed"
+
+
+@pytest.fixture(scope="module")
+def backend(applied, kube, here):
+    """The backend that serves TLS, ready."""
+    rollouts.wait_for_rollout(kube, here("Deployment/default/echo-passed"))
+    return Echo(kube, "app=echo-passed", scheme="https")
+
+
+@pytest.fixture(scope="module")
+def passing(backend, kube, client_of, proxy_of, at_ingress, authority, here):
+    """The place of that ingress, its listener of TLS passed through."""
+    wait_for_condition(kube, here("Gateway/default/ingress-sni"), "Programmed", about="")
+    envoy = proxy_of("ingress-sni")
+    with client_of(envoy.gateway, 8443, tls=authority.client_context()) as client:
+        yield replace(at_ingress, gateway=envoy.gateway, client=client, envoy=envoy, echo=backend)
+
+
+@pytest.fixture(scope="module")
+def terminating(passing, client_of, at_ingress, authority):
+    """The place of its other listener, in front of the backend in plain text."""
+    with client_of(passing.gateway, 8444, tls=authority.client_context()) as client:
+        yield replace(passing, client=client, echo=at_ingress.echo)
+
+
+@pytest.fixture(scope="module")
+def waypoint_sni(backend, kube, proxy_of, at_waypoint, here):
+    """The place of that waypoint, to which the backend's Service is bound."""
+    wait_for_condition(kube, here("Gateway/default/waypoint-sni"), "Programmed", about="")
+    envoy = proxy_of("waypoint-sni")
+    waypoints.bind_service(kube, "echo-passed", "waypoint-sni")
+    return replace(at_waypoint, gateway=envoy.gateway, base="https://echo-passed:9443", envoy=envoy, echo=backend)
+
+
+@pytest.mark.feature("TLSRoute, passed through", place="ingress")
+def test_ingress_passes_tls_through(tries, passing, here):
+    """Through an ingress TLSRoute with mode Passthrough the client sees the backend's own certificate."""
+    request = passing.get(host=PASSED)
+
+    trial = tries.configured(
+        passing,
+        ROUTES,
+        here(f"{ROUTE}/passed"),
+        lambda: passing.send_by_server_name([request], PASSED),
+        lambda: passing.ask(request).status == 200,
+    )
+
+    assert trial.control.statuses == trial.recovery.statuses == [None]
+    assert trial.treatment.statuses == [200]
+    assert trial.treatment.answers.served_by == ["backend"]
+    assert [each[0].tls for each in trial.treatment.received] == [True]
+    assert {(line.method, line.flags) for line in trial.treatment.lines} == {(None, "-")}
+
+
+@pytest.mark.feature("TLSRoute, passed through", place="waypoint")
+def test_waypoint_passes_tls_through(tries, waypoint_sni, here):
+    """Through a waypoint TLSRoute with mode Passthrough the client sees the backend's own certificate."""
+    request = waypoint_sni.get(host=IN_MESH)
+
+    trial = tries.configured(
+        waypoint_sni,
+        ROUTES,
+        here(f"{ROUTE}/passed-in-mesh"),
+        lambda: waypoint_sni.send_by_server_name([request], IN_MESH),
+        lambda: waypoint_sni.ask(request).status == 200,
+    )
+
+    assert trial.control.statuses == trial.recovery.statuses == [None]
+    assert trial.treatment.statuses == [200]
+    assert trial.treatment.answers.served_by == ["backend"]
+    assert [each[0].tls for each in trial.treatment.received] == [True]
+    assert {(line.method, line.flags) for line in trial.treatment.lines} == {(None, "-")}
+
+
+@pytest.mark.feature("TLSRoute, terminated", place="ingress")
+def test_ingress_terminates_tls(tries, terminating, here):
+    """Through an ingress TLSRoute with mode Terminate the client sees the Gateway's certificate."""
+    request = terminating.get(host=TERMINATED)
+
+    trial = tries.configured(
+        terminating,
+        ROUTES,
+        here(f"{ROUTE}/terminated"),
+        lambda: terminating.send_by_server_name([request], TERMINATED),
+        lambda: terminating.ask(request).status == 200,
+    )
+
+    assert trial.control.statuses == trial.recovery.statuses == [None]
+    assert trial.treatment.statuses == [200]
+    assert trial.treatment.answers.served_by == ["gateway"]
+    assert [(each[0].backend, each[0].tls) for each in trial.treatment.received] == [("echo-v1", False)]
+    assert {(line.method, line.flags) for line in trial.treatment.lines} == {(None, "-")}
