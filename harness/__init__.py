@@ -13,6 +13,7 @@ doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
 preflight          what a run can judge on a cluster, and the rights it needs
 audit              a read-only check of a cluster that others made
+conformance        the Gateway API's own conformance suite, and verdicts on its passes
 cluster_diff       all objects of a cluster, and what has changed since
 reaper             removes clusters left by kept or killed runs
 artifact_sources   public sources of all charts and images, and whether registries still have them

@@ -13,7 +13,9 @@ from harness.version_sets import Conformance
 
 ELF = b"\x7fELF"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_MODULE = "module mesh-e2e.local/conformance\n\ngo 1.24\n"
+API = "sigs.k8s.io/gateway-api"
+# From 1.5 on the suite is a module of its own, which asks for version 0.0.0 of the API and replaces that by `../`.
+_MODULE = f"module mesh-e2e.local/conformance\n\ngo 1.24\n\nreplace {API} => {API} {{version}}\n"
 
 
 def check(settings: Settings) -> str:
@@ -66,7 +68,7 @@ def prepare(settings: Settings, suite: Conformance) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     module = home / version
     module.mkdir(exist_ok=True)
-    (module / "go.mod").write_text(_MODULE)
+    (module / "go.mod").write_text(_MODULE.format(version=version))
     env = target | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GOWORK": "off"}
     partial = made.with_suffix(".partial")
     with progress.stage(f"conformance suite {suite.package}: go test -c"):

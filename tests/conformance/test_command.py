@@ -92,6 +92,8 @@ def test_binary_is_built_once(settings: Settings, programs: Programs) -> None:
     assert calls[1].argv[-1] == SUITE.package.partition("@")[0]
     assert {(call.env["CGO_ENABLED"], call.env["GOOS"]) for call in calls} == {("0", "linux")}
     assert len(programs.calls("go")) == 2
+    (module,) = settings.tools.rglob("go.mod")
+    assert "replace sigs.k8s.io/gateway-api => sigs.k8s.io/gateway-api v1.4.1\n" in module.read_text()
 
 
 def test_failed_build_leaves_no_binary(settings: Settings, programs: Programs) -> None:
