@@ -13,7 +13,7 @@ SETTINGS := CLUSTER CLUSTER_NAME KEEP VERSIONS UPGRADE_TO EG_CHART EG_IMAGE ISTI
   WAYPOINT KIND_BIN KUBECTL_BIN HELM_BIN TOOLS TOOLS_FILE TOOLS_MIRROR \
   WORKERS NODE_IMAGE BUNDLE LB CACHE REGISTRY REGISTRY_CA REGISTRY_PLAIN_HTTP REGISTRY_SECRET KUBECONFIG_FILE CONTEXT \
   NAMESPACE REPLICAS INSTALL DISRUPTIVE CONFORMANCE_IMAGES CONFORMANCE_BINARY RUNS KEEP_RUNS STATE \
-  DELAY_FACTOR PATIENCE GATHER FAULT ENFORCE ORACLES
+  DELAY_FACTOR PATIENCE GATHER FAULT RECORD ENFORCE ORACLES
 $(foreach name,$(SETTINGS),$(eval export E2E_$(name) := $$(or $$(strip $$($(name))),$$(E2E_$(name)))))
 export E2E_MAKE := $(MAKEOVERRIDES)
 
@@ -82,6 +82,10 @@ reproduce: $(BIN)/.installed ## a folder to attach to an upstream issue: version
 .PHONY: faults
 faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them (CLUSTER=emulated|kind)
 	$(BIN)/mesh-e2e faults $(if $(THIRD),--third $(THIRD)) $(FAULTS)
+
+.PHONY: record
+record: $(BIN)/.installed ## refresh tests/recordings/<versions> from a running cluster (CLUSTER=kind that was kept, or existing)
+	$(BIN)/mesh-e2e record
 
 .PHONY: support
 support: $(BIN)/.installed ## the support table of all runs: support.md and support.json in the folder of runs

@@ -42,6 +42,7 @@ from harness.interruption import exit_code, signals_as_interrupts
 from harness.matrix import command as matrix
 from harness.page import command as page
 from harness.preflight import command as preflight
+from harness.recordings import command as recordings
 from harness.settings import Settings
 from harness.standard_output import Output, ended_by_its_reader
 from harness.tools import programs
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     command("settings", None, "every setting: make variable, pytest option, environment, default, meaning")
     bench = command("bench", _bench, "run the suites and print the seconds of each stage, and the harness's own cost")
     bench.add_argument("tests", nargs="*", default=["suites"])
+    recordings.add_arguments(command("record", _record, "record what a running cluster writes, for the readers' tests"))
     judged = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
     judged.add_argument("run", help="the run's folder, for instance runs/latest")
     judged.add_argument("--json", action="store_true", help="print JSON")
@@ -296,6 +298,11 @@ def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
     from harness.benchmark import run_benchmark
 
     return run_benchmark(chosen, row, asked.tests, OUT)
+
+
+def _record(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
+    OUT.print(recordings.run(asked, chosen), markup=False, soft_wrap=True)
+    return 0
 
 
 def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:

@@ -136,6 +136,7 @@ class Settings(BaseSettings):
         1.0, gt=0, le=10, allow_inf_nan=False, description="what is awaited by looking has this many times its bound"
     )
     gather: bool = Field(True, description="gather diagnostics when something fails")
+    record: Folder | None = Field(None, description="a folder for recordings of the cluster's logs and statuses")
     fault: Folder | None = Field(None, description="a file of faults/ to be planted in this run")
     enforce: bool = Field(False, description="a run with a skipped claim fails")
     oracles: Literal["auto", "on", "off"] = Field("auto", description="after each area; auto: off under a fault")

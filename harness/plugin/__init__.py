@@ -18,6 +18,7 @@ pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.p
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_support"
 TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
+CLUSTER_RECORDING = "harness.plugin.cluster_recording"
 NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.record_replay"
 
 
@@ -48,5 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
                 raise UsageError(error) from None
         else:
             recording.record(config, config.stash[RUN].folder.path)
+        if settings.record:
+            importlib.import_module(CLUSTER_RECORDING).register(config, config.invocation_params.dir / settings.record)
         if settings.fault:
             importlib.import_module(FAULT_HOOK).register(config)
