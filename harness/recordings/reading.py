@@ -57,8 +57,9 @@ class ClusterRecording:
                 selection.one_of_each(selection.ztunnel_lines(log), self._ztunnel)
         for namespace in sorted(Placement(self._kube.namespace).namespaces):
             with suppress(HarnessError):
-                for pod in self._kube.list_pods(namespace, OWNING_GATEWAY):
-                    self._collect_proxy(pod)
+                for pod in self._kube.list_objects("Pod", namespace):
+                    if text(pod, "metadata", "labels", OWNING_GATEWAY):
+                        self._collect_proxy(pod)
             for kind in STATUSES:
                 with suppress(HarnessError):
                     for obj in self._kube.list_objects(kind, namespace if kind != "GatewayClass" else ""):
