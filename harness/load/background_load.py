@@ -24,8 +24,9 @@ from harness.errors import Inconclusive, NotReady, SetupFailed
 from harness.http_exchange import unique_name
 from harness.kube import ApiUnavailable
 from harness.load.sources import LoadSource
-from harness.load.timeline import Event, Sample, Timeline, join_flags
+from harness.load.timeline import Event, Sample, Timeline, join_flags, measure_offset
 from harness.load.timeline_text import event_rows, flags_line, headline, timeline_as_text
+from harness.logs.envoy_access import AccessLine
 from harness.wait import pause, until
 
 TABLE = "outage windows"
@@ -159,10 +160,10 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
     where one never comes, what has come is told."""
     if envoy is None:
         return timeline
-    told = timeline
+    told, lines = timeline, list[AccessLine]()
 
     def look() -> int:
-        nonlocal told
+        nonlocal told, lines
         lines = [line for line in envoy.read_access_log(since).lines if line.user_agent == f"e2e/{id}"]
         told = join_flags(timeline, lines, envoy.gateway)
         return sum(sample.status is not None and not sample.flags for sample in told.samples)
@@ -178,6 +179,9 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
             transient=(ApiUnavailable,),
             show=lambda lacking: f"{lacking} answers without one",
         )
+    offset = measure_offset(timeline, lines)
+    if offset and offset.is_measurable:
+        observations.record_sighting(f"{envoy.gateway} access log", f"its clock is ahead of the client's by {offset}")
     return replace(told, proxy=envoy.gateway)
 
 

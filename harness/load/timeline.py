@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.errors import Inconclusive
+from harness.evidence.clock_offset import ClockOffset, of_moments
 from harness.logs.envoy_access import AccessLine
 
 NEAR = 1.0  # seconds around an event in which an outage still coincides with it: effects come after their cause
 INF = math.inf
-APART = 0.1  # seconds that a proxy's line of a request may lie beside the client's: one machine, two programs
+ENOUGH = 10  # requests by which two clocks are compared: of fewer, each may have another's line
+APART = 0.1  # seconds that a proxy's line of a request may lie beside the client's, once their clocks are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +179,27 @@ class Timeline:
         raise Inconclusive(f"nothing was done that is called {what!r}; known: {[e.what for e in self.events]}")
 
 
+def measure_offset(timeline: Timeline, lines: Sequence[AccessLine]) -> ClockOffset | None:
+    """How far the proxy's clock is ahead of the client's. The requests before the first event were all answered, so the
+    first lines are theirs, in the same order. None where that does not fit: no such request, or too few lines."""
+    first = min((event.began for event in timeline.events), default=INF)
+    early = [sample for sample in timeline.samples if sample.over < first and sample.status is not None]
+    begun = sorted(line.start_time.timestamp() for line in lines)[: len(early)]
+    if len(early) < ENOUGH or len(begun) < len(early):
+        return None
+    return of_moments(zip(begun, (s.at for s in early), (s.over for s in early), strict=True), slack=APART)
+
+
 def join_flags(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Timeline:
     """The timeline with the proxy's flags, by time and status: each line is given to the earliest sample of its
-    status that was under way when the line began. A sample without a line never reached that proxy (or its log)."""
+    status that was under way when the line began, by the client's clock. A sample without a line never reached that
+    proxy (or its log)."""
     left = sorted(lines, key=lambda line: line.start_time)
+    offset = measure_offset(timeline, lines)
+    ahead = offset.middle if offset and offset.is_measurable else 0.0
     told = []
     for sample in timeline.samples:
-        match = next((line for line in left if _fits(sample, line)), None)
+        match = next((line for line in left if _fits(sample, line, ahead)), None)
         if match is not None:
             left.remove(match)
             sample = replace(sample, flags=match.flags, pod=pod)  # the sample, with more known about it
@@ -191,7 +207,7 @@ def join_flags(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Tim
     return replace(timeline, samples=tuple(told))
 
 
-def _fits(sample: Sample, line: AccessLine) -> bool:
+def _fits(sample: Sample, line: AccessLine, ahead: float) -> bool:
     # A client that gave up has no status; the proxy then wrote one of its own, or 0.
     same = sample.status == line.status if sample.status is not None else line.flags != "-"
-    return same and sample.at - APART <= line.start_time.timestamp() <= sample.over + APART
+    return same and sample.at - APART <= line.start_time.timestamp() - ahead <= sample.over + APART

@@ -1,9 +1,10 @@
 """ztunnel is killed, routes change before it is back, then the waypoint pods are deleted, in two forms of waypoint.
 
 Manifests: manifests/waypoint/form_binding.yaml, form_listener.yaml    See docs/port-15008.md
-Promise: with the annotation (form `binding`) requests fail until ztunnel runs again, for at most 10 s. In the article's
+Promise: with the annotation (form `binding`) requests fail until ztunnel runs again, for at most 30 s. In the article's
 form (`listener`) all requests fail until the waypoint pod is deleted, because Envoy holds port 15008, which ztunnel
-needs; no condition shows this. A deleted pod of a single replica interrupts its traffic for at most 30 s.
+needs; no condition shows this. A deleted pod of a single replica interrupts its traffic for at most 60 s. The reasons
+for these budgets are in harness/load/outage_budgets.py.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ import pytest
 from harness.disruption import hbone_port_takeover
 from harness.http_exchange import get
 from harness.load.background_load import BackgroundLoad
+from harness.load.outage_budgets import AFTER_READY, WAYPOINT_DELETED, ZTUNNEL_KILLED
 from harness.load.timeline_text import timeline_as_text
 from harness.wait import pause
-from harness.waits import gateways, waypoints
+from harness.waits import gateways, responses, waypoints
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
 KILLED, DELETED = "ztunnel killed, routes edited", "waypoint pods deleted"
-KILLED_MS, DELETED_MS = 10_000, 30_000  # 1 s to 6 s seen, and 10 s to 12 s
 FORMS = ("binding", "listener")
 
 
@@ -48,45 +49,54 @@ def bound(restored_stack, applying, kube, proxy_of, mesh_client):
 
 
 @pytest.fixture(scope="module")
-def deleted_pods(bound, load, new_connections, keepalive, kube, ztunnel, read_condition, current_time, here):
+def deleted_pods(
+    bound, load, new_connections, keepalive, kube, ztunnel, mesh_client, read_condition, current_time, here
+):
     """Requests through both waypoints while ztunnel is killed, one port is taken, and both pods are deleted."""
-    request = get("http://ratings-binding:9080/ratings/0")
+    request, of_listener = get("http://ratings-binding:9080/ratings/0"), get("http://ratings-listener:9080/ratings/0")
     sources = (
         new_connections(request, who="mesh client to form binding"),
         keepalive(request, who="mesh client to form binding"),
-        new_connections(get("http://ratings-listener:9080/ratings/0"), qps=10, who="mesh client to form listener"),
+        new_connections(of_listener, qps=10, who="mesh client to form listener"),
     )
     with load(*sources) as background_load:
-        with background_load.event(KILLED, "binding: at most 10 s; listener: until its pod is deleted"):
+        with background_load.event(KILLED, "binding: at most 30 s; listener: until its pod is deleted"):
             hbone_port_takeover.let_envoy_take_port(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
         pause(6, why="ztunnel tries again every 5 s")
+        responses.wait_for_response(mesh_client, request, status=200)
         told, green = (
             ztunnel.describe_port_conflict(),
             read_condition(here("Gateway/default/waypoint-listener"), "Programmed"),
         )
         since = current_time()
-        with background_load.event(DELETED, "at most 30 s"):
+        with background_load.event(DELETED, "at most 60 s"):
             kube.delete([here(f"Pod/default/{name}") for envoy in bound for name in envoy.names])
             gateways.wait_for_proxy_pod(kube, "waypoint-binding")
             gateways.wait_for_proxy_pod(kube, "waypoint-listener")
+        for one in (request, of_listener):
+            responses.wait_for_response(mesh_client, one, status=200)
     return Killed(background_load, told, green.state, ztunnel.read_destinations(since, "ratings-binding"))
 
 
 def test_new_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, new connections to a waypoint without a listener on 15008 fail for at most 10 s."""
+    """After ztunnel is killed, new connections to a waypoint without a listener on 15008 fail for at most 30 s."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[0])
 
     assert new_connections.lost, "nobody noticed: what was killed did not carry this"
-    assert new_connections.outage_ms <= KILLED_MS, timeline_as_text(new_connections)
-    assert new_connections.seconds_to_recover(KILLED) <= 2, timeline_as_text(new_connections)
+    assert new_connections.outage_ms <= ZTUNNEL_KILLED.seconds * 1000, (
+        f"{ZTUNNEL_KILLED}\n{timeline_as_text(new_connections)}"
+    )
+    assert new_connections.seconds_to_recover(KILLED) <= AFTER_READY.seconds, (
+        f"{AFTER_READY}\n{timeline_as_text(new_connections)}"
+    )
 
 
 def test_kept_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, keep-alive clients of a waypoint without a listener on 15008 fail for at most 10 s."""
+    """After ztunnel is killed, keep-alive clients of a waypoint without a listener on 15008 fail for at most 30 s."""
     keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
-    assert keepalive.outage_ms <= KILLED_MS, timeline_as_text(keepalive)
-    assert keepalive.seconds_to_recover(KILLED) <= 2, timeline_as_text(keepalive)
+    assert keepalive.outage_ms <= ZTUNNEL_KILLED.seconds * 1000, f"{ZTUNNEL_KILLED}\n{timeline_as_text(keepalive)}"
+    assert keepalive.seconds_to_recover(KILLED) <= AFTER_READY.seconds, f"{AFTER_READY}\n{timeline_as_text(keepalive)}"
 
 
 def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
@@ -96,13 +106,14 @@ def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
 
     assert len(between.lost) == between.sent, timeline_as_text(listener)
     assert ("[::]:15008" in deleted_pods.told, deleted_pods.green) == (True, "met"), deleted_pods.told
-    assert listener.seconds_to_recover(DELETED) <= 2, timeline_as_text(listener)
+    assert listener.seconds_to_recover(DELETED) <= AFTER_READY.seconds, f"{AFTER_READY}\n{timeline_as_text(listener)}"
 
 
 def test_deleted_waypoint_is_replaced(deleted_pods):
-    """Deleting the waypoint pod fails requests for at most 30 seconds, and no connection bypasses the waypoint."""
+    """Deleting the waypoint pod fails requests for at most 60 seconds, and no connection bypasses the waypoint."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[1])
 
     assert deleted_pods.ways == {"waypoint-binding"}
-    assert 0 < new_connections.outage_ms <= DELETED_MS, timeline_as_text(new_connections)
-    assert new_connections.seconds_to_recover(DELETED) <= 2, timeline_as_text(new_connections)
+    picture = timeline_as_text(new_connections)
+    assert 0 < new_connections.outage_ms <= WAYPOINT_DELETED.seconds * 1000, f"{WAYPOINT_DELETED}\n{picture}"
+    assert new_connections.seconds_to_recover(DELETED) <= AFTER_READY.seconds, f"{AFTER_READY}\n{picture}"

@@ -2,7 +2,7 @@
 
 Manifest: manifests/resilience/limiter.yaml
 Promise: by default Envoy allows requests when the rate limit service does not answer (fail open), without x-ratelimit
-headers, and enforces the limit within 15 s of the service's return. Redis stores nothing on disk here: when it is
+headers, and enforces the limit within 30 s of the service's return. Redis stores nothing on disk here: when it is
 killed, quotas are reset, and until it answers again each request waits for Envoy's rate limit timeout (2 s here) and
 then passes.
 """
@@ -11,6 +11,7 @@ import pytest
 
 from harness.disruption import restarts
 from harness.http_exchange import get, unique_name
+from harness.load.outage_budgets import LIMIT_AFTER_READY
 from harness.waits import policy_propagation, responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
@@ -37,10 +38,10 @@ def quota_spent(rate_limit_enforced, ingress, ingress_gateway, since):
 
 
 def test_limit_fails_open(load, ingress_load, quota_spent, manifests, ingress, ingress_gateway, since):
-    """A user over quota gets 200 while the rate limit service is down, and 429 within 15 seconds of its return."""
+    """A user over quota gets 200 while the rate limit service is down, and 429 within 30 seconds of its return."""
     with load(ingress_load(quota_spent, proxy=ingress_gateway, accepted_statuses=(429,))) as background_load:
         with (
-            background_load.event(AWAY, "200 without header while down, limited again within 15 s"),
+            background_load.event(AWAY, "200 without header while down, limited again within 30 s"),
             restarts.while_scaled_to_zero(manifests, restarts.LIMITER, grace=False),
         ):
             responses.wait_for_response(ingress, quota_spent, status=200)
@@ -51,16 +52,17 @@ def test_limit_fails_open(load, ingress_load, quota_spent, manifests, ingress, i
     assert {line.flags for line in ingress_gateway.wait_for_lines(passed, since)} == {"-"}
     assert set(passed.header("x-ratelimit-limit")) == {None}
     assert set(background_load.timeline.statuses) == {"200", "429"}
-    assert background_load.timeline.seconds_to_recover(AWAY) <= 15, background_load.text
+    recovered = background_load.timeline.seconds_to_recover(AWAY)
+    assert recovered <= LIMIT_AFTER_READY.seconds, f"{LIMIT_AFTER_READY}\n{background_load.text}"
 
 
 def test_counters_are_lost_with_redis(load, ingress_load, quota_spent, kube, ingress, ingress_gateway, since):
-    """After Redis is killed a user over quota gets 200 again, and 429 within 15 seconds of Redis's return."""
+    """After Redis is killed a user over quota gets 200 again, and 429 within 30 seconds of Redis's return."""
     watched = get("/health", x_user_id=unique_name("watched"))
     first = ingress.send_in_turn(watched)
 
     with load(ingress_load(watched, proxy=ingress_gateway, accepted_statuses=(429,))) as background_load:
-        with background_load.event(KILLED, "quota reset; limited again within 15 s"):
+        with background_load.event(KILLED, "quota reset; limited again within 30 s"):
             restarts.kill_and_wait_for_new_pods(kube, restarts.REDIS)
         responses.wait_for_response(ingress, watched, status=429)
     after = ingress.send_in_turn(quota_spent, 2)
@@ -69,4 +71,5 @@ def test_counters_are_lost_with_redis(load, ingress_load, quota_spent, kube, ing
     assert [line.flags for line in ingress_gateway.wait_for_lines(after, since)] == ["-", "RL"]
     assert [line.status for line in ingress_gateway.wait_for_lines(first, since)] == first.statuses
     assert background_load.timeline.lost, background_load.text
-    assert background_load.timeline.seconds_to_recover(KILLED) <= 15, background_load.text
+    recovered = background_load.timeline.seconds_to_recover(KILLED)
+    assert recovered <= LIMIT_AFTER_READY.seconds, f"{LIMIT_AFTER_READY}\n{background_load.text}"

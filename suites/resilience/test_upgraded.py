@@ -4,7 +4,7 @@ Promise: no request is lost, except occasionally a new connection that arrives w
 new one (tests/recordings/ztunnel-handover). Pods are replaced node by node, as by `kubectl rollout restart`.
 Certificates with a short lifetime rotate under load, and no request is lost: open connections keep their certificate,
 and new ones use the new certificate. With `failClosed` Envoy returns 500 when the rate limit service does not answer,
-and enforces the limit within 15 s of the service's return.
+and enforces the limit within 30 s of the service's return.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from harness.experiments import certificate_serials
 from harness.http_exchange import Answers, get, unique_name
 from harness.install.releases import with_values
 from harness.load.background_load import BackgroundLoad
+from harness.load.outage_budgets import LIMIT_AFTER_READY
 from harness.load.recorded_losses import HANDOVER
 from harness.load.timeline_text import timeline_as_text
 from harness.waits import envoy_config, policy_propagation, responses
@@ -123,7 +124,7 @@ def test_limit_fails_closed_when_asked(
     """With failClosed, Envoy returns 500 to a user over quota while the rate limit service is down, 200 to others."""
     with load(ingress_load(quota_spent, proxy=ingress_gateway, accepted_statuses=(429,))) as background_load:
         with (
-            background_load.event(AWAY, "500 while down, limited again within 15 s"),
+            background_load.event(AWAY, "500 while down, limited again within 30 s"),
             restarts.while_scaled_to_zero(manifests, restarts.LIMITER, grace=False),
         ):
             responses.wait_for_response(ingress, quota_spent, status=500)
@@ -133,7 +134,8 @@ def test_limit_fails_closed_when_asked(
 
     assert (refused.statuses, nameless.statuses) == ([500, 500, 500], [200])
     assert set(background_load.timeline.statuses) == {"429", "500"}
-    assert background_load.timeline.seconds_to_recover(AWAY) <= 15, background_load.text
+    recovered = background_load.timeline.seconds_to_recover(AWAY)
+    assert recovered <= LIMIT_AFTER_READY.seconds, f"{LIMIT_AFTER_READY}\n{background_load.text}"
 
 
 def test_upgrade_back_loses_nothing_that_stands(upgraded_stack, load, sources, releases_before, cluster, kube, ztunnel):

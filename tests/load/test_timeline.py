@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.errors import Inconclusive
-from harness.load.timeline import Event, Sample, Timeline, join_flags
+from harness.evidence.clock_offset import ClockOffset, of_moments
+from harness.load import outage_budgets
+from harness.load.timeline import Event, Sample, Timeline, join_flags, measure_offset
 from harness.logs.envoy_access import AccessLine
 
 START = 1_795_251_600.0
@@ -194,3 +196,49 @@ def test_requests_about_an_event_end_where_the_next_begins() -> None:
     timeline = flow(*[200] * 8, events=(first, second))
 
     assert (timeline.until_next_event(first).sent, timeline.until_next_event(second).sent) == (3, 4)
+
+
+@pytest.mark.parametrize("ahead", [-4.0, -0.3, 0.0, 3.0])
+def test_lines_are_joined_whatever_the_proxys_clock_says(ahead: float) -> None:
+    """The clocks are compared by the requests before the first event; lines after it are moved by as much."""
+    event = Event("killed", START + 0.99, START + 1.5)
+    statuses = [200] * 20 + [503, None, 200]
+    lines = [line(START + n * 0.05 + ahead + 0.001, status, "UF" if status == 503 else "-")
+             for n, status in enumerate(statuses) if status]  # fmt: skip
+
+    timeline = flow(*statuses, events=(event,))
+    joined = join_flags(timeline, lines, "w")
+
+    assert [sample.flags for sample in joined.samples] == ["-"] * 20 + ["UF", "", "-"]
+    offset = measure_offset(timeline, lines)
+    assert offset is not None
+    assert offset.low <= ahead <= offset.high
+    assert offset.is_measurable == (ahead != 0)
+
+
+def test_clocks_are_not_compared_by_lines_of_other_requests() -> None:
+    """Too few of them, or fewer lines than requests: nothing is known, and nothing is moved."""
+    early = Event("killed", START + 5, START + 6)
+
+    assert measure_offset(flow(*[200] * 9, events=(early,)), [line(START + 3)] * 9) is None
+    assert measure_offset(flow(*[200] * 20, events=(early,)), [line(START + 3)] * 19) is None
+    assert of_moments([]) is None
+    assert of_moments([(5.0, 0.0, 1.0), (5.0, 3.0, 4.0)]) is None
+
+
+def test_offset_is_what_all_moments_allow() -> None:
+    """And it can be added to another clock's."""
+    offset = of_moments([(10.4, 10.0, 10.2), (20.5, 20.1, 20.4)])
+
+    assert offset is not None
+    assert (round(offset.low, 3), round(offset.high, 3)) == (0.2, 0.4)
+    assert str(offset.plus(ClockOffset(-1.0, 1.0))) == "+0.3 s (within 1.1 s)"
+    assert not offset.plus(ClockOffset(-1.0, 1.0)).is_measurable
+
+
+def test_budgets_are_generous_and_say_why() -> None:
+    """A budget that fits the recorded runs closely is no budget: at least twice the longest of them."""
+    budgets = [one for one in vars(outage_budgets).values() if isinstance(one, outage_budgets.Budget)]
+
+    assert len(budgets) >= 4
+    assert [str(one) for one in budgets if one.seconds < 2 * one.seen or len(one.why) < 20] == []
