@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -148,10 +148,25 @@ def shorten(arguments: Mapping[str, Any]) -> str:
     return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 
 
+_nodes_ahead = timedelta()
+
+
+def set_nodes_ahead(seconds: float) -> None:
+    """How far the clocks of the cluster's nodes are at least ahead of this machine's; below 0 one of them is behind."""
+    global _nodes_ahead  # a process runs one run
+    _nodes_ahead = timedelta(seconds=seconds)
+
+
+def node_time() -> datetime:
+    """The present moment by the clock of the node that is the furthest behind, in UTC: times in logs are compared with
+    it, so that no line of what begins now is taken for an older one."""
+    return datetime.now(UTC) + _nodes_ahead
+
+
 @recorded("time now", pack=datetime.isoformat, unpack=datetime.fromisoformat)
 def now() -> datetime:
-    """The present moment, in UTC."""
-    return datetime.now(UTC)
+    """The same; a moment that a record has."""
+    return node_time()
 
 
 @recorded("monotonic clock")

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
 from harness.objects.run_scope import check_ours
-from harness.record_replay import recorded, refuse_when_replaying
+from harness.record_replay import node_time, recorded, refuse_when_replaying
 from harness.wait import until
 
 FIELD_MANAGER = "mesh-e2e"
@@ -217,7 +217,7 @@ class Kube:
         self, namespace: str, pod: str, container: str, *, since: datetime | None = None, previous: bool = False
     ) -> str:
         """A container's log; with `since` at least all that was written after it (the API counts whole seconds)."""
-        seconds = max(1, int((datetime.now(UTC) - since).total_seconds()) + 2) if since else None
+        seconds = max(1, int((node_time() - since).total_seconds()) + 2) if since else None
         core: Any = kubernetes.client.CoreV1Api(self._client().client)
         response = self.call(
             f"log of {namespace}/{pod}/{container}",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from harness import observations, timeouts
+from harness import boundary, observations, timeouts
 from harness.clients.admin import Admin
 from harness.errors import HarnessError, Inconclusive, NotReady
 from harness.evidence import hbone_port_conflict
@@ -42,7 +42,7 @@ class OracleCollector:
     def __init__(self, kube: Kube, admin: Admin, ours: Callable[[], OracleScope] = lambda: EVERYTHING) -> None:
         self._kube, self._admin, self._ours = kube, admin, ours
         self._elsewhere: dict[Sign, None] = {}
-        self._since = datetime.now(UTC)
+        self._since = boundary.node_time()
         self._pods = self._now()
         self._counts = self._rejections(self._pods)
         self._found: dict[Sign, None] = {}
@@ -54,7 +54,7 @@ class OracleCollector:
         Raises:
             Inconclusive: a component that is there could not be asked.
         """
-        began, pods, ours = datetime.now(UTC), self._now(), self._ours()
+        began, pods, ours = boundary.node_time(), self._now(), self._ours()
         bound: list[BindFailure] = []
         taken: list[AccessLine] = []
         for pod in pods:

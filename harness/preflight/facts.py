@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from harness.audit.state import AuditState, labels_of
 from harness.cluster.protocol import Capability
-from harness.objects.unstructured import Json, mapping, text
+from harness.evidence.clock_offset import ClockOffset
+from harness.objects.unstructured import Json, mapping, objects, text
 from harness.preflight.rights import Right
+
+NODE_LEASES = "kube-node-lease"  # the namespace
+SERVER = 0.6  # seconds: a Date header is cut to whole ones
+WRITTEN = 1.0  # seconds from a kubelet's renewal to its being written
+
+
+def seconds_of(time: str) -> float | None:
+    """A time of an object as epoch seconds; None for what is none."""
+    try:
+        return datetime.fromisoformat(time).timestamp()
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,30 @@ class Facts:
             if text(mapping(one, "spec", "template", "metadata", "labels"), key) == value
             or text(labels_of(one), key) == value
         ]
+
+    @property
+    def node_clocks(self) -> dict[str, ClockOffset]:
+        """How far each node's clock is ahead of this machine's. kubelet renews the node's Lease by its own clock, and
+        the API server notes by its own when that was written: to a second, and within WRITTEN seconds of the renewal.
+        Empty where the API server's clock or the Leases are not known."""
+        if self.clock is None:
+            return {}
+        server = ClockOffset(self.clock - SERVER, self.clock + SERVER)
+        found = {}
+        for lease in self.state.objects.get("Lease", ()):
+            renewed = seconds_of(text(lease, "spec", "renewTime"))
+            writers = [one for one in objects(lease, "metadata", "managedFields") if text(one, "manager") == "kubelet"]
+            written = max((t for one in writers if (t := seconds_of(text(one, "time"))) is not None), default=None)
+            if text(lease, "metadata", "namespace") == NODE_LEASES and renewed is not None and written is not None:
+                of_server = ClockOffset(renewed - written - 1, renewed - written + WRITTEN)
+                found[text(lease, "metadata", "name")] = of_server.plus(server)
+        return found
+
+    @property
+    def nodes_ahead(self) -> float:
+        """Seconds by which every node's clock is at least ahead of this machine's, or below 0 by which one may be
+        behind; a difference within the measurement counts as none."""
+        return min((one.low if one.is_measurable else 0.0 for one in self.node_clocks.values()), default=0.0)
 
     @property
     def istiods(self) -> list[Json]:

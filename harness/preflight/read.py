@@ -57,9 +57,10 @@ def read(
 
 
 def read_nodes(reader: PagedReader, namespace: str) -> Facts:
-    """Reads nodes and the clock alone."""
+    """Reads nodes and clocks alone."""
     kubernetes = reader.read_version()
-    state = AuditState({"Node": tuple(reader.list_objects("", "Node"))}, kubernetes=kubernetes, now=datetime.now(UTC))
+    found = reader.read({kind: READ[kind] for kind in ("Node", "Lease")})
+    state = AuditState(found.objects, found.unread, kubernetes=kubernetes, now=datetime.now(UTC))
     return Facts(state, namespace, clock=reader.clock)
 
 

@@ -26,6 +26,7 @@ Part = Literal["run", "features", "preflight", "evidence", "disruptive", "instal
 _ADMISSION = "admissionregistration.k8s.io"
 READ = {  # kinds that preflight lists
     "Node": Kind("", "nodes"),
+    "Lease": Kind("coordination.k8s.io", "leases"),
     "Namespace": Kind("", "namespaces", True),
     "Deployment": Kind("apps", "deployments"),
     "DaemonSet": Kind("apps", "daemonsets"),

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from harness import command, observations, progress, version_sets, wait
+from harness import command, observations, progress, record_replay, version_sets, wait
 from harness.kube import Kube
 from harness.settings import Settings
 from harness.tools import download
@@ -43,6 +44,7 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observations, "_current", "")
     monkeypatch.setattr(progress.PROGRESS, "listeners", [])
     monkeypatch.setattr(progress.PROGRESS, "stages", [])
+    monkeypatch.setattr(record_replay, "_nodes_ahead", timedelta())
     monkeypatch.setattr(wait, "_patience", 1.0)
     monkeypatch.setattr(wait, "_delays", 1.0)
 

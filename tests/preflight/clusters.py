@@ -30,6 +30,14 @@ def node(name: str, *taints: tuple[str, str], system: str = "linux") -> Object:
     return obj("Node", name, spec=spec, status={"nodeInfo": INFO | {"operatingSystem": system}, "conditions": [ready]})
 
 
+def lease(name: str, renewed: str, written: str = "2026-11-28T00:20:10Z") -> Object:
+    """A node's Lease: renewed by the node's clock, written by the API server's."""
+    fields = [{"manager": "kubelet", "operation": "Update", "time": written}]
+    one = obj("Lease", name, "kube-node-lease", "coordination.k8s.io/v1", spec={"renewTime": renewed})
+    one["metadata"]["managedFields"] = fields
+    return one
+
+
 def limiter(*env: tuple[str, str]) -> Object:
     one = deployment(
         "envoy-ratelimit", "envoy-gateway-system", "ratelimit:1", **{"app.kubernetes.io/name": "envoy-ratelimit"}

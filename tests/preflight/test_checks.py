@@ -10,7 +10,7 @@ from harness.cluster.protocol import CAPABILITIES
 from harness.preflight import table
 from harness.preflight.rights import RIGHTS
 from tests.audit.planted import CONFIG, definition, deployment, obj
-from tests.preflight.clusters import Cluster, Plant, daemon_set, limiter, node
+from tests.preflight.clusters import Cluster, Plant, daemon_set, lease, limiter, node
 
 NETWORK, ADMISSION = "networking.k8s.io/v1", "admissionregistration.k8s.io/v1"
 
@@ -229,6 +229,13 @@ CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
         "no pod of the suites",
     ),
     "clock": (changed(clock=-42.0), "clock", "not judged", ("access log", "ztunnel log"), "offset -42.0 s"),
+    "clock of a node": (
+        lambda c: c.add(lease("worker-1", "2026-11-28T00:19:50.500000Z")),
+        "clock",
+        "not judged",
+        ("access log", "ztunnel log"),
+        "node worker-1 -19.2 s",
+    ),
     "no clock": (changed(clock=None), "clock", "unknown", (), "Date"),
     "mixed": (
         lambda c: c.add(definition("grpcroutes", "v1.2.0", "standard")),
@@ -308,6 +315,32 @@ def test_each_circumstance_has_its_row(case: str) -> None:
     assert set(lacks) <= set(lacking)
     assert all(lacking[name].startswith(subject) for name in lacks)  # type: ignore[index]  # names of capabilities
     assert row.remedy or verdict == "judged" or subject == "clock"
+
+
+def test_clock_of_a_node_counts_beyond_what_is_uncertain() -> None:
+    """Leases say it to some seconds. A node that is behind moves the start of what is looked for in its log; where one
+    has the same clock, one that is ahead does not."""
+
+    def ahead(*renewed: str) -> float:
+        cluster = Cluster()
+        cluster.add(*(lease(f"worker-{n}", time) for n, time in enumerate(renewed)))
+        return cluster.facts.nodes_ahead
+
+    same, behind, before = "2026-11-28T00:20:10.400000Z", "2026-11-28T00:20:05.400000Z", "2026-11-28T00:20:16.400000Z"
+    assert ahead() == ahead(same) == ahead(same, before) == 0
+    assert -7 < ahead(behind) < -5
+    assert ahead(same, behind) == ahead(behind)
+    assert 4 < ahead(before) < 6
+
+
+def test_clock_of_a_node_needs_the_api_servers() -> None:
+    """And a Lease whose time can be read."""
+    cluster = Cluster()
+    cluster.add(lease("worker-1", "2026-11-28T00:20:05.400000Z"), lease("worker-2", "never"))
+
+    assert set(cluster.facts.node_clocks) == {"worker-1"}
+    cluster.changes["clock"] = None
+    assert cluster.facts.node_clocks == {}
 
 
 @pytest.mark.parametrize("kind", ["Node", "Deployment", "DaemonSet", "NetworkPolicy", "EnvoyProxy", "Namespace"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from harness import cli
+from harness import boundary, cli
 from harness.cluster.existing import ExistingCluster
 from harness.errors import BadInput
 from harness.objects.namespace_mapping import MANAGED_BY
@@ -18,7 +20,7 @@ from harness.settings import Settings
 from tests import recordings
 from tests.audit.planted import CONFIG, Object, obj
 from tests.fakes.api import FakeApi
-from tests.preflight.clusters import objects
+from tests.preflight.clusters import Cluster, lease, objects
 
 OURS = ("mesh-e2e", "mesh-e2e-elsewhere")
 
@@ -55,6 +57,22 @@ def test_preflight_only_reads_and_asks(there: FakeApi, tmp_path: Path, capsys: p
     assert "mesh.example (ConfigMap istio-system/istio)" in said
     assert "GatewayNamespace" in said
     assert f"{len(there.requests)} API calls" in said
+
+
+def test_moments_are_those_of_the_node_that_is_behind(
+    there: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From preflight on, log lines are looked for from the moment that its clock shows; on kind, too."""
+    cluster = Cluster()
+    cluster.add(lease("worker-1", "2026-11-28T00:20:05.400000Z"))
+    file = there.kubeconfig(tmp_path / "kubeconfig")
+    monkeypatch.setattr(command, "read_nodes", lambda *_: cluster.facts)
+    monkeypatch.setattr(command, "read", lambda *_, **__: cluster.facts)
+
+    for kind in ("kind", "existing"):
+        boundary.set_nodes_ahead(0.0)
+        examine(SimpleNamespace(kind=kind, kubeconfig=file, context="fake", cannot_judge={}), Settings())  # type: ignore[arg-type]  # all that is asked of a cluster
+        assert timedelta(seconds=-7) < boundary.now() - datetime.now(UTC) < timedelta(seconds=-5)
 
 
 def test_json_has_rows_and_what_is_lacking(there: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,15 +59,19 @@ def nodes(facts: Facts) -> Iterable[Row]:
 
 
 def clock(facts: Facts) -> Iterable[Row]:
-    """The API server's clock against this machine's."""
+    """The clocks of the API server and of the nodes against this machine's. Smaller differences are taken into account
+    where times are compared."""
+    nodes = {name: offset for name, offset in facts.node_clocks.items() if offset.is_measurable}
     if facts.clock is None:
         yield unknown("clock", "the API server's answers have no Date header")
-    elif abs(facts.clock) <= CLOCK:
-        yield judged("clock", f"offset {facts.clock:+.1f} s")
+        return
+    said = "; ".join([f"offset {facts.clock:+.1f} s", *(f"node {name} {offset}" for name, offset in nodes.items())])
+    if all(abs(one) <= CLOCK for one in (facts.clock, *(offset.middle for offset in nodes.values()))):
+        yield judged("clock", said)
     else:
         yield not_judged(
             "clock",
-            f"offset {facts.clock:+.1f} s",
+            said,
             "access log",
             "ztunnel log",
             reason="log lines are looked up by the time at which a request was sent",
