@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.components import Envoy
 from harness.errors import Inconclusive, NotReady, SetupFailed
 from harness.http_exchange import unique_name
@@ -83,7 +83,7 @@ def while_load_runs(*sources: LoadSource) -> Iterator[BackgroundLoad]:
         Inconclusive: a source could not tell of its requests, the load was not there before the act or after it, or
             something was lost before anything was done.
     """
-    flow, since, stop = BackgroundLoad(), boundary.node_time(), threading.Event()
+    flow, since, stop = BackgroundLoad(), record_replay.node_time(), threading.Event()
     running: list[Future[Sequence[Sample]]] = []
     try:
         with ThreadPoolExecutor(max_workers=len(sources)) as pool:

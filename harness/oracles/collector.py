@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from harness import boundary, observations, timeouts
+from harness import observations, record_replay, timeouts
 from harness.clients.admin import Admin
 from harness.errors import HarnessError, Inconclusive, NotReady
 from harness.evidence import hbone_port_conflict
@@ -42,7 +42,7 @@ class OracleCollector:
     def __init__(self, kube: Kube, admin: Admin, ours: Callable[[], OracleScope] = lambda: EVERYTHING) -> None:
         self._kube, self._admin, self._ours = kube, admin, ours
         self._elsewhere: dict[Sign, None] = {}
-        self._since = boundary.node_time()
+        self._since = record_replay.node_time()
         self._pods = self._now()
         self._counts = self._rejections(self._pods)
         self._found: dict[Sign, None] = {}
@@ -54,7 +54,7 @@ class OracleCollector:
         Raises:
             Inconclusive: a component that is there could not be asked.
         """
-        began, pods, ours = boundary.node_time(), self._now(), self._ours()
+        began, pods, ours = record_replay.node_time(), self._now(), self._ours()
         bound: list[BindFailure] = []
         taken: list[AccessLine] = []
         for pod in pods:

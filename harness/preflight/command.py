@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from harness import boundary
+from harness import record_replay
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Capability, Cluster
 from harness.errors import BadInput
@@ -73,7 +73,7 @@ def examine(cluster: Cluster, settings: Settings) -> Preflight:
     reader = PagedReader(Kube(cluster.kubeconfig, cluster.context), per_second=PER_SECOND)
     if cluster.kind != "existing":
         facts = read_nodes(reader, settings.suite_namespace)
-        boundary.set_nodes_ahead(facts.nodes_ahead)
+        record_replay.set_nodes_ahead(facts.nodes_ahead)
         cheap = tuple(table.cheap_rows(facts))
         return Preflight(cheap, (), reader.calls, time.monotonic() - began)
     facts = read(
@@ -83,7 +83,7 @@ def examine(cluster: Cluster, settings: Settings) -> Preflight:
         disruptive=settings.disruptive,
         lacking=cluster.cannot_judge,
     )
-    boundary.set_nodes_ahead(facts.nodes_ahead)
+    record_replay.set_nodes_ahead(facts.nodes_ahead)
     return Preflight(tuple(table.rows(facts)), facts.denied, reader.calls, time.monotonic() - began)
 
 

@@ -15,14 +15,14 @@ from harness.errors import HarnessError, SetupFailed
 from harness.install import running_versions
 from harness.kube import Kube
 from harness.objects.manifests import Document
-from harness.objects.placement import Placement
+from harness.objects.namespace_mapping import Placement
 from harness.objects.refs import ref_of
 from harness.objects.unstructured import text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready
 from harness.recordings import selection
 from harness.report.redact import redact
 from harness.version_ranges import numbers
-from harness.versions import UNKNOWN
+from harness.version_sets import UNKNOWN
 
 STATUSES = (
     *("GatewayClass", "Gateway", "HTTPRoute", "TCPRoute", "Service"),

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from harness import boundary, cli
+from harness import cli, record_replay
 from harness.cluster.existing import ExistingCluster
 from harness.errors import BadInput
 from harness.objects.namespace_mapping import MANAGED_BY
@@ -70,9 +70,9 @@ def test_moments_are_those_of_the_node_that_is_behind(
     monkeypatch.setattr(command, "read", lambda *_, **__: cluster.facts)
 
     for kind in ("kind", "existing"):
-        boundary.set_nodes_ahead(0.0)
+        record_replay.set_nodes_ahead(0.0)
         examine(SimpleNamespace(kind=kind, kubeconfig=file, context="fake", cannot_judge={}), Settings())  # type: ignore[arg-type]  # all that is asked of a cluster
-        assert timedelta(seconds=-7) < boundary.now() - datetime.now(UTC) < timedelta(seconds=-5)
+        assert timedelta(seconds=-7) < record_replay.now() - datetime.now(UTC) < timedelta(seconds=-5)
 
 
 def test_json_has_rows_and_what_is_lacking(there: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
