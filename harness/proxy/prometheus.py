@@ -1,8 +1,9 @@
 """Any /metrics text as samples, under the names in the text.
 
 prometheus_client adds "_total" to every counter that lacks it (it thinks in OpenMetrics), and the rate-limit service
-has such counters: `ratelimit_service_rate_limit_over_limit` in tests/recordings/admin/ratelimit-metrics.prom.
-Who looks for a name must find what curl shows, so the added ending is taken off again.
+has such counters: `ratelimit_service_rate_limit_over_limit` in tests/recordings/admin/ratelimit-metrics.prom. Envoy has
+`envoy_cluster_upstream_rq` (by response code) beside `envoy_cluster_upstream_rq_total`. Who looks for a name must find
+what curl shows, so counters are read as gauges, whose names it leaves alone.
 """
 
 import re
@@ -10,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
+
+_COUNTER = re.compile(r"^(# TYPE \S+) counter$", re.MULTILINE)
 
 
 class NotPrometheus(ValueError):
@@ -27,11 +30,10 @@ class MetricSample:
 
 def parse_samples(text: str) -> list[MetricSample]:
     """Every sample of the text, in its order; [] for an empty one. Raises Unreadable."""
-    written = set(re.findall(r"^([A-Za-z_:][\w:]*)", text, re.MULTILINE | re.ASCII))
     try:
         return [
-            MetricSample(_as_written(sample.name, written), dict(sample.labels), float(sample.value))
-            for family in text_string_to_metric_families(text)
+            MetricSample(sample.name, dict(sample.labels), float(sample.value))
+            for family in text_string_to_metric_families(_COUNTER.sub(r"\1 gauge", text))
             for sample in family.samples
         ]
     except (ValueError, TypeError, LookupError, AttributeError) as why:
@@ -43,8 +45,3 @@ def total(found: Iterable[MetricSample], name: str, **labels: str) -> float:
     """The sum of the samples of this name that have these labels; 0 where there is none: a counter that was never
     needed is not exposed."""
     return sum(one.value for one in found if one.name == name and labels.items() <= one.labels.items())
-
-
-def _as_written(name: str, written: set[str]) -> str:
-    bare = name.removesuffix("_total")
-    return bare if name not in written and bare in written else name

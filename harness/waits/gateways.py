@@ -53,6 +53,18 @@ def wait_for_proxy_pod(kube: Kube, gateway: str, *, wanted: int = 1) -> None:
     )
 
 
+def wait_for_no_proxy_pods(kube: Kube, gateway: str) -> None:
+    """Waits until no proxy pod of a Gateway that was deleted is left, also none that is on its way out."""
+    until(
+        lambda: kube.list_objects("Pod", kube.namespace, labels=f"{OWNING_GATEWAY}={gateway}"),
+        lambda pods: not pods,
+        what=f"the proxy pods of Gateway {gateway} are gone",
+        within=timeouts.DELETE,
+        transient=(ApiUnavailable,),
+        show=lambda pods: f"{len(pods)} are left",
+    )
+
+
 def _wanted_replicas(programmed: Condition | None) -> int:
     """How many proxies a Gateway's Programmed condition speaks of: "..., 1/2 envoy replicas available"; else 1."""
     told = _REPLICAS.search(programmed.message) if programmed else None

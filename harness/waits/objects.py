@@ -9,10 +9,10 @@ from harness.wait import until
 
 
 def wait_for_owner(kube: Kube, name: str) -> list[str]:
-    """Waits until the object has an owner, and returns all as "Kind/name"."""
+    """Waits until the object is there and has an owner, and returns all as "Kind/name"."""
 
     def look() -> list[str]:
-        owners = objects(kube.get(name), "metadata", "ownerReferences")
+        owners = objects(kube.find(name) or {}, "metadata", "ownerReferences")
         return [f"{text(one, 'kind')}/{text(one, 'name')}" for one in owners]
 
     found = until(

@@ -43,3 +43,16 @@ def test_service_with_a_route_is_served(namespace_label, waypoint, mesh_client, 
 def test_istiod_calls_it_bound(namespace_label, read_condition, here):
     """WaypointBound of Service details is True, although the namespace-wide waypoint has no route for details."""
     assert read_condition(here("Service/default/details"), "istio.io/WaypointBound").state == "met"
+
+
+@pytest.mark.needs("real gateway")
+@pytest.mark.feature("Namespace-wide waypoint, Envoy Gateway's own Services", place="waypoint", means="broken")
+def test_ingress_service_is_captured(namespace_label, waypoint, ingress, ingress_gateway, mesh_client, since):
+    """Under a namespace-wide waypoint, requests inside the mesh to the ingress's Service return 404 at the waypoint."""
+    inside = mesh_client.send_in_turn(get("http://bookinfo-ingress/productpage"), 3)
+    outside = ingress.send_in_turn(get("/productpage"), 3)
+
+    assert inside.statuses == [404] * 3
+    assert {(line.flags, line.upstream_host) for line in waypoint.wait_for_lines(inside, since)} == {("NR", None)}
+    assert outside.statuses == [200] * 3
+    assert {line.flags for line in ingress_gateway.wait_for_lines(outside, since)} == {"-"}

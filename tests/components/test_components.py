@@ -134,6 +134,57 @@ def replace_pod(api: FakeApi, pages: Pages) -> None:
     pages.pages["wp-3/stats"] = stats(0)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "moved"),
+    [
+        (["a.over: 1\nb.over: 5"] * 2, ["a.over: 3\nb.over: 5", "a.over: 1\nb.over: 6"], 3),
+        (["a.other: 1"] * 2, ["a.over: 2", "a.other: 1"], 2),
+        (["a.other: 1"] * 2, ["a.other: 9"] * 2, 0),
+    ],
+    ids=["all that end so", "one that was made meanwhile", "none"],
+)
+def test_counters_of_one_ending_are_counted_together(
+    replicas: Envoy, pages: Pages, before: list[str], after: list[str], moved: int
+) -> None:
+    """Of all listeners and replicas; one that Envoy has not made yet is at 0."""
+    for pod_name, first, second in zip(("wp-1", "wp-2"), before, after, strict=True):
+        pages.pages[f"{pod_name}/stats"] = [first, second]
+
+    with replicas.counting(".over") as change:
+        pass
+
+    assert change.moved == moved
+
+
+def test_counter_that_falls_is_not_judged(replicas: Envoy, pages: Pages) -> None:
+    """A proxy was restarted: what it had counted is gone. Nor is one whose replica was replaced."""
+    pages.pages["wp-1/stats"] = ["a.over: 4", "a.over: 1"]
+    with pytest.raises(Inconclusive, match=r"counters \.over of Gateway waypoint fell"), replicas.counting(".over"):
+        pass
+
+
+def test_lines_of_a_server_name(envoy: Envoy, api: FakeApi) -> None:
+    """Connections that are passed through have no request id: those to one TLS server name since then."""
+    names = {"requested_server_name": "a.example", "start_time": "2999-01-01T00:00:00Z"}
+    old = names | {"start_time": "2026-11-21T00:00:00Z"}
+    api.logs[LOG] = line("-", **old) + line("-", **names) + line("-", **(names | {"requested_server_name": "b"}))
+
+    found = envoy.lines_of_server_name("a.example", SINCE, count=1)
+
+    assert [one.start_time.year for one in found] == [2999]
+
+
+def test_metrics_of_all_pods(replicas: Envoy, pages: Pages) -> None:
+    """Envoy's of each replica; a page that is no Prometheus text is not judged."""
+    pages.pages["/stats/prometheus"] = 'a_total{x="1"} 2\n'
+    found = replicas.read_metrics()
+    assert [(one.name, dict(one.labels), one.value) for one in found] == [("a_total", {"x": "1"}, 2.0)] * 2
+
+    pages.pages["/stats/prometheus"] = "no metrics {"
+    with pytest.raises(Inconclusive, match="metrics of default/wp-1"):
+        replicas.read_metrics()
+
+
 def test_lines_are_gathered_from_all_replicas(replicas: Envoy, api: FakeApi) -> None:
     """Also from one that is on its way out."""
     leaving = pod("default/wp-9", labels=GATEWAY, ready=False)

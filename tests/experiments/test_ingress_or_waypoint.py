@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from harness.experiments.ingress_or_waypoint import Place
+from harness.experiments.metrics import send_metered
 from harness.experiments.traversal import send_through_ingress
 from harness.http_exchange import Answer, Answers, Request
 from harness.logs.echo_server import Received
+from harness.proxy.prometheus import MetricSample
 
 
 def received(backend: str, **headers: str) -> Received:
@@ -21,11 +28,13 @@ class Client:
 
     def __init__(self, prefix: str) -> None:
         self.prefix, self.sent = prefix, list[Request]()
+        self.status: int | None = 200
 
     def _answers(self, requests: Any) -> Answers:
         begun = len(self.sent)
         self.sent += requests
-        return Answers(tuple(Answer(f"{self.prefix}{begun + n}", 200, {}, 1) for n in range(len(requests))))
+        found = (Answer(f"{self.prefix}{begun + n}", self.status, {}, 1) for n in range(len(requests)))
+        return Answers(tuple(found))
 
     def send_each(self, requests: Any) -> Answers:
         return self._answers(requests)
@@ -42,6 +51,15 @@ class Line:
 class Envoy:
     def __init__(self, *logged: str) -> None:
         self.logged = logged
+
+    @contextmanager
+    def counting(self, ending: str) -> Iterator[Any]:
+        change = SimpleNamespace(moved=0)
+        yield change
+        change.moved = len(ending)
+
+    def lines_of_server_name(self, name: str, since: datetime, *, count: int) -> list[Line]:
+        return [Line(name)] * count
 
     def wait_for_lines(self, answers: Answers, since: datetime) -> list[Line]:
         return [Line(id_) for id_ in answers.ids]
@@ -110,3 +128,39 @@ def test_traversal_counts_the_waypoints_lines() -> None:
 
     assert seen.at_waypoint == [1, 0, 2]
     assert seen.arm.statuses == [200] * 3
+
+
+def test_requests_that_envoy_does_not_log_are_counted() -> None:
+    """Only those that it logs have lines; the counter stands for the others."""
+    here, past, _ = place(Client("rq"))
+
+    arm = here.send_counted([here.get()] * 3, "over", logged=lambda answer: answer.id != "rq1")
+
+    assert [line.user_agent for line in arm.lines] == ["rq0", "rq2"]
+    assert (arm.counted, len(past.sent)) == (4, 2)
+    assert here.send_counted([here.get()], "over", logged=lambda _: False).lines == ()
+
+
+@pytest.mark.parametrize(("status", "lines"), [(200, ["a.example"]), (None, [])])
+def test_passed_connections_have_lines_by_server_name(status: int | None, lines: list[str]) -> None:
+    """If one got an answer; without a route no connection is passed on, and none has a line."""
+    client = Client("rq")
+    client.status = status
+    here, _, _ = place(client)
+
+    arm = here.send_by_server_name([here.get()], "a.example")
+
+    assert [line.user_agent for line in arm.lines] == lines
+
+
+def test_metrics_are_read_around_the_requests() -> None:
+    """By how much the samples with these labels rose, all together; what is not exposed is at 0."""
+    here, _, _ = place(Client("rq"))
+    labels = {"cluster": "a", "pod": "1"}
+    reads = [[MetricSample("rq", labels, 2.0)], [MetricSample("rq", labels, 5.0), MetricSample("new", {}, 1.0)]]
+
+    seen = send_metered(here, [here.get()] * 2, "waypoint", lambda: reads.pop(0))
+
+    assert (seen.moved("rq", cluster="a"), seen.moved("rq", cluster="b"), seen.moved("new")) == (3.0, 0.0, 1.0)
+    assert seen.names == {"rq", "new"}
+    assert len(seen.arm.answers) == 2

@@ -165,6 +165,8 @@ class FakeApi:
             if where not in self.logs:
                 return status(404, f'pods "{rest[0]}" not found')
             return 200, self.logs[where]
+        if rest[1:2] == ["proxy"]:
+            return 200, self.logs[(rest[0], "kubelet")]
         key = str(Ref(kind, rest[0], namespace))
         if rest[1:] == ["eviction"]:
             return status(201 if self.objects.pop(key, None) else 404, "")

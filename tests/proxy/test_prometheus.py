@@ -37,6 +37,21 @@ def test_names_that_end_in_total_keep_it() -> None:
     assert total(found, "istio_tcp_connections_opened_total", connection_security_policy="mutual_tls") > 494
 
 
+def test_names_that_differ_by_total_alone_stay_apart() -> None:
+    """Envoy counts requests, and beside them those of each response code."""
+    text = (
+        '# TYPE rq counter\nrq{code="200"} 4\nrq{code="503"} 1\n'
+        "# TYPE rq_total counter\nrq_total{} 5\n# TYPE rq_ms histogram\nrq_ms_sum{} 7\n"
+    )
+
+    assert [(one.name, one.value) for one in parse_samples(text)] == [
+        ("rq", 4.0),
+        ("rq", 1.0),
+        ("rq_total", 5.0),
+        ("rq_ms_sum", 7.0),
+    ]
+
+
 def test_empty_text_has_no_samples() -> None:
     """Nothing answered is nothing counted."""
     assert parse_samples("") == []

@@ -123,6 +123,19 @@ def test_every_proxy_pod_is_ready(kube: Kube, api: FakeApi, clock: Clock) -> Non
         gateways.wait_for_proxy_pod(kube, "waypoint", wanted=3)
 
 
+def test_proxy_pods_of_a_deleted_gateway_are_gone(kube: Kube, api: FakeApi, clock: Clock) -> None:
+    """One that is on its way out is still there; another Gateway's does not count."""
+    other = pod("default/other", labels={"gateway.envoyproxy.io/owning-gateway-name": "other"})
+    leaving = pod("default/wp-1", labels=GATEWAY, ready=False)
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-21T00:00:00Z"
+    api.put(other)
+    gateways.wait_for_no_proxy_pods(kube, "waypoint")
+
+    api.put(leaving)
+    with pytest.raises(NotReady, match=r"the proxy pods of Gateway waypoint are gone.*1 are left"):
+        gateways.wait_for_no_proxy_pods(kube, "waypoint")
+
+
 def test_gateway_is_programmed_its_route_accepted_its_proxy_ready(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """All of it as recorded from a real cluster."""
     recorded, routes = recordings.objects("objects/gateway.yaml"), recordings.objects("objects/httproute.yaml")

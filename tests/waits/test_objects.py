@@ -19,10 +19,12 @@ def test_owners_are_named(kube: Kube, api: FakeApi) -> None:
 
 
 def test_absence_is_awaited(kube: Kube, api: FakeApi) -> None:
-    """What is not there is gone; what stays, or has no owner, ends the wait with its name."""
-    wait_for_absence(kube, ACCOUNT)
-    api.put(named(ACCOUNT))
+    """What is not there is gone and has no owner; what stays, or has none either, ends the wait with its name."""
     set_patience(0.01)
+    wait_for_absence(kube, ACCOUNT)
+    with pytest.raises(NotReady, match=f"{ACCOUNT} has an owner"):
+        wait_for_owner(kube, ACCOUNT)
+    api.put(named(ACCOUNT))
 
     with pytest.raises(NotReady, match=f"{ACCOUNT} is gone"):
         wait_for_absence(kube, ACCOUNT)
