@@ -81,12 +81,12 @@ def load(file: Path = FILE) -> Sources:
 
 
 def pulled_by(rows: Iterable[VersionSet]) -> list[Reference]:
-    """Every image and chart that the version sets name, those of the load balancer and of the conformance suite too,
-    each once: node images, images, charts."""
+    """Every image and chart that the version sets name, those of the load balancer, of helpers and of the
+    conformance suite too, each once: node images, images, charts."""
     named: dict[Reference, None] = {}
     for row in rows:
         charts = [f"{chart.reference}:{chart.version}" for chart in row.charts.values()]
-        images = row.with_load_balancer().with_conformance().images.values()
+        images = row.with_load_balancer().with_helpers().with_conformance().images.values()
         named |= dict.fromkeys(parse_reference(text) for text in (row.node, *images, *charts))
     return list(named)
 

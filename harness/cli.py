@@ -165,7 +165,7 @@ def _releases(_: argparse.Namespace, _chosen: Settings, row: VersionSet) -> int:
 
 
 def _images(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    images = [image for one in chosen_versions.with_target(row, chosen) for image in one.images.values()]
+    images = [image for one in chosen_versions.with_target(row, chosen) for image in one.with_helpers().images.values()]
     OUT.print("\n".join(dict.fromkeys([chosen.node_image or row.node, *images])), soft_wrap=True)
     return 0
 

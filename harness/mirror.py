@@ -52,7 +52,7 @@ def from_registries(
     answers(target)
     public = versions.taken_from(None)
     wanted = [(f"{chart.reference}:{chart.version.replace('+', '_')}", "") for chart in public.charts.values()]
-    wanted += [(image, "") for image in [*public.images.values(), registry_caches.IMAGE]]
+    wanted += [(image, "") for image in dict.fromkeys([*public.with_helpers().images.values(), registry_caches.IMAGE])]
     wanted += [(node or public.node, node)]
     to = _api(target)
     sources: dict[str, RegistryApi] = {}
@@ -86,7 +86,8 @@ def from_bundle(
         with progress.stage(image), Archive(held.archive(image)) as source:
             return _into(to, target, parse_reference(image), source, parse_reference(image))
 
-    done += _side_by_side([lambda i=i: one(i) for i in public.images.values()])  # type: ignore[misc]  # as bound
+    images = [image for image in public.with_helpers().images.values() if image in held.index.images]
+    done += _side_by_side([lambda i=i: one(i) for i in images])  # type: ignore[misc]  # as bound
     return [*done, *_node(to, target, node or public.node)]
 
 

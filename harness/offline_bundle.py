@@ -151,7 +151,7 @@ def make_bundle(
                 with progress.stage(f"chart {chart.archive}"):
                     pull_chart(at(chart.reference), chart.version, folder / "charts")
         pulled = {}
-        for image in missing_images(folder, versions.images.values()):
+        for image in missing_images(folder, versions.with_helpers().images.values()):
             with progress.stage(f"image {image}"):
                 archive = folder / "images" / f"{re.sub(r'[/:@]', '_', image)}.tar"
                 pulled[image] = _save(image, at(image), archive, platform, saves)

@@ -26,7 +26,8 @@ def with_pull_secrets(documents: Iterable[Document], versions: VersionSet) -> li
     registry = versions.registry
     proxy = versions.images["envoy"] if registry or versions.builds.envoy_image else ""
     documents = _with_parameters(documents) if proxy else documents
-    found = pin_images(documents, versions.images.values(), proxy=proxy, secret=registry.secret if registry else "")
+    images = versions.with_helpers().images.values()
+    found = pin_images(documents, images, proxy=proxy, secret=registry.secret if registry else "")
     if not registry or not registry.secret:
         return found
     used = dict.fromkeys(one["metadata"].get("namespace", "") for one in found if one["kind"] in MAKES_PODS)

@@ -178,6 +178,9 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
         metallb=default.metallb,
         curl=default.curl,
         fortio=default.fortio,
+        opa=default.opa,
+        dex=default.dex,
+        distribution=default.distribution,
         remarks=tuple(remarks),
     )
     reasons = find_conflicts(row, versions.limits)

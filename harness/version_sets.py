@@ -127,9 +127,13 @@ class VersionSet(_Strict):
     curl: Version
     fortio: Version
     metallb: Version
+    opa: Version
+    dex: Version
+    distribution: Version
     conformance: Conformance | None = None  # of its Gateway API bundle; None: none is known
     _load_balancer: bool = PrivateAttr(False)
     _conformance: bool = PrivateAttr(False)
+    _helpers: bool = PrivateAttr(False)
     builds: Builds = Builds()
     remarks: tuple[str, ...] = ()  # what was assumed of a release that is not known
     _registry: PrivateRegistry | None = PrivateAttr(None)
@@ -152,6 +156,12 @@ class VersionSet(_Strict):
         """The same set, the load balancer's images among its `images` or not."""
         copied = self.model_copy()
         copied._load_balancer = wanted
+        return copied
+
+    def with_helpers(self) -> VersionSet:
+        """The same set, with the images that only the tests of some features run among its `images`."""
+        copied = self.model_copy()
+        copied._helpers = True
         return copied
 
     def with_conformance(self, wanted: bool = True) -> VersionSet:
@@ -216,6 +226,7 @@ class VersionSet(_Strict):
             "fortio": f"docker.io/fortio/fortio:{self.fortio}",
             **bookinfo,
             **(self._metallb if self._load_balancer else {}),
+            **(self._helper_images if self._helpers else {}),
         }
         suite = self.conformance.images if self.conformance and self._conformance else {}
         return {role: self._at(image) for role, image in {**public, **suite}.items()} | self._built()
@@ -248,6 +259,14 @@ class VersionSet(_Strict):
         """Its name and a digest of its versions: two clusters of one label run the same."""
         content = self.model_dump_json(exclude={"name", "proven", "remarks", "conformance"})
         return f"{self.name} ({hashlib.sha256(content.encode()).hexdigest()[:8]})"
+
+    @property
+    def _helper_images(self) -> dict[str, str]:
+        return {
+            "opa": f"docker.io/openpolicyagent/opa:{self.opa}-envoy",
+            "dex": f"ghcr.io/dexidp/dex:v{self.dex}",
+            "registry": f"docker.io/library/registry:{self.distribution}",
+        }
 
     @property
     def _metallb(self) -> dict[str, str]:

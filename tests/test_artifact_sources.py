@@ -31,6 +31,7 @@ REGISTRIES = {"docker.io", "ghcr.io", "quay.io", "registry.k8s.io", "gcr.io"}
 RETIRED = re.compile(
     r"\b(?:gcr\.io(?!/k8s-staging-gateway-api/)|registry\.istio\.io|istio-release\.storage\.googleapis\.com)\b"
 )
+IN_CLUSTER = ".svc.cluster.local"  # a Service of a manifest
 PULLED = re.compile(
     r"(?<![\w./:@-])(?:oci://)?(?P<name>(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?/[a-z0-9][a-z0-9._/-]*[a-z0-9]"
     r"|kindest/node):(?P<tag>\w(?:[\w.-]*\w)?)(?P<digest>@sha256:[0-9a-f]{64}\b)?(?P<open>[{…])?"
@@ -58,6 +59,8 @@ def offences(path: str, text: str) -> list[str]:
     found += [f"{one['image']} has no registry" for one in IMAGE_KEY.finditer(text) if unqualified(path, one["image"])]
     for one in PULLED.finditer(text):
         reference = parse_reference(f"{one['name']}:{one['tag']}{one['digest'] or ''}")
+        if reference.registry.partition(":")[0].endswith(IN_CLUSTER):
+            continue
         if reference.registry not in REGISTRIES:
             found.append(f"{reference.registry} is not an allowed registry")
         elif reference.tag == "latest":
@@ -223,7 +226,7 @@ def test_registry_that_is_none_is_refused(registry: str) -> None:
     [
         (200, 0, ""),
         (404, 1, "gone: docker.io/kindest/node:v1.34.3@sha256:"),
-        (503, 1, "could not be asked: 4 references: ghcr.io answers 503"),
+        (503, 1, "could not be asked: 5 references: ghcr.io answers 503"),
     ],
 )
 def test_command_says_what_is_gone(

@@ -211,7 +211,7 @@ def test_unreadable_file_is_bad_input(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("name", SETS)
 def test_images_are_named_once(name: str) -> None:
     """No two roles share an image, and each image has its registry and tag."""
-    images = list(load().sets[name].images.values())
+    images = list(load().sets[name].with_helpers().images.values())
 
     assert len(set(images)) == len(images)
     assert all(image.split("/")[0].count(".") and ":" in image.rsplit("/", 1)[-1] for image in images), images
@@ -219,7 +219,7 @@ def test_images_are_named_once(name: str) -> None:
 
 def test_every_manifest_can_be_pinned() -> None:
     """Every manifest parses, and every image in it is one that each version set pins."""
-    sets = [load().sets[name].with_load_balancer().images.values() for name in SETS]
+    sets = [load().sets[name].with_load_balancer().with_helpers().images.values() for name in SETS]
     found: set[str] = set()
     for file in FILES:
         documents = manifests.read_manifest(file)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from harness.causes.state import Cause, ClusterState, FailureFacts, age_text, describe, labels, name_parts, object_key
 from harness.objects.unstructured import text
 
-# What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5").
-_NOT_COMPARED = ("status", "resources", "creationTimestamp", "managedFields")
+# What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5", a Secret's
+# stringData in its data).
+_NOT_COMPARED = ("status", "resources", "creationTimestamp", "managedFields", "stringData")
 _SHOWN = 60  # characters of a value
 _OF_POLICIES = 2  # differences of one object that are named
 

@@ -43,6 +43,11 @@ class MeshClient:
         """The address of its pod."""
         return pod_ip(read_client_pod(self._kube, self._labels))
 
+    def run_program(self, argv: Sequence[str]) -> str:
+        """What a program in its container writes."""
+        name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
+        return self._kube.exec_in_pod(self._kube.namespace, name, CONTAINER, argv, within=timeouts.EXEC).stdout
+
     def fortio(self, url: str, times: int, *, grpc: bool = False) -> dict[str, int]:
         """Sends so many TCP messages or gRPC pings, in turn over one connection: how many ended in which way
         ("OK": came back as they were, "SERVING" for gRPC).

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
+from harness.clients.browser import Browser, running
 from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
@@ -16,9 +18,12 @@ from harness.cluster.protocol import Cluster
 from harness.components import Echo, Envoy
 from harness.experiments.ingress_or_waypoint import Place
 from harness.experiments.policy_trial import Tries
+from harness.install.helpers import load_helper_image
 from harness.kube import Kube
+from harness.offline_bundle import Bundle
 from harness.plugin.fixtures import Applying
 from harness.undo.temporary_changes import Manifests
+from harness.version_sets import VersionSet
 from harness.waits import rollouts, waypoints
 from harness.waits.responses import wait_for_response
 
@@ -33,6 +38,46 @@ def echo(stack: None, manifests: Manifests, kube: Kube) -> Iterator[Echo]:
         rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/echo-v1")
         rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/echo-v2")
         yield Echo(kube)
+
+
+@pytest.fixture(scope="session")
+def opa(
+    echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
+) -> Iterator[None]:
+    """Open Policy Agent, ready."""
+    load_helper_image(cluster, bundle, version_set, "opa")
+    with manifests.applied("base/opa.yaml"):
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/opa")
+        yield
+
+
+@pytest.fixture(scope="session")
+def dex(
+    echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
+) -> Iterator[None]:
+    """Dex, ready, with its route at the ingress and that of its client, the shop."""
+    load_helper_image(cluster, bundle, version_set, "dex")
+    with manifests.applied("base/dex.yaml"):
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/dex")
+        yield
+
+
+@pytest.fixture(scope="session")
+def wasm_registry(
+    echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
+) -> Iterator[None]:
+    """A registry with a Wasm module, ready."""
+    load_helper_image(cluster, bundle, version_set, "registry")
+    with manifests.applied("base/wasm_registry.yaml"):
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/wasm-registry")
+        yield
+
+
+@pytest.fixture(scope="module")
+def browser(ingress: IngressClient) -> Iterator[Browser]:
+    """A browser for which each host below .localhost is the ingress."""
+    with running({"*.localhost": urlsplit(ingress.base_url).netloc}) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def asked(settings: Settings, own_world: None, monkeypatch: pytest.MonkeyPatch) 
 def test_images_are_listed_with_the_node_image(capsys: pytest.CaptureFixture[str]) -> None:
     """Every image of the set, one a line and whole, the node image first."""
     assert cli.main(["images"]) == 0
-    assert capsys.readouterr().out.splitlines() == [ROW.node, *ROW.images.values()]
+    assert capsys.readouterr().out.splitlines() == [ROW.node, *ROW.with_helpers().images.values()]
 
 
 def test_images_of_another_set(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_images_of_a_private_registry(capsys: pytest.CaptureFixture[str], monkey
 
     assert cli.main(["images"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 1 + len(ROW.images)
+    assert len(said) == 1 + len(ROW.with_helpers().images)
     assert all(line.startswith("localhost:5001/m/") for line in said)
 
 

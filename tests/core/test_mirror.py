@@ -20,12 +20,8 @@ from tests.fakes.registry import FakeRegistry
 
 ROW = version_sets.load().pick()
 TARGET = PrivateRegistry("r.test", "m")
-WANTED = [
-    *ROW.images.values(),
-    registry_caches.IMAGE,
-    ROW.node,
-    *(f"{c.reference}:{c.version}" for c in ROW.charts.values()),
-]
+WANTED = list(dict.fromkeys([*ROW.with_helpers().images.values(), registry_caches.IMAGE, ROW.node]))
+WANTED += [f"{c.reference}:{c.version}" for c in ROW.charts.values()]
 
 
 @pytest.fixture

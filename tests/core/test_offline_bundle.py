@@ -12,14 +12,16 @@ import pytest
 import yaml
 
 from harness import offline_bundle, version_sets
-from harness.errors import BadInput
+from harness.errors import BadInput, SetupFailed
 from harness.image_archives import image_references, read
+from harness.install.helpers import load_helper_image
 from harness.offline_bundle import INDEX
 from harness.registry.private import PrivateRegistry
 from tests.fakes.programs import Programs
 
 ROW = version_sets.load().pick()
 IMAGES = list(ROW.images.values())
+HELPERS = [image for image in ROW.with_helpers().images.values() if image not in IMAGES]
 ZEROS = f"sha256:{'0' * 64}"
 
 
@@ -345,7 +347,7 @@ def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> No
     (folder / "charts" / "base-1.29.1.tgz").unlink()
     pulled: list[tuple[str, str]] = []
     first, *others = IMAGES[len(IMAGES) // 2 :]
-    oci(folder / "images" / "others.tar", *others)
+    oci(folder / "images" / "others.tar", *others, *HELPERS)
     saves(docker, oci(folder / "new", first))
     docker.answer("docker", "inspect", out=json.dumps([f"other.io/a@{ZEROS}", f"{first.partition(':')[0]}@{ZEROS}"]))
 
@@ -370,7 +372,7 @@ def test_image_keeps_its_name_wherever_it_came_from(folder: Path, docker: Progra
     """Pulled from another registry, it is saved under the name that the version set has for it."""
     image = IMAGES[-1]
     (folder / "images" / "oci.tar").unlink()
-    oci(folder / "images" / "others.tar", *IMAGES[len(IMAGES) // 2 : -1])
+    oci(folder / "images" / "others.tar", *IMAGES[len(IMAGES) // 2 : -1], *HELPERS)
     saves(docker, oci(folder / "new", image))
 
     made = offline_bundle.make_bundle(folder, ROW, lambda *_: None, at=lambda reference: f"localhost:5001/{reference}")
@@ -379,6 +381,31 @@ def test_image_keeps_its_name_wherever_it_came_from(folder: Path, docker: Progra
     assert docker.call("docker", "tag").argv == ["tag", f"localhost:5001/{image}", image]
     assert docker.call("docker", "save").argv[-1] == image
     assert made.images[image].pulled == f"localhost:5001/{image}"
+
+
+def test_helpers_are_fetched_and_not_required(folder: Path, docker: Programs) -> None:
+    """A new bundle has them; one without them serves all runs but those of tests that need them, which name them."""
+    held = offline_bundle.open_bundle(folder, ROW)
+    with pytest.raises(SetupFailed, match=f"lacks image {HELPERS[0]}"):
+        load_helper_image(Loading(), held, ROW, "opa")  # type: ignore[arg-type]  # a stand-in for a cluster
+    saves(docker, oci(folder / "new", *HELPERS))
+
+    offline_bundle.make_bundle(folder, ROW, lambda *_: None)
+
+    cluster = Loading()
+    load_helper_image(cluster, offline_bundle.open_bundle(folder, ROW), ROW, "opa")  # type: ignore[arg-type]  # as above
+    assert [call.argv[-1] for call in docker.calls("docker", "pull")] == HELPERS
+    assert [path.parent for path in cluster.loaded] == [folder / "images"]
+
+
+class Loading:
+    """A cluster that notes the archives it gets."""
+
+    def __init__(self) -> None:
+        self.loaded: list[Path] = []
+
+    def load_images(self, archives: list[Path]) -> None:
+        self.loaded += archives
 
 
 @pytest.mark.parametrize(("api", "asks"), [("1.47", False), ("1.48", True), ("2.0", True)])

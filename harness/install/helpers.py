@@ -1,0 +1,24 @@
+"""Images of helpers: programs that the tests of some features start beside the stack, each when it is first needed."""
+
+from __future__ import annotations
+
+from harness.cluster.protocol import Cluster
+from harness.errors import SetupFailed
+from harness.offline_bundle import Bundle
+from harness.version_sets import VersionSet
+
+
+def load_helper_image(cluster: Cluster, bundle: Bundle | None, versions: VersionSet, role: str) -> None:
+    """Puts a helper's image on the nodes, from the bundle; without a bundle they pull it.
+
+    Raises:
+        SetupFailed: the bundle does not have it.
+    """
+    if bundle is None:
+        return
+    image = versions.with_helpers().images[role]
+    if image not in bundle.index.images:
+        raise SetupFailed(
+            f"bundle {bundle.folder} lacks image {image}", remedy=f"`mesh-e2e bundle {bundle.folder}` adds it"
+        )
+    cluster.load_images([bundle.archive(image)])

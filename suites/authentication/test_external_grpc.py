@@ -1,0 +1,63 @@
+"""External authorization over gRPC: Open Policy Agent decides for or against each request.
+
+Manifest: manifests/authentication/external_grpc.yaml (external_grpc_open.yaml, external_grpc_closed.yaml:
+nobody listens)
+Article: none; authentication is among its reasons for Envoy Gateway
+"""
+
+import pytest
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+POLICY = "SecurityPolicy/default/external-grpc"
+
+
+@pytest.mark.feature("External authorization over gRPC (Open Policy Agent)")
+@pytest.mark.usefixtures("opa")
+def test_policy_agent_decides(tries, place, here):
+    """Open Policy Agent gets each request over gRPC: one that it denies returns its 403, one that it allows 200."""
+    requests = [place.get(), place.get(x_team="red"), place.get(x_team="blue")]
+
+    trial = tries.policy(place, "authentication/external_grpc.yaml", here(POLICY), requests, decided_by_agent)
+
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
+    assert trial.treatment.statuses == [403, 403, 200]
+    assert trial.treatment.flags == ["UAEX", "UAEX", "-"]
+    assert trial.treatment.details == ["ext_authz_denied", "ext_authz_denied", "via_upstream"]
+    assert trial.treatment.answers.header("x-decided-by") == ["opa", "opa", None]
+    assert trial.treatment.reached == [0, 0, 1]
+    assert trial.treatment.header("x-decided-by")[2] == "opa"
+    assert trial.past == [[200, 200]] * 3
+
+
+def decided_by_agent(answer):
+    return answer.header("x-decided-by") == "opa"
+
+
+@pytest.mark.feature("External authorization over gRPC, failing closed")
+def test_nobody_passes_without_the_service(tries, place, here):
+    """With failOpen false and nothing listening at the gRPC authorization service, requests return 403 (UAEX)."""
+    policy, manifest = f"{here(POLICY)}-closed", "authentication/external_grpc_closed.yaml"
+
+    trial = tries.policy(place, manifest, policy, [place.get()] * 2, 403)
+
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200]
+    assert (trial.treatment.statuses, trial.treatment.flags) == ([403, 403], ["UAEX", "UAEX"])
+    assert trial.treatment.details == ["ext_authz_error"] * 2
+    assert trial.treatment.reached == [0, 0]
+    assert trial.past == [[200, 200]] * 3
+
+
+@pytest.mark.feature("External authorization over gRPC, failing open")
+def test_everybody_passes_without_the_service(tries, place, here):
+    """With failOpen true and nothing listening at the gRPC authorization service, requests return 200."""
+    trial = tries.configured(
+        place,
+        "authentication/external_grpc_open.yaml",
+        f"{here(POLICY)}-open",
+        lambda: place.send([place.get()] * 2),
+        lambda: any("ext_authz" in name for name in place.route.get("typed_per_filter_config", {})),
+    )
+
+    assert trial.treatment.statuses == [200, 200]
+    assert trial.treatment.reached == [1, 1]
+    assert trial.past == [[200, 200]] * 3

@@ -1,0 +1,86 @@
+"""Wasm modules in Envoy, fetched by HTTP and in an OCI image.
+
+Manifest: manifests/extensions/wasm.yaml (wasm_image.yaml: an OCI image)
+Article: none; extensions are among its reasons
+"""
+
+import pytest
+
+from harness.experiments.first_wasm_module import check_memory_protection_keys, load_first_module
+
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("first_module"), pytest.mark.timeout(300)]
+FIRST = "First Wasm module in a running proxy"
+
+
+@pytest.fixture(scope="module")
+def first_module(wasm_registry, at_ingress, at_waypoint, kube, applying):
+    """The first module that both proxies get, before all others."""
+    return load_first_module(kube, [at_ingress, at_waypoint], applying, "extensions/wasm.yaml", refused, 418)
+
+
+@pytest.fixture
+def memory_protection_keys(mesh_client):
+    """A CPU with memory protection keys."""
+    check_memory_protection_keys(mesh_client.run_program)
+
+
+@pytest.mark.feature(FIRST, means="broken", before="1.8")
+@pytest.mark.usefixtures("memory_protection_keys")
+@pytest.mark.one_witness("the kubelet alone tells how a container ended")
+def test_first_module_ends_the_proxy(first_module, place):
+    """Before Envoy Gateway 1.8 a running Envoy ends at its first Wasm module (139) if the CPU has protection keys."""
+    assert first_module.exits[place.name] == [139]
+
+
+@pytest.mark.feature(FIRST, since="1.9")
+@pytest.mark.one_witness("the kubelet alone tells how a container ended")
+def test_first_module_does_not_end_the_proxy(first_module, place):
+    """Since Envoy Gateway 1.9 a running Envoy that gets its first Wasm module goes on."""
+    assert first_module.exits[place.name] == []
+
+
+@pytest.mark.feature("Wasm over HTTP")
+def test_module_over_http_runs(tries, place, here):
+    """A Wasm module fetched by HTTP answers some requests itself and adds a header to other requests and responses."""
+    policy = here("EnvoyExtensionPolicy/default/wasm")
+
+    trial = tries.policy(place, "extensions/wasm.yaml", policy, requests(place), 418)
+
+    assert marks(trial.treatment) == (["response", "response"], [None, "request"])
+    assert marks(trial.control) == marks(trial.recovery) == ([None, None], [None, None])
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200]
+    assert trial.treatment.statuses == [418, 200]
+    assert trial.treatment.details == ["refused_by_wasm", "via_upstream"]
+    assert trial.treatment.reached == [0, 1]
+    assert trial.past == [[200, 200]] * 3
+
+
+@pytest.mark.feature("Wasm from an OCI image")
+def test_module_of_an_image_runs(tries, place, here):
+    """A Wasm module of an OCI image answers some requests itself and adds a header to other requests and responses."""
+    policy = here("EnvoyExtensionPolicy/default/wasm-image")
+
+    trial = tries.policy(place, "extensions/wasm_image.yaml", policy, requests(place), 418)
+
+    assert marks(trial.treatment) == (["response", "response"], [None, "request"])
+    assert marks(trial.control) == marks(trial.recovery) == ([None, None], [None, None])
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200]
+    assert trial.treatment.statuses == [418, 200]
+    assert trial.treatment.details == ["refused_by_wasm", "via_upstream"]
+    assert trial.treatment.reached == [0, 1]
+    assert trial.past == [[200, 200]] * 3
+
+
+def refused(place):
+    """A request that the module answers."""
+    return place.get(x_refused="1")
+
+
+def requests(place):
+    """One that the module answers, and one that it marks."""
+    return [refused(place), place.get()]
+
+
+def marks(arm):
+    """The module's header in responses, and in requests as the backend received them."""
+    return arm.answers.header("x-wasm"), arm.header("x-wasm")
