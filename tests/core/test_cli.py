@@ -57,7 +57,7 @@ def test_images_of_an_upgrade(capsys: pytest.CaptureFixture[str], monkeypatch: p
         "docker.io/envoyproxy/envoy:distroless-v1.37.5",
         "docker.io/envoyproxy/envoy:distroless-v1.39.0",
     ]
-    assert len(said) == len(set(said)) == 1 + len(ROW.images) + len(("gateway", "envoy", "ratelimit"))
+    assert len(said) == len(set(said)) == 1 + len(ROW.with_helpers().images) + len(("gateway", "envoy", "ratelimit"))
 
 
 def test_images_of_a_private_registry(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def test_every_pod_of_every_manifest_can_be_pulled(file: Path) -> None:
 
     text = json.dumps([one for one in found if one["kind"] != "Secret"])
     assert "docker.io" not in text
-    assert text.count('"image":') == text.count('"r.io/m/') == text.count('"image": "r.io/m/')
+    assert text.count('"image": "') == text.count('"r.io/m/') == text.count('"image": "r.io/m/')
     for one in found:
         if one["kind"] == "GatewayClass" and "envoy" in one["spec"]["controllerName"]:
             assert one["spec"]["parametersRef"]["kind"] == "EnvoyProxy"  # without one the proxy's image is public
