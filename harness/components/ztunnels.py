@@ -139,7 +139,9 @@ class Ztunnels:
         return line
 
     def wait_for_connections(self, answers: Answers, since: datetime) -> list[ZtunnelLine]:
-        """The source's line of each connection that these answers came by, once it is closed.
+        """The line of each connection that these answers came by, or were not given by, once it is closed, found by the
+        client's own address and port: the source's line, or of a client outside of the mesh the destination's. An
+        inbound line over HBONE does not have the client's port.
 
         Raises:
             Inconclusive: one has none in time.
@@ -150,8 +152,8 @@ class Ztunnels:
         def look() -> dict[str, ZtunnelLine]:
             nonlocal log
             log = self._log(since)
-            outbound = (line for line in log.lines if line.direction == "outbound")
-            return {line.src.addr: line for line in outbound if line.src.addr in sources}
+            exact = (line for line in log.lines if line.direction == "outbound" or not line.is_hbone)
+            return {line.src.addr: line for line in exact if line.src.addr in sources}
 
         found = wait_for_lines(
             look,

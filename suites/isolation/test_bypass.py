@@ -8,16 +8,13 @@ from dataclasses import dataclass
 import pytest
 
 from harness.clients.mesh import MeshClient
-from harness.http_exchange import get
+from harness.http_exchange import Answers, get
 from harness.objects.host_port import url
 from harness.objects.workloads import pod_ip
 from harness.waits import rollouts, status
 from harness.waits.responses import wait_for_response
 
-pytestmark = [
-    pytest.mark.extended("Bypass"),
-    pytest.mark.one_witness("ztunnel's lines of plaintext connections are joined to clients, not to requests"),
-]
+pytestmark = pytest.mark.extended("Bypass")
 REFUSED = "connection closed due to policy rejection: allow policies exist, but none allowed"
 ANSWERED = "http status: 401 Unauthorized"
 POLICY = "AuthorizationPolicy/default/ratings-through-waypoint"
@@ -59,7 +56,10 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
         requests = {way: (callers[who], get(url(targets[to], 9080, "/ratings/0"))) for way, (who, to) in WAYS.items()}
 
         def all_ways():
-            return {way: client.send(request) for way, (client, request) in requests.items()}
+            since = current_time()
+            answers = {way: client.send(request) for way, (client, request) in requests.items()}
+            ztunnel.wait_for_connections(Answers(tuple(answers.values())), since)
+            return answers
 
         wait_for_response(*requests["to the pod"], status=200)
         before = all_ways()

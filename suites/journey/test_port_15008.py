@@ -15,8 +15,7 @@ from harness.oracles.collector import OracleCollector
 from harness.oracles.signs import Sign
 from harness.waits import gateways, waypoints
 
-ONE = pytest.mark.one_witness("calls that are reset have no access line")
-pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600), ONE, pytest.mark.needs("disruptive")]
+pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600), pytest.mark.needs("disruptive")]
 NAME, SERVICE = "waypoint-clash", "ratings-clash"
 REQUEST = get(f"http://{SERVICE}:9080/ratings/0")
 
@@ -43,11 +42,18 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
     waypoints.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    watch, before, pod = OracleCollector(kube, admin), mesh_client.send_in_turn(REQUEST, 3), envoy.name
+
+    def send_calls():
+        since = current_time()
+        answers = mesh_client.send_in_turn(REQUEST, 3)
+        ztunnel.wait_for_connections(answers, since)
+        return answers
+
+    watch, before, pod = OracleCollector(kube, admin), send_calls(), envoy.name
     hbone_port_takeover.let_envoy_take_port(kube, ztunnel, envoy, SERVICE)
     try:
         since = current_time()
-        during = mesh_client.send_in_turn(REQUEST, 3)
+        during = send_calls()
         with pytest.raises(Terminal) as journey:
             JourneyCollector(kube, ztunnel, None, envoy).wait_for_journeys(during, since, via=lambda _: ("waypoint",))
         watch.collect()
@@ -64,7 +70,7 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
     finally:
         hbone_port_takeover.give_port_back(kube, envoy)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    after = mesh_client.send_in_turn(REQUEST, 3)
+    after = send_calls()
     return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)
 
 

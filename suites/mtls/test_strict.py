@@ -16,8 +16,7 @@ from harness.objects.host_port import url
 from harness.objects.workloads import pod_ip
 from harness.waits import responses, rollouts
 
-ONE = pytest.mark.one_witness("ztunnel's lines of plaintext connections are joined to clients, not to requests")
-pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls"), ONE]
+pytestmark = [pytest.mark.extended("mTLS"), pytest.mark.needs("mtls")]
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,19 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
         rollouts.wait_for_rollout(kube, here("Deployment/default/outsider"))
         (pod,) = kube.list_pods(kube.namespace, "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(url(pod_ip(pod), 9080, "/ratings/0"))
+
+        def send_plaintext():
+            since = current_time()
+            answers = outsider.send_in_turn(plain, 3)
+            ztunnel.wait_for_connections(answers, since)
+            return answers.statuses
+
         responses.wait_for_response(outsider, plain, status=200)
-        before = outsider.send_in_turn(plain, 3).statuses
+        before = send_plaintext()
         with applying("mtls/strict.yaml"):
             responses.wait_for_response(outsider, plain, status=None)
             since = current_time()
-            under = outsider.send_in_turn(plain, 3).statuses
+            under = send_plaintext()
             mesh = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"), 3)
             found = JourneyCollector(kube, ztunnel, None, waypoint).wait_for_journeys(
                 mesh, since, via=lambda _: ("waypoint",)
@@ -57,7 +63,7 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
             ]
             refused = {line.src.ip for line in lines} & clients
         responses.wait_for_response(outsider, plain, status=200)
-        return Arms(before, under, outsider.send_in_turn(plain, 3).statuses, mesh, found, refused, outsider.ip)
+        return Arms(before, under, send_plaintext(), mesh, found, refused, outsider.ip)
 
 
 def test_plaintext_is_let_in_without_it(arms):
