@@ -89,6 +89,7 @@ def unknown_addresses(state: ClusterState, _: FailureFacts) -> list[Cause]:
     if "Pod" not in state.objects or "Service" not in state.objects:
         return []
     waypoints = {labels(service).get(USE_WAYPOINT) for service in state.objects_of("Service")}
+    gone = any(name.startswith(("Deployment/", "Pod/")) for name in state.removed)  # and their pods' addresses
     found = []
     for access in state.access:
         line = access.line
@@ -99,7 +100,7 @@ def unknown_addresses(state: ClusterState, _: FailureFacts) -> list[Cause]:
         elif local and local not in known:
             sentence = f"Envoy of Gateway {access.gateway} dialled from {local}, the address of no pod"
             found.append(Cause(sentence))
-        if access.gateway in waypoints and line.client_ip and line.client_ip not in known:
+        if access.gateway in waypoints and line.client_ip and line.client_ip not in known and not gone:
             sentence = f"Envoy of Gateway {access.gateway} got requests from {line.client_ip}, the address of no pod"
             found.append(Cause(sentence))
     return found[:1]

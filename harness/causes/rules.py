@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     references.missing_references,
     references.unbound_service,
     references.class_not_accepted,
+    ztunnel_rejections.accepted_beside_rejected,
     ztunnel_rejections.rejected_by_foreign_policy,
     components.unbound_ports,
     components.unresolved,

@@ -23,6 +23,7 @@ from harness.causes.state import (
 )
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.unstructured import Json, mapping, objects, strings, text
+from harness.objects.workloads import OWNING_GATEWAY
 
 MODE = "istio.io/dataplane-mode"
 ROOT = "istio-system"
@@ -32,7 +33,29 @@ _NONE_ALLOWED = "allow policies exist, but none allowed"
 
 def rejected_by_foreign_policy(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Connections that a policy ended which is not the suite's, and which policy."""
-    return [cause for cause in _rejections(state) if not cause.objects or not set(cause.objects) <= state.ours]
+    causes = [cause for cause in _rejections(state) if not cause.objects or not set(cause.objects) <= state.ours]
+    # The suite's own policy may be gone by now: a rejection that nobody's policy explains is then its.
+    of_suite = any(name.partition("/")[0] in ("AuthorizationPolicy", "PeerAuthentication") for name in state.removed)
+    return [cause for cause in causes if cause.objects or not of_suite]
+
+
+def accepted_beside_rejected(state: ClusterState, failure: FailureFacts) -> list[Cause]:
+    """A client that reached a pod, past any waypoint, while a policy rejected others there: the policy allows it."""
+    rejected = [line for line in state.connections if line.is_policy_rejection and line.direction == "inbound"]
+    if "200" not in failure.found or not rejected:
+        return []
+    first, last = min(line.time for line in rejected), max(line.time for line in rejected)
+    for line in state.connections:
+        pod = state.find("Pod", line.src.namespace or "", line.src.workload or "")
+        others = {one.src.identity for one in rejected if one.dst.workload == line.dst.workload}
+        told = line.direction == "inbound" and line.is_ok and line.src.identity and first <= line.opened <= last
+        if not told or not others or line.src.identity in others or (pod and labels(pod).get(OWNING_GATEWAY)):
+            continue
+        names = join_limited(sorted(one or "a client without identity" for one in others))
+        to = f"pod {line.dst.namespace}/{line.dst.workload}"
+        sentence = f"ztunnel accepted the connection of {line.src.identity} to {to}, where a policy rejected {names}"
+        return [Cause(sentence)]
+    return []
 
 
 def rejected_by_suite_policy(state: ClusterState, failure: FailureFacts) -> list[Cause]:

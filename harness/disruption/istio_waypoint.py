@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from harness import timeouts
-from harness.components import Ztunnels
 from harness.errors import Terminal
 from harness.kube import ApiUnavailable, Kube
-from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import is_pod_ready
 from harness.wait import until
@@ -65,17 +62,3 @@ def wait_for_start_or_missing_image(kube: Kube) -> str:
             raise
         return error.seen
     return ""
-
-
-def wait_for_connection_line(ztunnel: Ztunnels, since: datetime, source: str) -> ZtunnelLine:
-    """The source's line of the connection from that "ip:port", once it is closed."""
-    return until(
-        lambda: [
-            line for line in ztunnel.read_lines(since) if line.src.addr == source and line.direction == "outbound"
-        ],
-        bool,
-        what=f"ztunnel's line of the connection from {source}",
-        within=timeouts.LOG_LINE,
-        transient=(ApiUnavailable,),
-        show=lambda lines: f"{len(lines)} lines",
-    )[0]

@@ -14,7 +14,7 @@ from harness.objects.workloads import is_pod_ready, pod_ip
 from harness.waits.status import wait_for_condition
 
 ONE = pytest.mark.one_witness("Istio's waypoint writes no access log by default")
-pytestmark = [pytest.mark.extended("Sandwich"), pytest.mark.needs("istio gateways"), ONE]
+pytestmark = [pytest.mark.extended("Sandwich"), pytest.mark.needs("istio gateways")]
 GATEWAY, SERVICE = "Gateway/default/byo-waypoint", "Service/default/ratings-sandwich"
 URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
 
@@ -68,6 +68,7 @@ def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
     assert ports == {9080, 15008, 15021}
 
 
+@ONE
 def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client, here):
     """Without a pod of byo-waypoint, Programmed and WaypointBound are True while every request gets no response."""
     answers = mesh_client.send_in_turn(get(here(URL)), 5)
@@ -83,11 +84,12 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here
     answers = mesh_client.send_in_turn(get(here(URL)))
 
     assert answers.statuses == [200]
-    leg = istio_waypoint.wait_for_connection_line(ztunnel, since, answers[0].local)
+    (leg,) = ztunnel.wait_for_connections(answers, since)
     assert (leg.is_ok, leg.is_hbone) == (True, True), leg.raw
     assert leg.dst.ip in {pod_ip(pod) for pod in istio_waypoint.read_pods(kube)}
 
 
+@ONE
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):
     """A request to the short host name ratings-sandwich, which the route does not list, returns 404."""
     answers = mesh_client.send_in_turn(get("http://ratings-sandwich:9080/ratings/0"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from harness.causes.rules import find_causes
 from harness.causes.state import ClientRequest, ClusterState, FailureFacts
@@ -50,6 +51,42 @@ def test_policies_that_do_not_allow_are_named() -> None:
 
     assert "AuthorizationPolicy default/through-waypoint" in said[0]
     assert "default/other" not in said[0]
+
+
+def test_client_that_a_policy_lets_in_beside_those_it_rejects_is_named() -> None:
+    """By its identity, and of the time in which others were rejected; a waypoint is to be let in."""
+    at = INBOUND.time
+    closed = [
+        replace(rejected("allow policies exist, but none allowed"), time=at + timedelta(seconds=n)) for n in (0, 9)
+    ]
+    closed = [replace(line, src=replace(line.src, identity=None, workload="outsider-1")) for line in closed]
+    served = replace(INBOUND, time=at + timedelta(seconds=5), duration_ms=1.0)
+    failed = FailureFacts(text="assert {'to the pod': 200} == {'to the pod': None}")
+    here = f"{INBOUND.dst.namespace}/{INBOUND.dst.workload}"
+
+    said = why(ClusterState(connections=[*closed, served]), failed)
+
+    assert said[0] == (
+        f"ztunnel accepted the connection of {INBOUND.src.identity} to pod {here}, where a policy rejected a client "
+        "without identity"
+    )
+    later = replace(served, time=at + timedelta(seconds=20))
+    assert not any("accepted" in one for one in why(ClusterState(connections=[*closed, later]), failed))
+    gateway = named(
+        f"Pod/{INBOUND.src.namespace}/{INBOUND.src.workload}",
+        metadata={"labels": {"gateway.envoyproxy.io/owning-gateway-name": "waypoint"}},
+    )
+    state = ClusterState({"Pod": [gateway]}, connections=[*closed, served])
+    assert not any("accepted" in one for one in why(state, failed))
+
+
+def test_rejection_by_the_suites_policy_that_is_gone_is_not_foreign() -> None:
+    """Nobody's policy explains it, and the harness has deleted one."""
+    line = rejected("allow policies exist, but none allowed")
+    removed = frozenset({"AuthorizationPolicy/default/ours"})
+
+    assert why(ClusterState(connections=[line])) != []
+    assert why(ClusterState(connections=[line], removed=removed)) == []
 
 
 def test_rejection_that_the_suite_wants_is_no_cause_of_another_failure() -> None:

@@ -12,7 +12,7 @@ from harness.components import Counters, Envoy, Istiod, RateLimitService, Ztunne
 from harness.errors import Absent, CannotJudge, Inconclusive, SetupFailed
 from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
-from harness.logs import envoy_access
+from harness.logs import envoy_access, ztunnel
 from harness.logs.ztunnel import ZtunnelLine
 from tests import recordings
 from tests.fakes.api import FakeApi
@@ -467,6 +467,31 @@ def test_ways_to_a_service_are_the_workloads_that_took_its_callers(ztunnels: Ztu
     z(api, "n2", past)
     assert ztunnels.read_destinations(SINCE, "ratings") == {"waypoint", "ratings-v1"}
     assert ztunnels.read_destinations(SINCE, "ratings-binding") == set()
+
+
+def test_connections_of_answers_are_found_by_the_clients_address(ztunnels: Ztunnels, api: FakeApi) -> None:
+    """The source's line; of a client outside of the mesh the destination's, whose HBONE lines have another's port. Each
+    answer has it as a witness."""
+    rows = [row for row in MESH.split("\n") if "\taccess\t" in row]
+    outbound = next(line for row in rows if (line := ztunnel.parse_line(row)) and line.direction == "outbound")
+    hbone_in = next(
+        line for row in rows if (line := ztunnel.parse_line(row)) and line.direction == "inbound" and line.is_hbone
+    )
+    plain_in = hbone_in.raw.replace(hbone_in.src.addr, "10.9.9.9:4711").replace(
+        f"dst.hbone_addr={hbone_in.dst.hbone_addr} ", ""
+    )
+    z(api, "n1", "\n".join([*rows, plain_in]))
+    answers = Answers(
+        tuple(Answer(id, None, {}, 1.0, local=at) for id, at in (("a", outbound.src.addr), ("b", "10.9.9.9:4711")))
+    )
+
+    found = ztunnels.wait_for_connections(answers, SINCE)
+
+    assert {line.src.addr for line in found} == {outbound.src.addr, "10.9.9.9:4711"}
+    assert [set(sighting.of) for sighting in observations.current().sightings] == [{"a"}, {"b"}]
+    alone = Answers((Answer("c", 200, {}, 1.0, local=hbone_in.src.addr),))
+    with pytest.raises(Inconclusive, match="ztunnel does not tell of all connections"):
+        ztunnels.wait_for_connections(alone, SINCE)
 
 
 def test_leg_is_the_line_of_the_source(ztunnels: Ztunnels, api: FakeApi) -> None:

@@ -8,10 +8,7 @@ import pytest
 from harness.disruption import istio_waypoint
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube
-from harness.logs import ztunnel
-from harness.logs.ztunnel import ZtunnelLine
 from harness.wait import set_patience
-from tests import recordings
 from tests.fakes.api import FakeApi, Seen
 from tests.fakes.clock import Clock
 from tests.fakes.pods import PULL, deployment, pod, waiting
@@ -80,18 +77,3 @@ def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None
 
     with pytest.raises(Terminal, match="CrashLoopBackOff"):
         istio_waypoint.wait_for_start_or_missing_image(kube)
-
-
-def test_leg_is_the_callers_own_line(clock: Clock) -> None:
-    """Of all that ztunnel wrote it is the outbound one from that address, awaited until it is there."""
-    lines = ztunnel.parse(recordings.text("logs/ztunnel.log")).lines
-    wanted = next(line for line in lines if line.direction == "outbound")
-    told = [[line for line in lines if line is not wanted and line.src.addr != wanted.src.addr], list(lines)]
-
-    class Ztunnels:
-        def read_lines(self, since: datetime) -> list[ZtunnelLine]:
-            assert since == NOW
-            return told.pop(0) if len(told) > 1 else told[0]
-
-    assert istio_waypoint.wait_for_connection_line(Ztunnels(), NOW, wanted.src.addr) == wanted  # type: ignore[arg-type]  # a stand-in
-    assert len(clock.sleeps) == 1

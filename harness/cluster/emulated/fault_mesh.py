@@ -59,10 +59,6 @@ class MeshFaults(Base):
         """ztunnel's dump has no certificate of this account."""
         self.world.ztunnel.faults.no_certificate.add(service_account)
 
-    async def fault_not_hbone(self, workload: str) -> None:
-        """ztunnel's dump shows the workload with protocol TCP."""
-        self.world.ztunnel.faults.not_hbone.add(workload)
-
     async def fault_ztunnel_not_ready(self, node: str = "") -> None:
         """ztunnel of the node whose name ends so (empty: the worker) is not ready."""
         self.world.ztunnel.faults.not_ready.add([name for name in self.world.hosts if name.endswith(node)][-1])

@@ -35,7 +35,6 @@ class ZtunnelFaults:
     lose_line: Callable[[str], bool] | None = None  # lines for which it is true are not written
     rewrite_line: Callable[[str], str] | None = None  # changes a line before it is written
     no_certificate: set[str] = field(default_factory=set)  # service accounts missing in `certificates` of the dump
-    not_hbone: set[str] = field(default_factory=set)  # workload_names shown with protocol TCP in the dump
     not_ready: set[str] = field(default_factory=set)  # nodes whose ztunnel says not ready
 
 
@@ -134,7 +133,6 @@ class Ztunnel:
             captured=set(here.proxies),
             books=here.books,
             no_certificate=self.faults.no_certificate,
-            not_hbone=self.faults.not_hbone,
         )
 
     def metrics(self, node: str) -> str:

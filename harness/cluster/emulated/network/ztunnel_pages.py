@@ -46,9 +46,7 @@ class Books:
         self.counts["istio_tcp_sent_bytes", labels] += flow.sent
 
 
-def config_dump(
-    state: MeshState, node: str, *, captured: set[str], books: Books, no_certificate: set[str], not_hbone: set[str]
-) -> Json:
+def config_dump(state: MeshState, node: str, *, captured: set[str], books: Books, no_certificate: set[str]) -> Json:
     """The whole dump; `captured` are the IPs of this node's pods whose proxy runs."""
     pods = [w for ip, w in sorted(state.workloads.items()) if ip in captured]
     identities = sorted({w.identity for w in pods if w.service_account not in no_certificate})
@@ -68,7 +66,7 @@ def config_dump(
         "version": {"istioVersion": "emulated", "version": "emulated"},
         "workloadState": {w.uid: _proxy(w, books) for w in pods},
         "workloads": [
-            _workload(state, w, w.enrolled and w.workload_name not in not_hbone)
+            _workload(state, w, w.enrolled)
             for w in sorted(state.workloads.values(), key=lambda w: (w.namespace, w.name))
         ],
     }
