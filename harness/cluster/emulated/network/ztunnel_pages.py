@@ -66,8 +66,7 @@ def config_dump(state: MeshState, node: str, *, captured: set[str], books: Books
         "version": {"istioVersion": "emulated", "version": "emulated"},
         "workloadState": {w.uid: _proxy(w, books) for w in pods},
         "workloads": [
-            _workload(state, w, w.enrolled)
-            for w in sorted(state.workloads.values(), key=lambda w: (w.namespace, w.name))
+            _workload(state, w) for w in sorted(state.workloads.values(), key=lambda w: (w.namespace, w.name))
         ],
     }
 
@@ -98,7 +97,7 @@ def canonical(workload: MeshWorkload) -> tuple[str, str]:
     return name, next((labels[key] for key in revisions if key in labels), "latest")
 
 
-def _workload(state: MeshState, w: MeshWorkload, hbone: bool) -> Json:
+def _workload(state: MeshState, w: MeshWorkload) -> Json:
     name, revision = canonical(w)
     found: Json = {
         "canonicalName": name,
@@ -109,7 +108,7 @@ def _workload(state: MeshState, w: MeshWorkload, hbone: bool) -> Json:
         "namespace": w.namespace,
         "networkMode": "HostNetwork" if w.host_network else "Standard",
         "node": w.node,
-        "protocol": "HBONE" if hbone else "TCP",
+        "protocol": "HBONE" if w.enrolled else "TCP",
         "serviceAccount": w.service_account,
         "status": "Healthy",
         "trustDomain": "cluster.local",
