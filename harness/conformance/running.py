@@ -150,8 +150,8 @@ def with_arguments(job: Document, argv: Sequence[str]) -> Document:
 def _apply_waypoint(kube: Kube, manifests: Manifests, variant: Variant) -> None:
     """The waypoint lives in a namespace of the suite and goes with it."""
     home = f"{NAMESPACES}mesh"
-    labels = dict(one.split("=") for one in (AMBIENT,))
-    kube.patch(f"Namespace/{home}", {"metadata": {"labels": labels}})
+    label, _, value = AMBIENT.partition("=")
+    kube.patch(f"Namespace/{home}", {"metadata": {"labels": {label: value}}})
     for name in variant.manifests:
         kube.apply(manifests.read(name))
     gateways.wait_for_proxy_pod(Kube(kube.kubeconfig, kube.context, namespace=home), "waypoint")
@@ -205,7 +205,7 @@ def _job(kube: Kube, made: UndoLog, job: Document) -> Iterator[str]:
             ),
             show=lambda pods: ", ".join(text(one, "status", "phase") for one in pods) or "no pod",
         )
-        pod = str(found[0]["metadata"]["name"])
+        pod = next(str(one["metadata"]["name"]) for one in found if is_pod_ready(one))
         yield pod
     finally:
         # The API server keeps a deleted Job's pods.
