@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
 
-from harness import cli, version_sets
+from harness import cli, diagnostics, version_sets
 from harness.conformance import binary, command, running
 from harness.conformance.recording import Recording
 from harness.conformance.running import GATEWAY, VARIANTS, arguments, run_suite
-from harness.errors import BadInput, CommandFailed
+from harness.errors import BadInput, CommandFailed, SetupFailed
+from harness.install import installation
 from harness.kube import Kube
 from harness.objects import refs
 from harness.objects.manifests import MANIFESTS, read_manifest
@@ -20,6 +22,7 @@ from tests.fakes.api import Exec, FakeApi, Object
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
 from tests.fakes.programs import Programs
+from tests.recordings import HERE
 
 ROW = version_sets.load().pick("istio-1.29-eg-1.7")
 SUITE = ROW.conformance
@@ -181,3 +184,59 @@ def test_namespaces_of_others_are_refused(kube: Kube, api: FakeApi) -> None:
 
     with pytest.raises(BadInput, match="gateway-conformance-infra"):
         running.refuse_others(kube)
+
+
+class Made(FakeCluster):
+    """A cluster that is made and deleted."""
+
+    requirements = ()
+
+
+@pytest.fixture
+def flow(
+    api: FakeApi, settings: Settings, elf: Path, programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Made, Settings]:
+    """The command on a cluster that has the stack; each run of the suite leaves what is in tests/recordings."""
+    programs.have("kubectl")
+    cluster = Made(api.kubeconfig(tmp_path / "kubeconfig"))
+    monkeypatch.setattr(command, "choose_cluster", lambda *_: cluster)
+    monkeypatch.setattr(installation, "ensure_stack", lambda *_, **__: None)
+    monkeypatch.setattr(command, "run_suite", lambda *args, **_: Recording.read(HERE / "conformance" / args[3].name))
+    return cluster, settings.model_copy(update={"conformance_binary": elf})
+
+
+def test_reports_are_written_and_the_cluster_goes(flow: tuple[Made, Settings]) -> None:
+    """The suite's own files are kept as they are, ours stand beside them, and a broken test is exit code 1."""
+    cluster, chosen = flow
+    asked = argparse.Namespace(judge="", only="outside,inside", test="")
+
+    shown, code = command.run(asked, chosen, ROW)
+    (folder,) = (path for path in chosen.runs.iterdir() if not path.is_symlink())
+
+    assert code == 1
+    assert "broken UDPRoute" in shown
+    assert str(folder) in shown
+    assert (folder / "summary.txt").read_text() in f"{shown}\n"
+    results = json.loads((folder / "conformance.json").read_text())
+    assert [one["outcomes"].get("broken", 0) for one in results["runs"]] == [0, 1]
+    for file in ("outside/report.yaml", "inside/suite.log"):
+        assert (folder / "conformance" / file).read_bytes() == (HERE / "conformance" / file).read_bytes()
+    assert [told for told, _ in cluster.told] == ["create", "delete"]
+    assert command.run(argparse.Namespace(judge=str(folder), only="", test=""), chosen, ROW)[1] == 1
+
+
+def test_evidence_is_gathered_before_the_cluster_goes(
+    flow: tuple[Made, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite that could not be run is an error; what was gathered is in the run's folder."""
+    cluster, chosen = flow
+
+    def fail(*_: object, **__: object) -> Recording:
+        raise SetupFailed("its pod did not start")
+
+    monkeypatch.setattr(command, "run_suite", fail)
+    monkeypatch.setattr(diagnostics, "gather", lambda *args, **_: cluster.told.append(("gather", args[1])))
+
+    with pytest.raises(SetupFailed, match="did not start"):
+        command.run(argparse.Namespace(judge="", only="inside", test=""), chosen, ROW)
+    assert [told for told, _ in cluster.told] == ["create", "gather", "delete"]
