@@ -36,6 +36,7 @@ GROUPS = {"istio": "istio.io", "eg": "gateway.networking.k8s.io"}  # what their 
 PROXIES = (restarts.INGRESS, restarts.WAYPOINT)  # Envoy Gateway replaces them with those of its own version
 DEFINITIONS_OF = "the definitions of the Gateway API and Istio"
 SAFE_UPGRADES = "safe-upgrades.gateway.networking.k8s.io"
+STORED = "status.storedVersions"  # objects may be stored in a version that the definition lacks
 Order = Literal["definitions first", "definitions last"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
@@ -68,6 +69,11 @@ class VersionUpgrade:
         found = self.charts(row)
         return {chart: found[chart] for chart in CHARTS[self.product]}
 
+    @property
+    def control_plane(self) -> str:
+        """The workload that reads definitions."""
+        return restarts.ISTIOD if self.product == "istio" else restarts.CONTROLLER
+
     def definitions(self, row: VersionSet) -> frozenset[str]:
         """What `read_definitions` returns once all definitions are those of a version set."""
         api = row.gateway_api
@@ -83,10 +89,17 @@ class VersionUpgrade:
 @dataclass(frozen=True, slots=True)
 class Replaced:
     """What became of definitions that were applied over others: `versions` are those of the definitions that are there
-    now, `refused` the API server's reason by definition."""
+    now, `rejected` the API server's reason by definition."""
 
     versions: frozenset[str]
-    refused: Mapping[str, str] = field(default_factory=dict)
+    rejected: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rejected_by(self) -> set[str]:
+        """Who rejected some: SAFE_UPGRADES, STORED, or the whole reason where it names neither."""
+        return {
+            next((one for one in (SAFE_UPGRADES, STORED) if one in reason), reason) for reason in self.rejected.values()
+        }
 
 
 def plan_upgrade(
@@ -163,13 +176,13 @@ def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, r
         NotAllowed: this cluster's definitions are not to be touched.
     """
     check_allowed(cluster, DEFINITIONS_OF)
-    refused: dict[str, str] = {}
+    rejected: dict[str, str] = {}
     if upgrade.product == "istio":
         cluster.install(upgrade.charts(row)[DEFINITIONS["istio"]])
     else:
         documents = cluster.definitions(upgrade.charts(row)[DEFINITIONS["eg"]])
-        refused = _apply_one_by_one(kube, documents if row is upgrade.after else _of(upgrade, documents))
-    found = Replaced(read_definitions(kube, upgrade), refused)
+        rejected = _apply_one_by_one(kube, documents if row is upgrade.after else _of(upgrade, documents))
+    found = Replaced(read_definitions(kube, upgrade), rejected)
     observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
     return found
 
@@ -186,7 +199,8 @@ def read_definitions(kube: Kube, upgrade: VersionUpgrade) -> frozenset[str]:
 @touches(DEFINITIONS_OF)
 def force_older_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade) -> Replaced:
     """Deletes the safe-upgrades admission policy, as its message says, and applies the definitions of the version
-    before. What is rejected all the same (`refused`) is then deleted and made anew: the cluster is as it was.
+    before. What is rejected all the same (`rejected`) is then deleted and made anew, and what the version before
+    lacks is deleted: the cluster is as it was.
 
     Raises:
         NotAllowed: this cluster's definitions are not to be touched.
@@ -197,7 +211,7 @@ def force_older_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrad
         return replace_definitions(cluster, kube, upgrade, upgrade.before)
     documents = _of(upgrade, cluster.definitions(upgrade.charts(upgrade.before)[DEFINITIONS["eg"]]))
     kube.delete([f"ValidatingAdmissionPolicyBinding/{SAFE_UPGRADES}", f"ValidatingAdmissionPolicy/{SAFE_UPGRADES}"])
-    refused = until(
+    rejected = until(
         lambda: _apply_one_by_one(kube, documents),
         lambda found: not any(SAFE_UPGRADES in reason for reason in found.values()),
         what=f"the API server no longer asks {SAFE_UPGRADES}",
@@ -206,13 +220,16 @@ def force_older_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrad
         transient=(ApiUnavailable,),
         show=lambda found: f"{len(found)} definitions rejected",
     )
-    for document in (one for one in documents if str(one["metadata"]["name"]) in refused):
-        kind = text(document, "spec", "names", "kind")
+    brought = {str(one["metadata"]["name"]) for one in documents}
+    for definition in _of(upgrade, kube.list_objects("CustomResourceDefinition")):
+        if (name := str(definition["metadata"]["name"])) in brought - rejected.keys():
+            continue
+        kind = text(definition, "spec", "names", "kind")
         if kube.list_objects(kind):
             raise SetupFailed(f"a {kind} is there: with its definition it would be deleted", remedy="delete it first")
-        kube.delete([document])
-        _apply_one_by_one(kube, [document])
-    found = Replaced(read_definitions(kube, upgrade), refused)
+        kube.delete([f"CustomResourceDefinition/{name}"])
+    _apply_one_by_one(kube, [one for one in documents if str(one["metadata"]["name"]) in rejected])
+    found = Replaced(read_definitions(kube, upgrade), rejected)
     observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
     return found
 
@@ -246,17 +263,17 @@ def while_upgraded(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade) -> Ite
 def _apply_one_by_one(kube: Kube, documents: Iterable[Document]) -> dict[str, str]:
     """Applies definitions, admission policies last: they would judge the definitions that come with them. Returns the
     API server's reasons for what it rejected, by name."""
-    refused: dict[str, str] = {}
+    rejected: dict[str, str] = {}
     for document in sorted(documents, key=lambda one: one["kind"] != "CustomResourceDefinition"):
         name = str(document["metadata"]["name"])
         try:
             kube.apply([document], force=True)
         except RequestRejected as error:
-            refused[name] = str(error)
+            rejected[name] = str(error)
             continue
         if document["kind"] == "CustomResourceDefinition":
             rollouts.wait_for_definition(kube, name)
-    return refused
+    return rejected
 
 
 def _of(upgrade: VersionUpgrade, documents: Iterable[Document]) -> list[Document]:

@@ -35,6 +35,7 @@ KINDS: Mapping[str, tuple[str, bool]] = {
     "UDPRoute": ("gateway.networking.k8s.io/v1alpha2", True),
     "TLSRoute": ("gateway.networking.k8s.io/v1alpha3", True),
     "BackendTLSPolicy": ("gateway.networking.k8s.io/v1", True),
+    "ListenerSet": ("gateway.networking.k8s.io/v1", True),
     "GRPCRoute": ("gateway.networking.k8s.io/v1", True),
     "EnvoyProxy": ("gateway.envoyproxy.io/v1alpha1", True),
     "BackendTrafficPolicy": ("gateway.envoyproxy.io/v1alpha1", True),

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from harness.disruption import version_upgrade
-from harness.disruption.version_upgrade import Replaced
-from harness.experiments.traversal import send_through_ingress
-from harness.http_exchange import get, unique_name
+from harness.disruption import restarts, version_upgrade
+from harness.disruption.version_upgrade import SAFE_UPGRADES, STORED, Replaced
+from harness.experiments.kept_policies import BY_SERVICE, LIMITED, SCRIPTED, KeptPolicies, observe_policies
+from harness.experiments.tcp_route import TIMES, TcpRoute, observe_tcp_route, wait_for_tcp_route
+from harness.http_exchange import get
 from harness.load.background_load import BackgroundLoad
 from harness.load.recorded_losses import UNCLOSED
 from harness.load.timeline_text import timeline_as_text
@@ -27,8 +28,7 @@ pytestmark = [
     pytest.mark.needs("load", "upgrade", "disruptive", "rate limit"),
     pytest.mark.timeout(900),
 ]
-REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
-SCRIPTED, BY_SERVICE = "scripted.example", "by-service.example"
+REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get(LIMITED)
 POLICIES = {
     "quota": "BackendTrafficPolicy/default/kept-quota",
     "script": "EnvoyExtensionPolicy/default/kept-script",
@@ -38,41 +38,26 @@ TEAPOT = {False: 418, True: 500}  # of the script's path, by whether Envoy Gatew
 QUOTA, FLAGS = [200, 200, 200, 429, 429], ["-", "-", "-", "RL", "RL"]
 NEW_CONNECTIONS = UNCLOSED.allowed()  # of a client that opens one for each request, as in a rolling restart
 PROMISE = "at most two new connections"
+TCP_GATEWAY = "Gateway/default/kept-tcp"
+SERVED, NOT_SERVED = TcpRoute(TIMES, accepted=True), TcpRoute(0, accepted=True)
+CONNECTIONS = pytest.mark.one_witness("TCP connections have no request id to join witnesses by")
 ONE = pytest.mark.one_witness("an upgrade replaces the proxies, and their access logs go with them")
 
 
 @dataclass(frozen=True)
-class Enforced:
-    """What the policies do at one time: a user's five responses with their flags, responses on the script's two paths
-    and how often the backend received each, lines of the waypoint for each request by Service, conditions."""
-
-    quota: list[int | None]
-    flags: list[str]
-    script: list[int | None]
-    reached: list[int]
-    traversed: list[int]
-    accepted: dict[str, bool]
-
-    def differs_from(self, other: "Enforced") -> list[str]:
-        """Which policies do something else at the other time."""
-        pairs = {
-            "quota": (self.quota, other.quota),
-            "script": (self.script, other.script),
-            "routing": (self.traversed, other.traversed),
-        }
-        return [name for name, (mine, others) in pairs.items() if mine != others]
-
-
-@dataclass(frozen=True)
 class Journey:
-    """Load of the steps there and of the way back; what the policies do before, after each step there, and back."""
+    """Load of the steps there and of the way back; what the policies and the TCPRoute do before, after each step there,
+    and back; the TCPRoute also after a restart of the newer control plane."""
 
+    order: str
     there: tuple[BackgroundLoad, BackgroundLoad]
     back: BackgroundLoad
-    before: Enforced
-    between: Enforced
-    after: Enforced
-    after_back: Enforced
+    before: KeptPolicies
+    between: KeptPolicies
+    after: KeptPolicies
+    after_back: KeptPolicies
+    tcp: tuple[TcpRoute, TcpRoute, TcpRoute, TcpRoute]
+    tcp_restarted: TcpRoute
     definitions: Replaced
     older: Replaced
     forced: Replaced
@@ -98,7 +83,6 @@ def observe(
     at_waypoint,
     rate_limit_service,
     monotonic_clock,
-    current_time,
     here,
 ):
     """`observe()`: what the policies do now, each once the rate limit service counts."""
@@ -110,42 +94,37 @@ def observe(
     wait_for_response(ingress, at_ingress.get("/teapot", host=SCRIPTED), status=TEAPOT[rejected])
     wait_for_response(ingress, at_ingress.get(host=BY_SERVICE), status=200)
 
-    def once():
-        policy_propagation.wait_for_rate_limit_service(ingress, rate_limit_service, "/health")
-        since = current_time()
-        five = ingress.send_in_turn(get("/health", x_user_id=unique_name("kept")), 5)
-        lines = ingress_gateway.wait_for_lines(five, since)
-        script = at_ingress.send([at_ingress.get("/teapot", host=SCRIPTED), at_ingress.get(host=SCRIPTED)])
-        by_service = send_through_ingress(at_ingress, at_waypoint, at_ingress.get(host=BY_SERVICE), 3)
-        accepted = {name: status.read_condition(kube, here(one), "Accepted").met for name, one in POLICIES.items()}
-        return Enforced(
-            five.statuses,
-            [line.flags for line in lines],
-            script.statuses,
-            script.reached,
-            by_service.at_waypoint,
-            accepted,
-        )
+    names = {name: here(one) for name, one in POLICIES.items()}
+    return lambda: observe_policies(at_ingress, at_waypoint, rate_limit_service, kube, names)
 
-    return once
+
+@pytest.fixture(scope="module")
+def tcp(mesh_client, kube, echo, here):
+    """The client of the TCPRoute, its listener and its name."""
+    return mesh_client, kube, "tcp://kept-tcp:9000", here("TCPRoute/default/kept-tcp")
 
 
 @pytest.fixture(scope="module", params=version_upgrade.ORDERS, ids=lambda order: order.replace(" ", "-"))
-def journey(request, version_upgrade_plan, load, sources, observe, cluster, kube):
+def journey(request, version_upgrade_plan, load, sources, observe, applying, tcp, cluster, kube, here):
     """There and back, under load at each step, in one of two orders; then the older definitions are put back."""
     plan, order = version_upgrade_plan, request.param
     (one, do_one), (other, do_other) = version_upgrade.steps(cluster, kube, plan, order).items()
     with version_upgrade.while_upgraded(cluster, kube, plan):
-        before = observe()
-        with load(*sources) as first, first.event(f"{plan.name}, {order}: {one}", PROMISE):
-            done = {one: do_one()}
-        between = observe()
-        with load(*sources) as second, second.event(f"{plan.name}, {order}: {other}", PROMISE):
-            done[other] = do_other()
-        after, version_after = observe(), plan.running(kube)
-        with load(*sources) as way_back, way_back.event(f"{plan.name}, {order}: and back", PROMISE):
-            version_upgrade.upgrade_product(cluster, kube, plan, plan.before)
-        after_back, version_back = observe(), plan.running(kube)
+        with applying("upgrades/tcp_route.yaml"):
+            status.wait_for_condition(kube, here(TCP_GATEWAY), "Programmed")
+            wait_for_tcp_route(*tcp)
+            before, tcp_before = observe(), observe_tcp_route(*tcp)
+            with load(*sources) as first, first.event(f"{plan.name}, {order}: {one}", PROMISE):
+                done = {one: do_one()}
+            between, tcp_between = observe(), observe_tcp_route(*tcp)
+            with load(*sources) as second, second.event(f"{plan.name}, {order}: {other}", PROMISE):
+                done[other] = do_other()
+            after, tcp_after, version_after = observe(), observe_tcp_route(*tcp), plan.running(kube)
+            restarts.restart_rolling(kube, plan.control_plane)
+            tcp_restarted = wait_for_tcp_route(*tcp)
+            with load(*sources) as way_back, way_back.event(f"{plan.name}, {order}: and back", PROMISE):
+                version_upgrade.upgrade_product(cluster, kube, plan, plan.before)
+            after_back, tcp_back, version_back = observe(), observe_tcp_route(*tcp), plan.running(kube)
         older = version_upgrade.replace_definitions(cluster, kube, plan, plan.before)
         forced = version_upgrade.force_older_definitions(cluster, kube, plan)
         there = (*first.recorded_timelines, *second.recorded_timelines)
@@ -154,16 +133,19 @@ def journey(request, version_upgrade_plan, load, sources, observe, cluster, kube
             f"{plan.name}, back",
             order,
             way_back.recorded_timelines,
-            rejected=len(older.refused),
+            rejected=len(older.rejected),
             changed=after_back.differs_from(before),
         )
         yield Journey(
+            order,
             (first, second),
             way_back,
             before,
             between,
             after,
             after_back,
+            (tcp_before, tcp_between, tcp_after, tcp_back),
+            tcp_restarted,
             done["definitions"],
             older,
             forced,
@@ -198,6 +180,27 @@ def routing_type_stays(version_upgrade_plan):
     """Skips where only the newer version enforces routingType of a policy."""
     if version_upgrade_plan.crosses("eg", "1.8"):
         pytest.skip(f"{version_upgrade_plan.name}: another test is about routingType since Envoy Gateway 1.8")
+
+
+@pytest.fixture
+def tcp_needs_a_restart(journey, version_upgrade_plan):
+    """Skips where the newer version finds the TCPRoute's definition when it starts."""
+    if not version_upgrade_plan.crosses("eg", "1.9") or journey.order == "definitions first":
+        pytest.skip(f"{version_upgrade_plan.name}, {journey.order}: the definition of TCPRoute v1 is there")
+
+
+@pytest.fixture
+def tcp_needs_no_restart(journey, version_upgrade_plan):
+    """Skips where the newer version does not find the TCPRoute's definition when it starts."""
+    if version_upgrade_plan.crosses("eg", "1.9") and journey.order == "definitions last":
+        pytest.skip(f"{version_upgrade_plan.name}, {journey.order}: TCPRoute v1 comes after Envoy Gateway 1.9")
+
+
+@pytest.fixture
+def other_stored_versions(version_upgrade_plan):
+    """Skips where both versions store each kind in the same version."""
+    if not (version_upgrade_plan.crosses("eg", "1.8") or version_upgrade_plan.crosses("eg", "1.9")):
+        pytest.skip(f"{version_upgrade_plan.name}: stored versions change with Envoy Gateway 1.8 and 1.9")
 
 
 @pytest.fixture
@@ -279,20 +282,32 @@ def test_routing_stays_as_it_is(journey, routing_type_stays):
     assert [time.accepted["routing"] for time in times] == [True] * 4
 
 
+@CONNECTIONS
+def test_tcp_route_is_served_by_both_versions(journey, tcp_needs_no_restart):
+    """A TCPRoute is Accepted and served before an upgrade, after each step, after a restart and after the downgrade."""
+    assert journey.tcp == (SERVED,) * 4
+    assert journey.tcp_restarted == SERVED
+
+
+@CONNECTIONS
+def test_tcp_route_is_served_after_a_restart(journey, tcp_needs_a_restart):
+    """With the definitions last, Envoy Gateway 1.9 does not serve an Accepted TCPRoute until it is restarted."""
+    assert journey.tcp == (SERVED, NOT_SERVED, NOT_SERVED, SERVED)
+    assert journey.tcp_restarted == SERVED
+
+
 def test_definitions_are_replaced(journey, version_upgrade_plan):
     """The definitions of the newer version replace all of those of the older version."""
-    assert journey.definitions.refused == {}
+    assert journey.definitions.rejected == {}
     assert journey.definitions.versions == version_upgrade_plan.definitions(version_upgrade_plan.after)
 
 
 def test_older_definitions_are_rejected(journey, guarded_definitions):
-    """Definitions from before v1.5 are rejected by the safe-upgrades admission policy, and the newer ones stay."""
-    assert journey.older.refused
-    assert {"safe-upgrades" in reason for reason in journey.older.refused.values()} == {True}
+    """Definitions from before v1.5 are rejected by safe-upgrades or for their stored versions, and newer ones stay."""
+    assert journey.older.rejected_by == {SAFE_UPGRADES, STORED}
     assert journey.older.versions == journey.definitions.versions
 
 
-def test_stored_versions_keep_definitions(journey, guarded_definitions):
+def test_stored_versions_keep_definitions(journey, other_stored_versions):
     """Without the safe-upgrades policy the API server still rejects older definitions that lack a stored version."""
-    assert journey.forced.refused
-    assert {"storedVersions" in reason for reason in journey.forced.refused.values()} == {True}
+    assert journey.forced.rejected_by == {STORED}

@@ -56,6 +56,7 @@ class Api:
 
 
 GATEWAYS, POLICIES = "gateways.gateway.networking.k8s.io", "backendtrafficpolicies.gateway.envoyproxy.io"
+SETS = "listenersets.gateway.networking.k8s.io"  # of newer versions alone
 TCP, SAFE = "tcproutes.gateway.networking.k8s.io", "safe-upgrades.gateway.networking.k8s.io"
 CHARTS = {
     "v1.7.5": [definition(GATEWAYS, "v1.4.1"), definition(TCP, "v1.4.1"), definition(POLICIES, "old")],
@@ -63,6 +64,7 @@ CHARTS = {
         definition(SAFE, "v1.6.1", "ValidatingAdmissionPolicy"),
         definition(GATEWAYS, "v1.6.1"),
         definition(TCP, "v1.6.1"),
+        definition(SETS, "v1.6.1"),
         definition(POLICIES, "new"),
     ],
 }
@@ -131,8 +133,8 @@ def test_newer_definitions_replace_older_ones(monkeypatch: pytest.MonkeyPatch) -
     found = replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # what it uses of a Kube
 
     assert found.versions == {"v1.6.1 experimental"}
-    assert found.refused == {}
-    assert api.order == [GATEWAYS, TCP, POLICIES, SAFE]
+    assert found.rejected == {}
+    assert api.order == [GATEWAYS, TCP, SETS, POLICIES, SAFE]
 
 
 def test_rejected_definitions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +145,8 @@ def test_rejected_definitions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     found = replace_definitions(cluster(), api, plan, plan.before)  # type: ignore[arg-type]  # as above
 
     assert found.versions == {"v1.6.1 experimental"}
-    assert list(found.refused) == [GATEWAYS, TCP]
-    assert "safe-upgrades" in found.refused[GATEWAYS]
+    assert list(found.rejected) == [GATEWAYS, TCP]
+    assert "safe-upgrades" in found.rejected[GATEWAYS]
     assert api.there[POLICIES]["metadata"]["annotations"]["gateway.networking.k8s.io/bundle-version"] == "new"
 
 
@@ -165,9 +167,9 @@ def test_older_definitions_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     found = version_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
 
     assert found.versions == {"v1.4.1 experimental"}
-    assert list(found.refused) == [TCP]
-    assert "storedVersions" in found.refused[TCP]
-    assert SAFE not in api.there
+    assert list(found.rejected) == [TCP]
+    assert found.rejected_by == {version_upgrade.STORED}
+    assert api.there.keys() == {GATEWAYS, TCP, POLICIES}
 
 
 def test_definition_of_an_object_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,3 +234,10 @@ def test_older_version_comes_back(monkeypatch: pytest.MonkeyPatch, failing: bool
 
     assert upgraded == (["1.7.5"] if failing else [])
     assert version_upgrade.read_definitions(api, plan) == {"v1.4.1 experimental"}  # type: ignore[arg-type]  # as above
+
+
+def test_rejections_are_named() -> None:
+    """An unknown reason is no known one."""
+    reasons = {"a": f"422 denied by {SAFE}", "b": "422 status.storedVersions[1]: v1", "c": "409 conflict"}
+
+    assert version_upgrade.Replaced(frozenset(), reasons).rejected_by == {SAFE, version_upgrade.STORED, "409 conflict"}

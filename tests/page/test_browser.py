@@ -17,6 +17,7 @@ pytestmark = [
     pytest.mark.timeout(600),  # likewise
 ]
 SLOW = 240_000  # milliseconds: a browser on a busy machine
+PATH = {"path": "Envoy Gateway 1.7.5 to 1.9.0", "order": "definitions first", "sent": "900", "lost": "1"}
 PAGES = (
     "",
     "claims",
@@ -46,6 +47,7 @@ def address(written, verdict, tmp_path: Path) -> str:
     runs = [
         written(1, verdict("a"), verdict("b", "broken"), verdict("c", "skipped", reason="no")),
         written(2, verdict("a", "broken"), verdict("b")),
+        written(3, verdict("d", area="upgrades"), facts={"upgrade to": "eg-1.9.0"}, tables={"upgrade paths": [PATH]}),
     ]
     file = tmp_path / "page.html"
     file.write_text(command.html(model.page(*run_folders.read(runs), "2026-11-27T22:00:00+00:00")))
@@ -67,6 +69,16 @@ def test_every_page_opens_and_is_accessible(browser, address):
     assert {name: ids for name, (_, ids) in found.items() if ids} == {}
     assert len({title for title, _ in found.values()}) == len(PAGES) - 1  # two of them are the claims
     assert not [name for name, (title, _) in found.items() if title == "There is no such page"]
+
+
+def test_upgrades_have_a_table(browser, address):
+    """On the page of the matrix, with the verdicts of the run and what was lost."""
+    page = browser.new_page()
+    page.goto(f"{address}#/")
+    row = page.locator("table", has_text="Upgrades there and back").locator("tbody tr").inner_text()
+    page.close()
+
+    assert row.split("\t")[:7] == [PATH["path"], PATH["order"], "1.34", "held 1 held", "1.50", "900", "1"]
 
 
 def test_dark_colours_have_contrast(browser, address):
