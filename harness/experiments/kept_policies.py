@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from harness import boundary
+from harness import record_replay
 from harness.components import RateLimitService
-from harness.experiments.place import Place
+from harness.experiments.ingress_or_waypoint import Place
 from harness.experiments.traversal import send_through_ingress
 from harness.http_exchange import get, unique_name
 from harness.kube import Kube
@@ -54,7 +54,7 @@ def observe_policies(
         Inconclusive: a witness is missing.
     """
     policy_propagation.wait_for_rate_limit_service(ingress.client, limiter, LIMITED)
-    since = boundary.now()
+    since = record_replay.now()
     user = ingress.client.send_in_turn(get(LIMITED, x_user_id=unique_name("kept")), REQUESTS)
     lines = ingress.envoy.wait_for_lines(user, since)
     script = ingress.send([ingress.get("/teapot", host=SCRIPTED), ingress.get(host=SCRIPTED)])
