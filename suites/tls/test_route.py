@@ -12,8 +12,6 @@ from harness.waits import rollouts, waypoints
 from harness.waits.status import wait_for_condition
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
-ROUTES, ROUTE = "tls/route_added.yaml", "TLSRoute/default"
-PASSED, TERMINATED, IN_MESH = "passed.example", "terminated.example", "echo-passed"
 
 
 @pytest.fixture(scope="module")
@@ -48,61 +46,46 @@ def waypoint_sni(backend, kube, proxy_of, at_waypoint, here):
     return replace(at_waypoint, gateway=envoy.gateway, base="https://echo-passed:9443", envoy=envoy, echo=backend)
 
 
-@pytest.mark.feature("TLSRoute, passed through", place="ingress")
-def test_ingress_passes_tls_through(tries, passing, here):
-    """Through an ingress TLSRoute with mode Passthrough the client sees the backend's own certificate."""
-    request = passing.get(host=PASSED)
-
-    trial = tries.configured(
-        passing,
-        ROUTES,
-        here(f"{ROUTE}/passed"),
-        lambda: passing.send_by_server_name([request], PASSED),
-        lambda: passing.ask(request).status == 200,
+@pytest.fixture
+def tried(tries, here):
+    """`tried(place, route, host)`: a request to that TLS server name before, under and after the routes."""
+    return lambda place, route, host: tries.configured(
+        place,
+        "tls/route_added.yaml",
+        here(f"TLSRoute/default/{route}"),
+        lambda: place.send_by_server_name([place.get(host=host)], host),
+        lambda: place.ask(place.get(host=host)).status == 200,
     )
 
+
+@pytest.mark.feature("TLSRoute, passed through", place="ingress")
+def test_ingress_passes_tls_through(tried, passing):
+    """Through an ingress TLSRoute with mode Passthrough the client sees the backend's own certificate."""
+    trial = tried(passing, "passed", "passed.example")
+
     assert trial.control.statuses == trial.recovery.statuses == [None]
-    assert trial.treatment.statuses == [200]
-    assert trial.treatment.answers.served_by == ["backend"]
+    assert (trial.treatment.statuses, trial.treatment.answers.served_by) == ([200], ["backend"])
     assert [each[0].tls for each in trial.treatment.received] == [True]
     assert {(line.method, line.flags) for line in trial.treatment.lines} == {(None, "-")}
 
 
 @pytest.mark.feature("TLSRoute, passed through", place="waypoint")
-def test_waypoint_passes_tls_through(tries, waypoint_sni, here):
+def test_waypoint_passes_tls_through(tried, waypoint_sni):
     """Through a waypoint TLSRoute with mode Passthrough the client sees the backend's own certificate."""
-    request = waypoint_sni.get(host=IN_MESH)
-
-    trial = tries.configured(
-        waypoint_sni,
-        ROUTES,
-        here(f"{ROUTE}/passed-in-mesh"),
-        lambda: waypoint_sni.send_by_server_name([request], IN_MESH),
-        lambda: waypoint_sni.ask(request).status == 200,
-    )
+    trial = tried(waypoint_sni, "passed-in-mesh", "echo-passed")
 
     assert trial.control.statuses == trial.recovery.statuses == [None]
-    assert trial.treatment.statuses == [200]
-    assert trial.treatment.answers.served_by == ["backend"]
+    assert (trial.treatment.statuses, trial.treatment.answers.served_by) == ([200], ["backend"])
     assert [each[0].tls for each in trial.treatment.received] == [True]
     assert {(line.method, line.flags) for line in trial.treatment.lines} == {(None, "-")}
 
 
 @pytest.mark.feature("TLSRoute, terminated", place="ingress")
-def test_ingress_terminates_tls(tries, terminating, here):
+def test_ingress_terminates_tls(tried, terminating):
     """Through an ingress TLSRoute with mode Terminate the client sees the Gateway's certificate."""
-    request = terminating.get(host=TERMINATED)
-
-    trial = tries.configured(
-        terminating,
-        ROUTES,
-        here(f"{ROUTE}/terminated"),
-        lambda: terminating.send_by_server_name([request], TERMINATED),
-        lambda: terminating.ask(request).status == 200,
-    )
+    trial = tried(terminating, "terminated", "terminated.example")
 
     assert trial.control.statuses == trial.recovery.statuses == [None]
-    assert trial.treatment.statuses == [200]
-    assert trial.treatment.answers.served_by == ["gateway"]
+    assert (trial.treatment.statuses, trial.treatment.answers.served_by) == ([200], ["gateway"])
     assert [(each[0].backend, each[0].tls) for each in trial.treatment.received] == [("echo-v1", False)]
     assert {(line.method, line.flags) for line in trial.treatment.lines} == {(None, "-")}
