@@ -10,13 +10,16 @@ from harness.evidence.intervals import difference, mean_interval, ratio
 Series = Mapping[str, Sequence[float]]  # of each path, a value for each round
 
 
-def path_table(values: Series, baseline: str, unit: str) -> str:
-    """Of each path the mean, and against the baseline's the difference and the ratio, each with its 95% interval."""
+def path_table(values: Series, baseline: str, unit: str, digits: int = 2) -> str:
+    """Of each path the mean, and against the baseline's the difference and the ratio, each with its 95% interval;
+    `digits` are those of the unit."""
     rows = [f"| path | {unit} | difference to {baseline} | ratio |", "|---|---|---|---|"]
     for path, found in values.items():
-        cells = [path, mean_interval(found).text()]
+        cells = [path, mean_interval(found).text(digits)]
         against = values[baseline]
-        cells += ["", ""] if path == baseline else [difference(found, against).text(), ratio(found, against).text()]
+        cells += (
+            ["", ""] if path == baseline else [difference(found, against).text(digits), ratio(found, against).text()]
+        )
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 

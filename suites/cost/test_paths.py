@@ -68,7 +68,7 @@ def test_every_path_serves_all(measured):
     table = {
         f"p{percent}": path_table(measured.series(lambda one, p=percent: one.ms[p]), NO_MESH, f"p{percent}, ms")
         for percent in (50, 90, 99)
-    } | {"throughput": path_table(measured.series(lambda one: one.per_second), NO_MESH, "requests a second")}
+    } | {"throughput": path_table(measured.series(lambda one: one.per_second), NO_MESH, "requests a second", 0)}
     observations.attach("latency.md", "\n\n".join(table.values()) + "\n")
 
     assert set(measured.statuses) == {NO_MESH, ZTUNNEL, WAYPOINT, BOTH, LIMITED, JWT}
