@@ -84,8 +84,8 @@ faults: $(BIN)/.installed ## planted faults, one by one: which tests catch them 
 	$(BIN)/mesh-e2e faults $(if $(THIRD),--third $(THIRD)) $(FAULTS)
 
 .PHONY: record
-record: $(BIN)/.installed ## refresh tests/recordings/<versions> from a running cluster (CLUSTER=kind that was kept, or existing)
-	$(BIN)/mesh-e2e record
+record: $(BIN)/.installed ## refresh tests/recordings/<versions> from a running cluster (CLUSTER=kind that was kept, or existing), or from a run (RUN=folder)
+	$(BIN)/mesh-e2e record $(if $(RUN),--run $(RUN))
 
 .PHONY: support
 support: $(BIN)/.installed ## the support table of all runs: support.md and support.json in the folder of runs

@@ -258,6 +258,31 @@ def _lines(run: Path) -> Iterator[tuple[int, Json]]:
         raise BadInput(f"{run}/{FILE} is empty", remedy=again)
 
 
+def read_settings(run: Path) -> Json:
+    """What a recorded run was asked to do.
+
+    Raises:
+        BadInput: there are no records, they cannot be read, or a newer mesh-e2e wrote them.
+    """
+    return next(_checked(run, line) for _, line in _lines(run))
+
+
+def read_calls(run: Path) -> Iterator[tuple[str, str, Any]]:
+    """Each recorded call that was answered, in order: its function, its arguments in short, its answer.
+
+    Raises:
+        BadInput: as `read_settings`.
+    """
+    known: dict[int, str | None] = {}
+    for number, line in _lines(run):
+        if number == 1:
+            _checked(run, line)
+        elif "call" in line:
+            call = _call(line, known)
+            if not call.missing and call.raised is None:
+                yield line["call"], line["asked"], call.answer
+
+
 def _checked(run: Path, line: Json) -> Json:
     if line.get("schema") != SCHEMA:
         raise BadInput(

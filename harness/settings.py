@@ -55,6 +55,11 @@ MAKE_ONLY = {
     "ARGS": "more of pytest's own arguments (`e2e`): `ARGS='-k page -x'`",
     "FAULTS": "names of faults to plant (`faults`); empty: all",
     "THIRD": "1, 2 or 3: only that third of the faults (`faults`)",
+    "RUN": "a run's folder (`reproduce`, `record`)",
+    "TEST": "the id of a test (`reproduce`)",
+    "FOLDERS": "folders of runs or matrices (`report`)",
+    "OUT": "the file of the page (`report`)",
+    "FROM": "a registry that has the charts and images, host[:port][/prefix] (`mirror`)",
     "PYTHON": "the Python that the virtual environment is made with",
     "VENV": "where the virtual environment is",
 }

@@ -98,16 +98,25 @@ def _limits(feature: str) -> set[str]:
 
 
 def _marks() -> list[tuple[Path, int, str, str, str]]:
-    """Marks `feature` of the suites that name a version: file, line, feature, since or before, the version."""
+    """Marks `feature` of the suites that name a version: file, line, feature, since or before, the version. A feature
+    may be named by a constant of the file."""
     found = []
     for file in sorted((ROOT / "suites").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
+        tree = ast.parse(file.read_text())
+        constants = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "feature":
+                first = node.args[0]
+                feature = constants[first.id] if isinstance(first, ast.Name) else ast.literal_eval(first)
                 for word in node.keywords:
                     if word.arg in ("since", "before"):
-                        found.append(
-                            (file, node.lineno, ast.literal_eval(node.args[0]), word.arg, ast.literal_eval(word.value))
-                        )
+                        found.append((file, node.lineno, str(feature), word.arg, ast.literal_eval(word.value)))
     return found
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness import cluster_records, timeouts
 from harness.command import running
 from harness.errors import BadInput, SetupFailed
+from harness.recordings.from_run import record_run
 from harness.settings import ROOT, Settings
 from harness.wait import pause
 
@@ -20,16 +22,19 @@ _LAST = 30  # lines of the run's output
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What `mesh-e2e record` takes."""
     parser.add_argument("tests", nargs="*", default=list(SUITES), help="what is run meanwhile (default: the article)")
+    parser.add_argument("--run", type=Path, metavar="FOLDER", help="a run that was on a real cluster, in place of one")
     parser.add_argument("--into", type=Path, default=ROOT / "tests" / "recordings", help="the folder of the recordings")
 
 
 def run(asked: argparse.Namespace, chosen: Settings) -> str:
-    """Records the cluster that is chosen, and returns which files were written.
+    """Records the cluster that is chosen, or was a run's, and returns which files were written.
 
     Raises:
-        BadInput: there is no such cluster, or it is emulated.
+        BadInput: there is no such cluster, or run, or it is emulated.
         SetupFailed: the run did not hold: what a broken cluster writes is no recording of its versions.
     """
+    if asked.run:
+        return _described([record_run(asked.run, asked.into)])
     check_running(chosen)
     began = time.time() - 1  # file systems round
     env = {"E2E_RECORD": str(asked.into.resolve()), "E2E_KEEP": "always"}
@@ -41,7 +46,11 @@ def run(asked: argparse.Namespace, chosen: Settings) -> str:
         what = f"the suites did not hold, exit {suites.code}" if suites.code else "the run wrote no recording"
         tail = "\n".join(suites.lines[-_LAST:])
         raise SetupFailed(f"nothing was recorded: {what}; its last lines:\n{tail}")
-    files = sorted(file for folder in made for file in folder.iterdir())
+    return _described(made)
+
+
+def _described(folders: Iterable[Path]) -> str:
+    files = sorted(file for folder in folders for file in folder.iterdir())
     return "\n".join(f"{file} ({file.stat().st_size} bytes)" for file in files)
 
 

@@ -16,7 +16,7 @@ from harness.settings import Settings
 
 
 def asked(into: Path, *tests: str) -> argparse.Namespace:
-    return argparse.Namespace(tests=list(tests), into=into)
+    return argparse.Namespace(tests=list(tests), into=into, run=None)
 
 
 @pytest.mark.parametrize(
