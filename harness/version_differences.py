@@ -54,7 +54,14 @@ class Difference(_Strict):
 
     def row(self, version: str) -> Row:
         """The row of a version ("1.7.5"); the nearest one where no range has it."""
-        return min(self.rows, key=lambda row: version_ranges.distance(row.versions, version))
+        # A version may lie at the very limit of a range that does not hold it: 1.9.0 of "<1.9".
+        return min(
+            self.rows,
+            key=lambda row: (
+                not version_ranges.contains(row.versions, version),
+                version_ranges.distance(row.versions, version),
+            ),
+        )
 
 
 class Unchanged(_Strict):

@@ -272,10 +272,6 @@ class VersionSet(_Strict):
     def _metallb(self) -> dict[str, str]:
         return {f"metallb-{part}": f"quay.io/metallb/{part}:v{self.metallb}" for part in ("controller", "speaker")}
 
-    def is_at_least(self, product: Literal["istio", "eg"], version: str) -> bool:
-        """Whether the product is of this minor ("1.9") or a later one."""
-        return minor(self.istio if product == "istio" else self.envoy_gateway) >= minor(version)
-
     @property
     def summary(self) -> str:
         """One line that names the row."""

@@ -144,3 +144,9 @@ def test_a_row_that_is_wrong_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match=r"versions.*'1\.8' is not a comparison"):
         version_differences.load(file)
+
+
+def test_first_release_of_a_minor_has_its_own_row() -> None:
+    """1.9.0 is the limit of "<1.9", and not in it."""
+    assert (value("lua", "1.8.3"), value("lua", "1.9.0")) == ("runs", "is not Accepted")
+    assert (value("rejection_counter", "1.8.3"), value("rejection_counter", "1.9.0")) == ("", "xds_nack_total")

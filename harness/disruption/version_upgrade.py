@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, get_args
 
-from harness import chosen_versions, observations, timeouts
+from harness import chosen_versions, observations, timeouts, version_differences
 from harness.cluster.protocol import Cluster, Release
 from harness.disruption import restarts
 from harness.disruption.foreign_changes import check_allowed, touches
@@ -60,9 +60,18 @@ class VersionUpgrade:
     def version(self, row: VersionSet) -> str:
         return row.istio if self.product == "istio" else row.envoy_gateway
 
-    def crosses(self, product: Literal["istio", "eg"], version: str) -> bool:
-        """Whether the product is of a version below `version` ("1.9") before, and not below it after."""
-        return self.after.is_at_least(product, version) and not self.before.is_at_least(product, version)
+    def changes(self, difference: str) -> bool:
+        """Whether a difference of harness/version_differences.yaml has another value after the upgrade.
+
+        Raises:
+            KeyError: there is no such difference.
+        """
+        found = version_differences.load().differences[difference]
+        before, after = (
+            version_differences.value(difference, row.istio if found.product == "istio" else row.envoy_gateway)
+            for row in (self.before, self.after)
+        )
+        return before != after
 
     def releases(self, row: VersionSet) -> dict[str, Release]:
         """The releases of the product's workloads in a version set, in the order in which they are upgraded."""

@@ -28,7 +28,7 @@ from harness.settings import ClusterKind
 NOT_RECORDED = ("cluster", "stack", "placement", "oracles")  # fixtures; and the item of the oracles
 SETTINGS = (
     *("cluster", "cluster_name", "versions", "waypoint", "workers", "patience", "delay_factor"),
-    *("registry", "registry_plain_http", "registry_secret", "namespace", "install", "disruptive"),
+    *("registry", "registry_plain_http", "registry_secret", "namespace", "install", "disruptive", "upgrade_to"),
 )
 FORMER = {  # fixture: its name in older records, which stay readable
     "access_denied": "refused",

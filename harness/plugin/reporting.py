@@ -48,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "needs(capability): what a cluster must be able to judge; else a skip, with reason"
     )
     config.addinivalue_line("markers", support_marks.HELP)
+    config.addinivalue_line("markers", "changes(difference): only upgrades that cross it (version_differences.yaml)")
+    config.addinivalue_line("markers", "keeps(difference): only upgrades that do not cross it")
     config.addinivalue_line("markers", "one_witness(why): requests that only one component can see")
     config.stash[FAILED] = False
     if not is_run(config) or hasattr(config, "workerinput"):

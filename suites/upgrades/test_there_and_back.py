@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness import version_differences
 from harness.disruption import restarts, version_upgrade
 from harness.disruption.version_upgrade import SAFE_UPGRADES, STORED, Replaced
 from harness.experiments.kept_policies import BY_SERVICE, LIMITED, SCRIPTED, KeptPolicies, observe_policies
@@ -34,7 +35,7 @@ POLICIES = {
     "script": "EnvoyExtensionPolicy/default/kept-script",
     "routing": "BackendTrafficPolicy/default/kept-routing",
 }
-TEAPOT = {False: 418, True: 500}  # of the script's path, by whether Envoy Gateway rejects scripts
+TEAPOT = {"runs": 418, "is not Accepted": 500}  # the response of the script's path
 QUOTA, FLAGS = [200, 200, 200, 429, 429], ["-", "-", "-", "RL", "RL"]
 NEW_CONNECTIONS = UNCLOSED.allowed()  # of a client that opens one for each request, as in a rolling restart
 PROMISE = "at most two new connections"
@@ -90,8 +91,8 @@ def observe(
     policy_propagation.wait_for_accepted(kube, here(POLICIES["quota"]), since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
     status.wait_for_condition(kube, here(POLICIES["routing"]), "Accepted")
-    rejected = version_upgrade_plan.before.is_at_least("eg", "1.9")
-    wait_for_response(ingress, at_ingress.get("/teapot", host=SCRIPTED), status=TEAPOT[rejected])
+    script = version_differences.value("lua", version_upgrade_plan.before.envoy_gateway)
+    wait_for_response(ingress, at_ingress.get("/teapot", host=SCRIPTED), status=TEAPOT[script])
     wait_for_response(ingress, at_ingress.get(host=BY_SERVICE), status=200)
 
     names = {name: here(one) for name, one in POLICIES.items()}
@@ -154,60 +155,28 @@ def journey(request, version_upgrade_plan, load, sources, observe, applying, tcp
         )
 
 
-@pytest.fixture
-def lua_needs_a_setting(version_upgrade_plan):
-    """Skips where the newer version enforces a Lua script as the older one does."""
-    if not version_upgrade_plan.crosses("eg", "1.9"):
-        pytest.skip(f"{version_upgrade_plan.name}: Lua needs a setting since Envoy Gateway 1.9")
+@pytest.fixture(autouse=True)
+def skip_other_upgrades(request, version_upgrade_plan):
+    """Skips a test whose mark `changes` names a difference between versions that this upgrade does not cross, or whose
+    mark `keeps` names one that it crosses."""
+    for mark in (*request.node.iter_markers("changes"), *request.node.iter_markers("keeps")):
+        if version_upgrade_plan.changes(mark.args[0]) != (mark.name == "changes"):
+            does = "does not change" if mark.name == "changes" else "changes"
+            pytest.skip(f"{version_upgrade_plan.name} {does} {mark.args[0]} (harness/version_differences.yaml)")
 
 
 @pytest.fixture
-def lua_needs_none(version_upgrade_plan):
-    """Skips where the newer version enforces no Lua script by default."""
-    if version_upgrade_plan.after.is_at_least("eg", "1.9"):
-        pytest.skip(f"{version_upgrade_plan.name}: Lua needs a setting since Envoy Gateway 1.9")
+def definitions_last(journey):
+    """Skips the other order."""
+    if journey.order != "definitions last":
+        pytest.skip(f"about the other order, not {journey.order}")
 
 
 @pytest.fixture
-def routing_type_becomes_enforced(version_upgrade_plan):
-    """Skips where both versions enforce routingType of a policy, or neither does."""
-    if not version_upgrade_plan.crosses("eg", "1.8"):
-        pytest.skip(f"{version_upgrade_plan.name}: routingType of a policy is enforced since Envoy Gateway 1.8")
-
-
-@pytest.fixture
-def routing_type_stays(version_upgrade_plan):
-    """Skips where only the newer version enforces routingType of a policy."""
-    if version_upgrade_plan.crosses("eg", "1.8"):
-        pytest.skip(f"{version_upgrade_plan.name}: another test is about routingType since Envoy Gateway 1.8")
-
-
-@pytest.fixture
-def tcp_needs_a_restart(journey, version_upgrade_plan):
-    """Skips where the newer version finds the TCPRoute's definition when it starts."""
-    if not version_upgrade_plan.crosses("eg", "1.9") or journey.order == "definitions first":
-        pytest.skip(f"{version_upgrade_plan.name}, {journey.order}: the definition of TCPRoute v1 is there")
-
-
-@pytest.fixture
-def tcp_needs_no_restart(journey, version_upgrade_plan):
-    """Skips where the newer version does not find the TCPRoute's definition when it starts."""
-    if version_upgrade_plan.crosses("eg", "1.9") and journey.order == "definitions last":
-        pytest.skip(f"{version_upgrade_plan.name}, {journey.order}: TCPRoute v1 comes after Envoy Gateway 1.9")
-
-
-@pytest.fixture
-def other_stored_versions(version_upgrade_plan):
-    """Skips where both versions store each kind in the same version."""
-    if not (version_upgrade_plan.crosses("eg", "1.8") or version_upgrade_plan.crosses("eg", "1.9")):
-        pytest.skip(f"{version_upgrade_plan.name}: stored versions change with Envoy Gateway 1.8 and 1.9")
-
-
-@pytest.fixture
-def guarded_definitions(version_upgrade_plan):
-    """Skips where the safe-upgrades policy does not come with the newer definitions, or accepts the older ones."""
-    if not version_upgrade_plan.crosses("eg", "1.8"):
-        pytest.skip(f"{version_upgrade_plan.name}: safe-upgrades comes with Gateway API 1.5, Envoy Gateway 1.8")
+def tcp_route_is_found(journey, version_upgrade_plan):
+    """Skips where the newer version starts without the definition of TCPRoute that it looks for."""
+    if journey.order == "definitions last" and version_upgrade_plan.changes("watched_tcp_route"):
+        pytest.skip(f"{version_upgrade_plan.name}, {journey.order}: another test has that claim")
 
 
 def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
@@ -248,16 +217,19 @@ def test_quota_is_enforced_by_both_versions(journey):
     assert [time.accepted["quota"] for time in times] == [True] * 4
 
 
-def test_script_is_enforced_by_both_versions(journey, lua_needs_none):
-    """A Lua script is Accepted and answers its path before an upgrade, after it and after the downgrade."""
-    times = (journey.before, journey.between, journey.after, journey.after_back)
+@pytest.mark.keeps("lua")
+def test_script_is_enforced_by_both_versions(journey):
+    """A Lua script has the same effect and condition before an upgrade, after each step and after the downgrade."""
+    before = journey.before
+    later = (journey.between, journey.after, journey.after_back)
 
-    assert [time.script for time in times] == [[418, 200]] * 4
-    assert [time.reached for time in times] == [[0, 1]] * 4
-    assert [time.accepted["script"] for time in times] == [True] * 4
+    assert [time.script for time in later] == [before.script] * 3
+    assert [time.reached for time in later] == [before.reached] * 3
+    assert [time.accepted["script"] for time in later] == [before.accepted["script"]] * 3
 
 
-def test_upgrade_rejects_scripts(journey, lua_needs_a_setting):
+@pytest.mark.changes("lua")
+def test_upgrade_rejects_scripts(journey):
     """An upgrade to Envoy Gateway 1.9 rejects an enforced Lua script: its route returns 500 until the downgrade."""
     before, after, back = journey.before, journey.after, journey.after_back
 
@@ -266,7 +238,8 @@ def test_upgrade_rejects_scripts(journey, lua_needs_a_setting):
     assert (back.script, back.reached, back.accepted["script"]) == ([418, 200], [0, 1], True)
 
 
-def test_upgrade_enforces_routing_type(journey, routing_type_becomes_enforced):
+@pytest.mark.changes("policy_routing_type")
+def test_upgrade_enforces_routing_type(journey):
     """An upgrade to Envoy Gateway 1.8 enforces a policy's routingType, which was Accepted and ignored before it."""
     before, after, back = journey.before, journey.after, journey.after_back
 
@@ -274,7 +247,8 @@ def test_upgrade_enforces_routing_type(journey, routing_type_becomes_enforced):
     assert [time.accepted["routing"] for time in (before, after, back)] == [True, True, True]
 
 
-def test_routing_stays_as_it_is(journey, routing_type_stays):
+@pytest.mark.keeps("policy_routing_type")
+def test_routing_stays_as_it_is(journey):
     """Requests of the ingress take the same way to a Service before an upgrade, after it and after the downgrade."""
     times = (journey.before, journey.between, journey.after, journey.after_back)
 
@@ -283,14 +257,15 @@ def test_routing_stays_as_it_is(journey, routing_type_stays):
 
 
 @CONNECTIONS
-def test_tcp_route_is_served_by_both_versions(journey, tcp_needs_no_restart):
+def test_tcp_route_is_served_by_both_versions(journey, tcp_route_is_found):
     """A TCPRoute is Accepted and served before an upgrade, after each step, after a restart and after the downgrade."""
     assert journey.tcp == (SERVED,) * 4
     assert journey.tcp_restarted == SERVED
 
 
 @CONNECTIONS
-def test_tcp_route_is_served_after_a_restart(journey, tcp_needs_a_restart):
+@pytest.mark.changes("watched_tcp_route")
+def test_tcp_route_is_served_after_a_restart(journey, definitions_last):
     """With the definitions last, Envoy Gateway 1.9 does not serve an Accepted TCPRoute until it is restarted."""
     assert journey.tcp == (SERVED, NOT_SERVED, NOT_SERVED, SERVED)
     assert journey.tcp_restarted == SERVED
@@ -302,12 +277,14 @@ def test_definitions_are_replaced(journey, version_upgrade_plan):
     assert journey.definitions.versions == version_upgrade_plan.definitions(version_upgrade_plan.after)
 
 
-def test_older_definitions_are_rejected(journey, guarded_definitions):
+@pytest.mark.changes("safe_upgrades_policy")
+def test_older_definitions_are_rejected(journey):
     """Definitions from before v1.5 are rejected by safe-upgrades or for their stored versions, and newer ones stay."""
     assert journey.older.rejected_by == {SAFE_UPGRADES, STORED}
     assert journey.older.versions == journey.definitions.versions
 
 
-def test_stored_versions_keep_definitions(journey, other_stored_versions):
+@pytest.mark.changes("stored_route_versions")
+def test_stored_versions_keep_definitions(journey):
     """Without the safe-upgrades policy the API server still rejects older definitions that lack a stored version."""
     assert journey.forced.rejected_by == {STORED}

@@ -96,18 +96,17 @@ def test_one_product_changes(to: str, name: str, charts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("to", "version", "crossed"),
+    ("to", "difference", "changed"),
     [
-        ("eg-1.9.0", "1.9", True),
-        ("eg-1.9.0", "1.8", True),
-        ("eg-1.8.3", "1.9", False),
-        ("eg-1.9.0", "1.7", False),
-        ("istio-1.30.3", "1.9", False),
+        ("eg-1.9.0", "lua", True),
+        ("eg-1.8.3", "lua", False),
+        ("eg-1.8.3", "safe_upgrades_policy", True),
+        ("istio-1.30.3", "lua", False),
     ],
 )
-def test_crossed_version(to: str, version: str, crossed: bool) -> None:
-    """A version is crossed by an upgrade from below it to it or above."""
-    assert upgrade(to).crosses("eg", version) is crossed
+def test_differences_that_an_upgrade_crosses(to: str, difference: str, changed: bool) -> None:
+    """A difference is crossed where it has another value for the version after."""
+    assert upgrade(to).changes(difference) is changed
 
 
 @pytest.mark.parametrize(
