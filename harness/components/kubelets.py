@@ -37,7 +37,7 @@ class Kubelets:
         """
         found: dict[Key, Usage] = {}
         for node in self._kube.list_objects("Node"):
-            found |= kubelet_stats.parse(self._kube.node_stats(node["metadata"]["name"]))
+            found |= kubelet_stats.parse(self._kube.read_node_stats(node["metadata"]["name"]))
         return found
 
     def wait_for_newer(self, before: Mapping[Key, Usage], components: Mapping[str, tuple[str, str]]) -> dict[str, Use]:

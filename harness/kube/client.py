@@ -234,7 +234,7 @@ class Kube:
         return str(response.data.decode(errors="replace"))
 
     @recorded("node stats")
-    def node_stats(self, node: str) -> str:
+    def read_node_stats(self, node: str) -> str:
         """The kubelet's page /stats/summary of a node: JSON.
 
         Raises:

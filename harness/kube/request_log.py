@@ -64,7 +64,7 @@ def request_of(method: str, path: str, query: Mapping[str, Any] | None = None) -
     if rest[0] == "namespaces" and len(rest) > 1:
         # An object namespace is in itself, for an authorizer.
         namespace, rest = rest[1], rest if len(rest) == 2 else rest[2:]
-    name, subresource = (rest[1] if len(rest) > 1 else ""), "/".join(rest[2:])
+    name, subresource = (rest[1] if len(rest) > 1 else ""), "".join(rest[2:3])  # what follows is no part of it
     verb = WRITES.get(method, "")
     if method == "GET":
         watching = str((query or {}).get("watch", "")).lower() in ("1", "true")

@@ -116,14 +116,14 @@ def measure_counted(
     return Counted(found, {name: change.moved for name, change in moved.items()})
 
 
-def use_while_idle(kubelets: Kubelets, components: Mapping[str, tuple[str, str]]) -> dict[str, Use]:
+def measure_idle_use(kubelets: Kubelets, components: Mapping[str, tuple[str, str]]) -> dict[str, Use]:
     """What each component uses while nothing is sent, over IDLE seconds or more."""
     before = kubelets.read_usage()
     pause(IDLE, why="the components are idle")
     return kubelets.wait_for_newer(before, components)
 
 
-def use_under_load(
+def measure_use_under_load(
     kubelets: Kubelets, components: Mapping[str, tuple[str, str]], kube: Kube, path: Path, rate: float
 ) -> tuple[dict[str, Use], dict[str, int]]:
     """What each component uses while requests take that path at that rate, and all answers by status. Both readings are

@@ -140,7 +140,16 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right("ours", "networking.istio.io", ("serviceentries",), APPLY, "a host outside the mesh", "features"),
     Right("ours", "", ("secrets",), APPLY, "keys and passwords of the suites' own clients", "features"),
-    Right("ours", GATEWAY_API, ("tcproutes", "udproutes", "grpcroutes"), APPLY, "routes of features", "features"),
+    Right("ours", "", ("configmaps",), APPLY, "the authority of the suites' own certificates", "features"),
+    Right("cluster", "", ("nodes/proxy",), ("get",), "processor and memory of components, by the kubelets", "features"),
+    Right(
+        "ours",
+        GATEWAY_API,
+        ("tcproutes", "udproutes", "grpcroutes", "tlsroutes", "backendtlspolicies"),
+        APPLY,
+        "routes of features",
+        "features",
+    ),
     Right("ours", GATEWAY_API, ("referencegrants",), APPLY, "references between namespaces", "features"),
     Right(
         "ours",

@@ -11,7 +11,7 @@ from harness import observations
 from harness.clients.json_web_token import signed
 from harness.components.kubelets import Kubelets
 from harness.evidence.cost import path_table, use_table
-from harness.load.path_cost import Path, measure_counted, use_under_load, use_while_idle
+from harness.load.path_cost import Path, measure_counted, measure_idle_use, measure_use_under_load
 from harness.waits import gateways, rollouts, waypoints
 from harness.waits.envoy_config import wait_for_route
 from harness.waits.status import wait_for_condition
@@ -99,8 +99,8 @@ def test_use_of_each_component(measured, paths, kube, here):
         "waypoint": (space, "waypoint-"),
     }
 
-    idle = use_while_idle(kubelets, components)
-    loaded, statuses = use_under_load(kubelets, components, kube, paths[3], RATE)
+    idle = measure_idle_use(kubelets, components)
+    loaded, statuses = measure_use_under_load(kubelets, components, kube, paths[3], RATE)
     observations.attach("use.md", use_table(idle, loaded) + "\n")
 
     assert set(statuses) == {"200"}

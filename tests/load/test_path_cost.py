@@ -14,7 +14,7 @@ from harness.components.kubelets import Kubelets, Use
 from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.load import path_cost
-from harness.load.path_cost import BUSY, Path, measure_counted, use_under_load, use_while_idle
+from harness.load.path_cost import BUSY, Path, measure_counted, measure_idle_use, measure_use_under_load
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.pods import pod
@@ -109,7 +109,7 @@ class Node(Pod):
     def list_objects(self, kind: str) -> list[dict[str, Any]]:
         return [{"metadata": {"name": "worker"}}]
 
-    def node_stats(self, node: str) -> str:
+    def read_node_stats(self, node: str) -> str:
         return self.pages.pop(0) if len(self.pages) > 1 else self.pages[0]
 
 
@@ -123,7 +123,7 @@ def test_use_is_the_difference_of_two_measurements(paused: None, clock: Clock) -
     """A page that is as old as the first is not taken: 2 core seconds in 10 s are 0.2 cores."""
     kubelets = Kubelets(Node(page(1.0, 10), page(1.0, 10), page(3.0, 20, 2**21)))  # type: ignore[arg-type]  # a stand-in
 
-    assert use_while_idle(kubelets, PARTS) == {"waypoint": Use(pytest.approx(0.2), 2**21)}  # type: ignore[arg-type]  # approx
+    assert measure_idle_use(kubelets, PARTS) == {"waypoint": Use(pytest.approx(0.2), 2**21)}  # type: ignore[arg-type]  # approx
 
 
 def test_component_without_a_container_is_not_judged(paused: None) -> None:
@@ -131,7 +131,7 @@ def test_component_without_a_container_is_not_judged(paused: None) -> None:
     kubelets = Kubelets(Node(page(1.0, 10)))  # type: ignore[arg-type]  # a stand-in
 
     with pytest.raises(Inconclusive, match="the kubelets know no container of ingress"):
-        use_while_idle(kubelets, PARTS | {"ingress": ("default", "ingress-")})
+        measure_idle_use(kubelets, PARTS | {"ingress": ("default", "ingress-")})
 
 
 def test_load_that_ends_early_is_not_judged(paused: None, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_load_that_ends_early_is_not_judged(paused: None, clock: Clock, monkeypa
     monkeypatch.setattr(path_cost.ThreadPoolExecutor, "submit", lambda _, act, *args: Done(act(*args)))
 
     with pytest.raises(Inconclusive, match="ended before the kubelets had measured twice"):
-        use_under_load(Kubelets(node), PARTS, node, PATHS[1], 200)  # type: ignore[arg-type]  # stand-ins
+        measure_use_under_load(Kubelets(node), PARTS, node, PATHS[1], 200)  # type: ignore[arg-type]  # stand-ins
 
 
 class Done:
@@ -160,4 +160,4 @@ def test_page_is_read_through_the_api(kube: Kube, api: FakeApi) -> None:
     """The API server passes the request on to the node's kubelet."""
     api.logs[("worker", "kubelet")] = page(1.0, 10)
 
-    assert json.loads(kube.node_stats("worker"))["pods"][0]["podRef"]["name"] == "waypoint-1"
+    assert json.loads(kube.read_node_stats("worker"))["pods"][0]["podRef"]["name"] == "waypoint-1"

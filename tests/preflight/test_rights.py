@@ -74,6 +74,7 @@ def test_what_is_not_declared_is_noticed() -> None:
         ("GET", "/api/v1/nodes", ("list", "", "nodes", "")),
         ("GET", "/api/v1/namespaces/default", ("get", "", "namespaces", "default")),
         ("GET", "/api/v1/namespaces/default/pods/a/log", ("get", "", "pods/log", "default")),
+        ("GET", "/api/v1/nodes/a/proxy/stats%2Fsummary", ("get", "", "nodes/proxy", "")),
         ("PATCH", "/apis/apps/v1/namespaces/x/deployments/a", ("patch", "apps", "deployments", "x")),
         ("DELETE", "/apis/apps/v1/namespaces/x/deployments", ("deletecollection", "apps", "deployments", "x")),
         ("POST", "/api/v1/namespaces/x/pods/a/eviction", ("create", "", "pods/eviction", "x")),
