@@ -151,6 +151,44 @@ def test_backend_without_endpoints_is_named_with_its_share() -> None:
     assert why(state, "assert [200, 200] == [503, 200]", 200, 200) == []
 
 
+@pytest.mark.parametrize(("status", "causes"), [(None, 1), (499, 0), (500, 1), (503, 1)])
+def test_backend_without_endpoints_explains_5xx_and_no_response(status: int | None, causes: int) -> None:
+    """A 4xx has another cause, whatever the backend's endpoints are."""
+    route = named("HTTPRoute/default/r", spec={"rules": [{"backendRefs": [{"name": "dead", "port": 9080}]}]})
+    found = {"HTTPRoute": [route], "Service": [service("dead", app="dead")], "EndpointSlice": [endpoints("dead")]}
+    state = ClusterState(found | {"Pod": []}, ours=frozenset({"HTTPRoute/default/r"}))
+
+    assert len(why(state, f"assert [{status}] == [200]", status)) == causes
+
+
+STRICT = {"mtls": {"mode": "STRICT"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "sentence"),
+    [
+        (STRICT, None, "is STRICT for its namespace: plaintext is rejected"),
+        (STRICT, 503, "is STRICT for its namespace: plaintext is rejected"),
+        (STRICT | {"selector": {"matchLabels": {"app": "x"}}}, None, "is STRICT for pods with app=x: plaintext is"),
+        (STRICT, 403, ""),
+        ({"mtls": {"mode": "PERMISSIVE"}}, None, ""),
+    ],
+)
+def test_strict_policy_of_somebody_else_is_named(spec: dict[str, Any], status: int | None, sentence: str) -> None:
+    """It explains requests without a response, and 503; the suite's own policy is no cause."""
+    strict = named(
+        "PeerAuthentication/default/strict", metadata={"creationTimestamp": "2026-11-21T00:31:30Z"}, spec=spec
+    )
+    foreign = ClusterState({"PeerAuthentication": [strict]}, now=NOW)
+    ours = replace(foreign, ours=frozenset({"PeerAuthentication/default/strict"}))
+
+    found = " ".join(why(foreign, f"assert [{status}] == [200]", status))
+
+    assert sentence in found
+    assert ("PeerAuthentication" in found) is bool(sentence)
+    assert "PeerAuthentication" not in " ".join(why(ours, f"assert [{status}] == [200]", status))
+
+
 def test_name_that_dns_does_not_resolve_is_named() -> None:
     """With the reason, where CoreDNS shows one."""
     coredns = named(

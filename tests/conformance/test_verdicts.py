@@ -86,6 +86,8 @@ def test_mesh_must_be_where_it_is_said_to_be() -> None:
     assert run(PASSED, path=replace(IN, hbone=0), count=0).remarks == ()
     assert present.remarks == ("the mesh was in the path: 40 HBONE connections, 9 pods enrolled",)
     assert run(PASSED, meshed=False, path=OUT).held
+    assert not run(PASSED, meshed=False, path=replace(OUT, hbone=1)).held
+    assert not run(PASSED, meshed=False, path=replace(OUT, enrolled=1)).held
 
 
 def test_waypoint_must_be_reached() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.evidence.hops import Hop, Journey, Pod
-from harness.evidence.journey import ingress_pod_ip, join_journey, pods_by_ip, render
+from harness.evidence.journey import ingress_pod_ip, join_journey, pods_by_ip, render, workloads_passed
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import objects, text
 from tests.recordings.shapes import fuzz, keyed
@@ -106,6 +106,15 @@ def test_request_id_of_the_ingress_finds_a_proxy_that_keeps_it() -> None:
 
     assert "waypoint" in kinds(join_journey("7", [PAGE], [kept], LINES, PODS))
     assert "waypoint" not in kinds(join_journey("7", [PAGE], [replace(kept, request_id=None)], LINES, PODS))
+
+
+def test_workloads_that_a_request_passed() -> None:
+    """The client before the ingress is left out; a pod that is called and then calls is one station."""
+    page = join_journey("7", [PAGE], [RATING], LINES, PODS)
+    call = join_journey("7", [], [RATING], LINES, PODS, via=("waypoint",))
+
+    assert workloads_passed(page) == ["bookinfo-ingress", "productpage-v1", "reviews-v3", "waypoint", "ratings-v1"]
+    assert workloads_passed(call) == ["reviews-v3", "waypoint", "ratings-v1"]
 
 
 def test_missing_hops_make_it_unknown() -> None:

@@ -109,6 +109,7 @@ def test_churn_is_twice_in_a_row() -> None:
     assert not list(signs.config_churn({"e": 1}, {"e": 2}, {"e": 2}))
     assert not list(signs.config_churn({"e": 1}, {"e": 1}, {"e": 2}))
     assert not list(signs.config_churn({}, {"e": 5}, {"e": 6}))
+    assert not list(signs.config_churn({"e": 1}, {}, {"e": 6}))
 
 
 def test_pushes_are_of_configuration_not_endpoints() -> None:
