@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal
 
 Result = Literal["passed", "failed", "skipped", "unfinished"]
@@ -24,6 +25,8 @@ _AGAIN = re.compile(r"not ready yet|failed to perform a UDP query")
 _AFTER = re.compile(r"\(after ([\w.µ]+)\)\s*$")
 _REASON = re.compile(r"^.*not ready yet: ", re.DOTALL)  # before it is the whole request
 _PASSED = re.compile(r"Request passed|Expectation for failing Request are met|got DNS response")
+_GAVE_UP = re.compile(r"timeout while waiting")  # the part has failed, whatever became of the rest
+_RESPONSE = "Got resp "
 _ANSWER = "got DNS response: "
 _SKIPPED = re.compile(r"Skipping \S+: (.*)", re.DOTALL)
 _ROUTES = re.compile(r"Making \w+ request to host|Sending RPC|performing DNS query|Got resp ")
@@ -37,9 +40,10 @@ class SuiteTest:
     """A test of the suite.
 
     `retries` counts the tries that did not answer as wanted; `waited` is how many seconds the slowest part of the test
-    tried before it passed, or gave up; `seen` is what the last such try saw. `why`: the suite's reason for a skip or a
-    failure. `answers` are the DNS responses that it took for right. `began` and `ended` are its first and last
-    message's; None if it has none with a time.
+    tried before it passed, or gave up; `seen` is what the last such try saw; `relapses` are wrong answers that came
+    after a right one to the same request, where the log has right ones too (tests of a mesh). `why`: the suite's reason
+    for a skip or a failure. `answers` are the DNS responses that it accepted. `began` and `ended` are the times of its
+    first and last message; None if it has none with a time.
     """
 
     name: str
@@ -49,6 +53,7 @@ class SuiteTest:
     retries: int = 0
     waited: float = 0.0
     seen: str = ""
+    relapses: int = 0
     answers: tuple[str, ...] = ()
     sends_traffic: bool = False
     began: datetime | None = None
@@ -131,19 +136,23 @@ def _test(name: str, parts: dict[str, _Part]) -> SuiteTest:
     times = [when for when, _ in messages if when]
     again = [words for _, words in messages if _AGAIN.search(words)]
     failed = [part for part in parts.values() if part.result == "failed"]
-    why = ""
-    if whole.result == "skipped":
+    result, why = whole.result, ""
+    gave_up = [words for _, words in messages if _GAVE_UP.match(words)]
+    if result == "unfinished" and gave_up:
+        result, why = "failed", gave_up[-1]
+    elif whole.result == "skipped":
         why = next((found[1] for _, words in messages if (found := _SKIPPED.search(words))), "")
     elif whole.result == "failed":
         why = next((part.messages[-1][1] for part in reversed(failed) if part.messages), "")
     return SuiteTest(
         name=name,
-        result=whole.result,
+        result=result,
         seconds=whole.seconds,
         why=_short(why),
         retries=len(again),
         waited=max((_waited(part) for part in parts.values()), default=0.0),
         seen=_short(_REASON.sub("", _AFTER.sub("", again[-1]))) if again else "",
+        relapses=sum(map(_relapses, parts.values())),
         answers=tuple(words.removeprefix(_ANSWER) for _, words in messages if words.startswith(_ANSWER)),
         sends_traffic=any(_ROUTES.search(words) for _, words in messages),
         began=min(times, default=None),
@@ -166,6 +175,20 @@ def _waited(part: _Part) -> float:
             since = 0.0
         before = now
     return round(longest, 3)
+
+
+def _relapses(part: _Part) -> int:
+    """Wrong answers after a right one to the same request: a right one is a response that no complaint follows."""
+    found, right = 0, False
+    words = [text for _, text in part.messages]
+    for one, after in pairwise([*words, ""]):
+        if _PASSED.search(one):
+            right = False
+        elif one.startswith(_RESPONSE):
+            wrong = bool(_AGAIN.search(after))
+            found += wrong and right
+            right = right or not wrong
+    return found
 
 
 def _short(text: str) -> str:

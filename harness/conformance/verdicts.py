@@ -174,9 +174,12 @@ def _verdict(test: SuiteTest, received: int, before: Verdict | None) -> Verdict:
     elif test.result == "unfinished":
         outcome, why = "inconclusive", "the suite ended before the test did"
     elif test.result == "failed":
-        outcome, why = "broken", test.why or "the test failed"
+        outcome, why = "broken", (test.why or "the test failed") + (f"; last seen: {test.seen}" if test.seen else "")
     elif strangers := [one for one in test.answers if not _WHOAMI.search(one)]:
         outcome, why = "broken", f"passed, but the backend did not answer: {_told(strangers[-1])}"
+    elif test.relapses:
+        outcome = "inconclusive"
+        why = f"passed, but {test.relapses} wrong answers came after right ones to the same request: by chance?"
     elif before and before.outcome == "held" and before.received and test.sends_traffic and not received:
         outcome = "inconclusive"
         why = f"passed, but no backend logged a request; outside the mesh they logged {before.received}"

@@ -259,6 +259,7 @@ def ensure_stack(
     found = install_steps(cluster, kube, versions, bundle, replicas)
     if cluster.kind == "existing" and not installs:
         check_stack(kube)
-        run_side_by_side(suite_steps(found) if suites else [])
+        if suites:
+            run_side_by_side(suite_steps(found))
     else:
         run_side_by_side(found if suites else stack_steps(found))

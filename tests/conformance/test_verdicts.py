@@ -22,6 +22,7 @@ STRANGER = """;; opcode: QUERY, status: NXDOMAIN, id: 1
 ;; AUTHORITY SECTION:
 .\t30\tIN\tSOA\ta.root-servers.net. nstld.verisign-grs.com. 1 1800 900 604800 86400"""
 REPORT = "profiles:\n- name: GATEWAY-HTTP\n  core: {failedTests: [HTTPRouteWeight]}\n  extended: {}\n"
+BY_CHANCE = "passed, but 9 wrong answers came after right ones to the same request: by chance?"
 IN, OUT = MeshPath(pods=9, enrolled=9, hbone=40, plain=0), MeshPath(pods=9, enrolled=0, hbone=0, plain=0)
 
 
@@ -49,6 +50,8 @@ def test_backends_own_answer_holds_and_another_is_broken() -> None:
     [
         (PASSED, "held", ""),
         (replace(PASSED, result="failed", why="timeout"), "broken", "timeout"),
+        (replace(PASSED, result="failed", why="timeout", seen="got 200"), "broken", "timeout; last seen: got 200"),
+        (replace(PASSED, relapses=9, retries=12), "inconclusive", BY_CHANCE),
         (
             replace(PASSED, result="skipped", why="suite does not support Mesh"),
             "skipped",

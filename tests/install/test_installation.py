@@ -18,6 +18,7 @@ from harness.install.installation import (
     ensure_stack,
     install_steps,
     run_side_by_side,
+    stack_steps,
 )
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, read_manifest
@@ -295,6 +296,20 @@ def test_somebodys_gets_a_namespace_and_nothing_else(kube: Kube, api: FakeApi, c
     assert len(api.asked("PATCH")) == len(remembered)
     looked_at = {seen.path.rsplit("/", 1)[-1] for seen in api.asked("GET")}
     assert {name.rsplit("/", 1)[-1] for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)} <= looked_at
+
+
+def test_somebodys_without_suites_is_only_looked_at(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """Whoever brings no suites of ours applies nothing; on our own cluster all but what is theirs is installed."""
+    cluster.kind = "existing"
+    ready_stack(api)
+
+    ensure_stack(cluster, kube, ROW, None, installs=False, suites=False)
+
+    assert cluster.told == []
+    assert api.asked("PATCH") == []
+    names = {step.name for step in stack_steps(install_steps(cluster, kube, ROW, None))}
+    assert {"envoy gateway", "istio ztunnel", "images: mesh"} <= names
+    assert names.isdisjoint({"bookinfo", "mesh client", "images: bookinfo", "enrolment", "gateway classes"})
 
 
 def test_somebodys_that_lacks_something(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
