@@ -111,8 +111,8 @@ function matrix() {
 function upgradeTable() {
   const rows = data.upgrades.flatMap((one) => {
     const path = (row) => row.path || `Istio ${one.istio}, Envoy Gateway ${one.envoy_gateway} to ${one.to}`;
-    const verdict = [link("run/" + one.run, outcome(one.outcome), " ", counted(one.counts)), seconds(one.seconds)];
-    return (one.paths.length ? one.paths : [{}]).map((row) => [path(row), row.order || "", one.kubernetes, ...verdict,
+    const verdict = () => [link("run/" + one.run, outcome(one.outcome), " ", counted(one.counts)), seconds(one.seconds)];
+    return (one.paths.length ? one.paths : [{}]).map((row) => [path(row), row.order || "", one.kubernetes, ...verdict(),
       row.sent || "", row.lost || "", row["longest outage ms"] || "", row["definitions rejected"] || "", row["enforced differently"] || ""]);
   });
   return rows.length ? [h("h2", {}, "Upgrades under load"), table("Upgrades there and back", ["Upgrade", "Order", "Kubernetes", "Verdicts of the run",

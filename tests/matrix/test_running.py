@@ -90,6 +90,26 @@ def test_verdicts_come_from_run_folders(folder: Folder) -> None:
     assert found[CELLS[2].name].versions == VERSIONS
 
 
+def test_upgrade_is_a_cell_of_its_own_suite(tmp_path: Path) -> None:
+    """It runs suites/upgrades from its versions to what is upgraded to, in a folder and a cluster of its own."""
+    versions, made, ran = CELLS[0].versions, Folder(tmp_path / "matrix"), list[tuple[str, ...]]()
+    upgrade = PlannedCell(name=f"{versions}>eg-1.9.0", slug="7-to-9", versions=versions, upgrade="eg-1.9.0")
+    fake = Fake()
+
+    def runner(run: Run, tests: Sequence[str], begun: Callable[[int], None]) -> int:
+        ran.append(tuple(tests))
+        return fake(run, tests, begun)
+
+    with made.held():
+        made.begin(MATRIX.model_copy(update={"cells": (CELLS[0], upgrade)}))
+        run_cells(made, (CELLS[0], upgrade), runner=runner)
+
+    assert ran == [("suites/ingress",), ("suites/upgrades",)]
+    assert [one["E2E_UPGRADE_TO"] for one in fake.environments] == ["", "eg-1.9.0"]
+    assert len({one["E2E_CLUSTER_NAME"] for one in fake.environments}) == 2
+    assert [one.outcome for one in made.all_ended().values()] == ["held", "held"]
+
+
 @pytest.mark.parametrize(
     ("code", "left", "outcome", "why"),
     [

@@ -18,6 +18,7 @@ pytestmark = [
 ]
 SLOW = 240_000  # milliseconds: a browser on a busy machine
 PATH = {"path": "Envoy Gateway 1.7.5 to 1.9.0", "order": "definitions first", "sent": "900", "lost": "1"}
+BACK = {"path": "Envoy Gateway 1.7.5 to 1.9.0, back", "order": "definitions first", "sent": "800", "lost": "0"}
 PAGES = (
     "",
     "claims",
@@ -47,7 +48,9 @@ def address(written, verdict, tmp_path: Path) -> str:
     runs = [
         written(1, verdict("a"), verdict("b", "broken"), verdict("c", "skipped", reason="no")),
         written(2, verdict("a", "broken"), verdict("b")),
-        written(3, verdict("d", area="upgrades"), facts={"upgrade to": "eg-1.9.0"}, tables={"upgrade paths": [PATH]}),
+        written(
+            3, verdict("d", area="upgrades"), facts={"upgrade to": "eg-1.9.0"}, tables={"upgrade paths": [PATH, BACK]}
+        ),
     ]
     file = tmp_path / "page.html"
     file.write_text(command.html(model.page(*run_folders.read(runs), "2026-11-27T22:00:00+00:00")))
@@ -72,13 +75,16 @@ def test_every_page_opens_and_is_accessible(browser, address):
 
 
 def test_upgrades_have_a_table(browser, address):
-    """On the page of the matrix, with the verdicts of the run and what was lost."""
+    """On the page of the matrix: a row for each way, with the verdicts of the run and what was lost."""
     page = browser.new_page()
     page.goto(f"{address}#/")
-    row = page.locator("table", has_text="Upgrades there and back").locator("tbody tr").inner_text()
+    rows = page.locator("table", has_text="Upgrades there and back").locator("tbody tr").all_inner_texts()
     page.close()
 
-    assert row.split("\t")[:7] == [PATH["path"], PATH["order"], "1.34", "held 1 held", "1.50", "900", "1"]
+    assert [row.split("\t")[:7] for row in rows] == [
+        [PATH["path"], PATH["order"], "1.34", "held 1 held", "1.50", "900", "1"],
+        [BACK["path"], BACK["order"], "1.34", "held 1 held", "1.50", "800", "0"],
+    ]
 
 
 def test_dark_colours_have_contrast(browser, address):
