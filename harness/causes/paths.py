@@ -120,7 +120,8 @@ def without_upstream(state: ClusterState, failure: FailureFacts) -> list[Cause]:
 
 
 def past_the_waypoint(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """Calls of a Service that has a waypoint, of which that waypoint's access log has no line."""
+    """Calls of a Service that has a waypoint, of which that waypoint's access log has no line. Where the harness deleted
+    a pod of the waypoint, its log is gone with it."""
     seen = {access.line.user_agent for access in state.access}
     found = []
     for service in state.objects_of("Service"):
@@ -128,7 +129,8 @@ def past_the_waypoint(state: ClusterState, failure: FailureFacts) -> list[Cause]
         log = state.logs.get(waypoint)
         calls = [call for call in failure.calls if call.status is not None and _calls(call.url, service, state.home)]
         past = [call for call in calls if call.id and f"e2e/{call.id}" not in seen]
-        if not waypoint or log is None or log.unreadable or not past:
+        gone = any(name.startswith(f"Pod/{name_parts(service)[0]}/{waypoint}-") for name in state.removed)
+        if not waypoint or log is None or log.unreadable or not past or gone:
             continue
         subject = describe("Service", *name_parts(service))
         sentence = (

@@ -33,10 +33,7 @@ _NONE_ALLOWED = "allow policies exist, but none allowed"
 
 def rejected_by_foreign_policy(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Connections that a policy ended which is not the suite's, and which policy."""
-    causes = [cause for cause in _rejections(state) if not cause.objects or not set(cause.objects) <= state.ours]
-    # The suite's own policy may be gone by now: a rejection that nobody's policy explains is then its.
-    of_suite = any(name.partition("/")[0] in ("AuthorizationPolicy", "PeerAuthentication") for name in state.removed)
-    return [cause for cause in causes if cause.objects or not of_suite]
+    return [cause for cause in _rejections(state) if not _is_of_suite(state, cause)]
 
 
 def accepted_beside_rejected(state: ClusterState, failure: FailureFacts) -> list[Cause]:
@@ -60,8 +57,15 @@ def accepted_beside_rejected(state: ClusterState, failure: FailureFacts) -> list
 
 def rejected_by_suite_policy(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Connections that policies of the suite's own ended, as it often wants; a cause only of requests that failed."""
-    causes = [cause for cause in _rejections(state) if cause.objects and set(cause.objects) <= state.ours]
+    causes = [cause for cause in _rejections(state) if _is_of_suite(state, cause)]
     return causes if failure.failed_calls else []
+
+
+def _is_of_suite(state: ClusterState, cause: Cause) -> bool:
+    """The suite's own policy may be gone by now: a rejection that no policy explains is then its."""
+    if cause.objects:
+        return set(cause.objects) <= state.ours
+    return any(name.partition("/")[0] in ("AuthorizationPolicy", "PeerAuthentication") for name in state.removed)
 
 
 def _rejections(state: ClusterState) -> Iterator[Cause]:

@@ -89,7 +89,9 @@ def test_every_call_is_reset(port_conflict):
 
 def test_ztunnel_of_its_node_is_not_ready(port_conflict):
     """While Envoy holds port 15008, exactly one node lacks a ready ztunnel pod."""
-    assert len(port_conflict.nodes - port_conflict.ready_nodes) == 1
+    not_ready = sorted(port_conflict.nodes - port_conflict.ready_nodes)
+
+    assert len(not_ready) == 1, f"nodes without a ready ztunnel pod: {not_ready}"
 
 
 def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):

@@ -35,7 +35,12 @@ def ratings(status: str = "True", reason: str = "WaypointAccepted") -> Object:
 
 
 def why(
-    said: str, *lines: AccessLine, status: int = 200, log: AccessLog | None = None, service: Object | None = None
+    said: str,
+    *lines: AccessLine,
+    status: int = 200,
+    log: AccessLog | None = None,
+    service: Object | None = None,
+    removed: str = "",
 ) -> list[str]:
     state = ClusterState(
         {
@@ -44,6 +49,7 @@ def why(
         },
         access=[AccessRecord("waypoint", line) for line in lines],
         logs={"waypoint": log} if log else {},
+        removed=frozenset({removed}),
     )
     calls = [ClientRequest(URL, status, id="rq-1")]
     return [cause.sentence for cause in find_causes(state, FailureFacts(text=said, calls=calls))]
@@ -121,7 +127,16 @@ def test_call_that_the_waypoints_log_lacks_went_past_it() -> None:
     )
 
     assert why("assert [200] == [404]", log=AccessLog(0)) == [past]
+    assert why("assert [200] == [404]", log=AccessLog(0), removed="Pod/default/waypoint-1") == []
     assert why("assert [200] == [404]") == why("assert [200] == [404]", line(), log=AccessLog(1)) == []
+
+
+def test_address_of_a_pod_that_the_harness_deleted_is_not_unknown() -> None:
+    """The pods of its own Deployment are gone by the time that somebody asks for whose address it was."""
+    strange = line(downstream_remote_address="192.0.2.7:4711")
+
+    assert "got requests from 192.0.2.7, the address of no pod" in why("assert [200] == [404]", strange)[0]
+    assert why("assert [200] == [404]", strange, removed="Deployment/default/outsider") == []
 
 
 def test_call_through_a_waypoint_that_is_not_bound_is_named() -> None:
