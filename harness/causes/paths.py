@@ -120,8 +120,8 @@ def without_upstream(state: ClusterState, failure: FailureFacts) -> list[Cause]:
 
 
 def past_the_waypoint(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """Calls of a Service that has a waypoint, of which that waypoint's access log has no line. Where the harness deleted
-    a pod of the waypoint, its log is gone with it."""
+    """Calls of a Service that has a waypoint, of which that waypoint's access log has no line. A log is gone with its
+    pod, if the harness deleted that."""
     seen = {access.line.user_agent for access in state.access}
     found = []
     for service in state.objects_of("Service"):

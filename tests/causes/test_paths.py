@@ -127,7 +127,7 @@ def test_call_that_the_waypoints_log_lacks_went_past_it() -> None:
     )
 
     assert why("assert [200] == [404]", log=AccessLog(0)) == [past]
-    assert why("assert [200] == [404]", log=AccessLog(0), removed="Pod/default/waypoint-1") == []
+    assert why("assert [200] == [404]", log=AccessLog(0), removed="Pod/default/waypoint-0") == []
     assert why("assert [200] == [404]") == why("assert [200] == [404]", line(), log=AccessLog(1)) == []
 
 
