@@ -21,7 +21,7 @@ from harness.wait import pause
 
 FILE = Path(__file__).resolve().parent.parent / "references.yaml"
 STATES: tuple[State, ...] = get_args(State)
-SAID = {"gone": "gone", "changed": "changed", "not asked": "could not be asked"}
+STATE_TEXT = {"gone": "gone", "changed": "changed", "not asked": "could not be asked"}
 BOUND, AT_ONCE = 40.0, 8  # seconds for all of them, and questions at a time
 
 
@@ -73,7 +73,7 @@ def load(file: Path = FILE) -> Sources:
     Raises:
         BadInput: it cannot be read, or a field is wrong; the message names it.
     """
-    raw = strict_yaml.read(file, remedy="restore it: git checkout references.yaml")
+    raw = strict_yaml.read_yaml(file, remedy="restore it: git checkout references.yaml")
     try:
         return Sources.model_validate(raw)
     except pydantic.ValidationError as error:
@@ -125,7 +125,7 @@ def check_references(
         return list(pool.map(one, references))
 
 
-def by_reason(answers: Iterable[ReferenceCheck]) -> dict[tuple[State, str], list[str]]:
+def group_by_reason(answers: Iterable[ReferenceCheck]) -> dict[tuple[State, str], list[str]]:
     """The references that were not found, by what became of them and why."""
     grouped: dict[tuple[State, str], list[str]] = {}
     for one in answers:

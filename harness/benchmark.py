@@ -74,7 +74,7 @@ def run_benchmark(settings: Settings, versions: VersionSet, tests: Sequence[str]
 
 
 def _marked(mark: str, since: float) -> list[int]:
-    """The processes that bear the mark: also those that left our tree, as the emulated cluster's do."""
+    """The processes with the mark, also those that left our process tree, as the emulated cluster's do."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):

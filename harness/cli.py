@@ -44,25 +44,25 @@ from harness.page import command as page
 from harness.preflight import command as preflight
 from harness.recordings import command as recordings
 from harness.settings import Settings
-from harness.standard_output import Output, ended_by_its_reader
+from harness.standard_output import Output, is_broken_pipe
 from harness.tools import programs
 from harness.version_sets import VersionSet
 
 # Commands that need no version set, or many.
-WITHOUT_SET = {"matrix": matrix.act, "history": history.act_history, "repeat": history.act_repeat}
+WITHOUT_SET = {"matrix": matrix.run_matrix, "history": history.run_history, "repeat": history.run_repeat}
 OUT, ERR = Output(highlight=False), Output(stderr=True, highlight=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; every failure of ours is one clear sentence, never a traceback. A reader that leaves early
     (`| head`) ends it without a word."""
-    return ended_by_its_reader(lambda: _run(arguments))
+    return is_broken_pipe(lambda: _run(arguments))
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     asked = _parser().parse_args(arguments)
     progress.show()
-    no_proxy.extend()
+    no_proxy.extend_no_proxy()
     try:
         with signals_as_interrupts():
             for remark in settings.unused_variables():
@@ -70,7 +70,7 @@ def _run(arguments: Sequence[str] | None) -> int:
             if asked.command == "settings":
                 OUT.print(settings_table.settings_page(), end="", markup=False, soft_wrap=True)
                 return 0
-            chosen = settings.read()
+            chosen = settings.read_settings()
             if asked.command in WITHOUT_SET:
                 return _print(WITHOUT_SET[asked.command](asked, chosen))
             if asked.command == "clean":  # which needs no version set
@@ -218,10 +218,10 @@ def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionS
     OUT.print(
         f"{len(answers)} references: " + ", ".join(f"{counts[s]} {s}" for s in artifact_sources.STATES if counts[s])
     )
-    missed = artifact_sources.by_reason(answers)
+    missed = artifact_sources.group_by_reason(answers)
     for (state, reason), those in missed.items():
         names = ", ".join(those) if state != "not asked" else f"{len(those)} references"
-        ERR.print(f"{artifact_sources.SAID[state]}: {names}: {reason}", markup=False, soft_wrap=True)
+        ERR.print(f"{artifact_sources.STATE_TEXT[state]}: {names}: {reason}", markup=False, soft_wrap=True)
     return 1 if missed else 0
 
 
@@ -237,10 +237,10 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
     if chosen.bundle:
         programs.choose_program("helm", chosen)
         helm = _helm(chosen)
-        done = [mirror.from_bundle(one, row.registry, chosen.bundle, helm, chosen.node_image) for one in rows]
+        done = [mirror.mirror_from_bundle(one, row.registry, chosen.bundle, helm, chosen.node_image) for one in rows]
     else:
         source = private.parse_registry(asked.source) if asked.source else None
-        done = [mirror.from_registries(one, row.registry, source, chosen.node_image) for one in rows]
+        done = [mirror.mirror_from_registries(one, row.registry, source, chosen.node_image) for one in rows]
     OUT.print("\n".join(str(one) for each in done for one in each), soft_wrap=True, markup=False)
     return 0
 
@@ -278,7 +278,7 @@ def _helm(chosen: Settings) -> Helm:
 
 
 def _clean(chosen: Settings) -> int:
-    reaped = reaper.reap(chosen)
+    reaped = reaper.delete_left_clusters(chosen)
     for one in reaped:
         OUT.print(f"{one.record.kind} cluster {one.record.name}: {one.outcome}", soft_wrap=True)
     removed: list[str] | None = []

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from harness.errors import BadInput, HarnessError
 from harness.kube import Kube
-from harness.kube.read_only_client import PagedReader
+from harness.kube.read_only_client import ReadOnlyClient
 from harness.objects.listing_diff import KINDS_THAT_CHURN, Listing, differences, listing
 
 FORMAT = "mesh-e2e/listing/v1"
@@ -36,24 +36,24 @@ def run(asked: argparse.Namespace, kubeconfig: Path, context: str) -> tuple[str,
     Raises:
         BadInput: that file is no listing.
     """
-    found = read(kubeconfig, context)
+    found = read_listing(kubeconfig, context)
     if not asked.compare:
         return as_json(found), 0
-    differing = compared(asked.compare, found)
+    differing = compare_listings(asked.compare, found)
     totals = f"{len(found.objects)} objects, {len(differing)} differences"
     return "\n".join([*differing, totals]), int(bool(differing))
 
 
-def read(kubeconfig: Path, context: str) -> Read:
+def read_listing(kubeconfig: Path, context: str) -> Read:
     """Every object of the cluster that can be listed, in pages and at a bounded rate.
 
     Raises:
         ApiUnavailable: the server does not answer.
     """
-    reader = PagedReader(Kube(kubeconfig, context))
+    reader = ReadOnlyClient(Kube(kubeconfig, context))
     objects: dict[str, object] = {}
     unread = []
-    for group, kind in reader.kinds():
+    for group, kind in reader.read_kinds():
         if kind in KINDS_THAT_CHURN:
             continue
         try:
@@ -68,7 +68,7 @@ def as_json(found: Read) -> str:
     return json.dumps({"format": FORMAT, "objects": found.objects, "unread": found.unread}, indent=0)
 
 
-def compared(file: Path, now: Read) -> list[str]:
+def compare_listings(file: Path, now: Read) -> list[str]:
     """What differs between a listing in a file and now, a line each; what could not be listed is named.
 
     Raises:

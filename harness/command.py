@@ -155,7 +155,7 @@ def _start(
     argv: Sequence[str], env: Mapping[str, str] | None, stderr: int, stdin: int = subprocess.DEVNULL
 ) -> subprocess.Popen[str]:
     """Starts a program. A signal that arrives meanwhile takes effect once there is a process that can be ended: an
-    interrupted `Popen` would leave one that nobody knows of."""
+    interrupted `Popen` would leave one that is not tracked."""
     process: subprocess.Popen[str] | None = None
     try:
         with shielded(lambda: None):

@@ -42,10 +42,10 @@ def check_engine() -> str:
         raise error
     if "podman" in _ask("--version").stdout.lower():
         raise _no_podman("docker on PATH is podman's")
-    said = _ask("version", "--format", "{{json .Server}}")
-    if said.code != 0:
-        raise _no_answer(said.stderr.strip() or said.stdout.strip())
-    server = _parsed(said.stdout)
+    answered = _ask("version", "--format", "{{json .Server}}")
+    if answered.code != 0:
+        raise _no_answer(answered.stderr.strip() or answered.stdout.strip())
+    server = _parsed(answered.stdout)
     parts = [part.get("Name", "") for part in server.get("Components") or [] if isinstance(part, dict)]
     if any("podman" in str(name).lower() for name in parts):
         raise _no_podman("the engine behind docker (DOCKER_HOST, context) is Podman")
@@ -55,11 +55,11 @@ def check_engine() -> str:
 def read_engine() -> Engine | None:
     """The engine's own words; None when it does not answer in time, or nonsense."""
     try:
-        said = _ask("info", "--format", "{{json .}}")
+        engine = _ask("info", "--format", "{{json .}}")
     except BadInput:
         return None
-    found = _parsed(said.stdout)
-    if said.code != 0 or not isinstance(found.get("MemTotal"), int):
+    found = _parsed(engine.stdout)
+    if engine.code != 0 or not isinstance(found.get("MemTotal"), int):
         return None
     driver = json.dumps(found.get("DriverStatus") or [])
     return Engine(str(found.get("ServerVersion", "")), found["MemTotal"], CONTAINERD_STORE in driver)
@@ -99,9 +99,9 @@ def check_node_image(image: str) -> str:
     """
     if has_image(image):
         return f"{image} is here"
-    said = _ask("manifest", "inspect", image)  # asks the registry as this user
-    if said.code != 0:
-        raise no_image_error(image, said.stderr)
+    manifest = _ask("manifest", "inspect", image)  # asks the registry as this user
+    if manifest.code != 0:
+        raise no_image_error(image, manifest.stderr)
     return f"{image} will be pulled"
 
 
@@ -119,10 +119,10 @@ def pull_missing(image: str) -> None:
         raise no_image_error(image, pulled.stderr)
 
 
-def no_image_error(image: str, said: str) -> BadInput:
-    """The refusal when a node image is neither in Docker nor to be pulled; `said` is Docker's own message."""
+def no_image_error(image: str, message: str) -> BadInput:
+    """The refusal when a node image is neither in Docker nor to be pulled; `message` is Docker's own message."""
     return BadInput(
-        f"node image {image} is neither in Docker nor to be pulled: {said.strip()[-200:]}",
+        f"node image {image} is neither in Docker nor to be pulled: {message.strip()[-200:]}",
         remedy="load it (docker load -i …), name another (NODE_IMAGE=…), or use CLUSTER=emulated",
     )
 
@@ -142,12 +142,12 @@ def _no_podman(seen: str) -> BadInput:
     )
 
 
-def _no_answer(said: str) -> BadInput:
-    line = " ".join(said.split())[-300:] or "no word"
-    if "permission denied" in said.lower():
+def _no_answer(message: str) -> BadInput:
+    line = " ".join(message.split())[-300:] or "no word"
+    if "permission denied" in message.lower():
         return BadInput(
             f"Docker refuses this user: {line}",
-            remedy="`sudo usermod -aG docker $USER` and log in anew, or rootless Docker "
+            remedy="`sudo usermod -aG docker $USER` and log in again, or rootless Docker "
             f"(https://docs.docker.com/engine/security/rootless/), {OTHERWISE}",
         )
     return BadInput(

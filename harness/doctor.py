@@ -45,7 +45,7 @@ class CheckResult:
 
 def run_checks(settings: Settings, versions: VersionSet) -> list[CheckResult]:
     """What a run with these settings refuses, in its words, and what may trouble it; none raises."""
-    found = [check_cores(), check_memory(), check_disk(settings), *proxies()]
+    found = [check_cores(), check_memory(), check_disk(settings), *check_proxies()]
     if settings.bundle:
         found.append(run_check("bundle", lambda: _bundle(settings, versions)))
     try:
@@ -106,10 +106,10 @@ def check_disk(settings: Settings) -> CheckResult:
     return CheckResult("disk", "ok" if fine else "warning", f"{free:.1f} GB free", "" if fine else f"free {need} GB")
 
 
-def proxies() -> list[CheckResult]:
+def check_proxies() -> list[CheckResult]:
     """A finding for each HTTP proxy of the environment: whether it accepts connections, and whether the nodes of a kind
     cluster, which pull through it, can reach it."""
-    return [_proxy(url, names) for url, names in no_proxy.configured().items()]
+    return [_proxy(url, names) for url, names in no_proxy.configured_proxies().items()]
 
 
 def _proxy(url: str, names: Sequence[str]) -> CheckResult:
@@ -165,7 +165,7 @@ def _kernel() -> CheckResult:
     elsewhere = sys.platform != "linux" or is_docker_remote()
     missing = None if elsewhere else kernel_modules.missing_modules()
     if missing is None:
-        return CheckResult("kernel modules", "ok", "nothing here tells which there are")
+        return CheckResult("kernel modules", "ok", "this machine does not show which there are")
     if missing:
         remedy = "a kernel that has them (on WSL 2: `wsl --update`); pods of the mesh may not start"
         return CheckResult("kernel modules", "warning", f"istio-cni needs {', '.join(missing)}", remedy)

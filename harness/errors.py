@@ -61,7 +61,7 @@ class CannotJudge(HarnessError):
 
 
 class NotAllowed(CannotJudge):
-    """What was about to be done would touch what is not ours, on a cluster where nobody asked for that. Raised before
+    """What was about to be done would change what is not ours, on a cluster where that was not asked for. Raised before
     anything is touched; the test is skipped with this reason."""
 
 
@@ -89,7 +89,7 @@ NO_RECORD, NEVER_RECORDED = "the run has no record of:", "not recorded:"
 
 
 class NotObserved(NotReady, Inconclusive):
-    """A bounded wait ran out while nobody could be asked: whether what was awaited is so is not known.
+    """A bounded wait ran out while nothing could be read: whether what was awaited is so is not known.
 
     In a test the claim is inconclusive; in set-up it is an error, like every other wait that runs out."""
 

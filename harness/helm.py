@@ -165,11 +165,11 @@ def read_helm_version() -> tuple[int, str]:
     Raises:
         BadInput: helm is missing, or of a major version that is not supported.
     """
-    said = run(["helm", "version", "--template", "{{.Version}}"]).stdout.strip()
-    found = re.match(r"v?(\d+)\.", said)
+    output = run(["helm", "version", "--template", "{{.Version}}"]).stdout.strip()
+    found = re.match(r"v?(\d+)\.", output)
     if not found or int(found[1]) not in SUPPORTED:
-        raise BadInput(f"helm {said or '(unknown)'} is not supported", remedy="install Helm 3 or 4")
-    return int(found[1]), said
+        raise BadInput(f"helm {output or '(unknown)'} is not supported", remedy="install Helm 3 or 4")
+    return int(found[1]), output
 
 
 def _hook(document: Document) -> bool:

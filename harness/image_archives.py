@@ -32,7 +32,7 @@ class ArchiveContents:
     lacking: list[str] = field(default_factory=list)
 
 
-def read(archive: Path) -> ArchiveContents:
+def read_archive(archive: Path) -> ArchiveContents:
     """Reads an archive's index and manifests; of the blobs only which there are.
 
     Raises:
@@ -52,7 +52,7 @@ def image_references(archive: Path) -> list[str]:
     Raises:
         BadInput: it is no image archive.
     """
-    return list(read(archive).images)
+    return list(read_archive(archive).images)
 
 
 def read_complete(archive: Path) -> ArchiveContents:
@@ -61,7 +61,7 @@ def read_complete(archive: Path) -> ArchiveContents:
     Raises:
         BadInput: it is no image archive, or lacks blobs that it names: `kind load` fails on those, and late.
     """
-    found = read(archive)
+    found = read_archive(archive)
     if found.lacking:
         shown = ", ".join(found.lacking[:3]) + (f" and {len(found.lacking) - 3} more" if len(found.lacking) > 3 else "")
         raise BadInput(

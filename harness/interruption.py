@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-HEARD = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # beside SIGINT, which Python itself hears
+HANDLED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # beside SIGINT, which Python itself handles
 _given_up: list[int] = []  # the threads that do not wait for the others any more
 
 
@@ -37,7 +37,7 @@ def exit_code(interrupt: KeyboardInterrupt) -> int:
 @contextmanager
 def signals_as_interrupts() -> Iterator[None]:
     """The other signals as Ctrl-C, for the block; in the main thread, which alone may say so."""
-    with _handled(HEARD, interrupt):
+    with _handled(HANDLED, interrupt):
         yield
 
 
@@ -58,7 +58,7 @@ def shielded(tell: Callable[[], None]) -> Iterator[None]:
             _leave_the_terminal()
         tell()
 
-    with _handled((signal.SIGINT, *HEARD), hold):
+    with _handled((signal.SIGINT, *HANDLED), hold):
         yield
     if came:
         raise KeyboardInterrupt(*_name(came[0]))
@@ -78,7 +78,7 @@ def interrupting_other_threads() -> Iterator[None]:
 def raise_if_interrupted() -> None:
     """
     Raises:
-        KeyboardInterrupt: another thread was interrupted, and nobody wants what this one waits for.
+        KeyboardInterrupt: another thread was interrupted, and what this one waits for is not needed any more.
     """
     if any(one != threading.get_ident() for one in _given_up):
         raise KeyboardInterrupt("given up")
@@ -89,8 +89,8 @@ def _handled(numbers: Iterable[int], handler: Callable[[int, FrameType | None], 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heard}
+    handled = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in handled}
     try:
         yield
     finally:

@@ -13,11 +13,11 @@ TABLES = {"nf_tables": "CONFIG_NF_TABLES", "ip_tables": "CONFIG_IP_NF_IPTABLES"}
 
 
 def missing_modules(root: Path = Path("/"), release: str = "") -> list[str] | None:
-    """The modules that istio-cni needs and this kernel has neither built in nor as a file; None when nothing tells."""
-    told = _listed(root, release or platform.release()), _configured(root)
-    if told == (None, None):
+    """Modules that istio-cni needs and this kernel has neither built in nor as a file; None if neither is readable."""
+    module_lists = _listed(root, release or platform.release()), _configured(root)
+    if module_lists == (None, None):
         return None
-    modules, options = (known or set() for known in told)
+    modules, options = (known or set() for known in module_lists)
 
     def has(pair: tuple[str, str]) -> bool:
         return pair[0] in modules or pair[1] in options

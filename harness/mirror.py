@@ -19,7 +19,7 @@ from harness.helm import Helm
 from harness.registry.api import CHUNK, ImageManifest, ImageSource, RegistryApi, copy_manifest
 from harness.registry.credentials import login
 from harness.registry.private import PrivateRegistry
-from harness.registry.reachability import answers
+from harness.registry.reachability import check_registry
 from harness.registry.reference import Reference, parse_reference
 from harness.threads import thread_pool
 from harness.version_sets import Chart, VersionSet
@@ -40,7 +40,7 @@ class Mirrored:
         return f"{self.name}{f'@{self.digest}' if self.digest else ''}: {'copied' if self.copied else 'there already'}"
 
 
-def from_registries(
+def mirror_from_registries(
     versions: VersionSet, target: PrivateRegistry, source: PrivateRegistry | None, node: str = ""
 ) -> list[Mirrored]:
     """Copies from where each reference is public, or from another registry. `node` is a node image of one's own.
@@ -49,7 +49,7 @@ def from_registries(
         SetupFailed: something could not be read or written.
         BadInput: a registry wants a login.
     """
-    answers(target)
+    check_registry(target)
     public = versions.taken_from(None)
     wanted = [(f"{chart.reference}:{chart.version.replace('+', '_')}", "") for chart in public.charts.values()]
     wanted += [(image, "") for image in dict.fromkeys([*public.with_helpers().images.values(), registry_caches.IMAGE])]
@@ -68,7 +68,7 @@ def from_registries(
     return _side_by_side([lambda r=r, own=own: one(r, own) for r, own in wanted])  # type: ignore[misc]  # as bound
 
 
-def from_bundle(
+def mirror_from_bundle(
     versions: VersionSet, target: PrivateRegistry, folder: Path, helm: Helm, node: str = ""
 ) -> list[Mirrored]:
     """Copies what a bundle holds, and the node image from Docker, if it is there.
@@ -79,7 +79,7 @@ def from_bundle(
     """
     public = versions.taken_from(None)
     held, to = offline_bundle.open_bundle(folder, public), _api(target)
-    answers(target)
+    check_registry(target)
     done = [_push(to, target, held.charts / chart.archive, chart, helm) for chart in public.charts.values()]
 
     def one(image: str) -> Mirrored:
@@ -124,8 +124,10 @@ class Archive:
 
     def manifest(self, repository: str, version: str) -> ImageManifest:  # noqa: ARG002  # of one archive all is one's own
         data = self._made.get(version) or self._read(image_archives.blob_path(version))
-        said = json.loads(data)
-        kind = said.get("mediaType") or (MANIFEST if "config" in said else "application/vnd.oci.image.index.v1+json")
+        document = json.loads(data)
+        kind = document.get("mediaType") or (
+            MANIFEST if "config" in document else "application/vnd.oci.image.index.v1+json"
+        )
         return ImageManifest(data, kind)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:  # noqa: ARG002  # as above
@@ -195,7 +197,7 @@ def _node(to: RegistryApi, target: PrivateRegistry, image: str) -> list[Mirrored
             digest, copied = copy_manifest(source, "", source.first, to, there.repository, there.tag or "latest")
     if public.digest and digest != public.digest:
         progress.note(
-            f"node image {there.name}:{there.tag} is {digest}, not {public.digest} as published: Docker saved it anew; "
+            f"node image {there.name}:{there.tag} is {digest}, not {public.digest} as published: Docker saved it; "
             f"name it NODE_IMAGE={there.name}:{there.tag}"
         )
     return [Mirrored(f"{there.name}:{there.tag}", digest, copied)]

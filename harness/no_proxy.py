@@ -16,7 +16,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 ALWAYS = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1", ".svc", ".cluster.local", "10.244.0.0/16", "10.96.0.0/16")
 
 
-def extend(addresses: Iterable[str] = (), environ: MutableMapping[str, str] = os.environ) -> None:
+def extend_no_proxy(addresses: Iterable[str] = (), environ: MutableMapping[str, str] = os.environ) -> None:
     """Adds loopback, the cluster's networks and these addresses to NO_PROXY and no_proxy, for this process and those
     that it starts. Does nothing where no proxy is set. What the user has there stays."""
     if not any(environ.get(name) or environ.get(name.upper()) for name in PROXIES):
@@ -26,7 +26,7 @@ def extend(addresses: Iterable[str] = (), environ: MutableMapping[str, str] = os
     environ["NO_PROXY"] = environ["no_proxy"] = value
 
 
-def configured(environ: Mapping[str, str] = os.environ) -> dict[str, list[str]]:
+def configured_proxies(environ: Mapping[str, str] = os.environ) -> dict[str, list[str]]:
     """The proxies that the environment sets: the variables' names by the proxy's URL."""
     found: dict[str, list[str]] = {}
     for name in (one for lower in PROXIES for one in (lower, lower.upper())):

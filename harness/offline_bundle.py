@@ -170,11 +170,13 @@ def docker_platform_arguments() -> tuple[list[str], list[str]]:
     With the containerd image store, the default of new installations of Docker 29, `docker save` without them writes
     an index of all platforms and the blobs of one (kubernetes-sigs/kind#3795).
     """
-    said = run(["docker", "version", "--format", "{{.Client.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}"], check=False)
-    answer = re.fullmatch(r"(\d+)\.(\d+) (\w+/\w+)", said.stdout.strip())
-    if said.code != 0 or not answer:
+    result = run(
+        ["docker", "version", "--format", "{{.Client.APIVersion}} {{.Server.Os}}/{{.Server.Arch}}"], check=False
+    )
+    answer = re.fullmatch(r"(\d+)\.(\d+) (\w+/\w+)", result.stdout.strip())
+    if result.code != 0 or not answer:
         raise BadInput(
-            f"Docker does not answer: {(said.stderr or said.stdout).strip()[-200:]}",
+            f"Docker does not answer: {(result.stderr or result.stdout).strip()[-200:]}",
             remedy="start Docker (and be allowed to use it); charts are pulled by helm, images by Docker",
         )
     words = ["--platform", answer[3]]
@@ -195,9 +197,9 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
         raise BadInput(f"image {source} cannot be had: {failed.output.strip()[-200:]}") from failed
     finally:
         partial.unlink(missing_ok=True)
-    said = run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", source], check=False).stdout
+    output = run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", source], check=False).stdout
     repository = source.partition("@")[0].rpartition(":")[0]
-    digests = json.loads(said or "[]") or []
+    digests = json.loads(output or "[]") or []
     return next(
         (one for one in (str(parse_reference(one)) for one in digests) if one.startswith(f"{repository}@")), source
     )

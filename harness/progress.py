@@ -26,7 +26,7 @@ class Stage:
 
 @dataclass
 class Progress:
-    """Collects stages (several may run side by side) and tells each listener of each change."""
+    """Collects stages (several may run side by side) and notifies each listener of each change."""
 
     stages: list[Stage] = field(default_factory=list)
     listeners: list[Callable[[Stage, str], None]] = field(default_factory=list)
@@ -100,7 +100,7 @@ def live(console: Console) -> Callable[[Stage, str], None]:
     """A listener for a terminal: finished stages stay as lines, running ones share one moving status line."""
     status = console.status("", spinner="dots")
     running: dict[int, Stage] = {}
-    lock = threading.RLock()  # a signal's handler speaks in the middle of what its thread says
+    lock = threading.RLock()  # a signal handler may write while its thread is writing
 
     def listen(stage: Stage, event: str) -> None:
         with lock:

@@ -21,7 +21,7 @@ def with_pull_secrets(documents: Iterable[Document], versions: VersionSet) -> li
     Secret for each namespace in which they make pods, right behind the namespaces.
 
     Raises:
-        BadInput: an image is not of the version set, or nobody is logged in to the registry.
+        BadInput: an image is not of the version set, or there is no login for the registry.
     """
     registry = versions.registry
     proxy = versions.images["envoy"] if registry or versions.builds.envoy_image else ""
@@ -58,7 +58,7 @@ def make_pull_secret(registry: PrivateRegistry, namespace: str) -> Document:
     """The pull secret, made of `docker login`.
 
     Raises:
-        BadInput: nobody is logged in to that registry.
+        BadInput: there is no login for that registry.
     """
     found = login(registry.host)
     if found is None:

@@ -14,23 +14,23 @@ from harness.settings import ClusterKind, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Reaped:
+class DeletedCluster:
     """What became of one record: "gone", "in use by process 123" or why it could not be taken away."""
 
     record: cluster_records.Record
     outcome: str
 
 
-def reap(settings: Settings) -> list[Reaped]:
+def delete_left_clusters(settings: Settings) -> list[DeletedCluster]:
     """Deletes every recorded cluster whose process is gone, and the folders of those that went more than a day ago.
     Returns what became of each cluster; raises for none."""
     found = []
     for record in cluster_records.read_records(settings.state):
         if record.is_alive:
-            found.append(Reaped(record, f"in use by process {record.pid}: left alone"))
+            found.append(DeletedCluster(record, f"in use by process {record.pid}: left alone"))
             continue
         if record.kind not in get_args(ClusterKind):
-            found.append(Reaped(record, f"not taken away: {record.kind!r} is no kind of cluster"))
+            found.append(DeletedCluster(record, f"not taken away: {record.kind!r} is no kind of cluster"))
             continue
         where = {"kubeconfig": Path(record.details["kubeconfig"])} if "kubeconfig" in record.details else {}
         context = {"context": record.details["context"]} if "context" in record.details else {}
@@ -40,8 +40,8 @@ def reap(settings: Settings) -> list[Reaped]:
         mine = settings.model_copy(update=named)
         try:
             cluster_of_record(mine).delete()
-            found.append(Reaped(record, "gone"))
+            found.append(DeletedCluster(record, "gone"))
         except HarnessError as error:
-            found.append(Reaped(record, f"not taken away: {error}"))
+            found.append(DeletedCluster(record, f"not taken away: {error}"))
     cluster_records.prune(settings.state, time.time())
     return found

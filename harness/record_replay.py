@@ -23,7 +23,7 @@ ADDED = MappingProxyType({"added": True})
 """Metadata of a dataclass field that older records lack: at its default, it is no part of what is asked."""
 
 ISSUED = "mesh-e2e/common-name"
-"""An annotation of objects whose data are certificates that are made anew for each run (clients/certificates.py)."""
+"""An annotation of objects whose data are certificates that are created for each run (clients/certificates.py)."""
 
 SHORT = 200
 

@@ -113,7 +113,7 @@ def load(file: Path = FILE) -> Releases:
     Raises:
         BadInput: it cannot be read, or a field is wrong; the message names it.
     """
-    raw = strict_yaml.read(file, remedy="restore it: git checkout releases.yaml")
+    raw = strict_yaml.read_yaml(file, remedy="restore it: git checkout releases.yaml")
     try:
         return Releases.model_validate(raw)
     except pydantic.ValidationError as error:

@@ -1,4 +1,4 @@
-"""A folder that shows one test of a run to somebody who has none of ours: versions, manifests, commands, what was seen.
+"""A folder that shows one test without anything of this repository: versions, manifests, commands, what was seen.
 
 Reads the run's folder and this repository's manifests. The script needs kind, helm and kubectl, and sends its requests
 with curl.
@@ -20,7 +20,7 @@ import yaml
 
 from harness.call_records import FILE as RECORDS
 from harness.errors import BadInput
-from harness.install.releases import releases
+from harness.install.releases import make_releases
 from harness.objects.manifests import MANIFESTS, Document, parse_documents, read_manifest
 from harness.objects.unstructured import text
 from harness.pull_secrets import with_pull_secrets
@@ -93,7 +93,7 @@ def write(run: Path, test: str, into: Path) -> Path:
     (into / "values").mkdir()
     for name, content in files:
         (into / "manifests" / name).write_text(yaml.safe_dump_all(content, sort_keys=False))
-    for name, release in releases(versions, None).items():
+    for name, release in make_releases(versions, None).items():
         values = dict(release.values) | ({"crds": {"enabled": True}} if name == "gateway-helm" else {})
         (into / "values" / f"{name}.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     (into / "versions.json").write_text(json.dumps({"set": results["set"], **results["versions"]}, indent=1) + "\n")
@@ -205,7 +205,7 @@ def _script(
     yield 'cd "$(dirname "$0")"'
     yield 'if [ "${SKIP_INSTALL:-}" != 1 ]; then'
     yield f"  kind create cluster --name reproduce --image {shlex.quote(versions.node)}"
-    for name, release in releases(versions, None).items():
+    for name, release in make_releases(versions, None).items():
         if name == "gateway-helm":
             yield "  kubectl apply --server-side -f manifests/01-redis.yaml"
         yield (

@@ -213,7 +213,7 @@ def as_make_variables(settings: Settings) -> list[str]:
     return found
 
 
-def read(**overrides: object) -> Settings:
+def read_settings(**overrides: object) -> Settings:
     """The settings of this process, with overrides (pytest options) applied. What is empty was not given.
 
     Raises:
@@ -284,8 +284,8 @@ def _wrong(field: str, value: object, kind: str, context: Mapping[str, Any]) -> 
     how = f"set {variable} (make {make}=…, pytest {option})"
     if kind == "literal_error":
         allowed = [str(one) for one in get_args(info.annotation)]
-        said = f"{field}={value!r} is not one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}"
-        return BadInput(said, remedy=how)
+        message = f"{field}={value!r} is not one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}"
+        return BadInput(message, remedy=how)
     if kind == "string_pattern_mismatch" and field == "cluster_name":
         what = "is no name of a cluster: lower-case letters, digits and dashes, at most 42, no dash at either end"
         return BadInput(f"{field}={value!r} {what}", remedy=how)

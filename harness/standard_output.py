@@ -21,7 +21,7 @@ class Output(Console):
         raise  # the BrokenPipeError that rich handles with this call
 
 
-def ended_by_its_reader(command: Callable[[], int]) -> int:
+def is_broken_pipe(command: Callable[[], int]) -> int:
     """Runs the command and returns its exit code; READER_GONE, silently, once its output is no longer read; 1, with one
     sentence, where the disk that it writes to is full."""
     try:

@@ -27,7 +27,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read(file: Path, *, remedy: str = "") -> Any:
+def read_yaml(file: Path, *, remedy: str = "") -> Any:
     """The file's one document.
 
     Raises:

@@ -89,7 +89,7 @@ def load(file: Path = FILE) -> Differences:
     Raises:
         BadInput: it cannot be read, is not YAML, or a field is wrong; the message names it.
     """
-    raw: Any = strict_yaml.read(file)
+    raw: Any = strict_yaml.read_yaml(file)
     try:
         return Differences.model_validate(raw)
     except pydantic.ValidationError as error:

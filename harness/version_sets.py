@@ -368,7 +368,7 @@ def load(file: Path = FILE) -> Versions:
     Raises:
         BadInput: it cannot be read, is not YAML, has a key twice, or a field is wrong; the message names it.
     """
-    raw = strict_yaml.read(file, remedy="restore it: git checkout versions.yaml")
+    raw = strict_yaml.read_yaml(file, remedy="restore it: git checkout versions.yaml")
     try:
         for name, row in (raw.get("sets") or {}).items():
             row["name"] = name

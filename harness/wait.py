@@ -31,7 +31,7 @@ def scaled_bound(seconds: float) -> float:
 
 
 def scaled_dwell(seconds: float) -> float:
-    """How long something must stay as it is before that says anything: the longer, the later the cluster tells."""
+    """How long something must stay as it is before that counts: the longer, the later the cluster reports."""
     return seconds * max(1.0, _patience) / _delays
 
 

@@ -20,7 +20,7 @@ from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
     settings,
 )
 
-# Compiled modules are kept, whatever the environment says: tests start many Pythons, and each would compile them anew.
+# Compiled modules are kept, whatever the environment says: tests start many Pythons, and each would compile them again.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

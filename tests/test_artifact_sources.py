@@ -222,7 +222,7 @@ def test_registry_that_is_none_is_refused(registry: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "message"),
     [
         (200, 0, ""),
         (404, 1, "gone: docker.io/kindest/node:v1.34.3@sha256:"),
@@ -230,7 +230,7 @@ def test_registry_that_is_none_is_refused(registry: str) -> None:
     ],
 )
 def test_command_says_what_is_gone(
-    status: int, code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    status: int, code: int, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """0 when all are there; 1 when one is gone, which is named, or could not be asked, in other words."""
     gone = registries(lambda request: httpx.Response(status if "kindest" in request.url.path or status == 503 else 200))
@@ -239,7 +239,7 @@ def test_command_says_what_is_gone(
 
     assert cli.main(["check-references", "--any-digest"]) == code
     captured = capsys.readouterr()
-    assert said.partition("@")[0] in captured.err
+    assert message.partition("@")[0] in captured.err
     assert "gone" in captured.out or status != 404
     assert str(len(artifact_sources.pulled_by([load().pick()]))) in captured.out
 

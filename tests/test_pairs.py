@@ -1,4 +1,4 @@
-"""Suites and manifests go in pairs, tests read as facts, and what is told is there."""
+"""Suites and manifests go in pairs, tests read as facts, and what is reported is there."""
 
 import ast
 import os
@@ -242,7 +242,7 @@ def test_values_are_of_a_chart() -> None:
     assert [shown(file) for file in files if not isinstance(yaml.safe_load(file.read_text()), dict)] == []
 
 
-# -- what is told --------------------------------------------------------------------------------------------------
+# -- what is reported --------------------------------------------------------------------------------------------------
 
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", MAKEFILE, re.MULTILINE))
@@ -259,8 +259,8 @@ def test_every_target_is_documented() -> None:
 def test_help_lists_every_target() -> None:
     """`make help`, and `make` alone, list every target with its help."""
     for argv in (["make", "help"], ["make"]):
-        said = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=True).stdout
-        assert set(re.findall(r"^  make (\S+)", said, re.MULTILINE)) == DOCUMENTED
+        output = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=True).stdout
+        assert set(re.findall(r"^  make (\S+)", output, re.MULTILINE)) == DOCUMENTED
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -271,12 +271,12 @@ def test_variables_reach_the_harness_and_nothing_else(tmp_path: Path) -> None:
     argv = ["make", "-f", str(probe), "probe", "-s", "INSTALL=1", "KEEP=never", f"VENV={tmp_path}/none"]
     own = {"PATH": os.environ["PATH"], "E2E_CLUSTER": "emulated", "E2E_KEEP": "always"}
 
-    def told(argv: list[str]) -> list[str]:
+    def commands(argv: list[str]) -> list[str]:
         done = subprocess.run(argv, cwd=ROOT, env=own, capture_output=True, text=True, timeout=SOON, check=True)
         return done.stdout.splitlines()
 
-    assert {"E2E_INSTALL=1", "E2E_KEEP=never", "E2E_CLUSTER=emulated"} <= set(told(argv))
-    steps = [line for line in told([*argv[:3], "e2e", "-n", *argv[4:]]) if "requirements.lock" in line]
+    assert {"E2E_INSTALL=1", "E2E_KEEP=never", "E2E_CLUSTER=emulated"} <= set(commands(argv))
+    steps = [line for line in commands([*argv[:3], "e2e", "-n", *argv[4:]]) if "requirements.lock" in line]
     assert len(steps) == 1
     assert "pip install" in steps[0]
 

@@ -113,7 +113,7 @@ def _without(minor: releases.EnvoyGatewayMinor, patch: str) -> releases.EnvoyGat
 def test_files_agree() -> None:
     """The minors are those with limits, bundles those of the limits; a minor of Kubernetes means what tools.yaml's kind
     can create, and each node image names the kind release that tools.yaml knows for it."""
-    tools = published.load()
+    tools = published.load_published()
     limits = SETS.limits.envoy_gateway
 
     assert set(KNOWN.istio) == set(SETS.limits.istio)

@@ -129,9 +129,9 @@ def test_versions_outside_take_the_nearest_row_with_a_warning() -> None:
 
     assert outside({"istio": "1.29.6", "envoy-gateway": "1.8.0"}) == []
     assert outside({"istio": "unknown"}) == []
-    said = outside({"istio": "1.31.0", "envoy-gateway": "1.10.1"})
-    assert [one.partition(" is outside")[0] for one in said] == ["Istio 1.31.0", "Envoy Gateway 1.10.1"]
-    assert all("taken from the nearest" in one for one in said)
+    text = outside({"istio": "1.31.0", "envoy-gateway": "1.10.1"})
+    assert [one.partition(" is outside")[0] for one in text] == ["Istio 1.31.0", "Envoy Gateway 1.10.1"]
+    assert all("taken from the nearest" in one for one in text)
 
 
 def test_a_row_that_is_wrong_is_named(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_every_set_can_be_picked(name: str) -> None:
 
 
 def test_unknown_set_names_the_known() -> None:
-    """A misspelt set is told which there are."""
+    """A misspelt set is reported which there are."""
     with pytest.raises(BadInput) as caught:
         load().pick("istio-1.29")
 
@@ -91,8 +91,8 @@ def test_impossible_sets_say_why(tmp_path: Path, changes: dict[str, Any], why: s
     assert "versions.yaml" in caught.value.remedy
 
 
-def test_all_reasons_are_told(tmp_path: Path) -> None:
-    """A set wrong in several ways is told all of them at once."""
+def test_all_reasons_are_reported(tmp_path: Path) -> None:
+    """A set wrong in several ways is reported all of them at once."""
     file = written(tmp_path, kubernetes="1.20.0", gateway_api={"bundle": "1.0.0", "channel": "standard"})
 
     with pytest.raises(BadInput) as caught:

@@ -45,7 +45,7 @@ class Check:
 
 
 def _rejected(state: AuditState) -> Iterable[Result]:
-    """By the logs, which also tell what is over, and by the configuration, which tells what still stands."""
+    """By the logs, which also show what is over, and by the configuration, which shows what is still so."""
     yield from port_15008.rejected(state)
     yield from envoy_config.refusals_stand(state)
 
@@ -77,7 +77,7 @@ CHECKS = (
         (*BINDINGS, "HTTPRoute", "Deployment", "EnvoyProxy", "BackendTrafficPolicy"),
         ROUTES,
     ),
-    Check(("port-15008-clash",), "ztunnel cannot bind port 15008 of a pod", port_15008.clash, ("Pod",)),
+    Check(("port-15008-clash",), "ztunnel cannot bind port 15008 of a pod", port_15008.find_port_conflict, ("Pod",)),
     Check(("ztunnel-not-ready",), "ztunnel pod not ready", port_15008.ztunnel_ready, ("Pod",)),
     Check(("port-15008-listener",), "Waypoint with a listener on 15008", port_15008.listener_on_hbone_port, BINDINGS),
     Check(("envoy-rejects-configuration",), "Envoy refused configuration", _rejected, ("Pod",)),
@@ -171,7 +171,7 @@ CHECKS = (
     Check(
         ("gateway-name-taken",),
         "Gateway named like an application's object",
-        names.taken,
+        names.names_in_use,
         (*GATEWAYS, "ServiceAccount", "ConfigMap", "Deployment", "Pod"),
     ),
     Check(

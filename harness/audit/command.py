@@ -18,7 +18,7 @@ from harness.audit.read import read_state
 from harness.clients.http import fetch
 from harness.errors import BadInput
 from harness.kube import ApiUnavailable, Kube
-from harness.kube.read_only_client import PagedReader
+from harness.kube.read_only_client import ReadOnlyClient
 from harness.objects.unstructured import Json
 from harness.port_forward import port_forward
 from harness.settings import Settings
@@ -115,7 +115,7 @@ class Auditor:
             BadInput: nothing could be read.
         """
         began = time.monotonic()
-        reader = PagedReader(Kube(self._file, self._context))
+        reader = ReadOnlyClient(Kube(self._file, self._context))
         state = read_state(reader, logs=self._logs, dump=self._dump)
         findings, not_judged = run_audit_checks(state)
         seen = {one.fingerprint for one in findings}
@@ -145,8 +145,8 @@ def _clock() -> str:
 def _baseline(file: Path) -> dict[str, str]:
     """Accepted findings by fingerprint: the findings, and those accepted before, of a JSON report."""
     try:
-        told = json.loads(file.read_text())
-        those = [*told["findings"], *told.get("accepted", [])]
+        baseline = json.loads(file.read_text())
+        those = [*baseline["findings"], *baseline.get("accepted", [])]
         found = [Finding(one["id"], one["severity"], tuple(one["objects"]), one["sentence"]) for one in those]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(

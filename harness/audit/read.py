@@ -11,7 +11,7 @@ from harness import progress, releases, version_sets
 from harness.audit.state import AuditState, namespace_of
 from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API, controllers
 from harness.errors import BadInput, HarnessError
-from harness.kube.read_only_client import Kind, PagedReader
+from harness.kube.read_only_client import Kind, ReadOnlyClient
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_name
 
@@ -50,7 +50,7 @@ LINES, BYTES = 2000, 4_000_000  # of a log: bind failures come every 5 s, so the
 
 
 def read_state(
-    reader: PagedReader, *, logs: bool = False, dump: Callable[[str, str], Json] | None = None
+    reader: ReadOnlyClient, *, logs: bool = False, dump: Callable[[str, str], Json] | None = None
 ) -> AuditState:
     """Reads a cluster: each kind once, with `logs` the end of one log for each ztunnel and Envoy pod, and with `dump`
     (by namespace and pod) the active configuration of each ready Envoy pod, of PODS at most.
@@ -89,7 +89,7 @@ def read_state(
     )
 
 
-def read_controller_config(reader: PagedReader, state: AuditState) -> tuple[Json | None, str]:
+def read_controller_config(reader: ReadOnlyClient, state: AuditState) -> tuple[Json | None, str]:
     """Envoy Gateway's own configuration, or why it is not known."""
     if "Deployment" not in state.objects:
         return None, state.unread.get("Deployment", "Deployments were not read")
@@ -122,7 +122,7 @@ def _configs(
     return found, lost
 
 
-def _logs(reader: PagedReader, objects: dict[str, tuple[Json, ...]]) -> tuple[dict[str, str], dict[str, str]]:
+def _logs(reader: ReadOnlyClient, objects: dict[str, tuple[Json, ...]]) -> tuple[dict[str, str], dict[str, str]]:
     found: dict[str, str] = {}
     lost: dict[str, str] = {}
     for pod in objects.get("Pod", ()):

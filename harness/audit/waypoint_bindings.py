@@ -191,8 +191,8 @@ def controllers(state: AuditState) -> list[Json]:
 def envoy_gateway_version(state: AuditState) -> str:
     """The version of Envoy Gateway by its image's tag; "" when it is unknown or several run."""
     images = [text(c, "image") for d in controllers(state) for c in pod_containers(d)]
-    told = {found[1] for image in images if (found := _ENVOY_GATEWAY_IMAGE.search(image))}
-    return told.pop() if len(told) == 1 else ""
+    versions = {found[1] for image in images if (found := _ENVOY_GATEWAY_IMAGE.search(image))}
+    return versions.pop() if len(versions) == 1 else ""
 
 
 def port_of(value: Json) -> int:

@@ -1,4 +1,4 @@
-"""Objects that are not as the harness made them: somebody changed or deleted them meanwhile. Pure."""
+"""Objects that are not as the harness made them: changed or deleted by others meanwhile. Pure."""
 
 from __future__ import annotations
 

@@ -33,16 +33,16 @@ _UNRESOLVED = re.compile(
 
 
 def is_dns_failure(failure: FailureFacts) -> bool:
-    """Whether the failure speaks of a name that was not resolved."""
-    return any(_UNRESOLVED.search(said) for said in (failure.text, *(call.error for call in failure.calls)))
+    """Whether the failure is about a name that was not resolved."""
+    return any(_UNRESOLVED.search(error) for error in (failure.text, *(call.error for call in failure.calls)))
 
 
 def unresolved(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """DNS does not resolve the host that was called."""
-    said = [call for call in failure.calls if _UNRESOLVED.search(call.error)]
+    failed_calls = [call for call in failure.calls if _UNRESOLVED.search(call.error)]
     if not is_dns_failure(failure):
         return []
-    host = said[0].url.partition("://")[2].partition("/")[0] if said else ""
+    host = failed_calls[0].url.partition("://")[2].partition("/")[0] if failed_calls else ""
     sentence = f"DNS does not resolve {host or 'the host that was called'}"
     if "Deployment" in state.objects:
         deployment = next(

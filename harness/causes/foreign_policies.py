@@ -36,7 +36,7 @@ def foreign_policies(state: ClusterState, failure: FailureFacts) -> list[Cause]:
         for policy in state.objects_of(kind):
             if object_key(policy) in state.ours:
                 continue
-            what = next((said for act in acts if (said := act(policy))), "")
+            what = next((effect for act in acts if (effect := act(policy))), "")
             same = _same_target(state, failure, policy)
             for target in targets(policy) if what or same else ():
                 found.append(_cause(state, policy, what or "targets it as well:", target))
@@ -46,14 +46,14 @@ def foreign_policies(state: ClusterState, failure: FailureFacts) -> list[Cause]:
 
 def quota_of_nobody(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """Responses with a quota, though no policy has a limit: the backend, or a proxy in front, wrote the header."""
-    told = sorted({call.quota for call in failure.calls if call.quota and call.quota in failure.text})
+    quotas = sorted({call.quota for call in failure.calls if call.quota and call.quota in failure.text})
     if (
-        not told
+        not quotas
         or "BackendTrafficPolicy" not in state.objects
         or any(map(quota, state.objects_of("BackendTrafficPolicy")))
     ):
         return []
-    what = f"responses have x-ratelimit-limit: {told[0]}"
+    what = f"responses have x-ratelimit-limit: {quotas[0]}"
     return [Cause(f"No BackendTrafficPolicy has a rate limit, and {what}: the backend's own, or Envoy's of before")]
 
 

@@ -152,7 +152,7 @@ def silent_access_log(state: ClusterState, failure: FailureFacts) -> list[Cause]
     if log.unreadable:
         sentence += f", and {log.unreadable} in a format that the harness cannot read"
     elif log.lines > int(seen):
-        sentence += f", and {log.lines - int(seen)} of none of them: do other requests bear their ids, or none?"
+        sentence += f", and {log.lines - int(seen)} of none of them: do other requests have their ids, or none?"
     else:
         sentence += ": is it disabled, or were they sent elsewhere?"
     return [Cause(sentence)]

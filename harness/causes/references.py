@@ -81,8 +81,10 @@ def class_not_accepted(state: ClusterState, failure: FailureFacts) -> list[Cause
             continue
         for condition in conditions(gateway_class):
             if condition.type == "Accepted" and condition.status == "False":
-                said = f'{condition.reason} "{one_line(condition.message)}"'
-                sentence = f"GatewayClass {name} of {describe('Gateway', *name_parts(gateway))} is not accepted: {said}"
+                message = f'{condition.reason} "{one_line(condition.message)}"'
+                sentence = (
+                    f"GatewayClass {name} of {describe('Gateway', *name_parts(gateway))} is not accepted: {message}"
+                )
                 found.append(Cause(sentence, (object_key(gateway_class),)))
     return found
 
@@ -92,9 +94,9 @@ def _subjects(state: ClusterState, failure: FailureFacts) -> list[Json]:
         kind, *rest = failure.object.split("/")
         obj = state.find(kind, rest[0] if len(rest) > 1 else "", rest[-1])
         return [obj] if obj is not None else []
-    told = [state.find(*names) for names in dict.fromkeys(_NAMED.findall(failure.text))]
-    told += [state.find("GatewayClass", "", name) for name in dict.fromkeys(_CLASS.findall(failure.text))]
-    found = {object_key(one): one for one in told if one is not None}
+    named = [state.find(*names) for names in dict.fromkeys(_NAMED.findall(failure.text))]
+    named += [state.find("GatewayClass", "", name) for name in dict.fromkeys(_CLASS.findall(failure.text))]
+    found = {object_key(one): one for one in named if one is not None}
     if failure.failed_calls:
         ours = [
             one

@@ -83,7 +83,7 @@ def find_causes(state: ClusterState, failure: FailureFacts) -> list[Cause]:
         except Exception:  # noqa: BLE001  # a cause is help: it must not hide the failure that it is the cause of
             continue
         for cause in causes:
-            # A rule further down that speaks of the same objects says the same in more general words.
+            # A later rule about the same objects says the same in more general words.
             if not any(
                 cause.sentence == one.sentence or (cause.objects and cause.objects == one.objects) for one in found
             ):

@@ -20,7 +20,7 @@ _COMPARED = re.compile(r"\bassert (.*) == .*")
 class Cause:
     """One sentence that says why, and the objects that it is about ("Kind/namespace/name").
 
-    `final` is whether waiting does not help: somebody has to change or create an object.
+    `final` is whether waiting does not help: an object has to be changed or created.
     """
 
     sentence: str

@@ -45,8 +45,8 @@ def accepted_beside_rejected(state: ClusterState, failure: FailureFacts) -> list
     for line in state.connections:
         pod = state.find("Pod", line.src.namespace or "", line.src.workload or "")
         others = {one.src.identity for one in rejected if one.dst.workload == line.dst.workload}
-        told = line.direction == "inbound" and line.is_ok and line.src.identity and first <= line.opened <= last
-        if not told or not others or line.src.identity in others or (pod and labels(pod).get(OWNING_GATEWAY)):
+        value = line.direction == "inbound" and line.is_ok and line.src.identity and first <= line.opened <= last
+        if not value or not others or line.src.identity in others or (pod and labels(pod).get(OWNING_GATEWAY)):
             continue
         names = join_limited(sorted(one or "a client without identity" for one in others))
         to = f"pod {line.dst.namespace}/{line.dst.workload}"

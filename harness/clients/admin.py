@@ -25,7 +25,7 @@ class Admin:
         """The text at a path of that port.
 
         Raises:
-            Inconclusive: no answer, also through a tunnel opened anew; a status other than 200.
+            Inconclusive: no answer, also through a reopened tunnel; a status other than 200.
         """
         try:
             return fetch(self._url(namespace, pod, port) + path)
@@ -33,7 +33,7 @@ class Admin:
             if "status" in str(error):
                 raise
             # The tunnel, not the question, may be what broke: it is reopened once, and that is reported.
-            progress.note(f"admin tunnel to {namespace}/{pod}:{port} opened anew ({error})")
+            progress.note(f"admin tunnel to {namespace}/{pod}:{port} reopened ({error})")
             self._drop(namespace, pod, port)
             return fetch(self._url(namespace, pod, port) + path)
 

@@ -64,14 +64,14 @@ def parse_answers(output: str, ids: Sequence[str]) -> Answers:
 
 
 def _answer(one: dict[str, Any]) -> Answer:
-    said = one["curl"]
-    status = int(said["response_code"]) or None
+    facts = one["curl"]
+    status = int(facts["response_code"]) or None
     return Answer(
         id=str(one["id"]),
         status=status,
         headers={name.lower(): ", ".join(values) for name, values in one["headers"].items()},
-        ms=float(said["time_total"]) * 1000,
-        error="" if status else str(said.get("errormsg") or f"curl exit {said.get('exitcode')}"),
-        local=host_port(said["local_ip"], said["local_port"]) if said.get("local_ip") else "",
-        served_by=subject[1] if (subject := _SUBJECT.match(str(said.get("certs") or ""))) else "",
+        ms=float(facts["time_total"]) * 1000,
+        error="" if status else str(facts.get("errormsg") or f"curl exit {facts.get('exitcode')}"),
+        local=host_port(facts["local_ip"], facts["local_port"]) if facts.get("local_ip") else "",
+        served_by=subject[1] if (subject := _SUBJECT.match(str(facts.get("certs") or ""))) else "",
     )

@@ -13,21 +13,21 @@ _ID = 0x6D65  # of each query; one is under way at a time
 _ANSWER_COUNT = struct.Struct("!HHHH")
 
 
-def query(name: str) -> bytes:
+def dns_query(name: str) -> bytes:
     """A DNS query for the IPv4 address of a name (RFC 1035, 4.1)."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.rstrip(".").split("."))
     return struct.pack("!HHHHHH", _ID, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 1, 1)
 
 
-def answers(message: bytes) -> int:
-    """How many answers a DNS response to `query` has; 0 for what is no response to it."""
+def count_dns_answers(message: bytes) -> int:
+    """How many answers a DNS response to `dns_query` has; 0 for what is no response to it."""
     if len(message) < _ANSWER_COUNT.size:
         return 0
     id_, flags, _, count = _ANSWER_COUNT.unpack(message[: _ANSWER_COUNT.size])
     return int(count) if id_ == _ID and flags & 0x8000 else 0
 
 
-def ask(host: str, port: int, payload: bytes) -> bytes | None:
+def send_datagram(host: str, port: int, payload: bytes) -> bytes | None:
     """The first datagram that comes back to one; None if none does within timeouts.DATAGRAM."""
     found = _ask(host, port, base64.b64encode(payload).decode())
     observations.record_sighting("UDP client", f"{len(found) if found else 'no'} bytes back from {host}:{port}")

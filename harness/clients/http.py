@@ -84,7 +84,7 @@ class IngressClient:
 
     @contextmanager
     def steady_sender(self) -> Iterator[Callable[[Request], Answer]]:
-        """Sends, as often as called, from any thread; a connection each. The caller tells of it: hundreds of sightings
+        """Sends, as often as called, from any thread; a connection each. The caller records it: hundreds of sightings
         would hide the others."""
         not_recorded("a steady load")
         with self._client(httpx.Limits(max_connections=None, max_keepalive_connections=0)) as client:

@@ -15,7 +15,7 @@ KEY = b"a key of the test suites, known to everybody"  # manifests/authenticatio
 ISSUER, KEY_ID, EXPIRES = "https://issuer.example", "suites", 4102444800  # the year 2100
 
 
-def signed(**claims: Any) -> str:
+def sign_token(**claims: Any) -> str:
     """A token of ISSUER with these claims, signed with KEY."""
     header = {"alg": "HS256", "kid": KEY_ID, "typ": "JWT"}
     parts = (header, {"iss": ISSUER, "exp": EXPIRES, **claims})
@@ -23,7 +23,7 @@ def signed(**claims: Any) -> str:
     return f"{content}.{_base64(hmac.new(KEY, content.encode(), hashlib.sha256).digest())}"
 
 
-def damaged(token: str) -> str:
+def damage_token(token: str) -> str:
     """The same token with another signature."""
     content, _, signature = token.rpartition(".")
     return f"{content}.{signature[::-1]}"

@@ -25,7 +25,7 @@ class Reach:
 
 
 @contextmanager
-def reach(cluster: Cluster, kube: Kube, service: str, port: int) -> Iterator[Reach]:
+def open_address(cluster: Cluster, kube: Kube, service: str, port: int) -> Iterator[Reach]:
     """Reaches a Service port ("default/bookinfo-ingress", 80) for the block.
 
     Raises:
@@ -49,7 +49,7 @@ def reach(cluster: Cluster, kube: Kube, service: str, port: int) -> Iterator[Rea
         yield Reach(forwarded, f"port-forward to pod {namespace}/{pod}")
 
 
-def udp_address(kube: Kube, service: str, port: int) -> tuple[str, int]:
+def find_udp_address(kube: Kube, service: str, port: int) -> tuple[str, int]:
     """The address at which a UDP port of a Service is reached from the host: load balancer or node port, untried.
 
     Raises:

@@ -24,7 +24,7 @@ def choose_cluster(settings: Settings, versions: VersionSet) -> Cluster:
             asked = "" if settings.node_image else versions.kubernetes  # a node image of one's own may hold any
             node, release = settings.node_image or versions.node, versions.node_image.kind
             if settings.node_image:
-                release = published.load(settings.tools_file).kind_for(settings.node_image)
+                release = published.load_published(settings.tools_file).kind_for(settings.node_image)
             label, built = versions.label, [versions.images[role] for role in versions.builds.digests]
             if settings.bundle:
                 return KindCluster(settings, node, kubernetes=asked, label=label, release=release, built=built)

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from harness import cluster_records
-from harness.cluster.load_balancer_addresses import unjudged
+from harness.cluster.load_balancer_addresses import why_not_judged
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.errors import BadInput
 from harness.helm import Helm
@@ -56,9 +56,9 @@ class ExistingCluster:
         # Runs in different namespaces of one cluster go side by side: each has a record and notes of its own.
         self.namespace = settings.suite_namespace
         own = "" if self.namespace == WRITTEN else f" {self.namespace}"
-        told = hashlib.sha256(f"{file.resolve()} {self.context}{own}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(f"{file.resolve()} {self.context}{own}".encode()).hexdigest()[:8]
         readable = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
-        self._recorded = f"{readable}-{told}"
+        self._recorded = f"{readable}-{digest}"
         self.home = cluster_records.record_folder(settings.state, "existing", self._recorded)
         self._state, self._lock, self._label = settings.state, threading.Lock(), label
         self._version = ""
@@ -73,7 +73,7 @@ class ExistingCluster:
             lacking["own mesh"] = "istiod counts refusals of all its proxies together, those of others among them"
             lacking["upgrade"] = "releases that somebody else installed are not upgraded"
         lacking |= single_replicas(self._settings.replicas)
-        lacking |= unjudged(self._settings.lb, "LB=1, which declares a load balancer, is not set")
+        lacking |= why_not_judged(self._settings.lb, "LB=1, which declares a load balancer, is not set")
         return {**self._found_lacking, **lacking}
 
     def note_lacking(self, capabilities: Mapping[Capability, str]) -> None:

@@ -22,7 +22,7 @@ from harness.helm import Helm
 from harness.objects.manifests import Document
 from harness.port_forward import port_forward
 from harness.registry.private import PrivateRegistry
-from harness.registry.reachability import answers
+from harness.registry.reachability import check_registry
 from harness.settings import ClusterKind, Settings, owner_pid
 from harness.threads import thread_pool
 from harness.tools import programs
@@ -32,7 +32,7 @@ MARKS = "/var/lib/mesh-e2e/archives"
 
 
 class KindCluster:
-    """Kubernetes in Docker. Its nodes bear kind's own label; nothing without our record is ever deleted."""
+    """Kubernetes in Docker. Its nodes have kind's own label; nothing without our record is ever deleted."""
 
     kind: ClusterKind = "kind"
 
@@ -66,21 +66,23 @@ class KindCluster:
 
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
-        lacking = load_balancer_addresses.unjudged(self._settings.lb, "kind has none of its own: LB=1 installs one")
+        lacking = load_balancer_addresses.why_not_judged(
+            self._settings.lb, "kind has none of its own: LB=1 installs one"
+        )
         lacking |= single_replicas(self._settings.replicas)
         reason = f"{self._workers} workers: what moves from node to node takes the ingress's door along"
         return lacking if self._workers == 1 else lacking | {"two nodes": reason}
 
     @property
     def address_pools(self) -> Sequence[str]:
-        return load_balancer_addresses.pools_beside(f"{self.name}-control-plane") if self._settings.lb else ()
+        return load_balancer_addresses.find_free_pools(f"{self.name}-control-plane") if self._settings.lb else ()
 
     @property
     def requirements(self) -> Sequence[Requirement]:
         registry = self._registry
         return [
             Requirement("docker", container_engine.check_engine),
-            *([Requirement("registry", lambda: answers(registry))] if registry else []),
+            *([Requirement("registry", lambda: check_registry(registry))] if registry else []),
             Requirement("kind", self._choose_kind),
             Requirement("helm", lambda: str(programs.choose_program("helm", self._settings))),
             Requirement("kubectl", lambda: str(programs.choose_program("kubectl", self._settings))),
@@ -99,14 +101,14 @@ class KindCluster:
         return str(programs.choose_program("kind", self._settings, kind_least=self._release))
 
     def create(self) -> None:
-        self._refused = True  # until nothing speaks against it: what is there is not ours to delete
+        self._refused = True  # until it is known to be ours: what is there is not ours to delete
         for requirement in self.requirements:
             requirement.check()
         with FileLock(self.home / "lock"):
             there = self.name in self._clusters()
             self._refuse(there)
             if there and self._unfinished.exists():
-                progress.note(f"kind cluster {self.name} was left half made by a killed run: made anew")
+                progress.note(f"kind cluster {self.name} was left incomplete by a killed run: created again")
                 self._remove()
                 there = False
             if there:
@@ -171,8 +173,8 @@ class KindCluster:
         """One that was kept from another set: all that a report says of its Kubernetes would be wrong."""
         cluster_records.refuse_kept(self._recorded(), self._asked, f"kind cluster {self.name}")
         nodes = self._nodes()
-        said = run(["docker", "exec", nodes[0], "cat", "/kind/version"], check=False) if nodes else None
-        found = said.stdout.strip().removeprefix("v").partition("+")[0] if said and said.code == 0 else ""
+        result = run(["docker", "exec", nodes[0], "cat", "/kind/version"], check=False) if nodes else None
+        found = result.stdout.strip().removeprefix("v").partition("+")[0] if result and result.code == 0 else ""
         if found and self._kubernetes and found != self._kubernetes:
             raise BadInput(
                 f"kind cluster {self.name} was kept with Kubernetes {found}, the version set says {self._kubernetes}",
@@ -195,7 +197,7 @@ class KindCluster:
         return run(argv, check=False).stdout.strip()
 
     def _replaced(self, record: cluster_records.Record) -> bool:
-        """Whether somebody deleted what was recorded and made another of its name. Old records name no container."""
+        """Whether what was recorded was deleted and another of its name was created. Old records name no container."""
         recorded = record.details.get("container")
         return recorded is not None and self._container() not in ("", recorded)
 
@@ -219,8 +221,8 @@ class KindCluster:
         """The archives that each node has taken already, by our own marks in the node: they go when it goes."""
         found = {}
         for node in nodes:
-            said = run(["docker", "exec", node, "ls", MARKS], check=False)
-            found[node] = set(said.stdout.split()) if said.code == 0 else set()
+            result = run(["docker", "exec", node, "ls", MARKS], check=False)
+            found[node] = set(result.stdout.split()) if result.code == 0 else set()
         return found
 
     def _load_built(self) -> None:

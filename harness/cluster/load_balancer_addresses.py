@@ -13,7 +13,7 @@ from harness.objects.unstructured import Json, maybe_number, text
 EACH = 8  # addresses for one cluster
 
 
-def unjudged(lb: bool, otherwise: str) -> dict[Capability, str]:
+def why_not_judged(lb: bool, otherwise: str) -> dict[Capability, str]:
     """The capability that a cluster lacks: with LB=1 it has a load balancer; without, it has none, for the reason
     `otherwise`."""
     if lb:
@@ -21,7 +21,7 @@ def unjudged(lb: bool, otherwise: str) -> dict[Capability, str]:
     return {"load balancer": otherwise}
 
 
-def pools_beside(container: str) -> list[str]:
+def find_free_pools(container: str) -> list[str]:
     """The ranges for the cluster of this control plane's container.
 
     Raises:

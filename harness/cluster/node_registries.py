@@ -186,8 +186,8 @@ def _container(node: str, scheme: str, port: int) -> str | None:
     """The URL of a container that publishes the port, put into kind's network as kind's documentation does it."""
     found = run(["docker", "ps", "--filter", f"publish={port}", "--format", "{{.Names}}"], check=False).stdout.split()
     for name in found:
-        said = run(["docker", "inspect", "--format", "{{json .NetworkSettings.Ports}}", name], check=False).stdout
-        ports = json.loads(said or "null") or {}
+        output = run(["docker", "inspect", "--format", "{{json .NetworkSettings.Ports}}", name], check=False).stdout
+        ports = json.loads(output or "null") or {}
         inner = [p.partition("/")[0] for p, to in ports.items() if any(t["HostPort"] == str(port) for t in to or [])]
         if not inner:
             continue

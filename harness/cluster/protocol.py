@@ -122,7 +122,7 @@ class Cluster(Protocol):
         """The custom resource definitions (and the policies that guard them) which this release's chart brings."""
 
     def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        """Told what of the stack is about to be applied, so that `delete` takes away that, and nothing that was there
+        """Records what of the stack is about to be applied, so that `delete` removes that, and nothing that was there
         before.
 
         Raises:

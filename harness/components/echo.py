@@ -55,7 +55,7 @@ class Echo:
         def look() -> Sequence[Received]:
             nonlocal unreadable
             logs = [
-                echo_server.parse(
+                echo_server.parse_echo_log(
                     self._kube.read_log(self._namespace, pod["metadata"]["name"], CONTAINER, since=since), workload
                 )
                 for pod in self._kube.list_pods(self._namespace, self._labels)
@@ -79,9 +79,9 @@ class Echo:
         for one in sorted(found, key=lambda one: one.time):
             by_agent.setdefault(one.user_agent, []).append(one)
         received = tuple(tuple(by_agent.get(f"e2e/{id_}", ())) for id_ in answers.ids)
-        told = f"{sum(map(len, received))} requests received, of {len(answers)} sent"
+        sighting = f"{sum(map(len, received))} requests received, of {len(answers)} sent"
         raw = [one.raw for each in received for one in each]
-        observations.record_sighting("echo backend log", told, of=[*answers.ids, *markers.values()], raw=raw)
+        observations.record_sighting("echo backend log", sighting, of=[*answers.ids, *markers.values()], raw=raw)
         return received
 
     def read_tcp_clients(self, since: datetime, *, count: int) -> set[str]:

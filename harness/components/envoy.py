@@ -30,8 +30,10 @@ class Envoy(EnvoyCounters):
     def version(self) -> str:
         """Its own word: the second part of "<commit>/1.37.5/Clean/RELEASE/BoringSSL"; of several replicas each other
         one's as well."""
-        told = (str(json.loads(page)["version"]).split("/") for page in self._each("/server_info").values())
-        return ", ".join(sorted({parts[1] if len(parts) > 1 else "" for parts in told}))
+        parts_of_versions = (
+            str(json.loads(page)["version"]).split("/") for page in self._each("/server_info").values()
+        )
+        return ", ".join(sorted({parts[1] if len(parts) > 1 else "" for parts in parts_of_versions}))
 
     def read_access_log(self, since: datetime) -> envoy_access.ParsedAccessLog:
         """All access lines of all replicas written after that moment (and a few before), by their time, and what could
@@ -42,7 +44,7 @@ class Envoy(EnvoyCounters):
         """
         if "access log" in self._lacks:
             raise CannotJudge(f"access log: {self._lacks['access log']}")
-        logs = [envoy_access.parse(log) for log in self.read_logs(since).values()]
+        logs = [envoy_access.parse_access_log(log) for log in self.read_logs(since).values()]
         if len(logs) == 1:
             return logs[0]
         lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.end_time)
@@ -80,8 +82,8 @@ class Envoy(EnvoyCounters):
         if double:
             raise Inconclusive(f"{len(double)} requests have more than one access line, first {double[0]}")
         joined = [found[f"e2e/{id_}"][0] for id_ in answers.ids]
-        told = f"{len(answers)} lines joined by request id"
-        observations.record_sighting(f"{self.gateway} access log", told, of=answers.ids, raw=_raw(joined))
+        sighting = f"{len(answers)} lines joined by request id"
+        observations.record_sighting(f"{self.gateway} access log", sighting, of=answers.ids, raw=_raw(joined))
         return joined
 
     def wait_for_lines_of_replicas(self, answers: Answers, since: datetime) -> list[AccessLine]:
@@ -119,7 +121,7 @@ class Envoy(EnvoyCounters):
         return {name: json.loads(page) for name, page in self._each("/config_dump").items()}
 
     def wait_for_related_lines(self, answers: Answers, since: datetime, *, at_least: int = 1) -> list[AccessLine]:
-        """The lines, however many, that speak of any of these requests (also as forwarded by an application).
+        """The lines, however many, about any of these requests (also as forwarded by an application).
 
         Raises:
             Inconclusive: there are fewer than `at_least`.
@@ -139,12 +141,12 @@ class Envoy(EnvoyCounters):
                 silence="the proxy's log does not tell of the requests",
                 unreadable=lambda: log.unreadable,
             )
-        told = f"{len(found)} lines about {len(answers)} requests"
-        observations.record_sighting(f"{self.gateway} access log", told, of=_request_ids(found), raw=_raw(found))
+        sighting = f"{len(found)} lines about {len(answers)} requests"
+        observations.record_sighting(f"{self.gateway} access log", sighting, of=_request_ids(found), raw=_raw(found))
         return found
 
     def lines_of_route(self, route: str, since: datetime, *, count: int) -> list[AccessLine]:
-        """The lines of requests that a route whose name begins so took since then; for clients that send no id.
+        """The lines of requests that a route with a name that begins so took since then; for clients that send no id.
 
         Raises:
             Inconclusive: there are fewer than `count`.
@@ -199,7 +201,7 @@ class Envoy(EnvoyCounters):
 
     def read_endpoints(self, cluster: str) -> dict[str, set[str]]:
         """The addresses ("ip:port") that each replica sends the cluster's requests to now, by pod."""
-        return {name: set(clusters.endpoints(page, cluster)) for name, page in self._each("/clusters").items()}
+        return {name: set(clusters.parse_endpoints(page, cluster)) for name, page in self._each("/clusters").items()}
 
     def cluster_config(self, cluster: str) -> Json:
         """The active configuration of a cluster in the first replica.

@@ -28,7 +28,7 @@ class EnvoyCounters(EnvoyPods):
 
     def read_stats(self) -> dict[str, dict[str, int]]:
         """All counters and gauges of each replica by pod, by name."""
-        return {name: stats.parse(page) for name, page in self._each("/stats").items()}
+        return {name: stats.parse_stats(page) for name, page in self._each("/stats").items()}
 
     def read_metrics(self) -> list[MetricSample]:
         """What all replicas expose to Prometheus.

@@ -116,8 +116,8 @@ class EnvoyPods:
         gone = sorted(self._known - there.keys())
         moment = f"{since:%Y-%m-%dT%H:%M:%SZ}"
         new = sorted(name for name, pod in there.items() if text(pod, "metadata", "creationTimestamp") > moment)
-        said = [*(f"proxy pod {one} is gone" for one in gone), *(f"proxy pod {one} is new" for one in new)]
-        return ", ".join(said)
+        changes = [*(f"proxy pod {one} is gone" for one in gone), *(f"proxy pod {one} is new" for one in new)]
+        return ", ".join(changes)
 
 
 def check_same_replicas(before: Iterable[str], after: Iterable[str]) -> None:
@@ -128,8 +128,8 @@ def check_same_replicas(before: Iterable[str], after: Iterable[str]) -> None:
     """
     gone, new = sorted({*before} - {*after}), sorted({*after} - {*before})
     if gone or new:
-        said = [*(f"{name} is gone" for name in gone), *(f"{name} is new" for name in new)]
-        raise Inconclusive(f"a replica was replaced in the middle, and its counters with it: {', '.join(said)}")
+        changes = [*(f"{name} is gone" for name in gone), *(f"{name} is new" for name in new)]
+        raise Inconclusive(f"a replica was replaced in the middle, and its counters with it: {', '.join(changes)}")
 
 
 def _name(pod: Document) -> str:

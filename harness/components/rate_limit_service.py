@@ -22,7 +22,7 @@ from harness.wait import scaled_dwell, until
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The limiter's counters, over all its rules: requests it was asked about, and those it refused."""
+    """The rate limit service's counters, over all its rules: hits, and hits over the limit."""
 
     hits: float
     over_limit: float
@@ -58,8 +58,8 @@ class RateLimitService:
         pods = [pod for pod in self._kube.list_pods(self.NAMESPACE, self.LABELS) if is_pod_ready(pod)]
         if not pods:
             raise SetupFailed(
-                "the limiter is down: Deployment envoy-gateway-system/envoy-ratelimit has no ready pod. Envoy lets "
-                'requests pass when it cannot ask: what is seen now is not "limit not enforced"',
+                "the rate limit service is down: Deployment envoy-gateway-system/envoy-ratelimit has no ready pod. "
+                'Envoy lets requests pass when it cannot ask: what is seen now is not "limit not enforced"',
                 remedy="look at its pods and at Redis (redis-system/redis)",
             )
         return pods
@@ -74,7 +74,7 @@ class RateLimitService:
         if not any(is_pod_ready(pod) for pod in self._kube.list_pods("redis-system", "app=redis")):
             return "its Redis (redis-system/redis) has no ready pod"
         logs = [self._kube.read_log(self.NAMESPACE, name, "envoy-ratelimit").splitlines() for name in self.names]
-        errors = (line for said in logs for line in reversed(said) if "level=error" in line)
+        errors = (line for log in logs for line in reversed(log) if "level=error" in line)
         return next(errors, "its pods are ready, their logs have no error")
 
     def read_rules(self) -> Sequence[rlconfig.Limit]:
@@ -84,7 +84,7 @@ class RateLimitService:
             Inconclusive: replicas differ; each is named with the number of its rules.
         """
         pages = {name: self._admin.get(self.NAMESPACE, name, 6070, "/rlconfig") for name in self.names}
-        by_pod = {name: sorted(rlconfig.parse(page), key=str) for name, page in pages.items()}
+        by_pod = {name: sorted(rlconfig.parse_rlconfig(page), key=str) for name, page in pages.items()}
         found = next(iter(by_pod.values()))
         if any(rules != found for rules in by_pod.values()):
             numbers = ", ".join(f"{name}: {len(rules)}" for name, rules in by_pod.items())
@@ -148,7 +148,13 @@ class RateLimitService:
             return now - last[0][0] >= scaled_dwell(timeouts.LIMITER_SETTLED)
 
         try:
-            until(still, bool, what="the limiter's counters stand still", within=timeouts.LIMITER_COUNTERS, every=0.3)
+            until(
+                still,
+                bool,
+                what="the rate limit service's counters stand still",
+                within=timeouts.LIMITER_COUNTERS,
+                every=0.3,
+            )
         except NotReady as error:
             raise Inconclusive(str(error)) from error
         observations.record_sighting("rate limit service counters", f"{last[0][1]}")

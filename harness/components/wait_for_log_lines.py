@@ -16,22 +16,22 @@ S = TypeVar("S", bound=Sized)
 
 def wait_for_lines(
     look: Callable[[], S],
-    told: Callable[[S], bool],
+    is_enough: Callable[[S], bool],
     *,
     what: str,
     silence: str,
     unreadable: Callable[[], UnreadableLines] = UnreadableLines,
 ) -> S:
-    """What `look` reads of a log, once `told` says that it tells enough; `silence` begins the error otherwise, which
-    also tells of lines that could not be read.
+    """Returns what `look` reads of a log, once `is_enough` accepts it. The error otherwise begins with `silence`, and
+    counts the lines that could not be read.
 
     Raises:
-        Inconclusive: it does not tell in time.
+        Inconclusive: nothing was accepted in time.
     """
     try:
         return until(
             look,
-            told,
+            is_enough,
             what=what,
             within=timeouts.LOG_LINE,
             every=0.15,

@@ -13,7 +13,7 @@ from harness.components.wait_for_log_lines import check_all_lines_readable, wait
 from harness.errors import Inconclusive
 from harness.evidence import hbone_port_conflict
 from harness.evidence.joins import find_connection_lines, is_other_side_of
-from harness.evidence.open_connections import open_lines
+from harness.evidence.open_connections import lines_of_open_connections
 from harness.http_exchange import Answers
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import ztunnel
@@ -61,21 +61,20 @@ class Ztunnels:
         log = self._log(since)
         check_all_lines_readable(log.unreadable, "ztunnel log")
         found = log.lines
-        told = f"{len(found)} connections ended, {sum(not line.is_ok for line in found)} in an error"
-        observations.record_sighting("ztunnel log", told, raw=[line.raw for line in found])
+        sighting = f"{len(found)} connections ended, {sum(not line.is_ok for line in found)} in an error"
+        observations.record_sighting("ztunnel log", sighting, raw=[line.raw for line in found])
         return found
 
     def _log(self, since: datetime) -> ztunnel.ParsedZtunnelLog:
         """The logs of all nodes as one, oldest line first."""
-        logs = [ztunnel.parse(text) for text in self.read_logs(since).values()]
+        logs = [ztunnel.parse_ztunnel_log(text) for text in self.read_logs(since).values()]
         lines = sorted((line for log in logs for line in log.lines), key=lambda line: line.time)
         unreadable = sum((log.unreadable for log in logs), UnreadableLines())
         return ztunnel.ParsedZtunnelLog(tuple(lines), sum(log.skipped for log in logs), unreadable)
 
     def read_destinations(self, since: datetime, service: str) -> set[str]:
-        """The Deployments to whose pods callers were carried that asked for this Service (by its short name, in the
-        run's namespace): its waypoint's alone, unless a caller went past it. Connections that still stand have no line
-        yet.
+        """The Deployments whose pods received connections for this Service (by its short name, in the run's namespace):
+        its waypoint's alone, unless a client bypassed it. Open connections have no line yet.
 
         Raises:
             Inconclusive: lines of a log could not be read, so there may be other ways.
@@ -86,8 +85,8 @@ class Ztunnels:
         outbound = [line for line in log.lines if line.direction == "outbound"]
         asked = [line for line in outbound if (line.dst.service or "").startswith(host)]
         found = {line.dst.workload.rsplit("-", 2)[0] for line in asked if line.dst.workload}
-        told = f"{len(asked)} connections asked for {service} went to {sorted(found)}"
-        observations.record_sighting("ztunnel log", told, raw=[line.raw for line in asked])
+        sighting = f"{len(asked)} connections asked for {service} went to {sorted(found)}"
+        observations.record_sighting("ztunnel log", sighting, raw=[line.raw for line in asked])
         return found
 
     def _one(
@@ -186,8 +185,8 @@ class Ztunnels:
             pod["metadata"]["uid"]: f"{self._kube.namespace}/{pod['metadata']['name']}"
             for pod in self._kube.list_objects("Pod", self._kube.namespace)
         }
-        said = hbone_port_conflict.conflict(failures, (), pods)
-        return f"{said}; remedy: {hbone_port_conflict.REMEDY}" if said else ""
+        conflict = hbone_port_conflict.describe_port_conflict(failures, (), pods)
+        return f"{conflict}; remedy: {hbone_port_conflict.REMEDY}" if conflict else ""
 
     def read_metrics(self) -> list[MetricSample]:
         """What all nodes expose to Prometheus.
@@ -207,7 +206,7 @@ class Ztunnels:
         found: list[ZtunnelLine] = []
         for pod in self._scheduled():
             at = record_replay.now()
-            found += open_lines(ztunnel_dump.open_connections(self._dump(pod)), at)
+            found += lines_of_open_connections(ztunnel_dump.open_connections(self._dump(pod)), at)
         observations.record_sighting(
             "ztunnel config_dump", f"{len(found)} connections are open", raw=[line.raw for line in found]
         )

@@ -86,7 +86,10 @@ def read_ztunnel_lines(kube: Kube, since: datetime) -> str:
         except HarnessError as error:
             progress.note(f"ztunnel's log cannot be read: {error}")
             continue
-        ends = ((line, (line.src.namespace or "", line.dst.namespace or "")) for line in ztunnel.parse(written).lines)
+        ends = (
+            (line, (line.src.namespace or "", line.dst.namespace or ""))
+            for line in ztunnel.parse_ztunnel_log(written).lines
+        )
         found += [line.raw for line, names in ends if any(name.startswith(NAMESPACES) for name in names)]
     return "".join(f"{line}\n" for line in found)
 

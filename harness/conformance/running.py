@@ -123,7 +123,7 @@ def run_suite(
     made, placement = UndoLog(cluster.home / cluster_records.APPLIED), Placement(kube.namespace)
     manifests = Manifests(kube, versions, made, placement)
     began = datetime.now(UTC)
-    with manifests.applied("conformance/suite.yaml"), _suite_deleted(kube), _evidence_first(before_undo):
+    with manifests.while_applied("conformance/suite.yaml"), _suite_deleted(kube), _evidence_first(before_undo):
         gateway_class = placement.text("GatewayClass/eg-conformance").partition("/")[2]
         argv = [*arguments(variant, suite, versions.envoy_gateway, only=only), f"-gateway-class={gateway_class}"]
         if variant.manifests:

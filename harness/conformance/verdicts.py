@@ -92,7 +92,7 @@ class Judged:
 def path_of(log: str, pods: int, enrolled: int) -> MeshPath:
     """The connections between the suite's pods in ztunnel's log, each once: by the line of the pod that opened it. The
     suite's own connections come from outside the mesh, and do not count."""
-    lines = [one for one in ztunnel.parse(log).lines if one.direction == "outbound"]
+    lines = [one for one in ztunnel.parse_ztunnel_log(log).lines if one.direction == "outbound"]
     own = [one for one in lines if all((end.namespace or "").startswith(NAMESPACES) for end in (one.src, one.dst))]
     carried = [one for one in own if one.is_hbone]
     waypoint = sum((one.dst.workload or "").startswith("waypoint-") for one in carried)

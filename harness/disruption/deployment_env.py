@@ -21,7 +21,7 @@ def while_environment_set(manifests: Manifests, deployment: str, container: str,
     added = [{"name": key, "value": value} for key, value in variables.items()]
     changed = [c | {"env": [*objects(c, "env"), *added]} if text(c, "name") == container else c for c in before]
     try:
-        with manifests.patched(name, {"spec": {"template": {"spec": {"containers": changed}}}}):
+        with manifests.while_patched(name, {"spec": {"template": {"spec": {"containers": changed}}}}):
             rollouts.wait_for_rollout(manifests.kube, name)
             yield
     finally:

@@ -1,4 +1,4 @@
-"""What of others disruption touches, told by the sources of suites, and refused where nobody asked for it.
+"""Other people's objects that disruptions change: found in the suites' sources, and refused where it was not asked for.
 
 On somebody else's cluster most changes are refused by the Kubernetes client itself (`Kube(not_ours=…)`).
 `check_allowed` is for those that do not go through it: Helm, and signals to a process.
@@ -18,7 +18,7 @@ from harness.errors import NotAllowed
 from harness.objects.manifests import MANIFESTS, manifest_of_suite, read_manifest
 from harness.objects.namespace_mapping import AS_WRITTEN
 from harness.objects.refs import parse_ref, ref_of
-from harness.objects.run_scope import beyond_ours
+from harness.objects.run_scope import affects_others
 
 ROOM = "harness.disruption"
 WRITING = frozenset({"patch", "patched", "delete", "evict"})  # methods that change what a name says
@@ -85,7 +85,7 @@ def _by_manifests(tree: ast.Module, suite: Path) -> Iterator[str]:
         patterns.add(manifest_of_suite(suite))
     for pattern in patterns:
         for file in MANIFESTS.glob(pattern) if pattern.endswith(".yaml") else ():
-            yield from filter(None, (beyond_ours(ref_of(one), AS_WRITTEN) for one in read_manifest(file)))
+            yield from filter(None, (affects_others(ref_of(one), AS_WRITTEN) for one in read_manifest(file)))
 
 
 def _pattern(text: ast.JoinedStr) -> str:
@@ -103,7 +103,7 @@ def _by_writes(tree: ast.Module) -> Iterator[str]:
 
 def _named(text: str) -> Iterator[str]:
     with suppress(ValueError):  # no name of an object
-        yield from filter(None, [beyond_ours(parse_ref(text), AS_WRITTEN)])
+        yield from filter(None, [affects_others(parse_ref(text), AS_WRITTEN)])
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:

@@ -41,13 +41,13 @@ def while_api_server_stopped(cluster: Cluster) -> Iterator[None]:
 @contextmanager
 @touches("a node and every pod that can leave it")
 def while_drained(manifests: Manifests, node: str) -> Iterator[None]:
-    """A node cordoned and emptied as `kubectl drain` does it, by evictions that heed PodDisruptionBudgets; uncordoned
+    """A node cordoned and emptied as `kubectl drain` does, by evictions, which respect PodDisruptionBudgets; uncordoned
     after the block, or when the next run begins. Pods of DaemonSets and static ones stay.
 
     Raises:
         NotReady: a pod did not leave, or its budget had nothing to spare.
     """
-    with manifests.patched(f"Node/{node}", {"spec": {"unschedulable": True}}):
+    with manifests.while_patched(f"Node/{node}", {"spec": {"unschedulable": True}}):
         until(
             lambda: _evict(manifests.kube, node),
             lambda left: not left,
@@ -104,7 +104,7 @@ def read_request_counts(kube: Kube, node: str, load: str, since: datetime) -> di
         gateway = text(pod, "metadata", "labels", OWNING_GATEWAY)
         if gateway:
             log = kube.read_log(kube.namespace, pod["metadata"]["name"], "envoy", since=since)
-            lines = envoy_access.parse(log).lines
+            lines = envoy_access.parse_access_log(log).lines
             found[gateway] = sum(str(line.user_agent).startswith(f"e2e/{load}") for line in lines)
     observations.record_sighting("access logs", f"requests of {load} carried on node {node}: {found}")
     return found

@@ -81,15 +81,15 @@ def while_scaled_to_zero(manifests: Manifests, *deployments: str, grace: bool = 
     """Deployments without pods for the block, all seen to be gone to the last; then as many as before, ready. If this
     process is killed meanwhile, they come back when the next run begins.
 
-    Without `grace` their pods are deleted by force: the limiter, asked to end, takes 10 s or five minutes. Kubernetes
-    has none then, and yet their containers serve for a moment more (tests/recordings/limiter-lingers).
+    Without `grace` their pods are deleted by force: the rate limit service takes 10 s to five minutes to terminate.
+    Kubernetes lists none then, but their containers serve for a moment more (tests/recordings/limiter-lingers).
     """
     kube = manifests.kube
     with ExitStack() as undo:
         for deployment in deployments:
             undo.callback(rollouts.wait_for_rollout, kube, deployment, within=timeouts.DISTURBED)
         for deployment in deployments:  # undone first: all come back together, and are awaited then
-            undo.enter_context(manifests.patched(deployment, {"spec": {"replicas": 0}}))
+            undo.enter_context(manifests.while_patched(deployment, {"spec": {"replicas": 0}}))
             if not grace:  # those that were asked to end already, by the patch, as well
                 ended = [f"Pod/{p['metadata']['namespace']}/{p['metadata']['name']}" for p in _pods(kube, deployment)]
                 kube.delete(ended, gone=False, force=True)

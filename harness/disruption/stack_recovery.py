@@ -24,7 +24,7 @@ PARTS = (
 
 
 def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: Envoy, url: str) -> None:
-    """Waits until every part is ready and a call passes the waypoint. A pod of ours whose port 15008 ztunnel cannot
+    """Waits until every part is ready and a request passes the waypoint. A pod of ours whose port 15008 ztunnel cannot
     have is deleted: nothing else heals it. Pods in namespaces that are not ours are left alone.
 
     Raises:

@@ -19,7 +19,7 @@ REMEDY = (
 )
 
 
-def conflict(
+def describe_port_conflict(
     failures: Iterable[BindFailure],
     lines: Iterable[AccessLine],
     by_uid: Mapping[str, str],
@@ -35,13 +35,13 @@ def conflict(
     if not wanted and not taken:
         return ""
     pods = [by_uid[f.uid] for f in wanted if f.uid] + [(by_ip or {}).get(a.proxy_ip, a.proxy_ip) for a in taken]
-    said = []
+    findings = []
     if wanted:
         last = wanted[-1]
-        said.append(
+        findings.append(
             f"ztunnel failed to bind {last.address} there {len(wanted)} times, last {last.time:%H:%M:%S}: {last.text}"
         )
     if taken:
-        said.append(f"Envoy itself took {len(taken)} connections on it and dropped them (EmptyCluster)")
+        findings.append(f"Envoy itself took {len(taken)} connections on it and dropped them (EmptyCluster)")
     who = " and ".join(dict.fromkeys(pods)) or "an unnamed pod"
-    return f"port 15008 of {who} is not ztunnel's: {'; '.join(said)}"
+    return f"port 15008 of {who} is not ztunnel's: {'; '.join(findings)}"

@@ -25,7 +25,7 @@ class Pod:
 class Hop:
     """One station of the request.
 
-    who is a pod, or its IP where the pod is unknown. identity is the caller's SPIFFE id on the ztunnel hops (proven to
+    who is a pod, or its IP where the pod is unknown. identity is the client's SPIFFE id on the ztunnel hops (proven to
     the callee) and the callee's on the backend. protocol is how ztunnel carried it, "-" on all other hops. status is
     the HTTP status of an Envoy; "ok", the error, or "open" (it is open still, and has no line yet) of a ztunnel; "-"
     elsewhere. ms is the request's time at an Envoy, the whole connection's at a ztunnel. address is where the hop was

@@ -1,10 +1,10 @@
-"""Which log lines speak of the same request or connection.
+"""Joins the log lines of the same request or connection.
 
 What joins what, as the recordings have it (tests/recordings/logs, tests/recordings/variants):
 
 1. Our id -> access lines, by user-agent. `user-agent: e2e/<id>` is passed on by productpage and reviews, so the same
    id finds the ingress line and the waypoint lines. x-request-id does not: each Envoy Gateway proxy has
-   use_remote_address and takes every caller for an outsider, so the waypoint writes a new id over the old one. (569
+   use_remote_address and takes every client for an outsider, so the waypoint writes a new id over the old one. (569
    ids are recorded and no two proxies share one; logs/access-waypoint-200.json falls inside the ingress line of
    00:34:40.830 and has another.) For proxies configured to preserve it, a waypoint line with the ingress line's id is
    taken too.
@@ -14,7 +14,7 @@ What joins what, as the recordings have it (tests/recordings/logs, tests/recordi
 3. Client -> waypoint: no port survives. ztunnel tunnels inside a shared HBONE connection (whose port is src.addr of
    the inbound line) and then dials Envoy from the client's IP with a port of its own choice, and that is what Envoy
    logs as downstream_remote_address. What survives is the client's IP, the waypoint pod's IP, and time: the
-   connection encloses the request. Of several that do, the closest is taken; a caller with many requests at once
+   connection encloses the request. Of several that do, the closest is taken; a client with many requests at once
    (hey: 200 lines fit one request) cannot be distinguished further, so a join is ambiguous only when the lines that
    fit differ in identity, protocol or outcome.
 4. Outbound line -> inbound line of one connection: same dst.addr, dst.hbone_addr and source IP, bytes_sent and

@@ -78,11 +78,11 @@ def workloads_passed(journey: Journey) -> list[str]:
     return [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
 
 
-def caller_accounts(journey: Journey, *kinds: Kind) -> tuple[tuple[str, str], ...]:
-    """The workload and the caller's service account of each mesh hop (of these kinds), in the order of travel.
+def source_accounts(journey: Journey, *kinds: Kind) -> tuple[tuple[str, str], ...]:
+    """The workload and the client's service account of each mesh hop (of these kinds), in the order of travel.
 
     Raises:
-        Inconclusive: a connection is open still: the callee's ztunnel tells the caller's identity when it closes.
+        Inconclusive: a connection is open still: the destination's ztunnel logs the client's identity when it closes.
     """
     hops = [hop for hop in journey.hops if hop.kind in (kinds or ("ztunnel-out", "ztunnel-in"))]
     unknown = [hop for hop in hops if hop.status == OPEN and not hop.identity]
@@ -92,11 +92,11 @@ def caller_accounts(journey: Journey, *kinds: Kind) -> tuple[tuple[str, str], ..
 
 
 def protocols_used(journey: Journey) -> set[Protocol]:
-    """How ztunnel carried it, over all its mesh legs; empty when no leg was seen."""
+    """How ztunnel carried it, over all its mesh hops; empty when none was seen."""
     return {hop.protocol for hop in journey.hops if hop.kind in ("ztunnel-out", "ztunnel-in")}
 
 
-def render(journey: Journey) -> str:
+def journey_as_text(journey: Journey) -> str:
     """A small text picture: one line a hop, then what is missing or doubtful, then the verdict."""
     rows = [(_LABEL[hop.kind], hop.who, _facts(hop)) for hop in journey.hops]
     label, who = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
@@ -130,7 +130,7 @@ _LABEL: dict[Kind, str] = {
 
 
 def ingress_pod_ip(line: AccessLine) -> str:
-    """The pod IP of the ingress proxy that wrote the line, as far as the line tells.
+    """The pod IP of the ingress proxy that wrote the line, as far as the line shows it.
 
     Through a port-forward Envoy is reached at 127.0.0.1: then its upstream side knows the pod's IP, and when it
     answered by itself the x-forwarded-for that it wrote, which names its own address (logs/access-429.json).

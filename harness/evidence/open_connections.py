@@ -18,7 +18,7 @@ from harness.proxy.ztunnel_dump import OpenConnection
 SINCE = 24 * 3600 * 1000.0  # ms that it is taken to be open: when it was opened is not known
 
 
-def open_lines(connections: Iterable[OpenConnection], at: datetime) -> list[ZtunnelLine]:
+def lines_of_open_connections(connections: Iterable[OpenConnection], at: datetime) -> list[ZtunnelLine]:
     """A line for each, as of the moment when the list was read."""
     return [_line(one, at) for one in connections]
 

@@ -24,7 +24,7 @@ def seconds_left(now: datetime, unit: str) -> float:
 
 
 def expected_statuses(quota: int, sent: int, already: int = 0) -> list[int]:
-    """The statuses of `sent` requests in turn in one window of which `already` is spent: 200s, then 429s.
+    """The statuses of `sent` requests in turn in one window of which `already` is used up: 200s, then 429s.
 
     Raises ValueError for a negative number.
     """

@@ -12,7 +12,7 @@ from harness.objects.host_port import url
 from harness.objects.workloads import pod_ip
 
 
-def ask_replicas(
+def send_to_each_replica(
     envoy: Envoy,
     path: str,
     is_so: Callable[[Answer], bool],

@@ -11,7 +11,7 @@ from harness.components.envoy_pods import check_same_replicas
 from harness.errors import Inconclusive
 from harness.http_exchange import Answers, Request
 from harness.logs.envoy_access import AccessLine
-from harness.proxy.stats import StatAbsent, delta
+from harness.proxy.stats import StatAbsent, counter_change
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def send_burst(client: MeshClient, envoy: Envoy, request: Request, size: int, cl
     check_same_replicas(before, after)
     name = f"cluster.{cluster}.upstream_rq_pending_overflow"
     try:
-        moved = {pod: delta(before[pod], after[pod], name) for pod in before}
+        moved = {pod: counter_change(before[pod], after[pod], name) for pod in before}
     except StatAbsent as error:
         raise Inconclusive(str(error)) from error
     fell = {pod: -by for pod, by in moved.items() if by < 0}

@@ -29,7 +29,7 @@ def replace_certificate(
     started = record_replay.monotonic()
     kube.apply([authority.complete(document)])
     until(
-        lambda: place.ask(request),
+        lambda: place.send_one(request),
         lambda answer: answer.served_by == name,
         what=f"{place.gateway} serves the certificate of {name}",
         within=timeouts.XDS_PROPAGATION,

@@ -68,7 +68,7 @@ def check_memory_protection_keys(read: Callable[[Sequence[str]], str]) -> None:
 
 def _until_status(place: Place, request: Request, status: int, what: str) -> None:
     def seen() -> tuple[int | None, int]:
-        return place.ask(request).status, len(place.envoy.pods)
+        return place.send_one(request).status, len(place.envoy.pods)
 
     until(
         seen,

@@ -42,6 +42,6 @@ def _closed(place: Place) -> dict[str, int]:
 
 
 def _ask_and_pause(place: Place, request: Request, seconds: float) -> Answer:
-    answer = place.ask(request)
+    answer = place.send_one(request)
     pause(seconds, why="connections to the backends are idle")
     return answer

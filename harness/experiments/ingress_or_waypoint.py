@@ -94,7 +94,7 @@ class Place:
         """The name of that cluster."""
         return f"httproute/{self.envoy.namespace}/echo/rule/0"
 
-    def ask(self, request: Request) -> Answer:
+    def send_one(self, request: Request) -> Answer:
         """Sends it once."""
         return self.client.send(request)
 

@@ -13,7 +13,7 @@ from harness.components import Envoy, Ztunnels
 from harness.errors import Inconclusive, NotReady
 from harness.evidence import hbone_port_conflict
 from harness.evidence.hops import Journey, Via
-from harness.evidence.journey import join_journey, pods_by_ip, render
+from harness.evidence.journey import join_journey, journey_as_text, pods_by_ip
 from harness.http_exchange import Answer, Answers
 from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.logs import envoy_access, ztunnel
@@ -26,7 +26,7 @@ from harness.wait import until
 
 WHOLE: tuple[Via, ...] = ("ingress", "waypoint")
 REVIEWS_V1 = "reviews-v1"  # does not call ratings: a page of it never reaches the waypoint
-# Lines of a connection may lie this far outside of the request they carried, and still speak of it.
+# Lines of a connection may lie this far outside of the request they carried, and still belong to it.
 _MARGIN = timedelta(seconds=1)
 _SHOWN = 3  # pictures of incomplete journeys in a message
 
@@ -95,7 +95,7 @@ class JourneyCollector:
                 found = self._with_open_connections(since, answers, via)
                 last.append(found)
             unclear = [j for j in found if j.verdict.state == "inconclusive"]
-            pictures = "\n".join(render(journey) for journey in unclear[:_SHOWN])
+            pictures = "\n".join(journey_as_text(journey) for journey in unclear[:_SHOWN])
             last_seen = f"{len(unclear)} of {len(answers)} journeys are not complete after {error.within:g}s"
             lost = f"\n{unreadable}" if unreadable else ""
             if unclear or not found:
@@ -121,7 +121,7 @@ class JourneyCollector:
         """Everything written since then, as it is now."""
         pods = tuple(self._kube.list_objects("Pod"))
         logs = self._ztunnels.read_logs(since)
-        mesh = [ztunnel.parse(one) for one in logs.values()]
+        mesh = [ztunnel.parse_ztunnel_log(one) for one in logs.values()]
         lines = [line for one in mesh for line in one.lines]
         envoys = [
             one.read_access_log(since) if one else envoy_access.ParsedAccessLog(())
@@ -133,7 +133,7 @@ class JourneyCollector:
         )
         failures = [failure for one in logs.values() for failure in ztunnel.parse_bind_failures(one)]
         by_uid = {text(p, "metadata", "uid"): pod_name(p) for p in pods}
-        conflict = hbone_port_conflict.conflict(
+        conflict = hbone_port_conflict.describe_port_conflict(
             [f for f in failures if f.time >= since - timedelta(seconds=10)],
             [a for a in waypoint if a.start_time >= since],
             by_uid,
@@ -145,7 +145,7 @@ class JourneyCollector:
 
 
 def join_journeys(scene: HopRecords, answers: Answers, via: Callable[[Answer], Sequence[Via]]) -> tuple[Journey, ...]:
-    """The journey of each answer as far as the scene tells. Only lines near a request are looked at: a thousand
+    """The journey of each response as far as the records show it. Only lines near a request are looked at: a thousand
     journeys among ten thousand lines take seconds, not minutes."""
     owners = pods_by_ip(scene.pods)
     of_ingress, of_waypoint = _by_agent(scene.ingress), _by_agent(scene.waypoint)
@@ -182,6 +182,6 @@ def _kept(journeys: Sequence[Journey]) -> None:
     if not journeys:
         return
     worst = sorted(journeys, key=lambda j: ("broken", "inconclusive", "held").index(j.verdict.state))
-    observations.attach("journey.txt", "\n\n".join(render(journey) for journey in worst[:20]) + "\n")
-    for line in render(worst[0]).splitlines():
+    observations.attach("journey.txt", "\n\n".join(journey_as_text(journey) for journey in worst[:20]) + "\n")
+    for line in journey_as_text(worst[0]).splitlines():
         observations.record_sighting("journey", line)

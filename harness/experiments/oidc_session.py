@@ -72,11 +72,11 @@ class _Visitor:
         headers = {"cookie": "; ".join(f"{name}={value}" for name, value in jar.items())} if jar else {}
         headers |= {"content-type": "application/x-www-form-urlencoded"} if body else {}
         if host == self._host:
-            answer = self._place.ask(Request(self._place.base + path, headers, host, method, body))
+            answer = self._place.send_one(Request(self._place.base + path, headers, host, method, body))
             self.answers.append(answer)
         else:
             with observations.probing():  # no claim is about the provider's own answers
-                answer = self._place.ask(Request(self._login.base + path, headers, host, method, body))
+                answer = self._place.send_one(Request(self._login.base + path, headers, host, method, body))
         _keep(jar, answer.headers)
         return answer
 

@@ -72,10 +72,10 @@ class Tries:
         asked = probe or requests[0]
         shows = (lambda answer: answer.status == shown) if isinstance(shown, int) else shown
         with observations.probing():
-            before = place.ask(asked)
+            before = place.send_one(asked)
 
         def gone() -> bool:
-            answer = place.ask(asked)
+            answer = place.send_one(asked)
             return answer.status == before.status and not shows(answer)
 
         return self.configured(
@@ -83,7 +83,7 @@ class Tries:
             manifest,
             named,
             lambda: place.send(requests, at_once=at_once),
-            lambda: shows(place.ask(asked)),
+            lambda: shows(place.send_one(asked)),
             gone,
             condition=condition,
             about=about,

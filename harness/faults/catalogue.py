@@ -118,7 +118,7 @@ class Fault(_Strict):
     once that has ended.
     `until` is a call before which it is undone already.
     `settle` is how many seconds a real cluster takes to have it everywhere.
-    `oracles` has the oracles judge in its run, and is said where one of them ("suites/area::oracles") is to catch it.
+    `oracles` has the oracles judge in its run, and is set where one of them ("suites/area::oracles") is to catch it.
     `beside` are tests that run as well, whatever becomes of them: an oracle judges only where some test ran.
     `says` must be in what at least one of the tests says: caught, and for that reason.
     `cause` are words that name what is broken: the first five lines of what one of the tests says must hold them. Empty

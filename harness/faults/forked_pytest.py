@@ -62,9 +62,9 @@ def _session(arguments: list[str], env: dict[str, str], file: Path) -> None:
     os.environ.update(env)
     if "PYTHONPYCACHEPREFIX" in env:  # Python read it when the first process began
         sys.pycache_prefix, sys.dont_write_bytecode = env["PYTHONPYCACHEPREFIX"], False
-    said = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    log_file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for stream in (1, 2):
-        os.dup2(said, stream)
+        os.dup2(log_file, stream)
     sys.exit(int(importlib.import_module("pytest").main(arguments, plugins=[LeaveStanding()])))
 
 

@@ -163,6 +163,6 @@ def with_changes(documents: list[Document], manifest: ManifestChange) -> list[Do
 
 
 def without_status(obj: Document) -> Document:
-    """A live object as somebody would write it: without its status and what the API server adds."""
+    """A live object as one would write it in a manifest: without its status and what the API server adds."""
     metadata = {key: value for key, value in obj["metadata"].items() if key not in _OWN}
     return {key: value for key, value in obj.items() if key != "status"} | {"metadata": metadata}

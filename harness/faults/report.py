@@ -18,9 +18,9 @@ _WIDE = 220  # columns, where no terminal says how many
 
 def print_fault(out: Console, finding: FaultResult, number: int, total: int) -> None:
     """One fault is done."""
-    said = f"MISSED: {finding.why_missed}" if finding.why_missed else f"caught by {len(finding.expected_results)}"
+    outcome = f"MISSED: {finding.why_missed}" if finding.why_missed else f"caught by {len(finding.expected_results)}"
     text = Text(f"{number:3}/{total} {finding.seconds:5.1f}s  {finding.fault.name}: ")
-    out.print(text.append(said, style="bold red" if finding.why_missed else "green"), soft_wrap=True)
+    out.print(text.append(outcome, style="bold red" if finding.why_missed else "green"), soft_wrap=True)
 
 
 def print_control_failure(out: Console, spoiled: Sequence[PytestResult]) -> None:
@@ -56,8 +56,8 @@ def print_summary(out: Console, result: CatalogueResult) -> None:
     with_words = [finding for finding in result.found if finding.fault.cause]
     for finding in with_words:
         if not finding.is_cause_named:
-            said = f"cause not named: {finding.fault.name}: its first lines lack {finding.fault.cause!r}"
-            out.print(Text(said, "bold red"), soft_wrap=True)
+            message = f"cause not named: {finding.fault.name}: its first lines lack {finding.fault.cause!r}"
+            out.print(Text(message, "bold red"), soft_wrap=True)
     if with_words:
         named, total = sum(finding.is_cause_named for finding in with_words), len(result.found)
         share = f"{named} of {total} faults name their cause ({named / total:.0%})"
@@ -79,7 +79,7 @@ def write_reports(folder: Path, result: CatalogueResult) -> None:
         console = Console(file=file, width=_WIDE)
         print_table(console, result.found)
         print_summary(console, result)
-    told = {
+    report = {
         "schema": "mesh-e2e/faults/v1",
         "seconds": round(result.seconds, 1),
         "faults": [
@@ -99,7 +99,7 @@ def write_reports(folder: Path, result: CatalogueResult) -> None:
         "unreached": [_place(one) for one in result.unreached],
         "beyond": list(result.beyond),
     }
-    (folder / "faults.json").write_text(json.dumps(told, indent=1))
+    (folder / "faults.json").write_text(json.dumps(report, indent=1))
 
 
 def _place(one: Assertion) -> str:

@@ -167,16 +167,16 @@ class Catalogue:
 
     @property
     def _patience(self) -> float:
-        """That of each run: where nobody asked for one, little on the emulated cluster."""
+        """The patience of each run: by default small on the emulated cluster."""
         asked = self._settings.patience
         return _EMULATED_PATIENCE if self._emulated and asked == 1 else asked
 
     def _reset(self, cluster: Cluster) -> None:
-        """Puts the emulated cluster back; one that cannot be put back is taken away, and the next run makes it anew."""
+        """Puts the emulated cluster back; one that cannot be put back is deleted, and the next run creates another."""
         try:
             cast(ResettableCluster, cluster).reset()
         except HarnessError as error:
-            self._out.print(f"  the emulated cluster is made anew: {error}".partition("\n")[0], markup=False)
+            self._out.print(f"  the emulated cluster is created again: {error}".partition("\n")[0], markup=False)
             cluster.delete()
 
     def _judged(self, fault: Fault, control: PytestRun) -> bool:
@@ -204,7 +204,7 @@ class Catalogue:
             if not self._emulated and not run.undone:
                 raise SetupFailed(
                     f"fault {fault.name} was not taken back: {run.trouble or run.tail}",
-                    remedy="the cluster is broken as faults/ says it: repair it, or `make clean` and begin anew",
+                    remedy="the cluster is broken as faults/ says it: repair it, or `make clean` and start again",
                 )
 
     def _tell_of(self, fault: Fault) -> None:
@@ -213,7 +213,7 @@ class Catalogue:
             return
         self._out.print(
             f"interrupted under fault {fault.name}, which may still be planted: the cluster is broken as faults/ says "
-            "it.\n  remedy: repair it, or `make clean` and begin anew",
+            "it.\n  remedy: repair it, or `make clean` and start again",
             markup=False, soft_wrap=True,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.errors import BadInput
 from harness.history import quarantine
-from harness.history.repeating import TIMES, Judged, changed_tests, judge, repeat
+from harness.history.repeating import TIMES, Judged, changed_tests, repeat, run_sequential_test
 from harness.history.sequential_test import SequentialTest
 from harness.history.store import History
 from harness.settings import Settings
@@ -33,7 +33,7 @@ def add_repeat_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--times", type=int, default=0, help="at most so often (default: 20 emulated, 3 elsewhere)")
 
 
-def act_history(asked: argparse.Namespace, _: Settings) -> tuple[str, int]:
+def run_history(asked: argparse.Namespace, _: Settings) -> tuple[str, int]:
     """Adds runs or shows the history. Returns what is printed and the exit code: 1 if a test is flaky.
 
     Raises:
@@ -54,11 +54,11 @@ def act_history(asked: argparse.Namespace, _: Settings) -> tuple[str, int]:
             f"{p.started}  {p.cluster:8}  {p.outcome:12}  {p.seconds:7.1f} s  {p.versions}  {p.reason[:100]}"
             for p in past
         ]
-        return "\n".join([*lines, "", *_table([judge(asked.test, past, SequentialTest())])]), 0
-    return _verdicts([judge(test, history.of(test), SequentialTest()) for test in history.tests()])
+        return "\n".join([*lines, "", *_table([run_sequential_test(asked.test, past, SequentialTest())])]), 0
+    return _verdicts([run_sequential_test(test, history.of(test), SequentialTest()) for test in history.tests()])
 
 
-def act_repeat(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
+def run_repeat(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
     """Repeats tests. Returns what is printed and the exit code: 1 if one is flaky.
 
     Raises:

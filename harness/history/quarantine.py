@@ -63,7 +63,7 @@ def load(file: Path = FILE) -> Quarantine:
     Raises:
         BadInput: it cannot be read, or an entry lacks its reason or a date.
     """
-    raw = strict_yaml.read(file, remedy="restore it: git checkout quarantine.yaml")
+    raw = strict_yaml.read_yaml(file, remedy="restore it: git checkout quarantine.yaml")
     try:
         return Quarantine.model_validate(raw or {})
     except pydantic.ValidationError as error:

@@ -34,7 +34,7 @@ class Judged:
     errors: int = 0
 
 
-def judge(test: str, past: Sequence[Past], sequential: SequentialTest) -> Judged:
+def run_sequential_test(test: str, past: Sequence[Past], sequential: SequentialTest) -> Judged:
     """The decision on a test. An error is one of the cluster or the harness and, as skipped and not run, no outcome of
     the test; inconclusive is a failure: whoever runs it has to look."""
     latest = latest_source(past)
@@ -81,7 +81,7 @@ def repeat(
                 raise BadInput("the run left no folder", remedy=f"pytest {' '.join(tests)} shows why")
             history.add(made[-1])
             ran = [test for test in history.tests() if any(_belongs(test, asked) for asked in tests)]
-            found = [judge(test, history.of(test, cluster), rule) for test in ran]
+            found = [run_sequential_test(test, history.of(test, cluster), rule) for test in ran]
             progress.note(f"run {number} of {times}: {', '.join(sorted({one.decision for one in found}))}")
             if found and all(one.decision != "undecided" for one in found):
                 break

@@ -12,7 +12,7 @@ from harness import no_proxy, observations, progress, timeouts
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
 from harness.install.critical_path import TITLE, Ran, critical_path, rows
-from harness.install.releases import GATEWAY, ISTIO, releases
+from harness.install.releases import GATEWAY, ISTIO, make_releases
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
 from harness.objects.namespace_mapping import Placement
@@ -62,7 +62,7 @@ def install_steps(
     """The steps and what each waits for; the proxies and the rate limit service get so many replicas. Images are loaded
     first for what starts first."""
     placement = Placement(kube.namespace)
-    found = releases(versions, bundle.charts if bundle else None, replicas=replicas)
+    found = make_releases(versions, bundle.charts if bundle else None, replicas=replicas)
 
     def load(*roles: str) -> Callable[[], None]:
         held = [role for role in roles if versions.fetched(role)]
@@ -255,7 +255,7 @@ def ensure_stack(
         SetupFailed: a part is missing, or did not get ready.
     """
     rollouts.wait_for_nodes(kube)
-    no_proxy.extend(addresses(kube.list_objects("Node")))
+    no_proxy.extend_no_proxy(addresses(kube.list_objects("Node")))
     found = install_steps(cluster, kube, versions, bundle, replicas)
     if cluster.kind == "existing" and not installs:
         check_stack(kube)

@@ -15,7 +15,7 @@ from harness.version_sets import VersionSet
 ISTIO, GATEWAY = "istio-system", "envoy-gateway-system"
 
 
-def releases(versions: VersionSet, charts: Path | None, *, replicas: int = 1) -> dict[str, Release]:
+def make_releases(versions: VersionSet, charts: Path | None, *, replicas: int = 1) -> dict[str, Release]:
     """Releases by chart name, the rate limit service with so many replicas; with `charts` (a bundle's folder) from
     archives there, else from their registries."""
     made = {}

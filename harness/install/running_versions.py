@@ -1,6 +1,6 @@
 """Reads running versions: from the API server, image tags, and labels of definitions.
 
-Never what was asked for: somebody's cluster has what it has, and one that was kept has what it was made with.
+Never what was asked for: an existing cluster has what it has, and one that was kept has what it was made with.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from contextlib import suppress
 
 from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
-from harness.objects.definitions import GATEWAY_API, gateway_api_version, mixed
+from harness.objects.definitions import GATEWAY_API, gateway_api_version, mixed_versions
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import Placement
 from harness.objects.unstructured import objects, text
 from harness.objects.workloads import pod_containers
 from harness.version_sets import UNKNOWN, plain, version_in
 
-# Components, and the workload whose first container's image tells of each.
+# Components, and the workload whose first container's image gives the version of each.
 WORKLOADS: Mapping[str, str] = {
     "istio": "Deployment/istio-system/istiod",
     "envoy-gateway": "Deployment/envoy-gateway-system/envoy-gateway",
@@ -85,7 +85,7 @@ def check_definitions(kube: Kube, when: str) -> None:
         SetupFailed: they are mixed; each bundle is named with its definitions and the field manager that wrote them.
     """
     try:
-        found = mixed(kube.list_objects("CustomResourceDefinition"))
+        found = mixed_versions(kube.list_objects("CustomResourceDefinition"))
     except HarnessError:
         return  # not readable: read_versions reports the version as unknown
     if found:

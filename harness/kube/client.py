@@ -33,11 +33,11 @@ from harness.kube.errors import (
 from harness.kube.exec import ExecResult, run_in_pod
 from harness.kube.request_log import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
-from harness.objects.expected_objects import Wanted
+from harness.objects.expected_objects import ExpectedObjects
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
-from harness.objects.run_scope import check_ours
+from harness.objects.run_scope import check_affects_no_others
 from harness.record_replay import node_time, recorded, refuse_when_replaying
 from harness.wait import until
 
@@ -56,7 +56,7 @@ class Kube:
         says which)."""
         self.kubeconfig, self.context, self.namespace = kubeconfig, context, namespace
         self._not_ours = not_ours
-        self.wanted = Wanted()  # what was applied, patched and deleted through this client
+        self.wanted = ExpectedObjects()  # what was applied, patched and deleted through this client
         self._local = threading.local()
         self._host = "the kubeconfig's server"
 
@@ -75,10 +75,10 @@ class Kube:
         """Checks the names of what is to be changed, before any of it is.
 
         Raises:
-            NotAllowed: some concern others, on a cluster where nobody asked for that; all are named.
+            NotAllowed: some concern others, on a cluster where that was not asked for; all are named.
         """
         if self._not_ours:
-            check_ours(changes, Placement(self.namespace), self._not_ours)
+            check_affects_no_others(changes, Placement(self.namespace), self._not_ours)
 
     # -- objects ------------------------------------------------------------------------------------------------
 
@@ -257,10 +257,10 @@ class Kube:
         argv: Sequence[str],
         *,
         within: float,
-        heard: Callable[[], None] = lambda: None,
+        on_output: Callable[[], None] = lambda: None,
         stop: threading.Event | None = None,
     ) -> ExecResult:
-        """Runs a program in a container (exec) for at most `within` seconds; `heard` is called when it first writes.
+        """Runs a program in a container for at most `within` seconds; `on_output` is called when it first writes.
         With `stop` it has a terminal, and gets Ctrl-C once that is set.
 
         Raises:
@@ -271,7 +271,8 @@ class Kube:
         api = self.new_api_client()
         where = f"exec in {namespace}/{pod}/{container}"
         return self.call(
-            where, lambda: run_in_pod(api, namespace, pod, container, argv, within=within, heard=heard, stop=stop)
+            where,
+            lambda: run_in_pod(api, namespace, pod, container, argv, within=within, on_output=on_output, stop=stop),
         )
 
     @recorded("evict")

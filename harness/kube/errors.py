@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 
 
 class ApiUnavailable(HarnessError):
-    """The API server did not answer, or not in a way that speaks of our request (429, 5xx)."""
+    """The API server did not answer, or with a response that is not about the request itself (429, 5xx)."""
 
 
 class ObjectMissing(HarnessError):
@@ -36,23 +36,23 @@ class RequestRejected(HarnessError):
 
 def translate_error(what: str, error: Any) -> HarnessError:
     """What the official client raised, as one of ours; `what` says what was asked."""
-    said = server_message(error)
+    message = server_message(error)
     match int(error.status or 0):
         case 404:
-            return ObjectMissing(f"{what} is not there: {said}")
+            return ObjectMissing(f"{what} is not there: {message}")
         case 409:
-            return Conflict(f"{what}: {said}", remedy="another manager owns this field: change its values instead")
+            return Conflict(f"{what}: {message}", remedy="another manager owns this field: change its values instead")
         case 401:
             return RequestRejected(
-                f"{what}: 401, the API server does not accept these credentials: {said}",
+                f"{what}: 401, the API server does not accept these credentials: {message}",
                 remedy="renew them: `kubectl auth whoami` with the same kubeconfig and context must work",
             )
-        case 403 if forbidden := _FORBIDDEN.search(said):
-            return _not_allowed(what, said, forbidden)
+        case 403 if forbidden := _FORBIDDEN.search(message):
+            return _not_allowed(what, message, forbidden)
         case 0 | 429 | 500 | 502 | 503 | 504:
-            return ApiUnavailable(f"{what}: {error.status} {said}")
+            return ApiUnavailable(f"{what}: {error.status} {message}")
         case status:
-            return RequestRejected(f"{what}: {status} {said}")
+            return RequestRejected(f"{what}: {status} {message}")
 
 
 def unanswered_error(what: str, host: str, error: urllib3.exceptions.HTTPError) -> ApiUnavailable:
@@ -60,18 +60,20 @@ def unanswered_error(what: str, host: str, error: urllib3.exceptions.HTTPError) 
     cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
     match cause:
         case urllib3.exceptions.NewConnectionError():  # a ConnectTimeoutError too; its text ends with the reason
-            said = " ".join(str(cause).split()).rpartition("connection: ")[2][:300]
+            message = " ".join(str(cause).split()).rpartition("connection: ")[2][:300]
         case urllib3.exceptions.ConnectTimeoutError():
-            said = "it takes no connection in time"
+            message = "it takes no connection in time"
         case urllib3.exceptions.ReadTimeoutError():
-            said = "it took the request and is silent"
+            message = "it took the request and is silent"
         case urllib3.exceptions.ProxyError():
-            said = "the proxy does not connect (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY names what goes past it)"
+            message = (
+                "the proxy does not connect (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY names what goes past it)"
+            )
         case urllib3.exceptions.ProtocolError():
-            said = "it closed the connection"
+            message = "it closed the connection"
         case _:
-            said = " ".join(str(cause).split())[:300]
-    return ApiUnavailable(f"{what}: the API server did not answer ({host}): {said}")
+            message = " ".join(str(cause).split())[:300]
+    return ApiUnavailable(f"{what}: the API server did not answer ({host}): {message}")
 
 
 # "... cannot get resource "pods" in API group "" in the namespace "default"": the API server's authorizer.
@@ -80,15 +82,15 @@ _FORBIDDEN = re.compile(
 )
 
 
-def _not_allowed(what: str, said: str, forbidden: re.Match[str]) -> RequestRejected:
+def _not_allowed(what: str, message: str, forbidden: re.Match[str]) -> RequestRejected:
     """What the authorizer refused. Other 403s (admission, quota) are quoted as they are."""
     verb, resource, group, namespace = forbidden.groups()
     whole = f"{resource}.{group}" if group else resource
     where = f" in namespace {namespace}" if namespace else ""
     option = f" --namespace {namespace}" if namespace else ""
     return RequestRejected(
-        f"{what}: 403, these credentials may not {verb} {whole}{where}: {said}",
-        remedy=f"grant it by RBAC, or use other credentials (`kubectl auth can-i {verb} {whole}{option}` tells)",
+        f"{what}: 403, these credentials may not {verb} {whole}{where}: {message}",
+        remedy=f"grant it by RBAC, or use other credentials (`kubectl auth can-i {verb} {whole}{option}` shows it)",
     )
 
 

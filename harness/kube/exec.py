@@ -35,10 +35,10 @@ def run_in_pod(
     argv: Sequence[str],
     *,
     within: float,
-    heard: Callable[[], None] = lambda: None,
+    on_output: Callable[[], None] = lambda: None,
     stop: threading.Event | None = None,
 ) -> ExecResult:
-    """Runs `argv` there, without a shell, and waits for its end. `heard` is called once, when it first writes.
+    """Runs `argv` there, without a shell, and waits for its end. `on_output` is called once, when it first writes.
 
     With `stop` it has a terminal (its errors are then in stdout as well), and is sent Ctrl-C once that is set.
 
@@ -65,19 +65,19 @@ def run_in_pod(
         if isinstance(error.__context__, KeyboardInterrupt | SystemExit):  # the client makes an ordinary failure of it
             raise error.__context__ from None
         raise
-    deadline, silent, told = time.monotonic() + within, True, stop is None
+    deadline, silent, complete = time.monotonic() + within, True, stop is None
     try:
         while socket.is_open():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Inconclusive(f"{argv[0]} in {namespace}/{pod}/{container} did not end within {within:g}s")
-            if stop is not None and stop.is_set() and not told:
+            if stop is not None and stop.is_set() and not complete:
                 socket.write_stdin(CTRL_C)
-                told = True
-            socket.update(timeout=min(left, 5 if told else OFTEN))
+                complete = True
+            socket.update(timeout=min(left, 5 if complete else OFTEN))
             if silent and socket.peek_stdout():
                 silent = False
-                heard()
+                on_output()
         out, err = (read(timeout=0).decode(errors="replace") for read in (socket.read_stdout, socket.read_stderr))
         try:
             return ExecResult(int(socket.returncode), out.replace(ECHO, "", 1) if stop is not None else out, err)

@@ -45,7 +45,7 @@ class Objects:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-class PagedReader:
+class ReadOnlyClient:
     """One API server, read slowly. `calls` counts the requests made, discovery's included; `clock` is by how many
     seconds the server's clock is ahead of this machine's, by the first answer's Date (whole seconds); None without."""
 
@@ -85,7 +85,7 @@ class PagedReader:
             query["continue"] = more
         raise ApiUnavailable(f"{kind}: more than {PAGES * PAGE} objects, not read")
 
-    def kinds(self) -> list[tuple[str, str]]:
+    def read_kinds(self) -> list[tuple[str, str]]:
         """(group, kind) of everything that the server can list, each kind once: in its group's preferred version."""
         found: dict[tuple[str, str], None] = {}
         for group in ("", *self._known_groups()):
@@ -123,7 +123,7 @@ class PagedReader:
         query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit)}
         return self._request(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query, "*/*").decode(errors="replace")
 
-    def allows(self, request: ApiRequest) -> bool:
+    def is_allowed(self, request: ApiRequest) -> bool:
         """Whether these credentials may make a request: the server's authorizer is asked, and nothing is made.
 
         Raises:
@@ -203,7 +203,7 @@ class PagedReader:
     def _pace(self) -> None:
         now = time.monotonic()
         if now < self._next:
-            pause(self._next - now, why="no more requests a second than an unknown cluster should have to bear")
+            pause(self._next - now, why="the rate of requests at an unknown cluster is limited")
         self._next = max(now, self._next) + self._every
 
 

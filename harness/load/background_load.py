@@ -1,10 +1,10 @@
 """Steady load in the background of a test; each source of requests leaves a timeline.
 
 It begins before the act and ends after it, however long that takes, bounded in count and time. What is done meanwhile
-is told by `with flow.event("…")`. Every timeline is attached, its picture and its requests, also when the act failed or
-nothing can be judged: then they are wanted most. Judged ones are reported: the longest outage as a figure, a row for
-each event in the table of outage windows. What was lost before anything was done was lost by something else: nothing
-is judged then.
+is recorded by `with flow.event("…")`. Every timeline is attached, its picture and its requests, also when the act
+failed or nothing can be judged: then they are wanted most. Judged ones are reported: the longest outage as a figure, a
+row for each event in the table of outage windows. What was lost before anything was done was lost by something else:
+nothing is judged then.
 """
 
 from __future__ import annotations
@@ -157,18 +157,18 @@ def _why(sources: Sequence[LoadSource], running: Sequence[Future[Sequence[Sample
 
 def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetime) -> Timeline:
     """The timeline with the flags of Envoy's log, which is written a moment later: each answer's line is awaited, and
-    where one never comes, what has come is told."""
+    where one never comes, those that came are returned."""
     if envoy is None:
         return timeline
-    told, lines = timeline, list[AccessLine]()
+    joined, lines = timeline, list[AccessLine]()
 
     def look() -> int:
-        nonlocal told, lines
+        nonlocal joined, lines
         lines = [line for line in envoy.read_access_log(since).lines if line.user_agent == f"e2e/{id}"]
-        told = join_flags(timeline, lines, envoy.gateway)
-        return sum(sample.status is not None and not sample.flags for sample in told.samples)
+        joined = join_flags(timeline, lines, envoy.gateway)
+        return sum(sample.status is not None and not sample.flags for sample in joined.samples)
 
-    # A proxy that is gone when the load ends has no log to read: what was lost tells all the same.
+    # A proxy that is gone when the load ends has no log to read: the lost requests show it all the same.
     gone = (SetupFailed, Inconclusive) if timeline.lost else ()
     with suppress(NotReady, *gone):
         until(
@@ -182,7 +182,7 @@ def _with_flags(timeline: Timeline, envoy: Envoy | None, id: str, since: datetim
     offset = measure_offset(timeline, lines)
     if offset and offset.is_measurable:
         observations.record_sighting(f"{envoy.gateway} access log", f"its clock is ahead of the client's by {offset}")
-    return replace(told, proxy=envoy.gateway)
+    return replace(joined, proxy=envoy.gateway)
 
 
 def _report(flow: BackgroundLoad) -> None:

@@ -21,7 +21,7 @@ from harness.load.timeline import Sample
 from harness.wait import pause
 
 CROWD, SOON = 64, 0.5  # threads of the client outside; seconds after which it does not wait for an answer
-QPS, CONNECTIONS = 20.0, 2  # a client's; two clients at once are what two cores bear without effect
+QPS, CONNECTIONS = 20.0, 2  # a client's; two cores serve two clients at once without effect on the results
 LONGEST = 300.0  # seconds of a load: an upgrade of a product, on a busy machine
 
 
@@ -40,7 +40,7 @@ class LoadSource(Protocol):
         """The proxy whose access log has a line of each request, if there is one that lives as long as the load."""
 
     def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
-        """Sends until told to stop, LONGEST seconds at most, every request with `user-agent: e2e/<id>`, and tells of
+        """Sends until `stop` is set, LONGEST seconds at most, every request with `user-agent: e2e/<id>`, and tells of
         each; calls `begun` at the first."""
 
 
@@ -65,7 +65,9 @@ class MeshLoad:
             self.request, id=id, qps=self.qps, connections=CONNECTIONS, seconds=LONGEST, keep=self.keep
         )
         within, name = LONGEST + timeouts.LOAD_END, mesh.read_client_pod(self.kube)["metadata"]["name"]
-        ended = self.kube.exec_in_pod(self.kube.namespace, name, "fortio", argv, within=within, heard=begun, stop=stop)
+        ended = self.kube.exec_in_pod(
+            self.kube.namespace, name, "fortio", argv, within=within, on_output=begun, stop=stop
+        )
         if ended.code:
             raise Inconclusive(
                 f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}"

@@ -1,7 +1,7 @@
 """A flow of requests as a timeline: who got what, when; which windows were outages, and what was done meanwhile. Pure.
 
 Times are epoch seconds of the machine that sent. A window's length is known to the flow's own interval only: between
-two requests nobody looked.
+two requests nothing was observed.
 """
 
 from __future__ import annotations
@@ -197,14 +197,14 @@ def join_flags(timeline: Timeline, lines: Sequence[AccessLine], pod: str) -> Tim
     left = sorted(lines, key=lambda line: line.start_time)
     offset = measure_offset(timeline, lines)
     ahead = offset.middle if offset and offset.is_measurable else 0.0
-    told = []
+    joined = []
     for sample in timeline.samples:
         match = next((line for line in left if _fits(sample, line, ahead)), None)
         if match is not None:
             left.remove(match)
             sample = replace(sample, flags=match.flags, pod=pod)  # the sample, with more known about it
-        told.append(sample)
-    return replace(timeline, samples=tuple(told))
+        joined.append(sample)
+    return replace(timeline, samples=tuple(joined))
 
 
 def _fits(sample: Sample, line: AccessLine, ahead: float) -> bool:

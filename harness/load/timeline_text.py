@@ -34,11 +34,11 @@ def timeline_as_text(timeline: Timeline) -> str:
 
 def headline(timeline: Timeline) -> str:
     """One line: who, how many, what was lost, and the proxy's flags where they are known."""
-    told = f", flags of the lost: {_flagged(timeline.lost)}" if timeline.proxy and timeline.lost else ""
+    flags = f", flags of the lost: {_flagged(timeline.lost)}" if timeline.proxy and timeline.lost else ""
     statuses = ", ".join(f"{status} x {n}" for status, n in sorted(timeline.statuses.items()))
     return (
         f"{timeline.client}: {timeline.sent} sent ({statuses}), {len(timeline.lost)} lost, "
-        f"longest outage {timeline.outage_ms:.0f} ms, slowest answer {timeline.slowest_ms:.0f} ms{told}"
+        f"longest outage {timeline.outage_ms:.0f} ms, slowest answer {timeline.slowest_ms:.0f} ms{flags}"
     )
 
 

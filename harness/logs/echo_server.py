@@ -49,7 +49,7 @@ class Parsed:
     unreadable: UnreadableLines = NONE_UNREADABLE
 
 
-def parse(text: str, backend: str) -> Parsed:
+def parse_echo_log(text: str, backend: str) -> Parsed:
     """The requests in a workload's log. Never raises."""
     found, lost = [], []
     for raw in text.split("\n"):
@@ -77,9 +77,9 @@ def _clients(text: str, since: datetime, message: re.Pattern[str]) -> list[str]:
     for raw in text.split("\n"):
         try:
             one = json.loads(raw)
-            said = message.match(str(one["msg"]))
-            if said and float(one["ts"]) >= since.timestamp():
-                found.append(host_of(said[1]))
+            matched = message.match(str(one["msg"]))
+            if matched and float(one["ts"]) >= since.timestamp():
+                found.append(host_of(matched[1]))
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return found

@@ -73,17 +73,17 @@ class ParsedAccessLog:
     unreadable: UnreadableLines = NONE_UNREADABLE
 
 
-def parse(text: str) -> ParsedAccessLog:
+def parse_access_log(text: str) -> ParsedAccessLog:
     """The access lines in the text. Never raises."""
     candidates = [raw for raw in text.split("\n") if raw.lstrip().startswith("{") or _TEXT_FORMAT.match(raw)]
-    read = [(raw, parse_line(raw)) for raw in candidates]
+    read = [(raw, parse_access_line(raw)) for raw in candidates]
     return ParsedAccessLog(
         tuple(line for _, line in read if line is not None),
         UnreadableLines.of(raw for raw, line in read if line is None),
     )
 
 
-def parse_line(raw: str) -> AccessLine | None:
+def parse_access_line(raw: str) -> AccessLine | None:
     """The request this line is about, or None when it is no (readable) access line. Never raises."""
     try:
         found = json.loads(raw)

@@ -1,7 +1,7 @@
 """ztunnel's log: the connections it carried, and the ports it could not bind.
 
 ztunnel writes one access line per connection and side, when the connection closes: 2 s after a productpage call,
-5 s after a ratings call, up to 30 s behind a waypoint that nobody calls any more (Envoy keeps its connections).
+5 s after a ratings call, up to 30 s behind a waypoint that gets no more requests (Envoy keeps its connections).
 So one line may stand for several requests, and a line that is not there yet proves nothing.
 
 Formats: plain (tab separated, the default) and JSON (LOG_FORMAT=json). Field names from tests/recordings/logs
@@ -122,12 +122,12 @@ class BindFailure:
     uid: str | None = None
 
 
-def parse(text: str) -> ParsedZtunnelLog:
+def parse_ztunnel_log(text: str) -> ParsedZtunnelLog:
     """The access lines in the text, both formats, even mixed. Never raises."""
     lines: list[ZtunnelLine] = []
     skipped, unreadable = 0, list[str]()
     for raw in _rows(text):
-        line = parse_line(raw)
+        line = parse_ztunnel_line(raw)
         if line is not None:
             lines.append(line)
         elif _claims_access(raw):
@@ -137,7 +137,7 @@ def parse(text: str) -> ParsedZtunnelLog:
     return ParsedZtunnelLog(tuple(lines), skipped, UnreadableLines.of(unreadable))
 
 
-def parse_line(raw: str) -> ZtunnelLine | None:
+def parse_ztunnel_line(raw: str) -> ZtunnelLine | None:
     """The connection this line is about, or None when it is no (readable) access line. Never raises."""
     raw = raw.strip("\r\n")
     fields = _json(raw) if raw.lstrip().startswith("{") else _plain(raw)
@@ -177,8 +177,8 @@ def parse_bind_failures(text: str) -> tuple[BindFailure, ...]:
         except (KeyError, ValueError, OverflowError):
             continue  # The words alone, without a time, are some other text that quotes them.
         uid = _UID.search(raw)
-        said = fields.get("uid") if fields is not None else (uid.group(1) if uid else None)
-        found.append(BindFailure(time, match.group(1), match.group(2).strip(), said))
+        pod_uid = fields.get("uid") if fields is not None else (uid.group(1) if uid else None)
+        found.append(BindFailure(time, match.group(1), match.group(2).strip(), pod_uid))
     return tuple(found)
 
 

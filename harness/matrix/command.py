@@ -97,7 +97,7 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def act(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
+def run_matrix(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
     """Runs a subcommand. Returns what it prints and its exit code.
 
     Raises:

@@ -15,7 +15,7 @@ from harness.objects.unstructured import Json, mapping, maybe_number, name_of, o
 
 State = Literal["met", "unmet", "stale", "absent", "terminal"]
 
-# False with one of these reasons stays False until somebody changes a spec.
+# False with one of these reasons stays False until a spec is changed.
 # Everything else (AddressNotAssigned, NoResources, BackendNotFound, RefNotPermitted, NoReadyListeners,
 # WaypointIsNotReady, Pending ...) heals when another object or a pod arrives, and is merely unmet.
 TERMINAL: dict[str, frozenset[str]] = {
@@ -53,7 +53,7 @@ class Condition:
 
     about says whose: "" for `.status.conditions`, "Gateway/default/waypoint" (with "/<sectionName>" behind it where
     there is one) for a parent or an ancestor, "listener/ratings" for a listener.
-    observed_generation is the spec the condition speaks of; None where its writer does not say (Service).
+    observed_generation is the spec's generation that the condition is about; None where there is none (Service).
     """
 
     type: str
@@ -188,9 +188,9 @@ def _must_carry(place: str, type: str, *, alone: bool) -> bool:
 def _judge_one(obj: Json, condition: Condition, status: str) -> ConditionResult:
     generation, observed = maybe_number(obj, "metadata", "generation"), condition.observed_generation
     where = f" [{condition.about}]" if condition.about else ""
-    said = f'{condition.type}={condition.status} {condition.reason} "{one_line(condition.message)}"'
+    message = f'{condition.type}={condition.status} {condition.reason} "{one_line(condition.message)}"'
     seen = f" (generation {generation}, observed {observed})" if generation is not None else ""
-    line = f"{name_of(obj)}{where}: {said}{seen}"
+    line = f"{name_of(obj)}{where}: {message}{seen}"
     if generation is not None and observed is not None and observed < generation:
         return ConditionResult("stale", condition, line)
     if condition.status == status:

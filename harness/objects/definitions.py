@@ -14,11 +14,11 @@ _BUNDLE = ("gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.i
 
 def gateway_api_version(definition: Mapping[str, Any]) -> str:
     """Of which Gateway API a definition says it is: "v1.4.1 experimental"; empty if it does not."""
-    said = mapping(definition, "metadata", "annotations")
-    return " ".join(str(said[key]) for key in _BUNDLE if said.get(key))
+    annotations = mapping(definition, "metadata", "annotations")
+    return " ".join(str(annotations[key]) for key in _BUNDLE if annotations.get(key))
 
 
-def mixed(definitions: Iterable[Mapping[str, Any]]) -> str:
+def mixed_versions(definitions: Iterable[Mapping[str, Any]]) -> str:
     """How the Gateway API's definitions differ in bundle or channel: each bundle with its definitions and their field
     managers. Empty if all are of one.
 

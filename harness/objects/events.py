@@ -1,6 +1,6 @@
 """Failures that only Events show: pods without a sandbox or volumes, or never created. Pure.
 
-A pod's status says only ContainerCreating then. An Event stays for an hour after what it tells of, so one counts only
+A pod's status says only ContainerCreating then. An Event stays for an hour after what it reports, so one counts only
 as long as the object shows that it still holds: the pod has no sandbox yet, or there is no pod at all.
 """
 
@@ -38,32 +38,34 @@ def find_event_trouble(workload: Json, pods: Iterable[Json], events: Iterable[Js
 
 
 def _starts(pod: Json) -> bool:
-    """Whether the pod has a node and no sandbox yet. Older clusters have no such condition: there its IP tells."""
-    told = {text(one, "type"): text(one, "status") for one in objects(pod, "status", "conditions")}
-    sandbox = told.get("PodReadyToStartContainers") == "True" if "PodReadyToStartContainers" in told else pod_ip(pod)
+    """Whether the pod has a node and no sandbox yet. Older clusters have no such condition: there its IP decides."""
+    statuses = {text(one, "type"): text(one, "status") for one in objects(pod, "status", "conditions")}
+    sandbox = (
+        statuses.get("PodReadyToStartContainers") == "True" if "PodReadyToStartContainers" in statuses else pod_ip(pod)
+    )
     return text(pod, "status", "phase") == "Pending" and not sandbox and not is_true(pod, "Ready")
 
 
 def _of_pod(pod: Json, event: Json) -> Iterator[Trouble]:
-    reason, said = text(event, "reason"), text(event, "message")
+    reason, message = text(event, "reason"), text(event, "message")
     if reason == "FailedCreatePodSandBox":
         # It also happens in passing while the CNI plugin starts; what the kernel lacks does not come.
-        stands = timeouts.TROUBLE_GRACE if _KERNEL.search(said) else timeouts.SANDBOX_GRACE
-        advice = "the node's kernel lacks what ambient needs: load its modules" if _KERNEL.search(said) else ""
+        stands = timeouts.TROUBLE_GRACE if _KERNEL.search(message) else timeouts.SANDBOX_GRACE
+        advice = "the node's kernel lacks what ambient needs: load its modules" if _KERNEL.search(message) else ""
     elif reason in ("FailedMount", "FailedAttachVolume"):
-        gone = _GONE.search(said)
+        gone = _GONE.search(message)
         stands = timeouts.MOUNT_GRACE if gone and gone.group(1) not in MADE_LATER else NEVER
         advice = ""
     else:
         return
-    yield Trouble(pod_name(pod), "", "", reason, one_line(said), stands, advice)
+    yield Trouble(pod_name(pod), "", "", reason, one_line(message), stands, advice)
 
 
 def _of_maker(workload: Json, event: Json) -> Iterator[Trouble]:
     if text(event, "reason") == "FailedCreate":
-        said = text(event, "message")
-        stands = NEVER if _WEBHOOK.search(said) else timeouts.TROUBLE_GRACE
-        yield Trouble(f"of {text(workload, 'kind')} {pod_name(workload)}", "", "", "FailedCreate", said, stands)
+        message = text(event, "message")
+        stands = NEVER if _WEBHOOK.search(message) else timeouts.TROUBLE_GRACE
+        yield Trouble(f"of {text(workload, 'kind')} {pod_name(workload)}", "", "", "FailedCreate", message, stands)
 
 
 def _is_about(event: Json, pod: Json) -> bool:

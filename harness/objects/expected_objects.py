@@ -10,7 +10,7 @@ from harness.objects.patches import merge_patch
 from harness.objects.refs import Ref, ref_of
 
 
-class Wanted:
+class ExpectedObjects:
     """Objects as the harness wants them, by name ("Kind/namespace/name"): only the fields that it wrote. `removed` are
     the names of those that it deleted."""
 

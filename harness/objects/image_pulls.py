@@ -31,7 +31,7 @@ class Pull:
 
 def judge_pull_failure(message: str) -> Pull:
     """What the message of ErrImagePull or ImagePullBackOff says. Signs of a passing failure count first: the text of a
-    token request that met a 503 speaks of authorization too."""
+    token request that met a 503 mentions authorization too."""
     for pattern, pull in _SIGNS:
         if found := re.search(pattern, message, re.IGNORECASE):
             return Pull(pull.stands, pull.advice.format(*(group or "" for group in found.groups())))

@@ -19,7 +19,7 @@ SHOWN = 80  # characters of a value in a line
 KINDS_THAT_CHURN = frozenset(
     {"Lease", "Event", "EndpointSlice", "Endpoints", "ComponentStatus", "PodMetrics", "NodeMetrics"}
 )
-# Their status follows from kubelet and from pods that come and go; their spec is somebody's wish.
+# Their status follows from kubelet and from pods that come and go; their spec is set by users.
 STATUS_THAT_CHURNS = frozenset(
     {
         *("Pod", "Node", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob"),

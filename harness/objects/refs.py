@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# Where each kind that the harness or a manifest speaks of lives: apiVersion, and whether it has a namespace.
+# Where each kind that the harness or a manifest uses lives: apiVersion, and whether it has a namespace.
 KINDS: Mapping[str, tuple[str, bool]] = {
     "Namespace": ("v1", False),
     "Node": ("v1", False),

@@ -9,7 +9,7 @@ from harness.objects.namespace_mapping import Placement
 from harness.objects.refs import Ref
 
 
-def beyond_ours(named: Ref, placement: Placement) -> str:
+def affects_others(named: Ref, placement: Placement) -> str:
     """An object's name with the reason why its change concerns others than a run there: "Node/worker (cluster-wide)",
     "Deployment/istio-system/istiod"; empty if it does not."""
     if placement.has(named):
@@ -17,12 +17,12 @@ def beyond_ours(named: Ref, placement: Placement) -> str:
     return str(named) if named.namespace else f"{named} (cluster-wide)"
 
 
-def check_ours(changes: Iterable[Ref], placement: Placement, not_ours: str) -> None:
+def check_affects_no_others(changes: Iterable[Ref], placement: Placement, not_ours: str) -> None:
     """Checks the names of what is to be changed, before any of it is.
 
     Raises:
         NotAllowed: some concern others, which `not_ours` says must not be; all are named.
     """
-    found = [why for named in changes if (why := beyond_ours(named, placement))]
+    found = [why for named in changes if (why := affects_others(named, placement))]
     if found:
         raise NotAllowed(f"disruptive: {not_ours}: {', '.join(found)}")

@@ -54,8 +54,8 @@ class Trouble:
         """One line: who, why, with which image, kubelet's own words, and what to do where that is known."""
         who = f"{self.pod} ({self.container})" if self.container else self.pod
         image = f" {self.image}" if self.image else ""
-        said = f': "{one_line(self.message)}"' if self.message else ""
-        return f"Pod {who}: {self.reason}{image}{said}" + (f" ({self.advice})" if self.advice else "")
+        quoted = f': "{one_line(self.message)}"' if self.message else ""
+        return f"Pod {who}: {self.reason}{image}{quoted}" + (f" ({self.advice})" if self.advice else "")
 
 
 @dataclass(frozen=True, slots=True)

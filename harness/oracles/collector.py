@@ -66,21 +66,21 @@ class OracleCollector:
                 self._add(signs.rejected_by_envoy(pod_name(pod), text_, self._since), judged=ours.has_pod(pod))
                 if not ours.has_pod(pod):
                     continue
-                requests = envoy_access.parse(text_)
+                requests = envoy_access.parse_access_log(text_)
                 self._unreadable(pod_name(pod), requests.unreadable + envoy_xds_rejects.find_unreadable_lines(text_))
                 taken += [line for line in requests.lines if line.start_time >= self._since]
             elif kind == "ztunnel":
-                connections = ztunnel.parse(text_)
+                connections = ztunnel.parse_ztunnel_log(text_)
                 self._unreadable(pod_name(pod), connections.unreadable)
                 mine = [line for line in connections.lines if ours.has_connection(line)]
                 others = [line for line in connections.lines if not ours.has_connection(line)]
                 self._add(signs.failed_connections(mine, self._since))
                 self._add(signs.failed_connections(others, self._since), judged=False)
-                self._add_of(pod, signs.nacks(f"ztunnel {pod_name(pod)}", text_))
+                self._add_of(pod, signs.control_plane_nacks(f"ztunnel {pod_name(pod)}", text_))
                 self._add_of(pod, signs.panics(f"ztunnel {pod_name(pod)}", text_))
                 bound += [f for f in ztunnel.parse_bind_failures(text_) if f.time >= self._since]
             else:
-                self._add_of(pod, signs.nacks(f"{kind} {pod_name(pod)}", text_))
+                self._add_of(pod, signs.control_plane_nacks(f"{kind} {pod_name(pod)}", text_))
                 self._add_of(pod, signs.panics(f"{kind} {pod_name(pod)}", text_))
         self._ports(bound, taken, pods)
         for judged in (True, False):
@@ -89,8 +89,8 @@ class OracleCollector:
         self._pods, self._since = pods, began - timedelta(milliseconds=200)
 
     def finish_area(self) -> tuple[Sign, ...]:
-        """A last look with all that takes quiet: nothing warms any more, nobody is sent the same again. Then it begins
-        anew."""
+        """A last look, with the checks that need quiet: nothing warms any more, no configuration is sent twice. The
+        next look begins a new area."""
         first = self._pushes()
         self.collect()
         counts = self._rejections(self._pods)
@@ -99,7 +99,7 @@ class OracleCollector:
             self._add_of(pod, signs.rejected_by_counter(who, self._counts.get(who, {}), now))
         self._counts = counts
         self._warming()
-        second = self._pushes()  # nobody changed anything meanwhile: the tests of the area are over
+        second = self._pushes()  # nothing was changed meanwhile: the tests of the area are over
         if any(second[who] > first.get(who, second[who]) for who in second):
             pause(scaled_dwell(QUIET), why="the control planes are left alone")
             self._add(signs.config_churn(first, second, self._pushes()))
@@ -167,9 +167,9 @@ class OracleCollector:
         ours = self._ours()
         theirs = {text(p, "metadata", "uid") for p in (*self._pods, *pods) if not ours.has_pod(p)}
         mine = [failure for failure in bound if (failure.uid or "") not in theirs]
-        said = hbone_port_conflict.conflict(mine, taken, by_uid, by_ip)
-        if said:
-            self._add([Sign("port", "ztunnel and Envoy", said, hbone_port_conflict.REMEDY)])
+        conflict = hbone_port_conflict.describe_port_conflict(mine, taken, by_uid, by_ip)
+        if conflict:
+            self._add([Sign("port", "ztunnel and Envoy", conflict, hbone_port_conflict.REMEDY)])
         for failure in bound:
             who = by_uid.get(failure.uid or "", "")
             if failure not in mine or not (who and failure.address.endswith(":15008")):
@@ -187,7 +187,7 @@ class OracleCollector:
         """All of its counters and gauges; none when it went since it was listed."""
         namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
         try:
-            return stats.parse(self._admin.get(namespace, name, 19000, "/stats"))
+            return stats.parse_stats(self._admin.get(namespace, name, 19000, "/stats"))
         except HarnessError:
             left = self._kube.find(f"Pod/{namespace}/{name}")
             if left is not None and not left["metadata"].get("deletionTimestamp"):
@@ -225,7 +225,7 @@ class OracleCollector:
         return found
 
     def _rejections(self, pods: list[Json]) -> dict[str, dict[str, float]]:
-        """Counters of the control planes whose names speak of rejections or panics, by pod."""
+        """Counters of the control planes that are named after rejections or panics, by pod."""
         found: dict[str, dict[str, float]] = {}
         for kind in ("istiod", "Envoy Gateway"):
             for who, samples in self._metrics(kind, pods, r"(?!go_)\w*(?:reject|nack|panics)").items():

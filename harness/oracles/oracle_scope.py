@@ -30,7 +30,7 @@ class OracleScope:
         return self.everything or ours
 
     def has_connection(self, line: ZtunnelLine) -> bool:
-        """Whether one of ours opened it; where nobody knows who did, whether it is to one of ours."""
+        """Whether one of ours opened it; where it is unknown who did, whether it is to one of ours."""
         return self.everything or (line.src.namespace or line.dst.namespace) in self.namespaces
 
     def is_named_in(self, line: str, *, writer: bool, others: Collection[str] = ()) -> bool:

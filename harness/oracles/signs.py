@@ -62,8 +62,8 @@ def rejected_by_counter(who: str, before: Mapping[str, float], now: Mapping[str,
             yield Sign("rejection", who, f"{name} grew by {grown:g}")
 
 
-def nacks(who: str, log: str) -> Iterator[Sign]:
-    """Lines of a control plane (or of ztunnel) that speak of a NACK, each kind once: numbers in it left out."""
+def control_plane_nacks(who: str, log: str) -> Iterator[Sign]:
+    """Lines of a control plane (or of ztunnel) that report a NACK, each kind once: numbers in it left out."""
     kinds: dict[str, str] = {}
     for line in log.split("\n"):
         if _NACK.search(line):
@@ -95,7 +95,7 @@ def failed_connections(lines: Iterable[ZtunnelLine], since: datetime) -> Iterato
 
 
 def restarts(before: Iterable[Json], now: Iterable[Json]) -> Iterator[Sign]:
-    """Containers that began anew in a pod that stayed, and any that began anew in a pod that came."""
+    """Containers that restarted in a pod that stayed, and any that restarted in a new pod."""
     counts = {key: count for pod in before for key, (count, _) in _starts(pod).items()}
     for pod in now:
         if text(pod, "metadata", "namespace") in ("kube-system", "local-path-storage"):
@@ -105,8 +105,8 @@ def restarts(before: Iterable[Json], now: Iterable[Json]) -> Iterator[Sign]:
             if grown > 0:
                 reason = text(last, "reason") or "unknown reason"
                 who = f"{text(pod, 'metadata', 'namespace')}/{text(pod, 'metadata', 'name')} ({key[1]})"
-                said = f"restarted {grown} times, last end: {reason}, exit {number(last, 'exitCode')}"
-                yield Sign("restart", who, said)
+                message = f"restarted {grown} times, last end: {reason}, exit {number(last, 'exitCode')}"
+                yield Sign("restart", who, message)
 
 
 def warming(pod: str, stats: Mapping[str, int]) -> Iterator[Sign]:

@@ -28,10 +28,10 @@ def run(asked: argparse.Namespace, chosen: Settings) -> str:
         BadInput: a folder holds no run or cannot be read, or the page cannot be written.
     """
     folders = [Path(folder) for folder in asked.runs] or _all(chosen.runs)
-    runs, failed = run_folders.read(folders)
+    runs, failed = run_folders.read_runs(folders)
     data = model.page(runs, failed, datetime.now(UTC).isoformat(timespec="seconds"))
     out = Path(asked.out) if asked.out else chosen.runs / "report.html"
-    text = html(data)
+    text = render_page(data)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text)
@@ -47,7 +47,7 @@ def counted(count: int, plural: str) -> str:
     return f"{count} {plural.removesuffix('s') if count == 1 else plural}"
 
 
-def html(data: dict[str, object]) -> str:
+def render_page(data: dict[str, object]) -> str:
     """The page with its style, script and data in it."""
     parts = {name: resources.files("harness.page").joinpath(name).read_text() for name in ("page.css", "page.js")}
     # "</script>" in a text would end the element: JSON may write "<" as an escape.

@@ -42,7 +42,7 @@ class FailedCell:
     why: str
 
 
-def read(folders: Sequence[Path]) -> tuple[list[ReadRun], list[FailedCell]]:
+def read_runs(folders: Sequence[Path]) -> tuple[list[ReadRun], list[FailedCell]]:
     """The runs in these folders, oldest first, and the cells of matrices that never got so far.
 
     Raises:
@@ -65,7 +65,7 @@ def read(folders: Sequence[Path]) -> tuple[list[ReadRun], list[FailedCell]]:
 def read_run(folder: Path) -> ReadRun:
     """
     Raises:
-        BadInput: as `read`.
+        BadInput: as `read_runs`.
     """
     finished = (folder / "results.json").is_file() or not (folder / "verdicts.jsonl").is_file()
     results = read_results(folder) if finished else _verdicts(folder)

@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
         config.pluginmanager.register(importlib.import_module(NEEDS), NEEDS)
     if is_run(config):
-        no_proxy.extend()
+        no_proxy.extend_no_proxy()
         settings = settings_of(config)
         set_patience(settings.patience, delays=settings.delay_factor if settings.cluster == "emulated" else 1.0)
         config.pluginmanager.register(ComparisonText())

@@ -68,11 +68,11 @@ class Artifacts:
         repeats = next((id for other, id in self._struck if other is error), "")
         if report.when == "setup" and not repeats:
             self._struck.append((error, item.nodeid))
-        said = ""
+        text = ""
         if error is self._struck_setup and not repeats:
-            said = f"diagnostics: {self.display_path(self._folder.setup)}/diagnostics/"
+            text = f"diagnostics: {self.display_path(self._folder.setup)}/diagnostics/"
         elif not repeats and report.when != "teardown" and item.get_closest_marker("xfail") is None:
-            said = self.gather(folder / "diagnostics", f"{item.nodeid} failed in {report.when}: {_first_line(error)}")
+            text = self.gather(folder / "diagnostics", f"{item.nodeid} failed in {report.when}: {_first_line(error)}")
         page = observations.page(item.nodeid)
         before = observations.page().sightings if report.when == "setup" else []
         found = excinfo.exconly(tryshort=True)
@@ -89,7 +89,7 @@ class Artifacts:
             evidence=f"{self.display_path(folder)}/",
             sightings=[*before, *page.sightings],
             figures=page.figures,
-            notes=[said] if said else [],
+            notes=[text] if text else [],
             traceback="" if terse else str(report.longrepr),
             repeats=repeats,
             causes=causes,

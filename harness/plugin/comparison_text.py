@@ -20,8 +20,8 @@ class ComparisonText:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> Generator[None, Any, Any]:
-        said: list[list[str]] = yield  # one explanation from each plugin that has any; pytest shows the first
-        return [[f"{value_as_line(left)} {op} {value_as_line(right)}", *lines[1:]] for lines in said]
+        explanation: list[list[str]] = yield  # one explanation from each plugin that has any; pytest shows the first
+        return [[f"{value_as_line(left)} {op} {value_as_line(right)}", *lines[1:]] for lines in explanation]
 
 
 def value_as_line(value: object) -> str:

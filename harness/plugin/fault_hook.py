@@ -70,8 +70,8 @@ class FaultHook:
         return (yield)
 
     def pytest_sessionfinish(self) -> None:
-        told = {"planted": self._planted, "undone": self._undone, "trouble": self._trouble, "struck": self._struck}
-        (self._config.stash[RUN].folder.path / FILE).write_text(json.dumps(told, indent=1))
+        record = {"planted": self._planted, "undone": self._undone, "trouble": self._trouble, "struck": self._struck}
+        (self._config.stash[RUN].folder.path / FILE).write_text(json.dumps(record, indent=1))
 
     def _arm(self, request: pytest.FixtureRequest, at_end: Callable[[Callable[[], None]], None]) -> None:
         """All that planting needs stands with the stack; planted after a manifest or a call, it stays to the end."""
@@ -81,7 +81,7 @@ class FaultHook:
         self._planter = Planter(self._fault, settings_of(self._config), cluster, kube, manifests)
         if self._fault.after.endswith(".yaml"):
             at_end(self._undo)
-            manifests.told.append(lambda name: self._plant() if name == self._fault.after else None)
+            manifests.on_applied.append(lambda name: self._plant() if name == self._fault.after else None)
         elif call_hooks.is_call(self._fault.after):
             at_end(self._undo)
             at_end(call_hooks.hook_call(self._fault.after, after=self._plant))

@@ -12,7 +12,7 @@ from harness.clients.admin import Admin
 from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.clients.service_address import reach
+from harness.clients.service_address import open_address
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Istiod, RateLimitService, Ztunnels
@@ -94,7 +94,7 @@ def kind_cluster(cluster: Cluster) -> Cluster:
 
 @pytest.fixture(scope="session")
 def kube(cluster: Cluster, settings: Settings, pytestconfig: pytest.Config) -> Iterator[Kube]:
-    """The cluster's Kubernetes API; while it is there, failures are told with their cause. Where nobody asked for
+    """The cluster's Kubernetes API; while it is there, failures are reported with their cause. Where nobody asked for
     disruption it changes what is ours, and nothing else."""
     not_ours = cluster.cannot_judge.get("disruptive", "")
     found = Kube(cluster.kubeconfig, cluster.context, not_ours=not_ours, namespace=settings.suite_namespace)
@@ -121,7 +121,7 @@ def stack(
     settings: Settings,
     pytestconfig: pytest.Config,
 ) -> Iterator[None]:
-    """Istio ambient, Envoy Gateway, the limiter, Bookinfo and the mesh client, installed and ready."""
+    """Istio ambient, Envoy Gateway, the rate limit service, Bookinfo and the mesh client, installed and ready."""
     check_judged(cluster, "stack")
     with evidence_first(pytestconfig), progress.stage("stack"):
         installation.ensure_stack(
@@ -193,7 +193,7 @@ def ingress_gateway(
 ) -> Iterator[Envoy]:
     """The article's ingress, programmed."""
     check_judged(cluster, "ingress")
-    with manifests.applied("ingress/gateway.yaml"):
+    with manifests.while_applied("ingress/gateway.yaml"):
         with evidence_first(pytestconfig), progress.stage("ingress gateway"):
             gateways.wait_for_gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
         envoy = Envoy(kube, admin, kube.namespace, "bookinfo-ingress", lacks=cluster.cannot_judge)
@@ -204,7 +204,7 @@ def ingress_gateway(
 @pytest.fixture(scope="session")
 def ingress(ingress_gateway: Envoy, cluster: Cluster, kube: Kube) -> Iterator[IngressClient]:
     """A client outside the cluster, in front of the ingress; /productpage answered it 200."""
-    with reach(cluster, kube, f"{kube.namespace}/bookinfo-ingress", 80) as found:
+    with open_address(cluster, kube, f"{kube.namespace}/bookinfo-ingress", 80) as found:
         client = IngressClient(found.url, found.via)
         with progress.stage(f"first 200 through the ingress, by {found.via}"):
             gateways.wait_for_ingress_response(client, "/productpage")
@@ -225,7 +225,10 @@ def waypoint(
 ) -> Iterator[Envoy]:
     """The waypoint of ratings, bound, and seen to carry a call."""
     check_judged(cluster, "waypoint")
-    with manifests.applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"), ExitStack() as undo:
+    with (
+        manifests.while_applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"),
+        ExitStack() as undo,
+    ):
         with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
             gateways.wait_for_gateway(kube, "waypoint", "ratings")
             undo.enter_context(waypoints.while_service_bound(manifests, "ratings", "waypoint"))
@@ -238,14 +241,14 @@ def waypoint(
 @pytest.fixture(scope="module")
 def applied(request: pytest.FixtureRequest, stack: None, manifests: Manifests) -> Iterator[None]:
     """This file's own manifest (manifests/<area>/<stem>.yaml), applied while its tests run."""
-    with manifests.applied(manifest_of_suite(request.path)):
+    with manifests.while_applied(manifest_of_suite(request.path)):
         yield
 
 
 @pytest.fixture(scope="session")
 def applying(stack: None, manifests: Manifests) -> Applying:
     """`with applying("area/stem.yaml"):` applies a manifest for a block of a test."""
-    return manifests.applied
+    return manifests.while_applied
 
 
 @pytest.fixture(scope="session")

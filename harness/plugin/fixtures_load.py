@@ -15,7 +15,7 @@ from harness.components import Envoy, Ztunnels
 from harness.disruption import stack_recovery, version_upgrade
 from harness.disruption.version_upgrade import VersionUpgrade
 from harness.install import installation
-from harness.install.releases import releases
+from harness.install.releases import make_releases
 from harness.kube import Kube
 from harness.load.background_load import BackgroundLoad, while_load_runs
 from harness.load.sources import IngressLoad, MeshLoad
@@ -31,7 +31,7 @@ RATINGS = "http://ratings:9080/ratings/0"
 
 @pytest.fixture(scope="session")
 def new_connections(idle_timeout_policy: None, kube: Kube) -> Callable[..., MeshLoad]:
-    """`anew(get(url))`: load from inside the mesh, a connection for each request."""
+    """`new_connections(get(url))`: load from inside the mesh, a connection for each request."""
     return partial(MeshLoad, kube, keep=False)
 
 
@@ -49,7 +49,7 @@ def ingress_load(idle_timeout_policy: None, ingress: IngressClient) -> Callable[
 
 @pytest.fixture(scope="module")
 def load(short_idle_timeout: None, restored_stack: None) -> Callable[..., AbstractContextManager[BackgroundLoad]]:
-    """`with load(anew(request)) as flow:` runs beside the block; `flow.timelines` after it."""
+    """`with load(new_connections(request)) as flow:` runs beside the block; `flow.timelines` after it."""
     return while_load_runs
 
 
@@ -61,7 +61,7 @@ def idle_timeout_policy(cluster: Cluster, request: pytest.FixtureRequest) -> Ite
         pytest.skip(f"load: {cluster.cannot_judge['load']}")
     request.getfixturevalue("stack")
     manifests: Manifests = request.getfixturevalue("manifests")
-    with manifests.applied("resilience/idle_connections.yaml"):
+    with manifests.while_applied("resilience/idle_connections.yaml"):
         yield
 
 
@@ -94,7 +94,7 @@ def version_upgrade_plan(
     found = version_upgrade.plan_upgrade(
         version_set,
         settings.upgrade_to,
-        lambda row: releases(row, bundle.charts if bundle else None, replicas=settings.replicas),
+        lambda row: make_releases(row, bundle.charts if bundle else None, replicas=settings.replicas),
         lambda row: installation.envoy_proxies(row, placement, settings.replicas),
         bundle,
     )
@@ -107,4 +107,4 @@ def helm_releases(
     stack: None, version_set: VersionSet, bundle: Bundle | None, settings: Settings
 ) -> dict[str, Release]:
     """The releases that the stack was installed with, by chart."""
-    return releases(version_set, bundle.charts if bundle else None, replicas=settings.replicas)
+    return make_releases(version_set, bundle.charts if bundle else None, replicas=settings.replicas)

@@ -95,7 +95,7 @@ def client_at() -> Callable[[str, int], IngressClient]:
 
 @pytest.fixture(scope="session")
 def oracle_scope(cluster: Cluster, manifests: Manifests, settings: Settings) -> Callable[[], OracleScope]:
-    """What the oracles judge at present: all of a cluster of our own; of somebody's, what this run applied and
+    """What the oracles judge at present: all of a cluster of our own; of an existing one, what this run applied and
     installed."""
     if cluster.kind != "existing":
         return lambda: EVERYTHING
@@ -109,6 +109,6 @@ def oracles(
 ) -> Oracles:
     """The oracles of this run, watching every component from now on. Asked for by the plugin, for every test."""
     found = pytestconfig.pluginmanager.get_plugin(NAME)
-    assert isinstance(found, Oracles)  # without it nobody asks
+    assert isinstance(found, Oracles)  # without it this fixture is not used
     found.begin(kube, admin, oracle_scope)
     return found

@@ -13,7 +13,7 @@ from harness.clients.browser import Browser, running
 from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
-from harness.clients.service_address import reach
+from harness.clients.service_address import open_address
 from harness.cluster.protocol import Cluster
 from harness.components import Echo, Envoy
 from harness.experiments.ingress_or_waypoint import Place
@@ -28,53 +28,48 @@ from harness.waits import rollouts, waypoints
 from harness.waits.responses import wait_for_response
 
 PORT = 9080
-RunningHelper = Callable[[str, str, str], AbstractContextManager[None]]
 PLACES = ("ingress", "waypoint")
 
 
 @pytest.fixture(scope="session")
 def echo(stack: None, manifests: Manifests, kube: Kube) -> Iterator[Echo]:
     """The echo backend, ready."""
-    with manifests.applied("base/echo.yaml"):
+    with manifests.while_applied("base/echo.yaml"):
         rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/echo-v1")
         rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/echo-v2")
         yield Echo(kube)
 
 
 @pytest.fixture(scope="session")
-def running_helper(
+def opa(
     echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
-) -> RunningHelper:
-    """`with running_helper(role, manifest, deployment):` a helper beside the echo backend, its image loaded, ready."""
-
-    @contextmanager
-    def run(role: str, manifest: str, deployment: str) -> Iterator[None]:
-        load_helper_image(cluster, bundle, version_set, role)
-        with manifests.applied(manifest):
-            rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/{deployment}")
-            yield
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def opa(running_helper: RunningHelper) -> Iterator[None]:
-    """Open Policy Agent."""
-    with running_helper("opa", "base/opa.yaml", "opa"):
+) -> Iterator[None]:
+    """Open Policy Agent, ready."""
+    load_helper_image(cluster, bundle, version_set, "opa")
+    with manifests.while_applied("base/opa.yaml"):
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/opa")
         yield
 
 
 @pytest.fixture(scope="session")
-def dex(running_helper: RunningHelper) -> Iterator[None]:
-    """Dex, with its route at the ingress and that of its client, the shop."""
-    with running_helper("dex", "base/dex.yaml", "dex"):
+def dex(
+    echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
+) -> Iterator[None]:
+    """Dex, ready, with its route at the ingress and that of its client, the shop."""
+    load_helper_image(cluster, bundle, version_set, "dex")
+    with manifests.while_applied("base/dex.yaml"):
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/dex")
         yield
 
 
 @pytest.fixture(scope="session")
-def wasm_registry(running_helper: RunningHelper) -> Iterator[None]:
-    """A registry with a Wasm module."""
-    with running_helper("registry", "base/wasm_registry.yaml", "wasm-registry"):
+def wasm_registry(
+    echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
+) -> Iterator[None]:
+    """A registry with a Wasm module, ready."""
+    load_helper_image(cluster, bundle, version_set, "registry")
+    with manifests.while_applied("base/wasm_registry.yaml"):
+        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/wasm-registry")
         yield
 
 
@@ -127,7 +122,7 @@ def client_of(cluster: Cluster, kube: Kube) -> Callable[..., AbstractContextMana
 
     @contextmanager
     def open_client(gateway: str, port: int, tls: ssl.SSLContext | None = None) -> Iterator[IngressClient]:
-        with reach(cluster, kube, f"{kube.namespace}/{gateway}", port) as found:
+        with open_address(cluster, kube, f"{kube.namespace}/{gateway}", port) as found:
             yield IngressClient(found.url, found.via, tls=tls)
 
     return open_client

@@ -1,7 +1,7 @@
 """The mark `needs("capability")`: a test, or a whole file, is skipped where the cluster cannot judge it.
 
 Capabilities are those of harness/cluster/protocol.py; any other name is refused before anything is made. A test that
-lacks the mark, and is about to touch what is not ours on a cluster where nobody asked for that, is skipped then.
+lacks the mark, and is about to touch what is not ours on a cluster where that was not asked for, is skipped then.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INSTALLED = "INSTALL=1 installs Istio, Envoy Gateway and the Gateway API's defin
 
 @pytest.hookimpl(tryfirst=True)  # what is deselected must be right as well
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A name that no cluster can lack would never skip, and nobody would notice.
+    """A name that no cluster can lack would never skip, and that would go unnoticed.
 
     Raises:
         UsageError: of a mark of some test.
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             run = config.stash.get(RUN, None)
             if run is not None:
                 run.why = f"bad input: {error}"  # the summary says it
-            raise UsageError(error, told=run is not None)
+            raise UsageError(error, printed=run is not None)
         marked = item.get_closest_marker("needs") or item.get_closest_marker("feature")
         if isinstance(item, pytest.Function) and marked and JUDGED in item.fixturenames:
             item.fixturenames.remove(JUDGED)
@@ -121,7 +121,7 @@ def _skipped_if_not_allowed() -> Generator[None, object, object]:
 
 
 def _skip_unless_judged(request: pytest.FixtureRequest) -> None:
-    """With the cluster's own reason; nobody asks for a cluster where nothing is needed of it."""
+    """With the cluster's own reason; no cluster is requested where nothing is needed of it."""
     for marker in request.node.iter_markers("needs"):
         lacking = request.getfixturevalue("cluster").cannot_judge
         for capability in marker.args:

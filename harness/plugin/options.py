@@ -27,8 +27,8 @@ LISTING = ("collectonly", "showfixtures", "show_fixtures_per_test", "setupplan",
 class UsageError(_Exit):  # type: ignore[misc]  # see above: its base is typed nowhere public
     """Bad input, as pytest ends for it: the message and its remedy, no traceback, exit status 2."""
 
-    def __init__(self, error: BadInput, *, told: bool = False) -> None:
-        super().__init__("bad input, see above" if told else str(error), returncode=error.exit_code)
+    def __init__(self, error: BadInput, *, printed: bool = False) -> None:
+        super().__init__("bad input, see above" if printed else str(error), returncode=error.exit_code)
         self.error = error
 
 
@@ -72,7 +72,7 @@ def settings_of(config: pytest.Config) -> Settings:
     """
     found = config.stash.get(SETTINGS, None)
     if found is None:
-        found = config.stash[SETTINGS] = settings.read(**overrides(config))
+        found = config.stash[SETTINGS] = settings.read_settings(**overrides(config))
     return found
 
 
@@ -82,7 +82,7 @@ def overrides(config: pytest.Config) -> dict[str, object]:
     Raises:
         BadInput: two options contradict each other.
     """
-    kind = pytest_kind_options.read(config)
+    kind = pytest_kind_options.read_kind_options(config)
     given = {field: config.getoption(f"e2e_{field}", default=None) for field in Settings.model_fields}
     if kind.keep and given["keep"] not in (None, "always"):
         raise BadInput(f"--keep {given['keep']} and --keep-cluster contradict each other", remedy="give one of them")

@@ -61,8 +61,8 @@ def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     expected = getattr(report, "wasxfail", None)
     if expected is not None:
         return f"expected to fail: {expected}"
-    told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")
-    return told.removeprefix("Skipped: ")
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")
+    return reason.removeprefix("Skipped: ")
 
 
 class FailureRepr:

@@ -12,7 +12,7 @@ from harness.settings import Settings
 
 
 def preflight(cluster: Cluster, settings: Settings, run: Reporting) -> None:
-    """Shows what can be judged on somebody's cluster, and has what cannot be skipped; on kind, nodes and clock alone.
+    """Shows what can be judged on an existing cluster, and has what cannot be skipped; on kind, nodes and clock alone.
 
     Raises:
         BadInput: rights are missing without which nothing can be judged.

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PLUGIN = "pytest-kind"  # its entry point's name; `-p no:kind` blocks nothing
-_DEFAULT_NAME = "pytest-kind"  # what --cluster-name is when nobody asked
+_DEFAULT_NAME = "pytest-kind"  # what --cluster-name is when it is not given
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class KindOptions:
     kubectl: Path | None = None
 
 
-def read(config: pytest.Config) -> KindOptions:
+def read_kind_options(config: pytest.Config) -> KindOptions:
     """The options of this run."""
     if not config.pluginmanager.has_plugin(PLUGIN):
         return KindOptions()

@@ -80,8 +80,8 @@ class RecordingHooks:
             fixturedef.cached_result = (None, fixturedef.cache_key(request), (error, error.__traceback__))  # type: ignore[arg-type]  # a request for the fixture is a SubRequest
             raise
         if fixturedef.argname == "cluster" and isinstance(self._tape, Recorder) and hasattr(made, "cannot_judge"):
-            told = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
-            self._tape.head({"cluster": told | {"cannot_judge": dict(made.cannot_judge)}})
+            facts = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
+            self._tape.head({"cluster": facts | {"cannot_judge": dict(made.cannot_judge)}})
         if isinstance(made, Placement) and isinstance(self._tape, Recorder):
             self._tape.head({"cluster": {"placement": asdict(made)}})
         return made
@@ -102,10 +102,10 @@ def _scope_of_fixture(request: pytest.FixtureRequest, name: str) -> str:
 class RecordedCluster:
     """The cluster of a recorded run: what it was, and nothing behind it."""
 
-    def __init__(self, told: Mapping[str, Any], home: Path) -> None:
-        self.kind: ClusterKind = told["kind"]
-        self.name, self.context, self.home = str(told["name"]), str(told["context"]), home
-        self.cannot_judge: Mapping[Capability, str] = told["cannot_judge"]
+    def __init__(self, facts: Mapping[str, Any], home: Path) -> None:
+        self.kind: ClusterKind = facts["kind"]
+        self.name, self.context, self.home = str(facts["name"]), str(facts["context"]), home
+        self.cannot_judge: Mapping[Capability, str] = facts["cannot_judge"]
         self.kubeconfig = home / "kubeconfig"
         self.requirements: Sequence[Any] = ()
 

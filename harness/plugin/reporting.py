@@ -5,7 +5,7 @@ know; what is written and shown at the end is in `ending`. The fixtures and this
 
     RUN         this run's Reporting: `.facts` and `.observed` (to be filled), `.folder`, `.gather(error)`
     FAILED      whether anything has failed so far, for --keep on-failure
-    GATHERER    set by the fixtures: Callable[[Path, str], None], writes diagnostics below a folder, told why
+    GATHERER    set by the fixtures: Callable[[Path, str], None], writes diagnostics below a folder, for a reason
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ class Reporting:
             return (yield)
         except UsageError as refused:
             self.why = f"bad input: {refused.error}"
-            raise UsageError(refused.error, told=True) from None
+            raise UsageError(refused.error, printed=True) from None
         finally:
             self._depth = 0
             self._shared_seconds += time.monotonic() - begun

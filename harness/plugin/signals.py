@@ -15,13 +15,13 @@ import pytest
 from harness.interruption import exit_code, signals_as_interrupts
 from harness.plugin.options import is_run
 
-HEARD = pytest.StashKey[ExitStack]()
+HANDLERS = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if is_run(config):
-        heard = config.stash[HEARD] = ExitStack()
-        heard.enter_context(signals_as_interrupts())
+        handlers = config.stash[HANDLERS] = ExitStack()
+        handlers.enter_context(signals_as_interrupts())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,4 +39,4 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    config.stash.get(HEARD, ExitStack()).close()
+    config.stash.get(HANDLERS, ExitStack()).close()

@@ -16,11 +16,11 @@ from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Capability, Cluster
 from harness.errors import BadInput
 from harness.kube import Kube
-from harness.kube.read_only_client import PagedReader
+from harness.kube.read_only_client import ReadOnlyClient
 from harness.kube.request_log import ApiRequest
 from harness.objects.namespace_mapping import MANAGED_BY, Placement
 from harness.preflight import rights, table
-from harness.preflight.read import DEFAULT, read, read_nodes
+from harness.preflight.read import DEFAULT, read_facts, read_nodes
 from harness.preflight.rights import Right, Scope
 from harness.preflight.row import Row
 from harness.settings import Settings
@@ -63,20 +63,20 @@ class Preflight:
 
 
 def examine(cluster: Cluster, settings: Settings) -> Preflight:
-    """Reads somebody's cluster and judges what a run with these settings can judge there; of a cluster of our own,
+    """Reads an existing cluster and judges what a run with these settings can judge there; of a cluster of our own,
     which is empty yet, its nodes and its clock.
 
     Raises:
         ApiUnavailable: the API server does not answer.
     """
     began = time.monotonic()
-    reader = PagedReader(Kube(cluster.kubeconfig, cluster.context), per_second=PER_SECOND)
+    reader = ReadOnlyClient(Kube(cluster.kubeconfig, cluster.context), per_second=PER_SECOND)
     if cluster.kind != "existing":
         facts = read_nodes(reader, settings.suite_namespace)
         record_replay.set_nodes_ahead(facts.nodes_ahead)
         cheap = tuple(table.cheap_rows(facts))
         return Preflight(cheap, (), reader.calls, time.monotonic() - began)
-    facts = read(
+    facts = read_facts(
         reader,
         suite_namespaces(settings),
         installs=settings.install,

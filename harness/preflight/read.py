@@ -14,7 +14,7 @@ from harness.audit.state import AuditState, Unread, labels_of, namespace_of
 from harness.audit.waypoint_bindings import controllers
 from harness.cluster.protocol import Capability
 from harness.errors import HarnessError
-from harness.kube.read_only_client import PagedReader
+from harness.kube.read_only_client import ReadOnlyClient
 from harness.objects.unstructured import Json, text
 from harness.preflight.checks.mesh import REVISION
 from harness.preflight.facts import Facts
@@ -23,8 +23,8 @@ from harness.preflight.rights import READ, Part, Right, Scope, of_parts, parts_o
 DEFAULT = {"mesh": "istio-system", "control": "envoy-gateway-system", "store": "redis-system"}
 
 
-def read(
-    reader: PagedReader,
+def read_facts(
+    reader: ReadOnlyClient,
     namespaces: Sequence[str],
     *,
     installs: bool,
@@ -56,7 +56,7 @@ def read(
     return Facts(state, namespaces[0], installs, disruptive, mesh, mesh_unread, reader.clock, denied, unasked, lacking)
 
 
-def read_nodes(reader: PagedReader, namespace: str) -> Facts:
+def read_nodes(reader: ReadOnlyClient, namespace: str) -> Facts:
     """Reads nodes and clocks alone."""
     kubernetes = reader.read_version()
     found = reader.read({kind: READ[kind] for kind in ("Node", "Lease")})
@@ -80,7 +80,7 @@ def scopes(facts: Facts, ours: Sequence[str]) -> dict[Scope, Sequence[str]]:
     }
 
 
-def _mesh(reader: PagedReader, facts: Facts) -> tuple[dict[str, Json], dict[str, str]]:
+def _mesh(reader: ReadOnlyClient, facts: Facts) -> tuple[dict[str, Json], dict[str, str]]:
     """Istio's mesh configuration of each revision."""
     found: dict[str, Json] = {}
     lost: dict[str, str] = {}
@@ -102,13 +102,13 @@ def _mesh(reader: PagedReader, facts: Facts) -> tuple[dict[str, Json], dict[str,
 
 
 def _denied(
-    reader: PagedReader, parts: Sequence[Part], namespaces: Mapping[Scope, Sequence[str]]
+    reader: ReadOnlyClient, parts: Sequence[Part], namespaces: Mapping[Scope, Sequence[str]]
 ) -> tuple[tuple[Right, ...], str]:
     """The rights that these credentials lack, each with what is denied of it alone; or why that is not known."""
     lacking: dict[tuple[Right, str], list[str]] = {}
     try:
         for right, request in reviews(of_parts(*parts), namespaces):
-            if not reader.allows(request):
+            if not reader.is_allowed(request):
                 lacking.setdefault((right, request.resource), []).append(request.verb)
     except HarnessError as error:
         return (), f"the authorizer could not be asked: {error.args[0]}"

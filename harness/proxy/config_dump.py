@@ -53,7 +53,7 @@ class EnvoyCluster:
 class EnvoyRoute:
     """One route of one virtual host. cluster is "" for weighted clusters, redirects and direct responses.
 
-    rate_limits names the kinds in force on it: "global" (the limiter is asked), "local" (this Envoy counts).
+    rate_limits names the kinds in force on it: "global" (the rate limit service is asked), "local" (this Envoy counts).
     policies are the Envoy Gateway policies it was made from, as "Kind/namespace/name".
     """
 
@@ -134,7 +134,7 @@ def thresholds(dump: Json, cluster_name: str) -> CircuitBreaker | None:
 
 
 def rate_limited_routes(dump: Json) -> tuple[EnvoyRoute, ...]:
-    """The routes on which Envoy asks the limiter or counts by itself; () when no route is limited."""
+    """The routes on which Envoy asks the rate limit service or counts by itself; () when no route is limited."""
     return tuple(route for route in routes(dump) if route.rate_limits)
 
 

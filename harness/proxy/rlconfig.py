@@ -2,7 +2,7 @@
 
 `<domain>.<key>_<value>.<key>_<value>: unit=HOUR requests_per_unit=3, shadow_mode: false, quota_mode: false`, from
 tests/recordings/admin/ratelimit-rlconfig.txt. Envoy Gateway's domain is "<namespace>/<gateway>/<listener>".
-An empty text is a limiter without limits: then every request passes, and looks as if there were no policy.
+An empty text is a rate limit service without limits: then every request passes, and looks as if there were no policy.
 """
 
 import re
@@ -35,7 +35,7 @@ class Limit:
         return self.key.startswith(f"{domain}.")
 
 
-def parse(text: str) -> tuple[Limit, ...]:
+def parse_rlconfig(text: str) -> tuple[Limit, ...]:
     """The limits in the text, in order; () for an empty one. Raises Unreadable at the first line that is none."""
     return tuple(_read(line) for line in text.split("\n") if line.strip())
 

@@ -12,7 +12,7 @@ class StatAbsent(LookupError):
     """A statistic that was asked for is not in the text: Envoy has no such cluster, or was asked with a filter."""
 
 
-def parse(text: str) -> dict[str, int]:
+def parse_stats(text: str) -> dict[str, int]:
     """Counters and gauges by name; empty for an empty text. Never raises."""
     found = {}
     for line in text.split("\n"):
@@ -23,7 +23,7 @@ def parse(text: str) -> dict[str, int]:
     return found
 
 
-def delta(before: Mapping[str, int], after: Mapping[str, int], name: str) -> int:
+def counter_change(before: Mapping[str, int], after: Mapping[str, int], name: str) -> int:
     """How much the counter grew between two readings.
 
     Raises StatAbsent when either reading lacks it: a counter that is not there is not a counter at 0. Envoy makes a

@@ -29,7 +29,7 @@ def access_lines(log: str) -> Iterator[tuple[str, str]]:
     kind of its own: that is what a recording is made for."""
     for raw in log.split("\n"):
         if raw.lstrip().startswith("{"):
-            line = envoy_access.parse_line(raw)
+            line = envoy_access.parse_access_line(raw)
             if line is None:
                 yield "unreadable", raw
             else:
@@ -41,12 +41,12 @@ def access_lines(log: str) -> Iterator[tuple[str, str]]:
 def ztunnel_lines(log: str) -> Iterator[tuple[str, str]]:
     """Lines of ztunnel's access log with their kind: message, direction, HBONE, error; and its bind failures."""
     for raw in log.split("\n"):
-        line = ztunnel.parse_line(raw)
+        line = ztunnel.parse_ztunnel_line(raw)
         if line is not None:
             named = "service" if line.dst.service else "pod"
             error = _VARIES.sub("#", line.error or "")
             yield f"{line.message} {line.direction} {line.is_hbone} {named} {error}", raw
-        elif ztunnel.parse(raw).unreadable:
+        elif ztunnel.parse_ztunnel_log(raw).unreadable:
             yield "unreadable", raw
         elif failures := ztunnel.parse_bind_failures(raw):
             yield f"bind {failures[0].address}", raw

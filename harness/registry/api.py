@@ -178,9 +178,9 @@ class _Auth(httpx.Auth):
             self._tokens[key] = httpx.BasicAuth(*self._login)._auth_header
         elif scheme.lower() == "bearer":
             asked = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-            told = yield self._ask(asked, request)
-            told.read()
-            token = told.json() if told.is_success else {}
+            challenge = yield self._ask(asked, request)
+            challenge.read()
+            token = challenge.json() if challenge.is_success else {}
             self._tokens[key] = f"Bearer {token.get('token') or token.get('access_token') or ''}"
         else:
             return

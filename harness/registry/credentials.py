@@ -29,7 +29,7 @@ class Login(NamedTuple):
 
 
 def login(registry: str) -> Login | None:
-    """What `docker login` of a registry left; None where nobody logged in.
+    """What `docker login` of a registry left; None without a login.
 
     An identity token (`docker login` of some clouds) is none: it is exchanged by Docker alone.
 
@@ -43,10 +43,10 @@ def login(registry: str) -> Login | None:
             f"credentials of {registry} cannot be read from Docker's configuration: {error}",
             remedy=f"`docker login {registry}` again, or `docker logout {registry}` to pull without",
         ) from None
-    said = {key.lower(): value for key, value in found.items()}
-    if not said.get("username") or not said.get("password"):
+    headers = {key.lower(): value for key, value in found.items()}
+    if not headers.get("username") or not headers.get("password"):
         return None
-    return Login(str(said["username"]), str(said["password"]))
+    return Login(str(headers["username"]), str(headers["password"]))
 
 
 def logins(registries: Iterable[str]) -> dict[str, Login]:

@@ -12,7 +12,7 @@ from harness.registry.private import PrivateRegistry
 WITHIN = 10.0  # seconds
 
 
-def answers(private: PrivateRegistry) -> str:
+def check_registry(private: PrivateRegistry) -> str:
     """Asks for the registry's API; any answer will do, also 401: who may pull what is seen later.
 
     Raises:

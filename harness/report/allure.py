@@ -58,7 +58,7 @@ CATEGORIES: Sequence[Mapping[str, Any]] = (
 
 
 def describe(*, claim: str, area: str, cluster: str, versions: Mapping[str, str]) -> None:
-    """Names the running test by its claim, files it under its area, and tells matrix legs apart by parameters."""
+    """Names the running test by its claim, files it under its area, and distinguishes matrix cells by parameters."""
     if allure is None:
         return
     allure.dynamic.title(claim)

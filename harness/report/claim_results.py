@@ -42,13 +42,13 @@ class ClaimResults:
         return self._entries.setdefault(id, Entry("", id))
 
     def add_extra(self, id: str, *, area: str, claim: str, outcome: Outcome, reason: str) -> None:
-        """What is told although it is no test's verdict: a file that cannot be collected, a teardown that failed."""
+        """What is reported besides the tests' verdicts: a file that cannot be collected, a teardown that failed."""
         self._extras.append(ClaimResult(id, area, claim, outcome, reason=reason))
 
     def report(self, id: str, *, when: str, outcome: str, seconds: float, skipped: str = "") -> None:
         """Takes in one phase: `outcome` as pytest has it, `skipped` the reason of a skip.
 
-        A teardown that fails leaves the verdict alone and is told apart: the claim was judged before it.
+        A teardown that fails does not change the verdict and is reported separately: the claim was judged before it.
         """
         entry = self.entry(id)
         if when == "teardown":

@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.report.results import ClaimResult, RunResult
 from harness.version_sets import ASKED, UNKNOWN
 
-NEEDED = ("kubernetes", "istio", "envoy-gateway", "gateway-api")  # what a report must know it speaks of
+NEEDED = ("kubernetes", "istio", "envoy-gateway", "gateway-api")  # what a report must know
 _NUMBER = re.compile(r"\d+\.\d+")
 
 
@@ -36,13 +36,13 @@ def refuse_emulated(cluster: str) -> None:
 def refuse_unobserved(versions: Mapping[str, str]) -> None:
     """
     Raises:
-        BadInput: a version that it would speak of was not observed, or says nothing ("latest").
+        BadInput: a version that it would state was not observed, or says nothing ("latest").
     """
     seen = {name: versions.get(name, UNKNOWN) for name in NEEDED}
     vague = [f"{name} {version}" for name, version in seen.items() if not _NUMBER.match(version) or ASKED in version]
     if vague:
-        told = ", ".join(vague)
-        raise BadInput(f"no conformance report: the running version was not observed of: {told}")
+        unobserved = ", ".join(vague)
+        raise BadInput(f"no conformance report: the running version was not observed of: {unobserved}")
 
 
 def document(run: RunResult) -> dict[str, Any]:

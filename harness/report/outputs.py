@@ -32,8 +32,8 @@ def write(
             failed.append(str(error))
     if allure_results is not None:
         known = {"cluster": run.cluster, "set_name": run.set_name}
-        told = allure.environment(**known, versions=run.versions, facts=run.facts)
-        texts[allure_results / "environment.properties"] = told
+        environment = allure.environment(**known, versions=run.versions, facts=run.facts)
+        texts[allure_results / "environment.properties"] = environment
         texts[allure_results / "categories.json"] = allure.categories()
         if build is not None:
             texts[allure_results / "executor.json"] = allure.executor(build)

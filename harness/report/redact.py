@@ -1,6 +1,6 @@
 """Redacts secrets in text before it is shown or kept; rather too much than too little. Pure.
 
-What is a secret is told by what stands before it: a key, a variable or an option whose name ends in such a word, a
+A secret is recognized by what stands before it: a key, a variable or an option whose name ends in such a word, a
 header, a URL's user; or by the kind of the object. `secretName: x` and `TOKEN_PATH=x` name things, and stay.
 """
 
@@ -57,7 +57,7 @@ def redact(text: str) -> str:
 
 def _lines(lines: list[str]) -> Iterator[str]:
     gone_below: int | None = None  # the column of a key whose value goes on in deeper lines
-    expected: re.Pattern[str] | None = None  # what this line is, if the one before it told
+    expected: re.Pattern[str] | None = None  # what this line is, if the one before it announced it
     for line in lines:
         if gone_below is not None and line.strip():
             if secret_objects.column(line) > gone_below:

@@ -18,7 +18,7 @@ Outcome = Literal["held", "broken", "error", "inconclusive", "skipped", "not run
 OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "inconclusive", "skipped", "not run")
 EMULATED = "EMULATED: not conformance"
 SCHEMA = "mesh-e2e/results/v1"
-# The image of a set that tells a component's version, where it can be a build of one's own.
+# The image of a set that gives a component's version, where it can be one's own build.
 ROLES = {"istio": "pilot", "ztunnel": "ztunnel", "envoy-gateway": "gateway", "envoy": "envoy"}
 UPGRADE_TO = "upgrade to"  # the fact that names what a run of suites/upgrades upgrades to
 PLANTED = "planted fault"  # the fact that names the fault under which the run was made

@@ -44,10 +44,10 @@ def show(run: RunResult, console: Console) -> None:
         table.add_column("seconds", justify="right", no_wrap=True)
         for verdict, reason in zip(verdicts, _reasons(verdicts), strict=True):
             claim, outcome, seen, seconds = _row(verdict)
-            told = Text(claim)
+            cell = Text(claim)
             if reason:
-                told.append(f"\n{reason}", style="dim")
-            table.add_row(told, Text(outcome, style=COLOURS.get(outcome, "")), Text(seen), seconds)
+                cell.append(f"\n{reason}", style="dim")
+            table.add_row(cell, Text(outcome, style=COLOURS.get(outcome, "")), Text(seen), seconds)
         console.print(table)
     for line in _after(run):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -130,8 +130,8 @@ def _row(verdict: ClaimResult) -> tuple[str, str, str, str]:
 
 def _reasons(verdicts: Sequence[ClaimResult]) -> list[str]:
     """What stands below each claim: why it does not hold; a failed fixture's error is printed once, not per test."""
-    said = [first_line(v.reason) if v.outcome not in ("held", "skipped") else "" for v in verdicts]
-    return ["as above" if one and one == before else one for before, one in zip(["", *said], said, strict=False)]
+    reasons = [first_line(v.reason) if v.outcome not in ("held", "skipped") else "" for v in verdicts]
+    return ["as above" if one and one == before else one for before, one in zip(["", *reasons], reasons, strict=False)]
 
 
 def _widths(rows: Iterable[Sequence[str]]) -> list[int]:

@@ -80,21 +80,21 @@ def cells(runs: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Cell]:
         if not results["cluster"]["conformance"] or PLANTED in results["facts"]:
             continue
         for test in results["tests"]:
-            said = support_of(test["outcome"], test.get("means", ""), test["reason"]) if test.get("place") else None
+            verdict = support_of(test["outcome"], test.get("means", ""), test["reason"]) if test.get("place") else None
             key = (results["set"], test["id"])
-            if said is None or (said == "not judged" and key in newest):
+            if verdict is None or (verdict == "not judged" and key in newest):
                 continue
-            newest[key] = (said, test, _evidence(run, results["started"], test))
+            newest[key] = (verdict, test, _evidence(run, results["started"], test))
     grouped: dict[tuple[str, str, str, str], list[tuple[Support, Evidence]]] = {}
-    for (set_name, _), (said, test, evidence) in newest.items():
-        grouped.setdefault((test["area"], test["feature"], test["place"], set_name), []).append((said, evidence))
+    for (set_name, _), (verdict, test, evidence) in newest.items():
+        grouped.setdefault((test["area"], test["feature"], test["place"], set_name), []).append((verdict, evidence))
     return [_cell_of(key, found) for key, found in grouped.items()]
 
 
 def _cell_of(key: tuple[str, str, str, str], found: Sequence[tuple[Support, Evidence]]) -> Cell:
     """Of tests for other versions a cell says nothing where one for this version has judged."""
-    judged = [(said, one) for said, one in found if said != "not offered"] or found
-    return Cell(*key, min((said for said, _ in judged), key=_ORDER.index), tuple(one for _, one in judged))
+    judged = [(verdict, one) for verdict, one in found if verdict != "not offered"] or found
+    return Cell(*key, min((verdict for verdict, _ in judged), key=_ORDER.index), tuple(one for _, one in judged))
 
 
 def _evidence(run: str, started: str, test: Mapping[str, Any]) -> Evidence:

@@ -47,8 +47,8 @@ def fetch_tool(name: str, tool: Tool, of: str, into: Path, mirror: str = "") -> 
                     _make(name, tool, of, url, file)
     except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
         # The last two: a proxy of the environment that httpx cannot use.
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{name} v{tool.version} cannot be fetched from {url}: {said}", remedy=elsewhere) from error
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{name} v{tool.version} cannot be fetched from {url}: {message}", remedy=elsewhere) from error
     except OSError as error:
         raise BadInput(
             f"{name} v{tool.version} cannot be kept in {into}: {error.strerror or error}",
@@ -114,7 +114,7 @@ def _stream(url: str, into: Path) -> str:
         into.open("wb") as file,
     ):
         answer.raise_for_status()
-        size, done, told = int(answer.headers.get("content-length", 0)), 0, 0
+        size, done, quarter = int(answer.headers.get("content-length", 0)), 0, 0
         for chunk in answer.iter_raw(CHUNK):
             raise_if_interrupted()
             if time.monotonic() > ends:
@@ -122,8 +122,8 @@ def _stream(url: str, into: Path) -> str:
             file.write(chunk)
             digest.update(chunk)
             done += len(chunk)
-            if size and done * 4 // size > told:
-                told = done * 4 // size
+            if size and done * 4 // size > quarter:
+                quarter = done * 4 // size
                 progress.awaiting(f"{done >> 20} of {size >> 20} MiB", "")
     return digest.hexdigest()
 

@@ -70,7 +70,7 @@ def _from_path(name: Name, kind_least: str) -> ChosenProgram | None:
 
 
 def _fetched(name: Name, settings: Settings, kind_least: str) -> ChosenProgram:
-    tool, of = published.load(settings.tools_file).tools[name], published.this_platform()
+    tool, of = published.load_published(settings.tools_file).tools[name], published.this_platform()
     if objection := _objection(name, published.version_numbers(tool.version), kind_least):
         raise BadInput(objection, remedy=f"install {name} {kind_least} or newer on PATH, or choose an older node image")
     file = fetch_tool(name, tool, of, settings.tools, settings.tools_mirror)
@@ -78,12 +78,12 @@ def _fetched(name: Name, settings: Settings, kind_least: str) -> ChosenProgram:
 
 
 def _look(name: Name, path: str, kind_least: str) -> tuple[ChosenProgram, str]:
-    """The program at a path, and what speaks against it; empty when it fits."""
+    """The program at a path, and why it cannot be used; empty when it fits."""
     try:
-        said = run([path, *ASKS[name]])
+        result = run([path, *ASKS[name]])
     except (HarnessError, OSError) as error:  # OSError: of another architecture, not a program
         return ChosenProgram(name, path, ()), f"{path} does not run: {' '.join(str(error).split())[-200:]}"
-    version = published.version_numbers(said.stdout)
+    version = published.version_numbers(result.stdout)
     return ChosenProgram(name, path, version), _objection(name, version, kind_least)
 
 

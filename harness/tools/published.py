@@ -69,14 +69,14 @@ class Published(_Strict):
         return self.node_images.get(patch) or self.node_images.get(minor, "")
 
 
-def load(file: Path = FILE) -> Published:
+def load_published(file: Path = FILE) -> Published:
     """Reads and checks tools.yaml.
 
     Raises:
         BadInput: it cannot be read, is not YAML, or a field is wrong.
     """
     try:
-        return Published.model_validate(strict_yaml.read(file, remedy="restore it: git checkout tools.yaml"))
+        return Published.model_validate(strict_yaml.read_yaml(file, remedy="restore it: git checkout tools.yaml"))
     except pydantic.ValidationError as error:
         raise BadInput(f"{file}: {sentence(error)}", remedy="restore it: git checkout tools.yaml") from None
 

@@ -32,9 +32,9 @@ class Manifests:
 
     def __init__(self, kube: Kube, versions: VersionSet, made: UndoLog, placement: Placement = AS_WRITTEN) -> None:
         self.kube, self._versions, self._made, self._placement = kube, versions, made, placement
-        # For planted faults: what becomes of a manifest's documents, and who is told once it was applied, by its name.
+        # For planted faults: changes of a manifest's documents, and what to call with its name once it is applied.
         self.alter: list[Callable[[str, list[Document]], list[Document]]] = []
-        self.told: list[Callable[[str], None]] = []
+        self.on_applied: list[Callable[[str], None]] = []
         # What becomes of each document before it is applied: Secrets get certificates that are made for each run.
         self.complete: Callable[[Document], Document] = lambda document: document
         self.ever_applied: set[Ref] = set()  # also what has been taken away since
@@ -56,7 +56,7 @@ class Manifests:
         """Applies them. What this changes is added to `made`, first: it may fail in its middle.
 
         Raises:
-            NotAllowed: some of it concerns others, and nobody asked for that; nothing was noted or applied.
+            NotAllowed: some of it concerns others and was not asked for; nothing was recorded or applied.
         """
         documents = self.read(name)
         self.kube.check_allowed(map(ref_of, documents))
@@ -66,11 +66,11 @@ class Manifests:
         self.kube.apply(documents)
         for document in self._wanted(name) if self.alter else ():
             self.kube.wanted.applied(document)  # a planted fault is not what is wanted
-        for tell in self.told:
-            tell(name)
+        for notify in self.on_applied:
+            notify(name)
 
     @contextmanager
-    def applied(self, *names: str) -> Iterator[None]:
+    def while_applied(self, *names: str) -> Iterator[None]:
         """Applies them for the block, then takes away what it made, and waits until that is gone."""
         made: list[UndoEntry] = []
         before = self.kube.wanted.documents
@@ -88,7 +88,7 @@ class Manifests:
                     self.kube.wanted.deleted(named)
 
     @contextmanager
-    def patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:
+    def while_patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:
         """What is there is changed by a merge patch for the block, and afterwards what it was before."""
         self.kube.check_allowed([parse_ref(name)])
         made = self._made.patch(self.kube, parse_ref(name), body)

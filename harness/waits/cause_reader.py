@@ -1,6 +1,6 @@
 """Reads what the rules of harness.causes need, once something failed: few calls, bounded in time, never an error.
 
-Works on somebody's cluster too: it reads only what it names, and a kind that may not be read is left out of the rules.
+Works on existing clusters too: it reads only what it names, and a kind that may not be read is left out of the rules.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
     objects = _bounded(read)
     over.set()
     for log in tuple(logs):
-        connections += [line for line in ztunnel.parse(log).lines if line.time >= since]
+        connections += [line for line in ztunnel.parse_ztunnel_log(log).lines if line.time >= since]
     state = ClusterState(
         objects,
         frozenset(namespaces),
@@ -191,7 +191,7 @@ def _access_lines(
         logs.clear()
         for pod in proxies:
             gateway, (namespace, name) = text(mapping(pod, "metadata", "labels"), OWNING_GATEWAY), name_parts(pod)
-            parsed = envoy_access.parse(kube.read_log(namespace, name, "envoy", since=since))
+            parsed = envoy_access.parse_access_log(kube.read_log(namespace, name, "envoy", since=since))
             before = logs.get(gateway, AccessLog(0))
             mine = [AccessRecord(gateway, line) for line in parsed.lines if line.user_agent in agents]
             found += mine
@@ -214,8 +214,8 @@ def _calls(sightings: Sequence[Sighting]) -> list[ClientRequest]:
                 answer = json.loads(raw)
                 if isinstance(answer, dict) and {"id", "status", "error"} <= answer.keys():
                     quota = text(answer, "headers", "x-ratelimit-limit")
-                    said = (answer["status"], str(answer["error"]), str(answer["id"]))
-                    found.append(ClientRequest(url[1] if url else "", *said, number, quota))
+                    outcome = (answer["status"], str(answer["error"]), str(answer["id"]))
+                    found.append(ClientRequest(url[1] if url else "", *outcome, number, quota))
     return found
 
 
@@ -226,9 +226,9 @@ def _lines(sightings: Sequence[Sighting]) -> tuple[list[AccessRecord], list[ztun
     for sighting in sightings:
         log = _LOG.match(sighting.who)
         for raw in sighting.raw:
-            line = envoy_access.parse_line(raw) if log else None
+            line = envoy_access.parse_access_line(raw) if log else None
             if log and line is not None:
                 access.append(AccessRecord(log[1], line))
-            elif (connection := ztunnel.parse_line(raw)) is not None:
+            elif (connection := ztunnel.parse_ztunnel_line(raw)) is not None:
                 connections.append(connection)
     return access, connections

@@ -60,11 +60,11 @@ def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> N
 
 
 def wait_for_fail_closed(envoy: Envoy) -> None:
-    """Waits until Envoy, which has a limit, refuses what the limiter does not answer: `rateLimit.failClosed`."""
+    """Waits until Envoy rejects requests to a limited route while the rate limit service is down (failClosed)."""
     until(
         lambda: [_has(dump, "failure_mode_deny", True) for dump in envoy.read_config_dumps().values()],
         all,
-        what=f"Envoy {envoy.gateway} refuses what the limiter does not answer",
+        what=f"Envoy {envoy.gateway} rejects requests while the rate limit service does not answer",
         within=timeouts.DISTURBED,
         transient=(Inconclusive, ApiUnavailable),
     )

@@ -66,9 +66,9 @@ def wait_for_no_proxy_pods(kube: Kube, gateway: str) -> None:
 
 
 def _wanted_replicas(programmed: Condition | None) -> int:
-    """How many proxies a Gateway's Programmed condition speaks of: "..., 1/2 envoy replicas available"; else 1."""
-    told = _REPLICAS.search(programmed.message) if programmed else None
-    return int(told[1]) if told else 1
+    """How many proxies a Gateway's Programmed condition names: "..., 1/2 envoy replicas available"; else 1."""
+    replicas = _REPLICAS.search(programmed.message) if programmed else None
+    return int(replicas[1]) if replicas else 1
 
 
 def wait_for_addresses(kube: Kube, gateway: str) -> list[str]:

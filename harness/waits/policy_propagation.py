@@ -75,12 +75,12 @@ def none_of(found: Mapping[str, bool]) -> dict[str, bool]:
 
 
 def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: RateLimitService, path: str) -> None:
-    """Waits until the limiter itself answers for a throwaway caller: its x-ratelimit-limit header is on a 200.
+    """Waits until the rate limit service answers for a throwaway client: a 200 has its x-ratelimit-limit header.
 
-    Envoy lets requests pass when it cannot ask the limiter, which looks just like no limit.
+    Envoy lets requests pass when it cannot ask the rate limit service, which looks just like no limit.
 
     Raises:
-        SetupFailed: the limiter is down or does not answer: no result about limits would mean anything.
+        SetupFailed: the rate limit service is down or does not answer: no result about limits would mean anything.
     """
     _ = limiter.pods
     caller = unique_name("probe")
@@ -88,7 +88,7 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Rat
         until(
             lambda: client.send(get(path, x_user_id=unique_name(caller))),
             lambda answer: answer.status == 200 and answer.header("x-ratelimit-limit") is not None,
-            what="the limiter answers for a throwaway caller (x-ratelimit-limit on its answer)",
+            what="the rate limit service answers for a throwaway client (x-ratelimit-limit in its response)",
             within=timeouts.LIMITER_READY,
             show=lambda answer: f"{answer.status or answer.error}, no x-ratelimit-limit header",
         )
@@ -96,17 +96,18 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Rat
         raise SetupFailed(
             "the rate limit service does not answer Envoy, so Envoy lets every request pass; "
             f"{limiter.describe_trouble()}: {error}",
-            remedy="this is a limiter or Redis that is down, not a limit that is not enforced: "
+            remedy="the rate limit service or Redis is down; this is not a limit that is not enforced: "
             "see pods of envoy-gateway-system/envoy-ratelimit and redis-system/redis",
         ) from error
 
 
 def describe_rate_limit_headers(answers: Answers) -> str:
-    """Whose doing the answers' statuses are, for a message: a limiter that fails open looks just like no limit."""
+    """Says whether the rate limit service decided on the responses: failing open looks like no limit."""
     silent = sum(header is None for header in answers.header("x-ratelimit-limit"))
     if silent:
-        return f"{silent} of {len(answers)} answers lack x-ratelimit-limit: the limiter was not asked or did not answer"
-    return "each answer has the limiter's own header: it was the limiter that decided so"
+        why = "the rate limit service was not asked or did not answer"
+        return f"{silent} of {len(answers)} responses lack x-ratelimit-limit: {why}"
+    return "each response has the rate limit service's header: the service decided on it"
 
 
 def _enforced(

@@ -24,7 +24,7 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
 
     Raises:
         Terminal: a pod of it is in trouble that stood for its grace and does not heal: pod, container, image, message,
-            or the words of the Event that tells of it. Or it is asked to have no pods at all.
+            or the message of the Event that reports it. Or it is asked to have no pods at all.
         NotReady: it did not roll out in time; trouble that may heal (a registry's rate limit) is in the message.
     """
     since: dict[tuple[str, str, float], float] = {}
@@ -48,7 +48,7 @@ def wait_for_rollout(kube: Kube, name: str, *, within: float = timeouts.ROLLOUT)
         if seen[1] == SCALED_DOWN:
             return SCALED_DOWN
         now = record_replay.monotonic()
-        # By container, not by reason: kubelet tells of one failing pull as ErrImagePull and ImagePullBackOff in turn,
+        # By container, not by reason: kubelet reports one failing pull as ErrImagePull and ImagePullBackOff in turn,
         # before Kubernetes 1.31 with its cause only in the first.
         standing = {}
         for one in seen[2]:

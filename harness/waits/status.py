@@ -102,7 +102,7 @@ def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None
 
 
 def wait_for_current_condition(kube: Kube, name: str, type: str) -> Condition:
-    """Waits until the object's own condition speaks of the current generation, and returns it, True or False.
+    """Waits until the object's own condition is of the current generation, and returns it, True or False.
 
     Raises:
         NotReady: no condition, or no current one, was written in time.

@@ -30,9 +30,9 @@ def bind_service(kube: Kube, service: str, waypoint: str) -> None:
 @contextmanager
 def while_service_bound(manifests: Manifests, service: str, waypoint: str) -> Iterator[None]:
     """A Service of the stack bound likewise for the block; afterwards it has the waypoint, or none, that it had before:
-    in somebody's cluster it may be theirs."""
+    in an existing cluster it may be someone else's."""
     name = f"Service/{manifests.kube.namespace}/{service}"
-    with manifests.patched(name, {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
+    with manifests.while_patched(name, {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
         wait_for_condition(manifests.kube, name, "istio.io/WaypointBound")
         yield
 
@@ -45,8 +45,8 @@ def wait_for_waypoint_traffic(client: MeshClient, envoy: Envoy, url: str) -> Ans
     def look() -> tuple[Answer, bool]:
         # Envoy flushes its log every second or so: the line of an earlier probe counts as well.
         sent.append((record_replay.now(), client.send_in_turn(get(url))))
-        heard = any(not envoy.has_no_line_of(answers, since) for since, answers in sent[-3:])
-        return sent[-1][1][0], heard
+        has_lines = any(not envoy.has_no_line_of(answers, since) for since, answers in sent[-3:])
+        return sent[-1][1][0], has_lines
 
     answer, _ = until(
         look,

@@ -6,11 +6,11 @@ reasons for Envoy Gateway
 
 import pytest
 
-from harness.clients.json_web_token import damaged, signed
+from harness.clients.json_web_token import damage_token, sign_token
 
 pytestmark = pytest.mark.needs("real gateway")
 POLICY, CLAIMS_POLICY = "SecurityPolicy/default/jwt", "SecurityPolicy/default/jwt-claims"
-USER, ADMIN = signed(role="user"), signed(role="admin")
+USER, ADMIN = sign_token(role="user"), sign_token(role="admin")
 
 
 @pytest.mark.feature("JWT, inline JWKS")
@@ -19,7 +19,7 @@ def test_token_is_checked(tries, place, here):
     tokens = [
         place.get(),
         place.get(authorization=f"Bearer {USER}"),
-        place.get(authorization=f"Bearer {damaged(USER)}"),
+        place.get(authorization=f"Bearer {damage_token(USER)}"),
     ]
 
     trial = tries.policy(place, "authentication/jwt.yaml", here(POLICY), tokens, 401)

@@ -5,7 +5,7 @@ Manifest: manifests/authentication/jwt_remote.yaml    Article: none; JWT is amon
 
 import pytest
 
-from harness.clients.json_web_token import damaged, signed
+from harness.clients.json_web_token import damage_token, sign_token
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("at_ingress"), pytest.mark.timeout(300)]
 POLICY = "SecurityPolicy/default/jwt-remote"
@@ -15,8 +15,8 @@ ISSUER = "httproute/default/issuer/"
 @pytest.mark.feature("JWT, remote JWKS")
 def test_keys_are_fetched(tries, place, at_ingress, since, here):
     """With a remote JWKS Envoy fetches the issuer's keys, and returns 200 to a valid token and 401 to a damaged one."""
-    token = signed(role="user")
-    valid, other = (place.get(authorization=f"Bearer {one}") for one in (token, damaged(token)))
+    token = sign_token(role="user")
+    valid, other = (place.get(authorization=f"Bearer {one}") for one in (token, damage_token(token)))
 
     trial = tries.policy(place, "authentication/jwt_remote.yaml", here(POLICY), [valid, other], 401, probe=place.get())
 

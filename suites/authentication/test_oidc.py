@@ -24,7 +24,7 @@ def test_login_is_wanted(tries, place, here):
         MANIFEST,
         here(POLICY),
         lambda: session(place, HOST, login),
-        lambda: place.ask(place.get("/page", host=HOST)).status == 302,
+        lambda: place.send_one(place.get("/page", host=HOST)).status == 302,
     )
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200, 200]
@@ -46,7 +46,7 @@ def test_browser_logs_in_and_out(tries, at_ingress, browser, here):
         MANIFEST,
         here(POLICY),
         lambda: browser_session(at_ingress, browser, HOST, login),
-        lambda: at_ingress.ask(at_ingress.get("/page", host=HOST)).status == 302,
+        lambda: at_ingress.send_one(at_ingress.get("/page", host=HOST)).status == 302,
     )
 
     treatment = trial.treatment

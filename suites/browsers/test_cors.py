@@ -1,4 +1,4 @@
-"""CORS: what a browser is told of other origins.
+"""CORS: which other origins the responses allow.
 
 Manifest: manifests/browsers/cors.yaml    Article: none; CORS is among its reasons for Envoy Gateway
 """

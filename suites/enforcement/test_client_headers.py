@@ -6,7 +6,7 @@ Manifest: manifests/enforcement/client_headers.yaml    Article: none; docs/findi
 import pytest
 
 from harness.experiments import policy_timing
-from harness.experiments.ask_replicas import ask_replicas
+from harness.experiments.ask_replicas import send_to_each_replica
 
 pytestmark = pytest.mark.extended("Enforcement time")
 POLICY = "ClientTrafficPolicy/default/timed-headers"
@@ -18,7 +18,7 @@ def test_time_to_enforced(applying, kube, ingress, ingress_gateway, mesh_client,
     """A ClientTrafficPolicy is Accepted, changes ingress responses and stops doing so, each within its time budget."""
 
     def shown(there):
-        return ask_replicas(
+        return send_to_each_replica(
             ingress_gateway,
             "/productpage",
             lambda answer: (answer.status, answer.header(HEADER) is not None) == (200, there),

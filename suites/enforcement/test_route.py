@@ -6,7 +6,7 @@ Manifest: manifests/enforcement/route.yaml    Article: none; docs/findings.md, "
 import pytest
 
 from harness.experiments import policy_timing
-from harness.experiments.ask_replicas import ask_replicas
+from harness.experiments.ask_replicas import send_to_each_replica
 
 pytestmark = pytest.mark.extended("Enforcement time")
 
@@ -16,7 +16,7 @@ def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat, here):
     """Requests return 200 once a waypoint's HTTPRoute is Accepted and 404 once it is deleted, each within budget."""
 
     def answers(status):
-        return ask_replicas(
+        return send_to_each_replica(
             waypoint,
             "/ratings/0",
             lambda answer: answer.status == status,

@@ -63,11 +63,11 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
     answers = ingress.send_in_turn(get("/productpage"))
 
     (line,) = ingress_gateway.wait_for_lines(answers, since)
-    leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
-    assert leg.is_ok, f"{leg.error}: {leg.raw}"
-    assert (leg.src.identity, leg.dst.identity) == (here(INGRESS), here(PRODUCTPAGE))
-    assert leg.dst.addr.endswith(":15008"), leg.dst
-    assert leg.dst.hbone_addr == line.upstream_host
+    connection = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
+    assert connection.is_ok, f"{connection.error}: {connection.raw}"
+    assert (connection.src.identity, connection.dst.identity) == (here(INGRESS), here(PRODUCTPAGE))
+    assert connection.dst.addr.endswith(":15008"), connection.dst
+    assert connection.dst.hbone_addr == line.upstream_host
 
 
 def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, since, here):

@@ -75,12 +75,12 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
             ]
         wait_for_response(*requests["to the pod"], status=200)
         after = all_ways()
-    said = [{way: answer.status for way, answer in arm.items()} for arm in (before, under, after)]
+    statuses = [{way: answer.status for way, answer in arm.items()} for arm in (before, under, after)]
     refusals = {
         side: {(names[line.src.ip], line.error) for line in lines if line.direction == side}
         for side in ("inbound", "outbound")
     }
-    return Tried(*said, {way: answer.error for way, answer in under.items()}, refusals)
+    return Tried(*statuses, {way: answer.error for way, answer in under.items()}, refusals)
 
 
 @pytest.mark.parametrize("arm", ["before", "after"])

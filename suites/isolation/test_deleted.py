@@ -54,8 +54,10 @@ def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube
     answers = mesh_client.send_in_turn(REQUEST, 5)
 
     assert answers.statuses == [200] * 5
-    legs = ztunnel.wait_for_connections(answers, since)
-    assert {(leg.dst.addr, leg.dst.hbone_addr) for leg in legs} == {(f"{ip}:15008", f"{ip}:9080")}
+    connections = ztunnel.wait_for_connections(answers, since)
+    assert {(connection.dst.addr, connection.dst.hbone_addr) for connection in connections} == {
+        (f"{ip}:15008", f"{ip}:9080")
+    }
 
 
 def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since, here):
@@ -64,4 +66,4 @@ def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since
 
     assert deleted_waypoint.before == {(404, "NR")}
     assert answers.statuses == [200] * 5
-    assert all(leg.is_ok for leg in ztunnel.wait_for_connections(answers, since))
+    assert all(connection.is_ok for connection in ztunnel.wait_for_connections(answers, since))

@@ -3,7 +3,7 @@
 Manifest: manifests/isolation/port_80.yaml    Article: none; docs/findings.md, "Ports below 1024"
 
 The forms: `shifted` leaves Envoy on 10080; `refused` asks for 80 without NET_BIND_SERVICE; `allowed` has that
-capability; `told` has the annotation waypoint-inbound-binding NONE/10080.
+capability; `annotated` has the annotation waypoint-inbound-binding NONE/10080.
 """
 
 import pytest
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.needs("waypoint kinds"),
     pytest.mark.timeout(300),
 ]
-FORMS = ("shifted", "refused", "allowed", "told")
+FORMS = ("shifted", "refused", "allowed", "annotated")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_every_status_is_green(bound, read_condition, form, here):
     assert read_condition(here(f"Service/default/ratings-{form}"), "istio.io/WaypointBound").state == "met"
 
 
-@pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("told", "10080")])
+@pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("annotated", "10080")])
 def test_calls_pass(bound, mesh_client, current_time, form, port):
     """Requests to a port 80 Service return 200 where Envoy listens on the port that istiod gives to ztunnel."""
     waypoints.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")

@@ -96,18 +96,18 @@ def test_ztunnel_of_its_node_is_not_ready(port_conflict):
 
 def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
     """The error of tracing a failed request names port 15008, the waypoint pod that holds it, and the remedy."""
-    said = str(port_conflict.journey.value)
+    message = str(port_conflict.journey.value)
 
-    assert f"port 15008 of default/{port_conflict.pod}" in said
-    assert "delete the waypoint pod" in said
-    assert "WAYPOINT=binding, docs/port-15008.md" in said
+    assert f"port 15008 of default/{port_conflict.pod}" in message
+    assert "delete the waypoint pod" in message
+    assert "WAYPOINT=binding, docs/port-15008.md" in message
 
 
 def test_oracle_names_the_port_the_pod_and_the_remedy(port_conflict):
     """The port oracle reports port 15008, the waypoint pod that holds it, and the remedy."""
-    said = [str(sign) for sign in port_conflict.signs if sign.oracle == "port"]
+    signs = [str(sign) for sign in port_conflict.signs if sign.oracle == "port"]
 
-    assert said
-    assert f"port 15008 of default/{port_conflict.pod}" in said[0]
-    assert "delete the waypoint pod" in said[0]
-    assert "WAYPOINT=binding, docs/port-15008.md" in said[0]
+    assert signs
+    assert f"port 15008 of default/{port_conflict.pod}" in signs[0]
+    assert "delete the waypoint pod" in signs[0]
+    assert "WAYPOINT=binding, docs/port-15008.md" in signs[0]

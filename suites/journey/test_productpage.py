@@ -5,7 +5,7 @@ Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic fl
 
 import pytest
 
-from harness.evidence.journey import caller_accounts, protocols_used, render, workloads_passed
+from harness.evidence.journey import journey_as_text, protocols_used, source_accounts, workloads_passed
 from harness.experiments.journey_collector import REVIEWS_V1, required_hops
 from harness.http_exchange import get
 from harness.waits import envoy_config
@@ -37,7 +37,7 @@ def page_journeys(page, ingress, journey_collector, current_time):
 
 def picture(page_journeys):
     """One journey as text, for a failure's message."""
-    return render(page_journeys[0]) if page_journeys else "no page passed the waypoint"
+    return journey_as_text(page_journeys[0]) if page_journeys else "no page passed the waypoint"
 
 
 def test_page_passes_every_station(page_journeys):
@@ -53,7 +53,7 @@ def test_page_passes_every_station(page_journeys):
 
 def test_every_mesh_leg_is_hbone(page_journeys):
     """All four mesh connections of a page request are HBONE, logged at source and destination without an error."""
-    states = {journey.verdict.state: render(journey) for journey in page_journeys}
+    states = {journey.verdict.state: journey_as_text(journey) for journey in page_journeys}
 
     assert list(states) == ["held"], states
     assert {frozenset(protocols_used(journey)) for journey in page_journeys} == {frozenset({"HBONE"})}
@@ -62,18 +62,18 @@ def test_every_mesh_leg_is_hbone(page_journeys):
 
 def test_each_leg_bears_its_callers_identity(page_journeys):
     """Both ztunnels log each connection of a page request with the identity of the pod that opened it."""
-    legs = {tuple(account for _, account in caller_accounts(journey)) for journey in page_journeys}
+    connections = {tuple(account for _, account in source_accounts(journey)) for journey in page_journeys}
 
-    assert legs == {tuple(identity for identity in IDENTITIES for _ in range(2))}, picture(page_journeys)
+    assert connections == {tuple(identity for identity in IDENTITIES for _ in range(2))}, picture(page_journeys)
 
 
 def test_proxies_answered(page_journeys):
     """The ingress and the waypoint both log a page request with status 200 and no response flag."""
-    said = {
+    hops = {
         (hop.kind, hop.status, hop.flags) for journey in page_journeys for hop in journey.hops if hop.status.isdigit()
     }
 
-    assert said == {("ingress", "200", "-"), ("waypoint", "200", "-")}, picture(page_journeys)
+    assert hops == {("ingress", "200", "-"), ("waypoint", "200", "-")}, picture(page_journeys)
 
 
 @pytest.mark.needs("many")
@@ -87,6 +87,6 @@ def test_a_thousand_journeys_are_complete(page, ingress, journey_collector, curr
     passed = [journey.id for journey in found if "waypoint" in workloads_passed(journey)]
 
     assert answers.statuses == [200] * MANY
-    assert [render(journey) for journey in found if not journey.verdict.held] == []
+    assert [journey_as_text(journey) for journey in found if not journey.verdict.held] == []
     assert passed == answers.without_text(REVIEWS_V1).ids
     assert len(passed) > MANY / 2, "two in three pages are of v2 and v3"

@@ -5,7 +5,7 @@ Manifest: manifests/limits/by_claim.yaml    Article: "This Ingress needs rate li
 
 import pytest
 
-from harness.clients.json_web_token import signed
+from harness.clients.json_web_token import sign_token
 from harness.http_exchange import unique_name
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("rate_limit_window", "rate_limit_service")]
@@ -20,7 +20,7 @@ def answered_by_the_service(answer):
 def test_subject_is_counted(tries, place, here):
     """A global limit of 2 for each token's subject returns 429 to its third request; no header changes it."""
     mine, other = unique_name("subject"), unique_name("subject")
-    probe, first, second = (f"Bearer {signed(sub=name)}" for name in (unique_name("probe"), mine, other))
+    probe, first, second = (f"Bearer {sign_token(sub=name)}" for name in (unique_name("probe"), mine, other))
     requests = [place.get(authorization=first)] * 3 + [place.get(authorization=second, x_subject=mine)]
 
     trial = tries.policy(

@@ -9,7 +9,7 @@ import pytest
 
 from harness.clients.mesh import MeshClient
 from harness.evidence.hops import Journey
-from harness.evidence.journey import caller_accounts, render
+from harness.evidence.journey import journey_as_text, source_accounts
 from harness.experiments.journey_collector import JourneyCollector
 from harness.http_exchange import Answers, get
 from harness.objects.host_port import url
@@ -80,11 +80,11 @@ def test_plaintext_is_refused_under_it(arms):
 def test_mesh_is_served_under_it(arms):
     """With PeerAuthentication STRICT, requests inside the mesh return 200 over HBONE connections."""
     assert arms.mesh.statuses == [200] * 3
-    assert {journey.verdict.state for journey in arms.journeys} == {"held"}, render(arms.journeys[0])
+    assert {journey.verdict.state for journey in arms.journeys} == {"held"}, journey_as_text(arms.journeys[0])
 
 
 def test_backend_is_called_as_the_waypoint(arms):
     """The waypoint is called under the client's SPIFFE identity, and ratings under the waypoint's."""
-    seen = {caller_accounts(journey, "ztunnel-in") for journey in arms.journeys}
+    seen = {source_accounts(journey, "ztunnel-in") for journey in arms.journeys}
 
     assert seen == {(("waypoint", "mesh-client"), ("ratings-v1", "waypoint"))}

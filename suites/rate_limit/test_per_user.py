@@ -12,7 +12,7 @@ from harness.http_exchange import Answers, get, unique_name
 from harness.waits import policy_propagation
 
 MANY = 20  # requests: that all of them reach one of two replicas has a chance of 1 in 500,000
-QUOTA = 3  # an hour for each caller; tests/test_pairs.py holds it to the manifest
+QUOTA = 3  # per hour and user; tests/test_pairs.py holds it to the manifest
 POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting"
 CLUSTER = "httproute/default/ingress-bookinfo/rule/0"
 

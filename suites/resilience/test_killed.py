@@ -30,8 +30,8 @@ class Killed:
     sent connections to the other form's Service from then on."""
 
     flow: BackgroundLoad
-    told: str
-    green: str
+    conflict: str
+    programmed: str
     ways: set[str]
 
 
@@ -64,10 +64,8 @@ def deleted_pods(
             hbone_port_takeover.let_envoy_take_port(kube, ztunnel, bound[1], "ratings-listener", "ratings-binding")
         pause(6, why="ztunnel tries again every 5 s")
         responses.wait_for_response(mesh_client, request, status=200)
-        told, green = (
-            ztunnel.describe_port_conflict(),
-            read_condition(here("Gateway/default/waypoint-listener"), "Programmed"),
-        )
+        conflict = ztunnel.describe_port_conflict()
+        programmed = read_condition(here("Gateway/default/waypoint-listener"), "Programmed")
         since = current_time()
         with background_load.event(DELETED, "at most 60 s"):
             kube.delete([here(f"Pod/default/{name}") for envoy in bound for name in envoy.names])
@@ -75,14 +73,14 @@ def deleted_pods(
             gateways.wait_for_proxy_pod(kube, "waypoint-listener")
         for one in (request, of_listener):
             responses.wait_for_response(mesh_client, one, status=200)
-    return Killed(background_load, told, green.state, ztunnel.read_destinations(since, "ratings-binding"))
+    return Killed(background_load, conflict, programmed.state, ztunnel.read_destinations(since, "ratings-binding"))
 
 
 def test_new_connections_are_served_again(deleted_pods):
     """After ztunnel is killed, new connections to a waypoint without a listener on 15008 fail for at most 30 s."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[0])
 
-    assert new_connections.lost, "nobody noticed: what was killed did not carry this"
+    assert new_connections.lost, "no request was lost: what was killed did not carry this load"
     assert new_connections.outage_ms <= ZTUNNEL_KILLED.seconds * 1000, (
         f"{ZTUNNEL_KILLED}\n{timeline_as_text(new_connections)}"
     )
@@ -105,7 +103,7 @@ def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
     between = listener.between(first.ended, deleted.began)
 
     assert len(between.lost) == between.sent, timeline_as_text(listener)
-    assert ("[::]:15008" in deleted_pods.told, deleted_pods.green) == (True, "met"), deleted_pods.told
+    assert ("[::]:15008" in deleted_pods.conflict, deleted_pods.green) == (True, "met"), deleted_pods.conflict
     assert listener.seconds_to_recover(DELETED) <= AFTER_READY.seconds, f"{AFTER_READY}\n{timeline_as_text(listener)}"
 
 

@@ -6,7 +6,7 @@ Manifest: manifests/routes/layer4.yaml    Article: none; docs/findings.md, "DNS 
 import pytest
 
 from harness.clients import datagram
-from harness.clients.service_address import udp_address
+from harness.clients.service_address import find_udp_address
 from harness.waits.status import wait_for_condition
 
 pytestmark = [
@@ -39,9 +39,9 @@ def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
 @pytest.mark.feature("UDPRoute", place="ingress")
 def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
     """A datagram to a UDPRoute's listener at the ingress reaches the backend, which sends it back."""
-    host, port = udp_address(kube, here(SERVICE), 9001)
+    host, port = find_udp_address(kube, here(SERVICE), 9001)
 
-    back = datagram.ask(host, port, b"hello from outside")
+    back = datagram.send_datagram(host, port, b"hello from outside")
 
     assert back == b"hello from outside"
     assert echo.read_udp_clients(since, count=1) == set(proxy.ips)
@@ -50,9 +50,9 @@ def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
 @pytest.mark.feature("UDPRoute to port 53", place="ingress", means="broken")
 def test_dns_capture_answers_for_the_backend(proxy, kube, echo, here):
     """A query to an ingress UDPRoute whose backend does not listen on port 53 is answered by Istio's DNS capture."""
-    host, port = udp_address(kube, here(SERVICE), 9002)
+    host, port = find_udp_address(kube, here(SERVICE), 9002)
 
-    back = datagram.ask(host, port, datagram.query(here("productpage.default.svc.cluster.local")))
+    back = datagram.send_datagram(host, port, datagram.dns_query(here("productpage.default.svc.cluster.local")))
 
     assert back is not None
-    assert datagram.answers(back) == 1
+    assert datagram.count_dns_answers(back) == 1

@@ -190,10 +190,10 @@ def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
 @ONE
 def test_upgrade_loses_no_open_connection(journey):
     """An upgrade fails at most 2 new connections, and no request on keep-alive connections or through the ingress."""
-    (anew, kept, outside), (anew_then, kept_then, outside_then) = (step.timelines for step in journey.there)
+    (new, kept, outside), (new_then, kept_then, outside_then) = (step.timelines for step in journey.there)
 
-    assert len(anew.lost) <= NEW_CONNECTIONS, timeline_as_text(anew)
-    assert len(anew_then.lost) <= NEW_CONNECTIONS, timeline_as_text(anew_then)
+    assert len(new.lost) <= NEW_CONNECTIONS, timeline_as_text(new)
+    assert len(new_then.lost) <= NEW_CONNECTIONS, timeline_as_text(new_then)
     assert (kept.lost, outside.lost, kept_then.lost, outside_then.lost) == ((), (), (), ()), (
         journey.there[0].text + journey.there[1].text
     )
@@ -202,9 +202,9 @@ def test_upgrade_loses_no_open_connection(journey):
 @ONE
 def test_way_back_loses_no_open_connection(journey):
     """A downgrade fails at most 2 new connections, and no request on keep-alive connections or through the ingress."""
-    anew, kept, outside = journey.back.timelines
+    new, kept, outside = journey.back.timelines
 
-    assert len(anew.lost) <= NEW_CONNECTIONS, timeline_as_text(anew)
+    assert len(new.lost) <= NEW_CONNECTIONS, timeline_as_text(new)
     assert (kept.lost, outside.lost) == ((), ()), journey.back.text
 
 

@@ -37,8 +37,8 @@ def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since, here):
     assert answers.statuses == [200], ztunnel.describe_port_conflict()
     (line,) = envoy.wait_for_lines(answers, since)
     assert line.route_name == here(f"httproute/default/{SERVICE}/rule/0/match/0/{SERVICE}")
-    leg = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
-    assert (leg.is_ok, leg.dst.addr) == (True, f"{line.proxy_ip}:15008")
+    connection = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
+    assert (connection.is_ok, connection.dst.addr) == (True, f"{line.proxy_ip}:15008")
 
 
 def test_service_ports(envoy, kube, here):

@@ -61,12 +61,12 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
-    leg = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
-    assert leg.is_ok, f"{leg.error}: {leg.raw}"
-    assert (leg.src.identity, leg.dst.identity) == (here(CLIENT), here(WAYPOINT))
-    assert leg.dst.addr == f"{line.proxy_ip}:15008"
-    assert leg.dst.service == here("ratings.default.svc.cluster.local")
-    assert line.client_ip == leg.src.ip
+    connection = ztunnel.wait_for_connection(since, answers[0].local, line, line.proxy_ip)
+    assert connection.is_ok, f"{connection.error}: {connection.raw}"
+    assert (connection.src.identity, connection.dst.identity) == (here(CLIENT), here(WAYPOINT))
+    assert connection.dst.addr == f"{line.proxy_ip}:15008"
+    assert connection.dst.service == here("ratings.default.svc.cluster.local")
+    assert line.client_ip == connection.src.ip
 
 
 def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here):
@@ -75,11 +75,11 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here)
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
-    leg = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
-    assert leg.is_ok, f"{leg.error}: {leg.raw}"
-    assert (leg.src.identity, leg.dst.identity) == (here(WAYPOINT), here(RATINGS))
-    assert leg.dst.addr == host_port(pod_ip(pod), 15008)
-    assert leg.dst.hbone_addr == line.upstream_host
+    connection = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
+    assert connection.is_ok, f"{connection.error}: {connection.raw}"
+    assert (connection.src.identity, connection.dst.identity) == (here(WAYPOINT), here(RATINGS))
+    assert connection.dst.addr == host_port(pod_ip(pod), 15008)
+    assert connection.dst.hbone_addr == line.upstream_host
 
 
 def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
@@ -96,7 +96,7 @@ def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
 
 def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gateway, since):
     """Every page request, except those served by reviews v1, calls ratings through the waypoint."""
-    answers = ingress.send_in_turn(get("/productpage"), 12)  # reviews forwards the caller's name; v1 calls nobody
+    answers = ingress.send_in_turn(get("/productpage"), 12)  # reviews forwards the client's name; v1 calls no Service
 
     assert answers.statuses == [200] * 12
     assert {line.status for line in ingress_gateway.wait_for_lines(answers, since)} == {200}

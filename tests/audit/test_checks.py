@@ -49,8 +49,13 @@ def no_address(c: Planted) -> None:
 
 
 def not_bound(c: Planted) -> None:
-    said = {"type": "istio.io/WaypointBound", "status": "False", "reason": "WaypointIsNotReady", "message": "not ready"}
-    c.get("Service", "ratings")["status"]["conditions"] = [said]
+    values = {
+        "type": "istio.io/WaypointBound",
+        "status": "False",
+        "reason": "WaypointIsNotReady",
+        "message": "not ready",
+    }
+    c.get("Service", "ratings")["status"]["conditions"] = [values]
 
 
 def ingress_use(c: Planted) -> None:
@@ -95,8 +100,8 @@ def condition(kind: str, name: str, shape: str, type: str, **fields: Any) -> Pla
 
 
 def overridden(c: Planted) -> None:
-    said = {"type": "Overridden", "status": "True", "reason": "Overridden", "message": "by another"}
-    c.get("BackendTrafficPolicy", "circuit-breaker-btp")["status"]["ancestors"][0]["conditions"].append(said)
+    values = {"type": "Overridden", "status": "True", "reason": "Overridden", "message": "by another"}
+    c.get("BackendTrafficPolicy", "circuit-breaker-btp")["status"]["ancestors"][0]["conditions"].append(values)
 
 
 def no_status(c: Planted) -> None:
@@ -212,7 +217,7 @@ def refusing(dump: Any) -> Any:
 
 def http_rules(c: Planted) -> None:
     """As istiod 1.29.1 says it of a policy on pods with a rule about methods."""
-    said = {
+    values = {
         "type": "ZtunnelAccepted",
         "status": "True",
         "reason": "UnsupportedValue",
@@ -221,7 +226,7 @@ def http_rules(c: Planted) -> None:
         "be more restrictive than requested.",
     }
     spec = {"action": "DENY", "selector": {"matchLabels": {"app": "ratings"}}, "rules": []}
-    c.add(obj("AuthorizationPolicy", "planted", "default", ISTIO, spec=spec, status={"conditions": [said]}))
+    c.add(obj("AuthorizationPolicy", "planted", "default", ISTIO, spec=spec, status={"conditions": [values]}))
 
 
 SERVICE = {"group": "", "kind": "Service", "name": "ratings"}

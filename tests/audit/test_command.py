@@ -58,21 +58,21 @@ def test_an_audit_only_reads(cluster: FakeApi, tmp_path: Path, capsys: pytest.Ca
     assert {seen.path.split("/")[-2].partition("-")[0] for seen in logs} == {"waypoint", "ztunnel"}
     assert len(logs) == len({seen.path for seen in logs})
     assert all(seen.query["tailLines"] == "2000" for seen in logs)
-    said = capsys.readouterr().out
-    assert "port-15008-clash: log of istio-system/ztunnel-1" in said.replace("not judged: ", "")
+    output = capsys.readouterr().out
+    assert "port-15008-clash: log of istio-system/ztunnel-1" in output.replace("not judged: ", "")
 
 
 def test_json_tells_all(cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Findings as they are in the cluster, and what was not judged: kinds that are not served, logs not asked for."""
     audit(cluster, tmp_path, "--format", "json")
 
-    told = json.loads(capsys.readouterr().out)
-    assert {(one["id"], one["objects"][0]) for one in told["findings"]} - {
+    report = json.loads(capsys.readouterr().out)
+    assert {(one["id"], one["objects"][0]) for one in report["findings"]} - {
         ("version-unsupported", "Deployment envoy-gateway-system/envoy-gateway")
     } == THERE
-    assert told["api_calls"] == len(cluster.requests)
+    assert report["api_calls"] == len(cluster.requests)
     logs, config = {"port-15008-clash", "envoy-rejects-configuration"}, {"route-not-active", "policy-not-active"}
-    assert {one["id"] for one in told["not_judged"]} == {*logs, *config, "cluster-warming"}
+    assert {one["id"] for one in report["not_judged"]} == {*logs, *config, "cluster-warming"}
 
 
 def test_a_forbidden_list_is_not_judged(cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,9 +80,9 @@ def test_a_forbidden_list_is_not_judged(cluster: FakeApi, tmp_path: Path, capsys
     cluster.refuse("GET", "/httproutes", 403, "forbidden")
 
     audit(cluster, tmp_path)
-    said = capsys.readouterr().out
-    assert "hostname-missing" in said.partition("HTTPRoute could not be read")[0].rpartition("not judged:")[2]
-    assert "HTTPRoute default/ratings" not in said
+    output = capsys.readouterr().out
+    assert "hostname-missing" in output.partition("HTTPRoute could not be read")[0].rpartition("not judged:")[2]
+    assert "HTTPRoute default/ratings" not in output
 
 
 def test_nothing_could_be_read(cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ def test_nothing_could_be_read(cluster: FakeApi, tmp_path: Path, capsys: pytest.
 def test_a_baseline_accepts_what_it_has(
     cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], fail_on: str, code: int
 ) -> None:
-    """A JSON report as baseline: the same cluster is fine by it, a new condition is not; one that is gone is told."""
+    """A JSON report as baseline: the same cluster is fine by it, a new condition is not; one that is gone is listed."""
     assert audit(cluster, tmp_path, "--format", "json", "--fail-on", fail_on) == code
     baseline = tmp_path / "baseline.json"
     baseline.write_text(capsys.readouterr().out)
@@ -109,13 +109,13 @@ def test_a_baseline_accepts_what_it_has(
     planted.get("HTTPRoute", "ratings")["spec"]["hostnames"].append("ratings.default.svc")
     cluster.put(*planted.objects)
     assert audit(cluster, tmp_path, "--baseline", str(baseline)) == 1
-    said = capsys.readouterr().out
-    assert "waypoint-not-ready" in said
-    assert "in the baseline and gone: hostname-missing" in said
+    output = capsys.readouterr().out
+    assert "waypoint-not-ready" in output
+    assert "in the baseline and gone: hostname-missing" in output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--context", ""], "exact name"),
         (["--kubeconfig", "/nowhere"], "is not there"),
@@ -123,24 +123,24 @@ def test_a_baseline_accepts_what_it_has(
     ],
 )
 def test_bad_input(
-    cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+    cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     """One sentence, exit code 2, and the cluster was not asked."""
     assert audit(cluster, tmp_path, *arguments) == 2
 
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert cluster.requests == []
 
 
 def test_sarif_and_markdown(cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SARIF has what 2.1.0 requires, each result with its rule; Markdown has a row for each finding."""
     audit(cluster, tmp_path, "--format", "sarif")
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
     audit(cluster, tmp_path, "--format", "markdown")
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
 
-    assert told["version"] == "2.1.0"
-    (run,) = told["runs"]
+    assert report["version"] == "2.1.0"
+    (run,) = report["runs"]
     rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert [rules[one["ruleIndex"]] for one in run["results"]] == [one["ruleId"] for one in run["results"]]
     assert all(one["message"]["text"] and one["level"] in ("error", "warning", "note") for one in run["results"])
@@ -179,13 +179,13 @@ def test_a_large_cluster_is_read_in_bounded_calls(
     began = time.monotonic()
 
     audit(cluster, tmp_path, "--format", "json")
-    told = json.loads(capsys.readouterr().out)
-    print(f"{time.monotonic() - began:.1f} s, {told['api_calls']} calls")
+    report = json.loads(capsys.readouterr().out)
+    print(f"{time.monotonic() - began:.1f} s, {report['api_calls']} calls")
     served = [kind for kind in KINDS if kind in KNOWN]
     groups = {KNOWN[kind][0].rpartition("/")[0] for kind in served}
     versions = {version for version, _ in KNOWN.values() if version.rpartition("/")[0] in groups}
-    assert told["objects"]["HTTPRoute"] == 1002
-    assert sum(one["id"] == "service-without-route" for one in told["findings"]) == 500
+    assert report["objects"]["HTTPRoute"] == 1002
+    assert sum(one["id"] == "service-without-route" for one in report["findings"]) == 500
     assert len(cluster.requests) <= len(served) + 3 + len(versions) + 3  # 3 more pages; /version, /apis, configuration
 
 
@@ -209,12 +209,12 @@ def test_active_configurations_are_read_through_port_forwards(
     monkeypatch.setattr(command.programs, "choose_program", lambda *_: SimpleNamespace(path="/bin/kubectl"))
 
     audit(cluster, tmp_path, "--config", "--format", "json")
-    told = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     assert opened == [("default", f"pod/{WAYPOINT_POD.partition('/')[2]}", 19000)]
-    assert not {one["id"] for one in told["not_judged"]} & {"route-not-active", "policy-not-active"}
+    assert not {one["id"] for one in report["not_judged"]} & {"route-not-active", "policy-not-active"}
     audit(cluster, tmp_path, "--config", "--format", "json")
-    told = json.loads(capsys.readouterr().out)
-    assert "no way there" in {one["id"]: one["reason"] for one in told["not_judged"]}["route-not-active"]
+    report = json.loads(capsys.readouterr().out)
+    assert "no way there" in {one["id"]: one["reason"] for one in report["not_judged"]}["route-not-active"]
 
 
 def test_watching_says_what_is_new_and_what_is_gone(
@@ -241,9 +241,9 @@ def test_watching_says_what_is_new_and_what_is_gone(
 
     assert audit(cluster, tmp_path, "--watch", "7") == 130
 
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert waited == [7.0] * 3
-    assert told.count("hostname-missing: ") == 1
-    new, away, gone = told.index("new   HIGH"), told.index("not audited: "), told.index("gone  HIGH")
+    assert output.count("hostname-missing: ") == 1
+    new, away, gone = output.index("new   HIGH"), output.index("not audited: "), output.index("gone  HIGH")
     assert new < away < gone
     assert audit(cluster, tmp_path, "--watch", "7", "--format", "json") == 2

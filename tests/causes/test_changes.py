@@ -8,7 +8,7 @@ import pytest
 
 from harness.causes.rules import find_causes
 from harness.causes.state import ClusterState, FailureFacts
-from harness.objects.expected_objects import Wanted
+from harness.objects.expected_objects import ExpectedObjects
 from harness.objects.refs import parse_ref
 from tests.fakes.api import Object, named
 
@@ -25,7 +25,7 @@ def why(live: list[Object], wanted: Object | None = None, removed: frozenset[str
 
 
 @pytest.mark.parametrize(
-    ("wanted", "live", "said"),
+    ("wanted", "live", "message"),
     [
         ({"hostnames": ["a"]}, {}, "spec is absent, not {'hostnames': ['a']}"),
         ({"hostnames": ["a", "b"], "n": 1}, {"n": 1}, "spec.hostnames is absent, not a, b"),
@@ -34,9 +34,9 @@ def why(live: list[Object], wanted: Object | None = None, removed: frozenset[str
         ({"rules": [{"port": 1}]}, {"rules": []}, "spec.rules is absent, not [{'port': 1}]"),
     ],
 )
-def test_field_with_another_value_is_named(wanted: dict[str, Any], live: dict[str, Any], said: str) -> None:
+def test_field_with_another_value_is_named(wanted: dict[str, Any], live: dict[str, Any], message: str) -> None:
     assert why([route(**live)], route(**wanted)) == [
-        f"HTTPRoute default/ratings is not as the harness applied it: {said}"
+        f"HTTPRoute default/ratings is not as the harness applied it: {message}"
     ]
 
 
@@ -74,7 +74,7 @@ def test_deployment_of_others_behind_a_service_is_named() -> None:
 
 def test_what_the_harness_wants_follows_what_it_does() -> None:
     """Apply replaces, patch merges, delete forgets; an object that was only patched counts too."""
-    wanted = Wanted()
+    wanted = ExpectedObjects()
     wanted.applied(route(hostnames=["a"], n=1))
     wanted.patched(parse_ref(ROUTE), {"spec": {"n": None, "hostnames": ["b"]}})
     wanted.patched(parse_ref("Service/default/ratings"), {"metadata": {"labels": {"x": "y"}}})

@@ -81,12 +81,12 @@ def test_what_does_not_exist_is_named(awaited: Object, others: list[Object], exp
     assert expected in why(awaited, *others)
 
 
-def test_nothing_is_said_of_what_exists() -> None:
+def test_nothing_is_reported_of_what_exists() -> None:
     """A route whose Gateway, Service and port are there has no cause of this kind."""
     assert why(backend("ratings", 9080), GATEWAY, RATINGS) == ""
 
 
-def test_nothing_is_said_of_what_was_not_read() -> None:
+def test_nothing_is_reported_of_what_was_not_read() -> None:
     """A kind that may not be read, or a namespace that was not, is no proof that an object is missing."""
     route = obj("negative/httproute-neg-missing-backend.yaml")
     unread = ClusterState({"HTTPRoute": [route]})
@@ -99,18 +99,18 @@ def test_nothing_is_said_of_what_was_not_read() -> None:
 def test_claim_about_a_status_names_what_its_object_refers_to() -> None:
     """The message of a claim names the object."""
     route = obj("negative/httproute-neg-missing-backend.yaml")
-    said = 'HTTPRoute default/neg-missing-backend [Gateway/default/x]: ResolvedRefs=False BackendNotFound "..."'
+    message = 'HTTPRoute default/neg-missing-backend [Gateway/default/x]: ResolvedRefs=False BackendNotFound "..."'
 
-    (cause,) = find_causes(state(route, GATEWAY), FailureFacts(text=said))
+    (cause,) = find_causes(state(route, GATEWAY), FailureFacts(text=message))
 
     assert "Service default/nosuch" in cause.sentence
     assert cause.final
 
 
 def test_service_without_the_label_is_named() -> None:
-    said = FailureFacts(text="Service default/ratings: istio.io/WaypointBound absent, status has no conditions")
+    facts = FailureFacts(text="Service default/ratings: istio.io/WaypointBound absent, status has no conditions")
 
-    (cause,) = find_causes(state(RATINGS), said)
+    (cause,) = find_causes(state(RATINGS), facts)
 
     assert cause.sentence.startswith("Service default/ratings lacks the label istio.io/use-waypoint")
 

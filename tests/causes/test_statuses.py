@@ -8,11 +8,13 @@ import pytest
 
 from harness.causes.rules import find_causes
 from harness.causes.state import AccessRecord, ClientRequest, ClusterState, FailureFacts
-from harness.logs.envoy_access import parse_line
+from harness.logs.envoy_access import parse_access_line
 from tests.fakes.api import Object, named
 from tests.recordings import text
 
-LIMITED, OVERFLOW = (line for n in ("429", "503") if (line := parse_line(text(f"logs/access-{n}.json"))) is not None)
+LIMITED, OVERFLOW = (
+    line for n in ("429", "503") if (line := parse_access_line(text(f"logs/access-{n}.json"))) is not None
+)
 HOLDS = (
     "harness.errors.NotReady: Envoy waypoint holds max_pending_requests {} for httproute/default/ratings/rule/0: not"
 )
@@ -54,15 +56,15 @@ def test_condition_of_an_older_generation_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("said", ["assert 'NoResources' == 'Programmed'", "assert 'unmet' == 'met'"])
-def test_false_condition_that_the_test_read_is_named(said: str) -> None:
+@pytest.mark.parametrize("message", ["assert 'NoResources' == 'Programmed'", "assert 'unmet' == 'met'"])
+def test_false_condition_that_the_test_read_is_named(message: str) -> None:
     """And no other object's: it may be False on purpose."""
     off = having(GATEWAY, condition("Programmed", "False", "NoResources", "no pod"))
 
-    assert why(FailureFacts(text=said, read=[GATEWAY]), off) == [
+    assert why(FailureFacts(text=message, read=[GATEWAY]), off) == [
         "Gateway default/g has Programmed=False NoResources: no pod"
     ]
-    assert why(FailureFacts(text=said), off) == []
+    assert why(FailureFacts(text=message), off) == []
 
 
 def test_waypoint_that_the_label_does_not_name() -> None:
@@ -80,12 +82,12 @@ def test_waypoint_that_the_label_does_not_name() -> None:
 def test_accepted_policy_that_envoy_lacks_is_named() -> None:
     """Not one that is not accepted, nor somebody else's."""
     failure = FailureFacts(text=HOLDS.format(0))
-    said = (
+    message = (
         "BackendTrafficPolicy default/breaker is Accepted, and Envoy of Gateway waypoint does not have "
         "its circuitBreaker"
     )
 
-    assert why(failure, policy(circuitBreaker={"maxPendingRequests": 0}), wanted=(BREAKER,)) == [said]
+    assert why(failure, policy(circuitBreaker={"maxPendingRequests": 0}), wanted=(BREAKER,)) == [message]
     assert why(failure, policy("False", circuitBreaker={"maxPendingRequests": 0}), wanted=(BREAKER,)) == []
     assert why(failure, policy(circuitBreaker={"maxPendingRequests": 0})) == []
 
@@ -138,10 +140,10 @@ def test_slow_controller_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize(("said", "named_"), [("assert 0 == 200", True), ("assert 3 == 4", False)])
-def test_counters_that_stand_are_named(said: str, named_: bool) -> None:
+@pytest.mark.parametrize(("message", "named_"), [("assert 0 == 200", True), ("assert 3 == 4", False)])
+def test_counters_that_stand_are_named(message: str, named_: bool) -> None:
     """Where the claim found none; a counter may stand in another arm of an experiment."""
-    failure = FailureFacts(text=said, counters=["waypoint counters: upstream_rq_pending_overflow moved by 0"])
+    failure = FailureFacts(text=message, counters=["waypoint counters: upstream_rq_pending_overflow moved by 0"])
 
     assert (
         why(failure, access=(AccessRecord("waypoint", OVERFLOW),))
@@ -151,14 +153,14 @@ def test_counters_that_stand_are_named(said: str, named_: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "said"),
+    ("statuses", "message"),
     [
         ([200, 200, 200, 200, 429], "let 4 of one client pass: did its window end, or is its limit another?"),
         ([200, 200, 429], "rejected request 3 of one: is its bucket shared, or was it used before?"),
         ([200, 200, 200, 429], ""),
     ],
 )
-def test_quota_that_is_not_kept_is_named(statuses: list[int], said: str) -> None:
+def test_quota_that_is_not_kept_is_named(statuses: list[int], message: str) -> None:
     limit = {"limit": {"requests": 3, "unit": "Hour"}}
     target = {"kind": "HTTPRoute", "name": (LIMITED.route_name or "").split("/")[2]}
     own = having(BREAKER, targetRefs=[target], rateLimit={"global": {"rules": [limit]}})
@@ -166,7 +168,7 @@ def test_quota_that_is_not_kept_is_named(statuses: list[int], said: str) -> None
 
     found = why(failure, own, wanted=(BREAKER,), access=(AccessRecord("g", LIMITED),))
 
-    assert any(said and one.endswith(f"the rate limit service {said}") for one in found) == bool(said)
+    assert any(message and one.endswith(f"the rate limit service {message}") for one in found) == bool(message)
 
 
 def test_quota_that_no_policy_gives_is_named() -> None:

@@ -10,20 +10,20 @@ import pytest
 
 from harness.causes.rules import MOST, find_causes
 from harness.causes.state import AccessRecord, ClientRequest, ClusterState, FailureFacts
-from harness.logs.envoy_access import AccessLine, parse_line
+from harness.logs.envoy_access import AccessLine, parse_access_line
 from tests.fakes.api import Object, named
 from tests.recordings import text
 
 NOW = datetime(2026, 11, 21, 0, 32, tzinfo=UTC)
 LIMITED, OVERFLOW = (
-    line for name in ("access-429", "access-503") if (line := parse_line(text(f"logs/{name}.json"))) is not None
+    line for name in ("access-429", "access-503") if (line := parse_access_line(text(f"logs/{name}.json"))) is not None
 )
 
 
-def why(state: ClusterState, said: str, *statuses: int | None, error: str = "", url: str = "") -> list[str]:
+def why(state: ClusterState, message: str, *statuses: int | None, error: str = "", url: str = "") -> list[str]:
     """The causes of a claim with that message, whose requests had these statuses."""
     calls = [ClientRequest(url, status, error) for status in statuses]
-    return [cause.sentence for cause in find_causes(state, FailureFacts(text=said, calls=calls))]
+    return [cause.sentence for cause in find_causes(state, FailureFacts(text=message, calls=calls))]
 
 
 def lines(gateway: str, *found: AccessLine) -> list[AccessRecord]:
@@ -59,25 +59,25 @@ LIMIT = {"rateLimit": {"type": "Global", "global": {"rules": [{"limit": {"reques
     ("line", "words"),
     [(LIMITED, "rate limited (RL)"), (OVERFLOW, "circuit breaker overflow (UO)")],
 )
-def test_flags_are_told_in_words(line: AccessLine, words: str) -> None:
-    said = why(ClusterState(access=lines("g", line, line)), f"assert [{line.status}] == [200]", line.status)
+def test_flags_are_reported_in_words(line: AccessLine, words: str) -> None:
+    causes = why(ClusterState(access=lines("g", line, line)), f"assert [{line.status}] == [200]", line.status)
 
-    assert said == [f"Envoy of Gateway g says of 2 requests: {said[0].partition(': ')[2]}"]
-    assert words in said[0]
-    assert str(line.details) in said[0]
+    assert causes == [f"Envoy of Gateway g says of 2 requests: {causes[0].partition(': ')[2]}"]
+    assert words in causes[0]
+    assert str(line.details) in causes[0]
 
 
 def test_rejection_without_a_flag_where_flags_are_compared_is_named() -> None:
     """A comparison of flags alone quotes no status: the rejected request whose flag is "-" is what it is about."""
     bare, served = replace(LIMITED, flags="-"), replace(LIMITED, status=200, flags="-", details="via_upstream")
 
-    (said,) = why(ClusterState(access=lines("g", served, bare)), "assert ['-', '-'] == ['-', 'RL']", 200, 429)
+    (value,) = why(ClusterState(access=lines("g", served, bare)), "assert ['-', '-'] == ['-', 'RL']", 200, 429)
 
-    assert said == "Envoy of Gateway g says of 1 request: no response flag, details request_rate_limited"
+    assert value == "Envoy of Gateway g says of 1 request: no response flag, details request_rate_limited"
 
 
 def test_flags_of_wanted_rejections_are_no_cause() -> None:
-    """A 429 that the message does not speak of is not why the claim failed."""
+    """A 429 that the message does not are about is not why the claim failed."""
     assert why(ClusterState(access=lines("g", LIMITED)), "assert 3 == 2", 200, 429) == []
 
 
@@ -85,9 +85,9 @@ def test_flags_of_an_expected_status_are_no_cause() -> None:
     """Only what was found counts, not what it was compared with."""
     state = ClusterState(access=lines("g", OVERFLOW, replace(OVERFLOW, status=404, flags="NR", route_name=None)))
 
-    (said,) = why(state, "assert [404 x 200] == [503 x 200]\n  At index 0 diff: 404 != 503", 404, 503)
+    (causes,) = why(state, "assert [404 x 200] == [503 x 200]\n  At index 0 diff: 404 != 503", 404, 503)
 
-    assert "no route matched (NR)" in said
+    assert "no route matched (NR)" in causes
 
 
 def test_policy_of_somebody_else_is_named_with_its_limit() -> None:
@@ -101,13 +101,13 @@ def test_policy_of_somebody_else_is_named_with_its_limit() -> None:
         now=NOW,
     )
 
-    said = why(state, "assert [429] == [200]", 429)
+    causes = why(state, "assert [429] == [200]", 429)
 
-    assert said[0] == (
+    assert causes[0] == (
         "BackendTrafficPolicy default/leftover (not of this suite, created 30 s ago) allows 2 requests per Hour to "
         "Gateway default/bookinfo-ingress"
     )
-    assert not any("mine" in one or "retries" in one for one in said)
+    assert not any("mine" in one or "retries" in one for one in causes)
 
 
 def test_hostname_that_no_route_has_is_named() -> None:
@@ -119,9 +119,9 @@ def test_hostname_that_no_route_has_is_named() -> None:
     route = named("HTTPRoute/default/ratings", spec={"hostnames": hostnames, "parentRefs": [{"name": "waypoint"}]})
     state = ClusterState({"HTTPRoute": [route]}, access=lines("waypoint", missed))
 
-    said = why(state, "assert [404] == [200]", 404)
+    causes = why(state, "assert [404] == [200]", 404)
 
-    assert said[0] == (
+    assert causes[0] == (
         "no HTTPRoute of Gateway waypoint has the hostname ratings.default.svc.cluster.local that was called: "
         "HTTPRoute default/ratings has ratings, ratings.default.svc.cluster.locl "
         "(did you mean ratings.default.svc.cluster.locl?)"

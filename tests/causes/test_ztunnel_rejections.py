@@ -12,7 +12,7 @@ from harness.logs.ztunnel import Endpoint, ZtunnelLine
 from tests.fakes.api import Object, named
 from tests.recordings import text
 
-LINES = ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines
+LINES = ztunnel.parse_ztunnel_log(text("variants/ztunnel-two-nodes.log")).lines
 INBOUND = next(line for line in LINES if line.direction == "inbound" and line.src.identity and line.dst.workload)
 REJECTED = "connection closed due to policy rejection: "
 FAILED = FailureFacts(text="assert [503] == [200]", calls=[ClientRequest("", 503)])
@@ -34,9 +34,9 @@ def why(state: ClusterState, failure: FailureFacts = FAILED) -> list[str]:
 
 
 def test_policy_that_denies_is_named() -> None:
-    said = why(ClusterState(connections=[rejected("explicitly denied by: default/deny-waypoint")]))
+    causes = why(ClusterState(connections=[rejected("explicitly denied by: default/deny-waypoint")]))
 
-    assert said == [
+    assert causes == [
         f"AuthorizationPolicy default/deny-waypoint denies {INBOUND.src.identity}: ztunnel rejected its connection to "
         f"pod {INBOUND.dst.namespace}/{INBOUND.dst.workload}"
     ]
@@ -47,10 +47,10 @@ def test_policies_that_do_not_allow_are_named() -> None:
     pod = named(f"Pod/{INBOUND.dst.namespace}/{INBOUND.dst.workload}", metadata={"labels": {"app": "ratings"}})
     objects = {"Pod": [pod], "AuthorizationPolicy": [allow("through-waypoint", "ratings"), allow("other", "details")]}
 
-    said = why(ClusterState(objects, connections=[rejected("allow policies exist, but none allowed")]))
+    causes = why(ClusterState(objects, connections=[rejected("allow policies exist, but none allowed")]))
 
-    assert "AuthorizationPolicy default/through-waypoint" in said[0]
-    assert "default/other" not in said[0]
+    assert "AuthorizationPolicy default/through-waypoint" in causes[0]
+    assert "default/other" not in causes[0]
 
 
 def test_client_that_a_policy_lets_in_beside_those_it_rejects_is_named() -> None:
@@ -64,9 +64,9 @@ def test_client_that_a_policy_lets_in_beside_those_it_rejects_is_named() -> None
     failed = FailureFacts(text="assert {'to the pod': 200} == {'to the pod': None}")
     here = f"{INBOUND.dst.namespace}/{INBOUND.dst.workload}"
 
-    said = why(ClusterState(connections=[*closed, served]), failed)
+    value = why(ClusterState(connections=[*closed, served]), failed)
 
-    assert said[0] == (
+    assert value[0] == (
         f"ztunnel accepted the connection of {INBOUND.src.identity} to pod {here}, where a policy rejected a client "
         "without identity"
     )
@@ -113,7 +113,7 @@ def test_deny_policy_is_named_without_a_line_of_ztunnel() -> None:
 
 
 def test_namespace_outside_of_the_mesh_is_named() -> None:
-    """By its label, absent or other; with the label nothing is said."""
+    """By its label, absent or other; with the label nothing is reported."""
     protocols = FailureFacts(text="AssertionError: {'worker': ('TCP',)}")
 
     def of(**labels: str) -> list[str]:
@@ -128,10 +128,10 @@ def test_namespace_outside_of_the_mesh_is_named() -> None:
 def test_port_that_ztunnel_could_not_bind_is_named() -> None:
     failures = ztunnel.parse_bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
 
-    said = why(ClusterState(bind_failures=failures), FailureFacts(text="assert set() == {'worker'}"))
+    causes = why(ClusterState(bind_failures=failures), FailureFacts(text="assert set() == {'worker'}"))
 
     assert failures
-    assert "ztunnel could not bind [::]:15008" in said[0]
+    assert "ztunnel could not bind [::]:15008" in causes[0]
 
 
 def test_component_without_pods_is_named() -> None:
@@ -198,9 +198,9 @@ def test_plain_connection_of_enrolled_pods_is_named() -> None:
 def test_workload_that_does_not_exist_is_named() -> None:
     """Where the claim is about it: pods of before are in the log, too, as are those that the harness deleted."""
     name = OUTBOUND.dst.workload or ""
-    said = f"ztunnel's log names workload {OUTBOUND.dst.namespace}/{name}, and there is no such pod"
+    message = f"ztunnel's log names workload {OUTBOUND.dst.namespace}/{name}, and there is no such pod"
 
-    assert carried(OUTBOUND, pods(OUTBOUND.src), f"assert '{name}' == 'x'") == [said]
+    assert carried(OUTBOUND, pods(OUTBOUND.src), f"assert '{name}' == 'x'") == [message]
     assert carried(OUTBOUND, pods(OUTBOUND.src)) == []
     deleted = f"Pod/{OUTBOUND.dst.namespace}/{name}"
     assert carried(OUTBOUND, pods(OUTBOUND.src), f"assert '{name}' == 'x'", removed=deleted) == []
@@ -218,6 +218,6 @@ def test_connection_past_a_services_waypoint_is_named() -> None:
     service = named("Service/default/ratings", metadata={"labels": {"istio.io/use-waypoint": "w"}})
     objects = {"Pod": pods(*BOTH), "Service": [service], "Namespace": []}
 
-    (said,) = why(ClusterState(objects, connections=[line]), FailureFacts(text="assert 1 == 2"))
+    (causes,) = why(ClusterState(objects, connections=[line]), FailureFacts(text="assert 1 == 2"))
 
-    assert said.endswith("past Gateway w, the waypoint of Service default/ratings")
+    assert causes.endswith("past Gateway w, the waypoint of Service default/ratings")

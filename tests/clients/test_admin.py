@@ -1,4 +1,4 @@
-"""Admin ports: opened once, asked often, opened anew when the tunnel broke, closed at the end."""
+"""Admin ports: opened once, asked often, reopened when the tunnel broke, closed at the end."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ def test_broken_tunnel_is_opened_anew_and_said(
 
     assert admin.get(*POD, "/stats") == "/stats"
     assert cluster.opened == [POD]
-    assert any("opened anew" in text for _, text in notes)
+    assert any("reopened" in text for _, text in notes)
 
 
 def test_page_that_refuses_is_not_asked_again(cluster: FakeCluster, serve: Callable[[], str]) -> None:

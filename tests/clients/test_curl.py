@@ -1,4 +1,4 @@
-"""What is said to curl, and what it writes."""
+"""What is reported to curl, and what it writes."""
 
 import json
 import shutil
@@ -23,14 +23,14 @@ HOSTILE = keyed(
 
 def written(id_: str, status: int = 200, **changes: Any) -> str:
     """What curl writes for one transfer."""
-    said = {
+    values = {
         "response_code": status,
         "time_total": 0.012,
         "local_ip": "10.244.0.9",
         "local_port": 40_001,
         "errormsg": None,
     }
-    return json.dumps({"id": id_, "curl": said | changes, "headers": {"X-A": ["1", "2"], "server": ["envoy"]}}) + "\n"
+    return json.dumps({"id": id_, "curl": values | changes, "headers": {"X-A": ["1", "2"], "server": ["envoy"]}}) + "\n"
 
 
 def test_one_group_for_each_request() -> None:
@@ -61,7 +61,7 @@ def test_together_is_parallel_from_the_start() -> None:
 
 
 def test_every_request_needs_an_id() -> None:
-    """A request without an id could not be told from the others."""
+    """A request without an id could not be reported from the others."""
     with pytest.raises(ValueError, match="shorter"):
         curl.curl_arguments([get("http://a/")] * 2, ["a"], at_once=1, max_time=1)
 
@@ -87,7 +87,7 @@ def test_answer_is_read() -> None:
     assert found.header("X-a") == "1, 2"
 
 
-def test_transfer_without_an_answer_is_told() -> None:
+def test_transfer_without_an_answer_is_reported() -> None:
     """Status 0 is no status: the error is curl's message, or its exit code."""
     (silent,) = curl.parse_answers(written("a", 0, errormsg="Connection refused", local_ip=""), ["a"])
     (mute,) = curl.parse_answers(written("a", 0, exitcode=52, local_ip=None), ["a"])
@@ -122,13 +122,13 @@ def test_two_answers_to_one_request_are_unjudged() -> None:
      '{"id": "a", "curl": {"response_code": 200, "time_total": 1}, "headers": {"a": null}}'],
 )  # fmt: skip
 def test_what_curl_does_not_write_is_unjudged(output: str) -> None:
-    """Output of another shape tells of no request."""
+    """Output of another shape reports no request."""
     with pytest.raises(Inconclusive):
         curl.parse_answers(output, ["a"])
 
 
 def test_half_an_output_is_unjudged() -> None:
-    """A stream cut in the middle is told with where."""
+    """A stream cut in the middle is reported with where."""
     whole = written("a") + written("b")
 
     with pytest.raises(Inconclusive):
@@ -152,11 +152,11 @@ def test_real_curl_understands_us(free_port: int) -> None:
     ids = ["a", "b", "c"]
     argv = curl.curl_arguments([get(f"http://127.0.0.1:{free_port}/")] * 3, ids, at_once=3, max_time=2)
 
-    said = subprocess.run(argv, capture_output=True, text=True, timeout=SOON, check=False)
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=SOON, check=False)
 
-    found = curl.parse_answers(said.stdout, ids)
+    found = curl.parse_answers(result.stdout, ids)
     assert found.statuses == [None] * 3
-    assert all("onnect" in answer.error for answer in found), said
+    assert all("onnect" in answer.error for answer in found), result
 
 
 def test_method_is_named_where_it_is_no_get() -> None:

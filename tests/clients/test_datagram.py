@@ -11,7 +11,7 @@ from harness.clients import datagram
 
 def test_query_is_one_question() -> None:
     """RFC 1035: one question for an IPv4 address, the name's labels with their lengths."""
-    sent = datagram.query("a.example")
+    sent = datagram.dns_query("a.example")
 
     assert sent[2:12] == b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
     assert sent[12:] == b"\x01a\x07example\x00\x00\x01\x00\x01"
@@ -30,7 +30,7 @@ def test_query_is_one_question() -> None:
 def test_answers_are_those_of_a_response(change: object, expected: int) -> None:
     """The query itself, a response to another one and nothing have no answers."""
     assert callable(change)
-    assert datagram.answers(change(datagram.query("a.example"))) == expected
+    assert datagram.count_dns_answers(change(datagram.dns_query("a.example"))) == expected
 
 
 def test_datagram_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +44,7 @@ def test_datagram_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
         thread = threading.Thread(target=echo)
         thread.start()
-        assert datagram.ask("127.0.0.1", port, b"hello") == b"hello"
+        assert datagram.send_datagram("127.0.0.1", port, b"hello") == b"hello"
         thread.join()
         monkeypatch.setattr(timeouts, "DATAGRAM", 0.05)
-        assert datagram.ask("127.0.0.1", port, b"hello") is None
+        assert datagram.send_datagram("127.0.0.1", port, b"hello") is None

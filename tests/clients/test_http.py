@@ -148,7 +148,7 @@ def test_transport_error_is_an_answer(error: httpx.TransportError) -> None:
 
 
 def test_undecodable_answer_is_an_answer() -> None:
-    """A body that is not what its headers say is told, not raised."""
+    """A body that is not what its headers say is reported, not raised."""
     answer = client(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=b"no gzip")).send(
         get("/")
     )
@@ -256,7 +256,7 @@ def test_proxies_of_the_environment_are_ignored(server: Server, monkeypatch: pyt
 
 
 def test_nobody_there_is_an_answer() -> None:
-    """A refused connection is told as what it is."""
+    """A refused connection is reported as what it is."""
     answer = IngressClient(f"http://127.0.0.1:{closed_port()}", "loopback").send(get("/"))
 
     assert answer.status is None
@@ -271,7 +271,7 @@ def test_fetch_gives_the_text(server: Server) -> None:
 
 @pytest.mark.parametrize("status", [204, 301, 404, 503])
 def test_fetch_of_anything_but_200_is_unjudged(server: Server, status: int) -> None:
-    """Another status is told with what came along: what the page would have said is not known."""
+    """Another status is reported with what came along: what the page would have said is not known."""
     server.status, server.text = status, "" if status == 204 else "no such page"
 
     with pytest.raises(Inconclusive, match=f"status {status}"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from harness.clients.json_web_token import KEY, damaged, signed
+from harness.clients.json_web_token import KEY, damage_token, sign_token
 from harness.objects.manifests import MANIFESTS
 
 
@@ -23,7 +23,7 @@ def test_token_is_signed_by_the_manifests_key() -> None:
         policy = yaml.safe_load((MANIFESTS / "authentication" / f"{name}.yaml").read_text())
         (provider,) = policy["spec"]["jwt"]["providers"]
         (key,) = json.loads(provider["localJWKS"]["inline"])["keys"]
-        header, claims, signature = signed(role="user").split(".")
+        header, claims, signature = sign_token(role="user").split(".")
         parsed: dict[str, Any] = json.loads(decoded(claims))
 
         assert decoded(key["k"]) == KEY
@@ -36,7 +36,7 @@ def test_token_is_signed_by_the_manifests_key() -> None:
 
 def test_damaged_token_has_another_signature() -> None:
     """And the same claims."""
-    token = signed()
+    token = sign_token()
 
-    assert damaged(token) != token
-    assert damaged(token).rpartition(".")[0] == token.rpartition(".")[0]
+    assert damage_token(token) != token
+    assert damage_token(token).rpartition(".")[0] == token.rpartition(".")[0]

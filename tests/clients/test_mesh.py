@@ -18,8 +18,8 @@ URL = "http://ratings:9080/ratings/0"
 def curl(argv: list[str], *, status: int = 200) -> Exec:
     """What curl in the pod would do."""
     ids = [word.split(": ")[1] for word in argv if word.startswith("x-request-id: ")]
-    said = {"response_code": status, "time_total": 0.01, "local_ip": "10.0.0.9", "local_port": 4000}
-    return Exec("".join(json.dumps({"id": id_, "curl": said, "headers": {}}) + "\n" for id_ in reversed(ids)))
+    values = {"response_code": status, "time_total": 0.01, "local_ip": "10.0.0.9", "local_port": 4000}
+    return Exec("".join(json.dumps({"id": id_, "curl": values, "headers": {}}) + "\n" for id_ in reversed(ids)))
 
 
 @pytest.fixture
@@ -45,28 +45,28 @@ def test_request_leaves_from_the_pod(client: MeshClient, api: FakeApi) -> None:
 
 def test_order_is_the_order_sent(client: MeshClient, api: FakeApi) -> None:
     """A burst is one exec, parallel; its answers are in the order of their ids however they ended."""
-    told: list[list[str]] = []
-    api.execute = lambda argv: told.append(argv) or curl(argv)
+    calls: list[list[str]] = []
+    api.execute = lambda argv: calls.append(argv) or curl(argv)
 
     answers = client.send_together(get(URL), 5)
 
     assert len(answers) == 5
-    sent = [word.split(": ")[1] for word in told[0] if word.startswith("x-request-id: ")]
+    sent = [word.split(": ")[1] for word in calls[0] if word.startswith("x-request-id: ")]
     assert answers.ids == sent
-    assert len(told) == 1
-    assert told[0][told[0].index("--parallel-max") + 1] == "5"
+    assert len(calls) == 1
+    assert calls[0][calls[0].index("--parallel-max") + 1] == "5"
 
 
 def test_in_turn_is_not_parallel(client: MeshClient, api: FakeApi) -> None:
     """Requests in turn, equal or different, are one exec without --parallel."""
-    told: list[list[str]] = []
-    api.execute = lambda argv: told.append(argv) or curl(argv)
+    calls: list[list[str]] = []
+    api.execute = lambda argv: calls.append(argv) or curl(argv)
 
     client.send_in_turn(get(URL), 3)
     client.send_each([get(URL), get("http://reviews:9080/")])
 
-    assert all("--parallel" not in argv for argv in told)
-    assert [argv.count("--next") for argv in told] == [2, 1]
+    assert all("--parallel" not in argv for argv in calls)
+    assert [argv.count("--next") for argv in calls] == [2, 1]
 
 
 def test_word_of_the_client_is_noted(client: MeshClient) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.clients import service_address as module
 from harness.clients.http import can_connect
-from harness.clients.service_address import reach
+from harness.clients.service_address import open_address
 from harness.errors import SetupFailed
 from harness.kube import Kube, ObjectMissing
 from tests.fakes.api import FakeApi, named
@@ -49,7 +49,7 @@ def test_load_balancer_comes_first(
     api.put(service(addresses=[{"ip": "10.0.0.4"}], node_port=30080), ready("p1"))
     open_to |= {("10.0.0.4", 80), ("172.18.0.3", 30080)}
 
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert (found.url, found.via) == ("http://10.0.0.4:80", "load balancer 10.0.0.4:80")
 
 
@@ -58,7 +58,7 @@ def test_load_balancer_by_name(cluster: FakeCluster, kube: Kube, api: FakeApi, o
     api.put(service(addresses=[{"ip": "10.0.0.4"}, {"hostname": "lb.example"}]), ready("p1"))
     open_to |= {("lb.example", 80)}
 
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert found.via == "load balancer lb.example:80"
 
 
@@ -69,7 +69,7 @@ def test_node_port_of_a_node_that_runs_the_proxy(
     api.put(service(addresses=[{"ip": "10.0.0.4"}], node_port=30080), ready("p0", "172.18.0.9", yes=False), ready("p1"))
     open_to |= {("172.18.0.3", 30080), ("172.18.0.9", 30080)}
 
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert (found.url, found.via) == ("http://172.18.0.3:30080", "node port 172.18.0.3:30080")
 
 
@@ -80,7 +80,7 @@ def test_port_forward_is_the_last_way(
     api.put(service(node_port=30080), ready("p0", yes=False), ready("p1"))
     cluster.urls = {("default", "p1", 10080): "http://127.0.0.1:40123"}
 
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert (found.url, found.via) == ("http://127.0.0.1:40123", "port-forward to pod default/p1")
         assert cluster.closed == []
 
@@ -94,30 +94,32 @@ def test_target_port_defaults_to_the_port(
     api.put(service(target=None), ready("p1"))
     cluster.urls = {("default", "p1", 80): "http://127.0.0.1:1"}
 
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert found.url == "http://127.0.0.1:1"
 
 
 def test_no_way_lists_what_was_tried(
     cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]
 ) -> None:
-    """Without a ready pod there is no way; every address that was tried is told."""
+    """Without a ready pod there is no way; every address that was tried is reported."""
     api.put(service(addresses=[{"ip": "10.0.0.4"}], node_port=30080), ready("p0", yes=False))
 
     with (
         pytest.raises(SetupFailed, match=r"no ready pod behind it \(tried: load balancer 10\.0\.0\.4:80\)"),
-        reach(cluster, kube, SERVICE, 80),
+        open_address(cluster, kube, SERVICE, 80),
     ):
         pass
 
 
-def test_nothing_to_try_is_said(cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]) -> None:
-    """No address at all is told as such; a Service that is not there is Missing."""
-    with pytest.raises(ObjectMissing), reach(cluster, kube, SERVICE, 80):
+def test_nothing_to_try_is_reported(
+    cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]
+) -> None:
+    """No address at all is reported as such; a Service that is not there is Missing."""
+    with pytest.raises(ObjectMissing), open_address(cluster, kube, SERVICE, 80):
         pass
     api.put(service())
 
-    with pytest.raises(SetupFailed, match="tried: no address"), reach(cluster, kube, SERVICE, 80):
+    with pytest.raises(SetupFailed, match="tried: no address"), open_address(cluster, kube, SERVICE, 80):
         pass
 
 
@@ -128,7 +130,7 @@ def test_error_of_the_block_goes_on(
     api.put(service(addresses=[{"ip": "10.0.0.4"}, {"ip": "10.0.0.5"}]), ready("p1"))
     open_to |= {("10.0.0.4", 80), ("10.0.0.5", 80)}
 
-    with pytest.raises(ZeroDivisionError), reach(cluster, kube, SERVICE, 80):
+    with pytest.raises(ZeroDivisionError), open_address(cluster, kube, SERVICE, 80):
         raise ZeroDivisionError
 
 
@@ -141,11 +143,11 @@ def test_ipv6_addresses_are_bracketed(
     api.put(service(addresses=[{"ip": "fd00::4"}], node_port=30080), dual)
 
     open_to |= {("fd00::4", 80)}
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert (found.url, found.via) == ("http://[fd00::4]:80", "load balancer [fd00::4]:80")
     open_to.clear()
     open_to |= {("fd00::3", 30080)}
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert (found.url, found.via) == ("http://[fd00::3]:30080", "node port [fd00::3]:30080")
 
 
@@ -158,12 +160,12 @@ def test_named_target_port_is_the_pods(
     api.put(service(target="http"), proxy)
     cluster.urls = {("default", "p1", 10080): "http://127.0.0.1:1"}
 
-    with reach(cluster, kube, SERVICE, 80) as found:
+    with open_address(cluster, kube, SERVICE, 80) as found:
         assert found.via == "port-forward to pod default/p1"
     api.put(service(target="htpp"))
     with (
         pytest.raises(SetupFailed, match="targetPort 'htpp' is no port's name in pod p1"),
-        reach(cluster, kube, SERVICE, 80),
+        open_address(cluster, kube, SERVICE, 80),
     ):
         pass
 
@@ -174,7 +176,7 @@ def test_port_that_the_service_lacks(cluster: FakeCluster, kube: Kube, api: Fake
 
     with (
         pytest.raises(SetupFailed, match=r"Service default/bookinfo-ingress has no port 81, only \[80, 443\]"),
-        reach(cluster, kube, SERVICE, 81),
+        open_address(cluster, kube, SERVICE, 81),
     ):
         pass
 

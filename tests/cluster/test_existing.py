@@ -109,7 +109,7 @@ def test_doctor_checks_what_earlier_runs_left(settings: Settings, asked: dict[st
 
 
 def test_cluster_in_use_is_refused(settings: Settings, asked: dict[str, Any], api: FakeApi, other_process: int) -> None:
-    """Two runs would undo each other: the second is told, and takes nothing away when it ends."""
+    """Two runs would undo each other: the second is reported, and takes nothing away when it ends."""
     existing(settings, asked).create()
     (record,) = cluster_records.read_records(settings.state)
     theirs = replace(record, pid=other_process, made=time.time())
@@ -137,11 +137,11 @@ def test_what_a_killed_run_applied_is_reaped(settings: Settings, asked: dict[str
     (record,) = cluster_records.read_records(settings.state)
     cluster_records.write_record(settings.state, replace(record, pid=2**22 + 1))
 
-    reaped = reaper.reap(settings)
+    reaped = reaper.delete_left_clusters(settings)
 
     assert [one.outcome for one in reaped] == ["gone"]
     assert set(api.objects) == {"Service/default/theirs"}
-    assert reaper.reap(settings) == []
+    assert reaper.delete_left_clusters(settings) == []
 
 
 def test_runs_in_two_namespaces_go_side_by_side(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
@@ -156,7 +156,7 @@ def test_runs_in_two_namespaces_go_side_by_side(settings: Settings, asked: dict[
     assert sorted(by_name) == ["one", "two"]
     cluster_records.write_record(settings.state, replace(by_name["two"], pid=2**22 + 1))
 
-    reaped = reaper.reap(settings)
+    reaped = reaper.delete_left_clusters(settings)
 
     assert [one.record.details["namespace"] for one in reaped if one.outcome == "gone"] == ["two"]
     assert set(api.objects) == {"Namespace/one"}
@@ -209,9 +209,9 @@ def test_namespace_that_a_killed_run_left_is_its_own(settings: Settings, asked: 
 
 def definition(version: str, channel: str = "experimental") -> dict[str, Any]:
     """A definition of the Gateway API."""
-    said = {"gateway.networking.k8s.io/bundle-version": version, "gateway.networking.k8s.io/channel": channel}
+    values = {"gateway.networking.k8s.io/bundle-version": version, "gateway.networking.k8s.io/channel": channel}
     name = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
-    return named(name, metadata={"annotations": {key: value for key, value in said.items() if value}})
+    return named(name, metadata={"annotations": {key: value for key, value in values.items() if value}})
 
 
 @pytest.mark.parametrize("there", [("v1.3.0", "experimental"), ("v1.4.1", "standard"), ("", "")])
@@ -241,7 +241,7 @@ def test_the_same_gateway_api_or_our_own_is(settings: Settings, asked: dict[str,
 
 
 def test_unknown_context_is_bad_input(settings: Settings, asked: dict[str, Any]) -> None:
-    """A misspelt context is told, with how to list them; the current one is not taken instead."""
+    """A misspelt context is reported, with how to list them; the current one is not taken instead."""
     with pytest.raises(BadInput, match="context 'fakes'") as caught:
         existing(settings, asked, context="fakes").create()
 
@@ -251,7 +251,7 @@ def test_unknown_context_is_bad_input(settings: Settings, asked: dict[str, Any])
 def test_unreachable_server_is_bad_input(
     settings: Settings, asked: dict[str, Any], api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that does not answer is told before anything is made."""
+    """A server that does not answer is reported before anything is made."""
     monkeypatch.setattr(timeouts, "API", 0.02)
     api.hang("GET", "", 1)
 
@@ -274,7 +274,7 @@ def test_server_that_refuses_us_is_bad_input(
 
 
 def test_something_else_at_that_address_is_bad_input(settings: Settings, asked: dict[str, Any], api: FakeApi) -> None:
-    """A server that is not Kubernetes is told."""
+    """A server that is not Kubernetes is reported."""
     api.page = "<html>"
 
     with pytest.raises(BadInput, match=r"http://127.* is not a Kubernetes API server"):
@@ -464,7 +464,7 @@ def test_choice_is_the_settings(settings: Settings, asked: dict[str, Any]) -> No
     assert isinstance(choose_cluster(settings, row), KindCluster)
 
 
-def test_extra_that_is_not_installed_is_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extra_that_is_not_installed_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulated cluster without its packages is bad input with what to install."""
     monkeypatch.setitem(__import__("sys").modules, "harness.cluster.emulated", None)
 

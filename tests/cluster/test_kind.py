@@ -1,4 +1,4 @@
-"""A kind cluster of our own, with programs that only note what they were told."""
+"""A kind cluster of our own, with programs that only note what they were given."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def ours(settings: Settings, name: str = "foo", pid: int = 2**22 + 1) -> None:
 
 
 def test_cluster_is_made_with_all_of_our_own(settings: Settings, tools: Programs) -> None:
-    """Name, image, configuration and kubeconfig are said to kind; the kubeconfig lies in our folder."""
+    """Name, image, configuration and kubeconfig are reported to kind; the kubeconfig lies in our folder."""
     cluster = kind(settings, workers=2)
 
     cluster.create()
@@ -174,7 +174,7 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
     os.kill(tools.call("kind", "create").pid, signal.SIGKILL)
     tools.clusters = ["somebodys", "foo"]  # as --retain leaves it
 
-    reaped = reaper.reap(settings)
+    reaped = reaper.delete_left_clusters(settings)
 
     assert [(one.record.name, one.outcome) for one in reaped] == [("foo", "gone")]
     assert tools.clusters == ["somebodys"]
@@ -184,7 +184,7 @@ KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {
 def test_cluster_of_exactly_this_name_is_reused(
     settings: Settings, tools: Programs, notes: list[tuple[str, str]]
 ) -> None:
-    """One of ours that is there is taken as it is, and that is said."""
+    """One of ours that is there is taken as it is, and that is reported."""
     ours(settings)
     tools.clusters = ["foo-2", "foo"]
     cluster = kind(settings)
@@ -321,7 +321,7 @@ def test_node_image_that_cannot_be_had_is_bad_input(settings: Settings, tools: P
 
 
 def test_node_image_is_pulled_where_it_lacks(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
-    """An image that Docker lacks is pulled before kind would, and that is said."""
+    """An image that Docker lacks is pulled before kind would, and that is reported."""
     tools.answer("docker", "inspect", code=1)
 
     kind(settings).create()
@@ -331,7 +331,7 @@ def test_node_image_is_pulled_where_it_lacks(settings: Settings, tools: Programs
 
 
 @pytest.mark.parametrize("program", ["docker", "kind", "helm", "kubectl"])
-def test_missing_program_is_told_before_anything_is_made(settings: Settings, tools: Programs, program: str) -> None:
+def test_missing_program_is_reported_before_anything_is_made(settings: Settings, tools: Programs, program: str) -> None:
     """Each program that a run takes is looked for first, and fetched only where there is a way to it."""
     tools.lose(program)
 
@@ -441,7 +441,7 @@ def test_single_node_takes_every_image(settings: Settings, tools: Programs, tmp_
 
 
 def test_image_that_a_node_has_is_not_loaded_again(settings: Settings, tools: Programs, tmp_path: Path) -> None:
-    """A node that bears our mark of an archive is left alone; an archive that changed is loaded again."""
+    """A node that has our mark of an archive is left alone; an archive that changed is loaded again."""
     tools.nodes = ["foo-worker"]
     tools.answer("docker", "exec", "ls", code=2)
     files = archives(tmp_path, "pilot.tar")
@@ -560,7 +560,7 @@ def test_kept_cluster_of_the_sets_kubernetes_is_reused(
     assert not tools.calls("kind", "create")
 
 
-def test_half_made_cluster_is_made_anew(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
+def test_half_made_cluster_is_created_again(settings: Settings, tools: Programs, notes: list[tuple[str, str]]) -> None:
     """What a run left that was killed inside `kind create` is taken away and made again, not reused."""
     tools.answer("kind", "create", code=1, err="killed")
     with pytest.raises(CommandFailed):
@@ -573,7 +573,7 @@ def test_half_made_cluster_is_made_anew(settings: Settings, tools: Programs, not
 
     assert not cluster.reused
     assert tools.call("kind", "delete").after("--name") == "foo"
-    assert any("half made" in text for _, text in notes)
+    assert any("left incomplete" in text for _, text in notes)
 
 
 @pytest.mark.parametrize(("workers", "cannot"), [(1, []), (0, ["two nodes"]), (2, ["two nodes"])])

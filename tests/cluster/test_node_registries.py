@@ -80,7 +80,7 @@ def test_nodes_are_pointed_to_caches(docker: Programs, monkeypatch: pytest.Monke
 def test_private_registry_of_its_own_kind(
     docker: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: PrivateRegistry, url: str | None
 ) -> None:
-    """Plain HTTP and an own authority are told to containerd; what it does by itself is not."""
+    """Plain HTTP and an own authority are reported to containerd; what it does by itself is not."""
     monkeypatch.chdir(tmp_path)
     Path("ca.pem").write_text("PEM")
 
@@ -114,7 +114,7 @@ def test_registry_in_a_container_joins_kinds_network(docker: Programs, notes: li
 
     assert docker.call("docker", "connect").argv == ["network", "connect", "kind", "reg"]
     assert hosts_toml([Host("http://reg:5000")]) in written(docker, "n").values()
-    assert any("container reg was connected" in text for _, text in notes)
+    assert any("container reg is now in network" in text for _, text in notes)
 
 
 def test_registry_on_loopback_that_no_node_reaches(docker: Programs) -> None:

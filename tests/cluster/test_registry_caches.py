@@ -116,7 +116,7 @@ def test_a_cache_that_is_there_is_used_again(docker, state):
 
 
 @pytest.mark.parametrize("known", [{}, {"docker.io": Login("me", "new")}])
-def test_a_cache_with_another_login_is_made_anew(docker, known, state):
+def test_a_cache_with_another_login_is_created_again(docker, known, state):
     """So is one of another upstream; what it holds is in its volume."""
     old = ["REMOTEURL=https://registry-1.docker.io", "USERNAME=me", "PASSWORD=geheim"]
     docker.there = {f"mesh-e2e-cache-docker.io-{docker.number}": [f"REGISTRY_PROXY_{one}" for one in old]}

@@ -200,7 +200,7 @@ def test_lines_are_gathered_from_all_replicas(replicas: Envoy, api: FakeApi) -> 
 
 
 def test_requests_that_one_replica_answered_say_nothing_of_others(replicas: Envoy, api: FakeApi) -> None:
-    """Which wrote a line is told by the address at which it was reached."""
+    """Which wrote a line is reported by the address at which it was reached."""
     at = {name: {"downstream_local_address": f"10.0.0.{name}:10080"} for name in ("31", "32")}
     api.logs[LOG] = line("a", **at["31"]) + line("b", **at["31"])
     with pytest.raises(Inconclusive, match="all 2 requests came to one replica of Gateway waypoint"):
@@ -325,7 +325,7 @@ def test_silence_of_a_log_that_cannot_be_read_is_inconclusive(envoy: Envoy, api:
 
 
 def test_heard_takes_any_lines(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
-    """Of several requests, some of which call here more than once, whatever was heard counts, but something must be."""
+    """Of several requests, some of which call here more than once, whatever was read counts, but something must be."""
     api.logs[LOG] = line("a") + line("z") + line("a")
 
     assert [one.user_agent for one in envoy.wait_for_related_lines(answers("a", "b"), SINCE)] == ["e2e/a", "e2e/a"]
@@ -407,7 +407,7 @@ def test_endpoints_of_a_cluster(envoy: Envoy, pages: Pages) -> None:
 
 ZTUNNEL = {"app": "ztunnel"}
 MESH = recordings.text("variants/ztunnel-two-nodes.log")
-REQUEST = envoy_access.parse(recordings.text("variants/waypoint2-envoy.log")).lines[0]
+REQUEST = envoy_access.parse_access_log(recordings.text("variants/waypoint2-envoy.log")).lines[0]
 OUTBOUND = next(
     row for row in MESH.split("\n") if f"src.addr={REQUEST.upstream_local_address} " in row and "outbound" in row
 )
@@ -448,7 +448,7 @@ def test_lines_of_all_nodes_oldest_first(ztunnels: Ztunnels, api: FakeApi) -> No
 
 
 def test_connections_of_a_log_that_cannot_be_read_are_not_all(ztunnels: Ztunnels, api: FakeApi) -> None:
-    """No failed connection, and no other way, can be told from such a log."""
+    """No failed connection, and no other way, can be known from such a log."""
     z(api, "n2", "".join(f"{row}\n".replace("\t", "  ") for row in MESH.split("\n") if "\taccess\t" in row))
 
     for read in (ztunnels.read_lines, lambda since: ztunnels.read_destinations(since, "ratings")):
@@ -473,9 +473,11 @@ def test_connections_of_answers_are_found_by_the_clients_address(ztunnels: Ztunn
     """The source's line; of a client outside of the mesh the destination's, whose HBONE lines have another's port. Each
     answer has it as a witness."""
     rows = [row for row in MESH.split("\n") if "\taccess\t" in row]
-    outbound = next(line for row in rows if (line := ztunnel.parse_line(row)) and line.direction == "outbound")
+    outbound = next(line for row in rows if (line := ztunnel.parse_ztunnel_line(row)) and line.direction == "outbound")
     hbone_in = next(
-        line for row in rows if (line := ztunnel.parse_line(row)) and line.direction == "inbound" and line.is_hbone
+        line
+        for row in rows
+        if (line := ztunnel.parse_ztunnel_line(row)) and line.direction == "inbound" and line.is_hbone
     )
     plain_in = hbone_in.raw.replace(hbone_in.src.addr, "10.9.9.9:4711").replace(
         f"dst.hbone_addr={hbone_in.dst.hbone_addr} ", ""
@@ -540,7 +542,7 @@ def test_leg_of_an_unknown_address_is_unjudged(ztunnels: Ztunnels, changes: dict
         leg(ztunnels, **changes)
 
 
-def test_leg_whose_port_the_kernel_changed_is_told(ztunnels: Ztunnels, api: FakeApi) -> None:
+def test_leg_whose_port_the_kernel_changed_is_reported(ztunnels: Ztunnels, api: FakeApi) -> None:
     """A line of the same source, destination and time is taken where the port is not found, and that is noted."""
     z(api, "n1", OUTBOUND)
     port = str(REQUEST.upstream_local_address).replace(":", ":9")[:-1]
@@ -611,7 +613,7 @@ def test_pushes_without_rejections(kube: Kube, api: FakeApi, pages: Pages) -> No
     assert istiod(kube, api, pages).read_rejections() == {}
 
 
-def test_rejections_are_told_by_type(kube: Kube, api: FakeApi, pages: Pages) -> None:
+def test_rejections_are_reported_by_type(kube: Kube, api: FakeApi, pages: Pages) -> None:
     """Each kind of rejection with its number."""
     pages.pages["/metrics"] = PUSHES + REJECT
 
@@ -640,7 +642,7 @@ def test_no_istiod_is_unjudged(kube: Kube, api: FakeApi, pages: Pages) -> None:
         istiod(kube, api, pages, 0).read_rejections()
 
 
-# -- the limiter ---------------------------------------------------------------------------------------------------
+# -- the rate limit service ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -673,13 +675,13 @@ def counters(**values: int) -> str:
 def test_limiter_that_is_down_is_a_broken_setup(
     limiter: RateLimitService, api: FakeApi, use: Callable[[RateLimitService], Any]
 ) -> None:
-    """Envoy lets all pass without a limiter: that is said to be the limiter, not the limit."""
+    """Envoy lets all pass without a limiter: that is reported to be the limiter, not the limit."""
     api.objects["Pod/envoy-gateway-system/rl-1"]["status"]["conditions"][0]["status"] = "False"
 
     with pytest.raises(SetupFailed) as caught:
         use(limiter)
 
-    assert "the limiter is down" in str(caught.value)
+    assert "the rate limit service is down" in str(caught.value)
     assert 'what is seen now is not "limit not enforced"' in str(caught.value)
     assert "Redis" in caught.value.remedy
 
@@ -748,10 +750,10 @@ def test_counters_that_moved_late_are_not_taken_early(limiter: RateLimitService,
 
 
 def test_counters_that_never_stand_still_are_unjudged(limiter: RateLimitService, pages: Pages, clock: Clock) -> None:
-    """Somebody else sends: what is ours cannot be told."""
+    """Somebody else sends: what is ours cannot be reported."""
     pages.pages["/metrics"] = [counters(total_hits=n) for n in range(1, 1000)]
 
-    with pytest.raises(Inconclusive, match="the limiter's counters stand still"):
+    with pytest.raises(Inconclusive, match="the rate limit service's counters stand still"):
         limiter.wait_for_settled_counters()
 
 

@@ -21,8 +21,8 @@ MARKERS = {"echo-v1": "m1", "echo-v2": "m2"}
 
 def line(id_: str, at: float = 1.0, **more: object) -> str:
     """What the server writes of a request."""
-    said = {"msg": "Echo", "method": "GET", "url": "/", "host": "echo", "proto": "HTTP/1.1", "status": 200}
-    return json.dumps(said | {"ts": at, "remote_addr": "10.0.0.9:1", "user-agent": f"e2e/{id_}", **more}) + "\n"
+    values = {"msg": "Echo", "method": "GET", "url": "/", "host": "echo", "proto": "HTTP/1.1", "status": 200}
+    return json.dumps(values | {"ts": at, "remote_addr": "10.0.0.9:1", "user-agent": f"e2e/{id_}", **more}) + "\n"
 
 
 def answers(*ids: str) -> Answers:
@@ -64,7 +64,7 @@ def test_silence_needs_the_marker_and_a_readable_log(echo: Echo, api: FakeApi, l
 
 
 def test_no_pod_is_a_broken_cluster(kube: Kube, api: FakeApi) -> None:
-    """Nothing is said of requests where nobody could receive one."""
+    """Nothing is reported of requests where nobody could receive one."""
     api.put(pod("default/echo-a", labels={"app": "echo", "version": "v1"}, ready=False))
 
     with pytest.raises(SetupFailed, match="no ready pod"):
@@ -73,8 +73,8 @@ def test_no_pod_is_a_broken_cluster(kube: Kube, api: FakeApi) -> None:
 
 def test_clients_of_tcp_are_those_of_all_pods(echo: Echo, api: FakeApi) -> None:
     """From which addresses connections came; fewer than awaited say nothing."""
-    said = "TCP echo server (tcp-echo) accepted connection from 10.0.0.7:4000 -> 10.0.0.1:8078"
-    api.logs[("default", "echo-a", "fortio")] = json.dumps({"ts": SINCE.timestamp() + 1, "msg": said}) + "\n"
+    message = "TCP echo server (tcp-echo) accepted connection from 10.0.0.7:4000 -> 10.0.0.1:8078"
+    api.logs[("default", "echo-a", "fortio")] = json.dumps({"ts": SINCE.timestamp() + 1, "msg": message}) + "\n"
     set_patience(0.01)
 
     assert echo.read_tcp_clients(SINCE, count=1) == {"10.0.0.7"}

@@ -37,7 +37,7 @@ def elf(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("settings", "argv", "said"),
+    ("settings", "argv", "message"),
     [
         ({}, [], "`go` is not on PATH"),
         ({"CONFORMANCE_BINARY": "/nowhere/x"}, [], "cannot be read"),
@@ -51,7 +51,7 @@ def elf(tmp_path: Path) -> Path:
 def test_refused_before_anything_is_made(
     settings: dict[str, str],
     argv: list[str],
-    said: str,
+    message: str,
     programs: Programs,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -64,7 +64,7 @@ def test_refused_before_anything_is_made(
 
     assert cli.main(["conformance", *argv]) == 2
     shown = capsys.readouterr().err
-    assert said in shown
+    assert message in shown
     assert "remedy: " in shown
     assert programs.calls() == []
     assert not (tmp_path / "runs").exists()
@@ -221,7 +221,7 @@ def test_reports_are_written_and_the_cluster_goes(flow: tuple[Made, Settings]) -
     assert [one["outcomes"].get("broken", 0) for one in results["runs"]] == [0, 1]
     for file in ("outside/report.yaml", "inside/suite.log"):
         assert (folder / "conformance" / file).read_bytes() == (HERE / "conformance" / file).read_bytes()
-    assert [told for told, _ in cluster.told] == ["create", "delete"]
+    assert [value for value, _ in cluster.told] == ["create", "delete"]
     assert command.run(argparse.Namespace(judge=str(folder), only="", test=""), chosen, ROW)[1] == 1
 
 
@@ -239,4 +239,4 @@ def test_evidence_is_gathered_before_the_cluster_goes(
 
     with pytest.raises(SetupFailed, match="did not start"):
         command.run(argparse.Namespace(judge="", only="inside", test=""), chosen, ROW)
-    assert [told for told, _ in cluster.told] == ["create", "gather", "delete"]
+    assert [value for value, _ in cluster.told] == ["create", "gather", "delete"]

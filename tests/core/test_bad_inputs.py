@@ -1,6 +1,6 @@
 """docs/bad-inputs.md: what a careless user gives, the exit code and the message, each seen by running it.
 
-To write the page anew after a message has changed: BAD_INPUTS=write pytest tests/core/test_bad_inputs.py
+To write the page again after a message has changed: BAD_INPUTS=write pytest tests/core/test_bad_inputs.py
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def variables() -> Iterator[Row]:
 
 
 def make_variables() -> Iterator[Row]:
-    """Misspelt names, by what make tells of its command line."""
+    """Misspelt names, by what make reports its command line."""
     for given in (
         "CLUSTR=kind", "CLUSTERNAME=a", "VERSION=istio-1.29-eg-1.7", "KEP=always", "WORKER=2", "BUNDEL=b", "FAULT_S=a",
         "NODEIMAGE=a", "KUBECONFIGFILE=a", "CONTEX=a", "INSTAL=1", "DELAYFACTOR=3", "PATIENC=2", "KEEPRUNS=1", "ARG=-x",
@@ -133,7 +133,7 @@ FAULT_FILES = {
     "": "empty",
     "[]": "a list",
     "broken: {": "not YAML",
-    "broken: x": "too little said",
+    "broken: x": "too short",
     "brokn: what is broken by it": "a misspelt key",
     "name: a": "a name of its own",
     "broken: what is broken by it\nfield: how it comes about\ncaught_by: []\nsays: x\nplant: []": "nothing planted",
@@ -157,8 +157,8 @@ def run(row: Row, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
         code = int(str(ended.code))
     for name in row.env:
         monkeypatch.delenv(name)
-    said = capsys.readouterr().err.strip()
-    return code, said.splitlines()[-1] if said.startswith("usage") else said
+    output = capsys.readouterr().err.strip()
+    return code, output.splitlines()[-1] if output.startswith("usage") else output
 
 
 def refused(act, *arguments) -> tuple[int, str]:
@@ -167,13 +167,13 @@ def refused(act, *arguments) -> tuple[int, str]:
     return caught.value.exit_code, str(caught.value)
 
 
-def text(code: int, how: str, said: str, *folders: Path) -> str:
+def text(code: int, how: str, message: str, *folders: Path) -> str:
     for folder in (*folders, ROOT):
-        said = said.replace(str(folder), "…")
-    said = re.sub(r"\(choose from '.*\)", "(choose from …)", said)
-    said = re.sub(r"process \d+", "process N", " ".join(said.split())).replace("|", "\\|").replace("<", "&lt;")
-    said = re.sub(r"[ (]*\([0-9a-f]{8}\)", "", said)  # digests of version sets change with their versions
-    return f"| `{how.replace('|', '')}` | {code} | {said} |"
+        message = message.replace(str(folder), "…")
+    message = re.sub(r"\(choose from '.*\)", "(choose from …)", message)
+    message = re.sub(r"process \d+", "process N", " ".join(message.split())).replace("|", "\\|").replace("<", "&lt;")
+    message = re.sub(r"[ (]*\([0-9a-f]{8}\)", "", message)  # digests of version sets change with their versions
+    return f"| `{how.replace('|', '')}` | {code} | {message} |"
 
 
 @pytest.fixture
@@ -198,17 +198,17 @@ def seen_by_running(asked, monkeypatch, capsys, programs, other_process, tmp_pat
     for content, what in VERSIONS_FILES.items():
         file = tmp_path / "versions.yaml"
         file.write_text(content)
-        code, said = refused(version_sets.load, file)
-        rows.append(text(code, f"versions.yaml: {what}", said, tmp_path))
+        code, message = refused(version_sets.load, file)
+        rows.append(text(code, f"versions.yaml: {what}", message, tmp_path))
     for content, what in FAULT_FILES.items():
         file = tmp_path / "fault.yaml"
         file.write_text(content)
-        code, said = refused(catalogue.load, file)
-        rows.append(text(code, f"faults/fault.yaml: {what}", said, tmp_path))
+        code, message = refused(catalogue.load, file)
+        rows.append(text(code, f"faults/fault.yaml: {what}", message, tmp_path))
     for content, what in BUNDLE_FILES.items():
         (tmp_path / "bundle.yaml").write_text(content)
-        code, said = refused(offline_bundle.open_bundle, tmp_path, version_sets.load().pick())
-        rows.append(text(code, f"bundle.yaml: {what}", said, tmp_path))
+        code, message = refused(offline_bundle.open_bundle, tmp_path, version_sets.load().pick())
+        rows.append(text(code, f"bundle.yaml: {what}", message, tmp_path))
     return [*rows, *in_use_or_kept(tmp_path, other_process, programs), *folders(tmp_path)]
 
 
@@ -233,16 +233,16 @@ def in_use_or_kept(tmp_path: Path, other: int, programs: Programs) -> Iterator[s
     chosen = settings.Settings(cluster="emulated", cluster_name="mine", state=state)
     cluster = choose_cluster(chosen, version_sets.load().pick())
     cluster_records.write_record(state, cluster_records.Record("emulated", "mine", other, time.time()))
-    code, said = refused(cluster.create)
-    yield text(code, "make e2e CLUSTER=emulated, twice at once", said, tmp_path)
+    code, message = refused(cluster.create)
+    yield text(code, "make e2e CLUSTER=emulated, twice at once", message, tmp_path)
     dead = 2**22 + 1
     for name, value in {"set": "istio-1.29-eg-1.9", "DELAY_FACTOR": "3"}.items():
         record = cluster_records.Record("emulated", "mine", dead, time.time(), {name: value})
         cluster_records.write_record(state, record)
         asked = {"set": SET, "DELAY_FACTOR": "30"}
         found = cluster_records.find_record(state, "emulated", "mine")
-        code, said = refused(cluster_records.refuse_kept, found, asked, "emulated cluster mine")
-        yield text(code, f"KEEP=always with another {name}, then a default run", said, tmp_path)
+        code, message = refused(cluster_records.refuse_kept, found, asked, "emulated cluster mine")
+        yield text(code, f"KEEP=always with another {name}, then a default run", message, tmp_path)
     chosen = settings.Settings(cluster="emulated", lb=True, state=state)
     yield text(
         *_swap(refused(choose_cluster, chosen, version_sets.load().pick()), "make e2e CLUSTER=emulated LB=1"), tmp_path
@@ -257,8 +257,8 @@ def in_use_or_kept(tmp_path: Path, other: int, programs: Programs) -> Iterator[s
         *_swap(refused(choose_cluster, chosen, version_sets.load().pick()), "KUBECONFIG_FILE= of no file"), tmp_path
     )
     chosen = settings.Settings(cluster="kind", state=state)
-    code, said = refused(choose_cluster(chosen, version_sets.load().pick()).create)
-    yield text(code, "make e2e without Docker", said, tmp_path)
+    code, message = refused(choose_cluster(chosen, version_sets.load().pick()).create)
+    yield text(code, "make e2e without Docker", message, tmp_path)
 
 
 def folders(tmp_path: Path) -> Iterator[str]:

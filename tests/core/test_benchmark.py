@@ -54,29 +54,29 @@ def test_starts_another():
 
 
 @pytest.fixture
-def told() -> Console:
+def console() -> Console:
     """Where the tables go."""
     return Console(record=True, file=io.StringIO(), width=100)
 
 
-def test_all_that_it_started_is_counted(settings: Settings, told: Console, tmp_path: Path) -> None:
+def test_all_that_it_started_is_counted(settings: Settings, console: Console, tmp_path: Path) -> None:
     """A process that left the run's tree is in the sum and not in the harness's own figure."""
     test = tmp_path / "test_detached.py"
     test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES + DETACHED)
 
-    code = run_benchmark(settings, ROW, [str(test), *QUIET], told)
+    code = run_benchmark(settings, ROW, [str(test), *QUIET], console)
 
-    said = told.export_text()
-    own, everything = map(int, re.findall(r"(\d+) MB", said))
-    assert code == 0, said
+    output = console.export_text()
+    own, everything = map(int, re.findall(r"(\d+) MB", output))
+    assert code == 0, output
     assert everything >= own + 100
-    assert re.search(r"bookinfo +1\.2", said)
-    assert re.search(r"redis +20\.0 +31\.0 +11\.0 +images: limiter", said)
-    assert re.search(r"ingress +2 +3\.0", said)
-    assert re.search(r"policy applied to Accepted +2 +0\.25 +0\.75", said)
+    assert re.search(r"bookinfo +1\.2", output)
+    assert re.search(r"redis +20\.0 +31\.0 +11\.0 +images: limiter", output)
+    assert re.search(r"ingress +2 +3\.0", output)
+    assert re.search(r"policy applied to Accepted +2 +0\.25 +0\.75", output)
 
 
-def test_another_runs_figures_are_not_shown(settings: Settings, told: Console, tmp_path: Path) -> None:
+def test_another_runs_figures_are_not_shown(settings: Settings, console: Console, tmp_path: Path) -> None:
     """A run that made no folder (a typo in T=) is bad input that names it, whatever the last run left."""
     old = settings.runs / "run-1"
     old.mkdir(parents=True)
@@ -84,12 +84,14 @@ def test_another_runs_figures_are_not_shown(settings: Settings, told: Console, t
     (settings.runs / "latest").symlink_to(old.name)
 
     with pytest.raises(BadInput, match=r"no_such_test\.py"):
-        run_benchmark(settings, ROW, [str(tmp_path / "no_such_test.py")], told)
+        run_benchmark(settings, ROW, [str(tmp_path / "no_such_test.py")], console)
 
-    assert told.export_text() == ""
+    assert console.export_text() == ""
 
 
-def test_runs_folder_is_the_one_the_run_takes(told: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_folder_is_the_one_the_run_takes(
+    console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A relative one is the root folder's, wherever the command is given."""
     monkeypatch.setattr("harness.benchmark.ROOT", tmp_path / "repository")
     elsewhere = tmp_path / "elsewhere"
@@ -98,20 +100,20 @@ def test_runs_folder_is_the_one_the_run_takes(told: Console, tmp_path: Path, mon
     test = tmp_path / "test_leaves.py"
     test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES)
 
-    assert run_benchmark(Settings(runs=Path("runs")), ROW, [str(test), *QUIET], told) == 0
+    assert run_benchmark(Settings(runs=Path("runs")), ROW, [str(test), *QUIET], console) == 0
     assert (tmp_path / "repository/runs/latest/results.json").exists()
 
 
-def test_tests_that_do_not_exist_are_bad_input(settings: Settings, told: Console) -> None:
+def test_tests_that_do_not_exist_are_bad_input(settings: Settings, console: Console) -> None:
     """pytest's own sentence with a remedy, and no figures."""
     with pytest.raises(BadInput, match="pytest rejects nope"):
-        run_benchmark(settings, ROW, ["nope", *QUIET], told)
+        run_benchmark(settings, ROW, ["nope", *QUIET], console)
 
 
-def test_run_without_results_shows_its_last_lines(settings: Settings, told: Console, tmp_path: Path) -> None:
-    """A run that left nothing is a failure that quotes what it said."""
+def test_run_without_results_shows_its_last_lines(settings: Settings, console: Console, tmp_path: Path) -> None:
+    """A run that left nothing is a failure that quotes what it printed."""
     test = tmp_path / "test_silent.py"
     test.write_text("def test_leaves_no_results():\n    pass\n")
 
     with pytest.raises(SetupFailed, match=r"left no results; its last lines:\n(.*\n)*.*1 passed"):
-        run_benchmark(settings, ROW, [str(test), *QUIET], told)
+        run_benchmark(settings, ROW, [str(test), *QUIET], console)

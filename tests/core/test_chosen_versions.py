@@ -8,7 +8,7 @@ import pytest
 from harness import chosen_versions, offline_bundle
 from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
-from harness.install.releases import releases
+from harness.install.releases import make_releases
 from harness.pull_secrets import with_pull_secrets
 from harness.report.results import versions_known, versions_of
 from harness.settings import Settings
@@ -69,7 +69,7 @@ def test_builds_take_the_place_of_releases(tmp_path: Path) -> None:
     assert row.charts["istiod"].reference == str(charts / "istio-control/istio-discovery")
     assert row.charts["gateway-helm"].reference == str(gateway)
     assert row.label != plain.label
-    installed = releases(row, None)
+    installed = make_releases(row, None)
     assert installed["istiod"].values["global"] == {
         "tag": "pr-1", "variant": "", "hub": "r.io/me", "imagePullPolicy": "IfNotPresent"
     }  # fmt: skip

@@ -42,9 +42,9 @@ def test_images_of_another_set(capsys: pytest.CaptureFixture[str], monkeypatch: 
     monkeypatch.setenv("E2E_NODE_IMAGE", "mine:1")
 
     assert cli.main(["images"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == "mine:1"
-    assert "docker.io/istio/pilot:1.30.3-distroless" in said
+    output = capsys.readouterr().out.splitlines()
+    assert output[0] == "mine:1"
+    assert "docker.io/istio/pilot:1.30.3-distroless" in output
 
 
 def test_images_of_an_upgrade(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,12 +52,14 @@ def test_images_of_an_upgrade(capsys: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.setenv("E2E_UPGRADE_TO", "eg-1.9.0")
 
     assert cli.main(["images"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert [line for line in said if "/envoy:" in line] == [
+    output = capsys.readouterr().out.splitlines()
+    assert [line for line in output if "/envoy:" in line] == [
         "docker.io/envoyproxy/envoy:distroless-v1.37.5",
         "docker.io/envoyproxy/envoy:distroless-v1.39.0",
     ]
-    assert len(said) == len(set(said)) == 1 + len(ROW.with_helpers().images) + len(("gateway", "envoy", "ratelimit"))
+    assert (
+        len(output) == len(set(output)) == 1 + len(ROW.with_helpers().images) + len(("gateway", "envoy", "ratelimit"))
+    )
 
 
 def test_images_of_a_private_registry(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,13 +67,13 @@ def test_images_of_a_private_registry(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setenv("E2E_REGISTRY", "localhost:5001/m")
 
     assert cli.main(["images"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 1 + len(ROW.with_helpers().images)
-    assert all(line.startswith("localhost:5001/m/") for line in said)
+    output = capsys.readouterr().out.splitlines()
+    assert len(output) == 1 + len(ROW.with_helpers().images)
+    assert all(line.startswith("localhost:5001/m/") for line in output)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "said"),
+    ("arguments", "variables", "message"),
     [
         (["bundle", ""], {}, "the bundle's folder has no name"),
         (["bundle", "/etc/passwd"], {}, "/etc/passwd is not a folder"),
@@ -90,7 +92,7 @@ def test_registries_asked_wrong(
     tmp_path: Path,
     arguments: list[str],
     variables: dict[str, str],
-    said: str,
+    message: str,
 ) -> None:
     """Status 2, one sentence and its remedy, no password, and nothing made."""
     programs.have("helm", "docker")
@@ -102,10 +104,10 @@ def test_registries_asked_wrong(
         monkeypatch.setenv(f"E2E_{name}", value)
 
     assert cli.main(arguments) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert "remedy: " in told
-    assert "geheim" not in told
+    output = capsys.readouterr().err
+    assert message in output
+    assert "remedy: " in output
+    assert "geheim" not in output
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -121,28 +123,28 @@ def test_caches_that_may_be_left_are_not_nothing(
     monkeypatch.setattr("harness.cluster.registry_caches.remove_caches", fail)
 
     assert cli.main(["clean"]) == 1
-    told = capsys.readouterr()
-    assert "nothing of ours was left" not in told.out
-    assert "may be left" in told.err
+    captured = capsys.readouterr()
+    assert "nothing of ours was left" not in captured.out
+    assert "may be left" in captured.err
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [("CLUSTER", "minikube", "cluster='minikube'"), ("VERSIONS", "none", "no version set is named 'none'")],
 )
 def test_asked_wrong_is_2(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     """A wrong setting is one sentence on standard error, with its remedy, and status 2."""
     monkeypatch.setenv(f"E2E_{variable}", value)
 
     assert cli.main(["images"]) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("mesh-e2e images: ")
-    assert said in told.err
-    assert "remedy: " in told.err
-    assert "Traceback" not in told.err
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("mesh-e2e images: ")
+    assert message in captured.err
+    assert "remedy: " in captured.err
+    assert "Traceback" not in captured.err
 
 
 @pytest.mark.parametrize("arguments", [[], ["unknown"], ["faults", "--third", "4"]])
@@ -194,7 +196,7 @@ def test_tools_are_named(capsys: pytest.CaptureFixture[str], programs: Programs)
 
 
 def test_clean_tells_of_each(capsys: pytest.CaptureFixture[str], programs: Programs, asked: Settings) -> None:
-    """Each record's fate is a line; nothing left is said too; a failure is status 1."""
+    """Each record's fate is a line; nothing left is reported too; a failure is status 1."""
     programs.have("kind")
     assert cli.main(["clean"]) == 0
     assert "nothing of ours was left" in capsys.readouterr().out
@@ -227,7 +229,7 @@ def test_interrupt_ends_it_as_a_shell_expects(
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-# A run that gathers for a while when it is told to end, and says more than a pipe holds meanwhile.
+# A run that gathers for a while when it is reported to end, and says more than a pipe holds meanwhile.
 GATHERS = """
 import pathlib, signal, sys, time
 import pytest
@@ -249,7 +251,7 @@ def test_a(made):
 
 
 def test_interrupted_bench_lets_its_run_gather_and_undo(tmp_path: Path) -> None:
-    """The run inside is told once, and awaited; the command says what the run said last."""
+    """The run inside is reported once, and awaited; the command says what the run printed last."""
     (tmp_path / "test_gathers.py").write_text(GATHERS.format(here=str(tmp_path)))
     call = [sys.executable, "-m", "harness.cli", "bench", str(tmp_path / "test_gathers.py")]
     with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": ROOT}) as process:
@@ -267,7 +269,7 @@ COMMANDS = ("settings", "images", "doctor", "audit --rbac", "clean")
 
 @pytest.mark.parametrize("given", COMMANDS)
 def test_reader_that_leaves_is_no_traceback(given: str, settings: Settings) -> None:
-    """`mesh-e2e … | head`: nothing is said to a reader that is gone, and the code is that of SIGPIPE."""
+    """`mesh-e2e … | head`: nothing is reported to a reader that is gone, and the code is that of SIGPIPE."""
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "harness.cli", *given.split()]

@@ -31,10 +31,10 @@ def before(asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_every_object_is_listed(before: Path) -> None:
     """Of every kind that the server serves, by name."""
-    told = json.loads(before.read_text())
+    document = json.loads(before.read_text())
 
-    assert set(told["objects"]) == {"Namespace/team-b", "Service/team-b/web", "Node/n1"}
-    assert told["unread"] == []
+    assert set(document["objects"]) == {"Namespace/team-b", "Service/team-b/web", "Node/n1"}
+    assert document["unread"] == []
 
 
 def test_nothing_changed_is_no_difference(asked: list[str], before: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,7 +69,7 @@ def test_half_written_record_is_no_record(tmp_path: Path) -> None:
     assert cluster_records.read_records(tmp_path) == [record("a")]
 
 
-def test_unreadable_record_is_told_of(tmp_path: Path) -> None:
+def test_unreadable_record_is_reported_of(tmp_path: Path) -> None:
     """A damaged record still names its cluster, by its folder, and is nobody's."""
     cluster_records.write_record(tmp_path, record("mesh-e2e"))
     file = tmp_path / "kind-mesh-e2e" / "record.json"

@@ -81,7 +81,7 @@ def test_nothing_goes_through_a_shell() -> None:
 
 
 def test_failure_has_the_status_and_the_last_lines() -> None:
-    """A status other than 0 is an error that quotes what the program said last."""
+    """A status other than 0 is an error that quotes what the program printed last."""
     with pytest.raises(CommandFailed) as caught:
         run(["sh", "-c", "echo lost; for i in 1 2 3 4 5 6 7 8 9; do echo line $i >&2; done; exit 3"], within=SOON)
 
@@ -99,7 +99,7 @@ def test_failure_without_stderr_quotes_stdout() -> None:
 
 
 def test_silent_failure_says_so() -> None:
-    """No output is said to be no output."""
+    """No output is reported to be no output."""
     with pytest.raises(CommandFailed, match=r"\(no output\)"):
         run(["sh", "-c", "exit 1"], within=SOON)
 
@@ -197,9 +197,11 @@ def test_interrupt_while_a_program_starts_ends_it(monkeypatch: pytest.MonkeyPatc
 
 def test_terminal_signals_do_not_reach_the_program() -> None:
     """The program has a session of its own: a Ctrl-C of the terminal is ours to pass on."""
-    said = run([sys.executable, "-S", "-c", "import os; print(os.getsid(0), os.getpid())"], within=SOON).stdout.split()
+    output = run(
+        [sys.executable, "-S", "-c", "import os; print(os.getsid(0), os.getpid())"], within=SOON
+    ).stdout.split()
 
-    assert said[0] == said[1] != str(os.getsid(0))
+    assert output[0] == output[1] != str(os.getsid(0))
 
 
 def test_running_program_is_read_meanwhile_and_ended(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_engine_that_answers_nonsense(settings: Settings, tools: Programs, answe
 def test_images_that_kind_load_would_refuse(
     settings: Settings, tools: Programs, version: str, driver: str, grade: str
 ) -> None:
-    """The containerd image store without `docker save --platform` is told before a bundle is made."""
+    """The containerd image store without `docker save --platform` is reported before a bundle is made."""
     tools.answer("docker", "info", out=info(version=version, driver=driver))
 
     assert found(settings)["docker save"].grade == grade

@@ -106,7 +106,7 @@ def test_users_helm_is_not_touched(own: Helm, tools: Programs, tmp_path: Path) -
 def test_deployed_release_is_left_alone(
     own: Helm, tools: Programs, notes: list[tuple[str, str]], release: Release, chart: str
 ) -> None:
-    """The same chart with the same values is not upgraded, and that is said."""
+    """The same chart with the same values is not upgraded, and that is reported."""
     deployed(tools, release, chart)
 
     own.upgrade_install(release)
@@ -129,8 +129,8 @@ def test_other_release_is_upgraded(own: Helm, tools: Programs, changes: dict[str
 def test_other_values_are_put_in(own: Helm, tools: Programs) -> None:
     """The same chart with other values is upgraded; values that helm does not tell are other values."""
     deployed(tools, REMOTE, "istiod-1.29.1")
-    for told in ('{"global": {"tag": "y"}}', "null", ""):
-        tools.answer("helm", "get", "values", out=told)
+    for values in ('{"global": {"tag": "y"}}', "null", ""):
+        tools.answer("helm", "get", "values", out=values)
         own.upgrade_install(REMOTE)
 
     assert len(tools.calls("helm", "upgrade")) == 3
@@ -199,15 +199,15 @@ def test_failure_is_in_helms_own_words(own: Helm, tools: Programs) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         'Error: failed to do request: Head "https://ghcr.io/v2/": dial tcp: lookup ghcr.io: no such host',
         'Error: failed to perform "FetchReference" on source: Get "https://ghcr.io/v2/": TLS handshake timeout',
     ],
 )
-def test_no_network_has_a_remedy(own: Helm, tools: Programs, said: str) -> None:
-    """A registry out of reach is told from other failures: a bundle helps."""
-    tools.answer("helm", "upgrade", code=1, err=said)
+def test_no_network_has_a_remedy(own: Helm, tools: Programs, message: str) -> None:
+    """A registry out of reach is reported from other failures: a bundle helps."""
+    tools.answer("helm", "upgrade", code=1, err=message)
 
     with pytest.raises(CommandFailed) as caught:
         own.upgrade_install(REMOTE)
@@ -229,18 +229,18 @@ def test_pull_takes_an_archive(own: Helm, tools: Programs, tmp_path: Path) -> No
     ]
 
 
-@pytest.mark.parametrize(("said", "major"), [("v3.19.0", 3), ("v4.0.0-rc.1", 4), ("3.2.1+g1", 3)])
-def test_supported_versions(tools: Programs, said: str, major: int) -> None:
+@pytest.mark.parametrize(("message", "major"), [("v3.19.0", 3), ("v4.0.0-rc.1", 4), ("3.2.1+g1", 3)])
+def test_supported_versions(tools: Programs, message: str, major: int) -> None:
     """Helm 3 and 4 are."""
-    tools.answer("helm", "version", out=f"{said}\n")
+    tools.answer("helm", "version", out=f"{message}\n")
 
-    assert helm.read_helm_version() == (major, said)
+    assert helm.read_helm_version() == (major, message)
 
 
-@pytest.mark.parametrize("said", ["v2.17.0", "v5.0.0", "", "unknown", "v30.1.0"])
-def test_other_versions_are_refused(tools: Programs, said: str) -> None:
+@pytest.mark.parametrize("message", ["v2.17.0", "v5.0.0", "", "unknown", "v30.1.0"])
+def test_other_versions_are_refused(tools: Programs, message: str) -> None:
     """Others are bad input, by name."""
-    tools.answer("helm", "version", out=said)
+    tools.answer("helm", "version", out=message)
 
     with pytest.raises(BadInput, match="is not supported"):
         helm.read_helm_version()

@@ -85,7 +85,7 @@ def test_header_names_have_no_case() -> None:
 
 
 def test_repr_counts() -> None:
-    """The printed form says how many of what; no answer is told by its error."""
+    """The printed form says how many of what; no answer is reported by its error."""
     silent = Answer("rq-9", None, {}, 1, error="ConnectError: refused")
 
     assert repr(answers([200, 429, 200])) == "<3 answers: 200 x 2, 429 x 1>"

@@ -44,5 +44,5 @@ def tree(root: Path, **files: str) -> Path:
     ],
 )
 def test_modules_that_are_lacking(tmp_path: Path, files: dict[str, str], lacks: list[str] | None) -> None:
-    """Built in, loaded or to be loaded all count; where nothing tells, nothing is said."""
+    """Built in, loaded or to be loaded all count; where nothing tells, nothing is reported."""
     assert kernel_modules.missing_modules(tree(tmp_path, **files), "6.1") == lacks

@@ -35,7 +35,7 @@ def network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, FakeRe
         return RegistryApi(host, **words)
 
     monkeypatch.setattr(mirror, "RegistryApi", api)
-    monkeypatch.setattr(mirror, "answers", lambda _: None)
+    monkeypatch.setattr(mirror, "check_registry", lambda _: None)
     return found
 
 
@@ -63,7 +63,7 @@ def test_registry_is_filled(network: dict[str, FakeRegistry], source: PrivateReg
     row = unpinned(ROW)
     publish(network, source)
 
-    done = mirror.from_registries(row, TARGET, source)
+    done = mirror.mirror_from_registries(row, TARGET, source)
 
     there = network["r.test"].manifests
     for one in WANTED:
@@ -72,7 +72,7 @@ def test_registry_is_filled(network: dict[str, FakeRegistry], source: PrivateReg
     assert len(done) == len(WANTED)
     assert all(one.copied for one in done)
     assert set(network) == {"r.test", *({"other.test"} if source else {"docker.io", "ghcr.io"})}
-    assert not any(one.copied for one in mirror.from_registries(row, TARGET, source))
+    assert not any(one.copied for one in mirror.mirror_from_registries(row, TARGET, source))
 
 
 def test_what_cannot_be_had_is_named(network: dict[str, FakeRegistry]) -> None:
@@ -83,7 +83,7 @@ def test_what_cannot_be_had_is_named(network: dict[str, FakeRegistry]) -> None:
     del network["docker.io"].manifests[image.repository, image.tag]
 
     with pytest.raises(SetupFailed, match=f"{image.repository}:{image.tag}"):
-        mirror.from_registries(row, TARGET, None)
+        mirror.mirror_from_registries(row, TARGET, None)
 
 
 def test_login_that_is_wanted_is_named(network: dict[str, FakeRegistry]) -> None:
@@ -92,7 +92,7 @@ def test_login_that_is_wanted_is_named(network: dict[str, FakeRegistry]) -> None
     network["r.test"] = FakeRegistry("basic")
 
     with pytest.raises(BadInput) as caught:
-        mirror.from_registries(unpinned(ROW), TARGET, None)
+        mirror.mirror_from_registries(unpinned(ROW), TARGET, None)
 
     assert "docker login r.test" in caught.value.remedy
 
@@ -116,11 +116,11 @@ def folder(tmp_path: Path) -> Path:
 def test_registry_is_filled_from_a_bundle(
     network: dict[str, FakeRegistry], folder: Path, tmp_path: Path, programs: Programs, notes: list[tuple[str, str]]
 ) -> None:
-    """Images keep the digest of their archive; helm puts in the charts; a node image that nobody has is said."""
+    """Images keep the digest of their archive; helm puts in the charts; a node image that nobody has is reported."""
     programs.have("helm", "docker")
     programs.answer("docker", "image", "inspect", code=1)
 
-    done = mirror.from_bundle(ROW, TARGET, folder, Helm(tmp_path, "", tmp_path, TARGET))
+    done = mirror.mirror_from_bundle(ROW, TARGET, folder, Helm(tmp_path, "", tmp_path, TARGET))
 
     there = network["r.test"].manifests
     for image in ROW.images.values():
@@ -146,7 +146,7 @@ def test_chart_that_is_there_is_not_pushed(
     content = f"sha256:{hashlib.sha256(b'base').hexdigest()}"
     registry._put("m/istio/release/charts/base", "1.29.1", {"layers": [{"digest": content}]}, "x")
 
-    mirror.from_bundle(ROW, TARGET, folder, Helm(tmp_path, "", tmp_path, TARGET))
+    mirror.mirror_from_bundle(ROW, TARGET, folder, Helm(tmp_path, "", tmp_path, TARGET))
 
     assert not [call for call in programs.calls("helm", "push") if "base-1.29.1.tgz" in call.argv[1]]
     assert len(programs.calls("helm", "push")) == 4
@@ -155,7 +155,7 @@ def test_chart_that_is_there_is_not_pushed(
 def test_node_image_comes_from_docker(
     network: dict[str, FakeRegistry], folder: Path, tmp_path: Path, programs: Programs, notes: list[tuple[str, str]]
 ) -> None:
-    """Saved by Docker it may have another digest than the published one: then the name to be given is said."""
+    """Saved by Docker it may have another digest than the published one: then the name to be given is reported."""
     layout = Layout()
     saved = layout.write(tmp_path / "node.tar", layout.image("amd64"))
     programs.have("helm")
@@ -163,7 +163,7 @@ def test_node_image_comes_from_docker(
     programs.script("docker", f'[ "$1" = save ] && while [ "$1" != --output ]; do shift; done && cp {saved} "$2"')
     programs.answer("docker", "version", out="1.48 linux/amd64")
 
-    done = mirror.from_bundle(ROW, TARGET, folder, Helm(tmp_path, "", tmp_path, TARGET))
+    done = mirror.mirror_from_bundle(ROW, TARGET, folder, Helm(tmp_path, "", tmp_path, TARGET))
 
     assert done[-1].name == f"r.test/m/kindest/node:{parse_reference(ROW.node).tag}"
     assert ("m/kindest/node", parse_reference(ROW.node).tag) in network["r.test"].manifests

@@ -18,7 +18,7 @@ def test_proxy_of_any_name_is_kept_from_loopback(name: str) -> None:
     """Each of the six variables counts; both spellings of NO_PROXY are set, with what was there first."""
     environ = {name: "http://proxy.example:3128", "NO_PROXY": "corp.example, 10.0.0.0/8"}
 
-    no_proxy.extend(["172.18.0.3"], environ)
+    no_proxy.extend_no_proxy(["172.18.0.3"], environ)
 
     assert environ["NO_PROXY"] == environ["no_proxy"]
     assert environ["NO_PROXY"].split(",")[:2] == ["corp.example", "10.0.0.0/8"]
@@ -28,10 +28,10 @@ def test_proxy_of_any_name_is_kept_from_loopback(name: str) -> None:
 def test_twice_is_once() -> None:
     """A harness inside a harness adds nothing."""
     environ = {"http_proxy": "http://p:1"}
-    no_proxy.extend((), environ)
+    no_proxy.extend_no_proxy((), environ)
     once = dict(environ)
 
-    no_proxy.extend((), environ)
+    no_proxy.extend_no_proxy((), environ)
 
     assert environ == once
 
@@ -40,7 +40,7 @@ def test_without_a_proxy_nothing_is_set() -> None:
     """An environment without a proxy stays as it is."""
     environ = {"http_proxy": "", "PATH": "/bin"}
 
-    no_proxy.extend(["10.0.0.1"], environ)
+    no_proxy.extend_no_proxy(["10.0.0.1"], environ)
 
     assert environ == {"http_proxy": "", "PATH": "/bin"}
 
@@ -71,7 +71,7 @@ def test_libraries_agree(monkeypatch: pytest.MonkeyPatch, bypasses: Callable[[st
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert not bypasses(HERE)
 
-    no_proxy.extend()
+    no_proxy.extend_no_proxy()
 
     assert bypasses(HERE)
     assert not bypasses("http://registry-1.docker.io/v2/")
@@ -80,18 +80,18 @@ def test_libraries_agree(monkeypatch: pytest.MonkeyPatch, bypasses: Callable[[st
 def test_programs_inherit_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """kubectl, helm and kind are started with the extended list, and with the proxy itself for what they pull."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    no_proxy.extend()
+    no_proxy.extend_no_proxy()
 
-    said = run(["sh", "-c", 'echo "$NO_PROXY $HTTPS_PROXY"']).stdout
+    output = run(["sh", "-c", 'echo "$NO_PROXY $HTTPS_PROXY"']).stdout
 
-    assert "127.0.0.0/8" in said
-    assert said.strip().endswith("http://127.0.0.1:9")
+    assert "127.0.0.0/8" in output
+    assert output.strip().endswith("http://127.0.0.1:9")
 
 
 def test_urllib_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The standard library reads no networks, so loopback's usual names stand beside them."""
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    no_proxy.extend()
+    no_proxy.extend_no_proxy()
 
     assert urllib.request.proxy_bypass_environment("127.0.0.1:6443")
     assert urllib.request.proxy_bypass_environment("localhost")

@@ -31,7 +31,7 @@ def test_a_page_may_be_turned_back_to() -> None:
 
 
 def test_witnesses_are_named_once_in_order() -> None:
-    """Who saw anything is told once, in the order of first words; an empty page has none."""
+    """Who saw anything is reported once, in the order of first words; an empty page has none."""
     for who in ("client", "ztunnel log", "client", "limiter counters"):
         observations.record_sighting(who, "x")
 

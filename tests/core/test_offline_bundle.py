@@ -13,7 +13,7 @@ import yaml
 
 from harness import offline_bundle, version_sets
 from harness.errors import BadInput, SetupFailed
-from harness.image_archives import image_references, read
+from harness.image_archives import image_references, read_archive
 from harness.install.helpers import load_helper_image
 from harness.offline_bundle import INDEX
 from harness.registry.private import PrivateRegistry
@@ -126,7 +126,7 @@ def test_oci_archive_names_its_annotations(tmp_path: Path) -> None:
     ],
 )
 def test_archive_of_something_else(tmp_path: Path, files: dict[str, Any]) -> None:
-    """A tar without images is told to be none."""
+    """A tar without images is reported to be none."""
     path = tar(tmp_path / "x.tar", **files)
 
     with pytest.raises(BadInput, match=r"x\.tar is no image archive"):
@@ -204,7 +204,7 @@ def test_bundle_of_another_set_lacks_that_sets_images(folder: Path) -> None:
         offline_bundle.open_bundle(folder, other)
 
 
-def test_file_that_changed_since_is_told(folder: Path) -> None:
+def test_file_that_changed_since_is_reported(folder: Path) -> None:
     """An archive that is not what was indexed is not used."""
     docker_save(folder / "images" / "all.tar", "redis:6")
     (folder / "charts" / "base-1.29.1.tgz").write_text("another chart")
@@ -219,7 +219,7 @@ def test_file_that_changed_since_is_told(folder: Path) -> None:
 
 @pytest.mark.parametrize("what", ["absent", "a file"])
 def test_folder_that_is_no_bundle(tmp_path: Path, what: str) -> None:
-    """A folder without an index, or a file, is told how to become one."""
+    """A folder without an index, or a file, is reported how to become one."""
     if what == "a file":
         (tmp_path / "x").touch()
 
@@ -281,7 +281,7 @@ def test_blobs_of_another_platform_that_lack_are_named(tmp_path: Path) -> None:
     layout.lose(there)
     path = layout.write(tmp_path / "x.tar", layout.add({"manifests": [here, there]}, **named("redis:6")))
 
-    found = read(path)
+    found = read_archive(path)
 
     assert list(found.images) == ["docker.io/library/redis:6"]
     assert found.lacking == [f"{there['digest']} (manifest of linux/arm64)"]
@@ -296,7 +296,9 @@ def test_blob_of_a_manifest_that_lacks_is_named(tmp_path: Path, what: str) -> No
     lost = manifest["config"] if what == "config" else manifest["layers"][0]
     layout.lose(lost)
 
-    assert read(layout.write(tmp_path / "x.tar", image)).lacking == [f"{lost['digest']} ({what} of linux/amd64)"]
+    assert read_archive(layout.write(tmp_path / "x.tar", image)).lacking == [
+        f"{lost['digest']} ({what} of linux/amd64)"
+    ]
 
 
 def test_docker_archive_that_lacks_a_layer(tmp_path: Path) -> None:
@@ -305,10 +307,10 @@ def test_docker_archive_that_lacks_a_layer(tmp_path: Path) -> None:
     layout = Layout()
     both = layout.write(tmp_path / "y.tar", layout.image("amd64", **named("redis:6")), manifest__json=manifest)
 
-    assert read(tar(tmp_path / "x.tar", {"manifest.json": manifest, "x.json": {}})).lacking == [
+    assert read_archive(tar(tmp_path / "x.tar", {"manifest.json": manifest, "x.json": {}})).lacking == [
         "a/layer.tar (of Docker's manifest.json)"
     ]
-    assert read(both).lacking == []
+    assert read_archive(both).lacking == []
 
 
 def test_archive_without_all_its_blobs_is_not_indexed(folder: Path) -> None:
@@ -362,7 +364,7 @@ def test_made_bundle_fetches_what_it_lacks(folder: Path, docker: Programs) -> No
     assert docker.call("docker", "save").argv[-1] == first
     assert docker.call("docker", "save").after("--platform") == "linux/arm64"
     assert made.images[first].pulled == f"{first.partition(':')[0]}@{ZEROS}"
-    assert made.images[first].image == next(iter(read(folder / made.images[first].file).images.values()))
+    assert made.images[first].image == next(iter(read_archive(folder / made.images[first].file).images.values()))
     assert {made.images[image].pulled for image in others} == {""}
     assert offline_bundle.write_index(folder, ROW) == made
     assert offline_bundle.open_bundle(folder, ROW).index == made

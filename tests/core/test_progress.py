@@ -18,7 +18,7 @@ def lines(listener_of: object) -> tuple[io.StringIO, Console]:
 
 
 def test_stage_is_timed_and_told(notes: list[tuple[str, str]]) -> None:
-    """A stage is told at its start and its end, with its seconds."""
+    """A stage is reported at its start and its end, with its seconds."""
     with progress.stage("istio base") as stage:
         assert stage.seconds is None
 
@@ -88,8 +88,8 @@ def test_plain_lines() -> None:
     with pytest.raises(ValueError, match="broken"):
         load()
 
-    told = [line.split("] ", 1)[1] for line in written.getvalue().splitlines()]
-    assert told == [
+    parts = [line.split("] ", 1)[1] for line in written.getvalue().splitlines()]
+    assert parts == [
         "load [red]images[/] ...",
         "load [red]images[/]: awaiting pods (2/3 ready)",
         "reused",

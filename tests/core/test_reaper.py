@@ -28,7 +28,7 @@ def tools(programs: Programs) -> Programs:
 
 def outcomes(settings: Settings) -> dict[str, str]:
     """What became of each record."""
-    return {one.record.name: one.outcome for one in reaper.reap(settings)}
+    return {one.record.name: one.outcome for one in reaper.delete_left_clusters(settings)}
 
 
 def test_only_what_is_left_goes(settings: Settings, tools: Programs) -> None:
@@ -48,7 +48,7 @@ def test_nothing_is_left(settings: Settings, tools: Programs) -> None:
 
 
 def test_one_failure_does_not_keep_the_others(settings: Settings, tools: Programs) -> None:
-    """What cannot be taken away is told, and stays recorded; the others go."""
+    """What cannot be taken away is reported, and stays recorded; the others go."""
     for name in ("left", "used"):
         cluster_records.write_record(settings.state, Record("kind", name, GONE, time.time()))
     tools.answer("kind", "delete", "left", code=1, err="docker: permission denied")
@@ -64,7 +64,7 @@ def test_one_failure_does_not_keep_the_others(settings: Settings, tools: Program
 def test_unreadable_notes_do_not_keep_the_others(
     settings: Settings, tools: Programs, api: FakeApi, tmp_path: Path
 ) -> None:
-    """Notes of another run that cannot be read are told of, with what to do; the other records are gone through."""
+    """Notes of another run that cannot be read are reported of, with what to do; the other records are gone through."""
     where = {"kubeconfig": str(api.kubeconfig(tmp_path / "theirs")), "context": "fake"}
     mine = settings.model_copy(update={"cluster": "existing"} | where | {"kubeconfig": Path(where["kubeconfig"])})
     cluster = choose_cluster(mine, ROW)
@@ -77,11 +77,11 @@ def test_unreadable_notes_do_not_keep_the_others(
     seen = outcomes(settings)
 
     assert seen.pop("left") == "gone"
-    (told,) = seen.values()
-    assert told.startswith(f"not taken away: {cluster.home / 'made.json'}, the notes of what we made")
+    (outcome,) = seen.values()
+    assert outcome.startswith(f"not taken away: {cluster.home / 'made.json'}, the notes of what we made")
 
 
-def test_missing_tool_is_told(settings: Settings, tools: Programs) -> None:
+def test_missing_tool_is_reported(settings: Settings, tools: Programs) -> None:
     """Without kind its clusters cannot be deleted: that is reported, not raised."""
     tools.lose("kind")
     cluster_records.write_record(settings.state, Record("kind", "left", GONE, time.time()))
@@ -99,8 +99,8 @@ def test_unreadable_record_is_reaped_by_its_folder(settings: Settings, tools: Pr
 
 
 @pytest.mark.parametrize("folder", ["minikube-x", "x", "existing-prod"])
-def test_record_of_an_unknown_kind_is_told(settings: Settings, folder: str) -> None:
-    """A record that is of no cluster we know is told of; it ends nothing."""
+def test_record_of_an_unknown_kind_is_reported(settings: Settings, folder: str) -> None:
+    """A record that is of no cluster we know is reported of; it ends nothing."""
     path: Path = settings.state / folder
     path.mkdir(parents=True)
     (path / "record.json").write_text("{")

@@ -45,7 +45,7 @@ def test_text_is_a_ref_or_refused(text: str) -> None:
     ],
 )
 def test_wrong_names_say_what_is_right(text: str, why: str) -> None:
-    """A namespace too many or missing, and a misspelt kind, are told."""
+    """A namespace too many or missing, and a misspelt kind, are reported."""
     with pytest.raises(ValueError, match=why):
         parse_ref(text)
 

@@ -103,7 +103,7 @@ def test_script_installs_applies_sends_and_compares(run: Path, tmp_path: Path) -
     assert calls.count("http_code") == 5
 
 
-def test_other_statuses_are_told(run: Path, tmp_path: Path) -> None:
+def test_other_statuses_are_reported(run: Path, tmp_path: Path) -> None:
     folder = reproduce.write(run, "test_limit", tmp_path / "out")
 
     ended, _ = script(folder, tmp_path, 200, 200, 200, 503, 503)
@@ -122,11 +122,11 @@ def test_folder_needs_nothing_of_ours(run: Path, tmp_path: Path) -> None:
     assert "A limit is kept." in texts["expected-and-seen.txt"]
 
 
-@pytest.mark.parametrize(("test", "said"), [("test_limti", "has no test test_limti"), ("suites", ""), ("::", "")])
-def test_test_is_named_by_a_part_of_its_id(run: Path, tmp_path: Path, test: str, said: str) -> None:
+@pytest.mark.parametrize(("test", "message"), [("test_limti", "has no test test_limti"), ("suites", ""), ("::", "")])
+def test_test_is_named_by_a_part_of_its_id(run: Path, tmp_path: Path, test: str, message: str) -> None:
     """That no other test has."""
-    if said:
-        with pytest.raises(BadInput, match=said):
+    if message:
+        with pytest.raises(BadInput, match=message):
             reproduce.write(run, test, tmp_path / "out")
         assert not (tmp_path / "out").exists()
     else:

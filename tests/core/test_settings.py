@@ -12,7 +12,7 @@ from harness.errors import BadInput
 
 def test_defaults_need_no_environment() -> None:
     """Without any variable a kind cluster with the default version set is asked for."""
-    found = settings.read()
+    found = settings.read_settings()
 
     assert (found.cluster, found.versions, found.keep, found.waypoint, found.workers) == (
         "kind", "", "never", "binding", 1,
@@ -41,7 +41,7 @@ def test_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         monkeypatch.setenv(f"E2E_{name}", value)
 
-    found = settings.read()
+    found = settings.read_settings()
 
     assert (found.cluster, found.context, found.install, found.bundle, found.workers) == (
         "existing", "prod", True, Path("/b"), 3,
@@ -53,7 +53,7 @@ def test_empty_variables_are_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in settings.Settings.model_fields:
         monkeypatch.setenv(f"E2E_{name.upper()}", "")
 
-    assert settings.read().model_dump(exclude={"state"}) == settings.Settings().model_dump(exclude={"state"})
+    assert settings.read_settings().model_dump(exclude={"state"}) == settings.Settings().model_dump(exclude={"state"})
 
 
 def test_options_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_options_come_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("E2E_CLUSTER", "existing")
     monkeypatch.setenv("E2E_KEEP", "always")
 
-    found = settings.read(cluster="emulated", keep=None)
+    found = settings.read_settings(cluster="emulated", keep=None)
 
     assert (found.cluster, found.keep) == ("emulated", "always")
 
@@ -89,7 +89,7 @@ def test_wrong_values_name_their_variable(monkeypatch: pytest.MonkeyPatch, name:
     monkeypatch.setenv(f"E2E_{name.upper()}", value)
 
     with pytest.raises(BadInput) as caught:
-        settings.read()
+        settings.read_settings()
 
     assert f"{name}={value!r}" in str(caught.value)
     assert f"set E2E_{name.upper()}" in caught.value.remedy
@@ -99,13 +99,13 @@ def test_wrong_values_name_their_variable(monkeypatch: pytest.MonkeyPatch, name:
 def test_wrong_option_is_bad_input_too() -> None:
     """An override is checked like a variable."""
     with pytest.raises(BadInput, match="one of kind, existing, emulated, did you mean 'kind'"):
-        settings.read(cluster="kindly")
+        settings.read_settings(cluster="kindly")
 
 
 def test_settings_do_not_change() -> None:
     """Settings are a value."""
     with pytest.raises(ValueError, match="frozen"):
-        settings.read().keep = "always"  # type: ignore[misc]  # that is what is tested
+        settings.read_settings().keep = "always"  # type: ignore[misc]  # that is what is tested
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_ci_is_known_by_its_variable(monkeypatch: pytest.MonkeyPatch, value: str
     assert settings.is_ci() is expected
 
 
-def test_github_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_github_is_reported_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """On GitHub the summary file and the build are known, elsewhere neither."""
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
@@ -151,8 +151,8 @@ def test_make_is_given_what_the_run_was_asked(monkeypatch: pytest.MonkeyPatch) -
         install=True,
     )
     assert settings.as_make_variables(settings.Settings()) == ["CLUSTER=kind"]
-    said = settings.as_make_variables(asked)
-    make = ["make", "--no-print-directory", "--eval", "show: ; @env", "show", *(shlex.split(" ".join(said)))]
+    variables = settings.as_make_variables(asked)
+    make = ["make", "--no-print-directory", "--eval", "show: ; @env", "show", *(shlex.split(" ".join(variables)))]
     root = Path(settings.__file__).parents[1]
 
     shown = subprocess.run(make, cwd=root, capture_output=True, text=True, check=True).stdout
@@ -160,7 +160,7 @@ def test_make_is_given_what_the_run_was_asked(monkeypatch: pytest.MonkeyPatch) -
     for line in shown.splitlines():
         if line.startswith("E2E_"):
             monkeypatch.setenv(*line.split("=", 1))
-    assert settings.read() == asked
+    assert settings.read_settings() == asked
 
 
 def test_every_setting_is_in_the_table_and_in_the_makefile() -> None:
@@ -174,7 +174,7 @@ def test_every_setting_is_in_the_table_and_in_the_makefile() -> None:
     )
 
 
-def test_unread_variables_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unread_variables_are_reported_of(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the name that was meant."""
     monkeypatch.setenv("E2E_CLUSTR", "kind")
 

@@ -83,7 +83,7 @@ def test_command_reads_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "cannot read"),
         ("{", "is no result of a run"),
@@ -91,13 +91,13 @@ def test_command_reads_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         ("[]", "is no result of a run"),
     ],
 )
-def test_what_is_no_run_is_named(tmp_path: Path, content: str | None, said: str) -> None:
+def test_what_is_no_run_is_named(tmp_path: Path, content: str | None, message: str) -> None:
     """A folder without results, or with those of something else."""
     (tmp_path / "a").mkdir()
     if content is not None:
         (tmp_path / "a" / "results.json").write_text(content)
 
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         write([tmp_path / "a"], tmp_path, "evidence")
 
 

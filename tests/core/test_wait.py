@@ -171,7 +171,7 @@ def test_interrupt_ends_the_wait(clock: Clock) -> None:
 
 
 def test_wait_tells_what_it_awaits(clock: Clock, notes: list[tuple[str, str]]) -> None:
-    """Each change of what was seen is told to the running stage, once."""
+    """Each change of what was seen is reported to the running stage, once."""
     with progress.stage("cluster"):
         until(sequence("a", "a", "b", "c"), lambda seen: seen == "c", what="c", within=9)
 

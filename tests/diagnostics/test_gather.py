@@ -94,7 +94,7 @@ def test_everything_is_there(cluster: FakeCluster, full: FakeApi, admin: object,
 def test_one_failure_does_not_keep_the_others(
     cluster: FakeCluster, full: FakeApi, admin: object, tmp_path: Path
 ) -> None:
-    """Each probe that fails is told with its reason; every other one is there."""
+    """Each probe that fails is reported with its reason; every other one is there."""
     del full.logs["default", "wp-1", "envoy"]
     full.kinds -= {"BackendTrafficPolicy"}
     full.refuse("GET", "/namespaces/default/services", 403, "forbidden")
@@ -103,11 +103,11 @@ def test_one_failure_does_not_keep_the_others(
 
     gather(cluster, tmp_path, "x")
 
-    told = failures(tmp_path)
-    assert "logs/default/wp-1/envoy.log: ObjectMissing" in told
-    assert "objects/Service.yaml: RequestRejected: Service in default: 403 forbidden" in told
-    assert "admin/istio-system/zt-1/config_dump.txt: SetupFailed: no way to istio-system/zt-1:15000" in told
-    assert told.count("\n") == 3
+    failed = failures(tmp_path)
+    assert "logs/default/wp-1/envoy.log: ObjectMissing" in failed
+    assert "objects/Service.yaml: RequestRejected: Service in default: 403 forbidden" in failed
+    assert "admin/istio-system/zt-1/config_dump.txt: SetupFailed: no way to istio-system/zt-1:15000" in failed
+    assert failed.count("\n") == 3
     assert {"logs/default/wp-1/shutdown-manager.log", "objects/Pod.yaml", "admin/default/wp-1/stats.txt"} <= files(
         tmp_path
     )
@@ -150,7 +150,7 @@ def test_other_teams_things_are_left(cluster: FakeCluster, full: FakeApi, tmp_pa
 
 
 def test_api_that_is_down(cluster: FakeCluster, tmp_path: Path) -> None:
-    """Without an API server the nodes' own logs are still there, and it is told that nothing else is."""
+    """Without an API server the nodes' own logs are still there, and it is reported that nothing else is."""
     text = yaml.safe_load(cluster.kubeconfig.read_text())
     text["clusters"][0]["cluster"]["server"] = "http://127.0.0.1:1"
     cluster.kubeconfig.write_text(yaml.safe_dump(text))
@@ -165,7 +165,7 @@ def test_api_that_is_down(cluster: FakeCluster, tmp_path: Path) -> None:
 
 
 def test_cluster_that_was_never_made(cluster: FakeCluster, tmp_path: Path) -> None:
-    """A kubeconfig that does not exist is told."""
+    """A kubeconfig that does not exist is reported."""
     cluster.kubeconfig = tmp_path / "none"
 
     gather(cluster, tmp_path / "into", "x")
@@ -175,7 +175,7 @@ def test_cluster_that_was_never_made(cluster: FakeCluster, tmp_path: Path) -> No
 
 
 def test_clusters_own_gathering_may_fail(cluster: FakeCluster, full: FakeApi, tmp_path: Path) -> None:
-    """What only the cluster can tell is a probe like any other: its failure is told too."""
+    """What only the cluster can tell is a probe like any other: its failure is reported too."""
 
     def broken(into: Path) -> None:
         raise OSError("no space left on device")
@@ -220,7 +220,7 @@ def test_secrets_are_taken_out(cluster: FakeCluster, full: FakeApi, tmp_path: Pa
 
 
 def test_long_logs_are_cut_at_their_beginning(cluster: FakeCluster, full: FakeApi, tmp_path: Path) -> None:
-    """The end of a log is what tells of a failure."""
+    """The end of a log is what reports a failure."""
     full.logs["default", "app-1", "app"] = "x" * LOG_LIMIT + "the end\n"
 
     gather(cluster, tmp_path, "x")
@@ -231,7 +231,7 @@ def test_long_logs_are_cut_at_their_beginning(cluster: FakeCluster, full: FakeAp
 
 
 def test_time_is_bounded(cluster: FakeCluster, full: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that hangs does not hold up the end of a run: what did not come is told."""
+    """A server that hangs does not hold up the end of a run: what did not come is reported."""
     monkeypatch.setattr(timeouts, "GATHER", 0.3)
     full.hang("GET", "/pods", HANG)
     full.hang("GET", "/services", HANG)

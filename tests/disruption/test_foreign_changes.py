@@ -77,7 +77,7 @@ def test_no_suite_takes_the_client_without_limits() -> None:
     ],
 )
 def test_a_source_says_what_is_touched(tmp_path: Path, source: str, what: list[str]) -> None:
-    """By what it uses, applies and writes to; not by what it reads or only speaks of."""
+    """By what it uses, applies and writes to; not by what it reads or only is about."""
     suite = tmp_path / "test_x.py"
     suite.write_text(HEAD + source)
 
@@ -130,5 +130,5 @@ def test_disruption_is_refused_where_nobody_asked_for_it(limited: Kube, api: Fak
         helm_upgrade.while_releases_change(cluster, limited, {"ztunnel": release}),
     ):
         pytest.fail("changed")
-    assert cluster.told == []
+    assert cluster.calls == []
     assert [seen for seen in api.requests if seen.method != "GET"] == []

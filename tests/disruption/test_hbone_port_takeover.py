@@ -1,4 +1,4 @@
-"""Whose port was taken is told by ztunnel's uid; a pod that is gone is nobody to blame."""
+"""Whose port was taken is reported by ztunnel's uid; a pod that is gone is nobody to blame."""
 
 from harness.disruption import hbone_port_takeover
 from harness.kube import Kube
@@ -31,10 +31,10 @@ def test_culprits_are_the_pods_that_are_still_there(kube: Kube, api: FakeApi) ->
 
 
 def test_without_a_failure_nobody_is(kube: Kube, api: FakeApi) -> None:
-    """Planted: a log that speaks of port 15008 and of no failure."""
+    """Planted: a log that is about port 15008 and of no failure."""
     there = pod("default/waypoint-1", labels={})
     there["metadata"]["uid"] = "uid-7"
     api.put(there)
 
-    told = Ztunnels("2026-11-21T09:22:20Z\tinfo\tproxy\tlistening on [::]:15008")
-    assert hbone_port_takeover.read_pods_with_taken_ports(kube, told) == []  # type: ignore[arg-type]  # a stand-in
+    ztunnels = Ztunnels("2026-11-21T09:22:20Z\tinfo\tproxy\tlistening on [::]:15008")
+    assert hbone_port_takeover.read_pods_with_taken_ports(kube, ztunnels) == []  # type: ignore[arg-type]  # a stand-in

@@ -17,7 +17,7 @@ BEFORE = Release("istiod", "istiod.tgz", "1.29.1", "istio-system", {"env": {"A":
 
 
 @pytest.fixture
-def told(kube: Kube, api: FakeApi) -> FakeCluster:
+def cluster(kube: Kube, api: FakeApi) -> FakeCluster:
     """A cluster with istiod in it."""
     only = pod("istio-system/istiod-1", labels=LABELS)
     only["metadata"]["uid"] = "1"
@@ -25,22 +25,22 @@ def told(kube: Kube, api: FakeApi) -> FakeCluster:
     return FakeCluster(kube.kubeconfig)
 
 
-def test_upgrade_that_replaces_no_pod_is_none(told: FakeCluster, kube: Kube, clock: Clock) -> None:
+def test_upgrade_that_replaces_no_pod_is_none(cluster: FakeCluster, kube: Kube, clock: Clock) -> None:
     """Planted: helm says yes, and nothing changes."""
     with pytest.raises(NotReady, match="no old pod left"):
-        helm_upgrade.upgrade_releases(told, kube, BEFORE)  # type: ignore[arg-type]  # a stand-in
+        helm_upgrade.upgrade_releases(cluster, kube, BEFORE)  # type: ignore[arg-type]  # a stand-in
 
-    assert told.told == [("install", "istiod")]
+    assert cluster.calls == [("install", "istiod")]
 
 
-def test_release_is_put_back_although_the_test_failed(told: FakeCluster, kube: Kube) -> None:
+def test_release_is_put_back_although_the_test_failed(cluster: FakeCluster, kube: Kube) -> None:
     with (
         pytest.raises(AssertionError, match="the test"),
-        helm_upgrade.while_releases_change(told, kube, {"istiod": BEFORE}),  # type: ignore[arg-type]  # a stand-in
+        helm_upgrade.while_releases_change(cluster, kube, {"istiod": BEFORE}),  # type: ignore[arg-type]  # a stand-in
     ):
         raise AssertionError("the test")
 
-    assert told.told == [("install", "istiod")]
+    assert cluster.calls == [("install", "istiod")]
 
 
 def test_changed_values_are_laid_over_the_release() -> None:

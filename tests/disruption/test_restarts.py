@@ -70,7 +70,7 @@ def test_shot_deletes_every_pod_without_grace(kube: Kube, api: FakeApi) -> None:
 
 
 def test_old_pod_that_is_still_there_is_no_replacement(kube: Kube, api: FakeApi, clock: Clock) -> None:
-    """Planted: the pod that was shot is still told of, ready."""
+    """Planted: the pod that was shot is still reported, ready."""
     api.put(deployment("default/x", ready=1, labels=LABELS), pod("default/x-1", labels=LABELS))
 
     with pytest.raises(NotReady, match="1 new ready pods"):

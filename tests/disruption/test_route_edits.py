@@ -1,4 +1,4 @@
-"""Edits are undone, and what Envoy does is told from what it was told."""
+"""Edits are undone, and what Envoy does is reported from what it was given."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def test_each_edit_is_another(kube: Kube, api: FakeApi) -> None:
     assert len({str(seen.body) for seen in api.asked("PATCH", "httproutes/x")}) == 4
 
 
-def test_edit_that_never_arrives_is_told(kube: Kube, api: FakeApi, clock: Clock) -> None:
+def test_edit_that_never_arrives_is_reported(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Edits that Envoy never has would lose nothing, and prove nothing; the rules are given back all the same."""
     rules: list[dict[str, Any]] = [{"backendRefs": []}]
     api.put(named("HTTPRoute/default/x", spec={"rules": rules}), manager="mesh-e2e")
@@ -80,7 +80,7 @@ def test_active_cluster_lets_go() -> None:
     "envoy", [Envoy(dynamic_warming_clusters="1s", dynamic_active_clusters="3600s"), Envoy(), Envoy(static="1s")]
 )
 def test_warming_cluster_does_not_let_go_yet(envoy: Envoy, clock: Clock) -> None:
-    """Planted: what Envoy was told and does not do yet, for 15 s; a cluster that is not there."""
+    """Planted: what Envoy was given and does not do yet, for 15 s; a cluster that is not there."""
     with pytest.raises(NotReady, match="lets go of idle connections"):
         envoy_config.wait_for_idle_timeout(envoy, "c")  # type: ignore[arg-type]  # a stand-in
 
@@ -107,5 +107,5 @@ def test_envoy_that_lets_pass_does_not_refuse(lenient: Denying, clock: Clock) ->
     """Planted: the switch off, and not there at all."""
     envoy_config.wait_for_fail_closed(Denying(failure_mode_deny=True))  # type: ignore[arg-type]  # a stand-in
 
-    with pytest.raises(NotReady, match="refuses what the limiter does not answer"):
+    with pytest.raises(NotReady, match="rejects requests while the rate limit service does not answer"):
         envoy_config.wait_for_fail_closed(lenient)  # type: ignore[arg-type]  # a stand-in

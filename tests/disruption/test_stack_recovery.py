@@ -105,7 +105,7 @@ def test_pod_that_holds_ztunnels_port_is_deleted(
 
 @pytest.mark.parametrize("missing", stack_recovery.PARTS)
 def test_part_that_does_not_come_back_is_named(kube: Kube, api: FakeApi, stack: None, missing: str) -> None:
-    """Nobody's port is taken: nothing is deleted, and the part is told."""
+    """Nobody's port is taken: nothing is deleted, and the part is reported."""
     api.put(daemon(1))
     api.objects[missing]["status"] |= {
         "numberReady": 0,

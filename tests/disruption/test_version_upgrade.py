@@ -11,7 +11,7 @@ from harness.disruption import restarts, version_upgrade
 from harness.disruption.version_upgrade import plan_upgrade, replace_definitions
 from harness.errors import BadInput, NotAllowed, SetupFailed
 from harness.install.installation import envoy_proxies
-from harness.install.releases import releases
+from harness.install.releases import make_releases
 from harness.kube import RequestRejected
 from harness.objects.namespace_mapping import AS_WRITTEN
 from harness.registry.private import parse_registry
@@ -75,7 +75,7 @@ def cluster(**cannot: str) -> Any:
 
 
 def upgrade(to: str = "eg-1.9.0") -> version_upgrade.VersionUpgrade:
-    return plan_upgrade(ROW, to, lambda row: releases(row, None), lambda row: [], None)
+    return plan_upgrade(ROW, to, lambda row: make_releases(row, None), lambda row: [], None)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_newer_definitions_replace_older_ones(monkeypatch: pytest.MonkeyPatch) -
     assert api.order == [GATEWAYS, TCP, SETS, POLICIES, SAFE]
 
 
-def test_rejected_definitions_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejected_definitions_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The way back tries only those of the Gateway API; a rejection is recorded, and what is there stays."""
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
     plan, api = upgrade(), Api()
@@ -159,7 +159,7 @@ def test_other_peoples_definitions_are_not_touched() -> None:
 
 
 def test_older_definitions_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the admission policy they replace the newer ones; what is rejected all the same is made anew."""
+    """Without the admission policy they replace the newer ones; what is rejected all the same is created again."""
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
     plan, api = upgrade(), Api()
     replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
@@ -172,7 +172,7 @@ def test_older_definitions_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_definition_of_an_object_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Made anew it would lose every object of its kind: the run stops there."""
+    """Made again it would lose every object of its kind: the run stops there."""
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
     plan, api = upgrade(), Api()
     replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
@@ -197,7 +197,7 @@ def test_pinned_proxies_are_upgraded(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     private = ROW.taken_from(parse_registry("registry.example/mirror"))
     plan = plan_upgrade(
-        private, "eg-1.9.0", lambda row: releases(row, None), lambda row: envoy_proxies(row, AS_WRITTEN), None
+        private, "eg-1.9.0", lambda row: make_releases(row, None), lambda row: envoy_proxies(row, AS_WRITTEN), None
     )
     images: list[str] = []
     kube = SimpleNamespace(

@@ -7,7 +7,7 @@ from tests.recordings import text
 
 def recorded(proxy: str, mesh: str) -> tuple[tuple[envoy_access.AccessLine, ...], tuple[ztunnel.ZtunnelLine, ...]]:
     """The access lines of a proxy and the lines of the ztunnel beside it."""
-    return envoy_access.parse(text(proxy)).lines, ztunnel.parse(text(mesh)).lines
+    return envoy_access.parse_access_log(text(proxy)).lines, ztunnel.parse_ztunnel_log(text(mesh)).lines
 
 
 def test_envoys_upstream_port_is_ztunnels_source_port() -> None:
@@ -76,8 +76,8 @@ def test_service_differs_between_the_two_sides() -> None:
 
 def test_request_id_does_not_survive_the_waypoint() -> None:
     """No id is seen by two proxies, not even where the waypoint's request lies inside the ingress's."""
-    inside = envoy_access.parse(text("logs/access-waypoint-200.json")).lines[0]
-    pages = envoy_access.parse(text("logs/ingress-envoy.log")).lines
+    inside = envoy_access.parse_access_log(text("logs/access-waypoint-200.json")).lines[0]
+    pages = envoy_access.parse_access_log(text("logs/ingress-envoy.log")).lines
     page = next(p for p in pages if p.start_time <= inside.start_time <= p.end_time)
 
     assert page.path == "/productpage"

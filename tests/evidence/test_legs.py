@@ -6,8 +6,8 @@ from harness.evidence.joins import find_connection_lines
 from harness.logs import envoy_access, ztunnel
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "source-port-remapped"
-LINES = ztunnel.parse((RECORDED / "ztunnel.log").read_text()).lines
-(REQUEST,) = envoy_access.parse((RECORDED / "access.log").read_text()).lines
+LINES = ztunnel.parse_ztunnel_log((RECORDED / "ztunnel.log").read_text()).lines
+(REQUEST,) = envoy_access.parse_access_log((RECORDED / "access.log").read_text()).lines
 WAYPOINT = "10.244.1.32"
 ASKED = "10.244.1.10:42058"  # what curl said its port was; a burst 84 s before had used it too
 
@@ -30,7 +30,7 @@ def test_same_port_of_an_earlier_connection_is_not_taken():
 def test_exact_port_wins_over_others_around():
     """Where the port is logged, another connection of the same time and place is no rival."""
     (leg,) = find_connection_lines(LINES, source="10.244.1.10:23099", around=REQUEST, reaches=WAYPOINT)
-    rival = ztunnel.parse(leg.raw.replace(":23099", ":23100")).lines
+    rival = ztunnel.parse_ztunnel_log(leg.raw.replace(":23099", ":23100")).lines
 
     assert find_connection_lines((*rival, leg), source="10.244.1.10:23099", around=REQUEST, reaches=WAYPOINT) == (leg,)
     assert len(find_connection_lines((*rival, leg), source=ASKED, around=REQUEST, reaches=WAYPOINT)) == 2

@@ -9,8 +9,8 @@ import pytest
 
 from harness.errors import Inconclusive
 from harness.evidence.hops import Journey, Pod
-from harness.evidence.journey import caller_accounts, join_journey, render
-from harness.evidence.open_connections import open_lines
+from harness.evidence.journey import join_journey, journey_as_text, source_accounts
+from harness.evidence.open_connections import lines_of_open_connections
 from harness.experiments.journey_collector import HopRecords, JourneyCollector
 from harness.http_exchange import Answer, Answers
 from harness.kube import ApiUnavailable
@@ -22,10 +22,10 @@ from tests.recordings import dump, text
 ID = "rq-open000001"
 READ = datetime(2026, 11, 27, 21, 24, 46, tzinfo=UTC)  # when the list was read
 DUMP = dump("open-connection/config_dump.json")
-OPEN = open_lines(open_connections(DUMP), READ)
-LINES = ztunnel.parse(text("open-connection/ztunnel.log")).lines
+OPEN = lines_of_open_connections(open_connections(DUMP), READ)
+LINES = ztunnel.parse_ztunnel_log(text("open-connection/ztunnel.log")).lines
 CLOSED_THEN = [line for line in LINES if line.time < READ]  # the client's connection closed 3 minutes later
-(ACCESS,) = envoy_access.parse(text("open-connection/waypoint-envoy.log")).lines
+(ACCESS,) = envoy_access.parse_access_log(text("open-connection/waypoint-envoy.log")).lines
 PODS = {
     "10.244.1.9": Pod("default/mesh-client-86f5dc69b5-spj9m", "worker"),
     "10.244.1.24": Pod("default/waypoint-6f9dd744b5-nr6wn", "worker"),
@@ -56,7 +56,7 @@ def test_open_connection_completes_a_journey() -> None:
 
     found = journey(*CLOSED_THEN, *OPEN)
 
-    assert found.verdict.state == "held", render(found)
+    assert found.verdict.state == "held", journey_as_text(found)
     assert [(hop.protocol, hop.status) for hop in found.hops if "ztunnel" in hop.kind] == [
         ("HBONE", "open"),
         ("HBONE", "open"),
@@ -79,9 +79,9 @@ def test_open_connection_in_plain_text_breaks_the_claim() -> None:
 def test_identity_of_an_open_connections_client_is_not_known_to_its_callee() -> None:
     """Nobody claims it: the list does not have it."""
     with pytest.raises(Inconclusive, match="the connection to default/waypoint-6f9dd744b5-nr6wn is open"):
-        caller_accounts(journey(*CLOSED_THEN, *OPEN))
+        source_accounts(journey(*CLOSED_THEN, *OPEN))
 
-    assert caller_accounts(journey(*LINES), "ztunnel-in") == (("waypoint", "mesh-client"), ("ratings-v1", "waypoint"))
+    assert source_accounts(journey(*LINES), "ztunnel-in") == (("waypoint", "mesh-client"), ("ratings-v1", "waypoint"))
 
 
 def test_backend_connection_is_found_by_its_port_alone() -> None:
@@ -121,6 +121,6 @@ def test_list_is_asked_when_the_wait_has_run_out() -> None:
         return collector.wait_for_journeys(answers, since, via=lambda _: ("waypoint",), within=0.01)
 
     (found,) = follow(OPEN)
-    assert found.verdict.held, render(found)
+    assert found.verdict.held, journey_as_text(found)
     with pytest.raises(Inconclusive, match="1 of 1 journeys are not complete"):
         follow(ApiUnavailable("no answer"))

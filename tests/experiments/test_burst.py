@@ -27,7 +27,7 @@ class Client:
 
 
 class Envoy:
-    """Counts by what it is told, and has a line for each answer, or none."""
+    """Counts by what it is reported, and has a line for each answer, or none."""
 
     gateway = "waypoint"
 
@@ -82,7 +82,7 @@ def test_counter_that_is_not_there_is_not_zero() -> None:
 
 
 def test_proxy_that_restarted_is_not_believed() -> None:
-    """A counter that fell was started anew: its movement is not known."""
+    """A counter that fell was started again: its movement is not known."""
     with pytest.raises(Inconclusive, match=r"fell by {.wp-1.: 10}: a proxy .* was restarted meanwhile"):
         run(Envoy(13, 3))
 
@@ -120,7 +120,7 @@ def test_silence_of_a_lost_log_is_no_bypass() -> None:
         past(Envoy(lines=False))
 
 
-def test_times_of_the_proxy_and_of_the_machine_are_told_apart() -> None:
+def test_times_of_the_proxy_and_of_the_machine_are_reported_apart() -> None:
     """Each response's time less the proxy's own for that very request: not the difference of the two slowest."""
     answers = Answers((Answer("rq-0", 503, {}, 900), Answer("rq-1", 503, {}, 1000)))
     lines: Any = (SimpleNamespace(duration_ms=100), SimpleNamespace(duration_ms=950))

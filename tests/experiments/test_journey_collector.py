@@ -3,14 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from harness.evidence.journey import render
+from harness.evidence.journey import journey_as_text
 from harness.experiments.journey_collector import HopRecords, join_journeys, required_hops
 from harness.http_exchange import Answer, Answers
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import text
 
-LINES = sorted(ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines, key=lambda line: line.opened)
-PASSED = envoy_access.parse(text("variants/waypoint2-envoy.log")).lines
+LINES = sorted(ztunnel.parse_ztunnel_log(text("variants/ztunnel-two-nodes.log")).lines, key=lambda line: line.opened)
+PASSED = envoy_access.parse_access_log(text("variants/waypoint2-envoy.log")).lines
 
 
 def answer(id: str, body: str = "") -> Answer:
@@ -30,7 +30,7 @@ def test_each_request_finds_its_own_lines() -> None:
     found = join_journeys(scene(*lines), Answers(tuple(answer(str(n)) for n in (2, 0, 1))), lambda _: ("waypoint",))
 
     assert [journey.id for journey in found] == ["2", "0", "1"]
-    assert {journey.verdict.state for journey in found} == {"held"}, render(found[0])
+    assert {journey.verdict.state for journey in found} == {"held"}, journey_as_text(found[0])
 
 
 def test_request_without_lines_is_unknown() -> None:

@@ -31,10 +31,10 @@ def test_what_is_over_its_budget_is_named() -> None:
 def test_documented_budgets_are_those_held_to() -> None:
     """docs/waiting.md states the budget of each policy beside the figures that it comes from."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in WAITING.read_text().splitlines()]
-    told = {row[0]: [float(n) for n in row[5].split(",")] for row in rows if len(row) == 6 and "/" in row[1]}
+    values = {row[0]: [float(n) for n in row[5].split(",")] for row in rows if len(row) == 6 and "/" in row[1]}
     kinds = {name.rpartition(" ")[0] for name in policy_timing.BUDGET if " " in name}
 
-    assert told == {
+    assert values == {
         kind: [
             policy_timing.BUDGET["Accepted"],
             policy_timing.BUDGET[f"{kind} applied"],

@@ -44,7 +44,7 @@ class World:
         status = {"ancestors": [{"ancestorRef": GATEWAY, "conditions": conditions}]} if self._accepted else {}
         return {"kind": "SecurityPolicy", "metadata": {"name": "a", "namespace": "default"}, "status": status}
 
-    def ask(self, request: Any) -> Answer:
+    def send_one(self, request: Any) -> Answer:
         self.asked += self._ever
         late = self._ever and self.asked <= self._late
         if self.applied:
@@ -52,7 +52,7 @@ class World:
         return Answer("rq", self._under if late else self._after if self._ever else 200, {}, 1)
 
     def send(self, requests: Any, *, at_once: bool = False) -> Any:
-        self.log.append(f"sent {len(requests)}: {self.ask(requests[0]).status}")
+        self.log.append(f"sent {len(requests)}: {self.send_one(requests[0]).status}")
         return self.log[-1]
 
 

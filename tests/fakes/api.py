@@ -60,13 +60,13 @@ class Fault:
 @dataclass
 class Exec:
     """What a program in a pod does: `code` None closes the stream without a word on its end; `hang` never ends, and
-    `until_told` not before something is written to it."""
+    `until_stopped` not before something is written to it."""
 
     stdout: str = ""
     stderr: str = ""
     code: int | None = 0
     hang: bool = False
-    until_told: bool = False
+    until_stopped: bool = False
 
 
 @dataclass
@@ -249,9 +249,9 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def status(code: int, message: str, reason: str = "") -> tuple[int, Object]:
-    said = "Success" if code < 300 else "Failure"
+    text = "Success" if code < 300 else "Failure"
     return code, {
-        "kind": "Status", "apiVersion": "v1", "status": said, "message": message, "reason": reason, "code": code,
+        "kind": "Status", "apiVersion": "v1", "status": text, "message": message, "reason": reason, "code": code,
     }  # fmt: skip
 
 
@@ -320,20 +320,20 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             self.send_header("sec-websocket-accept", base64.b64encode(hashlib.sha1(magic.encode()).digest()).decode())
             self.send_header("sec-websocket-protocol", "v4.channel.k8s.io")
             self.end_headers()
-            said = api.execute(argv)
-            for channel, text in ((1, said.stdout), (2, said.stderr)):
+            result = api.execute(argv)
+            for channel, text in ((1, result.stdout), (2, result.stderr)):
                 data = text.encode()
                 for start in range(0, len(data), 1000):  # several frames, cut anywhere, as the kubelet sends
                     self._frame(2, bytes([channel]) + data[start : start + 1000])
             self.wfile.flush()
-            if said.hang:
+            if result.hang:
                 self.rfile.read(1)  # until the client closes
                 return
-            if said.until_told:
+            if result.until_stopped:
                 self.rfile.read(1)
-            if said.code is not None:
-                cause = {"details": {"causes": [{"reason": "ExitCode", "message": str(said.code)}]}}
-                ended = {"status": "Success"} if said.code == 0 else {"status": "Failure", **cause}
+            if result.code is not None:
+                cause = {"details": {"causes": [{"reason": "ExitCode", "message": str(result.code)}]}}
+                ended = {"status": "Success"} if result.code == 0 else {"status": "Failure", **cause}
                 self._frame(2, b"\x03" + json.dumps(ended).encode())
             self._frame(8, struct.pack("!H", 1000))
             self.wfile.flush()

@@ -1,4 +1,4 @@
-"""A cluster that only notes what it was told."""
+"""A cluster that only notes what it was given."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class FakeCluster:
         self.cannot_judge: Mapping[str, str] = {}
         self.address_pools: Sequence[str] = ()
         self.urls: dict[tuple[str, str, int], str] = {}
-        self.told: list[tuple[str, Any]] = []
+        self.calls: list[tuple[str, Any]] = []
         self.opened: list[tuple[str, str, int]] = []
         self.closed: list[tuple[str, str, int]] = []
         self.documents: list[dict[str, Any]] = []
 
     def create(self) -> None:
-        self.told.append(("create", None))
+        self.calls.append(("create", None))
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
-        self.told.append(("load", list(archives)))
+        self.calls.append(("load", list(archives)))
 
     def install(self, release: Release) -> None:
-        self.told.append(("install", release.name))
+        self.calls.append(("install", release.name))
 
     def uninstall(self, release: Release) -> None:
-        self.told.append(("uninstall", release.name))
+        self.calls.append(("uninstall", release.name))
 
     def remember(self, documents: Sequence[Mapping[str, Any]]) -> None:
-        self.told += [("remember", str(ref_of(document))) for document in documents]
+        self.calls += [("remember", str(ref_of(document))) for document in documents]
 
     def definitions(self, release: Release) -> list[dict[str, Any]]:
         return self.documents
@@ -62,4 +62,4 @@ class FakeCluster:
         (into / "nodes.txt").write_text("node logs\n")
 
     def delete(self) -> None:
-        self.told.append(("delete", None))
+        self.calls.append(("delete", None))

@@ -104,9 +104,9 @@ def other_process() -> Iterator[int]:
 @pytest.fixture
 def notes() -> list[tuple[str, str]]:
     """Everything that progress told, as (event, text)."""
-    told: list[tuple[str, str]] = []
-    progress.PROGRESS.listeners.append(lambda stage, event: told.append((event, stage.awaited or stage.name)))
-    return told
+    lines: list[tuple[str, str]] = []
+    progress.PROGRESS.listeners.append(lambda stage, event: lines.append((event, stage.awaited or stage.name)))
+    return lines
 
 
 @pytest.fixture

@@ -11,61 +11,61 @@ HERE = "harness.waits.responses.wait_for_response"
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What happened, in order; the watched function is a stub that tells."""
-    told: list[str] = []
+    lines: list[str] = []
 
     def reached(*, fails: bool = False) -> str:
-        told.append("called")
+        lines.append("called")
         if fails:
             raise ValueError("it fails")
         return "answer"
 
     monkeypatch.setattr(responses, "wait_for_response", reached)
-    return told
+    return lines
 
 
 def call(**named: bool) -> object:
     return responses.wait_for_response(**named)  # type: ignore[call-arg]  # the stub's arguments
 
 
-def test_done_around_the_call_once(told: list[str]) -> None:
+def test_done_around_the_call_once(events: list[str]) -> None:
     """Before and after the first call alone, whose answer is passed on."""
-    call_hooks.hook_call(HERE, before=lambda: told.append("before"), after=lambda: told.append("after"))
+    call_hooks.hook_call(HERE, before=lambda: events.append("before"), after=lambda: events.append("after"))
 
     assert (call(), call()) == ("answer", "answer")
-    assert told == ["before", "called", "after", "called"]
+    assert events == ["before", "called", "after", "called"]
 
 
-def test_numbered_call(told: list[str]) -> None:
+def test_numbered_call(events: list[str]) -> None:
     """With a number, that call."""
-    call_hooks.hook_call(f"{HERE}#2", after=lambda: told.append("after"))
+    call_hooks.hook_call(f"{HERE}#2", after=lambda: events.append("after"))
 
     call()
     call()
 
-    assert told == ["called", "called", "after"]
+    assert events == ["called", "called", "after"]
 
 
-def test_call_that_fails_has_ended_too(told: list[str]) -> None:
+def test_call_that_fails_has_ended_too(events: list[str]) -> None:
     """What it raises is passed on."""
-    call_hooks.hook_call(HERE, after=lambda: told.append("after"))
+    call_hooks.hook_call(HERE, after=lambda: events.append("after"))
 
     with pytest.raises(ValueError, match="it fails"):
         call(fails=True)
 
-    assert told == ["called", "after"]
+    assert events == ["called", "after"]
 
 
-def test_watch_is_taken_away(told: list[str]) -> None:
+def test_watch_is_taken_away(events: list[str]) -> None:
     """The function is itself again."""
     stub = responses.wait_for_response
-    take_away = call_hooks.hook_call(HERE, after=lambda: told.append("after"))
+    take_away = call_hooks.hook_call(HERE, after=lambda: events.append("after"))
 
     take_away()
     call()
 
-    assert told == ["called"]
+    assert events == ["called"]
     assert responses.wait_for_response is stub
 
 
@@ -79,6 +79,6 @@ def test_what_names_no_call(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["harness.nowhere.function", "harness.wait.nothing"])
 def test_unknown_function(text: str) -> None:
-    """It is said when the fault is armed, not never."""
+    """It is reported when the fault is armed, not never."""
     with pytest.raises((ImportError, AttributeError)):
         call_hooks.hook_call(text)

@@ -77,7 +77,7 @@ def test_oracles_judge_beside_tests(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"broken": None}, "broken"),
         ({"says": ""}, "says"),
@@ -100,11 +100,11 @@ def test_oracles_judge_beside_tests(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_wrong_file_is_named_with_the_reason(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+def test_wrong_file_is_named_with_the_reason(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     """The message names the file and what is wrong in it."""
     file = write(tmp_path, LEAST | change)
 
-    with pytest.raises(BadInput, match=rf"one\.yaml.*{told}"):
+    with pytest.raises(BadInput, match=rf"one\.yaml.*{message}"):
         catalogue.load(file)
 
 

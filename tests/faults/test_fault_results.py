@@ -1,4 +1,4 @@
-"""When a fault is caught, and what is said when it is not."""
+"""When a fault is caught, and what is reported when it is not."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_failed_for_the_reason_is_caught(outcome: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "told"),
+    ("made", "message"),
     [
         (run(PytestResult(A, "held")), f"{A} held"),
         (run(PytestResult(A, "skipped", "TCP")), f"{A} skipped"),
@@ -52,9 +52,9 @@ def test_failed_for_the_reason_is_caught(outcome: str) -> None:
         (PytestRun((), tail="Segmentation fault"), "no test ran: Segmentation fault"),
     ],
 )
-def test_anything_else_is_missed(made: PytestRun, told: str) -> None:
+def test_anything_else_is_missed(made: PytestRun, message: str) -> None:
     """A test that held, another reason, a fault that was never planted: none of it is a catch."""
-    assert FaultResult(fault(), made, 1.0).why_missed == told
+    assert FaultResult(fault(), made, 1.0).why_missed == message
 
 
 def test_all_listed_must_catch() -> None:
@@ -118,8 +118,8 @@ def test_run_is_read_from_its_files(tmp_path: Path) -> None:
     folder.mkdir()
     tests = [{"id": A, "outcome": "broken", "reason": "why"}, {"id": A, "outcome": "error", "reason": "teardown"}]
     (folder / "results.json").write_text(json.dumps({"tests": tests, "why": ""}))
-    told = {"planted": 2, "undone": True, "trouble": "", "struck": [{"id": A, "file": "a.py", "line": 7}]}
-    (folder / "fault.json").write_text(json.dumps(told))
+    values = {"planted": 2, "undone": True, "trouble": "", "struck": [{"id": A, "file": "a.py", "line": 7}]}
+    (folder / "fault.json").write_text(json.dumps(values))
 
     found = fault_results.read_run(tmp_path, "tail")
 

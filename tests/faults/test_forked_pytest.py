@@ -96,7 +96,7 @@ def test_fixture_that_nobody_needs_any_more_is_undone(forks: forked_pytest.Forks
 def test_late_call_ends_with_all_that_it_started(
     forks: forked_pytest.Forks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After its time it is killed, its children with it, and that is what is said."""
+    """After its time it is killed, its children with it, and that is what is reported."""
     forks.run_pytest(["--version"], env={}, folder=tmp_path / "before", within=SOON)  # what is imported is, from now on
     monkeypatch.setattr(forked_pytest, "_session", hang)
     join, begun = BaseProcess.join, tmp_path / "child.begun"

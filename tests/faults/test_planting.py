@@ -24,20 +24,20 @@ class Emulated(FakeCluster):
     """A cluster that can be broken on purpose."""
 
     def fault(self, name: str, /, **parameters: Any) -> None:
-        self.told.append(("fault", {name: parameters}))
+        self.calls.append(("fault", {name: parameters}))
 
     def calm(self) -> None:
-        self.told.append(("calm", None))
+        self.calls.append(("calm", None))
 
 
 def fault(*plant: dict[str, Any], **more: Any) -> Fault:
-    told = {"name": "one", "broken": "It is broken.", "field": "By somebody.", "caught_by": ["a"], "says": "b"}
-    return Fault.model_validate(told | {"on": ["emulated"], "plant": plant} | more)
+    values = {"name": "one", "broken": "It is broken.", "field": "By somebody.", "caught_by": ["a"], "says": "b"}
+    return Fault.model_validate(values | {"on": ["emulated"], "plant": plant} | more)
 
 
 @pytest.fixture
 def planter(kube: Kube, cluster: FakeCluster, settings: Settings, clock: Clock) -> Any:
-    """`planter(fault)`: of the emulated cluster unless told otherwise."""
+    """`planter(fault)`: of the emulated cluster unless stated otherwise."""
 
     def make(one: Fault, kind: str = "emulated") -> Planter:
         target = Emulated(cluster.kubeconfig, kind)
@@ -144,13 +144,13 @@ def test_manifest_is_read_altered_until_undone(planter: Any) -> None:
 
 
 def test_switch_is_turned_and_calmed(planter: Any) -> None:
-    """The emulated cluster is told the switch and its parameters, and to be calm again."""
+    """The emulated cluster is reported the switch and its parameters, and to be calm again."""
     one = planter(fault({"emulated": {"switch": "shared_bucket", "of": "a"}}))
 
     one.plant()
     one.undo()
 
-    assert one.target.told == [("fault", {"shared_bucket": {"of": "a"}}), ("calm", None)]
+    assert one.target.calls == [("fault", {"shared_bucket": {"of": "a"}}), ("calm", None)]
 
 
 def test_killed_without_grace(planter: Any, api: FakeApi) -> None:
@@ -188,7 +188,7 @@ def test_real_cluster_is_given_its_time(planter: Any, api: FakeApi, clock: Clock
     assert clock.now - before == pytest.approx(seconds, abs=0.01)
 
 
-def test_document_that_is_not_there_is_told() -> None:
+def test_document_that_is_not_there_is_reported() -> None:
     """A manifest step that changes nothing would be a fault that is none."""
     step = fault({"manifest": {"file": "a.yaml", "object": "Node/b", "with": None}}).plant[0].manifest
     assert step is not None

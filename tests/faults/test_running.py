@@ -26,27 +26,27 @@ Played = dict[str, Any]  # of one run: outcome, found, planted, undone, trouble,
 class Cluster:
     """What the catalogue does with its cluster, in order."""
 
-    def __init__(self, told: list[str]) -> None:
-        self.told, self.unwilling = told, False
+    def __init__(self, events: list[str]) -> None:
+        self.events, self.unwilling = events, False
 
     def mark(self) -> None:
-        self.told.append("mark")
+        self.events.append("mark")
 
     def reset(self) -> None:
-        self.told.append("reset")
+        self.events.append("reset")
         if self.unwilling:
             raise SetupFailed("emulated cluster x: POST /emulated/reset: 500 it will not\nbecause")
 
     def delete(self) -> None:
-        self.told.append("delete")
+        self.events.append("delete")
 
 
 class World:
     """A repository of one suite in a folder; `faults` and what each run is to come to are the test's to say."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.told, self.runs = root, list[str](), dict[str, Played]()
-        self.cluster = Cluster(self.told)
+        self.root, self.events, self.runs = root, list[str](), dict[str, Played]()
+        self.cluster = Cluster(self.events)
         self.environments: dict[str, Mapping[str, str]] = {}
         self.asked: dict[str, list[str]] = {}  # by run, the ids that pytest was asked for
         self.text, self.within = StringIO(), 0.0
@@ -69,7 +69,7 @@ class World:
         name = Path(env["E2E_FAULT"]).stem or "control"
         suites = f"{self.root}/suites"
         self.asked[name] = [one.removeprefix(f"{self.root}/") for one in arguments if one.startswith(suites)]
-        self.told.append(f"run {name}")
+        self.events.append(f"run {name}")
         self.environments[name] = env
         usual = {"outcome": "held"} if name == "control" else {"outcome": "broken", "found": "it is TCP"}
         run = usual | self.runs.get(name, {})
@@ -80,8 +80,8 @@ class World:
         tests = [{"id": TEST, "outcome": run["outcome"], "reason": run.get("found", "")}, *run.get("more", ())]
         (latest / "results.json").write_text(json.dumps({"tests": tests, "why": ""}))
         struck = [{"id": TEST, "file": TEST.partition("::")[0], "line": run.get("line", 2)}]
-        told = {"planted": 1, "undone": True, "trouble": "", "struck": struck if name != "control" else []}
-        (latest / "fault.json").write_text(json.dumps(told | {k: v for k, v in run.items() if k in told}))
+        values = {"planted": 1, "undone": True, "trouble": "", "struck": struck if name != "control" else []}
+        (latest / "fault.json").write_text(json.dumps(values | {k: v for k, v in run.items() if k in values}))
 
     def go(self, *names: str, cluster: str = "emulated", third: int | None = None, **more: Any) -> int:
         settings = Settings(cluster=cluster, cluster_name="x", state=self.root, runs=Path("runs"), **more)  # type: ignore[arg-type]  # a word of the literal
@@ -89,7 +89,7 @@ class World:
         return running.Catalogue(settings, version_sets.load().pick(), out).run(names, third)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.text.getvalue()
 
     @property
@@ -134,8 +134,8 @@ def test_each_is_planted_on_a_cluster_put_back(world: World) -> None:
 
     assert world.go() == 0
 
-    assert world.told == ["delete", "run control", "mark", "run one", "reset", "run two", "reset", "delete"]
-    assert "2 of 2 faults caught" in world.said
+    assert world.events == ["delete", "run control", "mark", "run one", "reset", "run two", "reset", "delete"]
+    assert "2 of 2 faults caught" in world.output
     assert [one["caught"] for one in world.kept["faults"]] == [True, True]
 
 
@@ -145,7 +145,7 @@ def test_kept_cluster_is_kept(world: World) -> None:
 
     world.go(keep="always")
 
-    assert world.told[-1] == "reset"
+    assert world.events[-1] == "reset"
 
 
 def test_missed_fault_fails_the_command(world: World) -> None:
@@ -156,8 +156,8 @@ def test_missed_fault_fails_the_command(world: World) -> None:
 
     assert world.go() == 1
 
-    assert f"MISSED: {TEST} held" in world.said
-    assert "1 of 2 faults caught" in world.said
+    assert f"MISSED: {TEST} held" in world.output
+    assert "1 of 2 faults caught" in world.output
 
 
 def test_control_that_fails_ends_it(world: World) -> None:
@@ -167,12 +167,12 @@ def test_control_that_fails_ends_it(world: World) -> None:
 
     assert world.go() == 1
 
-    assert "run one" not in world.told
-    assert "1 tests fail without any fault" in world.said
+    assert "run one" not in world.events
+    assert "1 tests fail without any fault" in world.output
 
 
 def test_control_that_does_not_run_is_an_error(world: World) -> None:
-    """Its last words are told."""
+    """Its last words are reported."""
     world.fault("one")
     world.runs["control"] = {"outcome": "dies"}
 
@@ -200,7 +200,7 @@ def test_test_that_no_fault_names_fails_the_command(world: World) -> None:
 def test_fault_that_nothing_there_can_judge_is_not_planted(
     world: World, names: tuple[str, ...], code: int, run: list[str]
 ) -> None:
-    """Its tests are skipped without it, too: that is said. Where no other is left nothing was judged."""
+    """Its tests are skipped without it, too: that is reported. Where no other is left nothing was judged."""
     world.fault("one")
     world.fault("two", caught_by=[f"{TEST}_elsewhere"])
     skipped = {"id": f"{TEST}_elsewhere", "outcome": "skipped", "reason": "unproven here: no image"}
@@ -208,8 +208,8 @@ def test_fault_that_nothing_there_can_judge_is_not_planted(
 
     assert world.go(*names) == code
 
-    assert [one for one in world.told if one.startswith("run")] == run
-    assert "not judged here: two: unproven here: no image\n" in world.said
+    assert [one for one in world.events if one.startswith("run")] == run
+    assert "not judged here: two: unproven here: no image\n" in world.output
 
 
 def test_assertions_that_nothing_reached_are_listed(world: World) -> None:
@@ -250,22 +250,22 @@ def test_part_says_nothing_of_assertions(world: World) -> None:
 
     assert world.go("two") == 0
 
-    assert [one for one in world.told if one.startswith("run")] == ["run control", "run two"]
+    assert [one for one in world.events if one.startswith("run")] == ["run control", "run two"]
     assert world.kept["unreached"] == []
 
 
-def test_cluster_that_cannot_be_reset_is_made_anew(world: World) -> None:
-    """It is said in one line, and the next run makes a new one."""
+def test_cluster_that_cannot_be_reset_is_created_again(world: World) -> None:
+    """It is reported in one line, and the next run makes a new one."""
     world.fault("one")
     world.cluster.unwilling = True
 
     assert world.go() == 0
 
-    assert world.told[-3:] == ["reset", "delete", "delete"]
-    assert "made anew: emulated cluster x: POST /emulated/reset: 500 it will not\n" in world.said
+    assert world.events[-3:] == ["reset", "delete", "delete"]
+    assert "created again: emulated cluster x: POST /emulated/reset: 500 it will not\n" in world.output
 
 
-def test_runs_are_told_what_they_need(world: World) -> None:
+def test_runs_are_reported_what_they_need(world: World) -> None:
     """Their own cluster, kept; little patience; no oracles unasked; the fault's file, or none for the control."""
     world.fault("one")
 
@@ -308,7 +308,7 @@ def test_oracle_that_is_red_already_ends_it(world: World) -> None:
     assert world.go("one") == 1
 
     assert world.asked == {"control": [TEST]}
-    assert "broken suites/a::oracles: a panic" in world.said
+    assert "broken suites/a::oracles: a panic" in world.output
 
 
 def test_no_oracle_judges_unasked(world: World) -> None:
@@ -353,7 +353,7 @@ def test_kind_cluster_is_neither_made_nor_reset(world: World) -> None:
 
     assert world.go(cluster="kind") == 0
 
-    assert world.told == ["run control", "run one"]
+    assert world.events == ["run control", "run one"]
     assert world.environments["one"]["E2E_CLUSTER_NAME"] == "x"
     assert float(world.environments["one"]["E2E_PATIENCE"]) == 1
 
@@ -367,7 +367,7 @@ def test_fault_that_stays_in_a_kind_cluster_ends_it(world: World) -> None:
     with pytest.raises(SetupFailed, match="fault one was not taken back: not undone: it hangs"):
         world.go(cluster="kind")
 
-    assert "run two" not in world.told
+    assert "run two" not in world.events
 
 
 def test_run_that_dies_is_missed(world: World) -> None:
@@ -378,7 +378,7 @@ def test_run_that_dies_is_missed(world: World) -> None:
     with pytest.raises(SetupFailed, match=r"not taken back: .*Segmentation fault"):
         world.go(cluster="kind")
 
-    assert "MISSED: no test ran" in world.said
+    assert "MISSED: no test ran" in world.output
 
 
 def test_existing_cluster_is_left_alone(world: World) -> None:
@@ -388,11 +388,11 @@ def test_existing_cluster_is_left_alone(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "said"),
+    ("left", "warned"),
     [({"undone": False}, True), ({"outcome": "dies"}, True), ({"undone": True}, False)],
     ids=["not taken back", "nothing is known", "taken back"],
 )
-def test_interruption_on_kind_says_what_may_still_be_planted(world: World, left: Played, said: bool) -> None:
+def test_interruption_on_kind_says_what_may_still_be_planted(world: World, left: Played, warned: bool) -> None:
     """The cluster stays, and whoever uses it next must know."""
     world.fault("one", on=["emulated", "kind"])
     world.runs["one"] = {"interrupted": True, **left}
@@ -400,5 +400,5 @@ def test_interruption_on_kind_says_what_may_still_be_planted(world: World, left:
     with pytest.raises(KeyboardInterrupt):
         world.go(cluster="kind")
 
-    assert ("interrupted under fault one, which may still be planted" in world.said) == said
-    assert ("make clean" in world.said) == said
+    assert ("interrupted under fault one, which may still be planted" in world.output) == warned
+    assert ("make clean" in world.output) == warned

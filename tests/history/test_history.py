@@ -15,7 +15,7 @@ from harness import cli
 from harness.errors import BadInput
 from harness.history import quarantine
 from harness.history.quarantine import Entry, Quarantine
-from harness.history.repeating import changed_tests, judge, repeat
+from harness.history.repeating import changed_tests, repeat, run_sequential_test
 from harness.history.sequential_test import SequentialTest
 from harness.history.store import History, latest_source
 from harness.report.results import ClaimResult, Outcome
@@ -82,7 +82,7 @@ def test_changed_test_begins_anew(tmp_path: Path) -> None:
 
     assert len(latest_source(past)) == 3
     assert latest_source([]) == []
-    found = judge(TEST, past, RULE)
+    found = run_sequential_test(TEST, past, RULE)
     assert (found.runs, found.failures, found.decision) == (2, 0, "undecided")
 
 
@@ -114,7 +114,7 @@ def test_error_of_the_cluster_is_no_flake(tmp_path: Path) -> None:
     history = History(tmp_path / "h.db")
     for number, outcome in enumerate(["held", "error", "error", "error"]):
         history.add(run_folder(tmp_path / "runs", number, outcome))
-    found = judge(TEST, history.of(TEST), RULE)
+    found = run_sequential_test(TEST, history.of(TEST), RULE)
 
     assert (found.runs, found.failures, found.errors, found.decision) == (1, 0, 3, "undecided")
 

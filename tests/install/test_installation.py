@@ -137,7 +137,7 @@ def test_no_step_begins_after_a_failure(record: Record) -> None:
     assert {"begin next", "begin more"}.isdisjoint(record.events)
 
 
-def test_first_of_two_failures_is_told(record: Record) -> None:
+def test_first_of_two_failures_is_reported(record: Record) -> None:
     """What failed first is the cause; what failed because of it is not."""
     first = threading.Event()
 
@@ -211,7 +211,7 @@ def test_stack_stands(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
 
     installation.install(cluster, kube, ROW, None)
 
-    assert sorted(name for what, name in cluster.told if what == "install") == [
+    assert sorted(name for what, name in cluster.calls if what == "install") == [
         "base",
         "cni",
         "eg",
@@ -250,9 +250,9 @@ def test_bundled_images_are_loaded_before_they_run(cluster: FakeCluster, kube: K
 
     installation.install(cluster, kube, ROW, Held())  # type: ignore[arg-type]  # stands in for a Bundle
 
-    loaded = [str(path) for what, paths in cluster.told if what == "load" for path in paths]
+    loaded = [str(path) for what, paths in cluster.calls if what == "load" for path in paths]
     assert sorted(loaded) == sorted(ROW.images.values())
-    assert cluster.told[0][0] == "load" or cluster.told[0] == ("install", "base")
+    assert cluster.calls[0][0] == "load" or cluster.calls[0] == ("install", "base")
 
 
 def test_failing_step_stops_the_installation(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
@@ -263,7 +263,7 @@ def test_failing_step_stops_the_installation(cluster: FakeCluster, kube: Kube, a
     with pytest.raises(Exception, match="422 Service is invalid"):
         installation.install(cluster, kube, ROW, None)
 
-    assert ("install", "eg") not in cluster.told
+    assert ("install", "eg") not in cluster.calls
 
 
 # -- standing on somebody's cluster --------------------------------------------------------------------------------
@@ -275,8 +275,8 @@ def test_ours_is_installed_and_left_to_the_clusters_end(cluster: FakeCluster, ku
 
     ensure_stack(cluster, kube, ROW, None, installs=False)
 
-    assert ("install", "eg") in cluster.told
-    assert [what for what, _ in cluster.told if what == "uninstall"] == []
+    assert ("install", "eg") in cluster.calls
+    assert [what for what, _ in cluster.calls if what == "uninstall"] == []
 
 
 def test_somebodys_gets_a_namespace_and_nothing_else(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
@@ -287,8 +287,8 @@ def test_somebodys_gets_a_namespace_and_nothing_else(kube: Kube, api: FakeApi, c
 
     ensure_stack(cluster, Kube(kube.kubeconfig, kube.context, namespace="team-a"), ROW, None, installs=False)
 
-    assert {what for what, _ in cluster.told} == {"remember"}
-    remembered = [name for _, name in cluster.told]
+    assert {what for what, _ in cluster.calls} == {"remember"}
+    remembered = [name for _, name in cluster.calls]
     assert remembered[0] == "Namespace/team-a"
     assert {"Deployment/team-a/ratings-v1", "Deployment/team-a/mesh-client"} < set(remembered)
     assert "GatewayClass/team-a-eg-ingress" in remembered
@@ -349,7 +349,7 @@ def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, clust
 
     ensure_stack(cluster, kube, ROW, None, installs=True)
 
-    remembered = {name for what, name in cluster.told if what == "remember"}
+    remembered = {name for what, name in cluster.calls if what == "remember"}
     assert {"Deployment/default/ratings-v1", "Namespace/redis-system", "GatewayClass/eg-ingress"} <= remembered
 
 

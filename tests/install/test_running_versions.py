@@ -36,7 +36,7 @@ def running(api: FakeApi) -> FakeApi:
     return api
 
 
-def test_what_runs_is_told(running: FakeApi, kube: Kube) -> None:
+def test_what_runs_is_reported(running: FakeApi, kube: Kube) -> None:
     """By the server, by the images' tags, by the definitions' mark; what has no tag is unknown."""
     assert running_versions.read_versions(kube) == {
         "kubernetes": "1.34.4",
@@ -112,8 +112,8 @@ def test_what_nobody_knows_is_no_difference() -> None:
 def test_images_with_where_they_came_from(kube: Kube, api: FakeApi) -> None:
     """Each once, by reference; a pod that has not begun has none yet."""
     status = {"containerStatuses": [{"image": "r.io/a:1", "imageID": "r.io/a@sha256:1"}, {"image": "b", "imageID": ""}]}
-    for name, said in (("one", status), ("two", status), ("three", {"containerStatuses": None}), ("four", {})):
-        api.put(named(f"Pod/istio-system/{name}", spec={}, status=said))
+    for name, image in (("one", status), ("two", status), ("three", {"containerStatuses": None}), ("four", {})):
+        api.put(named(f"Pod/istio-system/{name}", spec={}, status=image))
 
     assert running_versions.read_images(kube) == {"b": "", "r.io/a:1": "r.io/a@sha256:1"}
 

@@ -107,7 +107,7 @@ def test_answers_come_back_by_scope_function_and_arguments(tmp_path: Path, world
     assert world.asked == asked
 
 
-def test_what_has_no_record_is_said_even_if_it_was_caught(tmp_path: Path, world: World) -> None:
+def test_what_has_no_record_is_reported_even_if_it_was_caught(tmp_path: Path, world: World) -> None:
     """Another argument, one call more, another scope: each is NotRecorded, at the latest at the end of the scope."""
     recorder = record(tmp_path)
     with record_replay.use_tape(recorder), recorder.scope("test a"):

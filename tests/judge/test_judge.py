@@ -127,7 +127,7 @@ def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(tmp_
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda run: shutil.rmtree(run), "is no run folder"),
         (lambda run: (run / "records.jsonl.gz").unlink(), "has no records.jsonl"),
@@ -137,13 +137,13 @@ def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(tmp_
     ],
 )
 def test_what_cannot_be_judged_is_refused(
-    spoil: Callable[[Path], object], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    spoil: Callable[[Path], object], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 2, one sentence and its remedy."""
     run = shutil.copytree(RUNS / "emulated-rate-limit", tmp_path / "run")
     spoil(run)
 
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         judge.judge_run(run)
     assert cli.main(["judge", str(run)]) == 2
     assert "remedy: " in capsys.readouterr().err

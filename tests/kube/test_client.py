@@ -122,7 +122,7 @@ def test_applying_again_is_fine(kube: Kube, api: FakeApi) -> None:
 
 
 def test_conflict_names_the_manager_and_the_field(kube: Kube, api: FakeApi) -> None:
-    """Somebody else's field is not taken; who owns which is told."""
+    """Somebody else's field is not taken; who owns which is reported."""
     api.put(POLICY, manager="argocd")
 
     with pytest.raises(Conflict) as caught:
@@ -215,7 +215,7 @@ def test_delete_waits_until_it_is_gone(kube: Kube, api: FakeApi, clock: Clock) -
 
 
 def test_delete_that_does_not_end_names_the_finalizers(kube: Kube, api: FakeApi, clock: Clock) -> None:
-    """What holds an object is told when time runs out."""
+    """What holds an object is reported when time runs out."""
     api.put(ROUTE | {"metadata": {**ROUTE["metadata"], "finalizers": ["held.by/somebody"]}})
 
     with pytest.raises(NotReady, match=r"HTTPRoute/default/ratings is gone: .*held\.by/somebody"):
@@ -265,7 +265,7 @@ def test_delete_outlives_a_moment_without_the_server(kube: Kube, api: FakeApi, c
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
 def test_server_in_trouble_is_unavailable(kube: Kube, api: FakeApi, code: int) -> None:
-    """What speaks of the server and not of our request is worth another try."""
+    """What is about the server and not of our request is worth another try."""
     api.put(ROUTE)
     api.refuse("GET", "httproutes/", code, "etcdserver: leader changed")
 
@@ -482,7 +482,7 @@ def test_server_on_loopback_is_asked_without_a_proxy(
     """A proxy of the environment is not asked for a server on this machine; kubectl does not do so either."""
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "corp.example")
-    no_proxy.extend()
+    no_proxy.extend_no_proxy()
     api.put(ROUTE)
 
     assert kube.get("HTTPRoute/default/ratings") == ROUTE
@@ -544,7 +544,7 @@ def test_answers_of_others_show_no_python(kube: Kube, api: FakeApi, page: str) -
 
 
 def test_later_answers_of_others_show_no_python(kube: Kube, api: FakeApi) -> None:
-    """A proxy that begins to answer in the server's place is told in the same words."""
+    """A proxy that begins to answer in the server's place is reported in the same words."""
     api.put(ROUTE)
     kube.get("HTTPRoute/default/ratings")
     api.page = "<html>gateway timeout</html>"

@@ -13,17 +13,17 @@ from tests.patience import SOON
 
 def test_output_and_status_come_apart(kube: Kube, api: FakeApi) -> None:
     """Both streams and the status are the program's own; its words reach it unchanged."""
-    told: list[list[str]] = []
+    output_parts: list[list[str]] = []
 
     def execute(argv: list[str]) -> Exec:
-        told.append(argv)
+        output_parts.append(argv)
         return Exec("out\n", "err\n", 0)
 
     api.execute = execute
     ended = kube.exec_in_pod("default", "client", "curl", ["curl", "--header", "a: b c", "$HOME"], within=SOON)
 
     assert (ended.code, ended.stdout, ended.stderr) == (0, "out\n", "err\n")
-    assert told == [["curl", "--header", "a: b c", "$HOME"]]
+    assert output_parts == [["curl", "--header", "a: b c", "$HOME"]]
     (seen,) = api.asked("GET", "/exec")
     assert seen.path == "/api/v1/namespaces/default/pods/client/exec"
     assert seen.query["container"] == "curl"
@@ -63,7 +63,7 @@ def test_program_that_does_not_end_is_unjudged(kube: Kube, api: FakeApi) -> None
 
 
 def test_pod_that_is_not_there(kube: Kube, api: FakeApi) -> None:
-    """A handshake that is refused is told, with the server's status."""
+    """A handshake that is refused is reported, with the server's status."""
     api.refuse("GET", "/exec", 404, "pods not found")
 
     with pytest.raises(ApiUnavailable, match=r"exec in default/client/curl: .*404"):
@@ -94,10 +94,10 @@ def test_exec_does_not_spoil_other_calls(kube: Kube, api: FakeApi) -> None:
 
 def test_program_is_interrupted_through_its_terminal(kube: Kube, api: FakeApi) -> None:
     """It goes on until told to stop; what the terminal shows of that is not its output."""
-    api.execute = lambda _: Exec('{"sent": 1}\r\n^C{"sent": 2}\r\n', until_told=True)
+    api.execute = lambda _: Exec('{"sent": 1}\r\n^C{"sent": 2}\r\n', until_stopped=True)
     stop = threading.Event()
 
-    ended = kube.exec_in_pod("default", "client", "fortio", ["fortio"], within=SOON, heard=stop.set, stop=stop)
+    ended = kube.exec_in_pod("default", "client", "fortio", ["fortio"], within=SOON, on_output=stop.set, stop=stop)
 
     assert (ended.code, ended.stdout) == (0, '{"sent": 1}\r\n{"sent": 2}\r\n')
     assert {"tty": "true", "stdin": "true"}.items() <= api.asked("GET", "exec")[0].query.items()
@@ -105,7 +105,7 @@ def test_program_is_interrupted_through_its_terminal(kube: Kube, api: FakeApi) -
 
 def test_program_that_is_not_told_to_stop_goes_on(kube: Kube, api: FakeApi) -> None:
     """Planted: nobody sets the event."""
-    api.execute = lambda _: Exec("out", until_told=True)
+    api.execute = lambda _: Exec("out", until_stopped=True)
 
     with pytest.raises(Inconclusive, match="did not end within 0"):
         kube.exec_in_pod("default", "client", "fortio", ["fortio"], within=0.5, stop=threading.Event())

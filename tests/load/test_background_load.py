@@ -1,4 +1,4 @@
-"""Load beside a test's act: bounded, told of, and never taken for proof when it ended too soon."""
+"""Load beside a test's act: bounded, reported, and never taken for proof when it ended too soon."""
 
 import itertools
 import threading
@@ -75,9 +75,9 @@ def test_timelines_are_reported() -> None:
 
 
 def test_load_that_ended_before_the_act_proves_nothing() -> None:
-    told = "was over before this was: ztunnel killed"
+    message = "was over before this was: ztunnel killed"
     with (
-        pytest.raises(Inconclusive, match=told),
+        pytest.raises(Inconclusive, match=message),
         while_load_runs(Source(lasting=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
@@ -86,7 +86,7 @@ def test_load_that_ended_before_the_act_proves_nothing() -> None:
 
 
 def test_load_that_was_over_before_the_last_event_began() -> None:
-    """Nothing was sent since that event: what is said is why nothing is judged, and what the load saw is there."""
+    """Nothing was sent since that event: what is reported is why nothing is judged, and what the load saw is there."""
     with (  # noqa: PT012  # the act is what counts
         pytest.raises(Inconclusive, match=r"was over before this was: .*helm upgrade back"),
         while_load_runs(Source(lasting=0.2)) as flow,
@@ -101,9 +101,9 @@ def test_load_that_was_over_before_the_last_event_began() -> None:
 
 def test_act_before_the_load_proves_nothing() -> None:
     """Nobody knows then how the flow was when all was well."""
-    told = "had not begun before this did: ztunnel killed"
+    message = "had not begun before this did: ztunnel killed"
     with (
-        pytest.raises(Inconclusive, match=told),
+        pytest.raises(Inconclusive, match=message),
         while_load_runs(Source(late=0.2)) as flow,
         flow.event("ztunnel killed"),
     ):
@@ -112,8 +112,8 @@ def test_act_before_the_load_proves_nothing() -> None:
 
 def test_loss_before_the_act_is_not_its_doing() -> None:
     """Planted: the first request is lost, before anything is done."""
-    told = "before anything was done"
-    with pytest.raises(Inconclusive, match=told), while_load_runs(Source(broken=0)) as flow, flow.event("killed"):
+    message = "before anything was done"
+    with pytest.raises(Inconclusive, match=message), while_load_runs(Source(broken=0)) as flow, flow.event("killed"):
         pass
 
 
@@ -195,9 +195,9 @@ def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -
             assert request.headers["user-agent"] == "e2e/load-7"
             return Answer("rq", None, {}, 3.0, error="ConnectError")
 
-    stop, heard = threading.Event(), itertools.count(1)
+    stop, counter = threading.Event(), itertools.count(1)
     found = IngressLoad(Ingress(), get("/productpage")).run(  # type: ignore[arg-type]  # a stand-in
-        "load-7", lambda: stop.set() if next(heard) == 20 else None, stop
+        "load-7", lambda: stop.set() if next(counter) == 20 else None, stop
     )
 
     assert len(found) == 20

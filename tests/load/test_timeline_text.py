@@ -62,7 +62,7 @@ def test_row_has_the_figures() -> None:
 
 
 def test_each_event_has_its_row() -> None:
-    """An outage is told with the event that it began in, and with no later one that it was over by."""
+    """An outage is reported with the event that it began in, and with no later one that it was over by."""
     timeline = killed()
     later = replace(timeline, events=(*timeline.events, Event("ztunnel rolled", START + 5, START + 6)))
 

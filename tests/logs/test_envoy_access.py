@@ -14,7 +14,7 @@ from tests.recordings.shapes import fuzz, keyed
 
 def only(name: str) -> envoy_access.AccessLine:
     """The one line of a recording."""
-    (line,) = envoy_access.parse(text(name)).lines
+    (line,) = envoy_access.parse_access_log(text(name)).lines
     return line
 
 
@@ -53,8 +53,8 @@ def test_envoys_own_answer_has_no_upstream(name: str, status: int, flags: str, d
 
 def test_connections_that_are_no_requests_have_no_method() -> None:
     """Envoy on ztunnel's port: EmptyCluster with UH in Envoy 1.37, no cluster with NC in 1.39; status 0 in both."""
-    clash = envoy_access.parse(text("port-15008-clash/waypoint-envoy.log")).lines
-    later = envoy_access.parse(text("eg-1.9.0/waypoint-envoy.log")).lines
+    clash = envoy_access.parse_access_log(text("port-15008-clash/waypoint-envoy.log")).lines
+    later = envoy_access.parse_access_log(text("eg-1.9.0/waypoint-envoy.log")).lines
 
     assert {(c.method, c.status, c.flags, c.upstream_cluster) for c in clash} == {(None, 0, "UH", "EmptyCluster")}
     assert {(c.method, c.status, c.flags, c.upstream_cluster) for c in later} == {(None, 0, "NC", None)}
@@ -64,8 +64,8 @@ def test_connections_that_are_no_requests_have_no_method() -> None:
 @pytest.mark.parametrize("name", ["logs/waypoint-envoy.log", "logs/ingress-envoy.log", "variants/waypoint2-envoy.log"])
 def test_envoys_other_lines_are_skipped(name: str) -> None:
     """Every access line is read, and none of Envoy's own messages."""
-    assert len(envoy_access.parse(text(name)).lines) == text(name).count('{":authority"') > 0
-    assert not envoy_access.parse(text(name)).unreadable
+    assert len(envoy_access.parse_access_log(text(name)).lines) == text(name).count('{":authority"') > 0
+    assert not envoy_access.parse_access_log(text(name)).unreadable
     assert not envoy_xds_rejects.find_unreadable_lines(text(name))
 
 
@@ -74,7 +74,7 @@ def test_lines_of_another_format_are_counted(count: int) -> None:
     """Half a line, JSON with other keys, and Envoy's text format are no requests, and no silence either."""
     other = ["{", '{"startTime": "x"}', '[2026-11-21T00:33:05.283Z] "GET / HTTP/1.1" 200 - 0'] * 4
 
-    parsed = envoy_access.parse("\n".join(["[2026-11-21 00:33:05.283][1][info] ready", *other[:count]]))
+    parsed = envoy_access.parse_access_log("\n".join(["[2026-11-21 00:33:05.283][1][info] ready", *other[:count]]))
 
     assert (parsed.lines, parsed.unreadable.count, parsed.unreadable.sample) == ((), count, "{")
     lines = "1 line" if count == 1 else "12 lines"
@@ -86,7 +86,7 @@ def test_lines_of_another_format_are_counted(count: int) -> None:
 )
 def test_no_access_line_gives_none(nothing: str) -> None:
     """Empty, other and half lines are no requests."""
-    assert envoy_access.parse(nothing).lines == ()
+    assert envoy_access.parse_access_log(nothing).lines == ()
 
 
 @pytest.mark.parametrize("key", ["start_time", "response_code", "response_flags"])
@@ -95,14 +95,14 @@ def test_line_that_lacks_what_is_judged_is_not_read(key: str) -> None:
     found = json.loads(text("logs/access-429.json"))
     del found[key]
 
-    parsed = envoy_access.parse(json.dumps(found))
+    parsed = envoy_access.parse_access_log(json.dumps(found))
 
     assert (parsed.lines, parsed.unreadable.count) == ((), 1)
 
 
 def test_time_without_a_zone_is_not_read() -> None:
     """A naive time could not be compared with ztunnel's."""
-    assert envoy_access.parse(text("logs/access-429.json").replace("359Z", "359")).lines == ()
+    assert envoy_access.parse_access_log(text("logs/access-429.json").replace("359Z", "359")).lines == ()
 
 
 @fuzz
@@ -112,7 +112,7 @@ def test_time_without_a_zone_is_not_read() -> None:
 )
 def test_any_text_can_be_read(anything: str) -> None:
     """Garbage is skipped, never raised."""
-    assert all(isinstance(line.status, int) for line in envoy_access.parse(anything).lines)
+    assert all(isinstance(line.status, int) for line in envoy_access.parse_access_log(anything).lines)
 
 
 @fuzz
@@ -121,5 +121,5 @@ def test_any_duration_can_be_read(duration: int, start: datetime) -> None:
     """A duration past the end of time makes the line unreadable, not the reader."""
     raw = {"start_time": start.isoformat(), "response_code": 200, "response_flags": "-", "duration": duration}
 
-    for line in envoy_access.parse(json.dumps(raw)).lines:
+    for line in envoy_access.parse_access_log(json.dumps(raw)).lines:
         assert line.end_time.tzinfo is not None

@@ -18,7 +18,7 @@ NAMES = ["hbone_addr", "workload", "namespace", "identity", "service"]
 
 def test_hbone_line_has_both_ends() -> None:
     """The caller of ratings, on its way to the waypoint."""
-    line = ztunnel.parse(text("logs/ztunnel.log")).lines[0]
+    line = ztunnel.parse_ztunnel_log(text("logs/ztunnel.log")).lines[0]
 
     assert line.time == datetime(2026, 11, 21, 0, 37, 46, 58877, tzinfo=UTC)
     assert (line.direction, line.bytes_sent, line.bytes_recv, line.duration_ms) == ("outbound", 125, 194, 8.0)
@@ -34,7 +34,7 @@ def test_hbone_line_has_both_ends() -> None:
 @pytest.mark.parametrize("name", ["logs/ztunnel.log", "variants/ztunnel-two-nodes.log", "port-15008-clash/ztunnel.log"])
 def test_every_recorded_access_line_is_read(name: str) -> None:
     """No line that says access is lost, and no other line is taken for one."""
-    parsed = ztunnel.parse(text(name))
+    parsed = ztunnel.parse_ztunnel_log(text(name))
 
     assert len(parsed.lines) == text(name).count("\taccess\t") > 0
     assert not parsed.unreadable
@@ -43,7 +43,7 @@ def test_every_recorded_access_line_is_read(name: str) -> None:
 
 def test_failed_lines_carry_the_error() -> None:
     """The port clash: HBONE was tried, with the waypoint's identity wanted, and the peer hung up."""
-    failed = [line for line in ztunnel.parse(text("port-15008-clash/ztunnel.log")).lines if not line.is_ok]
+    failed = [line for line in ztunnel.parse_ztunnel_log(text("port-15008-clash/ztunnel.log")).lines if not line.is_ok]
 
     assert {line.error for line in failed} == {
         "io error: tls handshake eof",
@@ -54,7 +54,7 @@ def test_failed_lines_carry_the_error() -> None:
 
 def test_refused_connection_has_no_duration() -> None:
     """ztunnel found no endpoint: a warning without bytes, and without a tunnel."""
-    lines = ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines
+    lines = ztunnel.parse_ztunnel_log(text("variants/ztunnel-two-nodes.log")).lines
     line = next(line for line in lines if line.message == "connection failed")
 
     assert (line.level, line.duration_ms, line.bytes_sent) == ("warn", None, 0)
@@ -66,7 +66,7 @@ def test_refused_connection_has_no_duration() -> None:
 
 def test_plaintext_to_a_pod_outside_the_mesh_is_no_hbone() -> None:
     """The ingress asks the rate-limit service past the mesh: fine, and not HBONE."""
-    lines = ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines
+    lines = ztunnel.parse_ztunnel_log(text("variants/ztunnel-two-nodes.log")).lines
     line = next(line for line in lines if line.dst.addr == "10.244.1.13:8081")
 
     assert line.is_ok
@@ -76,14 +76,14 @@ def test_plaintext_to_a_pod_outside_the_mesh_is_no_hbone() -> None:
 
 def test_empty_text_has_no_lines() -> None:
     """Nothing written is nothing seen."""
-    assert ztunnel.parse("") == ztunnel.ParsedZtunnelLog((), 0)
+    assert ztunnel.parse_ztunnel_log("") == ztunnel.ParsedZtunnelLog((), 0)
     assert ztunnel.parse_bind_failures("") == ()
-    assert ztunnel.parse_line("") is None
+    assert ztunnel.parse_ztunnel_line("") is None
 
 
 def test_opened_lines_are_skipped() -> None:
     """At debug level the same connection has a second line, which is not an outcome."""
-    parsed = ztunnel.parse(
+    parsed = ztunnel.parse_ztunnel_log(
         HEAD.replace("complete", "opened") + 'src.addr=1.2.3.4:5 dst.addr=1.2.3.4:6 direction="outbound"'
     )
 
@@ -92,7 +92,7 @@ def test_opened_lines_are_skipped() -> None:
 
 def test_half_a_line_is_counted() -> None:
     """A log cut in the middle of a line is no proof that something was not there."""
-    whole = ztunnel.parse(text("logs/ztunnel.log")).lines[0].raw
+    whole = ztunnel.parse_ztunnel_log(text("logs/ztunnel.log")).lines[0].raw
 
     for half in (
         whole[: whole.index("direction")],
@@ -100,14 +100,14 @@ def test_half_a_line_is_counted() -> None:
         '{"scope": "access", "message": "connection complete"}',
         whole.replace("\t", "  "),  # another format
     ):
-        assert ztunnel.parse(half) == ztunnel.ParsedZtunnelLog((), 0, UnreadableLines.of([half]))
+        assert ztunnel.parse_ztunnel_log(half) == ztunnel.ParsedZtunnelLog((), 0, UnreadableLines.of([half]))
 
 
 def test_time_without_a_zone_is_not_read() -> None:
     """A naive time could not be compared with Envoy's."""
-    whole = ztunnel.parse(text("logs/ztunnel.log")).lines[0].raw
+    whole = ztunnel.parse_ztunnel_log(text("logs/ztunnel.log")).lines[0].raw
 
-    assert ztunnel.parse_line(whole.replace("058877Z", "058877")) is None
+    assert ztunnel.parse_ztunnel_line(whole.replace("058877Z", "058877")) is None
 
 
 def test_bind_failures_of_the_port_clash() -> None:
@@ -122,7 +122,7 @@ def test_bind_failures_of_the_port_clash() -> None:
 
 
 def test_healthy_log_has_no_bind_failures() -> None:
-    """The configuration in the log speaks of bind_addr, which is no failure."""
+    """The configuration in the log is about bind_addr, which is no failure."""
     assert ztunnel.parse_bind_failures(text("logs/ztunnel.log")) == ()
 
 
@@ -167,7 +167,7 @@ def test_both_formats_say_the_same(ends: dict[str, str], counts: tuple[int, int,
     head = {"time": "2026-11-21T00:37:46.058877Z", "level": "info", "scope": "access", "message": "connection complete"}
     as_json = json.dumps({**head, **bare, **strings, "bytes_sent": sent, "bytes_recv": received})
 
-    first, second = ztunnel.parse_line(plain), ztunnel.parse_line(as_json)
+    first, second = ztunnel.parse_ztunnel_line(plain), ztunnel.parse_ztunnel_line(as_json)
 
     assert first is not None
     assert second is not None
@@ -187,7 +187,7 @@ def test_both_formats_say_the_same(ends: dict[str, str], counts: tuple[int, int,
 )
 def test_any_text_can_be_read(anything: str) -> None:
     """Garbage is counted, never raised."""
-    parsed = ztunnel.parse(anything)
+    parsed = ztunnel.parse_ztunnel_log(anything)
     ztunnel.parse_bind_failures(anything)
 
     assert len(parsed.lines) + parsed.skipped + parsed.unreadable.count == len(

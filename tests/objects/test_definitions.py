@@ -8,7 +8,7 @@ VERSION, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networki
 
 
 @pytest.mark.parametrize(
-    ("annotations", "told"),
+    ("annotations", "message"),
     [
         ({VERSION: "v1.4.1", CHANNEL: "experimental", "other": "x"}, "v1.4.1 experimental"),
         ({VERSION: "v1.4.1"}, "v1.4.1"),
@@ -16,6 +16,6 @@ VERSION, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networki
         (None, ""),
     ],
 )
-def test_version_and_channel_are_told(annotations: dict[str, str] | None, told: str) -> None:
+def test_version_and_channel_are_reported(annotations: dict[str, str] | None, message: str) -> None:
     """Version first; another's definition tells nothing."""
-    assert gateway_api_version({"metadata": {"annotations": annotations}}) == told
+    assert gateway_api_version({"metadata": {"annotations": annotations}}) == message

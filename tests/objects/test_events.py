@@ -49,7 +49,7 @@ def test_pod_that_cannot_start(reason: str, message: str, stands: float) -> None
 
 
 def test_event_of_a_pod_that_got_its_sandbox_is_over() -> None:
-    """An Event outlives what it tells of: with a sandbox the pod waits for its image, not for its network."""
+    """An Event outlives what it reports: with a sandbox the pod waits for its image, not for its network."""
     events = [event("Pod/default/x-1", "FailedCreatePodSandBox", NO_PLUGIN)]
     sandbox = {"type": "PodReadyToStartContainers", "status": "True"}
 

@@ -18,7 +18,7 @@ REACH = "the node does not reach the registry"
 
 
 @pytest.mark.parametrize(
-    ("said", "stands", "advice"),
+    ("message", "stands", "advice"),
     [
         (COPY + f"unexpected status code {URL}sha256:01: 429 Too Many Requests - Server message: toomanyrequests: You "
          "have reached your unauthenticated pull rate limit. https://www.docker.com/increase-rate-limit", NEVER, HUB),
@@ -68,9 +68,9 @@ REACH = "the node does not reach the registry"
         ("", NEVER, ""),
     ],
 )  # fmt: skip
-def test_words_of_a_pull(said: str, stands: float, advice: str) -> None:
+def test_words_of_a_pull(message: str, stands: float, advice: str) -> None:
     """Each text is judged by what it says of the registry; an image's name is no such text."""
-    found = judge_pull_failure(said)
+    found = judge_pull_failure(message)
 
     assert found.stands == stands
     assert advice in found.advice

@@ -62,7 +62,7 @@ def test_what_kubernetes_changes_is_no_difference(path: tuple[str, ...], value: 
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         (("metadata", "labels"), {"a": "b"}, '.metadata.labels: null -> {"a": "b"}'),
         (("metadata", "annotations", "a"), "c", '.metadata.annotations.a: "b" -> "c"'),
@@ -73,11 +73,11 @@ def test_what_kubernetes_changes_is_no_difference(path: tuple[str, ...], value: 
         (("status", "conditions"), [], '.status.conditions: [{"type": "Ready", "status": "True"}] -> []'),
     ],
 )
-def test_what_somebody_changes_is_one(path: tuple[str, ...], value: Any, said: str) -> None:
+def test_what_somebody_changes_is_one(path: tuple[str, ...], value: Any, message: str) -> None:
     """Labels, finalizers, specs, conditions; also what was deleted and made again, or changed and changed back."""
     before = obj(spec={"replicas": 1}, status={"conditions": [{"type": "Ready", "status": "True"}]})
 
-    assert compared(before, changed(before, path, value)) == [f"changed: example.org/Gateway/team-b/x {said}"]
+    assert compared(before, changed(before, path, value)) == [f"changed: example.org/Gateway/team-b/x {message}"]
 
 
 @pytest.mark.parametrize("kind", sorted(STATUS_THAT_CHURNS))

@@ -7,7 +7,7 @@ import pytest
 from harness.errors import NotAllowed
 from harness.objects.namespace_mapping import AS_WRITTEN, Placement
 from harness.objects.refs import parse_ref
-from harness.objects.run_scope import beyond_ours, check_ours
+from harness.objects.run_scope import affects_others, check_affects_no_others
 
 OURS = Placement("team-a")
 
@@ -32,20 +32,22 @@ OURS = Placement("team-a")
 )
 def test_a_name_says_whether_others_are_concerned(name: str, why: str) -> None:
     """What lives in no namespace, or in one that is not the run's, is not ours: `default` neither."""
-    assert beyond_ours(parse_ref(name), OURS) == why
+    assert affects_others(parse_ref(name), OURS) == why
 
 
 def test_what_is_written_is_judged_as_it_is_written() -> None:
     """Suites are written for `default`; what they name there and in `elsewhere` is moved with them."""
     names = ["Namespace/default", "Gateway/default/x", "Service/elsewhere/x", "GatewayClass/eg-ingress"]
 
-    assert [beyond_ours(parse_ref(name), AS_WRITTEN) for name in names] == [""] * 4
-    assert beyond_ours(parse_ref("GatewayClass/istio"), AS_WRITTEN) == "GatewayClass/istio (cluster-wide)"
+    assert [affects_others(parse_ref(name), AS_WRITTEN) for name in names] == [""] * 4
+    assert affects_others(parse_ref("GatewayClass/istio"), AS_WRITTEN) == "GatewayClass/istio (cluster-wide)"
 
 
 def test_all_that_is_not_ours_is_named_at_once() -> None:
     """In one error, before anything is changed."""
     with pytest.raises(NotAllowed) as refused:
-        check_ours([parse_ref("Node/a"), parse_ref("Pod/team-a/x"), parse_ref("Pod/default/x")], OURS, "not yours")
+        check_affects_no_others(
+            [parse_ref("Node/a"), parse_ref("Pod/team-a/x"), parse_ref("Pod/default/x")], OURS, "not yours"
+        )
 
     assert str(refused.value) == "disruptive: not yours: Node/a (cluster-wide), Pod/default/x"

@@ -69,7 +69,7 @@ def test_signs_of_real_runs_are_known(area: str, files: set[str]) -> None:
 
 
 def test_entry_that_is_no_longer_seen_expires() -> None:
-    """Its file ran, the sign did not come: it must go. Where its file did not run nothing is said."""
+    """Its file ran, the sign did not come: it must go. Where its file did not run nothing is reported."""
     assert (
         "fake-hbone" in known_signs.sort_signs([], known_signs.read_known_signs(), files={FILE}, today=TODAY).expired[0]
     )
@@ -77,7 +77,7 @@ def test_entry_that_is_no_longer_seen_expires() -> None:
 
 
 def test_entry_whose_day_has_come_is_due(tmp_path: Path) -> None:
-    """Whether seen or not, in every area; it fails none, and excuses all the same: it is told once, by the run."""
+    """Whether seen or not, in every area; it fails none, and excuses all the same: it is reported once, by the run."""
     entries = listed(tmp_path, "id: x, match: fake, may_be_seen_by: [f], until: 2026-11-20, reason: r, link: l")
 
     assert known_signs.sort_signs([FAKE], entries, files={"f"}, today=date(2026, 11, 20)).due == ()

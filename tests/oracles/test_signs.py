@@ -44,7 +44,7 @@ def test_old_rejection_is_none() -> None:
     ],
 )
 def test_counter_that_grew_is_a_sign(before: dict[str, float], now: dict[str, float], signed: int) -> None:
-    """One that went back is of a process that began anew."""
+    """One that went back is of a process that began again."""
     assert len(list(signs.rejected_by_counter("istiod", before, now))) == signed
 
 
@@ -56,8 +56,8 @@ def test_nack_of_envoy_gateways_log_is_a_sign_once() -> None:
     )
     log = "\n".join([line.format(s=20), line.format(s=21), "2026-11-21T09:21:22Z\tINFO\tprovider\treconciled"])
 
-    assert len(list(signs.nacks("Envoy Gateway", log))) == 1
-    assert not list(signs.nacks("istiod", text("logs/ztunnel.log")))
+    assert len(list(signs.control_plane_nacks("Envoy Gateway", log))) == 1
+    assert not list(signs.control_plane_nacks("istiod", text("logs/ztunnel.log")))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_panic_is_a_sign(line: str) -> None:
 
 def test_recorded_failed_connections_are_signs() -> None:
     """Of the recorded clash: reviews to the waypoint, counted, not one by one."""
-    lines = ztunnel.parse(text("eg-1.9.0/ztunnel-port-15008-clash.log")).lines
+    lines = ztunnel.parse_ztunnel_log(text("eg-1.9.0/ztunnel-port-15008-clash.log")).lines
     failed = [line for line in lines if not line.is_ok]
 
     found = list(signs.failed_connections(lines, LONG_AGO))

@@ -53,7 +53,7 @@ def address(written, verdict, tmp_path: Path) -> str:
         ),
     ]
     file = tmp_path / "page.html"
-    file.write_text(command.html(model.page(*run_folders.read(runs), "2026-11-27T22:00:00+00:00")))
+    file.write_text(command.render_page(model.page(*run_folders.read_runs(runs), "2026-11-27T22:00:00+00:00")))
     return file.as_uri()
 
 

@@ -24,7 +24,7 @@ request rq-2
 
 
 def page(*folders: Path) -> dict[str, Any]:
-    return model.page(*run_folders.read(folders), "2026-11-27T22:00:00+00:00")
+    return model.page(*run_folders.read_runs(folders), "2026-11-27T22:00:00+00:00")
 
 
 def outcomes(data: dict[str, Any]) -> dict[str, str]:
@@ -152,12 +152,12 @@ def test_folder_that_is_no_run_is_refused(written, verdict, break_it, sentence):
     break_it(folder)
 
     with pytest.raises(BadInput, match=sentence):
-        run_folders.read([folder])
+        run_folders.read_runs([folder])
 
 
 def test_command_writes_one_file_that_loads_nothing(written, verdict, tmp_path):
     written(1, verdict("a"))
-    chosen = settings.read(runs=tmp_path)
+    chosen = settings.read_settings(runs=tmp_path)
 
     printed = command.run(Namespace(runs=[], out=str(tmp_path / "out/page.html")), chosen)
 
@@ -171,7 +171,7 @@ def test_command_writes_one_file_that_loads_nothing(written, verdict, tmp_path):
 
 def test_no_runs_is_bad_input(tmp_path):
     with pytest.raises(BadInput, match="has no run"):
-        command.run(Namespace(runs=[], out=""), settings.read(runs=tmp_path))
+        command.run(Namespace(runs=[], out=""), settings.read_settings(runs=tmp_path))
 
 
 def test_upgrades_are_no_cells(written, verdict):

@@ -47,7 +47,7 @@ def policy(cluster):
 
 OPTIONS = (
     "--import-mode=importlib",
-    *("-p", "no:hypothesispytest"),  # a pytest inside pytest imports it anew, 1 s each
+    *("-p", "no:hypothesispytest"),  # a pytest inside pytest imports it again, 1 s each
 )
 
 
@@ -102,7 +102,7 @@ class Mini:
 def mini(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Mini:
     for name in ("GITHUB_STEP_SUMMARY", "GITHUB_RUN_ID", "E2E_CLUSTER", "E2E_RUNS", "E2E_KEEP", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
-    # The real fixtures bring the Kubernetes client along, which a pytest inside pytest would import anew each time.
+    # The real fixtures bring the Kubernetes client along, which a pytest inside pytest would import again each time.
     stub = ModuleType("mini_fixtures")
     exec("import pytest\n@pytest.fixture(scope='session')\ndef kind_cluster():\n    return 'ours'\n", stub.__dict__)
     monkeypatch.setitem(sys.modules, stub.__name__, stub)

@@ -1,4 +1,4 @@
-"""A fault in a run: planted when its fixture stands, undone before that goes, and told of in fault.json."""
+"""A fault in a run: planted when its fixture stands, undone before that goes, and reported in fault.json."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.plugin.conftest import Mini
 STACK = """
 class Manifests:
     def __init__(self):
-        self.told = []
+        self.on_applied = []
     def apply(self, name):
         order(f"{name} applied")
-        for tell in self.told:
-            tell(name)
+        for notify in self.on_applied:
+            notify(name)
 
 @pytest.fixture(scope="session")
 def kube(cluster):
@@ -61,7 +61,7 @@ LEAST = {
 
 
 class Planter:
-    """Only says what it is told to do."""
+    """Only says what it is reported to do."""
 
     fails = ""
 
@@ -103,11 +103,11 @@ def run(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_planted_while_its_fixture_stands(run: Any) -> None:
     """After the fixture's set-up, and undone before its teardown."""
-    order, told = run(after="proxy")
+    order, record = run(after="proxy")
 
     assert order[:3] == ["stack up", "proxy up", "planted"]
     assert order[-4:-1] == ["undone", "proxy down", "stack down"]
-    assert (told["planted"], told["undone"], told["trouble"]) == (1, True, "")
+    assert (record["planted"], record["undone"], record["trouble"]) == (1, True, "")
 
 
 def test_stack_is_the_usual_one(run: Any) -> None:
@@ -120,11 +120,11 @@ def test_stack_is_the_usual_one(run: Any) -> None:
 
 def test_planted_around_each_test(run: Any) -> None:
     """With `after: test` each test's own code is met by it, and nothing else is."""
-    order, told = run(after="test")
+    order, record = run(after="test")
 
     assert order[:4] == ["stack up", "proxy up", "planted", "a/b.yaml applied"]
     assert order[4:7] == ["undone", "planted", "undone"]
-    assert told["planted"] == 2
+    assert record["planted"] == 2
 
 
 def test_planted_once_a_manifest_is_applied(run: Any) -> None:
@@ -157,43 +157,43 @@ def test_planted_around_calls_of_the_harness(
     reach = "    responses.wait_for_response()\n"
     calls = f"from harness.waits import responses\ndef test_calls(proxy):\n{reach}{reach}"
 
-    order, told = run(tests=calls, **when)
+    order, record = run(tests=calls, **when)
 
     first = order.index("reached")
     assert order[first : first + 3] == around
     assert order[-3:-1] == ["undone", "stack down"]
-    assert (told["planted"], told["trouble"]) == (1, "")
+    assert (record["planted"], record["trouble"]) == (1, "")
     assert responses.wait_for_response is reached is not original
 
 
-def test_struck_lines_are_told(run: Any) -> None:
+def test_struck_lines_are_reported(run: Any) -> None:
     """Where each test failed, by the line of its own file."""
-    _, told = run()
+    _, record = run()
 
-    (struck,) = told["struck"]
+    (struck,) = record["struck"]
     assert (struck["id"], struck["file"]) == ("suites/a/test_one.py::test_one", "suites/a/test_one.py")
     assert struck["line"] == TESTS.splitlines().index("    assert 1 == 2") + 1 + 3
 
 
 @pytest.mark.parametrize(("fails", "trouble"), [("planted", "not planted"), ("undone", "not undone: ")])
-def test_trouble_with_the_planting_is_told_apart(
+def test_trouble_with_the_planting_is_reported_apart(
     run: Any, monkeypatch: pytest.MonkeyPatch, fails: str, trouble: str
 ) -> None:
-    """A fault that could not be planted, or not be taken back, is no catch: it is said what went wrong."""
+    """A fault that could not be planted, or not be taken back, is no catch: it is reported what went wrong."""
     monkeypatch.setattr(Planter, "fails", fails)
 
-    _, told = run()
+    _, record = run()
 
-    assert trouble in told["trouble"]
-    assert told["planted"] == (fails == "undone")
-    assert told["undone"] is (fails == "planted")
+    assert trouble in record["trouble"]
+    assert record["planted"] == (fails == "undone")
+    assert record["undone"] is (fails == "planted")
 
 
 def test_fixture_that_never_stood_plants_nothing(run: Any) -> None:
-    """Its name may be wrong: nothing was planted, and that is what is told."""
-    _, told = run(after="nobody")
+    """Its name may be wrong: nothing was planted, and that is what is reported."""
+    _, record = run(after="nobody")
 
-    assert told["planted"] == 0
+    assert record["planted"] == 0
 
 
 def test_wrong_file_ends_the_run(mini: Mini, monkeypatch: pytest.MonkeyPatch) -> None:

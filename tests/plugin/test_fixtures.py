@@ -67,7 +67,7 @@ def test_what_is_judged_in_somebodys_cluster_is_what_was_applied_and_installed(k
     installed = {"istio-system", "envoy-gateway-system", "redis-system"} if installs else set()
 
     before = ours()
-    with manifests.applied("ingress/gateway.yaml"):
+    with manifests.while_applied("ingress/gateway.yaml"):
         pass
 
     assert (before.everything, before.namespaces) == (False, installed)

@@ -44,9 +44,9 @@ def test_b(cluster):
     result = mini.write(ingress__marks=text).run("suites", "-k", "test_b", *listing)
 
     assert result.ret == 2
-    said = result.stdout.str() + result.stderr.str()
-    assert said.count("suites/ingress/test_marks.py::test_a needs 'noodles', which is no capability") == 1
-    assert said.count("remedy: use one of: load, nodes, ") == 1
+    output = result.stdout.str() + result.stderr.str()
+    assert output.count("suites/ingress/test_marks.py::test_a needs 'noodles', which is no capability") == 1
+    assert output.count("remedy: use one of: load, nodes, ") == 1
     assert mini.order == []
 
 
@@ -129,7 +129,7 @@ def test_what_would_be_touched_is_listed_first(mini, monkeypatch, variable, head
 
 
 def test_what_is_installed_in_somebodys_cluster_is_listed_too(mini, monkeypatch):
-    """Installing was asked for: what of it concerns others is said before it is done."""
+    """Installing was asked for: what of it concerns others is reported before it is done."""
     monkeypatch.setenv("E2E_INSTALL", "1")
 
     result = mini.write(rate_limit__pure="def test_c():\n    pass\n").run(cluster="existing")

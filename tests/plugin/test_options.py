@@ -58,7 +58,7 @@ def test_the_kind_cluster_fixture_is_ours(mini):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         (("--e2e-cluster=kindd",), "cluster='kindd'"),
         (("--keep=sometimes",), "keep='sometimes'"),
@@ -69,12 +69,12 @@ def test_the_kind_cluster_fixture_is_ours(mini):
         (("--runs=suites/conftest.py",), "cannot write .*/suites/conftest.py"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_collected(mini, args, said):
+def test_bad_input_is_refused_before_anything_is_collected(mini, args, expected):
     """With the remedy, and exit status 2."""
     refused = mini.refused(*args)
 
     assert refused.returncode == 2
-    assert re.search(said, str(refused.msg))
+    assert re.search(expected, str(refused.msg))
     assert "\n  remedy: " in str(refused.msg)
 
 

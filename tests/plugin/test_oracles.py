@@ -110,8 +110,8 @@ def test_command_to_run_again_runs_the_oracles(mini, signs):
     """What the failure of an area's oracles says to type selects them again, with the tests of their area."""
     signs(PANIC)
     stood(mini, ingress__a=TEST, waypoint__a=TEST).run()
-    said = (mini.folder / "artifacts" / "ingress" / "oracles" / "failure.txt").read_text()
-    command = re.search(r"make e2e T=(\S+) CLUSTER=emulated KEEP=always", said)
+    text = (mini.folder / "artifacts" / "ingress" / "oracles" / "failure.txt").read_text()
+    command = re.search(r"make e2e T=(\S+) CLUSTER=emulated KEEP=always", text)
     assert command is not None
 
     mini.run(command[1])
@@ -132,7 +132,7 @@ def test_nothing_found_in_logs_that_cannot_be_read_is_inconclusive(mini, signs):
     )
 
 
-def test_entry_whose_day_has_come_is_told_once_a_run(mini, signs, monkeypatch):
+def test_entry_whose_day_has_come_is_reported_once_a_run(mini, signs, monkeypatch):
     """In a note of the summary, though two areas were judged; neither fails for it, and the sign is excused."""
     signs(PANIC)
     files = ("suites/ingress/test_a.py", "suites/waypoint/test_a.py")
@@ -140,10 +140,10 @@ def test_entry_whose_day_has_come_is_told_once_a_run(mini, signs, monkeypatch):
     monkeypatch.setattr(known_signs, "read_known_signs", lambda: (entry,))
     result = stood(mini, ingress__a=TEST, waypoint__a=TEST).run()
 
-    said = "known sign old was to be looked at again by 2020-01-01: docs/x.md"
+    message = "known sign old was to be looked at again by 2020-01-01: docs/x.md"
     assert result.ret == 0
-    assert mini.results["notes"] == [said]
-    assert result.stdout.str().count(said) == 1
+    assert mini.results["notes"] == [message]
+    assert result.stdout.str().count(message) == 1
 
 
 def test_oracles_are_off_when_asked_to_be(mini, signs, monkeypatch):
@@ -186,7 +186,7 @@ def test_a(stack, kube):
 
 @pytest.mark.parametrize(("found", "outcome"), [((), "skipped"), ((PANIC,), "broken")])
 def test_area_of_which_nothing_was_run_is_not_held(mini, signs, found, outcome):
-    """Nothing was looked for there; a sign that is there all the same is told."""
+    """Nothing was looked for there; a sign that is there all the same is reported."""
     signs(*found)
     stood(mini, earlier__a=TEST, ingress__a=SKIPPED).run()
 

@@ -1,4 +1,4 @@
-"""A run of a small suite: verdicts, evidence, JUnit, Allure, and what is said."""
+"""A run of a small suite: verdicts, evidence, JUnit, Allure, and what is reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_nobody_answered_in_setup(unobserved):
 
 def test_limiter_down(cluster):
     """A claim about a limit."""
-    raise SetupFailed("the limiter is down", remedy="scale it up")
+    raise SetupFailed("the rate limit service is down", remedy="scale it up")
 
 def test_command(cluster):
     """A claim by a program."""
@@ -73,7 +73,7 @@ def test_gave_up(cluster):
 
 
 def test_each_way_to_end_has_its_outcome(mini):
-    """Only what was seen to hold is held; a broken cluster, a bug and a missing witness are told from a false claim."""
+    """Only what was seen to hold is held; a broken cluster, a bug and a missing witness are no failed claim."""
     result = mini.write(ingress__all=EACH).run()
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -194,7 +194,7 @@ def test_only_the_first_failures_are_gathered_in_full(mini):
     assert "no diagnostics: 3 failures of this run have them" in result.stdout.str()
 
 
-def test_a_broken_session_fixture_is_told_and_gathered_once(mini):
+def test_a_broken_session_fixture_is_reported_and_gathered_once(mini):
     """Every test that needs it is an error; the later ones name the first instead of telling it again."""
     text = '''
 @pytest.fixture(scope="session")
@@ -258,7 +258,7 @@ def test_b(cluster):
     result.stdout.fnmatch_lines(["note: gathering diagnostics failed: OSError: the API is gone"])
 
 
-def test_a_teardown_that_fails_is_told_apart_from_the_claim(mini):
+def test_a_teardown_that_fails_is_reported_apart_from_the_claim(mini):
     """The claim was judged before; the run is red all the same."""
     text = '''
 @pytest.fixture
@@ -348,15 +348,15 @@ def test_a(cluster, pytestconfig):
 ALL_SEEN = {"kubernetes": "1.33.1", "istio": "1.28.3", "envoy-gateway": "1.9.0", "gateway-api": "1.6.1 experimental"}
 
 
-@pytest.mark.parametrize(("cluster", "said"), [("kind", "1.20.3 (asked for)"), ("existing", "unknown")])
-def test_versions_are_those_observed(mini, monkeypatch, cluster, said):
-    """Not those of the set: they are told as what they are, and of somebody's cluster nothing."""
+@pytest.mark.parametrize(("cluster", "expected"), [("kind", "1.20.3 (asked for)"), ("existing", "unknown")])
+def test_versions_are_those_observed(mini, monkeypatch, cluster, expected):
+    """Not those of the set: they are reported as what they are, and of somebody's cluster nothing."""
     if cluster == "existing":
         monkeypatch.setenv("E2E_CONTEXT", "theirs")
     mini.write(ingress__one=OBSERVES.format(observed=ALL_SEEN)).run("suites", cluster=cluster)
 
     assert mini.results["versions"] | ALL_SEEN | {"istio": "1.29.99"} == mini.results["versions"]
-    assert mini.results["versions"]["bookinfo"] == said
+    assert mini.results["versions"]["bookinfo"] == expected
 
 
 def test_a_version_that_the_harness_does_not_know_is_a_note(mini):
@@ -379,7 +379,7 @@ def test_conformance_speaks_of_what_was_observed(mini):
 
 
 def test_conformance_of_what_nobody_observed_is_not_written(mini):
-    """That is said, and the run does not end green: a file that was asked for is not there."""
+    """That is reported, and the run does not end green: a file that was asked for is not there."""
     mini.write(ingress__one=OBSERVES.format(observed=ALL_SEEN | {"envoy-gateway": "unknown"}))
     result = mini.run("suites", "--conformance", cluster="existing")
 
@@ -466,7 +466,7 @@ def test_the_ci_page_gets_the_table(mini, monkeypatch, tmp_path):
     assert json.loads((mini.folder / "allure-results" / "executor.json").read_text())["buildOrder"] == 12
 
 
-def test_what_cannot_be_written_at_the_end_is_said(mini):
+def test_what_cannot_be_written_at_the_end_is_reported(mini):
     """A summary that is lost does not end green."""
     text = """
 def test_a(cluster, pytestconfig):
@@ -623,7 +623,7 @@ def test_c(policy):
 '''
 
 
-def test_a_failure_is_told_with_its_cause_read_before_any_undoing(mini):
+def test_a_failure_is_reported_with_its_cause_read_before_any_undoing(mini):
     """In the text right after the claim, and in the results; what an error knows itself is not read again."""
     mini.write(ingress__causes=CAUSES).run()
 

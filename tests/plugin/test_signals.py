@@ -159,7 +159,7 @@ def taking_away(done: list[str], *numbers: signal.Signals) -> None:
 
 
 def test_taking_away_goes_on_after_one_signal_and_ends_with_the_second():
-    """The first is only told of, and raised once all is done."""
+    """The first is only reported, and raised once all is done."""
     done: list[str] = []
     with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
         taking_away(done, signal.SIGTERM)

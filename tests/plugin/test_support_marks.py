@@ -54,18 +54,18 @@ def test_cells_are_in_the_results(mini):
 
 
 @pytest.mark.parametrize(
-    ("mark", "said"),
+    ("mark", "expected"),
     [
         ('"Limit"', "feature 'Limit', place ''"),
         ('"Limit", place="ingress", means="perhaps"', "means 'perhaps'"),
         ('"Limit", place="ingress", sinc="1.8"', "unexpected keyword argument 'sinc'"),
     ],
 )
-def test_incomplete_mark_is_rejected(mini, mark, said):
+def test_incomplete_mark_is_rejected(mini, mark, expected):
     """A mark without a place, or with a word that nobody knows, is bad input: it names the test."""
     result = mini.write(limits__marked=f'@pytest.mark.feature({mark})\ndef test_a():\n    """A."""\n').run()
 
     text = result.stdout.str() + result.stderr.str()
     assert result.ret == 2
     assert "suites/limits/test_marked.py::test_a" in text
-    assert said in text
+    assert expected in text

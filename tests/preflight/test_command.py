@@ -53,10 +53,10 @@ def test_preflight_only_reads_and_asks(there: FakeApi, tmp_path: Path, capsys: p
     posted = {seen.path for seen in there.requests if seen.method != "GET"}
     assert posted == {"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"}
     assert not [seen for seen in there.requests if "secrets" in seen.path or seen.path.endswith("/log")]
-    said = capsys.readouterr().out
-    assert "mesh.example (ConfigMap istio-system/istio)" in said
-    assert "GatewayNamespace" in said
-    assert f"{len(there.requests)} API calls" in said
+    output = capsys.readouterr().out
+    assert "mesh.example (ConfigMap istio-system/istio)" in output
+    assert "GatewayNamespace" in output
+    assert f"{len(there.requests)} API calls" in output
 
 
 def test_moments_are_those_of_the_node_that_is_behind(
@@ -81,12 +81,12 @@ def test_json_has_rows_and_what_is_lacking(there: FakeApi, tmp_path: Path, capsy
 
     assert preflight(there, tmp_path, "--format", "json") == 1
 
-    told = json.loads(capsys.readouterr().out)
-    (row,) = [one for one in told["rows"] if one["subject"] == "Envoy Gateway's mode"]
+    report = json.loads(capsys.readouterr().out)
+    (row,) = [one for one in report["rows"] if one["subject"] == "Envoy Gateway's mode"]
     assert (row["found"], row["verdict"]) == ("ControllerNamespace", "not judged")
     assert row["lacks"] == ["waypoint", "ingress"]
-    assert "GatewayNamespace" in told["lacking"]["waypoint"]
-    assert told["api_calls"] == len(there.requests)
+    assert "GatewayNamespace" in report["lacking"]["waypoint"]
+    assert report["api_calls"] == len(there.requests)
 
 
 def test_a_run_needs_some_rights(there: FakeApi, tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_lists_that_are_forbidden_are_unknown(
     there.refuse("GET", "/deployments", 403, 'cannot list resource "deployments"')
 
     assert preflight(there, tmp_path, "--format", "json") == 0
-    told = json.loads(capsys.readouterr().out)
-    unknown = {one["subject"] for one in told["rows"] if one["verdict"] == "unknown"}
+    report = json.loads(capsys.readouterr().out)
+    unknown = {one["subject"] for one in report["rows"] if one["verdict"] == "unknown"}
     assert {"istiod", "Envoy Gateway", "rate limit service"} <= unknown
 
 
@@ -162,12 +162,12 @@ def test_other_forms_of_installation_as_recorded_on_kind(
 
     assert preflight(api, tmp_path, "--format", "json") == 1
 
-    told = json.loads(capsys.readouterr().out)
-    rows = [(one["subject"], one["verdict"], one["found"].partition(",")[0]) for one in told["rows"]]
+    report = json.loads(capsys.readouterr().out)
+    rows = [(one["subject"], one["verdict"], one["found"].partition(",")[0]) for one in report["rows"]]
     assert ("istiod", "judged", "istio-system/istiod") in rows
     assert ("istiod", "judged", "istio-system/istiod-canary") in rows
     assert ("ztunnel", "not judged", "kube-system/ztunnel") in rows
     assert ("trust domain", "judged", "mesh.example (ConfigMap istio-system/istio-canary)") in rows
     assert ("Envoy Gateway's mode", "not judged", "ControllerNamespace") in rows
     assert ("rate limit counters", "judged", "published every 1 s") in rows
-    assert {"stack", "ingress", "waypoint", "two nodes"} <= set(told["lacking"])
+    assert {"stack", "ingress", "waypoint", "two nodes"} <= set(report["lacking"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.proxy.rlconfig import Limit, NotRlconfig, parse
+from harness.proxy.rlconfig import Limit, NotRlconfig, parse_rlconfig
 from tests.recordings import text
 from tests.recordings.shapes import fuzz
 
@@ -15,7 +15,7 @@ DOMAIN = "default/bookinfo-ingress/ingress"
 
 def test_recorded_limit_is_the_articles() -> None:
     """Three an hour, enforced, for the ingress listener."""
-    (limit,) = parse(text("admin/ratelimit-rlconfig.txt"))
+    (limit,) = parse_rlconfig(text("admin/ratelimit-rlconfig.txt"))
 
     assert (limit.unit, limit.requests, limit.shadow) == ("HOUR", 3, False)
     assert limit.is_in_domain(DOMAIN)
@@ -25,20 +25,20 @@ def test_recorded_limit_is_the_articles() -> None:
 
 def test_empty_text_has_no_limits() -> None:
     """A limiter that has heard nothing limits nothing."""
-    assert parse("") == ()
+    assert parse_rlconfig("") == ()
 
 
 def test_shadow_mode_is_seen() -> None:
     """In shadow mode the limit counts and lets pass."""
-    assert parse("a.b: unit=DAY requests_per_unit=1, shadow_mode: true") == (Limit("a.b", "DAY", 1, True),)
-    assert parse("a.b: unit=DAY requests_per_unit=1") == (Limit("a.b", "DAY", 1, False),)
+    assert parse_rlconfig("a.b: unit=DAY requests_per_unit=1, shadow_mode: true") == (Limit("a.b", "DAY", 1, True),)
+    assert parse_rlconfig("a.b: unit=DAY requests_per_unit=1") == (Limit("a.b", "DAY", 1, False),)
 
 
 @pytest.mark.parametrize("other", ["<html>", "a: unit=HOUR", "a: unit=HOUR requests_per_unit=x, shadow_mode: false"])
 def test_other_texts_are_refused(other: str) -> None:
     """The answer of a wrong port is an error, not an absence of limits."""
     with pytest.raises(NotRlconfig, match="no limit of /rlconfig"):
-        parse(other)
+        parse_rlconfig(other)
 
 
 @fuzz
@@ -46,4 +46,4 @@ def test_other_texts_are_refused(other: str) -> None:
 def test_any_text_is_read_or_refused(anything: str) -> None:
     """Garbage raises Unreadable and nothing else."""
     with suppress(NotRlconfig):
-        assert isinstance(parse(anything), tuple)
+        assert isinstance(parse_rlconfig(anything), tuple)

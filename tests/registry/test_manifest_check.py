@@ -209,7 +209,7 @@ def test_unreachable_registry_is_tried_once() -> None:
 
 
 def test_all_answers_are_there_within_the_bound() -> None:
-    """What was not asked when the time was over is said to be so."""
+    """What was not asked when the time was over is reported to be so."""
     registry = Registry(found())
     client = registry.client(bound=40)
     client.check(REDIS)

@@ -89,9 +89,9 @@ def test_settings_name_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for name, value in {"": "r.io/m", "_CA": str(tmp_path / "ca.pem"), "_SECRET": "pull"}.items():
         monkeypatch.setenv(f"E2E_REGISTRY{name}", value)
 
-    assert settings.read().private == PrivateRegistry("r.io", "m", ca=tmp_path / "ca.pem", secret="pull")
-    assert settings.read(registry=" ").private is None
+    assert settings.read_settings().private == PrivateRegistry("r.io", "m", ca=tmp_path / "ca.pem", secret="pull")
+    assert settings.read_settings(registry=" ").private is None
     with pytest.raises(BadInput, match=r"REGISTRY_CA=.*absent is not a file"):
-        _ = settings.read(registry_ca=tmp_path / "absent").private
+        _ = settings.read_settings(registry_ca=tmp_path / "absent").private
     with pytest.raises(BadInput, match="no name of a Secret"):
-        _ = settings.read(registry_secret="No Name").private
+        _ = settings.read_settings(registry_secret="No Name").private

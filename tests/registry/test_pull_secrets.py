@@ -8,7 +8,7 @@ import pytest
 
 from harness import version_sets
 from harness.errors import BadInput
-from harness.install.releases import releases
+from harness.install.releases import make_releases
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.pull_secrets import with_pull_secrets
 from harness.registry.private import PrivateRegistry
@@ -100,7 +100,7 @@ def test_charts_take_everything_from_the_registry(name: str) -> None:
     """Hub, controller (its shutdown manager and certificate job too, by the chart), limiter, and the pull secret."""
     row = version_sets.load().pick(name, SECRET)
 
-    found = releases(row, None)
+    found = make_releases(row, None)
 
     assert all(one.chart.startswith("oci://r.io/m/") for one in found.values())
     assert found["ztunnel"].values["global"]["hub"] == "r.io/m/istio"

@@ -100,8 +100,8 @@ def test_tables_of_tests_are_shown():
     assert json.loads(summary.summary_as_json(run))["tables"] == {"outage windows": rows}
 
 
-def test_one_error_of_many_tests_is_said_once():
-    """A fixture that fails takes all its tests along; another area says it anew."""
+def test_one_error_of_many_tests_is_reported_once():
+    """A fixture that fails takes all its tests along; another area says it again."""
     places = (("a", "ingress"), ("b", "ingress"), ("c", "waypoint"))
     failed = [ClaimResult(id_, area, id_, "error", reason="SetupFailed: no ready pod") for id_, area in places]
     run = replace(RUN, verdicts=failed)

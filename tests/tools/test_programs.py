@@ -32,8 +32,8 @@ def test_absent_program_is_fetched_once(releases: Releases, programs: Programs, 
     chosen = choose_program(name, releases.settings)
     again = choose_program(name, releases.settings)
 
-    said = subprocess.run([which(name)], capture_output=True, text=True, check=True).stdout
-    assert said.startswith(f"{name} v")
+    output = subprocess.run([which(name)], capture_output=True, text=True, check=True).stdout
+    assert output.startswith(f"{name} v")
     assert chosen == again
     assert chosen.fetched
     assert len(releases.asked) == 1

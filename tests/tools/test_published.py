@@ -10,7 +10,7 @@ from harness.errors import BadInput
 from harness.tools import published
 from harness.tools.published import version_numbers
 
-ALL = published.load()
+ALL = published.load_published()
 PLATFORMS = {"linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64"}
 
 
@@ -70,16 +70,16 @@ def test_numbers_of_what_programs_print(text: str, found: tuple[int, ...]) -> No
 
 
 @pytest.mark.parametrize(
-    ("pattern", "by", "said"),
+    ("pattern", "by", "message"),
     [
         (r"linux-amd64: \w+", "linux-amd64: abc", r"tools\.kind\.sha256\.linux-amd64"),
         (r"version: 0\.31\.0", "version: latest", r"tools\.kind\.version"),
     ],
 )
-def test_wrong_file_is_one_sentence(tmp_path: Path, pattern: str, by: str, said: str) -> None:
+def test_wrong_file_is_one_sentence(tmp_path: Path, pattern: str, by: str, message: str) -> None:
     """It names the field."""
     file = tmp_path / "tools.yaml"
     file.write_text(re.sub(pattern, by, published.FILE.read_text(), count=1))
 
-    with pytest.raises(BadInput, match=said):
-        published.load(file)
+    with pytest.raises(BadInput, match=message):
+        published.load_published(file)

@@ -57,7 +57,7 @@ def test_secret_is_completed_and_kept_out_of_sight(manifests: Manifests, api: Fa
     manifests.complete = authority.complete
     observations.open_page("completed")
 
-    with manifests.applied("a.yaml"):
+    with manifests.while_applied("a.yaml"):
         data = api.objects["Secret/default/s"]["data"]
 
     assert base64.b64decode(data["tls.key"]).decode() == authority.issue("first", "a.example").key
@@ -70,7 +70,7 @@ def test_made_is_taken_away(manifests: Manifests, api: FakeApi, write: Any) -> N
     """Within the block it is there, after it it is gone."""
     write("a.yaml", ONE, TWO)
 
-    with manifests.applied("a.yaml"):
+    with manifests.while_applied("a.yaml"):
         assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
     assert api.objects == {}
@@ -81,7 +81,7 @@ def test_what_was_there_stays(manifests: Manifests, api: FakeApi, write: Any) ->
     api.put(ONE)
     write("a.yaml", ONE, TWO)
 
-    with manifests.applied("a.yaml"):
+    with manifests.while_applied("a.yaml"):
         assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
     assert set(api.objects) == {"Service/default/one"}
@@ -94,7 +94,7 @@ def test_what_a_killed_run_left_goes(
     theirs = named("Service/default/one", metadata={"labels": {"team": "theirs"}})
     api.put(theirs)
     write("a.yaml", ONE | {"metadata": ONE["metadata"] | {"labels": {"mode": "ours"}}}, TWO)
-    killed = manifests.applied("a.yaml")
+    killed = manifests.while_applied("a.yaml")
     killed.__enter__()
     assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
@@ -104,7 +104,7 @@ def test_what_a_killed_run_left_goes(
     assert set(api.objects) == {"Service/default/one"}
     assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs"}
     assert ("note", "taken back, left by a killed run: Service/default/two, Service/default/one") in notes
-    with after.applied("a.yaml"):
+    with after.while_applied("a.yaml"):
         pass
     assert not notes_file.exists()
     assert set(api.objects) == {"Service/default/one"}
@@ -122,8 +122,8 @@ def test_manifest_applied_twice_at_once(manifests: Manifests, api: FakeApi, writ
     write("a.yaml", ONE, TWO)
     write("b.yaml", ONE, THREE)
 
-    with manifests.applied("a.yaml"):
-        with manifests.applied("b.yaml"):
+    with manifests.while_applied("a.yaml"):
+        with manifests.while_applied("b.yaml"):
             assert len(api.objects) == 3
         assert set(api.objects) == {"Service/default/one", "Service/default/two"}
 
@@ -137,7 +137,7 @@ def test_change_is_taken_back(
 ) -> None:
     """For the block an object is as asked for, then again as it was; also after a run that was killed."""
     api.put(named("Service/default/one", metadata={"labels": {"team": "theirs"} | before}))
-    block = manifests.patched("Service/default/one", {"metadata": {"labels": {"mode": "ours"}}})
+    block = manifests.while_patched("Service/default/one", {"metadata": {"labels": {"mode": "ours"}}})
 
     block.__enter__()
     assert api.objects["Service/default/one"]["metadata"]["labels"] == {"team": "theirs", "mode": "ours"}
@@ -150,8 +150,8 @@ def test_change_is_taken_back(
 
 
 def test_change_of_nothing(manifests: Manifests, api: FakeApi, notes_file: Path) -> None:
-    """An object that is not there is told, and nothing is left to undo."""
-    with pytest.raises(ObjectMissing), manifests.patched("Service/default/one", {"spec": {"a": 1}}):
+    """An object that is not there is reported, and nothing is left to undo."""
+    with pytest.raises(ObjectMissing), manifests.while_patched("Service/default/one", {"spec": {"a": 1}}):
         pass
 
     assert not notes_file.exists()
@@ -161,7 +161,7 @@ def test_block_that_raises_is_undone(manifests: Manifests, api: FakeApi, write: 
     """The error goes on, after everything was taken away."""
     write("a.yaml", ONE)
 
-    with pytest.raises(ZeroDivisionError), manifests.applied("a.yaml"):
+    with pytest.raises(ZeroDivisionError), manifests.while_applied("a.yaml"):
         raise ZeroDivisionError
 
     assert api.objects == {}
@@ -173,7 +173,7 @@ def test_second_manifest_that_fails(manifests: Manifests, api: FakeApi, write: A
     write("b.yaml", TWO)
     api.refuse("PATCH", "services/two", 422, "invalid")
 
-    with pytest.raises(RequestRejected, match="422 invalid"), manifests.applied("a.yaml", "b.yaml"):
+    with pytest.raises(RequestRejected, match="422 invalid"), manifests.while_applied("a.yaml", "b.yaml"):
         pass
 
     assert api.objects == {}
@@ -185,7 +185,7 @@ def test_manifest_that_fails_in_its_middle(manifests: Manifests, api: FakeApi, w
     write("a.yaml", ONE, TWO, THREE)
     api.refuse("PATCH", "services/two", 422, "invalid")
 
-    with pytest.raises(RequestRejected), manifests.applied("a.yaml"):
+    with pytest.raises(RequestRejected), manifests.while_applied("a.yaml"):
         pass
 
     assert set(api.objects) == {"Service/default/three"}
@@ -195,7 +195,7 @@ def test_manifest_that_is_not_there(manifests: Manifests, api: FakeApi, write: A
     """A misspelt name is bad input, and undoes what came before."""
     write("a.yaml", ONE)
 
-    with pytest.raises(BadInput), manifests.applied("a.yaml", "none.yaml"):
+    with pytest.raises(BadInput), manifests.while_applied("a.yaml", "none.yaml"):
         pass
 
     assert api.objects == {}
@@ -205,7 +205,7 @@ def test_manifest_is_kept_with_the_result(manifests: Manifests, write: Any) -> N
     """What was applied is attached, as it was applied."""
     write("a.yaml", ONE)
 
-    with manifests.applied("a.yaml"):
+    with manifests.while_applied("a.yaml"):
         pass
 
     (kept,) = observations.page().attachments
@@ -220,9 +220,12 @@ def test_what_is_not_ours_is_neither_noted_nor_touched(kube: Kube, api: FakeApi,
     api.put(named("Namespace/other"), named("Deployment/istio-system/istiod", spec={"replicas": 2}))
     write("a.yaml", ONE, named("Namespace/other", metadata={"labels": {"a": "b"}}))
 
-    with pytest.raises(NotAllowed), manifests.applied("a.yaml"):
+    with pytest.raises(NotAllowed), manifests.while_applied("a.yaml"):
         pytest.fail("applied")
-    with pytest.raises(NotAllowed), manifests.patched("Deployment/istio-system/istiod", {"spec": {"replicas": 0}}):
+    with (
+        pytest.raises(NotAllowed),
+        manifests.while_patched("Deployment/istio-system/istiod", {"spec": {"replicas": 0}}),
+    ):
         pytest.fail("patched")
 
     assert not notes_file.exists()

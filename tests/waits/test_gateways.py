@@ -48,15 +48,15 @@ class Client:
 
 
 class Envoy:
-    """Its log tells of the requests in `heard`, and its endpoints are those of `addresses` in turn."""
+    """Its log reports the requests in `heard`, and its endpoints are those of `addresses` in turn."""
 
     gateway, namespace = "waypoint", "default"
 
-    def __init__(self, *heard: str, addresses: tuple[set[str], ...] = ()) -> None:
-        self.heard, self._addresses = set(heard), list(addresses)
+    def __init__(self, *logged: str, addresses: tuple[set[str], ...] = ()) -> None:
+        self.logged, self._addresses = set(logged), list(addresses)
 
     def has_no_line_of(self, answers: Answers, since: Any) -> bool:
-        return not self.heard & set(answers.ids)
+        return not self.logged & set(answers.ids)
 
     def read_endpoints(self, cluster: str) -> dict[str, set[str]]:
         return {"wp-1": self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]}
@@ -79,7 +79,7 @@ def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
 
     def send_in_turn(request: Any) -> Answers:
         if client.sent == 4:
-            envoy.heard = {"rq-3"}
+            envoy.logged = {"rq-3"}
         return original(request)
 
     client.send_in_turn = send_in_turn  # type: ignore[method-assign]  # for this test
@@ -89,17 +89,17 @@ def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
     assert client.sent == 5
 
 
-@pytest.mark.parametrize(("client", "heard", "why"), [(Client(200), (), "lacks it"), (Client(503), ("rq-1",), "503")])
-def test_call_that_never_passes(clock: Clock, client: Client, heard: tuple[str, ...], why: str) -> None:
-    """A bypassed waypoint, or one that does not serve, is told as that."""
+@pytest.mark.parametrize(("client", "logged", "why"), [(Client(200), (), "lacks it"), (Client(503), ("rq-1",), "503")])
+def test_call_that_never_passes(clock: Clock, client: Client, logged: tuple[str, ...], why: str) -> None:
+    """A bypassed waypoint, or one that does not serve, is reported as that."""
     with pytest.raises(NotReady, match=f"answers 200 through waypoint waypoint: .*{why}"):
-        waypoints.wait_for_waypoint_traffic(client, Envoy(*heard), URL)  # type: ignore[arg-type]  # stand-ins
+        waypoints.wait_for_waypoint_traffic(client, Envoy(*logged), URL)  # type: ignore[arg-type]  # stand-ins
 
     assert clock.slept <= timeouts.XDS_PROPAGATION + 1
 
 
 def test_ingress_serves(clock: Clock) -> None:
-    """A page is awaited until it answers 200; what it answered instead is told."""
+    """A page is awaited until it answers 200; what it answered instead is reported."""
     left = [404, 503, 200]
     client = IngressClient("http://x", "node port", httpx.MockTransport(lambda _: httpx.Response(left.pop(0))))
 
@@ -246,7 +246,7 @@ def test_service_of_the_stack_is_bound_for_a_while(
 
 
 def test_service_that_is_not_bound(kube: Kube, api: FakeApi, clock: Clock) -> None:
-    """A waypoint that istiod does not take is told in its words."""
+    """A waypoint that istiod does not take is reported in its words."""
     service = recordings.obj("negative/svc-neg-bogus-waypoint.yaml")
     api.put(service)
 

@@ -53,7 +53,7 @@ class Limiter:
     @property
     def pods(self) -> Any:
         if not self.up:
-            raise SetupFailed("the limiter is down")
+            raise SetupFailed("the rate limit service is down")
         return {}
 
     def describe_trouble(self) -> str:
@@ -132,7 +132,7 @@ def test_cluster_that_is_gone_is_not_one_without_a_breaker(clock: Clock) -> None
 
 
 def test_breaker_that_does_not_come(clock: Clock) -> None:
-    """Accepted and not enforced is told after a bounded time, by what was awaited."""
+    """Accepted and not enforced is reported after a bounded time, by what was awaited."""
     proxy = Proxy(clock, (0, without(BROKEN, "circuit_breakers")))
 
     with pytest.raises(NotReady, match=f"Envoy waypoint holds max_pending_requests 0 for {CLUSTER}"):
@@ -161,7 +161,7 @@ def test_rate_limit_is_awaited_on_its_own_route(clock: Clock) -> None:
 
 
 def test_rate_limit_that_stays(clock: Clock) -> None:
-    """A limit that outlives its policy is told."""
+    """A limit that outlives its policy is reported."""
     proxy = Proxy(clock, (0, LIMITED))
 
     with pytest.raises(NotReady, match="no longer limits ingress-bookinfo"):
@@ -200,7 +200,7 @@ def test_limiter_answers_for_throwaway_callers(clock: Clock) -> None:
     ids=["200 without the header", "503", "429 to a fresh caller"],
 )
 def test_fail_open_is_a_broken_limiter(clock: Clock, answer: httpx.Response) -> None:
-    """Envoy passes everything when the limiter is silent: that is told as such, and not as a limit not enforced."""
+    """Envoy passes everything when the limiter is silent: that is reported as such, and not as a limit not enforced."""
     with pytest.raises(SetupFailed) as caught:
         policy_propagation.wait_for_rate_limit_service(ingress(lambda _: answer), Limiter(), "/productpage")  # type: ignore[arg-type]  # as above
 
@@ -210,11 +210,11 @@ def test_fail_open_is_a_broken_limiter(clock: Clock, answer: httpx.Response) -> 
     assert not isinstance(caught.value, NotReady)
 
 
-def test_limiter_without_a_pod_is_told_at_once(clock: Clock) -> None:
+def test_limiter_without_a_pod_is_reported_at_once(clock: Clock) -> None:
     """No request is sent when nobody could answer."""
     sent: list[int] = []
 
-    with pytest.raises(SetupFailed, match="limiter is down"):
+    with pytest.raises(SetupFailed, match="rate limit service is down"):
         policy_propagation.wait_for_rate_limit_service(
             ingress(lambda _: sent.append(1) or httpx.Response(200)),
             Limiter(up=False),  # type: ignore[arg-type]  # as above

@@ -38,11 +38,13 @@ def test_asked_until_the_answer_is_the_wanted_one(clock: Clock, wanted: int | No
 
 
 @pytest.mark.parametrize(
-    ("answer", "status", "said"), [(503, 200, "503"), (None, 200, "connection reset"), (200, None, "200")]
+    ("answer", "status", "message"), [(503, 200, "503"), (None, 200, "connection reset"), (200, None, "200")]
 )
-def test_what_is_answered_instead_is_told(clock: Clock, answer: int | None, status: int | None, said: str) -> None:
+def test_what_is_answered_instead_is_reported(
+    clock: Clock, answer: int | None, status: int | None, message: str
+) -> None:
     """The wait ends in its time, with what came last."""
-    with pytest.raises(NotReady, match=f"answers {status or 'nothing'}: .* last seen: {said}"):
+    with pytest.raises(NotReady, match=f"answers {status or 'nothing'}: .* last seen: {message}"):
         wait_for_response(Client(answer), REQUEST, status=status)  # type: ignore[arg-type]  # as above
 
     assert clock.slept <= timeouts.XDS_PROPAGATION + 1

@@ -49,7 +49,7 @@ def test_workload_is_awaited_from_before_it_exists(kube: Kube, api: FakeApi, clo
 
 
 def test_workload_that_is_never_ready_says_how_far_it_came(kube: Kube, api: FakeApi, clock: Clock) -> None:
-    """Time running out is told with the numbers of pods."""
+    """Time running out is reported with the numbers of pods."""
     api.put(deployment("default/x", wanted=2))
 
     with pytest.raises(NotReady, match=r"Deployment/default/x is rolled out: not within 5s .*0/2 ready"):
@@ -57,7 +57,7 @@ def test_workload_that_is_never_ready_says_how_far_it_came(kube: Kube, api: Fake
 
 
 def test_workload_that_is_never_created(kube: Kube, clock: Clock) -> None:
-    """Absence is told as absence."""
+    """Absence is reported as absence."""
     with pytest.raises(NotReady, match="not created yet"):
         rollouts.wait_for_rollout(kube, NAME, within=5)
 
@@ -79,7 +79,7 @@ def test_pull_that_fails_ends_the_wait_in_seconds(kube: Kube, api: FakeApi, cloc
     with pytest.raises(Terminal) as caught:
         rollouts.wait_for_rollout(kube, NAME)
 
-    said = str(caught.value)
+    message = str(caught.value)
     for part in (
         "Deployment/default/x",
         "default/x-1 (app)",
@@ -87,7 +87,7 @@ def test_pull_that_fails_ends_the_wait_in_seconds(kube: Kube, api: FakeApi, cloc
         "ImagePullBackOff",
         "manifest unknown",
     ):
-        assert part in said
+        assert part in message
     assert timeouts.TROUBLE_GRACE <= clock.slept <= 10
 
 
@@ -220,7 +220,7 @@ def test_new_definition_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock
 
 @pytest.mark.parametrize("silence", [{"conditions": None}, {}, None])
 def test_new_node_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock, silence: object) -> None:
-    """A node of which nothing is said is not ready."""
+    """A node of which nothing is reported is not ready."""
     api.put(named("Node/n1", status=silence))
 
     set_patience(0.02)
@@ -273,14 +273,14 @@ def test_back_off_without_a_cause_keeps_the_pulls(kube: Kube, api: FakeApi, cloc
 
 def test_config_map_that_is_missing_is_named_in_seconds(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """The pod's status says ContainerCreating alone; the Event has the words."""
-    said = 'MountVolume.SetUp failed for volume "config" : configmap "missing" not found'
+    message = 'MountVolume.SetUp failed for volume "config" : configmap "missing" not found'
     api.put(deployment("default/x"), waiting("default/x-1", "ContainerCreating", labels=APP))
-    api.put(event("Pod/default/x-1", "FailedMount", said))
+    api.put(event("Pod/default/x-1", "FailedMount", message))
 
     with pytest.raises(Terminal) as caught:
         rollouts.wait_for_rollout(kube, NAME)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert timeouts.MOUNT_GRACE <= clock.slept <= timeouts.MOUNT_GRACE + timeouts.EVENTS_AFTER + 2
     assert {seen.query.get("fieldSelector") for seen in api.asked("GET", "/events")} == {"type=Warning"}
     assert len(api.asked("GET", "/events")) <= clock.slept / timeouts.EVENTS_AFTER + 1
@@ -307,8 +307,8 @@ def test_sandbox_failure_while_the_cni_starts_is_no_failure(kube: Kube, api: Fak
 
 def test_quota_that_forbids_every_pod_is_named(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """There is no pod to look at: the ReplicaSet's Event tells."""
-    said = 'pods "x-5d4-" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
-    api.put(deployment("default/x"), event("ReplicaSet/default/x-5d4", "FailedCreate", said))
+    message = 'pods "x-5d4-" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+    api.put(deployment("default/x"), event("ReplicaSet/default/x-5d4", "FailedCreate", message))
 
     with pytest.raises(Terminal, match="exceeded quota: q"):
         rollouts.wait_for_rollout(kube, NAME)

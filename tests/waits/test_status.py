@@ -178,7 +178,7 @@ def test_spoken_is_yes_or_no(kube: Kube, api: FakeApi, clock: Clock, state: str,
 
 
 def test_spoken_of_an_old_generation_does_not_count(kube: Kube, api: FakeApi, clock: Clock) -> None:
-    """What was said of the spec before says nothing of this one."""
+    """What was reported of the spec before says nothing of this one."""
     api.put(gateway_class("False", "InvalidParameters", observed=0))
 
     with pytest.raises(NotReady, match="says whether it is Accepted"):

@@ -58,14 +58,14 @@ def policies_active(state: AuditState) -> Iterable[Result]:
         return [NotJudged("policy-not-active", NO_CONFIG)]
     results: list[Result] = []
     for gateway, dumps in _replicas(state):
-        told = [{one for route in routes(dump) for one in route.policies} for dump in dumps.values() if _whole(dump)]
+        active = [{one for route in routes(dump) for one in route.policies} for dump in dumps.values() if _whole(dump)]
         for policy in state.readable_objects(*POLICIES):
             if not _targets(state, policy, gateway) or not _is_accepted(state, policy, gateway):
                 continue
             if _is_young(state, policy):
                 continue
             name = f"{text(policy, 'kind')}/{namespace_of(policy)}/{object_name(policy)}"
-            if not any(told):
+            if not any(active):
                 results.append(NotJudged("policy-not-active", f"{name_of(gateway)}: no route names its policies"))
                 continue
             lacking = _lacking(dumps, lambda dump, name=name: any(name in r.policies for r in routes(dump)))  # type: ignore[misc]  # as above
@@ -162,8 +162,8 @@ def _is_accepted(state: AuditState, obj: Json, gateway: Json) -> bool:
                 state, text(entry, "controllerName")
             ):
                 continue
-            said = {c.type: c.status for c in conditions({"status": {"conditions": entry.get("conditions") or []}})}
-            return said.get("Accepted") == "True" and said.get("Overridden") != "True"
+            statuses = {c.type: c.status for c in conditions({"status": {"conditions": entry.get("conditions") or []}})}
+            return statuses.get("Accepted") == "True" and statuses.get("Overridden") != "True"
     return False
 
 

@@ -40,28 +40,28 @@ def policies(state: AuditState) -> Iterable[Result]:
     for policy in state.readable_objects(*KINDS):
         kind = text(policy, "kind")
         for target, gateway in _targets(state, policy):
-            said = [c for c in conditions(policy) if c.type == "WaypointAccepted"]
+            accepted = [c for c in conditions(policy) if c.type == "WaypointAccepted"]
             yield make_finding(
                 "istio-policy-not-enforced",
                 KINDS[kind],
                 [policy, target, *([gateway] if gateway is not target else [])],
                 f"{name_of(policy)} targets {name_of(target)}, and {name_of(gateway)}, which is Envoy Gateway's, does "
                 f"not enforce Istio's policies: use {INSTEAD[kind]}",
-                *(f'{c.type}={c.status} "{c.message}"' for c in said),
+                *(f'{c.type}={c.status} "{c.message}"' for c in accepted),
             )
 
 
 def partly_enforced(state: AuditState) -> Iterable[Result]:
     """AuthorizationPolicies of whose rules ztunnel, which knows no HTTP, leaves a part out, by istiod's own word."""
     for policy in state.all_objects("AuthorizationPolicy"):
-        for said in conditions(policy):
-            if said.type == "ZtunnelAccepted" and said.reason == "UnsupportedValue":
+        for accepted in conditions(policy):
+            if accepted.type == "ZtunnelAccepted" and accepted.reason == "UnsupportedValue":
                 yield make_finding(
                     "istio-policy-partly-enforced",
                     "high" if text(policy, "spec", "action") in ("", "ALLOW") else "medium",
                     policy,
                     f"{name_of(policy)} has rules about HTTP, and ztunnel enforces it without them",
-                    f'{said.type}={said.status} {said.reason} "{said.message}"',
+                    f'{accepted.type}={accepted.status} {accepted.reason} "{accepted.message}"',
                 )
 
 
@@ -74,14 +74,14 @@ def mesh_routes(state: AuditState) -> Iterable[Result]:
             service = state.find("Service", namespace, text(ref, "name"))
             gateway = _waypoint(state, service) if service else None
             if service and gateway:
-                said = [c for c in conditions(route) if c.type in ("Accepted", "ResolvedWaypoints")]
+                current = [c for c in conditions(route) if c.type in ("Accepted", "ResolvedWaypoints")]
                 yield make_finding(
                     "mesh-route-not-enforced",
                     "high",
                     [route, service, gateway],
                     f"{name_of(route)} has {name_of(service)} as its parent, and {name_of(gateway)}, which is Envoy "
                     f"Gateway's, takes no mesh routes: traffic is untouched by it; make the Gateway its parent",
-                    *(f'{c.type}={c.status} "{c.message}"' for c in said),
+                    *(f'{c.type}={c.status} "{c.message}"' for c in current),
                 )
 
 

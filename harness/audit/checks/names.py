@@ -19,7 +19,7 @@ KINDS = ("ServiceAccount", "ConfigMap", "Deployment")
 MODE = ("provider", "kubernetes", "deploy", "type")
 
 
-def taken(state: AuditState) -> Iterable[Result]:
+def names_in_use(state: AuditState) -> Iterable[Result]:
     """Such Gateways, with what they took or would take."""
     if state.config is None:
         return [NotJudged("gateway-name-taken", f"Envoy Gateway's mode is not known: {state.config_unread}")]
@@ -38,15 +38,15 @@ def _taken(state: AuditState) -> Iterable[Result]:
             users = _application_pods(state, other) if kind == "ServiceAccount" else []
             if owned and not users:
                 continue  # Envoy Gateway made it
-            said = [f"ownerReferences: {', '.join(text(one, 'kind') for one in _owners(other)) or 'none'}"]
-            said += [f"used by {name_of(pod)}" for pod in users[:3]]
+            details = [f"ownerReferences: {', '.join(text(one, 'kind') for one in _owners(other)) or 'none'}"]
+            details += [f"used by {name_of(pod)}" for pod in users[:3]]
             yield make_finding(
                 "gateway-name-taken",
                 "high",
                 [gateway, other],
                 f"{name_of(gateway)} has the name of {name_of(other)}, which is not a proxy's: Envoy Gateway "
                 + ("has taken it over, and deletes it with the Gateway" if owned else "takes it over or fails on it"),
-                *said,
+                *details,
             )
 
 

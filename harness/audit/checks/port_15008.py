@@ -34,7 +34,7 @@ def listener_on_hbone_port(state: AuditState) -> Iterable[Result]:
                 )
 
 
-def clash(state: AuditState) -> Iterable[Result]:
+def find_port_conflict(state: AuditState) -> Iterable[Result]:
     """Pods in which ztunnel cannot bind port 15008 now, by ztunnel's own log."""
     if state.logs is None:
         return [NotJudged("port-15008-clash", NO_LOGS)]

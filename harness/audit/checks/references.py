@@ -96,13 +96,13 @@ def without_status(state: AuditState) -> Iterable[Result]:
                 f"{name_of(policy)} has no status, though its target is there: no controller has taken it",
             )
     for route in state.readable_objects(*ROUTES):
-        said = {
+        with_status = {
             (text(one, "parentRef", "namespace") or namespace_of(route), text(one, "parentRef", "name"))
             for one in objects(route, "status", "parents")
         }
         for _, kind, namespace, ref in parents(route):
             gateway = state.find("Gateway", namespace, text(ref, "name")) if kind == "Gateway" else None
-            if gateway and is_envoy_gateways(state, gateway) and (namespace, text(ref, "name")) not in said:
+            if gateway and is_envoy_gateways(state, gateway) and (namespace, text(ref, "name")) not in with_status:
                 yield make_finding(
                     "without-status",
                     "medium",

@@ -1,4 +1,4 @@
-"""What the statuses of Envoy Gateway's objects say, and whether they speak of the current spec."""
+"""Statuses of Envoy Gateway's objects: conditions that are not True, and statuses of an older generation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def not_true(state: AuditState) -> Iterable[Result]:
 
 
 def stale(state: AuditState) -> Iterable[Result]:
-    """Objects whose status speaks of an older generation of them."""
+    """Objects whose status is of an older generation."""
     for obj in _ours(state):
         old = [c for c in conditions(obj) if _stale(obj, c)]
         if old:

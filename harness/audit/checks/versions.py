@@ -1,4 +1,4 @@
-"""Versions past their support, pairs that nobody supports, mixed Gateway API definitions, Envoy Gateway's mode."""
+"""Versions past their support, unsupported pairs, mixed Gateway API definitions, Envoy Gateway's mode."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def support(state: AuditState) -> Iterable[Result]:
     those = controllers(state)
     version = envoy_gateway_version(state)
     if not version:
-        return [NotJudged("version-unsupported", "no Envoy Gateway whose image's tag tells one version")]
+        return [NotJudged("version-unsupported", "no Envoy Gateway with an image tag that gives its version")]
     ends = state.ends.get("{}.{}".format(*minor(version)))
     if ends is None:
         return [NotJudged("version-unsupported", f"when support of Envoy Gateway {version} ends is not known here")]
     if state.now.date() <= ends:
         return []
-    said = f"Envoy Gateway {version} has had no support since {ends}"
-    return [make_finding("version-unsupported", "medium", those[0], said, SOURCE)]
+    sentence = f"Envoy Gateway {version} has had no support since {ends}"
+    return [make_finding("version-unsupported", "medium", those[0], sentence, SOURCE)]
 
 
 def pairs(state: AuditState) -> Iterable[Result]:
@@ -57,8 +57,10 @@ def pairs(state: AuditState) -> Iterable[Result]:
             known = f"{what} {version} is not among the versions that are known here ({', '.join(limits)})"
             results.append(make_finding("version-pair", "low", those[0], known))
         elif not minor(allowed[0]) <= kubernetes <= minor(allowed[1]):
-            said = f"{what} {version} is for Kubernetes {allowed[0]} to {allowed[1]}, and this is {state.kubernetes}"
-            results.append(make_finding("version-pair", "medium", those[0], said))
+            sentence = (
+                f"{what} {version} is for Kubernetes {allowed[0]} to {allowed[1]}, and this is {state.kubernetes}"
+            )
+            results.append(make_finding("version-pair", "medium", those[0], sentence))
     return results
 
 
@@ -93,8 +95,10 @@ def definitions(state: AuditState) -> Iterable[Result]:
                 "it skips kinds that they lack",
             )
         elif channel == "standard" and known:
-            said = "definitions of the Gateway API are of the standard channel; Envoy Gateway reads kinds that it lacks"
-            yield make_finding("gateway-api-old", "low", those, said)
+            sentence = (
+                "definitions of the Gateway API are of the standard channel; Envoy Gateway reads kinds that it lacks"
+            )
+            yield make_finding("gateway-api-old", "low", those, sentence)
 
 
 def mode(state: AuditState) -> Iterable[Result]:
@@ -104,8 +108,8 @@ def mode(state: AuditState) -> Iterable[Result]:
         return []
     if state.config is None:
         return [NotJudged("controller-namespace-mode", f"Envoy Gateway's mode is not known: {state.config_unread}")]
-    told = text(state.config, "provider", "kubernetes", "deploy", "type") or "ControllerNamespace"
-    if told == "GatewayNamespace":
+    deploy_type = text(state.config, "provider", "kubernetes", "deploy", "type") or "ControllerNamespace"
+    if deploy_type == "GatewayNamespace":
         return []
     return [
         make_finding(
@@ -114,7 +118,7 @@ def mode(state: AuditState) -> Iterable[Result]:
             gateway,
             f"{name_of(gateway)} is used as a waypoint, and Envoy Gateway runs its proxies in its own namespace: their "
             "pods lack the Gateway's name and namespace; install it with deploy.type: GatewayNamespace",
-            f"provider.kubernetes.deploy.type: {told}",
+            f"provider.kubernetes.deploy.type: {deploy_type}",
         )
         for gateway in used
     ]
@@ -122,5 +126,5 @@ def mode(state: AuditState) -> Iterable[Result]:
 
 def _tag(workloads: list[Json]) -> str:
     images = [text(c, "image").partition("@")[0] for d in workloads for c in pod_containers(d)]
-    told = {found[1] for image in images if (found := _TAG.search(image))}
-    return told.pop() if len(told) == 1 else ""
+    tags = {found[1] for image in images if (found := _TAG.search(image))}
+    return tags.pop() if len(tags) == 1 else ""

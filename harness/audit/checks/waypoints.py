@@ -92,7 +92,7 @@ def ports(state: AuditState) -> Iterable[Result]:
                 continue
             shifted = number < SHIFT and number in open_ports.values()
             where = f"port {port_of(port)} of {name_of(service)}" + (f" (binding {bound})" if bound.isdigit() else "")
-            heard = ", ".join(str(one) for one in sorted(open_ports)) or "none"
+            open_text = ", ".join(str(one) for one in sorted(open_ports)) or "none"
             yield make_finding(
                 "waypoint-port-shifted" if shifted else "waypoint-without-listener",
                 "high",
@@ -101,7 +101,7 @@ def ports(state: AuditState) -> Iterable[Result]:
                 + (
                     f"{number + SHIFT}: set useListenerPortAsContainerPort in its EnvoyProxy"
                     if shifted
-                    else f"{heard}: each request to it is reset; add a listener for it to {name_of(gateway)}"
+                    else f"{open_text}: each request to it is reset; add a listener for it to {name_of(gateway)}"
                 ),
             )
 

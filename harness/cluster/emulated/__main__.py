@@ -33,8 +33,8 @@ _OCTETS = range(16, 240)
 _LOOK = 0.5  # seconds between looks whether the folder is still there
 
 
-async def serve(arguments: argparse.Namespace, told: Callable[[], None]) -> None:
-    """Runs the cluster until it is asked to end. `told` is called once the API answers."""
+async def serve(arguments: argparse.Namespace, notify_ready: Callable[[], None]) -> None:
+    """Runs the cluster until it is asked to end. `notify_ready` is called once the API answers."""
     directory: Path = arguments.dir
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -62,7 +62,7 @@ async def serve(arguments: argparse.Namespace, told: Callable[[], None]) -> None
     ready, partial = directory / "ready.json", directory / "ready.json.partial"
     partial.write_text(json.dumps({"pid": os.getpid(), "url": f"http://{address[0]}:{address[1]}", "octet": octet}))
     partial.replace(ready)
-    told()
+    notify_ready()
     here.cancel()
     watching = asyncio.create_task(removed(ready, ended))
     await ended.wait()
@@ -113,22 +113,22 @@ def main() -> None:
     parser.add_argument("--detach", action="store_true", help="go on in the background once the API answers")
     arguments = parser.parse_args()
     open_files.take()
-    told = detach(arguments.dir / "emulator.log") if arguments.detach else lambda: None
+    notify_ready = detach(arguments.dir / "emulator.log") if arguments.detach else lambda: None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    asyncio.run(serve(arguments, told))
+    asyncio.run(serve(arguments, notify_ready))
 
 
 def detach(log: Path) -> Callable[[], None]:
     """Goes on in a child with a session of its own and its output in `log`. The parent ends when the child calls what
     this returns (status 0), or when the child has ended before (status 1, with the log's last lines)."""
-    told, tell = os.pipe()
+    read_end, tell = os.pipe()
     if os.fork():
         os.close(tell)
-        ready = os.read(told, 1)
+        ready = os.read(read_end, 1)
         if not ready:
             sys.stderr.write("\n".join(log.read_text().splitlines()[-8:]) + "\n")
         os._exit(0 if ready else 1)
-    os.close(told)
+    os.close(read_end)
     os.setsid()
     nowhere, file = os.open(os.devnull, os.O_RDONLY), os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for descriptor, onto in ((nowhere, 0), (file, 1), (file, 2)):

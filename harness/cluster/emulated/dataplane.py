@@ -136,7 +136,7 @@ class DataPlane:
     def xds(self, gateway: Object) -> Xds:
         """The xDS resources of a Gateway's Envoy."""
         meta = gateway["metadata"]
-        told = translate.xds(
+        resources = translate.xds(
             gateway | {"spec": gateway["spec"] | {"listeners": valid_listeners(gateway)}},
             self._proxy(),
             routes=self._routes(gateway),
@@ -146,10 +146,10 @@ class DataPlane:
             envoy_proxy=self.envoy_gateway.envoy_proxy(gateway),
         )
         if {meta["name"], "*"} & self.bend.warming:
-            told = replace(told, clusters=(*told.clusters, _warming_cluster()))
+            resources = replace(resources, clusters=(*resources.clusters, _warming_cluster()))
         if {meta["name"], "*"} & self.bend.rejected:
-            return replace(told, listeners=(*told.listeners, _refused_listener()))
-        return leaked_requests.leak(told, aside=False) if {meta["name"], "*"} & self.bend.leaking else told
+            return replace(resources, listeners=(*resources.listeners, _refused_listener()))
+        return leaked_requests.leak(resources, aside=False) if {meta["name"], "*"} & self.bend.leaking else resources
 
     def limits(self) -> list[LimitRule]:
         """The configuration of the rate limit service."""

@@ -29,15 +29,15 @@ class Base:
 
     async def _sent(self, envoy: EnvoyProgram, mark: str) -> None:
         """Sends the Envoy all that it has already, its listeners with another mark: it takes them for new ones."""
-        told = self.world.dataplane.xds(self.world.envoy_gateway.managed()[envoy.gateway])
-        listeners = tuple(one | {"stat_prefix": mark} for one in told.listeners)
-        await envoy.process.apply(replace(told, listeners=listeners))
+        xds = self.world.dataplane.xds(self.world.envoy_gateway.managed()[envoy.gateway])
+        listeners = tuple(one | {"stat_prefix": mark} for one in xds.listeners)
+        await envoy.process.apply(replace(xds, listeners=listeners))
 
     def _limiter(self) -> rate_limit_service.RateLimitFaults:
         for one in self.world.around.limiters.values():
             if one.limiter:
                 return one.limiter.faults
-        raise ValueError("the limiter does not run")
+        raise ValueError("the rate limit service does not run")
 
     def _task(self, work: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)

@@ -37,7 +37,7 @@ class ProxyFaults(Base):
             await task
 
     async def fault_sent_again(self, gateway: str, every: float = 0.02) -> None:
-        """The Gateway's Envoy is sent its listeners anew `every` so many seconds, though nothing changed."""
+        """The Gateway's Envoy is sent its listeners again `every` so many seconds, though nothing changed."""
         envoy = self._envoy(gateway)
 
         async def send() -> None:
@@ -61,15 +61,15 @@ class ProxyFaults(Base):
             entry = json.loads(line) if line.startswith("{") else {}
             if not entry or status not in (None, entry["response_code"]):
                 return line
-            said = re.sub(old, value, entry[field] or "") if old else value
-            return json.dumps(entry | {field: said}, separators=(",", ":"))
+            rewritten = re.sub(old, value, entry[field] or "") if old else value
+            return json.dumps(entry | {field: rewritten}, separators=(",", ":"))
 
         for (_, name), envoy in self.world.around.envoys.items():
             if gateway in ("*", name):
                 envoy.process.rewrite_line = rewrite
 
     async def fault_swapped_ids(self, gateway: str) -> None:
-        """Each access-log line bears the ids of the one before."""
+        """Each access log line has the ids of the previous one."""
         last: dict[str, str] = {}
 
         def rewrite(line: str) -> str:
@@ -85,7 +85,7 @@ class ProxyFaults(Base):
         self._envoy(gateway).process.rewrite_line = rewrite
 
     async def fault_counters_stand(self, gateway: str = "") -> None:
-        """Counters do not move: those of the Gateway's Envoy, or (empty) of all and of the limiter."""
+        """Counters do not move: those of the Gateway's Envoy, or (empty) of all and of the rate limit service."""
         for where, envoy in self.world.around.envoys.items():
             if gateway in ("", where[1]):
                 for front in envoy.fronts.values():
@@ -114,8 +114,8 @@ class ProxyFaults(Base):
 
         async def refuse(_: web.Request) -> web.Response:
             await asyncio.sleep(float(seconds))
-            said = 200 if next(asked) % int(every) else int(status)
-            return web.Response(status=said, headers=headers, text="the app itself answers so\n")
+            answered = 200 if next(asked) % int(every) else int(status)
+            return web.Response(status=answered, headers=headers, text="the app itself answers so\n")
 
         if "backend_answers" in self.on:
             raise ValueError("an app answers so already")
@@ -152,7 +152,7 @@ class ProxyFaults(Base):
                 log.write(line)
 
     async def fault_image_missing(self, workload: str) -> None:
-        """The workload's pods begin anew and cannot pull their image."""
+        """The workload's pods are replaced and cannot pull their image."""
         self.world.unpullable.add(workload)
         kind = self.world.store.named("Pod")
         for pod in self.world.store.all("pods"):

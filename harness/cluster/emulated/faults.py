@@ -72,15 +72,15 @@ class Faults(MeshFaults, ProxyFaults):
     # -- Envoy Gateway ------------------------------------------------------------------------------------------
 
     async def fault_stale_generation(self, of: str = "*") -> None:
-        """Conditions of the object ("HTTPRoute/ratings") speak of the generation before the present one."""
+        """Conditions of the object ("HTTPRoute/ratings") are of the previous generation."""
         self.world.envoy_gateway.switches.stale.add(of)
 
     async def fault_status_says(
         self, of: str, type: str, status: str = "True", reason: str = "", message: str = ""
     ) -> None:
         """Conditions of this type, wherever the object ("Gateway/lb-ingress", "*") has them, say this instead."""
-        said = {"status": status, "reason": reason or type, "message": message}
-        self.world.envoy_gateway.switches.lies[of, type] = said
+        condition = {"status": status, "reason": reason or type, "message": message}
+        self.world.envoy_gateway.switches.lies[of, type] = condition
 
     async def fault_slow_status(self, seconds: float) -> None:
         """Statuses of new objects and generations come this much later."""
@@ -107,7 +107,7 @@ class Faults(MeshFaults, ProxyFaults):
         self.world.dataplane.bend.keep_removed = True
 
     async def fault_xds_rejected(self, gateway: str = "*") -> None:
-        """Envoy is sent a listener that it refuses; statuses stay green."""
+        """Envoy is sent a listener that it refuses; conditions stay True."""
         self.world.dataplane.bend.rejected.add(gateway)
 
     async def fault_warms_for_ever(self, gateway: str = "*") -> None:
@@ -115,23 +115,23 @@ class Faults(MeshFaults, ProxyFaults):
         Lasts until its pod is deleted."""
         self.world.dataplane.bend.warming.add(gateway)
 
-    # -- the limiter --------------------------------------------------------------------------------------------
+    # -- the rate limit service ---------------------------------------------------------------------------------
 
     async def fault_limit_off_by(self, by: int) -> None:
         """This many more (fewer, if negative) requests pass than the rule says."""
         self._limiter().off_by = int(by)
 
     async def fault_shared_bucket(self) -> None:
-        """All callers share one bucket."""
+        """All clients share one bucket."""
         self._limiter().shared_bucket = True
 
     async def fault_limiter_down(self) -> None:
-        """The limiter does not answer, and its pod is Ready: Envoy lets everything pass."""
+        """The rate limit service does not answer, and its pod is Ready: Envoy lets everything pass."""
         for one in list(self.world.around.limiters.values()):
             await one.fail(True)
 
     async def fault_window_rolls_over(self, after: float = 0.0, hits: int | None = None) -> None:
-        """The limiter's window ends `after` seconds, or `hits` requests, from now."""
+        """The rate limit service's window ends `after` seconds, or `hits` requests, from now."""
         faults = self._limiter()
         if hits is not None:
             faults.roll_after = int(hits)

@@ -38,7 +38,7 @@ def node(name: str, address: str, kubernetes: str) -> Object:
         labels["node-role.kubernetes.io/control-plane"] = ""
         spec["taints"] = [{"effect": "NoSchedule", "key": "node-role.kubernetes.io/control-plane"}]
     room = {"cpu": "2", "memory": "24684084Ki", "pods": "110"}
-    told = {
+    states = {
         "MemoryPressure": ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         "DiskPressure": ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
@@ -46,7 +46,7 @@ def node(name: str, address: str, kubernetes: str) -> Object:
     }
     conditions = [
         {"type": t, "status": s, "reason": r, "message": m, "lastHeartbeatTime": now(), "lastTransitionTime": now()}
-        for t, (s, r, m) in told.items()
+        for t, (s, r, m) in states.items()
     ]
     return {
         "apiVersion": "v1",

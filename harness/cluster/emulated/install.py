@@ -45,7 +45,9 @@ def definitions(bundle: str, channel: str) -> list[Object]:
     """The CustomResourceDefinitions of Envoy Gateway's chart, without their schemas."""
     found = []
     for group, kinds in _DEFINITIONS.items():
-        told = {f"{GATEWAY}/bundle-version": f"v{bundle}", f"{GATEWAY}/channel": channel} if group == GATEWAY else {}
+        annotations = (
+            {f"{GATEWAY}/bundle-version": f"v{bundle}", f"{GATEWAY}/channel": channel} if group == GATEWAY else {}
+        )
         for plural, kind, scope, versions in kinds:
             served = [{"name": one, "served": True, "storage": one == versions[0]} for one in versions]
             names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
@@ -53,7 +55,7 @@ def definitions(bundle: str, channel: str) -> list[Object]:
                 {
                     "apiVersion": "apiextensions.k8s.io/v1",
                     "kind": "CustomResourceDefinition",
-                    "metadata": {"name": f"{plural}.{group}", **({"annotations": told} if told else {})},
+                    "metadata": {"name": f"{plural}.{group}", **({"annotations": annotations} if annotations else {})},
                     "spec": {"group": group, "names": names, "scope": scope, "versions": served},
                 }
             )
@@ -77,7 +79,7 @@ def objects(release: Mapping[str, Any], images: Mapping[str, str]) -> list[Objec
     """The objects of one release, defaults filled in.
 
     Raises:
-        ApiError: 422, a value that the emulated cluster cannot heed.
+        ApiError: 422, a value that has no effect in the emulated cluster.
     """
     chart, values = chart_of(release), release.get("values") or {}
     if chart == "base":

@@ -55,7 +55,7 @@ class Log:
         if len(self.lines) > _LINES:
             del self.lines[: _LINES // 10]
 
-    def begin_anew(self) -> None:
+    def rotate(self) -> None:
         self.previous, self.lines = self.lines, []
 
 
@@ -196,11 +196,11 @@ class Kubelet:
     async def _pull(self, run: PodRun, pod: Object) -> None:
         for container in pod["spec"]["containers"]:
             while why := self._pullable(pod, container["image"]):
-                told = ("ImagePullBackOff", why)
+                state = ("ImagePullBackOff", why)
                 name = container["name"]
                 self._write(
                     run,
-                    lambda pod, counts: pods.waiting(pod, run.host, run.ip, name, told, counts),  # noqa: B023  # called at once
+                    lambda pod, counts: pods.waiting(pod, run.host, run.ip, name, state, counts),  # noqa: B023  # called at once
                 )
                 await asyncio.sleep(_BACK_OFF)
 
@@ -214,8 +214,8 @@ class Kubelet:
                 run.logs[container].write(str(error))
                 why = f"back-off 10s restarting failed container={container} pod={run.name}_{run.namespace}({run.uid})"
                 if not first:  # the first failure is not shown: what it needs may be starting beside it
-                    told = ("CrashLoopBackOff", why)
-                    self._write(run, lambda pod, counts: pods.waiting(pod, run.host, run.ip, container, told, counts))  # noqa: B023  # called at once
+                    state = ("CrashLoopBackOff", why)
+                    self._write(run, lambda pod, counts: pods.waiting(pod, run.host, run.ip, container, state, counts))  # noqa: B023  # called at once
                 await asyncio.sleep(_BACK_OFF)
             else:
                 return
@@ -230,7 +230,7 @@ class Kubelet:
                 except HarnessError as error:
                     ready = False
                     run.logs[container].write(str(error))
-                    run.logs[container].begin_anew()
+                    run.logs[container].rotate()
                     run.restarts[container] = run.restarts.get(container, 0) + 1
                     await self._start(run, container, program)
             if ready != shown:

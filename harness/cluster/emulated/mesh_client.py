@@ -105,10 +105,10 @@ async def curl(argv: Sequence[str], *, source: str, resolve: Resolve) -> Command
 
     async def one(transfer: Transfer) -> int:
         async with gate:
-            told = await _carry_out(transfer, pool)
-        values = {"json": json.dumps(told.facts), "header_json": json.dumps(told.headers)}
+            result = await _carry_out(transfer, pool)
+        values = {"json": json.dumps(result.facts), "header_json": json.dumps(result.headers)}
         written.append(re.sub(r"%\{(\w+)\}", lambda found: values[found[1]], transfer.write_out))
-        return int(told.facts["exitcode"])
+        return int(result.facts["exitcode"])
 
     try:
         if at_once == 1:
@@ -160,41 +160,41 @@ class _Pool:
 
 async def _carry_out(transfer: Transfer, pool: _Pool) -> _TransferResult:
     started = time.monotonic()
-    told = _TransferResult(_facts(transfer))
+    result = _TransferResult(_facts(transfer))
     try:
         async with asyncio.timeout(transfer.max_time):
-            await _exchange(transfer, pool, told, started)
+            await _exchange(transfer, pool, result, started)
     except KeyError:
         host = urlsplit(transfer.url).hostname
-        _failed(told, _EXIT_RESOLVE, f"Could not resolve host: {host}")
+        _failed(result, _EXIT_RESOLVE, f"Could not resolve host: {host}")
     except TimeoutError:
         after = int((time.monotonic() - started) * 1000)
-        _failed(told, _EXIT_TIMEOUT, f"Operation timed out after {after} milliseconds with 0 bytes received")
+        _failed(result, _EXIT_TIMEOUT, f"Operation timed out after {after} milliseconds with 0 bytes received")
     except asyncio.IncompleteReadError as error:
-        empty = not error.partial and not told.facts["response_code"]
-        _failed(told, _EXIT_EMPTY if empty else _EXIT_RECEIVE, "Empty reply from server" if empty else "Recv failure")
+        empty = not error.partial and not result.facts["response_code"]
+        _failed(result, _EXIT_EMPTY if empty else _EXIT_RECEIVE, "Empty reply from server" if empty else "Recv failure")
     except OSError as error:
-        connected = told.facts["local_port"] != 0
+        connected = result.facts["local_port"] != 0
         parts = urlsplit(transfer.url)
         message = (
             f"Recv failure: {error.strerror}"
             if connected
             else f"Failed to connect to {parts.hostname} port {parts.port or 80}: Could not connect to server"
         )
-        _failed(told, _EXIT_RECEIVE if connected else _EXIT_CONNECT, message)
-    told.facts["time_total"] = round(time.monotonic() - started, 6)
-    return told
+        _failed(result, _EXIT_RECEIVE if connected else _EXIT_CONNECT, message)
+    result.facts["time_total"] = round(time.monotonic() - started, 6)
+    return result
 
 
-async def _exchange(transfer: Transfer, pool: _Pool, told: _TransferResult, started: float) -> None:
+async def _exchange(transfer: Transfer, pool: _Pool, result: _TransferResult, started: float) -> None:
     parts = urlsplit(transfer.url)
     host, port = parts.hostname or "", parts.port or 80
     while True:
         connection, fresh = await pool.get(host, port)
         try:
-            await _over(connection, transfer, told, started, fresh=fresh)
+            await _over(connection, transfer, result, started, fresh=fresh)
         except (ConnectionError, asyncio.IncompleteReadError):
-            if fresh or told.facts["response_code"]:
+            if fresh or result.facts["response_code"]:
                 raise
             continue  # the server closed a connection that lay idle: curl takes a new one
         if connection.usable:
@@ -203,9 +203,9 @@ async def _exchange(transfer: Transfer, pool: _Pool, told: _TransferResult, star
 
 
 async def _over(
-    connection: _Connection, transfer: Transfer, told: _TransferResult, started: float, *, fresh: bool
+    connection: _Connection, transfer: Transfer, result: _TransferResult, started: float, *, fresh: bool
 ) -> None:
-    parts, facts = urlsplit(transfer.url), told.facts
+    parts, facts = urlsplit(transfer.url), result.facts
     local, remote = connection.writer.get_extra_info("sockname"), connection.writer.get_extra_info("peername")
     facts |= {"local_ip": local[0], "local_port": local[1], "remote_ip": remote[0], "remote_port": meant(remote[1])}
     facts |= {"num_connects": int(fresh), "time_connect": round(time.monotonic() - started, 6)}
@@ -221,30 +221,30 @@ async def _over(
     for line in head[1:]:
         if line:
             name, _, value = line.partition(":")
-            told.headers.setdefault(name.strip().lower(), []).append(value.strip())
-    facts["num_headers"] = sum(map(len, told.headers.values()))
-    facts["content_type"] = next(iter(told.headers.get("content-type", ())), None)
-    facts["size_download"] = await _body(connection.reader, told)
-    if "close" in told.headers.get("connection", ()) or connection.reader.at_eof():
+            result.headers.setdefault(name.strip().lower(), []).append(value.strip())
+    facts["num_headers"] = sum(map(len, result.headers.values()))
+    facts["content_type"] = next(iter(result.headers.get("content-type", ())), None)
+    facts["size_download"] = await _body(connection.reader, result)
+    if "close" in result.headers.get("connection", ()) or connection.reader.at_eof():
         connection.writer.close()
 
 
-async def _body(reader: asyncio.StreamReader, told: _TransferResult) -> int:
+async def _body(reader: asyncio.StreamReader, result: _TransferResult) -> int:
     """Reads the body, and says how long it is; one without a declared length ends with its connection."""
-    if "chunked" in "".join(told.headers.get("transfer-encoding", ())).lower():
+    if "chunked" in "".join(result.headers.get("transfer-encoding", ())).lower():
         total = 0
         while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
             await reader.readexactly(size + 2)
             total += size
         await reader.readuntil(b"\r\n")
         return total
-    if length := told.headers.get("content-length"):
+    if length := result.headers.get("content-length"):
         return len(await reader.readexactly(int(length[0])))
     return len(await reader.read())
 
 
-def _failed(told: _TransferResult, code: int, message: str) -> None:
-    told.facts |= {"exitcode": code, "errormsg": message}
+def _failed(result: _TransferResult, code: int, message: str) -> None:
+    result.facts |= {"exitcode": code, "errormsg": message}
 
 
 def _facts(transfer: Transfer) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tells the network what the objects say by now: ztunnel first, then the limiter, then the proxies."""
+"""Sends the network what follows from the objects: to ztunnel first, then the rate limit service, then the proxies."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class MeshUpdates:
         self.pushes = 0
 
     async def tell(self, problems: dict[str, str]) -> bool:
-        """Tells all of them; what one could not take is written into `problems`. False: try again later."""
-        told = True
+        """Updates all of them; what one could not take is written into `problems`. False: try again later."""
+        complete = True
         # Workloads first: who binds port 15008 first has it, and in a real cluster that is ztunnel.
         for who, act in (("ztunnel", self._ztunnel), ("limiter", self._limiters), ("proxies", self._proxies)):
             try:
@@ -31,19 +31,19 @@ class MeshUpdates:
                 if problems.get(who) != repr(error):
                     _log.exception("%s", who)
                 problems[who] = repr(error)
-                told = False
+                complete = False
             else:
                 problems.pop(who, None)
-        return told
+        return complete
 
     async def _ztunnel(self) -> None:
         self._around.ztunnel.set_policies(self._dataplane.policies())
-        told = (self._dataplane.workloads(), self._dataplane.services())
-        if told == self._told:
+        update = (self._dataplane.workloads(), self._dataplane.services())
+        if update == self._told:
             return
-        await self._around.ztunnel.set_workloads(told[0])
-        await self._around.ztunnel.set_services(told[1])
-        self._told = told
+        await self._around.ztunnel.set_workloads(update[0])
+        await self._around.ztunnel.set_services(update[1])
+        self._told = update
         self.pushes += 1
 
     async def _limiters(self) -> None:
@@ -58,7 +58,7 @@ class MeshUpdates:
         managed = self._envoy_gateway.managed()
         known = {workload.ip for workload in self._told[0]} if self._told else set()
         for where, envoy in list(self._around.envoys.items()):
-            # One that began since ztunnel was told of the pods has its turn in the next round, which it has asked for:
-            # told before ztunnel, it would take port 15008 from it.
+            # One that began since ztunnel was sent the pods has its turn in the next round, which it has asked for:
+            # updated before ztunnel, it would take port 15008 from it.
             if where in managed and envoy.process.pod_ip in known:
                 await envoy.process.apply(self._dataplane.xds(managed[where]))

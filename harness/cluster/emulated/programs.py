@@ -41,7 +41,7 @@ class Surroundings:
     ztunnel: Ztunnel
     resolve: Callable[[str, str], str]  # a host as a pod of that namespace means it; KeyError: no such name
     wake: Callable[[], None]
-    limiter_store: Callable[[], str]  # "host:port" of the limiter's Redis
+    limiter_store: Callable[[], str]  # "host:port" of the rate limit service's Redis
     texts: Callable[[str], str]  # the metrics page of istiod or Envoy Gateway
     delay_factor: float
     envoys: dict[tuple[str, str], EnvoyProgram] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class RateLimitProgram(ContainerProgram):
             )
             writer.close()
         except (KeyError, OSError, TimeoutError) as error:
-            raise SetupFailed(f"limiter: Redis at {host}:{port} does not answer: {error}") from error
+            raise SetupFailed(f"rate limit service: Redis at {host}:{port} does not answer: {error}") from error
         self.limiter = EmulatedRateLimitService(self._run.ip, redis=(address, int(port)), log=self._log)
         await self.limiter.start()
         self._world.limiters[self._run.uid] = self

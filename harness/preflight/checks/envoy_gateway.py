@@ -40,20 +40,25 @@ def controller(facts: Facts) -> Iterable[Row]:
         )
     for one in found:
         where, rollout = namespace_of(one), rollout_progress(one)
-        said = f"{where}, version {envoy_gateway_version(facts.state) or 'unknown'}, {rollout.text}"
+        described = f"{where}, version {envoy_gateway_version(facts.state) or 'unknown'}, {rollout.text}"
         if where != NAMESPACE:
             yield not_judged(
                 "Envoy Gateway",
-                said,
+                described,
                 "stack",
                 reason=f"its logs and counters are read in namespace {NAMESPACE} alone",
                 remedy="install it there, or test another cluster",
             )
         elif rollout.done:
-            yield judged("Envoy Gateway", said)
+            yield judged("Envoy Gateway", described)
         else:
             yield Row(
-                "Envoy Gateway", said, "unknown", (), f"{name_of(one)} is not ready", "wait until it is, or mend it"
+                "Envoy Gateway",
+                described,
+                "unknown",
+                (),
+                f"{name_of(one)} is not ready",
+                "wait until it is, or mend it",
             )
 
 
@@ -68,13 +73,13 @@ def mode(facts: Facts) -> Iterable[Row]:
             "grant get of ConfigMap envoy-gateway-config in Envoy Gateway's namespace",
         )
         return
-    told = text(facts.state.config, "provider", "kubernetes", "deploy", "type") or "ControllerNamespace"
-    if told == GATEWAY_NAMESPACE:
-        yield judged("Envoy Gateway's mode", told)
+    mode_text = text(facts.state.config, "provider", "kubernetes", "deploy", "type") or "ControllerNamespace"
+    if mode_text == GATEWAY_NAMESPACE:
+        yield judged("Envoy Gateway's mode", mode_text)
     else:
         yield not_judged(
             "Envoy Gateway's mode",
-            told,
+            mode_text,
             "waypoint",
             "ingress",
             reason="it runs its proxies in its own namespace: their pods are not in the namespace of their Gateway, "
@@ -114,14 +119,14 @@ def replicas(facts: Facts) -> Iterable[Row]:
             proxy = _proxy(facts, found)
             scaled = mapping(proxy, "spec", "provider", "kubernetes", "envoyHpa")
             least = maybe_number(scaled, "minReplicas") or 1
-            said = (
+            count = (
                 f"{least} to {maybe_number(scaled, 'maxReplicas')} (HorizontalPodAutoscaler)"
                 if scaled
                 else f"{_replicas(proxy)}"
             )
             yield judged(
                 f"replicas of {name}",
-                said,
+                count,
                 "a replica that is added or removed in the middle of a test makes that test inconclusive"
                 if scaled
                 else "",
@@ -150,7 +155,7 @@ def access_log(facts: Facts) -> Iterable[Row]:
             ),
             "10000",
         )
-        said = f"flushed every {int(flush) / 1000:g} s" if flush.isdigit() else f"flush interval {flush}"
+        flush_text = f"flushed every {int(flush) / 1000:g} s" if flush.isdigit() else f"flush interval {flush}"
         if why:
             yield not_judged(
                 subject,
@@ -163,13 +168,13 @@ def access_log(facts: Facts) -> Iterable[Row]:
         elif flush.isdigit() and int(flush) / 1000 > timeouts.LOG_LINE / 2:
             yield not_judged(
                 subject,
-                said,
+                flush_text,
                 "access log",
                 reason=f"a line is awaited for {timeouts.LOG_LINE:g} s",
                 remedy=f'set extraArgs [--file-flush-interval-msec, "200"] in {name_of(proxy)}',
             )
         else:
-            yield judged(subject, f"JSON on standard output, {said}")
+            yield judged(subject, f"JSON on standard output, {flush_text}")
 
 
 def limiter(facts: Facts) -> Iterable[Row]:
@@ -190,13 +195,13 @@ def limiter(facts: Facts) -> Iterable[Row]:
     url = text(store, "redis", "url")
     for one in found:
         rollout = rollout_progress(one)
-        said = f"{namespace_of(one)}, {rollout.text}, {text(store, 'type') or 'store unknown'} {url}".strip()
+        described = f"{namespace_of(one)}, {rollout.text}, {text(store, 'type') or 'store unknown'} {url}".strip()
         if rollout.done:
-            yield judged("rate limit service", said)
+            yield judged("rate limit service", described)
         else:
             yield not_judged(
                 "rate limit service",
-                said,
+                described,
                 "rate limit",
                 reason=f"{name_of(one)} is not ready, and limits fail open",
                 remedy="look at its pods and at Redis",
@@ -206,7 +211,7 @@ def limiter(facts: Facts) -> Iterable[Row]:
 def limiter_counters(facts: Facts) -> Iterable[Row]:
     """How often the rate limit service publishes its counters: they are awaited until they stand still."""
     for one in facts.limiters:
-        told = next(
+        flush_step = next(
             (
                 text(variable, "value")
                 for container in pod_containers(one)
@@ -215,7 +220,9 @@ def limiter_counters(facts: Facts) -> Iterable[Row]:
             ),
             "",
         )
-        seconds = sum(float(n) * _SECONDS[unit] for n, unit in _STEP.findall(told)) if told else DEFAULT_FLUSH
+        seconds = (
+            sum(float(n) * _SECONDS[unit] for n, unit in _STEP.findall(flush_step)) if flush_step else DEFAULT_FLUSH
+        )
         if seconds < timeouts.LIMITER_SETTLED:
             yield judged("rate limit counters", f"published every {seconds:g} s")
         else:

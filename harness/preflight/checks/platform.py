@@ -65,13 +65,13 @@ def clock(facts: Facts) -> Iterable[Row]:
     if facts.clock is None:
         yield unknown("clock", "the API server's answers have no Date header")
         return
-    said = "; ".join([f"offset {facts.clock:+.1f} s", *(f"node {name} {offset}" for name, offset in nodes.items())])
+    message = "; ".join([f"offset {facts.clock:+.1f} s", *(f"node {name} {offset}" for name, offset in nodes.items())])
     if all(abs(one) <= CLOCK for one in (facts.clock, *(offset.middle for offset in nodes.values()))):
-        yield judged("clock", said)
+        yield judged("clock", message)
     else:
         yield not_judged(
             "clock",
-            said,
+            message,
             "access log",
             "ztunnel log",
             reason="log lines are looked up by the time at which a request was sent",
@@ -194,7 +194,7 @@ def rights(facts: Facts) -> Iterable[Row]:
 
 
 def capabilities(facts: Facts) -> Iterable[Row]:
-    """What this kind of cluster lacks whatever is found in it, such as disruption that nobody asked for."""
+    """What this kind of cluster lacks whatever is found in it, such as disruption that was not asked for."""
     for name, reason in facts.lacking.items():
         asked = REMEDIES.get(name, "CLUSTER=kind")
         yield not_judged(f"capability {name}", "absent", name, reason=reason, remedy=asked)

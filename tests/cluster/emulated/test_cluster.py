@@ -161,7 +161,7 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
     until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=SOON)
 
 
-def test_missing_image_is_told_by_the_pod(emulated: EmulatedCluster, kube_api: Kube) -> None:
+def test_missing_image_is_reported_by_the_pod(emulated: EmulatedCluster, kube_api: Kube) -> None:
     emulated.fault("image_missing", workload="reviews-v1")
 
     def reasons() -> list[str]:
@@ -176,7 +176,7 @@ def waypoint_stats(emulated: EmulatedCluster, kube_api: Kube) -> Iterator[Callab
     """All counters and gauges of the waypoint's Envoy."""
     admin = Admin(emulated)
     (pod,) = kube_api.list_pods("default", "gateway.envoyproxy.io/owning-gateway-name=waypoint")
-    yield lambda: stats.parse(admin.get("default", pod["metadata"]["name"], 19000, "/stats"))
+    yield lambda: stats.parse_stats(admin.get("default", pod["metadata"]["name"], 19000, "/stats"))
     admin.close()
 
 
@@ -205,7 +205,7 @@ def test_proxy_is_sent_the_same_without_end_and_serves(
 def test_proxy_warms_until_its_pod_goes(
     emulated: EmulatedCluster, kube_api: Kube, mesh: MeshClient, waypoint_stats: Callable[[], dict[str, int]]
 ) -> None:
-    """And serves meanwhile what it had: longer than any cluster that warms and is told of its endpoints."""
+    """And serves meanwhile what it had: longer than any cluster that warms and is reported of its endpoints."""
     warming = "cluster_manager.warming_clusters"
     assert waypoint_stats()[warming] == 0
 

@@ -18,7 +18,7 @@ POD: Object = {
 
 
 class Slow(ContainerProgram):
-    """A program that is ready, and ends, when it is told to."""
+    """A program that is ready, and ends, when it is reported to."""
 
     def __init__(self) -> None:
         self.may_be_ready, self.may_end = asyncio.Event(), asyncio.Event()

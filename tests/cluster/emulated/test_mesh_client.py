@@ -21,8 +21,8 @@ def send(url: str, times: int, *, at_once: int, max_time: float = 5, serve: bool
     async def handle(request: web.Request) -> web.Response:
         if request.path == "/slow":
             await asyncio.sleep(3)
-        told = {"x-agent": request.headers["user-agent"], "x-from": str(request.remote)}
-        return web.Response(text="x" * 1000, headers=told, status=503 if request.path == "/refused" else 200)
+        values = {"x-agent": request.headers["user-agent"], "x-from": str(request.remote)}
+        return web.Response(text="x" * 1000, headers=values, status=503 if request.path == "/refused" else 200)
 
     def resolve(host: str) -> str:
         return {"app": "127.77.0.8"}[host]
@@ -67,7 +67,7 @@ def test_requests_at_once_have_a_connection_each() -> None:
         ("http://app:8080/slow", "timed out", True),
     ],
 )
-def test_what_fails_is_told_in_curls_words(url: str, error: str, serve: bool) -> None:
+def test_what_fails_is_reported_in_curls_words(url: str, error: str, serve: bool) -> None:
     (got,) = send(url, 1, at_once=1, max_time=0.3, serve=serve)
 
     assert got.status is None

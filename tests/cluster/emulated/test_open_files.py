@@ -38,8 +38,8 @@ def test_higher_limit_is_left_alone(limit: list[tuple[int, int]], soft: int) -> 
     assert limit[-1] == (soft, resource.RLIM_INFINITY)
 
 
-def test_too_low_a_hard_limit_is_told(limit: list[tuple[int, int]]) -> None:
-    """Who may not have them is told how many, and where to get them."""
+def test_too_low_a_hard_limit_is_reported(limit: list[tuple[int, int]]) -> None:
+    """Who may not have them is reported how many, and where to get them."""
     limit.append((1024, 2048))
 
     with pytest.raises(BadInput, match=r"may have 2048 open files, .* needs 4096") as refused:

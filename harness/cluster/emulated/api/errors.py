@@ -41,6 +41,6 @@ def bad(message: str) -> ApiError:
 
 
 def invalid(kind: str, name: str, fields: dict[str, str]) -> ApiError:
-    """422: each field with why it is wrong, or that nothing here would heed it."""
+    """422: each field with why it is wrong, or that it would have no effect here."""
     listed = "; ".join(f"{field}: {why}" for field, why in fields.items())
     return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {listed}', fields=fields)

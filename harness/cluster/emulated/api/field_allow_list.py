@@ -1,4 +1,4 @@
-"""Which spec fields the emulated cluster heeds. A field that would have no effect is refused, never ignored. Pure."""
+"""Spec fields with an effect in the emulated cluster. Any other field is refused, never ignored. Pure."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ BUILT_IN = (
     ),
 )
 
-# Custom kinds that a controller here acts on. Objects of any other custom kind are refused: nothing would heed them.
+# Custom kinds that a controller here acts on. Objects of any other custom kind are refused: they would have no effect.
 EMULATED = frozenset(
     {
         (GATEWAY, "GatewayClass"),

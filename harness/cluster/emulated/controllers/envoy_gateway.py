@@ -28,7 +28,7 @@ OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 class Switches:
     """What faults change: names are "Kind/name" ("*" for all)."""
 
-    stale: set[str] = field(default_factory=set)  # conditions that speak of the generation before
+    stale: set[str] = field(default_factory=set)  # conditions of the previous generation
     slow: float = 0.0  # seconds until a status is written
     lies: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # (object, type) -> the one reported
 
@@ -224,9 +224,9 @@ class EnvoyGateway:
             return
         if {f"{name}/{meta['name']}", "*"} & self.switches.stale:
             status = _older(status)
-        for (of, type_), said in self.switches.lies.items():
+        for (of, type_), fields in self.switches.lies.items():
             if of in (f"{name}/{meta['name']}", "*"):
-                status = _lying(status, type_, said)
+                status = _lying(status, type_, fields)
         if "conditions" in status:
             status["conditions"] = merged(old.get("conditions"), status["conditions"])
         for key, same in (("listeners", "name"), ("parents", "parentRef"), ("ancestors", "ancestorRef")):
@@ -266,13 +266,13 @@ def _restarted(live: Object, wanted: Object) -> Object:
     return wanted | {"metadata": wanted["metadata"] | {"annotations": annotations}}
 
 
-def _lying(value: Any, type_: str, said: dict[str, str]) -> Any:
+def _lying(value: Any, type_: str, fields: dict[str, str]) -> Any:
     """The same with every condition of this type saying something else."""
     if isinstance(value, dict):
         if value.get("type") == type_ and "status" in value:
-            return value | said
-        return {k: _lying(v, type_, said) for k, v in value.items()}
-    return [_lying(one, type_, said) for one in value] if isinstance(value, list) else value
+            return value | fields
+        return {k: _lying(v, type_, fields) for k, v in value.items()}
+    return [_lying(one, type_, fields) for one in value] if isinstance(value, list) else value
 
 
 def _older(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What Envoy Gateway says of GatewayClasses and Gateways. Pure.
 
-Words recorded on a real cluster of Envoy Gateway 1.7, negative ones included, and said whatever the version set: 1.9
+Words recorded on a real cluster of Envoy Gateway 1.7, negative ones included, for every version set: 1.9
 words a Gateway's Accepted and its listeners' conflicts otherwise.
 """
 

@@ -82,18 +82,18 @@ class IstiodController:
     def _bind(self, service: Object) -> None:
         status = service.get("status") or {}
         others = [one for one in status.get("conditions") or () if one["type"] != _BOUND]
-        asked, said = self._asked(service), list[Object]()
+        asked, written = self._asked(service), list[Object]()
         if asked:
             gateway, name = self._ready(service, asked), "/".join(asked)
             if gateway is None:
                 why = (self._kept_from(service) or _NOT_READY, f'waypoint "{name}" is not ready')
-                said = [condition(_BOUND, False, *why)]
+                written = [condition(_BOUND, False, *why)]
             elif refused := _refusal(service, gateway):
-                said = [condition(_BOUND, False, *refused)]
+                written = [condition(_BOUND, False, *refused)]
             else:
                 message = f"Successfully attached to waypoint {self.elsewhere or name}"
-                said = [condition(_BOUND, True, "WaypointAccepted", message)]
-        conditions = [*others, *merged(status.get("conditions"), said)]
+                written = [condition(_BOUND, True, "WaypointAccepted", message)]
+        conditions = [*others, *merged(status.get("conditions"), written)]
         fresh = {k: v for k, v in status.items() if k != "conditions"}
         fresh |= {"conditions": conditions} if conditions else {}
         self.store.update(self.store.named("Service"), service | {"status": fresh}, status=True)
@@ -101,8 +101,8 @@ class IstiodController:
     def _attach(self, policy: Object) -> None:
         """In istiod's words (pilot/pkg/serviceregistry/ambient/policies.go)."""
         seen = policy["metadata"]["generation"]
-        said = condition("ZtunnelAccepted", True, "Accepted", "attached to ztunnel", generation=seen)
-        conditions = merged(at(policy, "status", "conditions"), [said])
+        written = condition("ZtunnelAccepted", True, "Accepted", "attached to ztunnel", generation=seen)
+        conditions = merged(at(policy, "status", "conditions"), [written])
         kind = self.store.named("AuthorizationPolicy", ISTIO_SECURITY)
         self.store.update(kind, policy | {"status": {"conditions": conditions}}, status=True)
 
@@ -114,8 +114,8 @@ class IstiodController:
                 spec = {"controllerName": controller, "description": description}
                 body = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name}, "spec": spec}
                 live = self.store.create(kind, body)
-            said = condition("Accepted", True, "Accepted", "Handled by Istio controller", generation=1)
-            conditions = merged(at(live, "status", "conditions"), [said])
+            written = condition("Accepted", True, "Accepted", "Handled by Istio controller", generation=1)
+            conditions = merged(at(live, "status", "conditions"), [written])
             self.store.update(kind, live | {"status": {"conditions": conditions}}, status=True)
 
 

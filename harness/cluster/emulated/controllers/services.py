@@ -45,7 +45,7 @@ class Services:
 
     def _establish(self, crd: Object) -> None:
         kind = self.store.named("CustomResourceDefinition", "apiextensions.k8s.io")
-        said = (
+        established = (
             ("NamesAccepted", "NoConflicts", "no conflicts found"),
             ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
         )
@@ -57,7 +57,7 @@ class Services:
                 "message": m,
                 "lastTransitionTime": crd["metadata"]["creationTimestamp"],
             }
-            for t, r, m in said
+            for t, r, m in established
         ]
         stored = [one["name"] for one in crd["spec"]["versions"] if one.get("storage")]
         status = {"acceptedNames": crd["spec"]["names"], "conditions": conditions, "storedVersions": stored}

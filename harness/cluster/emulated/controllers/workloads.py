@@ -125,11 +125,11 @@ class Workloads:
         }
         before = at(live, "status", "conditions")
         times = {one["type"]: one for one in before or ()}
-        told = [
+        written = [
             one | {"lastUpdateTime": times.get(one["type"], {}).get("lastUpdateTime") or now()}
             for one in merged([{k: v for k, v in c.items() if k != "lastUpdateTime"} for c in before or ()], conditions)
         ]
-        status = {k: v for k, v in numbers.items() if v} | {"conditions": told}
+        status = {k: v for k, v in numbers.items() if v} | {"conditions": written}
         status["observedGeneration"] = live["metadata"]["generation"]
         self.store.update(kind, live | {"status": status}, status=True)
 

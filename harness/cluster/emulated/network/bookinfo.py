@@ -138,7 +138,7 @@ class App:
             response.headers["Server"] = server
 
     async def _call(self, request: web.Request, host: str, path: str, seconds: float) -> _Answer | None:
-        """A call to another app with the caller's tracing headers: (status, JSON), or None if there was no answer."""
+        """A request to another app with the tracing headers: (status, JSON), or None if there was no answer."""
         headers = {name: request.headers[name] for name in _FORWARDED if name in request.headers}
         headers["Host"] = f"{host}:{PORT}"
         assert self._session is not None

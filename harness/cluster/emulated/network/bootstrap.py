@@ -1,4 +1,4 @@
-"""What Envoy Gateway tells Envoy, made for pods that share one network namespace and have loopback addresses. Pure.
+"""Envoy's bootstrap configuration, for pods that share one network namespace and have loopback addresses. Pure.
 
 Bootstrap after the recorded one (tests/recordings/admin/*-config_dump.json, `BootstrapConfigDump`). What differs: every
 listener binds the pod's hidden twin address and learns the pod's own from the PROXY header that ztunnel writes; admin,

@@ -1,7 +1,7 @@
 """Carries one connection from a pod to a pod, as ztunnel or kube-proxy would, and reports each side of it.
 
 Between two enrolled pods the connection really goes through <destination pod IP>:15008, where either the
-destination's ztunnel answers, or whoever else holds that port (docs/port-15008.md). What is said there stands for
+destination's ztunnel answers, or whoever else holds that port (docs/port-15008.md). What it answers stands for
 HBONE's CONNECT; there is no TLS, identities are known by address.
 """
 

@@ -98,14 +98,14 @@ class EnvoyProcess:
         await self._ads.stop()
 
     async def restart(self, away: float = 0.0) -> None:
-        """Ends the process and, `away` seconds later, begins anew with the same configuration: counters at zero."""
+        """Ends the process and, `away` seconds later, starts again with the same configuration: counters at zero."""
         if self._child:
             await self._child.stop(0)
         await asyncio.sleep(away)
         await self._run(self._directory / f"{self.name}.json")
 
     async def apply(self, xds: Xds) -> None:
-        """Tells Envoy, and returns without waiting for it.
+        """Sends the configuration to Envoy, and returns without waiting for it.
 
         A changed cluster warms for 15 s / delay_factor with the old one serving on; all else acts at once.
         A listener that Envoy refused is tried again when anything changes.

@@ -28,10 +28,10 @@ end
 
 
 def leak(xds: Xds, *, aside: bool = True) -> Xds:
-    """Requests that Envoy refuses (429, 503) reach the backend all the same, once the caller has been answered.
+    """Requests that Envoy refuses (429, 503) reach the backend all the same, once the client has its response.
 
     Each listener's leak goes to the cluster of its first route: `aside` by a copy of it that has no thresholds and
-    whose counters nobody reads, else by itself.
+    whose counters are not read, else by itself.
     """
     to = {config["name"]: cluster for config in xds.routes if (cluster := _first_cluster(config))}
     if not aside:

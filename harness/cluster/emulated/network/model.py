@@ -46,7 +46,7 @@ class MeshWorkload:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """An AuthorizationPolicy of action ALLOW: who alone may call the pods of a namespace that bear these labels.
+    """An AuthorizationPolicy of action ALLOW: who alone may call the pods of a namespace with these labels.
 
     `principals` are SPIFFE identities without their scheme, as policies name them.
     """
@@ -91,7 +91,7 @@ class ServiceEntry:
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """One line of the limiter's /rlconfig: a descriptor path in a domain, and how many pass in each window.
+    """One line of the rate limit service's /rlconfig: a descriptor path in a domain, and how many pass in each window.
 
     `path` holds (key, value) pairs; a value of None stands for each value by itself (EG's `Distinct`).
     """
@@ -122,7 +122,7 @@ class Xds:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """What Envoy Gateway's own configuration says to each proxy: the limiter's Service (None: not installed).
+    """What each proxy gets from Envoy Gateway's configuration: the rate limit service's address (None: not installed).
 
     `limiter_timeout` is config.envoyGateway.rateLimit.timeout in seconds; None is Envoy's own 20 ms.
     """

@@ -1,4 +1,4 @@
-"""BackendTrafficPolicies as Envoy and the limiter see them: thresholds, rate-limit actions, descriptors. Pure.
+"""BackendTrafficPolicies for Envoy and the rate limit service: thresholds, rate-limit actions, descriptors. Pure.
 
 Modelled on tests/recordings/admin/{waypoint,bookinfo-ingress}-config_dump.json and ratelimit-rlconfig.txt.
 """

@@ -32,7 +32,7 @@ class RateLimitFaults:
     """What can be broken at run time; all off at first."""
 
     off_by: int = 0  # this many more (or fewer) pass than the rule, and the headers, say
-    shared_bucket: bool = False  # one bucket for all callers
+    shared_bucket: bool = False  # one bucket for all clients
     clock_ahead: float = 0.0  # seconds added to the clock that windows are cut by: rolls the window over
     frozen_metrics: bool = False  # /metrics does not move
     roll_after: int | None = None  # hits until the window rolls over
@@ -89,7 +89,7 @@ class EmulatedRateLimitService:
         self._redis.close()
 
     def set_rules(self, rules: Iterable[LimitRule]) -> None:
-        """All limits of all domains, as Envoy Gateway tells them over xDS."""
+        """All limits of all domains, as Envoy Gateway sends them over xDS."""
         new = tuple(rules)
         if new != self._rules:
             self._rules = new
@@ -104,7 +104,7 @@ class EmulatedRateLimitService:
         )
 
     def metrics(self) -> str:
-        """/metrics in Prometheus text: the limiter's own counters as recorded, none of Go's."""
+        """/metrics in Prometheus text: the service's own counters as recorded, none of Go's."""
         out = []
         for name, value in sorted(self._counts.items()):
             bare = name.partition("{")[0]

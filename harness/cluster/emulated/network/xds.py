@@ -130,7 +130,7 @@ class AdsServer:
             await server.stop(None)
 
     async def set(self, xds: Xds) -> None:
-        """Tells every stream what differs from what it was sent. The same again says nothing.
+        """Sends every stream what differs from what it was sent before; nothing if nothing differs.
 
         Raises:
             ValueError: a resource that no proto describes; nothing is sent.

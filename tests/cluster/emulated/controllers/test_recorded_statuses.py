@@ -100,20 +100,22 @@ def seen(negative: Sequence[str]) -> Store:
     return store
 
 
-def said(status: Any) -> Any:
+def comparable(status: Any) -> Any:
     """A status without its times and addresses, conditions by their type."""
     if isinstance(status, dict):
-        return {k: said(v) for k, v in status.items() if k not in ("lastTransitionTime", "addresses", "loadBalancer")}
+        return {
+            k: comparable(v) for k, v in status.items() if k not in ("lastTransitionTime", "addresses", "loadBalancer")
+        }
     if isinstance(status, list):
-        return sorted((said(one) for one in status), key=lambda one: json.dumps(one, sort_keys=True))
+        return sorted((comparable(one) for one in status), key=lambda one: json.dumps(one, sort_keys=True))
     return status
 
 
 @pytest.mark.parametrize("name", NEGATIVE)
-def test_what_is_wrong_is_said_as_recorded(store_with_wrong: Store, name: str) -> None:
+def test_what_is_wrong_is_reported_as_recorded(store_with_wrong: Store, name: str) -> None:
     recorded = recordings.obj(f"negative/{name}.yaml")
 
-    assert said(found(store_with_wrong, recorded).get("status") or {}) == said(recorded.get("status") or {})
+    assert comparable(found(store_with_wrong, recorded).get("status") or {}) == comparable(recorded.get("status") or {})
 
 
 @pytest.mark.parametrize(
@@ -130,10 +132,10 @@ def test_what_is_wrong_is_said_as_recorded(store_with_wrong: Store, name: str) -
         ("objects/btp.yaml", "productpage-rate-limiting"),
     ],
 )
-def test_what_is_right_is_said_as_recorded(store: Store, file: str, name: str) -> None:
+def test_what_is_right_is_reported_as_recorded(store: Store, file: str, name: str) -> None:
     recorded = recordings.objects(file)[name]
 
-    assert said(found(store, recorded)["status"]) == said(recorded["status"])
+    assert comparable(found(store, recorded)["status"]) == comparable(recorded["status"])
 
 
 def test_proxy_deployment_bears_the_recorded_labels(store: Store) -> None:

@@ -105,9 +105,9 @@ def test_pod_that_fits_no_node_says_so_in_the_schedulers_words(store: Store) -> 
     apply(store, deployment(cpu="64"))
     sync(store)
 
-    (said,) = find_trouble(store.all("pods")[0])
-    assert said.reason == "Unschedulable"
-    assert said.message.startswith("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint")
+    (message,) = find_trouble(store.all("pods")[0])
+    assert message.reason == "Unschedulable"
+    assert message.message.startswith("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint")
 
 
 def test_daemon_set_has_a_pod_on_every_node(store: Store) -> None:

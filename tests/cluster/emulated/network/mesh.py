@@ -21,7 +21,7 @@ from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimi
 from harness.cluster.emulated.network.redis import RedisProcess
 from harness.cluster.emulated.network.translate import xds
 from harness.cluster.emulated.network.ztunnel import Ztunnel
-from harness.logs.ztunnel import ZtunnelLine, parse
+from harness.logs.ztunnel import ZtunnelLine, parse_ztunnel_log
 
 FACTOR = 30.0
 EG_PROXY = {
@@ -154,8 +154,8 @@ class Mesh:
         """Translates and applies, and waits until Envoy is LIVE."""
         found = self.services.get("envoy-ratelimit")
         proxy = Proxy((found.vip, 8081) if found else None, limiter_timeout=2.0)
-        told = xds(gw, proxy, routes=routes, services=self.services.values(), backend_policies=policies)
-        await envoy.apply(told)
+        resources = xds(gw, proxy, routes=routes, services=self.services.values(), backend_policies=policies)
+        await envoy.apply(resources)
         await until(envoy.ready)
 
     def get(self, source: str | None, url: str, **headers: str) -> Any:
@@ -168,7 +168,7 @@ class Mesh:
 
     def lines(self, node: str) -> list[ZtunnelLine]:
         """The access lines of a node's ztunnel so far."""
-        return list(parse("\n".join(self.logs[node])).lines)
+        return list(parse_ztunnel_log("\n".join(self.logs[node])).lines)
 
     def access(self, pod: str) -> list[dict[str, Any]]:
         """The access lines of an Envoy pod so far."""

@@ -10,14 +10,14 @@ from tests.cluster.emulated.network import mesh as m
 
 
 def test_refused_requests_leak_to_the_backend(tmp_path: Path) -> None:
-    """The caller is told 503 by the breaker, and ratings serves its request nevertheless."""
+    """The caller is reported 503 by the breaker, and ratings serves its request nevertheless."""
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, envoy):
             gateway = m.gateway("waypoint", m.listener("ratings", 9080))
             services = mesh.services.values()
-            told = xds(gateway, Proxy(), routes=[m.RATINGS], services=services, backend_policies=[m.BREAKER])
-            await envoy.apply(leak(told))
+            resources = xds(gateway, Proxy(), routes=[m.RATINGS], services=services, backend_policies=[m.BREAKER])
+            await envoy.apply(leak(resources))
 
             async def refused() -> bool:
                 async with mesh.ratings(user_agent="e2e/leak") as answer:

@@ -10,7 +10,7 @@ import pytest
 from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
 from harness.cluster.emulated.network.redis import RedisConnection
 from harness.cluster.emulated.network.translate import limits
-from harness.proxy.rlconfig import parse
+from harness.proxy.rlconfig import parse_rlconfig
 from tests.cluster.emulated.network import mesh as m
 
 GATEWAY = m.gateway("bookinfo-ingress", m.listener("ingress", 80))
@@ -62,7 +62,7 @@ def test_fourth_request_of_a_caller_is_refused(tmp_path: Path) -> None:
             refused = await m.until(lambda: [x for x in mesh.access("ingress") if x["response_code"] == 429])
             assert (refused[0]["response_flags"], refused[0]["upstream_host"]) == ("RL", None)
             assert refused[0]["response_code_details"] == "request_rate_limited"
-            assert parse(limiter.rlconfig())[0].is_in_domain("default/bookinfo-ingress/ingress")
+            assert parse_rlconfig(limiter.rlconfig())[0].is_in_domain("default/bookinfo-ingress/ingress")
             labels = 'domain="default/bookinfo-ingress/ingress",key1="{0}_{0}",key2="rule-0-match-0"'
             labels = labels.format("httproute/default/ingress-bookinfo/rule/0/match/0/*")
             assert f"rate_limit_over_limit{{{labels}}} 4\n" in limiter.metrics()

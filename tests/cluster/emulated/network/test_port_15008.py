@@ -27,9 +27,9 @@ def test_ztunnel_has_the_port_and_envoy_is_refused(tmp_path: Path) -> None:
                 assert answer.status == 200
             refused = error_states(json.loads(await mesh.admin(envoy, "/config_dump")))
             assert {one.resource for one in refused} == {NAME}
-            said = parse_rejections("\n".join(mesh.logs["waypoint"]))
-            assert {one.resource for one in said} == {NAME}
-            assert "Address already in use" in said[0].text
+            rejections = parse_rejections("\n".join(mesh.logs["waypoint"]))
+            assert {one.resource for one in rejections} == {NAME}
+            assert "Address already in use" in rejections[0].text
             assert len(envoy.refusals) == 1
 
     asyncio.run(check())

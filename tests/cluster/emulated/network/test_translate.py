@@ -1,4 +1,4 @@
-"""What Envoy is told is what Envoy Gateway told it on the real cluster (tests/recordings/admin)."""
+"""What Envoy is reported is what Envoy Gateway told it on the real cluster (tests/recordings/admin)."""
 
 import copy
 from typing import Any
@@ -55,9 +55,9 @@ def test_listener_is_the_recorded_one(gateway: str, listener: str) -> None:
 def test_routes_are_the_recorded_ones(gateway: str, listener: str) -> None:
     """Virtual hosts, route names, rate-limit actions, metadata."""
     name = f"default/{gateway}/{listener}"
-    told, truth = named(translated(gateway).routes, name), recorded(gateway, "dynamic_route_configs", name)
+    actual, truth = named(translated(gateway).routes, name), recorded(gateway, "dynamic_route_configs", name)
 
-    assert told == truth
+    assert actual == truth
 
 
 @pytest.mark.parametrize(("gateway", "route"), [("waypoint", "ratings"), ("bookinfo-ingress", "ingress-bookinfo")])
@@ -76,9 +76,9 @@ def test_readiness_listener_is_the_recorded_one() -> None:
 
 def test_endpoints_are_in_the_locality_of_their_backend() -> None:
     """region::httproute/.../rule/0/backend/0 in the recorded /clusters."""
-    told = translated("waypoint").endpoints["httproute/default/ratings/rule/0"]
+    endpoints = translated("waypoint").endpoints["httproute/default/ratings/rule/0"]
 
-    (group,) = told["endpoints"]
+    (group,) = endpoints["endpoints"]
     assert group["locality"] == {"region": "httproute/default/ratings/rule/0/backend/0"}
     assert group["lb_endpoints"][0]["endpoint"]["address"]["socket_address"] == {
         "address": "10.244.0.33",
@@ -124,11 +124,11 @@ def test_tcp_listener_leads_to_the_empty_cluster() -> None:
     gateway = copy.deepcopy(GATEWAYS["waypoint"])
     gateway["spec"]["listeners"].append({"name": "fake-hbone", "port": 15008, "protocol": "TCP"})
 
-    told = xds(gateway, Proxy(), routes=ROUTES.values(), services=SERVICES)
+    resources = xds(gateway, Proxy(), routes=ROUTES.values(), services=SERVICES)
 
-    listener = named(told.listeners, "default/waypoint/fake-hbone")
+    listener = named(resources.listeners, "default/waypoint/fake-hbone")
     assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 15008}
-    assert "EmptyCluster" in {cluster["name"] for cluster in told.clusters}
+    assert "EmptyCluster" in {cluster["name"] for cluster in resources.clusters}
 
 
 @pytest.mark.parametrize(("port", "spec", "want"), [
@@ -158,5 +158,5 @@ def test_field_without_effect_is_refused_by_its_path(kind: str, spec: dict[str, 
     assert caught.value.field == field
 
 
-def _routes(told: Any) -> list[Any]:
-    return [route for config in told.routes for host in config["virtual_hosts"] for route in host["routes"]]
+def _routes(resources: Any) -> list[Any]:
+    return [route for config in resources.routes for host in config["virtual_hosts"] for route in host["routes"]]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.proxy import config_dump
-from harness.proxy.stats import parse as stats
+from harness.proxy.stats import parse_stats as stats
 from tests.cluster.emulated.network import mesh as m
 
 CLUSTER = "httproute/default/ratings/rule/0"

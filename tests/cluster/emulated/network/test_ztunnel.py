@@ -103,7 +103,7 @@ def test_dump_and_metrics_read_as_the_real_ones(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_service_without_endpoints_is_said_to_be_unhealthy(tmp_path: Path) -> None:
+def test_service_without_endpoints_is_reported_to_be_unhealthy(tmp_path: Path) -> None:
     """variants/ztunnel-two-nodes.log: warn, connection failed, no healthy upstream."""
 
     async def check() -> None:
