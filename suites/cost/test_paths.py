@@ -8,7 +8,7 @@ passed the proxies that its path is named after.
 import pytest
 
 from harness import observations
-from harness.clients.json_web_token import signed
+from harness.clients.json_web_token import sign_token
 from harness.components.kubelets import Kubelets
 from harness.evidence.cost import path_table, use_table
 from harness.load.path_cost import Path, measure_counted, measure_idle_use, measure_use_under_load
@@ -39,7 +39,7 @@ def paths(at_waypoint, applied, kube, proxy_of, mesh_client, here):
     waypoints.bind_service(kube, "cost-waypoint", "waypoint")
     waypoints.wait_for_waypoint_traffic(mesh_client, at_waypoint.envoy, "http://cost-waypoint:9080/")
     wait_for_route(at_waypoint.envoy, here("httproute/default/cost-jwt/"))
-    bound, token = "http://cost-waypoint:9080/", f"Bearer {signed()}"
+    bound, token = "http://cost-waypoint:9080/", f"Bearer {sign_token()}"
     return [
         Path(NO_MESH, "http://cost-plain:9080/", client="app=plain-client"),
         Path(ZTUNNEL, "http://cost-ztunnel:9080/"),
