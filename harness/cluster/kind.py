@@ -66,9 +66,7 @@ class KindCluster:
 
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
-        lacking = load_balancer_addresses.why_not_judged(
-            self._settings.lb, "kind has none of its own: LB=1 installs one"
-        )
+        lacking = load_balancer_addresses.why_not_judged(self._settings.lb, "kind has none: LB=1 installs one")
         lacking |= single_replicas(self._settings.replicas)
         reason = f"{self._workers} workers: what moves from node to node takes the ingress's door along"
         return lacking if self._workers == 1 else lacking | {"two nodes": reason}
