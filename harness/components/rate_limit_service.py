@@ -151,7 +151,7 @@ class RateLimitService:
             until(
                 still,
                 bool,
-                what="the rate limit service's counters stand still",
+                what="the limiter's counters stand still",
                 within=timeouts.LIMITER_COUNTERS,
                 every=0.3,
             )

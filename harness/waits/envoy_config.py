@@ -64,7 +64,7 @@ def wait_for_fail_closed(envoy: Envoy) -> None:
     until(
         lambda: [_has(dump, "failure_mode_deny", True) for dump in envoy.read_config_dumps().values()],
         all,
-        what=f"Envoy {envoy.gateway} rejects requests while the rate limit service does not answer",
+        what=f"Envoy {envoy.gateway} refuses what the limiter does not answer",
         within=timeouts.DISTURBED,
         transient=(Inconclusive, ApiUnavailable),
     )

@@ -88,7 +88,7 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Rat
         until(
             lambda: client.send(get(path, x_user_id=unique_name(caller))),
             lambda answer: answer.status == 200 and answer.header("x-ratelimit-limit") is not None,
-            what="the rate limit service answers for a throwaway client (x-ratelimit-limit in its response)",
+            what="the limiter answers for a throwaway caller (x-ratelimit-limit on its answer)",
             within=timeouts.LIMITER_READY,
             show=lambda answer: f"{answer.status or answer.error}, no x-ratelimit-limit header",
         )

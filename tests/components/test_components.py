@@ -753,7 +753,7 @@ def test_counters_that_never_stand_still_are_unjudged(limiter: RateLimitService,
     """Somebody else sends: what is ours cannot be reported."""
     pages.pages["/metrics"] = [counters(total_hits=n) for n in range(1, 1000)]
 
-    with pytest.raises(Inconclusive, match="the rate limit service's counters stand still"):
+    with pytest.raises(Inconclusive, match="the limiter's counters stand still"):
         limiter.wait_for_settled_counters()
 
 

@@ -107,5 +107,5 @@ def test_envoy_that_lets_pass_does_not_refuse(lenient: Denying, clock: Clock) ->
     """Planted: the switch off, and not there at all."""
     envoy_config.wait_for_fail_closed(Denying(failure_mode_deny=True))  # type: ignore[arg-type]  # a stand-in
 
-    with pytest.raises(NotReady, match="rejects requests while the rate limit service does not answer"):
+    with pytest.raises(NotReady, match="refuses what the limiter does not answer"):
         envoy_config.wait_for_fail_closed(lenient)  # type: ignore[arg-type]  # a stand-in
