@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.evidence.hops import Hop, Journey, Pod
-from harness.evidence.journey import ingress_pod_ip, join_journey, pods_by_ip, render, workloads_passed
+from harness.evidence.journey import ingress_pod_ip, join_journey, journey_as_text, pods_by_ip, workloads_passed
 from harness.logs import envoy_access, ztunnel
 from tests.recordings import objects, text
 from tests.recordings.shapes import fuzz, keyed
 
-LINES = ztunnel.parse(text("variants/ztunnel-two-nodes.log")).lines
+LINES = ztunnel.parse_ztunnel_log(text("variants/ztunnel-two-nodes.log")).lines
 PODS = {
     "10.244.1.17": Pod("default/bookinfo-ingress-54fb7fc49b-wds68", "worker"),
     "10.244.1.9": Pod("default/productpage-v1-bb87ff47b-tkdwg", "worker"),
@@ -33,7 +33,7 @@ HBONE_PAIR = ["ztunnel-out", "ztunnel-in"]
 
 def mine(name: str, which: int = 0) -> envoy_access.AccessLine:
     """A recorded request, as if our client number 7 had sent it."""
-    return replace(envoy_access.parse(text(name)).lines[which], user_agent="e2e/7")
+    return replace(envoy_access.parse_access_log(text(name)).lines[which], user_agent="e2e/7")
 
 
 def made(at: str, took: int, client: str, proxy: str, own: str | None, upstream: str | None) -> envoy_access.AccessLine:
@@ -64,7 +64,7 @@ def test_call_through_a_waypoint_is_held() -> None:
     journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], LINES, PODS, via=("waypoint",))
 
     assert kinds(journey) == ["client", *HBONE_PAIR, "waypoint", *HBONE_PAIR, "backend"]
-    assert journey.verdict.held, render(journey)
+    assert journey.verdict.held, journey_as_text(journey)
     assert {hop.protocol for hop in journey.hops if "ztunnel" in hop.kind} == {"HBONE"}
     assert [hop.identity.rpartition("/")[2] for hop in journey.hops] == [
         *("", "default", "default", "", "waypoint2", "waypoint2", "bookinfo-details")
@@ -94,7 +94,7 @@ def test_page_is_followed_to_the_ratings() -> None:
         *("client", *HBONE_PAIR, "waypoint", *HBONE_PAIR, "backend"),
     ]
     assert journey.missing == ()
-    assert journey.verdict.held, render(journey)
+    assert journey.verdict.held, journey_as_text(journey)
     between = journey.hops[5]
     assert between.who == "default/productpage-v1-bb87ff47b-tkdwg"
     assert between.address == "10.244.1.6:9080"
@@ -143,7 +143,7 @@ def test_one_side_of_a_tunnel_is_not_enough() -> None:
 @pytest.mark.parametrize("via", [("ingress", "waypoint"), ("ingress",), ("waypoint",), ()])
 def test_nothing_seen_is_unknown(via: tuple[str, ...]) -> None:
     """No line of ours anywhere: every proxy that was to be passed is missing, and nothing is held."""
-    others = envoy_access.parse(text("logs/ingress-envoy.log")).lines
+    others = envoy_access.parse_access_log(text("logs/ingress-envoy.log")).lines
 
     journey = join_journey("7", others, others, LINES, PODS, via=via)  # type: ignore[arg-type]
 
@@ -167,8 +167,10 @@ def test_refused_request_ends_at_the_proxy_that_refused() -> None:
 
 def test_overflow_is_seen_between_the_tunnel_and_the_backend() -> None:
     """A 503 of the breaker came in over HBONE and went no further. 200 callers at once are alike: not ambiguous."""
-    refused = [line for line in envoy_access.parse(text("logs/waypoint-envoy.log")).lines if line.flags == "UO"]
-    lines = ztunnel.parse(text("logs/ztunnel.log")).lines
+    refused = [
+        line for line in envoy_access.parse_access_log(text("logs/waypoint-envoy.log")).lines if line.flags == "UO"
+    ]
+    lines = ztunnel.parse_ztunnel_log(text("logs/ztunnel.log")).lines
 
     journey = join_journey("7", (), [replace(refused[0], user_agent="e2e/7")], lines, {}, via=("waypoint",))
 
@@ -225,7 +227,7 @@ def test_two_pages_with_one_id_are_ambiguous() -> None:
 
 def test_port_clash_leaves_hints() -> None:
     """The page answered 200 while ratings was reset: the waypoint is missing, and ztunnel's errors stand nearby."""
-    clash = ztunnel.parse(text("port-15008-clash/ztunnel.log")).lines
+    clash = ztunnel.parse_ztunnel_log(text("port-15008-clash/ztunnel.log")).lines
     first = next(z for z in clash if not z.is_ok)
     page = replace(PAGE, start_time=first.time - timedelta(milliseconds=10), duration_ms=20)
 
@@ -238,8 +240,10 @@ def test_port_clash_leaves_hints() -> None:
 
 def test_picture_names_hops_gaps_and_verdict() -> None:
     """One line a hop; what is missing and the verdict below."""
-    whole = render(join_journey("7", (), [mine("variants/waypoint2-envoy.log")], LINES, PODS, via=("waypoint",)))
-    empty = render(join_journey("7", (), (), (), {}))
+    whole = journey_as_text(
+        join_journey("7", (), [mine("variants/waypoint2-envoy.log")], LINES, PODS, via=("waypoint",))
+    )
+    empty = journey_as_text(join_journey("7", (), (), (), {}))
 
     assert len(whole.splitlines()) == 9
     assert "| waypoint       default/waypoint2-6b7cd6895d-bjz7t  200  5 ms  10.244.1.30:9080  @worker" in whole
@@ -260,8 +264,8 @@ def test_pods_are_found_by_their_ip() -> None:
 
 def test_ingress_behind_a_port_forward_tells_its_ip() -> None:
     """By its upstream side, else by what it wrote into x-forwarded-for."""
-    assert ingress_pod_ip(envoy_access.parse(text("logs/access-429.json")).lines[0]) == "10.244.0.20"
-    assert {ingress_pod_ip(line) for line in envoy_access.parse(text("logs/ingress-envoy.log")).lines} == {
+    assert ingress_pod_ip(envoy_access.parse_access_log(text("logs/access-429.json")).lines[0]) == "10.244.0.20"
+    assert {ingress_pod_ip(line) for line in envoy_access.parse_access_log(text("logs/ingress-envoy.log")).lines} == {
         "10.244.0.20"
     }
     assert ingress_pod_ip(PAGE) == "10.244.1.17"
@@ -310,7 +314,7 @@ def test_held_never_hides_anything(
     """For any lines: held means both proxies were seen, nothing is missing or doubtful, and every leg is HBONE."""
     journey = join_journey("7", entered, passed, lines, {})
 
-    assert render(journey)
+    assert journey_as_text(journey)
     if journey.verdict.held:
         assert {"ingress", "waypoint"} <= set(kinds(journey))
         assert journey.missing == journey.ambiguous == ()

@@ -27,20 +27,20 @@ def provenance(folder: Path) -> dict[str, Any]:
 @each_set
 def test_recording_is_whole_and_of_a_real_cluster(folder: Path) -> None:
     """Its folder is named after the versions that ran, and each component's version is known."""
-    told = provenance(folder)
-    istio, gateway = (told["versions"][one].rpartition(".")[0] for one in ("istio", "envoy-gateway"))
+    value = provenance(folder)
+    istio, gateway = (value["versions"][one].rpartition(".")[0] for one in ("istio", "envoy-gateway"))
 
     assert folder.name == f"istio-{istio}-eg-{gateway}"
-    assert told["cluster"] in ("kind", "existing")
-    assert "unknown" not in told["versions"].values()
+    assert value["cluster"] in ("kind", "existing")
+    assert "unknown" not in value["versions"].values()
     assert [name for name in FILES if not (folder / name).is_file()] == []
 
 
 @each_set
 def test_every_log_line_is_read(folder: Path) -> None:
     """Of both proxies; among them are a served and a rate limited request, and both ends of HBONE."""
-    access = envoy_access.parse((folder / "access.jsonl").read_text())
-    mesh = ztunnel.parse((folder / "ztunnel.log").read_text())
+    access = envoy_access.parse_access_log((folder / "access.jsonl").read_text())
+    mesh = ztunnel.parse_ztunnel_log((folder / "ztunnel.log").read_text())
 
     assert (access.unreadable.count, mesh.unreadable.count, mesh.skipped) == (0, 0, 0)
     assert {(200, "-"), (429, "RL")} <= {(line.status, line.flags) for line in access.lines}
@@ -68,7 +68,7 @@ def test_every_condition_is_read(folder: Path) -> None:
 def test_every_counter_is_read(folder: Path) -> None:
     """A cluster that is there without a counter of requests is of a version that counts from the first request on."""
     gateway = provenance(folder)["versions"]["envoy-gateway"]
-    numbers = stats.parse((folder / "bookinfo-ingress-stats.txt").read_text())
+    numbers = stats.parse_stats((folder / "bookinfo-ingress-stats.txt").read_text())
     there = {name.removesuffix(".membership_total") for name in numbers if name.endswith(".membership_total")}
     counted = {name.removesuffix(".upstream_rq_total") for name in numbers if name.endswith(".upstream_rq_total")}
     limiter = prometheus.parse_samples((folder / "limiter-metrics.prom").read_text())

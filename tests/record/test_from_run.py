@@ -32,12 +32,12 @@ def test_stored_run_of_a_real_cluster_becomes_a_recording(tmp_path: Path) -> Non
 
     folder = record_run(run, tmp_path)
 
-    told = yaml.safe_load((folder / "provenance.yaml").read_text())
+    document = yaml.safe_load((folder / "provenance.yaml").read_text())
     results = json.loads((run / "results.json").read_text())
-    assert told["cluster"] == "kind"
-    assert told["recorded"] == results["started"][:10]
-    assert told["versions"].items() >= results["versions"].items()
-    assert told["images"] == {"istio/pilot:1.29.1-distroless": "sha256:1"}
+    assert document["cluster"] == "kind"
+    assert document["recorded"] == results["started"][:10]
+    assert document["versions"].items() >= results["versions"].items()
+    assert document["images"] == {"istio/pilot:1.29.1-distroless": "sha256:1"}
     assert {json.loads(line)["response_code"] for line in (folder / "access.jsonl").read_text().splitlines()} >= {
         200,
         429,
