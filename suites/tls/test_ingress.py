@@ -52,7 +52,7 @@ def tried(tries, secure, here):
         "tls/client_certificates.yaml",
         here("ClientTrafficPolicy/default/client-certificates"),
         lambda: place.send_counted([place.get(host=HOST)] * 2, counter),
-        lambda: secure.ask(secure.get(host=HOST)).status is None,
+        lambda: secure.send_one(secure.get(host=HOST)).status is None,
     )
 
 
@@ -66,7 +66,7 @@ def test_listener_serves_its_certificate(tries, secure, here):
         "tls/late.yaml",
         here(GATEWAY),
         lambda: secure.send_counted([request] * 2, ".no_filter_chain_match"),
-        lambda: secure.ask(request).status == 200,
+        lambda: secure.send_one(request).status == 200,
         condition="ResolvedRefs",
         about="listener/late",
     )

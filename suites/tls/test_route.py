@@ -54,7 +54,7 @@ def tried(tries, here):
         "tls/route_added.yaml",
         here(f"TLSRoute/default/{route}"),
         lambda: place.send_by_server_name([place.get(host=host)], host),
-        lambda: place.ask(place.get(host=host)).status == 200,
+        lambda: place.send_one(place.get(host=host)).status == 200,
     )
 
 

@@ -44,12 +44,12 @@ class World:
     def apply(self, documents: list[dict[str, Any]]) -> None:
         self.applied += documents
 
-    def ask(self, request: Request) -> Answer:
+    def send_one(self, request: Request) -> Answer:
         self.asked += 1
         return Answer("rq", 200, {}, 1, served_by="second" if self.asked > self.late else "first")
 
     def send(self, requests: list[Request]) -> Any:
-        return SimpleNamespace(answers=[self.ask(one) for one in requests])
+        return SimpleNamespace(answers=[self.send_one(one) for one in requests])
 
 
 def replaced(world: World) -> Any:

@@ -35,7 +35,7 @@ class World:
             raise SetupFailed("Gateway default/waypoint has 0 ready proxy pods")
         return ["wp-1"]
 
-    def ask(self, request: Request) -> Answer:
+    def send_one(self, request: Request) -> Answer:
         return Answer("rq", 418 if self.applied else 200, {}, 1)
 
     def list_objects(self, kind: str, namespace: str, *, labels: str) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ class Place:
     def read_stats(self) -> dict[str, dict[str, int]]:
         return {next(self.pods): {COUNTER: self.paused} if self.paused else {}}
 
-    def ask(self, request: Request) -> Answer:
+    def send_one(self, request: Request) -> Answer:
         return Answer("rq", 200, {}, 1)
 
     def observe(self, answers: Answers, first: Request, since: Any) -> Arm:

@@ -31,7 +31,7 @@ class World:
     def observe(self, answers: Answers, first: Request, since: Any) -> Arm:
         return Arm(answers, (), (), answers)
 
-    def ask(self, request: Request) -> Answer:
+    def send_one(self, request: Request) -> Answer:
         self.sent.append(request)
         status, headers = self._answer(request)
         return Answer("rq", status, headers, 1)
