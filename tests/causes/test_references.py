@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.causes.rules import find_causes
@@ -79,6 +81,19 @@ def backend(name: str, port: int) -> Object:
 )
 def test_what_does_not_exist_is_named(awaited: Object, others: list[Object], expected: str) -> None:
     assert expected in why(awaited, *others)
+
+
+def test_target_of_a_later_test_is_no_cause() -> None:
+    """A policy that the harness applied may cover Gateways that other tests make; one that was applied and is gone, or
+    that the live policy alone names, is a cause."""
+    policy = obj("negative/btp-neg-missing-target.yaml")
+    key, target = object_key(policy), "HTTPRoute/default/nosuch"
+    others = {"metadata": {"name": "p", "namespace": "default"}, "spec": {"targetRefs": []}}
+    wanted = [{key: policy}, {key: policy, target: {}}, {key: others}]
+
+    found = [find_causes(replace(state(policy), wanted=one), FailureFacts(object=key)) for one in wanted]
+
+    assert [any("does not exist" in cause.sentence for cause in causes) for causes in found] == [False, True, True]
 
 
 def test_nothing_is_reported_of_what_exists() -> None:
