@@ -34,7 +34,7 @@ class Tab:
         """Opens a URL. Returns the answers to the navigation, redirects first: "302 shop.localhost/page"."""
         self._answers.clear()
         self._page.goto(url)
-        return self._told(url)
+        return self._recorded(url)
 
     def submit(self, **fields: str) -> list[str]:
         """Fills in fields of the page's form by their ids, and submits it; the answers as `open`. None without such a
@@ -46,7 +46,7 @@ class Tab:
             self._page.fill(f"#{name}", value)
         with self._page.expect_navigation():
             self._page.click("button[type=submit]")
-        return self._told("a form")
+        return self._recorded("a form")
 
     def protected_cookies(self, url: str) -> dict[str, bool]:
         """The cookies that the URL's host has set, by name: whether a cookie is both HttpOnly and Secure."""
@@ -57,7 +57,7 @@ class Tab:
             parts = urlsplit(response.url)
             self._answers.append(f"{response.status} {parts.netloc}{parts.path}")
 
-    def _told(self, what: str) -> list[str]:
+    def _recorded(self, what: str) -> list[str]:
         observations.record_sighting("browser", f"{what}: {', '.join(self._answers)}", of=[self._id])
         return list(self._answers)
 

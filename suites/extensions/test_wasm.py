@@ -26,14 +26,14 @@ def memory_protection_keys(mesh_client):
 
 @pytest.mark.feature(FIRST, means="broken", before="1.8")
 @pytest.mark.usefixtures("memory_protection_keys")
-@pytest.mark.one_witness("the kubelet alone tells how a container ended")
+@pytest.mark.one_witness("only the kubelet reports how a container ended")
 def test_first_module_ends_the_proxy(first_module, place):
     """Before Envoy Gateway 1.8 a running Envoy ends at its first Wasm module (139) if the CPU has protection keys."""
     assert first_module.exits[place.name] == [139]
 
 
 @pytest.mark.feature(FIRST, since="1.9")
-@pytest.mark.one_witness("the kubelet alone tells how a container ended")
+@pytest.mark.one_witness("only the kubelet reports how a container ended")
 def test_first_module_does_not_end_the_proxy(first_module, place):
     """Since Envoy Gateway 1.9 a running Envoy that gets its first Wasm module goes on."""
     assert first_module.exits[place.name] == []

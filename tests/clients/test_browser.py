@@ -48,7 +48,7 @@ def address() -> Iterator[str]:
 
 @pytest.mark.skipif(not any(map(shutil.which, browser.PROGRAMS)), reason="no Chromium on PATH")
 @pytest.mark.timeout(600)  # a browser on a busy machine
-def test_navigation_is_told(address: str) -> None:
+def test_navigation_is_listed(address: str) -> None:
     """Each answer to a navigation with its host; a form's too; and a host's cookies, which another session lacks."""
     with browser.running({"*.localhost": address}) as found, found.new_session() as tab:
         assert tab.open("http://shop.localhost/page") == ["302 shop.localhost/page", "200 other.localhost/form"]

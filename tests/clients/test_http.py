@@ -326,7 +326,7 @@ def test_different_requests_keep_their_order() -> None:
     assert seen[0].headers["x-team"] == "blue"
 
 
-def test_body_is_sent_and_told_by_its_length() -> None:
+def test_body_is_sent_and_recorded_by_its_length() -> None:
     """What was sent is evidence; a password in a form is not."""
     sender, seen = answering(200)
     request = Request("/", method="POST", body="password=sesame")

@@ -46,7 +46,7 @@ class World:
 
 
 @pytest.mark.parametrize(("ends", "exits"), [(True, [139]), (False, [])])
-def test_ends_of_envoy_are_told(ends: bool, exits: list[int]) -> None:
+def test_exit_codes_of_envoy_are_listed(ends: bool, exits: list[int]) -> None:
     """Those of other containers are none, and a proxy that is away for a moment is awaited."""
     world = World(ends=ends)
 
@@ -57,7 +57,7 @@ def test_ends_of_envoy_are_told(ends: bool, exits: list[int]) -> None:
 
 
 def test_cpu_without_keys_judges_nothing() -> None:
-    """The flag is the operating system's word, in the kernel's list."""
+    """The flag is one of those that the kernel lists."""
     check_memory_protection_keys(lambda argv: "flags : fpu pku ospke avx")
     with pytest.raises(CannotJudge, match="ospke"):
         check_memory_protection_keys(lambda argv: "flags : fpu pku avx")

@@ -85,6 +85,6 @@ def test_host_that_wants_no_login() -> None:
 
 
 def test_redirects_without_end_are_unjudged() -> None:
-    """As by a provider that knows nobody and says so by a redirect."""
+    """As by a provider that knows no user and redirects."""
     with pytest.raises(Inconclusive, match="was redirected 10 times"):
         statuses(World(loops=True))
