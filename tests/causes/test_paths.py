@@ -9,11 +9,13 @@ import pytest
 
 from harness.causes.rules import find_causes
 from harness.causes.state import AccessLog, AccessRecord, ClientRequest, ClusterState, FailureFacts
-from harness.logs.envoy_access import AccessLine, parse_line
+from harness.logs.envoy_access import AccessLine, parse_access_line
 from tests.fakes.api import Object, named
 from tests.recordings import text
 
-SERVED = next(line for line in map(parse_line, text("logs/access-waypoint-200.json").splitlines()) if line is not None)
+SERVED = next(
+    line for line in map(parse_access_line, text("logs/access-waypoint-200.json").splitlines()) if line is not None
+)
 CLIENT, BACKEND = SERVED.client_ip, (SERVED.upstream_host or "").partition(":")[0]
 PROXY = (SERVED.upstream_local_address or "").partition(":")[0]
 URL = "http://ratings:9080/ratings/0"
@@ -35,7 +37,7 @@ def ratings(status: str = "True", reason: str = "WaypointAccepted") -> Object:
 
 
 def why(
-    said: str,
+    message: str,
     *lines: AccessLine,
     status: int = 200,
     log: AccessLog | None = None,
@@ -52,7 +54,7 @@ def why(
         removed=frozenset({removed}),
     )
     calls = [ClientRequest(URL, status, id="rq-1")]
-    return [cause.sentence for cause in find_causes(state, FailureFacts(text=said, calls=calls))]
+    return [cause.sentence for cause in find_causes(state, FailureFacts(text=message, calls=calls))]
 
 
 def line(**fields: Any) -> AccessLine:
@@ -60,7 +62,7 @@ def line(**fields: Any) -> AccessLine:
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         (
             {"upstream_host": "192.0.2.7:9080"},
@@ -77,8 +79,8 @@ def line(**fields: Any) -> AccessLine:
         ({}, ""),
     ],
 )
-def test_address_of_no_pod_is_named(fields: dict[str, str], said: str) -> None:
-    expected = [f"Envoy of Gateway waypoint {said}, the address of no pod"] if said else []
+def test_address_of_no_pod_is_named(fields: dict[str, str], message: str) -> None:
+    expected = [f"Envoy of Gateway waypoint {message}, the address of no pod"] if message else []
 
     assert why("assert 1 == 2", line(**fields)) == expected
 
@@ -109,15 +111,15 @@ def test_answer_without_a_backend_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "said"),
+    ("log", "message"),
     [
         (AccessLog(1), "lines of 1 of 2 requests: is it disabled, or were they sent elsewhere?"),
-        (AccessLog(3), "lines of 1 of 2 requests, and 2 of none of them: do other requests bear their ids, or none?"),
+        (AccessLog(3), "lines of 1 of 2 requests, and 2 of none of them: do other requests have their ids, or none?"),
         (AccessLog(1, unreadable=4), "lines of 1 of 2 requests, and 4 in a format that the harness cannot read"),
     ],
 )
-def test_missing_access_lines_are_explained(log: AccessLog, said: str) -> None:
-    assert f"The access log of Gateway waypoint has {said}" in why(f"{ASKED} 1", line(), log=log)
+def test_missing_access_lines_are_explained(log: AccessLog, message: str) -> None:
+    assert f"The access log of Gateway waypoint has {message}" in why(f"{ASKED} 1", line(), log=log)
 
 
 def test_call_that_the_waypoints_log_lacks_went_past_it() -> None:
@@ -148,9 +150,9 @@ def test_call_through_a_waypoint_that_is_not_bound_is_named() -> None:
 
 
 def test_pod_whose_body_is_wrong_is_named() -> None:
-    said = why("assert 'Bookstore' in 'something else'", line())
+    causes = why("assert 'Bookstore' in 'something else'", line())
 
-    assert said == [
+    assert causes == [
         f"Pod default/ratings-v1 ({SERVED.upstream_host}) answered through Gateway waypoint, and its "
         "response is not what "
         "was expected"

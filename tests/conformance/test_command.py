@@ -221,7 +221,7 @@ def test_reports_are_written_and_the_cluster_goes(flow: tuple[Made, Settings]) -
     assert [one["outcomes"].get("broken", 0) for one in results["runs"]] == [0, 1]
     for file in ("outside/report.yaml", "inside/suite.log"):
         assert (folder / "conformance" / file).read_bytes() == (HERE / "conformance" / file).read_bytes()
-    assert [value for value, _ in cluster.told] == ["create", "delete"]
+    assert [value for value, _ in cluster.calls] == ["create", "delete"]
     assert command.run(argparse.Namespace(judge=str(folder), only="", test=""), chosen, ROW)[1] == 1
 
 
@@ -235,8 +235,8 @@ def test_evidence_is_gathered_before_the_cluster_goes(
         raise SetupFailed("its pod did not start")
 
     monkeypatch.setattr(command, "run_suite", fail)
-    monkeypatch.setattr(diagnostics, "gather", lambda *args, **_: cluster.told.append(("gather", args[1])))
+    monkeypatch.setattr(diagnostics, "gather", lambda *args, **_: cluster.calls.append(("gather", args[1])))
 
     with pytest.raises(SetupFailed, match="did not start"):
         command.run(argparse.Namespace(judge="", only="inside", test=""), chosen, ROW)
-    assert [value for value, _ in cluster.told] == ["create", "gather", "delete"]
+    assert [value for value, _ in cluster.calls] == ["create", "gather", "delete"]

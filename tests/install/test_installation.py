@@ -305,7 +305,7 @@ def test_somebodys_without_suites_is_only_looked_at(kube: Kube, api: FakeApi, cl
 
     ensure_stack(cluster, kube, ROW, None, installs=False, suites=False)
 
-    assert cluster.told == []
+    assert cluster.calls == []
     assert api.asked("PATCH") == []
     names = {step.name for step in stack_steps(install_steps(cluster, kube, ROW, None))}
     assert {"envoy gateway", "istio ztunnel", "images: mesh"} <= names

@@ -67,7 +67,7 @@ def test_moments_are_those_of_the_node_that_is_behind(
     cluster.add(lease("worker-1", "2026-11-28T00:20:05.400000Z"))
     file = there.kubeconfig(tmp_path / "kubeconfig")
     monkeypatch.setattr(command, "read_nodes", lambda *_: cluster.facts)
-    monkeypatch.setattr(command, "read", lambda *_, **__: cluster.facts)
+    monkeypatch.setattr(command, "read_facts", lambda *_, **__: cluster.facts)
 
     for kind in ("kind", "existing"):
         record_replay.set_nodes_ahead(0.0)
