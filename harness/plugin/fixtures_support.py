@@ -28,6 +28,7 @@ from harness.waits import rollouts, waypoints
 from harness.waits.responses import wait_for_response
 
 PORT = 9080
+RunningHelper = Callable[[str, str, str], AbstractContextManager[None]]
 PLACES = ("ingress", "waypoint")
 
 
@@ -41,35 +42,39 @@ def echo(stack: None, manifests: Manifests, kube: Kube) -> Iterator[Echo]:
 
 
 @pytest.fixture(scope="session")
-def opa(
+def running_helper(
     echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
-) -> Iterator[None]:
-    """Open Policy Agent, ready."""
-    load_helper_image(cluster, bundle, version_set, "opa")
-    with manifests.while_applied("base/opa.yaml"):
-        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/opa")
+) -> RunningHelper:
+    """`with running_helper(role, manifest, deployment):` a helper beside the echo backend, its image loaded, ready."""
+
+    @contextmanager
+    def run(role: str, manifest: str, deployment: str) -> Iterator[None]:
+        load_helper_image(cluster, bundle, version_set, role)
+        with manifests.while_applied(manifest):
+            rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/{deployment}")
+            yield
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def opa(running_helper: RunningHelper) -> Iterator[None]:
+    """Open Policy Agent."""
+    with running_helper("opa", "base/opa.yaml", "opa"):
         yield
 
 
 @pytest.fixture(scope="session")
-def dex(
-    echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
-) -> Iterator[None]:
-    """Dex, ready, with its route at the ingress and that of its client, the shop."""
-    load_helper_image(cluster, bundle, version_set, "dex")
-    with manifests.while_applied("base/dex.yaml"):
-        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/dex")
+def dex(running_helper: RunningHelper) -> Iterator[None]:
+    """Dex, with its route at the ingress and that of its client, the shop."""
+    with running_helper("dex", "base/dex.yaml", "dex"):
         yield
 
 
 @pytest.fixture(scope="session")
-def wasm_registry(
-    echo: Echo, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, manifests: Manifests, kube: Kube
-) -> Iterator[None]:
-    """A registry with a Wasm module, ready."""
-    load_helper_image(cluster, bundle, version_set, "registry")
-    with manifests.while_applied("base/wasm_registry.yaml"):
-        rollouts.wait_for_rollout(kube, f"Deployment/{kube.namespace}/wasm-registry")
+def wasm_registry(running_helper: RunningHelper) -> Iterator[None]:
+    """A registry with a Wasm module."""
+    with running_helper("registry", "base/wasm_registry.yaml", "wasm-registry"):
         yield
 
 

@@ -30,11 +30,6 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get(LIMITED)
-POLICIES = {
-    "quota": "BackendTrafficPolicy/default/kept-quota",
-    "script": "EnvoyExtensionPolicy/default/kept-script",
-    "routing": "BackendTrafficPolicy/default/kept-routing",
-}
 TEAPOT = {"runs": 418, "is not Accepted": 500}  # the response of the script's path
 QUOTA, FLAGS = [200, 200, 200, 429, 429], ["-", "-", "-", "RL", "RL"]
 NEW_CONNECTIONS = UNCLOSED.allowed()  # of a client that opens one for each request, as in a rolling restart
@@ -87,16 +82,20 @@ def observe(
     here,
 ):
     """`observe()`: what the policies do now, each once the rate limit service counts."""
+    policies = {
+        "quota": here("BackendTrafficPolicy/default/kept-quota"),
+        "script": here("EnvoyExtensionPolicy/default/kept-script"),
+        "routing": here("BackendTrafficPolicy/default/kept-routing"),
+    }
     started = monotonic_clock()
-    policy_propagation.wait_for_accepted(kube, here(POLICIES["quota"]), since=started)
+    policy_propagation.wait_for_accepted(kube, policies["quota"], since=started)
     policy_propagation.wait_for_rate_limit(ingress_gateway, "ingress-bookinfo", there=True, since=started)
-    status.wait_for_condition(kube, here(POLICIES["routing"]), "Accepted")
+    status.wait_for_condition(kube, policies["routing"], "Accepted")
     script = version_differences.value("lua", version_upgrade_plan.before.envoy_gateway)
     wait_for_response(ingress, at_ingress.get("/teapot", host=SCRIPTED), status=TEAPOT[script])
     wait_for_response(ingress, at_ingress.get(host=BY_SERVICE), status=200)
 
-    names = {name: here(one) for name, one in POLICIES.items()}
-    return lambda: observe_policies(at_ingress, at_waypoint, rate_limit_service, kube, names)
+    return lambda: observe_policies(at_ingress, at_waypoint, rate_limit_service, kube, policies)
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def test_every_pod_of_every_manifest_can_be_pulled(file: Path) -> None:
         if one["kind"] == "Namespace":
             assert one["metadata"]["name"] not in there
     assert json.dumps(found).count('"imagePullSecrets": [{"name": "pull"}]') == sum(
-        one["kind"] in ("DaemonSet", "Deployment", "EnvoyProxy") for one in found
+        one["kind"] in ("DaemonSet", "Deployment", "EnvoyProxy", "Job") for one in found
     )
 
 
