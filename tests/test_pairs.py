@@ -321,3 +321,25 @@ def test_nothing_refers_to_documents_outside_the_repository() -> None:
 
     assert files
     assert [str(f.relative_to(ROOT)) for f in files if f != Path(__file__) and outside.search(f.read_text())] == []
+
+
+def test_attributes_that_suites_read_exist() -> None:
+    """Types do not reach a fixture's value in a test: a renamed field would show only when that test runs."""
+    trees = [ast.parse(file.read_text()) for root in ("harness", "suites") for file in (ROOT / root).rglob("*.py")]
+    known = {name for tree in trees for node in ast.walk(tree) for name in _defined(node)}
+    known |= {name for kind in (str, bytes, list, dict, set, pytest.mark, pytest) for name in dir(kind)}
+    known |= {"b64encode", "enter_context", "iter_markers", "args", "Item"}  # of the standard library and pytest
+
+    marks = set(re.findall(r"pytest\.mark\.(\w+)", "".join(file.read_text() for file in TESTS)))
+    used = [(file, node) for file in TESTS for node in ast.walk(ast.parse(file.read_text()))]
+    read = [(file, node) for file, node in used if isinstance(node, ast.Attribute) and node.attr not in known | marks]
+
+    assert [f"{shown(file)}:{node.lineno} .{node.attr}" for file, node in read] == []
+
+
+def _defined(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+        return [node.id if isinstance(node, ast.Name) else node.attr]
+    return [one.asname or one.name for one in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []

@@ -51,7 +51,7 @@ def arms(experiment):
 
 @pytest.mark.parametrize("arm", ["control", "recovery"])
 def test_burst_is_served_slowly_without_the_policy(arms, arm):
-    """Without a circuit breaker, all 200 requests of a burst to ratings return 200, the slowest after over 6.5 s."""
+    """Without a circuit breaker all 200 requests to ratings, which delays half by 7 s, return 200, some after 6.5 s."""
     answers = arms[arm].answers
 
     assert answers.statuses == [200] * BURST

@@ -103,7 +103,7 @@ def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
     between = listener.between(first.ended, deleted.began)
 
     assert len(between.lost) == between.sent, timeline_as_text(listener)
-    assert ("[::]:15008" in deleted_pods.conflict, deleted_pods.green) == (True, "met"), deleted_pods.conflict
+    assert ("[::]:15008" in deleted_pods.conflict, deleted_pods.programmed) == (True, "met"), deleted_pods.conflict
     assert listener.seconds_to_recover(DELETED) <= AFTER_READY.seconds, f"{AFTER_READY}\n{timeline_as_text(listener)}"
 
 
