@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from harness import cluster_records
-from harness.cluster.load_balancer_addresses import why_not_judged
+from harness.cluster.free_addresses import why_not_judged
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.errors import BadInput
 from harness.helm import Helm

@@ -14,7 +14,7 @@ import yaml
 from filelock import FileLock
 
 from harness import cluster_records, container_engine, progress, timeouts
-from harness.cluster import load_balancer_addresses, node_registries
+from harness.cluster import free_addresses, node_registries
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.command import run
 from harness.errors import BadInput, HarnessError
@@ -66,14 +66,14 @@ class KindCluster:
 
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:
-        lacking = load_balancer_addresses.why_not_judged(self._settings.lb, "kind has none: LB=1 installs one")
+        lacking = free_addresses.why_not_judged(self._settings.lb, "kind has none: LB=1 installs one")
         lacking |= single_replicas(self._settings.replicas)
         reason = f"{self._workers} workers: what moves from node to node takes the ingress's door along"
         return lacking if self._workers == 1 else lacking | {"two nodes": reason}
 
     @property
     def address_pools(self) -> Sequence[str]:
-        return load_balancer_addresses.find_free_pools(f"{self.name}-control-plane") if self._settings.lb else ()
+        return free_addresses.find_free_pools(f"{self.name}-control-plane") if self._settings.lb else ()
 
     @property
     def requirements(self) -> Sequence[Requirement]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness import cluster_records, progress, timeouts
 from harness.cluster.protocol import Cluster
 from harness.command import run
-from harness.conformance.recording import Recording, kubectl_of, read_backend_logs, read_ztunnel_lines
+from harness.conformance.run_files import Recording, kubectl_of, read_backend_logs, read_ztunnel_lines
 from harness.conformance.verdicts import NAMESPACES
 from harness.errors import BadInput, Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from harness import chosen_versions, observations, timeouts, version_differences
 from harness.cluster.protocol import Cluster, Release
 from harness.disruption import restarts
-from harness.disruption.foreign_changes import check_allowed, touches
+from harness.disruption.others_objects import check_allowed, touches
 from harness.errors import SetupFailed
 from harness.kube import ApiUnavailable, Kube, RequestRejected
 from harness.objects.definitions import gateway_api_version

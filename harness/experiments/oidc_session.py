@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from harness import observations, record_replay
-from harness.clients.browser import Browser
+from harness.clients.chromium import Browser
 from harness.errors import Inconclusive
 from harness.experiments.ingress_or_waypoint import Arm, Place
 from harness.http_exchange import Answer, Answers, Request

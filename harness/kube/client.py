@@ -33,11 +33,11 @@ from harness.kube.errors import (
 from harness.kube.exec import ExecResult, run_in_pod
 from harness.kube.request_log import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
+from harness.objects.effect_on_others import check_affects_no_others
 from harness.objects.expected_objects import ExpectedObjects
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
-from harness.objects.run_scope import check_affects_no_others
 from harness.record_replay import node_time, recorded, refuse_when_replaying
 from harness.wait import until
 
@@ -52,8 +52,8 @@ class Kube:
 
     def __init__(self, kubeconfig: Path, context: str, *, not_ours: str = "", namespace: str = WRITTEN) -> None:
         """`namespace` is the one that the run's suites use. With `not_ours`, the reason why others must not be touched,
-        every change that would concern more than this run's own objects raises NotAllowed (harness/objects/run_scope.py
-        says which)."""
+        every change that would concern more than this run's own objects raises NotAllowed
+        (harness/objects/effect_on_others.py says which)."""
         self.kubeconfig, self.context, self.namespace = kubeconfig, context, namespace
         self._not_ours = not_ours
         self.wanted = ExpectedObjects()  # what was applied, patched and deleted through this client

@@ -17,7 +17,7 @@ from typing import Any
 from harness import observations, timeouts
 from harness.clients import mesh
 from harness.components import Envoy
-from harness.components.kubelets import Kubelets, Use
+from harness.components.resource_usage import Kubelets, Use
 from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.load.fortio import BINARY

@@ -71,7 +71,10 @@ def _selection(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(selection="sets")
     for product in ("istio", "eg", "k8s"):
         parser.add_argument(
-            f"--{product}", default="", metavar="V,V", help=f"only these versions of {releases.PRODUCTS[product]}"
+            f"--{product}",
+            default="",
+            metavar="V,V",
+            help=f"only these versions of {releases.PRODUCTS[product]}",
         )
     parser.add_argument(
         "--only", action="append", default=[], metavar="CONDITION", help="such as 'istio>=1.29,eg!=1.8'"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from harness.load.upgrade_paths import TABLE
+from harness.load.upgrade_losses import TABLE
 from harness.page.run_folders import FailedCell, ReadRun
 from harness.report import support
 from harness.report.results import PLANTED, UPGRADE_TO

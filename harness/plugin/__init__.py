@@ -16,7 +16,7 @@ from harness.wait import set_patience
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
-FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_support"
+FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_features"
 TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
 CLUSTER_RECORDING = "harness.plugin.cluster_recording"
 NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.record_replay"

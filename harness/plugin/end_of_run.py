@@ -14,7 +14,7 @@ from harness import settings
 from harness.errors import BadInput
 from harness.interruption import exit_code, shielded
 from harness.kube.request_log import REQUESTS
-from harness.plugin import final_status, full_disk
+from harness.plugin import final_status, unwritable_files
 from harness.report import outputs, summary
 from harness.report.results import RunResult, why_empty
 
@@ -34,7 +34,7 @@ class SessionFinish:
 
     @pytest.hookimpl(trylast=True)  # all plugins are there
     def pytest_sessionstart(self) -> None:
-        full_disk.note_full_disk(self._config, self._note_unwritten)
+        unwritable_files.note_full_disk(self._config, self._note_unwritten)
 
     def _note_unwritten(self, text: str) -> None:
         self._unwritten = True

@@ -17,7 +17,7 @@ from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
 from harness.objects.conditions import Condition, ConditionResult
 from harness.objects.namespace_mapping import Placement
-from harness.oracles.oracle_scope import EVERYTHING, OracleScope, applied_and_installed
+from harness.oracles.own_objects import EVERYTHING, OracleScope, applied_and_installed
 from harness.plugin.oracles import NAME, Oracles
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests

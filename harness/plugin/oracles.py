@@ -21,7 +21,7 @@ from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.oracles import known_signs
 from harness.oracles.collector import OracleCollector
-from harness.oracles.oracle_scope import OracleScope
+from harness.oracles.own_objects import OracleScope
 from harness.oracles.signs import Sign
 from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of

@@ -26,7 +26,7 @@ from harness.interruption import exit_code
 from harness.plugin import artifacts, final_status, outcomes, support_marks
 from harness.plugin.end_of_run import SessionFinish
 from harness.plugin.options import UsageError, is_run, runs_folder, settings_of
-from harness.report import allure, conformance, failure_text, results
+from harness.report import allure, claims_by_area, failure_text, results
 from harness.report.claim_results import ClaimResults, claim_of
 from harness.report.live import Live, own_stdout
 from harness.report.redact import redact
@@ -81,7 +81,7 @@ class Reporting:
         self.config = config
         self.settings = settings_of(config)
         if config.getoption("--conformance"):
-            conformance.refuse_emulated(self.settings.cluster)
+            claims_by_area.refuse_emulated(self.settings.cluster)
         self.set = chosen_versions.version_set(self.settings)
         self.quarantine = quarantine.load()
         self.started = datetime.now(UTC)

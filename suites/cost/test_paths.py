@@ -9,8 +9,8 @@ import pytest
 
 from harness import observations
 from harness.clients.json_web_token import sign_token
-from harness.components.kubelets import Kubelets
-from harness.evidence.cost import path_table, use_table
+from harness.components.resource_usage import Kubelets
+from harness.evidence.cost_tables import path_table, use_table
 from harness.load.path_cost import Path, measure_counted, measure_idle_use, measure_use_under_load
 from harness.waits import gateways, rollouts, waypoints
 from harness.waits.envoy_config import wait_for_route

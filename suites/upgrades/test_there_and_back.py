@@ -14,13 +14,13 @@ import pytest
 from harness import version_differences
 from harness.disruption import restarts, version_upgrade
 from harness.disruption.version_upgrade import SAFE_UPGRADES, STORED, Replaced
-from harness.experiments.kept_policies import BY_SERVICE, LIMITED, SCRIPTED, KeptPolicies, observe_policies
-from harness.experiments.tcp_route import TIMES, TcpRoute, observe_tcp_route, wait_for_tcp_route
+from harness.experiments.policy_snapshot import BY_SERVICE, LIMITED, SCRIPTED, KeptPolicies, observe_policies
+from harness.experiments.tcp_route_served import TIMES, TcpRoute, observe_tcp_route, wait_for_tcp_route
 from harness.http_exchange import get
 from harness.load.background_load import BackgroundLoad
 from harness.load.recorded_losses import UNCLOSED
 from harness.load.timeline_text import timeline_as_text
-from harness.load.upgrade_paths import record_path
+from harness.load.upgrade_losses import record_path
 from harness.waits import policy_propagation, status
 from harness.waits.responses import wait_for_response
 

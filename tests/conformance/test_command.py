@@ -10,7 +10,7 @@ import pytest
 
 from harness import cli, diagnostics, version_sets
 from harness.conformance import binary, command, running
-from harness.conformance.recording import Recording
+from harness.conformance.run_files import Recording
 from harness.conformance.running import GATEWAY, VARIANTS, arguments, run_suite
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.install import installation

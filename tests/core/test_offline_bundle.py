@@ -14,7 +14,7 @@ import yaml
 from harness import offline_bundle, version_sets
 from harness.errors import BadInput, SetupFailed
 from harness.image_archives import image_references, read_archive
-from harness.install.helpers import load_helper_image
+from harness.install.helper_images import load_helper_image
 from harness.offline_bundle import INDEX
 from harness.registry.private import PrivateRegistry
 from tests.fakes.programs import Programs

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness.components.kubelets import Kubelets, Use
+from harness.components.resource_usage import Kubelets, Use
 from harness.errors import Inconclusive
 from harness.kube import Kube
 from harness.load import path_cost

@@ -14,7 +14,7 @@ from harness.cluster.emulated.controllers.envoy_gateway import BACKEND_POLICIES,
 from harness.cluster.emulated.controllers.gateways import valid_listeners
 from harness.cluster.emulated.controllers.istiod import AUTHORIZATION_POLICIES, IstiodController, binding_port
 from harness.cluster.emulated.controllers.services import target_port
-from harness.cluster.emulated.network import leaked_requests, translate
+from harness.cluster.emulated.network import faulty_xds, translate
 from harness.cluster.emulated.network.model import (
     Allow,
     Json,
@@ -149,7 +149,7 @@ class DataPlane:
             resources = replace(resources, clusters=(*resources.clusters, _warming_cluster()))
         if {meta["name"], "*"} & self.bend.rejected:
             return replace(resources, listeners=(*resources.listeners, _refused_listener()))
-        return leaked_requests.leak(resources, aside=False) if {meta["name"], "*"} & self.bend.leaking else resources
+        return faulty_xds.leak(resources, aside=False) if {meta["name"], "*"} & self.bend.leaking else resources
 
     def limits(self) -> list[LimitRule]:
         """The configuration of the rate limit service."""

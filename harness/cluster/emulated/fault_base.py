@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from harness.cluster.emulated.container_programs import EnvoyProgram
 from harness.cluster.emulated.network import rate_limit_service
-from harness.cluster.emulated.programs import EnvoyProgram
 from harness.cluster.emulated.world import World
 
 

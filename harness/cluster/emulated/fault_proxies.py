@@ -11,10 +11,10 @@ from typing import Any
 
 from aiohttp import web
 
+from harness.cluster.emulated.container_programs import BookinfoProgram
 from harness.cluster.emulated.fault_base import Base, later
 from harness.cluster.emulated.http_pages import Pages
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.programs import BookinfoProgram
 
 _ID = re.compile(r'"x-request-id":"([^"]*)"')
 _AGENT = re.compile(r'"user-agent":"([^"]*)"')

@@ -16,6 +16,7 @@ from harness.cluster.emulated.api.errors import ApiError, bad
 from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Object, ResourceKind
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.api.streams import CommandResult, Line
+from harness.cluster.emulated.container_programs import Surroundings, role
 from harness.cluster.emulated.controllers.conditions import at
 from harness.cluster.emulated.controllers.enrolment import Enrolment
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
@@ -31,7 +32,6 @@ from harness.cluster.emulated.network import translate
 from harness.cluster.emulated.network.addresses import Addresses, hidden
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT
 from harness.cluster.emulated.network.ztunnel import Ztunnel
-from harness.cluster.emulated.programs import Surroundings, role
 from harness.cluster.emulated.saved_state import SavedState
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from harness.cluster.emulated.api import defaults, field_allow_list, ownership, patches
+from harness.cluster.emulated.api import defaults, field_allow_list, field_managers, patches
 from harness.cluster.emulated.api.errors import ApiError, bad, invalid
 from harness.cluster.emulated.api.kinds import BUILT_IN, EMULATED, Object, ResourceKind, slim
 from harness.cluster.emulated.api.store import Store, now
@@ -33,7 +33,7 @@ class Admission:
         obj = self._named(kind, namespace, body.get("metadata", {}).get("name", ""), body)
         obj.pop("status", None)
         self._check(kind, obj)
-        ownership.updated(None, obj, manager, now())
+        field_managers.updated(None, obj, manager, now())
         return self.store.create(kind, obj)
 
     def replace(
@@ -110,9 +110,9 @@ class Admission:
             wanted.pop("status", None)
             fresh = copy.deepcopy(wanted)
             self._check(kind, fresh)
-            ownership.record(fresh, {(manager, "Apply"): set(ownership.leaves(wanted))}, now())
+            field_managers.record(fresh, {(manager, "Apply"): set(field_managers.leaves(wanted))}, now())
             return self.store.create(kind, fresh), True
-        after = ownership.apply(live, wanted, manager, force=force, now=now())
+        after = field_managers.apply(live, wanted, manager, force=force, now=now())
         self._check(kind, after)
         return self.store.update(kind, after), False
 
@@ -121,7 +121,7 @@ class Admission:
             return self.store.update(kind, after, status=True)
         after = copy.deepcopy(after)
         self._check(kind, after)
-        ownership.updated(live, after, manager, now())
+        field_managers.updated(live, after, manager, now())
         return self.store.update(kind, after)
 
     def _named(self, kind: ResourceKind, namespace: str, name: str, body: Any) -> Object:

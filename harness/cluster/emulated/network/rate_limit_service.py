@@ -19,7 +19,7 @@ from aiohttp import web
 from harness.cluster.emulated.network import rate_limit_windows
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.model import LimitRule
-from harness.cluster.emulated.network.redis import RedisConnection, RedisError
+from harness.cluster.emulated.network.redis_process import RedisConnection, RedisError
 
 GRPC_PORT, HTTP_PORT, DEBUG_PORT, METRICS_PORT = 8081, 8080, 6070, 19001
 _JITTER = 300  # seconds at most, added to a counter's time to live

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.cluster.emulated.api import ownership, patches, selectors
+from harness.cluster.emulated.api import field_managers, patches, selectors
 from harness.cluster.emulated.api.errors import ApiError
 from harness.objects.patches import merge_patch
 
@@ -81,7 +81,7 @@ def test_field_selector_and_what_is_none() -> None:
 
 def applied(live: dict[str, Any], wanted: dict[str, Any], manager: str, force: bool = False) -> dict[str, Any]:
     wanted = {"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}} | wanted
-    return ownership.apply(live, wanted, manager, force=force, now="now")
+    return field_managers.apply(live, wanted, manager, force=force, now="now")
 
 
 def test_items_of_keyed_lists_have_owners_of_their_own() -> None:
@@ -111,6 +111,6 @@ def test_conflict_names_the_field_and_its_manager() -> None:
 def test_update_takes_fields_over_from_who_applied_them() -> None:
     base = applied({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}, {"spec": {"a": 1}}, "one")
     after = base | {"spec": {"a": 5}}
-    ownership.updated(base, after, "kubectl", "now")
+    field_managers.updated(base, after, "kubectl", "now")
 
-    assert ownership.owned(after) == {("kubectl", "Update"): {("f:spec", "f:a")}}
+    assert field_managers.owned(after) == {("kubectl", "Update"): {("f:spec", "f:a")}}

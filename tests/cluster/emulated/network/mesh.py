@@ -18,7 +18,7 @@ from harness.cluster.emulated.network.bookinfo import App
 from harness.cluster.emulated.network.envoy import EnvoyProcess
 from harness.cluster.emulated.network.model import MeshWorkload, Proxy, ServiceEntry, Waypoint
 from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
-from harness.cluster.emulated.network.redis import RedisProcess
+from harness.cluster.emulated.network.redis_process import RedisProcess
 from harness.cluster.emulated.network.translate import xds
 from harness.cluster.emulated.network.ztunnel import Ztunnel
 from harness.logs.ztunnel import ZtunnelLine, parse_ztunnel_log

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
-from harness.cluster.emulated.network.redis import RedisConnection
+from harness.cluster.emulated.network.redis_process import RedisConnection
 from harness.cluster.emulated.network.translate import limits
 from harness.proxy.rlconfig import parse_rlconfig
 from tests.cluster.emulated.network import mesh as m

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from harness.cluster.emulated.network.leaked_requests import leak
+from harness.cluster.emulated.network.faulty_xds import leak
 from harness.cluster.emulated.network.model import Proxy
 from harness.cluster.emulated.network.translate import xds
 from tests.cluster.emulated.network import mesh as m

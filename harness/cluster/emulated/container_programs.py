@@ -19,7 +19,7 @@ from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.bookinfo import App
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT, EnvoyProcess
 from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
-from harness.cluster.emulated.network.redis import RedisProcess
+from harness.cluster.emulated.network.redis_process import RedisProcess
 from harness.cluster.emulated.network.ztunnel import Ztunnel
 from harness.errors import SetupFailed
 

@@ -11,7 +11,7 @@ from harness.kube import Kube
 from harness.objects.refs import parse_ref
 from harness.oracles import collector
 from harness.oracles.collector import OracleCollector
-from harness.oracles.oracle_scope import EVERYTHING, OracleScope, applied_and_installed, is_namespace_named
+from harness.oracles.own_objects import EVERYTHING, OracleScope, applied_and_installed, is_namespace_named
 from tests.fakes.api import FakeApi, Object
 from tests.fakes.pods import pod
 

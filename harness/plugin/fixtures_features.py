@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from harness.clients.browser import Browser, running
 from harness.clients.certificates import Authority
+from harness.clients.chromium import Browser, running
 from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.service_address import open_address
@@ -18,7 +18,7 @@ from harness.cluster.protocol import Cluster
 from harness.components import Echo, Envoy
 from harness.experiments.ingress_or_waypoint import Place
 from harness.experiments.policy_trial import Tries
-from harness.install.helpers import load_helper_image
+from harness.install.helper_images import load_helper_image
 from harness.kube import Kube
 from harness.offline_bundle import Bundle
 from harness.plugin.fixtures import Applying

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from harness.clients import browser
+from harness.clients import chromium
 from harness.errors import CannotJudge
 
 FORM = b"<form method=post><input id=login name=login><button type=submit>Log in</button></form>"
@@ -46,11 +46,11 @@ def address() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.skipif(not any(map(shutil.which, browser.PROGRAMS)), reason="no Chromium on PATH")
+@pytest.mark.skipif(not any(map(shutil.which, chromium.PROGRAMS)), reason="no Chromium on PATH")
 @pytest.mark.timeout(600)  # a browser on a busy machine
 def test_navigation_is_listed(address: str) -> None:
     """Each answer to a navigation with its host; a form's too; and a host's cookies, which another session lacks."""
-    with browser.running({"*.localhost": address}) as found, found.new_session() as tab:
+    with chromium.running({"*.localhost": address}) as found, found.new_session() as tab:
         assert tab.open("http://shop.localhost/page") == ["302 shop.localhost/page", "200 other.localhost/form"]
         assert tab.submit(login="ali") == ["303 other.localhost/form", "200 other.localhost/done"]
         assert tab.submit(login="ali") == []
@@ -62,5 +62,5 @@ def test_navigation_is_listed(address: str) -> None:
 def test_without_chromium_nothing_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason says what to install."""
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(CannotJudge, match=r"none of chromium, .* is on PATH"), browser.running({}):
+    with pytest.raises(CannotJudge, match=r"none of chromium, .* is on PATH"), chromium.running({}):
         pytest.fail("there is no browser")

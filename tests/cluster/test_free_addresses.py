@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from harness.cluster.load_balancer_addresses import EACH, pools
+from harness.cluster.free_addresses import EACH, pools
 from harness.errors import SetupFailed
 
 

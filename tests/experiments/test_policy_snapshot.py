@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.experiments.kept_policies import KeptPolicies
+from harness.experiments.policy_snapshot import KeptPolicies
 
 BEFORE = KeptPolicies([200, 429], ["-", "RL"], [418, 200], [0, 1], [0, 0, 0], {"script": True})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import NotAllowed
+from harness.objects.effect_on_others import affects_others, check_affects_no_others
 from harness.objects.namespace_mapping import AS_WRITTEN, Placement
 from harness.objects.refs import parse_ref
-from harness.objects.run_scope import affects_others, check_affects_no_others
 
 OURS = Placement("team-a")
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.experiments import tcp_route
-from harness.experiments.tcp_route import TIMES, TcpRoute, observe_tcp_route, wait_for_tcp_route
+from harness.experiments import tcp_route_served
+from harness.experiments.tcp_route_served import TIMES, TcpRoute, observe_tcp_route, wait_for_tcp_route
 from tests.fakes.clock import Clock
 
 REFUSED = {"dial tcp 10.96.0.7:9000: connect: connection refused": TIMES}
@@ -14,7 +14,7 @@ REFUSED = {"dial tcp 10.96.0.7:9000: connect: connection refused": TIMES}
 
 @pytest.fixture
 def accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp_route.status, "read_condition", lambda *_: SimpleNamespace(met=True))
+    monkeypatch.setattr(tcp_route_served.status, "read_condition", lambda *_: SimpleNamespace(met=True))
 
 
 def client(*counts: dict[str, int]) -> Any:
