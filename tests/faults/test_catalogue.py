@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -143,6 +144,15 @@ def test_only_the_named() -> None:
 
 
 # The repository's own catalogue
+
+
+def test_faults_that_ci_and_pages_name_exist() -> None:
+    """A fault that is gone would end the CI's run with status 2, after all its tests."""
+    texts = [file.read_text() for file in (ROOT / ".ci" / "run", *(ROOT / "docs").glob("*.md"))]
+    named = {name for text in texts for found in re.findall(r'FAULTS="([^"]*)"', text) for name in found.split()}
+
+    assert len(named) > 10
+    assert named <= {fault.name for fault in FAULTS}
 
 
 def test_catalogue_is_large_enough() -> None:
