@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import strict_yaml
@@ -15,7 +14,7 @@ from harness.errors import BadInput
 from harness.registry.manifest_check import ReferenceCheck, Registries, State
 from harness.registry.reference import Reference, parse_reference
 from harness.threads import thread_pool
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 from harness.version_sets import VersionSet
 from harness.wait import pause
 
@@ -74,10 +73,7 @@ def load(file: Path = FILE) -> Sources:
         BadInput: it cannot be read, or a field is wrong; the message names it.
     """
     raw = strict_yaml.read_yaml(file, remedy="restore it: git checkout references.yaml")
-    try:
-        return Sources.model_validate(raw)
-    except pydantic.ValidationError as error:
-        raise BadInput(f"{file}: {sentence(error)}") from None
+    return validate_file(Sources, raw, file)
 
 
 def pulled_by(rows: Iterable[VersionSet]) -> list[Reference]:

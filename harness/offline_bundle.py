@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +18,7 @@ from harness import image_archives, progress, timeouts
 from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
 from harness.registry.reference import parse_reference
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 from harness.version_sets import VersionSet
 
 INDEX = "bundle.yaml"
@@ -208,7 +207,8 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
 def _index(folder: Path) -> Index:
     file = folder / INDEX
     try:
-        return Index.model_validate(yaml.safe_load(file.read_text()))
+        again = f"`mesh-e2e bundle --index {folder}` writes it again"
+        return validate_file(Index, yaml.safe_load(file.read_text()), file, remedy=again)
     except (FileNotFoundError, NotADirectoryError):
         raise BadInput(
             f"{folder} is no bundle: it has no {INDEX}",
@@ -216,9 +216,6 @@ def _index(folder: Path) -> Index:
         ) from None
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}", remedy=f"ls -ld {file}") from None
-    except pydantic.ValidationError as error:
-        again = f"`mesh-e2e bundle --index {folder}` writes it again"
-        raise BadInput(f"{file}: {sentence(error)}", remedy=again) from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: of bytes that are no text
         raise BadInput(f"{file}: {' '.join(str(error).split())[:300]}") from None
 

@@ -8,13 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness import strict_yaml
 from harness.errors import BadInput
 from harness.suggest import did_you_mean
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 from harness.version_ranges import numbers
 from harness.version_sets import GatewayApi, Minor, NodeImage, Version, Versions, VersionSet, find_conflicts, minor
 
@@ -114,10 +113,7 @@ def load(file: Path = FILE) -> Releases:
         BadInput: it cannot be read, or a field is wrong; the message names it.
     """
     raw = strict_yaml.read_yaml(file, remedy="restore it: git checkout releases.yaml")
-    try:
-        return Releases.model_validate(raw)
-    except pydantic.ValidationError as error:
-        raise BadInput(f"{file}: {sentence(error)}") from None
+    return validate_file(Releases, raw, file)
 
 
 def is_composed(name: str) -> bool:

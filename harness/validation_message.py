@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import pydantic
 
+from harness.errors import BadInput
 from harness.suggest import did_you_mean
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
 
 _PHRASES = {
     "missing": "is missing",
@@ -38,6 +42,18 @@ _PHRASES = {
     "value_error": "is wrong: {error}",
 }
 _WITHOUT_VALUE = ("missing", "extra_forbidden", "value_error", "model_type", "model_attributes_type", "dict_type")
+
+
+def validate_file(model: type[Model], found: Any, file: Path, *, remedy: str = "") -> Model:
+    """What was read from a file, as the model.
+
+    Raises:
+        BadInput: a field is wrong; the message names the file and the field.
+    """
+    try:
+        return model.model_validate(found)
+    except pydantic.ValidationError as error:
+        raise BadInput(f"{file}: {sentence(error)}", remedy=remedy) from None
 
 
 def phrase(kind: str, context: Mapping[str, Any]) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness import strict_yaml, version_ranges
-from harness.errors import BadInput
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 
 FILE = Path(__file__).with_name("version_differences.yaml")
 NAMES = {"istio": "Istio", "envoy-gateway": "Envoy Gateway"}  # products, as the versions of a run name them
@@ -89,11 +87,7 @@ def load(file: Path = FILE) -> Differences:
     Raises:
         BadInput: it cannot be read, is not YAML, or a field is wrong; the message names it.
     """
-    raw: Any = strict_yaml.read_yaml(file)
-    try:
-        return Differences.model_validate(raw)
-    except pydantic.ValidationError as error:
-        raise BadInput(f"{file}: {sentence(error)}") from None
+    return validate_file(Differences, strict_yaml.read_yaml(file), file)
 
 
 def value(name: str, version: str) -> str:

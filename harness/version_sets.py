@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-import pydantic
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
 
 from harness import strict_yaml
@@ -17,7 +16,7 @@ from harness.registry.private import PrivateRegistry
 from harness.registry.reference import parse_reference
 from harness.suggest import did_you_mean
 from harness.unreleased_builds import Builds
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
 UNKNOWN = "unknown"  # what stands for a version that was not observed
@@ -374,8 +373,6 @@ def load(file: Path = FILE) -> Versions:
             row["name"] = name
             if isinstance(api := row.get("gateway_api"), Mapping):
                 row["conformance"] = (raw.get("conformance") or {}).get(api.get("bundle"))
-        return Versions.model_validate(raw)
+        return validate_file(Versions, raw, file)
     except (AttributeError, TypeError):
         raise BadInput(f"{file} has no `sets` of names to versions") from None
-    except pydantic.ValidationError as error:
-        raise BadInput(f"{file}: {sentence(error)}") from None

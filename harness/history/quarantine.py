@@ -7,13 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import strict_yaml
-from harness.errors import BadInput
 from harness.report.results import ClaimResult
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 
 FILE = Path(__file__).resolve().parents[2] / "quarantine.yaml"
 LONGEST = 90  # days: what is still flaky then is mended or deleted
@@ -64,7 +62,4 @@ def load(file: Path = FILE) -> Quarantine:
         BadInput: it cannot be read, or an entry lacks its reason or a date.
     """
     raw = strict_yaml.read_yaml(file, remedy="restore it: git checkout quarantine.yaml")
-    try:
-        return Quarantine.model_validate(raw or {})
-    except pydantic.ValidationError as error:
-        raise BadInput(f"{file}: {sentence(error)}", remedy="each test needs reason, since and until") from None
+    return validate_file(Quarantine, raw or {}, file, remedy="each test needs reason, since and until")

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from harness.cluster_records import write_atomically
 from harness.errors import BadInput, SetupFailed
 from harness.matrix.cells import Cell, cell_versions
 from harness.matrix.plan import Plan, Planned, Refused
 from harness.report.results_file import read_json
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 
 SCHEMA: Literal["mesh-e2e/matrix/v1"] = "mesh-e2e/matrix/v1"
 CELL_SCHEMA = "mesh-e2e/cell/v1"
@@ -104,10 +104,7 @@ class Folder:
             BadInput: there is no matrix here, or it cannot be read, or its format is a newer one.
         """
         raw = read_json(self._plan, f"{self.path} is not a matrix's folder: it has no matrix.json", SCHEMA, "format")
-        try:
-            return Matrix.model_validate(raw)
-        except ValidationError as error:
-            raise BadInput(f"{self._plan}: {sentence(error)}", remedy="name another folder") from None
+        return validate_file(Matrix, raw, self._plan, remedy="name another folder")
 
     def begin(self, matrix: Matrix) -> Matrix:
         """Makes the folder, or goes on with the matrix that is there; returns its plan.

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness import strict_yaml
-from harness.errors import BadInput
-from harness.validation_message import sentence
+from harness.validation_message import validate_file
 from harness.version_sets import Version
 
 FILE = Path(__file__).resolve().parents[2] / "tools.yaml"
@@ -75,10 +73,8 @@ def load_published(file: Path = FILE) -> Published:
     Raises:
         BadInput: it cannot be read, is not YAML, or a field is wrong.
     """
-    try:
-        return Published.model_validate(strict_yaml.read_yaml(file, remedy="restore it: git checkout tools.yaml"))
-    except pydantic.ValidationError as error:
-        raise BadInput(f"{file}: {sentence(error)}", remedy="restore it: git checkout tools.yaml") from None
+    remedy = "restore it: git checkout tools.yaml"
+    return validate_file(Published, strict_yaml.read_yaml(file, remedy=remedy), file, remedy=remedy)
 
 
 def this_platform() -> str:
