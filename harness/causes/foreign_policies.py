@@ -9,11 +9,11 @@ from harness.causes.state import (
     Cause,
     ClusterState,
     FailureFacts,
-    age_text,
     describe,
-    labels,
+    foreign_text,
     name_parts,
     object_key,
+    selected_pods_text,
 )
 from harness.objects.unstructured import Json, at, mapping, number, objects, text
 
@@ -71,8 +71,7 @@ def foreign_routes(state: ClusterState, failure: FailureFacts) -> list[Cause]:
             found.append(Cause(sentence[0].upper() + sentence[1:]))
         if route is None or object_key(route) in state.ours:
             continue
-        created = age_text(route, state.now)
-        apart = "not of this suite" + (f", {created}" if created else "")
+        apart = foreign_text(route, state.now)
         sentence = f"{describe('HTTPRoute', *name_parts(route))} ({apart}) took requests at Gateway {access.gateway}"
         found.append(Cause(sentence, (object_key(route),)))
     return found
@@ -86,24 +85,17 @@ def foreign_mtls(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     for policy in state.objects_of("PeerAuthentication"):
         mode = text(policy, "spec", "mtls", "mode")
         if mode == "STRICT" and object_key(policy) not in state.ours:
-            created = age_text(policy, state.now)
-            apart = "not of this suite" + (f", {created}" if created else "")
-            where = labels(policy, "spec", "selector", "matchLabels")
-            to = f"pods with {','.join(f'{k}={v}' for k, v in where.items())}" if where else "its namespace"
             sentence = (
-                f"{describe('PeerAuthentication', *name_parts(policy))} ({apart}) "
-                f"is STRICT for {to}: plaintext is rejected"
+                f"{describe('PeerAuthentication', *name_parts(policy))} ({foreign_text(policy, state.now)}) "
+                f"is STRICT for {selected_pods_text(policy)}: plaintext is rejected"
             )
             found.append(Cause(sentence, (object_key(policy),)))
     return found
 
 
 def _cause(state: ClusterState, policy: Json, what: str, target: str) -> Cause:
-    created = age_text(policy, state.now)
-    apart = "not of this suite" + (f", {created}" if created else "")
-    return Cause(
-        f"{describe(text(policy, 'kind'), *name_parts(policy))} ({apart}) {what} {target}", (object_key(policy),)
-    )
+    who = f"{describe(text(policy, 'kind'), *name_parts(policy))} ({foreign_text(policy, state.now)})"
+    return Cause(f"{who} {what} {target}", (object_key(policy),))
 
 
 def targets(policy: Json) -> Iterator[str]:

@@ -157,6 +157,17 @@ def age_text(obj: Json, now: datetime) -> str:
     return f"created {max(0.0, seconds):.0f} s ago"
 
 
+def foreign_text(obj: Json, now: datetime) -> str:
+    """ "not of this suite, created 12 s ago"."""
+    return ", ".join(part for part in ("not of this suite", age_text(obj, now)) if part)
+
+
+def selected_pods_text(policy: Json) -> str:
+    """The pods an Istio policy applies to: "pods with app=x,version=v1"; "its namespace" without a selector."""
+    selector = labels(policy, "spec", "selector", "matchLabels")
+    return f"pods with {','.join(f'{k}={v}' for k, v in selector.items())}" if selector else "its namespace"
+
+
 def similar_names_text(name: str, known: Iterable[str]) -> str:
     """ " (did you mean eg-ingress?)" where a known name is similar; else the known names, at most five; else ""."""
     names = sorted(set(known))

@@ -13,12 +13,13 @@ from harness.causes.state import (
     Cause,
     ClusterState,
     FailureFacts,
-    age_text,
     describe,
+    foreign_text,
     join_limited,
     labels,
     name_parts,
     object_key,
+    selected_pods_text,
     selects,
 )
 from harness.logs.ztunnel import ZtunnelLine
@@ -105,12 +106,9 @@ def foreign_deny_policies(state: ClusterState, failure: FailureFacts) -> list[Ca
             for source in objects(rule, "from")
             for name in strings(source, "source", "principals")
         ]
-        selector = labels(policy, "spec", "selector", "matchLabels")
-        to = f"pods with {','.join(f'{k}={v}' for k, v in selector.items())}" if selector else "its namespace"
-        whom = f" {join_limited(principals)}" if principals else " connections"
-        created = age_text(policy, state.now)
-        apart = "not of this suite" + (f", {created}" if created else "")
-        sentence = f"{describe('AuthorizationPolicy', *name_parts(policy))} ({apart}) denies{whom} to {to}"
+        whom = join_limited(principals) if principals else "connections"
+        who = f"{describe('AuthorizationPolicy', *name_parts(policy))} ({foreign_text(policy, state.now)})"
+        sentence = f"{who} denies {whom} to {selected_pods_text(policy)}"
         found.append(Cause(sentence, (object_key(policy),)))
     return found
 
