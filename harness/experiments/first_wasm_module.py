@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import observations, timeouts
-from harness.errors import CannotJudge, Inconclusive, SetupFailed
+from harness.errors import Inconclusive, SetupFailed
 from harness.experiments.ingress_or_waypoint import Place
 from harness.http_exchange import Request
 from harness.kube import Kube
@@ -54,16 +54,6 @@ def load_first_module(
     exits = {name: after[name][len(before[name]) :] for name in after}
     observations.record_sighting("proxy pods", f"exit codes of Envoys that ended: {exits}")
     return FirstModule(exits)
-
-
-def check_memory_protection_keys(read: Callable[[Sequence[str]], str]) -> None:
-    """Checks that the CPU has memory protection keys, by what a program in a pod writes.
-
-    Raises:
-        CannotJudge: it has none.
-    """
-    if " ospke" not in read(["grep", "-m1", "^flags", "/proc/cpuinfo"]):
-        raise CannotJudge("memory protection keys: the CPU of the node has none (ospke)")
 
 
 def _until_status(place: Place, request: Request, status: int, what: str) -> None:

@@ -11,6 +11,7 @@ Whether `refused` is refused depends on the container runtime: containerd 2 lets
 
 import pytest
 
+from harness.experiments.node_features import check_privileged_port
 from harness.http_exchange import get
 from harness.waits import gateways, waypoints
 
@@ -33,10 +34,8 @@ def bound(applied, kube, proxy_of):
 
 @pytest.fixture(scope="module")
 def privileged_ports(mesh_client):
-    """Skips where the container runtime lets every process in a pod bind port 80."""
-    first = int(mesh_client.run_program(["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"]))
-    if first <= 80:
-        pytest.skip(f"ports below 1024: in pods of this cluster every process may bind ports from {first} on")
+    """A container runtime that lets no process in a pod bind port 80 without NET_BIND_SERVICE."""
+    check_privileged_port(mesh_client.run_program, 80)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import CannotJudge, SetupFailed
-from harness.experiments.first_wasm_module import check_memory_protection_keys, load_first_module
+from harness.errors import SetupFailed
+from harness.experiments.first_wasm_module import load_first_module
 from harness.http_exchange import Answer, Request
 
 
@@ -54,10 +54,3 @@ def test_exit_codes_of_envoy_are_listed(ends: bool, exits: list[int]) -> None:
 
     assert found.exits == {"waypoint": exits}
     assert not world.applied
-
-
-def test_cpu_without_keys_judges_nothing() -> None:
-    """The flag is one of those that the kernel lists."""
-    check_memory_protection_keys(lambda argv: "flags : fpu pku ospke avx")
-    with pytest.raises(CannotJudge, match="ospke"):
-        check_memory_protection_keys(lambda argv: "flags : fpu pku avx")
