@@ -120,14 +120,15 @@ class Recorder:
 
     def _write(self, line: Json) -> None:
         with self._lock:
+            if self._full:
+                return
             self._n += 1
             text = json.dumps({"n": self._n} | line)
             if self._size + len(text) > TOTAL:
                 kept = {name: line[name] for name in ("in", "call", "key", "asked") if name in line}
                 text = json.dumps({"n": self._n} | kept | {"cut": f"the run's records are full ({TOTAL} characters)"})
             self._size += len(text)
-            if not self._full:
-                self._append(text)
+            self._append(text)
 
     def _append(self, line: str) -> None:
         try:

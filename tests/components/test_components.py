@@ -324,7 +324,7 @@ def test_silence_of_a_log_that_cannot_be_read_is_inconclusive(envoy: Envoy, api:
         envoy.wait_for_lines(answers("b"), SINCE)
 
 
-def test_heard_takes_any_lines(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
+def test_related_lines_are_any_lines(envoy: Envoy, api: FakeApi, clock: Clock) -> None:
     """Of several requests, some of which call here more than once, whatever was read counts, but something must be."""
     api.logs[LOG] = line("a") + line("z") + line("a")
 

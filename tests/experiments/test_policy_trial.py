@@ -116,9 +116,9 @@ def test_ignored_manifest_has_two_arms_under_it(monkeypatch: pytest.MonkeyPatch)
     tries = Tries(world, world.applying)  # type: ignore[arg-type]  # as above
     seen = tries.ignored(world, "a.yaml", [get("/")], {NAMED: ["Accepted"]})  # type: ignore[arg-type]  # as above
     silent = World(accepted="")
-    unheard = Tries(silent, silent.applying).ignored(silent, "a.yaml", [get("/")], {NAMED: []})  # type: ignore[arg-type]  # as above
+    without_status = Tries(silent, silent.applying).ignored(silent, "a.yaml", [get("/")], {NAMED: []})  # type: ignore[arg-type]  # as above
 
     assert world.log == ["sent 1: 200", "applied a.yaml", "sent 1: 200", "sent 1: 200", "removed"]
     assert (seen.arms, seen.silent) == (("sent 1: 200",) * 3, [])
-    assert unheard.silent == [NAMED]
+    assert without_status.silent == [NAMED]
     assert min(slept) > 0

@@ -24,7 +24,7 @@ def test_recorded_limit_is_the_articles() -> None:
 
 
 def test_empty_text_has_no_limits() -> None:
-    """A limiter that has heard nothing limits nothing."""
+    """A rate limit service without rules limits nothing."""
     assert parse_rlconfig("") == ()
 
 

@@ -48,7 +48,7 @@ class Client:
 
 
 class Envoy:
-    """Its log reports the requests in `heard`, and its endpoints are those of `addresses` in turn."""
+    """Its log has the requests in `logged`, and its endpoints are those of `addresses` in turn."""
 
     gateway, namespace = "waypoint", "default"
 

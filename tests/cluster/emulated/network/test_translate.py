@@ -1,4 +1,4 @@
-"""What Envoy is reported is what Envoy Gateway told it on the real cluster (tests/recordings/admin)."""
+"""The emulated cluster configures Envoy as Envoy Gateway does on the real one (tests/recordings/admin)."""
 
 import copy
 from typing import Any
