@@ -1,8 +1,10 @@
 """End-to-end test harness for Envoy Gateway on Istio ambient: each layer below knows only those under it.
 
+The first line of each module says what it holds.
+
 cli                `mesh-e2e`: run, faults, clean, doctor, bench, judge
 plugin             the pytest plugin: options, fixtures, reporting; the only home of pytest
-benchmark          seconds of each stage and suite
+harness_benchmark  seconds of each stage and suite
 releases_table     the table of `mesh-e2e versions`
 history            outcomes of every test over many runs, sequential test, quarantine
 matrix             the version matrix: planned, run cell by cell, merged
@@ -16,7 +18,7 @@ audit              a read-only check of a cluster that others made
 conformance        the Gateway API's own conformance suite, and verdicts on its passes
 cluster_diff       all objects of a cluster, and what has changed since
 reaper             removes clusters left by kept or killed runs
-artifact_sources   public sources of all charts and images, and whether registries still have them
+public_artifact_sources   where charts and images are published, and whether registries still have them
 diagnostics        collects logs, objects and admin pages from a cluster when something failed
 report             a run's folder, failure texts, summary, Allure, JUnit
 install            installs the stack, reads which versions run
@@ -32,13 +34,13 @@ undo               changes to a cluster that are undone, also after a kill
 chosen_versions    the version set of a run, with the builds that settings name
 helm, port_forward, offline_bundle            helm, kubectl port-forward, charts and images for runs without a network
 cluster_records    records of created clusters, one file each
-image_archives     image archives (docker save, OCI layout): the images in them, missing blobs
+image_archive_reader   image archives (docker save, OCI layout): the images in them, missing blobs
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
-record_replay, call_records                   calls to a cluster and their results, recorded and replayed
+record_replay, cluster_call_records           calls to a cluster and their results, recorded and replayed
 append_only        lines appended to a file whole or not at all
 progress, observations                        live lines; what witnesses saw, figures, attachments
-releases           version sets composed of any versions, by releases.yaml
+version_set_names  version sets composed of any versions, by releases.yaml
 version_sets, settings                        version sets, settings
 registry, strict_yaml, unreleased_builds      image registries; YAML without duplicate keys; builds in place of releases
 causes             pure: why something failed, by rules over objects and log lines

@@ -193,20 +193,20 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
 
 
 def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    from harness import artifact_sources
+    from harness import public_artifact_sources
 
     sets = version_sets.load().sets
     rows = [row] if chosen.versions else list(sets.values())
-    known = artifact_sources.load().pulled()
-    wanted = artifact_sources.pulled_by(rows)
+    known = public_artifact_sources.load().pulled()
+    wanted = public_artifact_sources.pulled_by(rows)
     if asked.any_digest:
         wanted, known = [replace(one, digest="") for one in wanted], []
     elif not asked.registry:  # what the harness itself pulls, beside the sets
-        named = {replace(one, digest="") for one in artifact_sources.pulled_by(sets.values())}
+        named = {replace(one, digest="") for one in public_artifact_sources.pulled_by(sets.values())}
         wanted += [one for one in known if replace(one, digest="") not in named]
-    registries = artifact_sources.make_registries()
-    answers = artifact_sources.check_references(
-        wanted, artifact_sources.known_digests(known), registry=asked.registry, registries=registries
+    registries = public_artifact_sources.make_registries()
+    answers = public_artifact_sources.check_references(
+        wanted, public_artifact_sources.known_digests(known), registry=asked.registry, registries=registries
     )
     table = Table("reference", "", "", box=None)
     for one in answers:
@@ -216,12 +216,13 @@ def _check_references(asked: argparse.Namespace, chosen: Settings, row: VersionS
         OUT.print(f"{registry}: {left}")
     counts = Counter(one.state for one in answers)
     OUT.print(
-        f"{len(answers)} references: " + ", ".join(f"{counts[s]} {s}" for s in artifact_sources.STATES if counts[s])
+        f"{len(answers)} references: "
+        + ", ".join(f"{counts[s]} {s}" for s in public_artifact_sources.STATES if counts[s])
     )
-    missed = artifact_sources.group_by_reason(answers)
+    missed = public_artifact_sources.group_by_reason(answers)
     for (state, reason), those in missed.items():
         names = ", ".join(those) if state != "not asked" else f"{len(those)} references"
-        ERR.print(f"{artifact_sources.STATE_TEXT[state]}: {names}: {reason}", markup=False, soft_wrap=True)
+        ERR.print(f"{public_artifact_sources.STATE_TEXT[state]}: {names}: {reason}", markup=False, soft_wrap=True)
     return 1 if missed else 0
 
 
@@ -295,7 +296,7 @@ def _clean(chosen: Settings) -> int:
 
 
 def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    from harness.benchmark import run_benchmark
+    from harness.harness_benchmark import run_benchmark
 
     return run_benchmark(chosen, row, asked.tests, OUT)
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 from harness import command, settings, timeouts
-from harness.call_records import Records
+from harness.cluster_call_records import Records
 from harness.errors import NEVER_RECORDED, BadInput, SetupFailed
 from harness.report.results import SCHEMA
 

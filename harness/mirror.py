@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import image_archives, offline_bundle, progress, timeouts
+from harness import image_archive_reader, offline_bundle, progress, timeouts
 from harness.cluster import registry_caches
 from harness.command import run
 from harness.errors import SetupFailed
@@ -103,7 +103,7 @@ class Archive:
     def __enter__(self) -> Archive:
         self._tar = tarfile.open(self._path)  # closed by __exit__
         self._members = {one.name.removeprefix("./"): one for one in self._tar.getmembers()}
-        self._names = dict(image_archives.read_complete(self._path).images)
+        self._names = dict(image_archive_reader.read_complete(self._path).images)
         if "index.json" in self._members:
             self.first = str(json.loads(self._read("index.json"))["manifests"][0]["digest"])
             return self
@@ -123,7 +123,7 @@ class Archive:
         return next((d for n, d in found.items() if (n.repository, n.tag) == (repository, version)), "")
 
     def manifest(self, repository: str, version: str) -> ImageManifest:  # noqa: ARG002  # of one archive all is one's own
-        data = self._made.get(version) or self._read(image_archives.blob_path(version))
+        data = self._made.get(version) or self._read(image_archive_reader.blob_path(version))
         document = json.loads(data)
         kind = document.get("mediaType") or (
             MANIFEST if "config" in document else "application/vnd.oci.image.index.v1+json"
@@ -131,7 +131,7 @@ class Archive:
         return ImageManifest(data, kind)
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:  # noqa: ARG002  # as above
-        file = self._tar.extractfile(self._members[self._paths.get(digest, image_archives.blob_path(digest))])
+        file = self._tar.extractfile(self._members[self._paths.get(digest, image_archive_reader.blob_path(digest))])
         if file is None:
             raise SetupFailed(f"{self._path}: {digest} is no file")
         while piece := file.read(CHUNK):

@@ -14,11 +14,11 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness import image_archives, progress, timeouts
+from harness import image_archive_reader, progress, timeouts
 from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
+from harness.pydantic_message import validate_file
 from harness.registry.reference import parse_reference
-from harness.validation_message import validate_file
 from harness.version_sets import VersionSet
 
 INDEX = "bundle.yaml"
@@ -100,7 +100,7 @@ def open_bundle(folder: Path, versions: VersionSet) -> Bundle:
             remedy=f"if that is meant, run `mesh-e2e bundle --index {folder}` again",
         )
     for file in dict.fromkeys(index.images[image].file for image in images):
-        image_archives.read_complete(folder / file)
+        image_archive_reader.read_complete(folder / file)
     return Bundle(folder, index)
 
 
@@ -115,7 +115,7 @@ def write_index(folder: Path, versions: VersionSet, pulled: Mapping[str, str] | 
         charts = {path.name: _entry(folder, path) for path in sorted((folder / "charts").glob("*.tgz"))}
         images: dict[str, _Image] = {}
         for path in sorted((folder / "images").glob("*.tar")):
-            found, entry = image_archives.read_complete(path), _entry(folder, path)
+            found, entry = image_archive_reader.read_complete(path), _entry(folder, path)
             images |= {name: _Image(**entry.model_dump(), image=digest) for name, digest in found.images.items()}
         if not charts or not images:
             raise BadInput(f"{folder} has {len(charts)} charts and {len(images)} images", remedy="see docs/bundle.md")
@@ -159,7 +159,7 @@ def make_bundle(
 
 def missing_images(folder: Path, images: Iterable[str]) -> list[str]:
     """Which of the images no archive of the folder holds."""
-    held = {name for path in (folder / "images").glob("*.tar") for name in image_archives.image_references(path)}
+    held = {name for path in (folder / "images").glob("*.tar") for name in image_archive_reader.image_references(path)}
     return [image for image in images if image not in held]
 
 
@@ -190,7 +190,7 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
         if source != image:
             run(["docker", "tag", source, image])
         run(["docker", "save", *saves, "--output", str(partial), image], within=timeouts.IMAGE_LOAD)
-        image_archives.read_complete(partial)
+        image_archive_reader.read_complete(partial)
         partial.rename(archive)
     except CommandFailed as failed:
         raise BadInput(f"image {source} cannot be had: {failed.output.strip()[-200:]}") from failed

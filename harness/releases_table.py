@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from harness import releases, version_sets
+from harness import version_set_names, version_sets
 
 
 def table() -> Table:
     """Minors with their newest patch, last day of support, Kubernetes range and what they bring; node images."""
-    known, limits = releases.load(), version_sets.load().limits
+    known, limits = version_set_names.load(), version_sets.load().limits
     found = Table("product", "minor", "newest", "support until", "Kubernetes", "brings", box=None)
     for name, istio in known.istio.items():
         found.add_row(
@@ -20,5 +20,7 @@ def table() -> Table:
         brings = f"envoy {gateway.patches[newest].envoy}, gateway-api {gateway.gateway_api.bundle}"
         found.add_row("Envoy Gateway", name, newest, str(gateway.until), ranges, brings)
     for version, node in known.kubernetes.node_images.items():
-        found.add_row("Kubernetes", releases.label(version), version, "", "", f"node image of kind {node.kind}")
+        found.add_row(
+            "Kubernetes", version_set_names.label(version), version, "", "", f"node image of kind {node.kind}"
+        )
     return found

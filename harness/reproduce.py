@@ -18,12 +18,12 @@ from typing import Any
 
 import yaml
 
-from harness.call_records import FILE as RECORDS
+from harness.cluster_call_records import FILE as RECORDS
 from harness.errors import BadInput
+from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.install.releases import make_releases
 from harness.objects.manifests import MANIFESTS, Document, parse_documents, read_manifest
 from harness.objects.unstructured import text
-from harness.pull_secrets import with_pull_secrets
 from harness.settings import Settings
 from harness.suggest import did_you_mean
 from harness.version_sets import VersionSet, load

@@ -19,10 +19,10 @@ from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from harness.errors import BadInput
+from harness.pydantic_message import phrase
 from harness.registry import private
 from harness.registry.private import PrivateRegistry
 from harness.suggest import did_you_mean, nearest_name
-from harness.validation_message import phrase
 
 ROOT = Path(__file__).resolve().parent.parent
 INSTALLED = "in the clone: `make e2e`, or `pip install -e '.[emulated]'`"

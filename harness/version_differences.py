@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness import strict_yaml, version_ranges
-from harness.validation_message import validate_file
+from harness.pydantic_message import validate_file
 
 FILE = Path(__file__).with_name("version_differences.yaml")
 NAMES = {"istio": "Istio", "envoy-gateway": "Envoy Gateway"}  # products, as the versions of a run name them

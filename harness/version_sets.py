@@ -12,11 +12,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from harness import strict_yaml
 from harness.errors import BadInput
+from harness.pydantic_message import validate_file
 from harness.registry.private import PrivateRegistry
 from harness.registry.reference import parse_reference
 from harness.suggest import did_you_mean
 from harness.unreleased_builds import Builds
-from harness.validation_message import validate_file
 
 FILE = Path(__file__).resolve().parent.parent / "versions.yaml"
 UNKNOWN = "unknown"  # what stands for a version that was not observed

@@ -11,15 +11,15 @@ import httpx
 import pytest
 import yaml
 
-from harness import artifact_sources, cli
+from harness import cli, public_artifact_sources
 from harness.cluster import registry_caches
 from harness.errors import BadInput
 from harness.registry.manifest_check import Registries
 from harness.registry.reference import parse_reference
 from harness.version_sets import load
 
-ROOT = artifact_sources.FILE.parent
-SOURCES = artifact_sources.load()
+ROOT = public_artifact_sources.FILE.parent
+SOURCES = public_artifact_sources.load()
 KNOWN = {str(replace(one, digest="")): one for one in SOURCES.pulled()}
 ACTIONS = {text for one in SOURCES.actions for text in one.references}
 TOOLS = {text for one in SOURCES.tools for text in one.references}
@@ -101,7 +101,7 @@ def test_tree_names_only_what_a_public_source_names() -> None:
 
 def test_version_sets_and_sources_are_the_same() -> None:
     """What the version sets and the caches pull is what references.yaml has: nothing unsourced, nothing unused."""
-    pulled = {*artifact_sources.pulled_by(load().sets.values()), parse_reference(registry_caches.IMAGE)}
+    pulled = {*public_artifact_sources.pulled_by(load().sets.values()), parse_reference(registry_caches.IMAGE)}
 
     assert {str(replace(one, digest="")) for one in pulled} == set(KNOWN)
     assert [str(one) for one in pulled if one.digest and KNOWN[str(replace(one, digest=""))] != one] == []
@@ -186,9 +186,9 @@ def test_registries_are_asked_for_every_reference() -> None:
         digest = of[0][1] if of else "sha256:" + "0" * 64
         return httpx.Response(200, headers={"docker-content-digest": digest})
 
-    wanted = artifact_sources.pulled_by(load().sets.values())
-    expected = artifact_sources.known_digests(SOURCES.pulled())
-    answers = artifact_sources.check_references(wanted, expected, registries=registries(answer))
+    wanted = public_artifact_sources.pulled_by(load().sets.values())
+    expected = public_artifact_sources.known_digests(SOURCES.pulled())
+    answers = public_artifact_sources.check_references(wanted, expected, registries=registries(answer))
 
     assert [one.state for one in answers] == ["found"] * len(wanted)
     assert len(set(asked)) == len(wanted)
@@ -204,7 +204,7 @@ def test_one_registry_can_be_asked_for_all() -> None:
         hosts.add(f"{request.url.scheme}://{request.url.netloc.decode()}")
         return httpx.Response(404)
 
-    answers = artifact_sources.check_references(
+    answers = public_artifact_sources.check_references(
         SOURCES.pulled(), {}, registry="localhost:5000", registries=registries(answer)
     )
 
@@ -216,7 +216,7 @@ def test_one_registry_can_be_asked_for_all() -> None:
 def test_registry_that_is_none_is_refused(registry: str) -> None:
     """`--registry` takes a host, or host and port."""
     with pytest.raises(BadInput):
-        artifact_sources.check_references(
+        public_artifact_sources.check_references(
             SOURCES.pulled(), {}, registry=registry, registries=registries(lambda _: httpx.Response(200))
         )
 
@@ -234,14 +234,14 @@ def test_command_says_what_is_gone(
 ) -> None:
     """0 when all are there; 1 when one is gone, which is named, or could not be asked, in other words."""
     gone = registries(lambda request: httpx.Response(status if "kindest" in request.url.path or status == 503 else 200))
-    monkeypatch.setattr(artifact_sources, "make_registries", lambda: gone)
+    monkeypatch.setattr(public_artifact_sources, "make_registries", lambda: gone)
     monkeypatch.setenv("E2E_VERSIONS", load().default)
 
     assert cli.main(["check-references", "--any-digest"]) == code
     captured = capsys.readouterr()
     assert message.partition("@")[0] in captured.err
     assert "gone" in captured.out or status != 404
-    assert str(len(artifact_sources.pulled_by([load().pick()]))) in captured.out
+    assert str(len(public_artifact_sources.pulled_by([load().pick()]))) in captured.out
 
 
 @pytest.mark.parametrize(
@@ -258,9 +258,9 @@ def test_command_says_what_is_gone(
 )
 def test_sources_are_checked(tmp_path: Path, change: dict[str, Any], why: str) -> None:
     """An entry without a source, or without either digest or reason, is refused by name."""
-    raw = yaml.safe_load(artifact_sources.FILE.read_text())
+    raw = yaml.safe_load(public_artifact_sources.FILE.read_text())
     raw["images"][0] |= change
     (tmp_path / "references.yaml").write_text(yaml.safe_dump(raw))
 
     with pytest.raises(BadInput, match=why):
-        artifact_sources.load(tmp_path / "references.yaml")
+        public_artifact_sources.load(tmp_path / "references.yaml")

@@ -129,7 +129,7 @@ def test_modules_are_short() -> None:
 
 
 REASONS = {
-    "harness/call_records.py": "one file format: what writes it, and both that read it",
+    "harness/cluster_call_records.py": "one file format: what writes it, and both that read it",
     "harness/cli.py": "one parser and one short function for each command",
     "harness/kube/client.py": "one class, the boundary to the Kubernetes API: its calls are short, each marked",
     "harness/plugin/reporting.py": "pytest's hooks of one run's record: each is short, and they share its state",

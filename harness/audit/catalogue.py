@@ -14,7 +14,7 @@ from harness.audit.checks import (
     envoy_config,
     hostnames,
     ignored,
-    ingress,
+    ingress_to_mesh,
     istio_policies,
     names,
     port_15008,
@@ -73,7 +73,7 @@ CHECKS = (
     Check(
         ("ingress-bypasses-waypoint",),
         "Ingress goes past the waypoint despite ingress-use-waypoint",
-        ingress.bypass,
+        ingress_to_mesh.bypass,
         (*BINDINGS, "HTTPRoute", "Deployment", "EnvoyProxy", "BackendTrafficPolicy"),
         ROUTES,
     ),
@@ -177,7 +177,7 @@ CHECKS = (
     Check(
         ("ingress-outside-mesh",),
         "Ingress outside the mesh under STRICT mTLS",
-        ingress.outside_mesh,
+        ingress_to_mesh.outside_mesh,
         (*GATEWAYS, "Service", "Pod", "PeerAuthentication"),
         ROUTES,
     ),

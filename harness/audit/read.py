@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from harness import progress, releases, version_sets
+from harness import progress, version_set_names, version_sets
 from harness.audit.state import AuditState, namespace_of
 from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API, controllers
 from harness.errors import BadInput, HarnessError
@@ -85,7 +85,7 @@ def read_state(
         kubernetes,
         datetime.now(UTC),
         version_sets.load().limits,
-        {name: one.until for name, one in releases.load().envoy_gateway.items()},
+        {name: one.until for name, one in version_set_names.load().envoy_gateway.items()},
     )
 
 

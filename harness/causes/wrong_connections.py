@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from harness.causes.paths import waypoint_of
 from harness.causes.state import Cause, ClusterState, FailureFacts, labels, name_parts
+from harness.causes.wrong_paths import waypoint_of
 from harness.causes.ztunnel_rejections import MODE
 from harness.logs.ztunnel import Endpoint
 from harness.objects.host_port import split_address

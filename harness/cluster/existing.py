@@ -21,7 +21,7 @@ from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.objects.definitions import gateway_api_version
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import INSTANCE, MANAGED_BY, WRITTEN, Placement
-from harness.objects.refs import parse_ref, ref_of
+from harness.objects.object_names import parse_ref, ref_of
 from harness.objects.unstructured import mapping
 from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings, owner_pid

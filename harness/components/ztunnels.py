@@ -23,8 +23,8 @@ from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.workloads import is_pod_ready, node_name
 from harness.proxy import ztunnel_dump
-from harness.proxy.mesh_view import MeshView, read_mesh_view
 from harness.proxy.prometheus import MetricSample
+from harness.proxy.ztunnel_view import MeshView, read_mesh_view
 from harness.wait import until
 
 METRICS = 15020  # the port at which ztunnel exposes them

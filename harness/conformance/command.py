@@ -12,9 +12,9 @@ from harness import cluster_records, diagnostics, progress, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.conformance import binary, suite_log
+from harness.conformance.mesh_verdicts import LONG, Judged, differences, judge, path_of, requests, skips
 from harness.conformance.run_files import Recording
 from harness.conformance.running import VARIANTS, Variant, refuse_others, run_suite
-from harness.conformance.verdicts import LONG, Judged, differences, judge, path_of, requests, skips
 from harness.errors import BadInput, HarnessError
 from harness.install import installation, running_versions
 from harness.interruption import shielded

@@ -7,7 +7,7 @@ import itertools
 from harness import observations, progress, timeouts
 from harness.components import Envoy, Ztunnels
 from harness.disruption import restarts
-from harness.disruption.others_objects import touches
+from harness.disruption.others_objects_guard import touches
 from harness.errors import Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.logs.ztunnel import parse_bind_failures

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from harness import timeouts
 from harness.cluster.protocol import Cluster, Release
 from harness.disruption import restarts
-from harness.disruption.others_objects import check_allowed, touches
+from harness.disruption.others_objects_guard import check_allowed, touches
 from harness.kube import Kube
 from harness.waits import rollouts
 

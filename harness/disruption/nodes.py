@@ -9,7 +9,7 @@ from datetime import datetime
 from harness import observations, timeouts
 from harness.cluster.kind import signal_api_server
 from harness.cluster.protocol import Cluster
-from harness.disruption.others_objects import check_allowed, touches
+from harness.disruption.others_objects_guard import check_allowed, touches
 from harness.kube import ApiUnavailable, Kube
 from harness.logs import envoy_access
 from harness.objects.manifests import Document

@@ -9,7 +9,7 @@ from harness.disruption import hbone_port_takeover, restarts
 from harness.errors import NotReady
 from harness.kube import Kube
 from harness.objects.namespace_mapping import Placement
-from harness.objects.refs import parse_ref
+from harness.objects.object_names import parse_ref
 from harness.waits import gateways, rollouts, waypoints
 
 PARTS = (

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from harness import chosen_versions, observations, timeouts, version_differences
 from harness.cluster.protocol import Cluster, Release
 from harness.disruption import restarts
-from harness.disruption.others_objects import check_allowed, touches
+from harness.disruption.others_objects_guard import check_allowed, touches
 from harness.errors import SetupFailed
 from harness.kube import ApiUnavailable, Kube, RequestRejected
 from harness.objects.definitions import gateway_api_version
@@ -20,7 +20,7 @@ from harness.objects.namespace_mapping import Placement
 from harness.objects.unstructured import text
 from harness.objects.workloads import pod_containers
 from harness.offline_bundle import Bundle
-from harness.releases import PRODUCTS
+from harness.version_set_names import PRODUCTS
 from harness.version_sets import VersionSet, version_in
 from harness.wait import until
 from harness.waits import rollouts

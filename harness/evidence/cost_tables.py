@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from harness.evidence.intervals import difference, mean_interval, ratio
+from harness.evidence.confidence_intervals import difference, mean_interval, ratio
 
 Series = Mapping[str, Sequence[float]]  # of each path, a value for each round
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import BadInput
 from harness.objects.manifests import Document
+from harness.pydantic_message import sentence
 from harness.suggest import did_you_mean
-from harness.validation_message import sentence
 
 FOLDER = Path(__file__).resolve().parents[2] / "faults"
 Where = Literal["emulated", "kind"]

@@ -10,8 +10,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import strict_yaml
+from harness.pydantic_message import validate_file
 from harness.report.results import ClaimResult
-from harness.validation_message import validate_file
 
 FILE = Path(__file__).resolve().parents[2] / "quarantine.yaml"
 LONGEST = 90  # days: what is still flaky then is mended or deleted

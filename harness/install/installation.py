@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from harness import no_proxy, observations, progress, timeouts
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
+from harness.image_pins_and_pull_secrets import make_pull_secret, with_pull_secrets
 from harness.install.critical_path import TITLE, Ran, critical_path, rows
 from harness.install.releases import GATEWAY, ISTIO, make_releases
 from harness.kube import Kube
@@ -18,7 +19,6 @@ from harness.objects.manifests import MANIFESTS, Document, read_manifest
 from harness.objects.namespace_mapping import Placement
 from harness.objects.workloads import addresses
 from harness.offline_bundle import Bundle
-from harness.pull_secrets import make_pull_secret, with_pull_secrets
 from harness.threads import thread_pool
 from harness.version_sets import VersionSet
 from harness.waits import rollouts

@@ -34,10 +34,10 @@ from harness.kube.exec import ExecResult, run_in_pod
 from harness.kube.request_log import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.effect_on_others import check_affects_no_others
-from harness.objects.expected_objects import ExpectedObjects
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import WRITTEN, Placement
-from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
+from harness.objects.object_names import KINDS, Ref, parse_ref, ref_of
+from harness.objects.objects_as_applied import ExpectedObjects
 from harness.record_replay import node_time, recorded, refuse_when_replaying
 from harness.wait import until
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from harness.errors import NotAllowed
 from harness.objects.namespace_mapping import Placement
-from harness.objects.refs import Ref
+from harness.objects.object_names import Ref
 
 
 def affects_others(named: Ref, placement: Placement) -> str:

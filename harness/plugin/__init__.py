@@ -9,16 +9,16 @@ import pytest
 from harness import no_proxy
 from harness.errors import BadInput
 from harness.plugin.comparison_text import ComparisonText
+from harness.plugin.fixture_observations import SharedObservations
 from harness.plugin.options import UsageError, is_run, reaches_suites, settings_of
 from harness.plugin.reporting import RUN
-from harness.plugin.shared_observations import SharedObservations
 from harness.wait import set_patience
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_features"
 TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
-CLUSTER_RECORDING = "harness.plugin.cluster_recording"
+CLUSTER_RECORDING = "harness.plugin.recordings"
 NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.record_replay"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import harness
 from harness.cluster.protocol import CAPABILITIES, Capability, Cluster
-from harness.disruption.others_objects import describe_touched
+from harness.disruption.others_objects_guard import describe_touched
 from harness.errors import BadInput, CannotJudge
 from harness.plugin import support_marks
 from harness.plugin.options import UsageError, settings_of, suites

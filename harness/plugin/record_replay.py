@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from harness import record_replay
-from harness.call_records import FILE, SCHEMA, Recorder, Records
 from harness.cluster.protocol import Capability
+from harness.cluster_call_records import FILE, SCHEMA, Recorder, Records
 from harness.errors import NotRecorded
 from harness.objects.namespace_mapping import Placement
 from harness.plugin.options import settings_of

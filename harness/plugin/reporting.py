@@ -24,7 +24,7 @@ from harness.errors import BadInput
 from harness.history import quarantine
 from harness.interruption import exit_code
 from harness.plugin import artifacts, final_status, outcomes, support_marks
-from harness.plugin.end_of_run import SessionFinish
+from harness.plugin.final_reports import SessionFinish
 from harness.plugin.options import UsageError, is_run, runs_folder, settings_of
 from harness.report import allure, claims_by_area, failure_text, results
 from harness.report.claim_results import ClaimResults, claim_of

@@ -16,7 +16,7 @@ from harness.cluster.protocol import Capability
 from harness.kube.read_only_client import Kind
 from harness.kube.request_log import ApiRequest
 from harness.objects.definitions import DEFINITIONS
-from harness.objects.refs import KINDS, UNREAD
+from harness.objects.object_names import KINDS, UNREAD
 
 # ours: the namespaces of the suites, made by runs; mesh: those of istiod, ztunnel and CNI; control: Envoy Gateway's;
 # store: the rate limit service's Redis; cluster: objects of no namespace, and lists of all namespaces.

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.call_records import read_calls, read_settings
+from harness.cluster_call_records import read_calls, read_settings
 from harness.errors import BadInput
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY

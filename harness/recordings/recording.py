@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from harness.errors import SetupFailed
-from harness.objects.refs import ref_of
+from harness.objects.object_names import ref_of
 from harness.objects.unstructured import Json, text
-from harness.recordings import selection
+from harness.recordings import kept_lines
 from harness.report.redact import redact
 from harness.version_ranges import numbers
 from harness.version_sets import UNKNOWN
@@ -32,29 +32,29 @@ class Recording:
 
     def add_access_log(self, log: str) -> None:
         """The log of a Gateway's proxy."""
-        selection.one_of_each(selection.access_lines(log), self._access)
+        kept_lines.one_of_each(kept_lines.access_lines(log), self._access)
 
     def add_ztunnel_log(self, log: str) -> None:
         """The log of a node's ztunnel."""
-        selection.one_of_each(selection.ztunnel_lines(log), self._ztunnel)
+        kept_lines.one_of_each(kept_lines.ztunnel_lines(log), self._ztunnel)
 
     def add_object(self, obj: Json) -> None:
         """An object as it is now; without conditions it is left out."""
-        if kept := selection.status(obj):
+        if kept := kept_lines.status(obj):
             self._statuses[str(ref_of(kept))] = kept
 
     def add_stats(self, gateway: str, page: str) -> None:
         """Envoy's page /stats of a Gateway."""
-        self._counters[f"{gateway}-stats.txt"] = selection.counters(page, selection.ENVOY_COUNTERS)
+        self._counters[f"{gateway}-stats.txt"] = kept_lines.counters(page, kept_lines.ENVOY_COUNTERS)
 
     def add_server_info(self, page: str) -> None:
         """Envoy's page /server_info, whose version is "<commit>/1.37.5/Clean/RELEASE/BoringSSL"."""
         self.envoy = text(json.loads(page), "version").partition("/")[2].partition("/")[0] or UNKNOWN
 
     def add_metrics(self, component: str, page: str) -> None:
-        """The page /metrics of a component of selection.METRICS."""
+        """The page /metrics of a component of kept_lines.METRICS."""
         file = f"{component.lower().replace(' ', '-')}-metrics.prom"
-        self._counters[file] = selection.counters(page, selection.METRICS[component])
+        self._counters[file] = kept_lines.counters(page, kept_lines.METRICS[component])
 
     def write(self, into: Path, *, day: str, cluster: str, versions: Mapping[str, str], images: object) -> Path:
         """Writes the files into a folder that is named after the versions that run; returns it. `day` and `cluster`, a

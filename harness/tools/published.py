@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness import strict_yaml
-from harness.validation_message import validate_file
+from harness.pydantic_message import validate_file
 from harness.version_sets import Version
 
 FILE = Path(__file__).resolve().parents[2] / "tools.yaml"

@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 
 from harness import observations, progress
+from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
 from harness.objects.namespace_mapping import AS_WRITTEN, Placement
-from harness.objects.refs import Ref, parse_ref, ref_of
-from harness.pull_secrets import with_pull_secrets
+from harness.objects.object_names import Ref, parse_ref, ref_of
 from harness.undo.undo_log import UndoEntry, UndoLog
 from harness.version_sets import VersionSet
 

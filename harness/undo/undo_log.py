@@ -12,8 +12,8 @@ from harness import cluster_records
 from harness.errors import BadInput
 from harness.kube import Kube, ObjectMissing
 from harness.objects.definitions import DEFINITIONS
+from harness.objects.object_names import Ref, ref_of
 from harness.objects.patches import inverse_patch
-from harness.objects.refs import Ref, ref_of
 from harness.objects.unstructured import mapping
 
 LAST = (*DEFINITIONS, "Namespace")

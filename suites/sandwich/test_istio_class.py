@@ -8,7 +8,7 @@ image cannot be pulled, the traffic tests are skipped with that reason.
 
 import pytest
 
-from harness.disruption import istio_waypoint
+from harness.disruption import istio_waypoint_without_pods
 from harness.http_exchange import get
 from harness.objects.workloads import is_pod_ready, pod_ip
 from harness.waits.status import wait_for_condition
@@ -23,20 +23,20 @@ URL = "http://ratings-sandwich.default.svc.cluster.local:9080/ratings/0"
 def bound(applied, kube, here):
     """The Gateway, Programmed by istiod, and the Service bound to it."""
     wait_for_condition(kube, here(GATEWAY), "Programmed")
-    istio_waypoint.bind_service(kube)
+    istio_waypoint_without_pods.bind_service(kube)
 
 
 @pytest.fixture
 def without_pod(bound, kube):
     """The waypoint without a pod, as after a failed pull, a crash, or on a full node."""
-    with istio_waypoint.while_without_pods(kube):
+    with istio_waypoint_without_pods.while_without_pods(kube):
         yield
 
 
 @pytest.fixture(scope="module")
 def proxy(bound, kube):
     """Istio's proxy, ready; skips the test if its image cannot be pulled."""
-    missing = istio_waypoint.wait_for_start_or_missing_image(kube)
+    missing = istio_waypoint_without_pods.wait_for_start_or_missing_image(kube)
     if missing:
         pytest.skip(f"unproven here: {missing}")
 
@@ -73,7 +73,7 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mes
     """Without a pod of byo-waypoint, Programmed and WaypointBound are True while every request gets no response."""
     answers = mesh_client.send_in_turn(get(here(URL)), 5)
 
-    assert not any(is_pod_ready(pod) for pod in istio_waypoint.read_pods(kube))
+    assert not any(is_pod_ready(pod) for pod in istio_waypoint_without_pods.read_pods(kube))
     assert read_condition(here(GATEWAY), "Programmed", about="").state == "met"
     assert read_condition(here(SERVICE), "istio.io/WaypointBound").state == "met"
     assert answers.statuses == [None] * 5
@@ -86,7 +86,7 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here
     assert answers.statuses == [200]
     (leg,) = ztunnel.wait_for_connections(answers, since)
     assert (leg.is_ok, leg.is_hbone) == (True, True), leg.raw
-    assert leg.dst.ip in {pod_ip(pod) for pod in istio_waypoint.read_pods(kube)}
+    assert leg.dst.ip in {pod_ip(pod) for pod in istio_waypoint_without_pods.read_pods(kube)}
 
 
 @ONE

@@ -8,8 +8,8 @@ import pytest
 
 from harness.causes.rules import find_causes
 from harness.causes.state import ClusterState, FailureFacts
-from harness.objects.expected_objects import ExpectedObjects
-from harness.objects.refs import parse_ref
+from harness.objects.object_names import parse_ref
+from harness.objects.objects_as_applied import ExpectedObjects
 from tests.fakes.api import Object, named
 
 ROUTE = "HTTPRoute/default/ratings"

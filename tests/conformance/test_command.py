@@ -15,7 +15,7 @@ from harness.conformance.running import GATEWAY, VARIANTS, arguments, run_suite
 from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.install import installation
 from harness.kube import Kube
-from harness.objects import refs
+from harness.objects import object_names
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.settings import Settings
 from tests.fakes.api import Exec, FakeApi, Object
@@ -138,7 +138,7 @@ def test_features_of_a_mesh_are_no_gateways(name: str) -> None:
 @pytest.fixture
 def with_jobs(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """An API server that has Jobs, each of them with a running pod."""
-    monkeypatch.setitem(refs.KINDS, "Job", ("batch/v1", True))
+    monkeypatch.setitem(object_names.KINDS, "Job", ("batch/v1", True))
     api.kinds.add("Job")
     api.put(
         *(one for one in read_manifest(MANIFESTS / "conformance/suite.yaml") if one["metadata"]["name"] == "default")

@@ -8,8 +8,8 @@ import pytest
 from harness import chosen_versions, offline_bundle
 from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
+from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.install.releases import make_releases
-from harness.pull_secrets import with_pull_secrets
 from harness.report.results import versions_known, versions_of
 from harness.settings import Settings
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.proxy.config_dump import SectionAbsent
-from harness.proxy.mesh_view import MeshView, read_mesh_view
+from harness.proxy.ztunnel_view import MeshView, read_mesh_view
 from tests.recordings import dump
 
 RECORDED = "admin/ztunnel-config_dump.json"

@@ -10,7 +10,7 @@ from harness import mirror, offline_bundle, version_sets
 from harness.cluster import registry_caches
 from harness.errors import BadInput, SetupFailed
 from harness.helm import Helm
-from harness.image_archives import read_complete
+from harness.image_archive_reader import read_complete
 from harness.registry.api import RegistryApi
 from harness.registry.private import PrivateRegistry
 from harness.registry.reference import parse_reference

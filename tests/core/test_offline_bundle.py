@@ -13,7 +13,7 @@ import yaml
 
 from harness import offline_bundle, version_sets
 from harness.errors import BadInput, SetupFailed
-from harness.image_archives import image_references, read_archive
+from harness.image_archive_reader import image_references, read_archive
 from harness.install.helper_images import load_helper_image
 from harness.offline_bundle import INDEX
 from harness.registry.private import PrivateRegistry

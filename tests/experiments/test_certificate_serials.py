@@ -6,8 +6,8 @@ import pytest
 
 from harness.errors import NotReady
 from harness.experiments import certificate_serials
-from harness.proxy.mesh_view import MeshView
 from harness.proxy.ztunnel_dump import Certificate
+from harness.proxy.ztunnel_view import MeshView
 from tests.fakes.clock import Clock
 
 FROM, TO = datetime(2026, 11, 21, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC)

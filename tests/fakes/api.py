@@ -1,7 +1,8 @@
-"""A Kubernetes API server of a dict of objects, for the real client: small, on loopback, and unkind when told to be.
+"""A Kubernetes API server that keeps objects in a dict, for the real client; on loopback, with faults on request.
 
-Known kinds are those of harness.objects.refs. Server-side apply remembers which manager owns which leaf and refuses as
-the real one does; `refuse` and `hang` plant faults. Shapes of errors: metav1.Status, as a kind cluster answers.
+Known kinds are those of harness.objects.object_names. Server-side apply records which manager owns which field and
+reports conflicts as the real one does; `refuse` and `hang` plant faults. Errors have the shape metav1.Status, as on a
+kind cluster.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from harness.objects.object_names import KINDS, Ref, parse_ref, ref_of
 from harness.objects.patches import merge_patch
-from harness.objects.refs import KINDS, Ref, parse_ref, ref_of
 
 Object = dict[str, Any]
 PLURALS = {"EndpointSlice": "endpointslices", "GatewayClass": "gatewayclasses", "EnvoyProxy": "envoyproxies"}

@@ -23,7 +23,7 @@ from harness.install.installation import (
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.namespace_mapping import Placement
-from harness.objects.refs import parse_ref
+from harness.objects.object_names import parse_ref
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock

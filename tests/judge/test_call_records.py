@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import call_records, record_replay
-from harness.call_records import Recorder, Records
+from harness import cluster_call_records, record_replay
+from harness.cluster_call_records import Recorder, Records
 from harness.errors import NotRecorded, SetupFailed
 from harness.http_exchange import Request
 from harness.kube import ObjectMissing
@@ -21,7 +21,7 @@ from harness.record_replay import recorded
 from harness.report.redact import redact
 from harness.wait import until
 
-FIRST = {"schema": call_records.SCHEMA, "settings": {}}
+FIRST = {"schema": cluster_call_records.SCHEMA, "settings": {}}
 
 
 class World:
@@ -50,7 +50,7 @@ def world() -> World:
 
 
 def record(folder: Path) -> Recorder:
-    recorder = Recorder((folder / call_records.FILE).open("wb", buffering=0), redact, pytest.fail)
+    recorder = Recorder((folder / cluster_call_records.FILE).open("wb", buffering=0), redact, pytest.fail)
     recorder.head(FIRST)
     return recorder
 
@@ -71,7 +71,7 @@ class SmallDisk(FileIO):
 def test_a_full_disk_ends_the_records_and_not_the_run(tmp_path: Path, world: World) -> None:
     """The calls still answer; the file ends with a whole line; the reason is noted once; the rest has no record."""
     notes: list[str] = []
-    recorder = Recorder(SmallDisk(str(tmp_path / call_records.FILE), "w"), redact, notes.append)
+    recorder = Recorder(SmallDisk(str(tmp_path / cluster_call_records.FILE), "w"), redact, notes.append)
     recorder.head(FIRST)
     with record_replay.use_tape(recorder), recorder.scope("test a"):
         answers = [world.read(f"x{number}") for number in range(9)]
@@ -103,7 +103,7 @@ def test_answers_come_back_by_scope_function_and_arguments(tmp_path: Path, world
         with pytest.raises(ObjectMissing, match="z is not there\n  remedy: make it"):
             world.get("z")
     assert [text.splitlines()[::2] for text in found] == [text.splitlines()[::2] for text in gone]
-    assert "hunter2" not in (tmp_path / call_records.FILE).read_text()
+    assert "hunter2" not in (tmp_path / cluster_call_records.FILE).read_text()
     assert world.asked == asked
 
 
@@ -192,11 +192,11 @@ def test_threads_are_not_recorded(tmp_path: Path, world: World) -> None:
 
 def test_answers_are_bounded(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is too long is not kept, nor any once the file is full; each then is missing, with the reason."""
-    monkeypatch.setattr(call_records, "LIMIT", 10)
+    monkeypatch.setattr(cluster_call_records, "LIMIT", 10)
     recorder = record(tmp_path)
     with record_replay.use_tape(recorder), recorder.scope("test a"):
         world.read("x")
-        monkeypatch.setattr(call_records, "TOTAL", 10)
+        monkeypatch.setattr(cluster_call_records, "TOTAL", 10)
         world.read("y")
 
     replay = Records(tmp_path)
@@ -213,17 +213,17 @@ def test_texts_are_kept_as_what_changed(tmp_path: Path, world: World) -> None:
     with record_replay.use_tape(recorder), recorder.scope("test a"):
         world.read("x")
         world.read("x")
-    first, whole, changed = (tmp_path / call_records.FILE).read_text().splitlines()
+    first, whole, changed = (tmp_path / cluster_call_records.FILE).read_text().splitlines()
     assert list(json.loads(changed)["text"]["lines"].values()) == ["count 2"]
 
     call = json.loads(whole)
     call["text"]["lines"] = {n: one for n, one in call["text"]["lines"].items() if one != "line of x"}
-    (tmp_path / call_records.FILE).write_text(f"{first}\n{json.dumps(call)}\n{changed}\n")
+    (tmp_path / cluster_call_records.FILE).write_text(f"{first}\n{json.dumps(call)}\n{changed}\n")
     replay = Records(tmp_path)
     with record_replay.use_tape(replay), replay.scope("test a"):
         assert ["line" in world.read("x"), "line" in world.read("x")] == [False, False]
 
-    (tmp_path / call_records.FILE).write_text(f"{first}\n{changed}\n")
+    (tmp_path / cluster_call_records.FILE).write_text(f"{first}\n{changed}\n")
     replay = Records(tmp_path)
     with record_replay.use_tape(replay), pytest.raises(NotRecorded, match="is not in the file"), replay.scope("test a"):
         world.read("x")

@@ -22,7 +22,7 @@ from harness.diagnostics.gather import _containers
 from harness.errors import HarnessError
 from harness.evidence.journey import pods_by_ip
 from harness.helm import _hook
-from harness.objects import definitions, events, manifests, patches, refs, workloads
+from harness.objects import definitions, events, manifests, object_names, patches, workloads
 from harness.objects.conditions import conditions, is_true, judge_condition
 from harness.oracles import signs
 from harness.undo.undo_log import UndoLog
@@ -163,7 +163,7 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
         "is_scaled_to_zero": lambda: workloads.is_scaled_to_zero(one),
         "events of it": lambda: events.find_event_trouble(fake, [one], [EVENT]),
         "events": lambda: events.find_event_trouble(fake, [], [one]) + events.find_event_trouble(one, [], [EVENT]),
-        "ref_of": lambda: refs.ref_of(one),
+        "ref_of": lambda: object_names.ref_of(one),
         "gateway_api_version": lambda: definitions.gateway_api_version(one),
         "pin_images": lambda: manifests.pin_images([one], ["docker.io/x/app:2"]),
         "inverse_patch": lambda: patches.inverse_patch(one, {"metadata": {"labels": {"a": None}}}),

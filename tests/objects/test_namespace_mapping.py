@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.namespace_mapping import AS_WRITTEN, CLASS_PREFIX, FURTHER, WRITTEN, Document, Placement
-from harness.objects.refs import KINDS, ref_of
+from harness.objects.object_names import KINDS, ref_of
 
 ROOT = MANIFESTS.parent
 STACK = ("redis.yaml", "metallb.yaml", "metallb_definitions.yaml")  # parts of it have namespaces of their own

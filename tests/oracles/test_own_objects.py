@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.kube import Kube
-from harness.objects.refs import parse_ref
+from harness.objects.object_names import parse_ref
 from harness.oracles import collector
 from harness.oracles.collector import OracleCollector
 from harness.oracles.own_objects import EVERYTHING, OracleScope, applied_and_installed, is_namespace_named

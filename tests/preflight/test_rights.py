@@ -11,7 +11,7 @@ from harness import cli
 from harness.kube import Kube
 from harness.kube.request_log import REQUESTS, ApiRequest, request_of
 from harness.objects.manifests import MANIFESTS, parse_documents
-from harness.objects.refs import KINDS
+from harness.objects.object_names import KINDS
 from harness.objects.unstructured import text
 from harness.preflight.rights import Right, Scope, not_allowed, of_parts, plural, unused
 from tests import recordings

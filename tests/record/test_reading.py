@@ -11,7 +11,7 @@ import yaml
 
 from harness.errors import Inconclusive, SetupFailed
 from harness.kube import Kube
-from harness.recordings.reading import ClusterRecording
+from harness.recordings.from_cluster import ClusterRecording
 from tests.fakes.api import FakeApi, named
 from tests.fakes.pods import pod
 from tests.recordings import text

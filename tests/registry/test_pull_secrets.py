@@ -8,9 +8,9 @@ import pytest
 
 from harness import version_sets
 from harness.errors import BadInput
+from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.install.releases import make_releases
 from harness.objects.manifests import MANIFESTS, read_manifest
-from harness.pull_secrets import with_pull_secrets
 from harness.registry.private import PrivateRegistry
 
 SECRET = PrivateRegistry("r.io", "m", secret="pull")

@@ -11,7 +11,7 @@ from harness import observations, version_sets
 from harness.clients.certificates import COMMON_NAME, HOSTS, Authority
 from harness.errors import BadInput, NotAllowed
 from harness.kube import Kube, ObjectMissing, RequestRejected
-from harness.objects.refs import parse_ref
+from harness.objects.object_names import parse_ref
 from harness.report.redact import redact
 from harness.undo import temporary_changes as module
 from harness.undo.temporary_changes import Manifests, undo_leftovers

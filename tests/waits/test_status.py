@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import call_records, observations, record_replay, timeouts
+from harness import cluster_call_records, observations, record_replay, timeouts
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube, ObjectMissing
 from harness.waits import status
@@ -105,14 +105,14 @@ def test_what_does_not_exist_ends_the_wait_and_is_named(
 def test_a_wait_that_read_references_is_replayed(kube: Kube, api: FakeApi, clock: Clock, tmp_path: Path) -> None:
     """They are read in a thread, and recorded as a whole: the same error with the same cause, and nothing is lost."""
     api.put(named("Gateway/default/g", metadata={"generation": 1}, spec={"gatewayClassName": "eg-ingres"}))
-    file = (tmp_path / call_records.FILE).open("wb", buffering=0)
-    recorder = call_records.Recorder(file, str, pytest.fail)
-    recorder.head({"schema": call_records.SCHEMA, "settings": {}})
+    file = (tmp_path / cluster_call_records.FILE).open("wb", buffering=0)
+    recorder = cluster_call_records.Recorder(file, str, pytest.fail)
+    recorder.head({"schema": cluster_call_records.SCHEMA, "settings": {}})
     with record_replay.use_tape(recorder), recorder.scope("test a"), pytest.raises(Terminal) as recorded:
         status.wait_for_condition(kube, "Gateway/default/g", "Programmed")
     file.close()
 
-    replay = call_records.Records(tmp_path)
+    replay = cluster_call_records.Records(tmp_path)
     with record_replay.use_tape(replay), replay.scope("test a"), pytest.raises(Terminal) as replayed:
         status.wait_for_condition(kube, "Gateway/default/g", "Programmed")
 

@@ -10,10 +10,10 @@ import inspect
 from typing import Any
 
 from harness.cluster.emulated.controllers.envoy_gateway import Switches
-from harness.cluster.emulated.dataplane import Bend
 from harness.cluster.emulated.fault_mesh import MeshFaults
 from harness.cluster.emulated.fault_proxies import ProxyFaults
 from harness.cluster.emulated.network import rate_limit_service, ztunnel
+from harness.cluster.emulated.network_input import Bend
 
 
 class Faults(MeshFaults, ProxyFaults):

@@ -11,9 +11,9 @@ from typing import Any
 
 from harness import version_differences
 from harness.cluster.emulated import install
-from harness.cluster.emulated.api.admission import Admission
 from harness.cluster.emulated.api.errors import ApiError, bad
 from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Object, ResourceKind
+from harness.cluster.emulated.api.object_writes import Admission
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.api.streams import CommandResult, Line
 from harness.cluster.emulated.container_programs import Surroundings, role
@@ -23,16 +23,16 @@ from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
 from harness.cluster.emulated.controllers.istiod import IstiodController
 from harness.cluster.emulated.controllers.services import Services
 from harness.cluster.emulated.controllers.workloads import Workloads
-from harness.cluster.emulated.dataplane import DataPlane, seconds
 from harness.cluster.emulated.initial_objects import create_initial_objects
 from harness.cluster.emulated.kubelet import Kubelet
 from harness.cluster.emulated.mesh_client import curl
-from harness.cluster.emulated.mesh_updates import MeshUpdates
 from harness.cluster.emulated.network import translate
 from harness.cluster.emulated.network.addresses import Addresses, hidden
 from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT
 from harness.cluster.emulated.network.ztunnel import Ztunnel
-from harness.cluster.emulated.saved_state import SavedState
+from harness.cluster.emulated.network_input import DataPlane, seconds
+from harness.cluster.emulated.network_updates import MeshUpdates
+from harness.cluster.emulated.snapshot import SavedState
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug
 _RETRY = 0.5  # seconds until the network receives again what it could not take

@@ -11,9 +11,9 @@ import yaml
 from aiohttp import web
 
 from harness.cluster.emulated.api import discovery, streams
-from harness.cluster.emulated.api.admission import Admission
 from harness.cluster.emulated.api.errors import ApiError, bad
 from harness.cluster.emulated.api.kinds import Object, ResourceKind
+from harness.cluster.emulated.api.object_writes import Admission
 from harness.cluster.emulated.api.selectors import Matches, fields, labels
 from harness.cluster.emulated.api.store import Store
 

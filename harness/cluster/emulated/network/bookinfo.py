@@ -20,7 +20,7 @@ import aiohttp
 from aiohttp import web
 
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.network.idle_timeout import idle_seconds
+from harness.cluster.emulated.network.shortened_idle_timeout import idle_seconds
 from harness.errors import BadInput
 
 APPS = ("productpage-v1", "details-v1", "reviews-v1", "reviews-v2", "reviews-v3", "ratings-v1")

@@ -12,8 +12,8 @@ import copy
 from typing import Any
 
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.network.idle_timeout import idle_seconds
 from harness.cluster.emulated.network.model import HBONE_PORT, Json, Xds
+from harness.cluster.emulated.network.shortened_idle_timeout import idle_seconds
 
 ADMIN_PORT, STATS_PORT, XDS_PORT = 19000, 19001, 18000
 FETCH_TIMEOUT = 15.0  # seconds; Envoy's initial fetch timeout, which a changed cluster waits out (docs/waiting.md)

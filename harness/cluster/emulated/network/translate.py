@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from harness.cluster.emulated.network import policies as btp
+from harness.cluster.emulated.network import backend_traffic_policies as btp
 from harness.cluster.emulated.network import resources as eg
 from harness.cluster.emulated.network.model import Json, LimitRule, Proxy, ServiceEntry, Xds
 from harness.cluster.emulated.network.supported import Unsupported, check

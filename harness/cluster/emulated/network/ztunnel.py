@@ -16,8 +16,8 @@ from harness.cluster.emulated.network import ztunnel_pages as pages
 from harness.cluster.emulated.network.addresses import door
 from harness.cluster.emulated.network.carrier import Carrier
 from harness.cluster.emulated.network.connection import Connection
+from harness.cluster.emulated.network.connection_target import MeshState, node_port_table
 from harness.cluster.emulated.network.model import HBONE_PORT, Allow, Json, MeshWorkload, ServiceEntry
-from harness.cluster.emulated.network.routing import MeshState, node_port_table
 from harness.cluster.emulated.network.splice import Conn
 from harness.errors import SetupFailed
 

@@ -15,7 +15,7 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ConflictError, NotFoundError, UnprocessibleEntityError
 from kubernetes.stream import stream
 
-from harness.cluster.emulated.api.admission import Admission
+from harness.cluster.emulated.api.object_writes import Admission
 from harness.cluster.emulated.api.server import ApiApplication
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.api.streams import CommandResult, Line

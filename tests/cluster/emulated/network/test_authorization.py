@@ -6,8 +6,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from harness.cluster.emulated.network.connection_target import MeshState
 from harness.cluster.emulated.network.model import Allow, MeshWorkload
-from harness.cluster.emulated.network.routing import MeshState
 from harness.logs.ztunnel import ZtunnelLine
 from tests.cluster.emulated.network import mesh as m
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import strict_yaml
 from harness.errors import BadInput
+from harness.pydantic_message import validate_file
 from harness.registry.manifest_check import ReferenceCheck, Registries, State
 from harness.registry.reference import Reference, parse_reference
 from harness.threads import thread_pool
-from harness.validation_message import validate_file
 from harness.version_sets import VersionSet
 from harness.wait import pause
 

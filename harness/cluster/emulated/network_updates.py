@@ -6,8 +6,8 @@ import logging
 
 from harness.cluster.emulated.container_programs import Surroundings
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
-from harness.cluster.emulated.dataplane import DataPlane
 from harness.cluster.emulated.network.model import MeshWorkload, ServiceEntry
+from harness.cluster.emulated.network_input import DataPlane
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """What one node's ztunnel knows, by the names that suites ask with."""
 
 from harness.proxy import ztunnel_dump
-from harness.proxy.mesh_view import MeshView
+from harness.proxy.ztunnel_view import MeshView
 
 
 def workload(name: str, namespace: str, protocol: str) -> ztunnel_dump.Workload:

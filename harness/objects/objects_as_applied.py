@@ -6,8 +6,8 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from harness.objects.object_names import Ref, ref_of
 from harness.objects.patches import merge_patch
-from harness.objects.refs import Ref, ref_of
 
 
 class ExpectedObjects:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from harness import version_sets
-from harness.benchmark import run_benchmark
 from harness.errors import BadInput, SetupFailed
+from harness.harness_benchmark import run_benchmark
 from harness.install.critical_path import TITLE
 from harness.settings import Settings
 
@@ -93,7 +93,7 @@ def test_runs_folder_is_the_one_the_run_takes(
     console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A relative one is the root folder's, wherever the command is given."""
-    monkeypatch.setattr("harness.benchmark.ROOT", tmp_path / "repository")
+    monkeypatch.setattr("harness.harness_benchmark.ROOT", tmp_path / "repository")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)

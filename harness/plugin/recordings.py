@@ -12,7 +12,7 @@ from harness import progress
 from harness.errors import HarnessError
 from harness.plugin.options import settings_of
 from harness.plugin.reporting import FAILED, RUN
-from harness.recordings.reading import ClusterRecording
+from harness.recordings.from_cluster import ClusterRecording
 
 
 class RecordingHook:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.disruption import hbone_port_takeover, helm_upgrade, nodes, others_objects, restarts
+from harness.disruption import hbone_port_takeover, helm_upgrade, nodes, others_objects_guard, restarts
 from harness.errors import NotAllowed
 from harness.kube import Kube
 from harness.undo.temporary_changes import Manifests
@@ -18,7 +18,7 @@ from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
 
-ROOT = Path(others_objects.__file__).parents[2]
+ROOT = Path(others_objects_guard.__file__).parents[2]
 SUITES = sorted((ROOT / "suites").glob("*/test_*.py"))
 FIXTURES = [*sorted((ROOT / "harness" / "plugin").glob("fixtures*.py")), *(ROOT / "suites").rglob("conftest.py")]
 NOT_OURS = "not ours here"
@@ -43,7 +43,7 @@ def test_each_suite_that_touches_others_asks_for_it() -> None:
     wrong = [
         f"{file.parent.name}/{file.name}"
         for file in SUITES
-        if bool(others_objects.describe_touched(file)) != asks(file)
+        if bool(others_objects_guard.describe_touched(file)) != asks(file)
     ]
 
     assert len([file for file in SUITES if asks(file)]) > 6
@@ -52,7 +52,7 @@ def test_each_suite_that_touches_others_asks_for_it() -> None:
 
 def test_no_fixture_touches_others() -> None:
     """What every suite gets by name needs no mark."""
-    assert {str(file): found for file in FIXTURES if (found := others_objects.describe_touched(file))} == {}
+    assert {str(file): found for file in FIXTURES if (found := others_objects_guard.describe_touched(file))} == {}
 
 
 def test_no_suite_takes_the_client_without_limits() -> None:
@@ -81,7 +81,7 @@ def test_a_source_says_what_is_touched(tmp_path: Path, source: str, what: list[s
     suite = tmp_path / "test_x.py"
     suite.write_text(HEAD + source)
 
-    assert others_objects.describe_touched(suite) == what
+    assert others_objects_guard.describe_touched(suite) == what
 
 
 @pytest.fixture

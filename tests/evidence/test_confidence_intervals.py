@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.evidence.confidence_intervals import difference, mean_interval, ratio
 from harness.evidence.cost_tables import path_table, use_table
-from harness.evidence.intervals import difference, mean_interval, ratio
 
 VALUES = st.lists(st.floats(0.1, 1e6), min_size=2, max_size=40)
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness import strict_yaml
 from harness.errors import BadInput
+from harness.pydantic_message import validate_file
 from harness.suggest import did_you_mean
-from harness.validation_message import validate_file
 from harness.version_ranges import numbers
 from harness.version_sets import GatewayApi, Minor, NodeImage, Version, Versions, VersionSet, find_conflicts, minor
 

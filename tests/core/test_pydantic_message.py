@@ -6,7 +6,7 @@ import pydantic
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.validation_message import phrase, sentence
+from harness.pydantic_message import phrase, sentence
 
 
 class _Row(BaseModel):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cluster.emulated.network.idle_timeout import KEEP_ALIVE, idle_seconds
+from harness.cluster.emulated.network.shortened_idle_timeout import KEEP_ALIVE, idle_seconds
 
 
 @pytest.mark.parametrize(

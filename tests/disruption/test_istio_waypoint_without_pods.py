@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from harness.disruption import istio_waypoint
+from harness.disruption import istio_waypoint_without_pods
 from harness.errors import NotReady, Terminal
 from harness.kube import Kube
 from harness.wait import set_patience
@@ -39,7 +39,7 @@ def test_emptied_for_a_while(kube: Kube, api: FakeApi, stood: None, raises: bool
 
     api.answer = answer  # type: ignore[method-assign]  # for this test
     try:
-        with istio_waypoint.while_without_pods(kube):
+        with istio_waypoint_without_pods.while_without_pods(kube):
             within = replicas()
             if raises:
                 raise ZeroDivisionError
@@ -51,7 +51,7 @@ def test_emptied_for_a_while(kube: Kube, api: FakeApi, stood: None, raises: bool
 
 def test_pod_that_stays_is_told_and_it_is_filled_again(kube: Kube, api: FakeApi, stood: None) -> None:
     """A block of a waypoint that still has a pod does not begin."""
-    with pytest.raises(NotReady, match="has no ready pod left"), istio_waypoint.while_without_pods(kube):
+    with pytest.raises(NotReady, match="has no ready pod left"), istio_waypoint_without_pods.while_without_pods(kube):
         raise AssertionError("it is not empty")
 
     assert api.objects["Deployment/default/byo-waypoint-istio"]["spec"]["replicas"] == 1
@@ -59,7 +59,7 @@ def test_pod_that_stays_is_told_and_it_is_filled_again(kube: Kube, api: FakeApi,
 
 def test_ready_proxy_lacks_no_image(kube: Kube, stood: None) -> None:
     """Nothing is missing then."""
-    assert istio_waypoint.wait_for_start_or_missing_image(kube) == ""
+    assert istio_waypoint_without_pods.wait_for_start_or_missing_image(kube) == ""
 
 
 def test_image_that_cannot_be_had_is_said(kube: Kube, api: FakeApi, stood: None) -> None:
@@ -67,7 +67,7 @@ def test_image_that_cannot_be_had_is_said(kube: Kube, api: FakeApi, stood: None)
     api.put(deployment("default/byo-waypoint-istio", labels=LABELS))
     api.put(waiting("default/byo-1", "ImagePullBackOff", PULL, labels=LABELS))
 
-    assert "ImagePullBackOff" in istio_waypoint.wait_for_start_or_missing_image(kube)
+    assert "ImagePullBackOff" in istio_waypoint_without_pods.wait_for_start_or_missing_image(kube)
 
 
 def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None) -> None:
@@ -76,4 +76,4 @@ def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None
     api.put(waiting("default/byo-1", "CrashLoopBackOff", "back-off 10s", labels=LABELS))
 
     with pytest.raises(Terminal, match="CrashLoopBackOff"):
-        istio_waypoint.wait_for_start_or_missing_image(kube)
+        istio_waypoint_without_pods.wait_for_start_or_missing_image(kube)
