@@ -307,7 +307,9 @@ def _record(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
 
 
 def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:
-    found = judge.judge_run(Path(asked.run))
+    run = Path(asked.run)
+    suite = run / conformance.FOLDER
+    found = judge.compare_verdicts(run, conformance.verdicts(suite)) if suite.is_dir() else judge.judge_run(run)
     OUT.print(
         judge.judgement_as_json(found) if asked.json else judge.differences_as_text(found), markup=False, soft_wrap=True
     )

@@ -47,6 +47,17 @@ class Judgement(NamedTuple):
         return [one for one in self.claims if one.state == "not judged again"]
 
 
+def compare_verdicts(run: Path, again: Sequence[dict[str, Any]]) -> Judgement:
+    """Compares the verdicts of a run's results.json with those recomputed, in the form of its `tests`.
+
+    Raises:
+        BadInput: results.json cannot be read, or is of another format.
+    """
+    now, recorded = {test["id"]: test for test in again}, _results(run)
+    lost = [test for id, test in now.items() if id not in {one["id"] for one in recorded}]
+    return Judgement([*(_compared(test, now.get(test["id"])) for test in recorded), *map(_lost, lost)])
+
+
 def judge_run(run: Path) -> Judgement:
     """Recomputes the verdict of each claim of the run in this folder.
 
@@ -108,8 +119,8 @@ def _compared(test: dict[str, Any], again: dict[str, Any] | None) -> Judged:
 
 
 def _lost(test: dict[str, Any]) -> Judged:
-    """A test that the run made calls for, and whose verdict results.json lacks."""
-    why = "the run recorded calls of this test, and results.json has no verdict of it"
+    """A test that the run has records of, and whose verdict results.json lacks."""
+    why = "the run has records of this test, and results.json has no verdict of it"
     return Judged(test["id"], test["claim"], "no verdict", str(test["outcome"]), "differs", why)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from harness import cluster_records, diagnostics, progress, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
-from harness.conformance import binary, suite_log
+from harness.conformance import binary, results, suite_log
 from harness.conformance.mesh_verdicts import LONG, Judged, differences, judge, path_of, requests, skips
 from harness.conformance.run_files import Recording
 from harness.conformance.running import VARIANTS, Variant, refuse_others, run_suite
@@ -20,7 +22,9 @@ from harness.install import installation, running_versions
 from harness.interruption import shielded
 from harness.kube import Kube
 from harness.offline_bundle import Bundle, open_bundle
+from harness.report.results import RunResult, verdict_json, versions_known
 from harness.report.run_folder import RunFolder
+from harness.report.summary import summary_as_json
 from harness.settings import Settings
 from harness.tools import programs
 from harness.undo.temporary_changes import undo_leftovers
@@ -89,22 +93,19 @@ def judge_folder(folder: Path) -> list[Judged]:
     return found
 
 
+def verdicts(folder: Path) -> list[dict[str, Any]]:
+    """The same as `tests` of results.json.
+
+    Raises:
+        BadInput: as `judge_folder`.
+    """
+    return [verdict_json(one) for one in results.claims(judge_folder(folder))]
+
+
 def text(found: Sequence[Judged], head: str = "") -> str:
     """The runs as text: a table of figures, then what did not hold, waits, differences and skips."""
-    row = "{:<9} {:>6} {:>6} {:>7}   {:>5} {:>6} {:>12}   {:>7} {:>12}   {:>17} {:>5} {:>11}".format
     lines = [head] if head else []
-    lines.append(
-        row("run", "passed", "failed", "skipped", "held", "broken", "inconclusive", "retried", "longest wait",
-            "HBONE connections", "plain", "to waypoint")
-    )  # fmt: skip
-    for one in found:
-        waited = max((verdict.waited for verdict in one.verdicts), default=0.0)
-        suite, ours = one.results, one.outcomes
-        lines.append(
-            row(one.name, suite.get("passed", 0), suite.get("failed", 0), suite.get("skipped", 0), ours.get("held", 0),
-                ours.get("broken", 0), ours.get("inconclusive", 0), sum(v.retries > 0 for v in one.verdicts),
-                f"{waited:.1f} s", one.path.hbone, one.path.plain, one.path.waypoint)
-        )  # fmt: skip
+    lines += _table(results.figures(found))
     for one in found:
         lines += [f"\n{one.name}: {remark}" for remark in one.remarks]
         wrong = [verdict for verdict in one.verdicts if verdict.outcome in ("broken", "inconclusive")]
@@ -118,6 +119,12 @@ def text(found: Sequence[Judged], head: str = "") -> str:
     if {"outside", "inside"} <= by_name.keys():
         lines += _section("outside and inside differ", differences(by_name["outside"], by_name["inside"]))
     return "\n".join(lines)
+
+
+def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    heads = {name: name for name in rows[0]}
+    widths = {name: max(len(row[name]) for row in (heads, *rows)) for name in heads}
+    return ["  ".join(row[name].rjust(width) for name, width in widths.items()) for row in (heads, *rows)]
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:
@@ -165,7 +172,23 @@ def _on(
     program: Path,
     only: str,
 ) -> tuple[str, int]:
-    held, folder = False, list[RunFolder]()
+    held, folder, found, facts = False, list[RunFolder](), list[Judged](), dict[str, str]()
+    began = datetime.now(UTC)
+
+    def result(found: Sequence[Judged], **ended: Any) -> RunResult:
+        return RunResult(
+            cluster=chosen.cluster,
+            cluster_name=chosen.cluster_name,
+            set_name=row.name,
+            versions=versions_known(row, facts, ours=chosen.cluster != "existing"),
+            facts=facts,
+            started=began.isoformat(timespec="seconds"),
+            verdicts=results.claims(found),
+            stages=tuple(progress.PROGRESS.stages),
+            tables={results.TABLE: results.figures(found)} if found else {},
+            sources=results.sources(found, row.conformance.package if row.conformance else ""),
+            **({"exit": _code(found)} | ended),
+        )
 
     def gather(error: Exception) -> None:
         into = folder[0].artifacts / "diagnostics" if folder else None
@@ -185,24 +208,25 @@ def _on(
         undo_leftovers(kube, UndoLog(cluster.home / cluster_records.APPLIED))
         refuse_others(kube)
         name = f"{row.name}-{FOLDER}"
-        made = RunFolder.create(
-            chosen.runs, cluster=cluster.kind, set_name=name, now=datetime.now(UTC), keep=chosen.keep_runs
-        )
+        made = RunFolder.create(chosen.runs, cluster=cluster.kind, set_name=name, now=began, keep=chosen.keep_runs)
         folder.append(made)
         with progress.stage("stack"):
             _install(cluster, kube, chosen, row, bundle)
-        facts = running_versions.read_versions(kube) | dict(cluster.facts())
+        facts |= running_versions.read_versions(kube) | dict(cluster.facts())
         kubectl = programs.choose_program("kubectl", chosen).path
         for variant in variants:
             with progress.stage(f"conformance suite: {variant.name}"):
                 recorded = run_suite(cluster, kube, row, variant, program, kubectl, only=only, before_undo=gather)
                 recorded.write(made.path / FOLDER / variant.name)
             found = judge_folder(made.path / FOLDER)
-            shown = _write(made, found, row, facts)
+            shown = _write(made, found, row, result(found))
         held = _code(found) == 0
         return f"{shown}\n\n{made.path}", _code(found)
     except HarnessError as error:
         gather(error)
+        for one in folder:
+            with suppress(BadInput):  # a full disk: the first error counts
+                one.write(one.results, summary_as_json(result(found, exit=error.exit_code, why=str(error))))
         raise
     finally:
         for one in folder:
@@ -220,11 +244,12 @@ def _install(cluster: Cluster, kube: Kube, chosen: Settings, row: VersionSet, bu
         cluster.load_images([bundle.archive(row.images[role]) for role in roles], everywhere=True)
 
 
-def _write(folder: RunFolder, found: Sequence[Judged], row: VersionSet, facts: Mapping[str, str]) -> str:
+def _write(folder: RunFolder, found: Sequence[Judged], row: VersionSet, result: RunResult) -> str:
     package = row.conformance.package if row.conformance else ""
     shown = text(found, f"set {row.name}   {package}   {row.summary}\n")
-    written = {"set": row.name, "suite": package, "facts": dict(facts), "runs": [one.as_json() for one in found]}
+    written = {"set": row.name, "suite": package, "facts": dict(result.facts), "runs": [one.as_json() for one in found]}
     folder.write(folder.path / RESULTS, json.dumps(written, indent=1))
+    folder.write(folder.results, summary_as_json(result))
     folder.write(folder.summary, f"{shown}\n")
     return shown
 

@@ -60,7 +60,9 @@ def render_page(data: dict[str, object]) -> str:
 
 def _all(runs: Path) -> list[Path]:
     found = sorted(
-        folder for folder in runs.glob("*") if (folder / "verdicts.jsonl").is_file() and not folder.is_symlink()
+        folder
+        for folder in runs.glob("*")
+        if any((folder / name).is_file() for name in ("results.json", "verdicts.jsonl")) and not folder.is_symlink()
     )
     if not found:
         raise BadInput(f"{runs} has no run", remedy="make e2e first, or name the folders of runs")

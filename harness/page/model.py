@@ -2,7 +2,8 @@
 
 A cell of the matrix is a pair of versions on a Kubernetes minor, on real clusters only. Its verdict on a claim is the
 newest that judges (held, broken); its outcome is the worst of its claims. What changed is the difference between the
-newest two verdicts that judge a claim in one cell. Runs under a planted fault are counted, not shown.
+newest two verdicts that judge a claim in one cell. Claims on an upgrade and of the conformance suite are of no cell.
+Runs under a planted fault are counted, not shown.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from harness.conformance import results
 from harness.load.upgrade_losses import TABLE
 from harness.page.run_folders import FailedCell, ReadRun
 from harness.report import support
@@ -38,6 +40,8 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
                  timelines}]
         cells    [{istio, envoy_gateway, kubernetes, outcome, counts, verdicts: {claim: [outcome, run]}, changed:
                  [{claim, before, after, runs: [before, after]}], unsteady: [{claim, outcomes}]}]
+        conformance [{istio, envoy_gateway, kubernetes, outcome, run, figures}]: runs of the Gateway API's suite, of no
+                 cell either; figures are the rows of their table
         upgrades [{istio, envoy_gateway, kubernetes, to, outcome, counts, seconds, run, paths}]: claims on an
                  upgrade, which are of no cell; paths are the rows of their table
         support  the support table's cells; failed: cells without a run; planted: how many runs were left out
@@ -57,6 +61,7 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
         "claims": texts,
         "runs": [_run(run, claims) for run in shown],
         "cells": _cells(shown, claims),
+        "conformance": [_suite(run, number) for number, run in enumerate(shown) if _of_suite(run)],
         "upgrades": [_upgrade(run, number) for number, run in enumerate(shown) if _upgrades(run)],
         "support": support.as_json(support.cells([(run.name, run.results) for run in shown])),
         "failed": [{"name": cell.name, "why": cell.why} for cell in failed],
@@ -137,8 +142,8 @@ def _cells(runs: Sequence[ReadRun], claims: Mapping[str, int]) -> list[dict[str,
         key = _versions(run)
         if not run.results["cluster"]["conformance"] or not all(key):
             continue
-        history = histories.setdefault(key, {})
-        for test in (one for one in run.results["tests"] if one not in _upgrades(run)):
+        for test in (one for one in run.results["tests"] if one not in _upgrades(run) and one not in _of_suite(run)):
+            history = histories.setdefault(key, {})
             history.setdefault(claims[test["id"]], []).append((test["outcome"], number))
     return [_cell(key, history) for key, history in sorted(histories.items(), key=lambda item: _order(item[0]))]
 
@@ -163,6 +168,23 @@ def _cell(key: tuple[str, ...], history: Mapping[int, Sequence[tuple[str, int]]]
         "verdicts": {claim: list(one) for claim, one in verdicts.items()},
         "changed": changed,
         "unsteady": unsteady,
+    }
+
+
+def _of_suite(run: ReadRun) -> list[Mapping[str, Any]]:
+    """The verdicts of a run on the conformance suite's tests."""
+    return [test for test in run.results["tests"] if test["area"] == results.AREA]
+
+
+def _suite(run: ReadRun, number: int) -> dict[str, Any]:
+    istio, envoy_gateway, kubernetes = _versions(run)
+    return {
+        "istio": istio,
+        "envoy_gateway": envoy_gateway,
+        "kubernetes": kubernetes,
+        "outcome": _worst([test["outcome"] for test in _of_suite(run)]),
+        "run": number,
+        "figures": run.results["tables"].get(results.TABLE, []),
     }
 
 

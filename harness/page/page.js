@@ -102,7 +102,7 @@ function matrix() {
       h("table", { class: "matrix" }, h("caption", {}, "Versions of Istio by versions of Envoy Gateway"),
         h("thead", {}, h("tr", {}, h("td", {}), columns.map((one) => h("th", { scope: "col" }, "Envoy Gateway " + one)))),
         h("tbody", {}, body))) : h("p", {}, "No run on a real cluster is here: emulated runs are no conformance."),
-    upgradeTable(),
+    upgradeTable(), suiteTable(),
     data.failed.length ? table("Cells without a run", ["Cell", "Why"], data.failed.map((one) => [one.name, one.why])) : "",
     h("p", {}, changes.length ? link("changes", `${many(changes.length, "verdict")} changed`) : "No verdict changed between runs of one cell.")];
 }
@@ -118,6 +118,15 @@ function upgradeTable() {
   return rows.length ? [h("h2", {}, "Upgrades under load"), table("Upgrades there and back", ["Upgrade", "Order", "Kubernetes", "Verdicts of the run",
     ...["Seconds", "Requests sent", "Lost", "Longest outage, ms", "Definitions rejected"].map((name) => ({ name, number: true })),
     "Enforced differently"], rows)] : "";
+}
+
+// A run of the Gateway API's conformance suite: what the suite itself counts, and our verdicts on it.
+function suiteTable() {
+  const columns = ["passed", "failed", "skipped", "held", "broken", "inconclusive", "longest wait", "HBONE connections", "to waypoint"];
+  const rows = data.conformance.flatMap((one) => one.figures.map((row) => [
+    link("run/" + one.run, `Istio ${one.istio}, Envoy Gateway ${one.envoy_gateway}`), one.kubernetes, row.run, ...columns.map((name) => row[name])]));
+  return rows.length ? [h("h2", {}, "The Gateway API's conformance suite"), table("What the suite counts, and verdicts that also judge who answered", [
+    "Versions", "Kubernetes", "Run", ...columns.map((name) => ({ name: name[0].toUpperCase() + name.slice(1), number: true }))], rows)] : "";
 }
 
 function verdictRows(entries) {

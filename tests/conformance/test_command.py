@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 
 from harness import cli, diagnostics, version_sets
-from harness.conformance import binary, command, running
+from harness.conformance import binary, command, results, running
 from harness.conformance.run_files import Recording
 from harness.conformance.running import GATEWAY, VARIANTS, arguments, run_suite
 from harness.errors import BadInput, CommandFailed, SetupFailed
+from harness.history.store import History
 from harness.install import installation
 from harness.kube import Kube
 from harness.objects import object_names
 from harness.objects.manifests import MANIFESTS, read_manifest
+from harness.page import model, run_folders
+from harness.report.results_file import read_results
 from harness.settings import Settings
 from tests.fakes.api import Exec, FakeApi, Object
 from tests.fakes.cluster import FakeCluster
@@ -217,12 +220,46 @@ def test_reports_are_written_and_the_cluster_goes(flow: tuple[Made, Settings]) -
     assert "broken UDPRoute" in shown
     assert str(folder) in shown
     assert (folder / "summary.txt").read_text() in f"{shown}\n"
-    results = json.loads((folder / "conformance.json").read_text())
-    assert [one["outcomes"].get("broken", 0) for one in results["runs"]] == [0, 1]
+    written = json.loads((folder / "conformance.json").read_text())
+    assert [one["outcomes"].get("broken", 0) for one in written["runs"]] == [0, 1]
+    run = read_results(folder)
+    assert run["counts"]["broken"] == 1
+    assert [row["broken"] for row in run["tables"][results.TABLE]] == ["0", "1"]
     for file in ("outside/report.yaml", "inside/suite.log"):
         assert (folder / "conformance" / file).read_bytes() == (HERE / "conformance" / file).read_bytes()
     assert [value for value, _ in cluster.calls] == ["create", "delete"]
     assert command.run(argparse.Namespace(judge=str(folder), only="", test=""), chosen, ROW)[1] == 1
+
+
+def test_folder_is_judged_shown_and_kept_in_the_history(
+    flow: tuple[Made, Settings], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A conformance folder is a run's: `judge` names a verdict that was altered in it, the page has a table of it and
+    no cell, and the history has its tests."""
+    _, chosen = flow
+    command.run(argparse.Namespace(judge="", only="outside,inside", test=""), chosen, ROW)
+    (folder,) = (path for path in chosen.runs.iterdir() if not path.is_symlink())
+    assert cli.main(["judge", str(folder)]) == 0
+    data = model.page(*run_folders.read_runs([folder]), "2026-11-28T00:00:00+00:00")
+    history = History(tmp_path / "history.db")
+    history.add(folder)
+    run = read_results(folder)
+    kept = [one for one in run["tests"] if one["id"] != "conformance/outside::UDPRoute"]
+    altered = [one | ({"outcome": "held"} if one["id"] == "conformance/inside::UDPRoute" else {}) for one in kept]
+    (folder / "results.json").write_text(json.dumps(run | {"tests": altered}))
+    capsys.readouterr()
+
+    assert cli.main(["judge", str(folder)]) == 1
+    shown = capsys.readouterr().out
+    assert "conformance/inside::UDPRoute: held -> broken: passed, but the backend did not answer" in shown
+    assert "conformance/outside::UDPRoute: no verdict -> held" in shown
+    assert data["cells"] == []
+    assert [(one["outcome"], [row["run"] for row in one["figures"]]) for one in data["conformance"]] == [
+        ("broken", ["outside", "inside"])
+    ]
+    assert [one.outcome for one in history.of("conformance/inside::UDPRoute")] == ["broken"]
+    assert SUITE
+    assert [one.source for one in history.of("conformance/inside::UDPRoute")] == [SUITE.package]
 
 
 def test_evidence_is_gathered_before_the_cluster_goes(
@@ -240,3 +277,6 @@ def test_evidence_is_gathered_before_the_cluster_goes(
     with pytest.raises(SetupFailed, match="did not start"):
         command.run(argparse.Namespace(judge="", only="inside", test=""), chosen, ROW)
     assert [value for value, _ in cluster.calls] == ["create", "gather", "delete"]
+    (folder,) = (path for path in chosen.runs.iterdir() if not path.is_symlink())
+    run = read_results(folder)
+    assert (run["tests"], run["exit"], run["why"]) == ([], 1, "its pod did not start")

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from harness.conformance import results
 from harness.page import command, model, run_folders
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -19,6 +20,7 @@ pytestmark = [
 SLOW = 240_000  # milliseconds: a browser on a busy machine
 PATH = {"path": "Envoy Gateway 1.7.5 to 1.9.0", "order": "definitions first", "sent": "900", "lost": "1"}
 BACK = {"path": "Envoy Gateway 1.7.5 to 1.9.0, back", "order": "definitions first", "sent": "800", "lost": "0"}
+SUITE = {"run": "inside", "passed": "74", "failed": "1", "skipped": "20", "held": "73", "broken": "2"}
 PAGES = (
     "",
     "claims",
@@ -51,6 +53,7 @@ def address(written, verdict, tmp_path: Path) -> str:
         written(
             3, verdict("d", area="upgrades"), facts={"upgrade to": "eg-1.9.0"}, tables={"upgrade paths": [PATH, BACK]}
         ),
+        written(4, verdict("UDPRoute", area=results.AREA), tables={results.TABLE: [SUITE]}),
     ]
     file = tmp_path / "page.html"
     file.write_text(command.render_page(model.page(*run_folders.read_runs(runs), "2026-11-27T22:00:00+00:00")))
@@ -85,6 +88,16 @@ def test_upgrades_have_a_table(browser, address):
         [PATH["path"], PATH["order"], "1.34", "held 1 held", "1.50", "900", "1"],
         [BACK["path"], BACK["order"], "1.34", "held 1 held", "1.50", "800", "0"],
     ]
+
+
+def test_conformance_has_a_table(browser, address):
+    """On the page of the matrix: a row for each run of the suite."""
+    page = browser.new_page()
+    page.goto(f"{address}#/")
+    rows = page.locator("table", has_text="What the suite counts").locator("tbody tr").all_inner_texts()
+    page.close()
+
+    assert [row.split("\t")[1:7] for row in rows] == [["1.34", "inside", "74", "1", "20", "73"]]
 
 
 def test_dark_colours_have_contrast(browser, address):
