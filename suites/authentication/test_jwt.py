@@ -15,7 +15,7 @@ USER, ADMIN = sign_token(role="user"), sign_token(role="admin")
 
 @pytest.mark.feature("JWT, inline JWKS")
 def test_token_is_checked(tries, place, here):
-    """A SecurityPolicy with JWT returns 401 without a token and with a damaged one, and 200 with a valid one."""
+    """A SecurityPolicy with JWT returns 401 for a missing or damaged token, and 200 for a valid one."""
     tokens = [
         place.get(),
         place.get(authorization=f"Bearer {USER}"),

@@ -11,7 +11,7 @@ POLICY = "SecurityPolicy/default/client-address"
 
 @pytest.mark.feature("Authorization by client address")
 def test_address_decides(tries, place, here):
-    """Authorization by client address returns 403 to other networks, whatever X-Forwarded-For claims."""
+    """Authorization by client address returns 403 to other networks, also with a forged X-Forwarded-For."""
     requests = [place.get(), place.get(x_forwarded_for="203.0.113.7")]
 
     trial = tries.policy(place, "authorization/client_address.yaml", here(POLICY), requests, 403)

@@ -76,7 +76,7 @@ def test_every_path_serves_all(measured):
 
 
 def test_proxies_of_each_path_count_its_requests(measured):
-    """Counters of the waypoint's routes and of the ingress equal the requests sent over the paths through each."""
+    """The counters of the waypoint's routes and of the ingress equal the numbers of requests sent through each."""
     assert measured.counters == {
         "waypoint": measured.sent(WAYPOINT, BOTH),
         "limited": measured.sent(LIMITED),

@@ -29,7 +29,7 @@ def egress(at_waypoint, applied, kube, here):
 
 @pytest.mark.feature("Egress by ServiceEntry and Backend", place="waypoint")
 def test_requests_leave_through_the_waypoint(egress):
-    """Requests to a ServiceEntry's host pass the waypoint, which sends them to the server outside by its host name."""
+    """Requests to a ServiceEntry's host pass the waypoint, which sends them to the external server by its host name."""
     arm = egress.send([egress.get("/away", host=HOST)] * 3)
 
     assert arm.statuses == [200, 200, 200]
@@ -40,7 +40,7 @@ def test_requests_leave_through_the_waypoint(egress):
 
 @pytest.mark.feature("Egress refused by a policy", place="waypoint")
 def test_policy_refuses_egress(tries, egress, here):
-    """A SecurityPolicy on the route of a ServiceEntry's host returns 403, and the server outside receives nothing."""
+    """A SecurityPolicy on the route of a ServiceEntry's host returns 403, and the external server receives nothing."""
     requests = [egress.get(host=HOST), egress.get(host=HOST, x_team="blue")]
 
     trial = tries.policy(egress, "egress/refused.yaml", here("SecurityPolicy/default/egress-refused"), requests, 403)

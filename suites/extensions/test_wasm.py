@@ -29,20 +29,20 @@ def memory_protection_keys(mesh_client):
 @pytest.mark.usefixtures("memory_protection_keys")
 @pytest.mark.one_witness("only the kubelet reports how a container ended")
 def test_first_module_ends_the_proxy(first_module, place):
-    """Before Envoy Gateway 1.8 a running Envoy ends at its first Wasm module (139) if the CPU has protection keys."""
+    """Before Envoy Gateway 1.8, the first Wasm module crashes a running Envoy (139) on CPUs with protection keys."""
     assert first_module.exits[place.name] == [139]
 
 
 @pytest.mark.feature(FIRST, since="1.9")
 @pytest.mark.one_witness("only the kubelet reports how a container ended")
 def test_first_module_does_not_end_the_proxy(first_module, place):
-    """Since Envoy Gateway 1.9 a running Envoy that gets its first Wasm module goes on."""
+    """Since Envoy Gateway 1.9, the first Wasm module does not crash a running Envoy."""
     assert first_module.exits[place.name] == []
 
 
 @pytest.mark.feature("Wasm over HTTP")
 def test_module_over_http_runs(tries, place, here):
-    """A Wasm module fetched by HTTP answers some requests itself and adds a header to other requests and responses."""
+    """A Wasm module fetched by HTTP responds to some requests itself and adds a header to all others and responses."""
     policy = here("EnvoyExtensionPolicy/default/wasm")
 
     trial = tries.policy(place, "extensions/wasm.yaml", policy, requests(place), 418)
@@ -58,7 +58,7 @@ def test_module_over_http_runs(tries, place, here):
 
 @pytest.mark.feature("Wasm from an OCI image")
 def test_module_of_an_image_runs(tries, place, here):
-    """A Wasm module of an OCI image answers some requests itself and adds a header to other requests and responses."""
+    """A Wasm module from an OCI image responds to some requests itself and adds a header to others and responses."""
     policy = here("EnvoyExtensionPolicy/default/wasm-image")
 
     trial = tries.policy(place, "extensions/wasm_image.yaml", policy, requests(place), 418)

@@ -26,7 +26,7 @@ def proxied(applied, kube, proxy_of, at_waypoint, mesh_client):
 
 @pytest.mark.feature("PROXY binding", place="waypoint")
 def test_called_address_is_known(proxied, at_waypoint, mesh_client, kube, here):
-    """Envoy's local address is the called Service's address with the PROXY binding, and its pod's address with NONE."""
+    """With waypoint binding PROXY, Envoy's local address is the Service's address; with NONE, its own pod's."""
     service = kube.get(here("Service/default/echo-proxied"))["spec"]["clusterIP"]
     pods = {host_port(ip, 9080) for ip in at_waypoint.envoy.ips}
 

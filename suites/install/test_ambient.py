@@ -49,7 +49,7 @@ def test_identities_have_valid_certificates(kube, views, current_time):
 
 @pytest.mark.needs("own mesh")
 def test_no_configuration_was_refused(istiod):
-    """istiod counts no xDS update that a proxy rejected."""
+    """istiod's counters show no rejected xDS update."""
     rejections = istiod.read_rejections()
 
     assert rejections == {}, f"proxies rejected configuration of istiod: {rejections}"

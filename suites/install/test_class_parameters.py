@@ -5,7 +5,7 @@ Manifest: manifests/install/class_parameters.yaml    Article: none; the control 
 
 
 def test_class_without_its_parameters_is_refused(applied, wait_for_false_condition, here):
-    """A GatewayClass whose EnvoyProxy does not exist has Accepted False, InvalidParameters, and names the object."""
+    """Accepted of a GatewayClass without its EnvoyProxy is False, InvalidParameters, and names the missing object."""
     condition = wait_for_false_condition(here("GatewayClass/eg-parameters-missing"), "Accepted")
 
     assert condition.reason == "InvalidParameters"

@@ -100,7 +100,7 @@ def test_refusal_is_a_connection_cut(bypass_attempts):
 
 
 def test_ztunnel_names_the_policys_refusal(bypass_attempts):
-    """ztunnel logs a policy rejection inbound for each client past the waypoint, and 401 outbound for mesh clients."""
+    """For each bypass, ztunnel logs an inbound rejection of the client and, for mesh clients, an outbound 401."""
     callers = {WAYS[way][0] for way in PAST}
     inbound, logged = {(who, REFUSED) for who in callers}, bypass_attempts.refusals["inbound"]
 

@@ -47,7 +47,7 @@ def test_every_status_is_green(bound, read_condition, form, here):
 
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("annotated", "10080")])
 def test_calls_pass(bound, mesh_client, current_time, form, port):
-    """Requests to a port 80 Service return 200 if Envoy may bind port 80, or an annotation gives ztunnel port 10080."""
+    """Requests to a port 80 Service return 200 if Envoy may bind port 80, or if an annotation sets port 10080."""
     waypoints.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
     since = current_time()
     answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)

@@ -54,7 +54,7 @@ def test_method_is_counted(send_with_limits, place):
 
 @pytest.mark.feature("Global rate limit by client address")
 def test_address_is_counted(send_with_limits, place):
-    """A global limit by client address limits a client in the network that it names, and none outside of it."""
+    """A global limit by client address limits clients in the given network, and none outside it."""
     user = unique_name("user")
     mine, others = place.get("/by-address", x_user_id=user), place.get("/of-others", x_user_id=user)
 

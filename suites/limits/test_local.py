@@ -11,7 +11,7 @@ POLICY = "BackendTrafficPolicy/default/local"
 
 @pytest.mark.feature("Local rate limit")
 def test_request_over_the_local_limit_gets_429(tries, place, here):
-    """With a local limit of 3 for one user, that user's fourth and fifth requests return 429, another request 200."""
+    """A local limit of 3 for one user returns 429 to that user's fourth and fifth requests, and 200 without a user."""
     requests = [place.get(x_user_id="john")] * 5 + [place.get()]
 
     trial = tries.policy(place, "limits/local.yaml", here(POLICY), requests, 429, probe=place.get(x_user_id="probe"))

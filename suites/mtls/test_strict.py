@@ -72,7 +72,7 @@ def test_plaintext_is_let_in_without_it(arms):
 
 
 def test_plaintext_is_refused_under_it(arms):
-    """With PeerAuthentication STRICT, plaintext requests get no response; ztunnel rejects no other client of ours."""
+    """With PeerAuthentication STRICT, plaintext requests get no response, and ztunnel rejects no other client."""
     assert arms.under == [None] * 3
     assert arms.refused == {arms.outsider}
 
@@ -84,7 +84,7 @@ def test_mesh_is_served_under_it(arms):
 
 
 def test_backend_is_called_as_the_waypoint(arms):
-    """The waypoint is called under the client's SPIFFE identity, and ratings under the waypoint's."""
+    """ztunnel logs connections to the waypoint under the client's SPIFFE identity, to ratings under the waypoint's."""
     seen = {source_accounts(journey, "ztunnel-in") for journey in arms.journeys}
 
     assert seen == {(("waypoint", "mesh-client"), ("ratings-v1", "waypoint"))}

@@ -38,7 +38,7 @@ def waypoint_logged(applied, kube, proxy_of, at_waypoint, mesh_client):
 
 @pytest.mark.feature("Access log in a custom format", place="ingress")
 def test_ingress_writes_the_format(ingress_logged, at_ingress):
-    """An ingress with an EnvoyProxy's JSON format writes its keys and no others, one line for each request."""
+    """With a JSON access log format, the ingress logs exactly the keys of the format, one line for each request."""
     arm = ingress_logged.send([ingress_logged.get(host=HOST, x_team="blue")] * 3)
     default = at_ingress.send([at_ingress.get(x_team="blue")])
 
@@ -50,7 +50,7 @@ def test_ingress_writes_the_format(ingress_logged, at_ingress):
 
 @pytest.mark.feature("Access log in a custom format", place="waypoint")
 def test_waypoint_writes_the_format(waypoint_logged, at_waypoint):
-    """A waypoint with an EnvoyProxy's JSON format writes its keys and no others, one line for each request."""
+    """With a JSON access log format, a waypoint logs exactly the keys of the format, one line for each request."""
     arm = waypoint_logged.send([waypoint_logged.get(host=HOST, x_team="blue")] * 3)
     default = at_waypoint.send([at_waypoint.get(x_team="blue")])
 
@@ -62,7 +62,7 @@ def test_waypoint_writes_the_format(waypoint_logged, at_waypoint):
 
 @pytest.mark.feature("Client's ServiceAccount from the PROXY protocol", place="waypoint")
 def test_waypoint_knows_the_client(tries, waypoint_logged, here):
-    """With a patch of its PROXY protocol filter the waypoint logs the client's SPIFFE id, as ztunnel names it."""
+    """With a patched PROXY protocol filter, the waypoint logs the same SPIFFE ID of the client as ztunnel."""
     request = waypoint_logged.get(host=HOST)
 
     trial = tries.configured(

@@ -28,7 +28,7 @@ def counted(applied, kube, at_ingress, at_waypoint, mesh_client, here):
 
 @pytest.mark.feature("Envoy's own metrics")
 def test_envoy_counts_requests(place, counted, here):
-    """Envoy's Prometheus metrics count exactly the requests that it was sent for a route, by status."""
+    """Envoy's Prometheus metrics count exactly the requests sent to a route, by status."""
     there = counted[place.name]
     cluster = here("httproute/default/echo-counted/rule/0")
 

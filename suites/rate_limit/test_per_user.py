@@ -131,7 +131,7 @@ def test_callers_have_quotas_of_their_own(ingress, ingress_gateway, since):
 
 
 def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_client, since):
-    """A user over quota gets 200 from productpage when calling it inside the mesh, past the ingress."""
+    """A user over the ingress's quota gets 200 from productpage for requests from inside the mesh."""
     caller = unique_name("caller")
 
     quota_spent = ingress.send_in_turn(get("/productpage", x_user_id=caller), QUOTA + 1)

@@ -60,7 +60,7 @@ def access_denied(load, new_connections, keepalive, applying, kube, mesh_client,
 
 
 def test_policy_refuses_every_new_connection(access_denied):
-    """For 4.5 of 5 seconds or more under an AuthorizationPolicy, ztunnel rejects new connections to the ratings pod."""
+    """ztunnel rejects new connections to the ratings pod for at least 4.5 of 5 s under an AuthorizationPolicy."""
     new_connections, _ = access_denied.flow.timelines
 
     assert new_connections.outage_ms >= CLOSED_MS, timeline_as_text(new_connections)

@@ -29,7 +29,7 @@ def proxy(echo, applied, kube, proxy_of, here):
 
 @pytest.mark.feature("TCPRoute", place="ingress")
 def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
-    """A TCP connection to a TCPRoute's listener at the ingress reaches the backend, which sends back what it gets."""
+    """A TCP connection to a TCPRoute's listener at the ingress reaches the backend, which echoes the data."""
     counts = mesh_client.fortio("tcp://ingress-layer4:9000", times=3)
 
     assert counts == {"OK": 3}
@@ -38,7 +38,7 @@ def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
 
 @pytest.mark.feature("UDPRoute", place="ingress")
 def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
-    """A datagram to a UDPRoute's listener at the ingress reaches the backend, which sends it back."""
+    """A datagram to a UDPRoute's listener at the ingress reaches the backend, which echoes it."""
     host, port = find_udp_address(kube, here(SERVICE), 9001)
 
     back = datagram.send_datagram(host, port, b"hello from outside")

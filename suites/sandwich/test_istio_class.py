@@ -70,7 +70,7 @@ def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
 
 @ONE
 def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client, here):
-    """Without a pod of byo-waypoint, Programmed and WaypointBound are True while every request gets no response."""
+    """While Gateway byo-waypoint has no pod, Programmed and WaypointBound are True and requests get no response."""
     answers = mesh_client.send_in_turn(get(here(URL)), 5)
 
     assert not any(is_pod_ready(pod) for pod in istio_waypoint_without_pods.read_pods(kube))

@@ -44,7 +44,7 @@ def test_backend_is_reached_over_tls(tries, there, here):
 
 @pytest.mark.feature("BackendTLSPolicy")
 def test_certificate_for_another_host_is_rejected(tries, there, here):
-    """With a BackendTLSPolicy for a host that the backend's certificate has not, requests return 503 (UF)."""
+    """With a BackendTLSPolicy hostname that is not in the backend's certificate, requests return 503 (UF)."""
     trial = tries.policy(
         there, "tls/backend_mismatched.yaml", f"{here(POLICY)}-mismatched", [there.get(host=HOST)] * 3, 503
     )

@@ -58,7 +58,7 @@ def tried(tries, secure, here):
 
 @pytest.mark.feature("TLS terminated", place="ingress")
 def test_listener_serves_its_certificate(tries, secure, here):
-    """A listener serves TLS once its Secret is there, with that certificate, and no connection before and after."""
+    """A listener accepts TLS connections only while its Secret exists, and presents the Secret's certificate."""
     request = secure.get(host=LATE)
 
     trial = tries.configured(
@@ -97,7 +97,7 @@ def test_plain_text_is_redirected(tries, plain, secure, here):
 
 @pytest.mark.feature("Client certificates", place="ingress")
 def test_client_without_certificate_is_rejected(tried, secure):
-    """With clientValidation the ingress ends the handshake of a client without a certificate."""
+    """With clientValidation the ingress rejects the TLS handshake of a client without a certificate."""
     trial = tried(secure, ".ssl.fail_verify_no_cert")
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
@@ -108,7 +108,7 @@ def test_client_without_certificate_is_rejected(tried, secure):
 
 @pytest.mark.feature("Client certificates", place="ingress")
 def test_certificate_of_another_authority_is_rejected(tried, over_tls, authority):
-    """With clientValidation the ingress ends the handshake of a client with another authority's certificate."""
+    """With clientValidation the ingress rejects the TLS handshake of a client with another authority's certificate."""
     trial = tried(over_tls(authority.client_context(Authority("another").issue("stranger"))), ".ssl.fail_verify_error")
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
@@ -130,7 +130,7 @@ def test_client_with_certificate_is_served(tried, over_tls, authority):
 @pytest.mark.feature("Certificate replaced under load", place="ingress")
 @pytest.mark.needs("load")
 def test_replaced_certificate_loses_nothing(load, ingress_load, kube, authority, secure, here):
-    """New connections are served a replaced Secret's certificate, and no request under load is lost meanwhile."""
+    """After a Secret is replaced under load, new connections get its new certificate, and no request fails."""
     request, secret = secure.get(host=HOST), here("Secret/default/secure")
 
     before = secure.send([request])

@@ -179,7 +179,7 @@ def tcp_route_is_found(journey, version_upgrade_plan):
 
 
 def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
-    """After an upgrade the product's pods run the newer version, and after the downgrade the older one."""
+    """After an upgrade, Envoy Gateway's or Istio's pods run the newer version, and after the downgrade the older."""
     plan = version_upgrade_plan
 
     assert journey.version_after == plan.version(plan.after)
@@ -248,7 +248,7 @@ def test_upgrade_enforces_routing_type(journey):
 
 @pytest.mark.keeps("policy_routing_type")
 def test_routing_stays_as_it_is(journey):
-    """Requests of the ingress take the same way to a Service before an upgrade, after it and after the downgrade."""
+    """Ingress requests take the same path to a Service before an upgrade, after it and after the downgrade."""
     times = (journey.before, journey.between, journey.after, journey.after_back)
 
     assert [time.traversed for time in times] == [journey.before.traversed] * 4
@@ -265,25 +265,25 @@ def test_tcp_route_is_served_by_both_versions(journey, tcp_route_is_found):
 @CONNECTIONS
 @pytest.mark.changes("watched_tcp_route")
 def test_tcp_route_is_served_after_a_restart(journey, definitions_last):
-    """With the definitions last, Envoy Gateway 1.9 does not serve an Accepted TCPRoute until it is restarted."""
+    """If upgraded before the CRDs, Envoy Gateway 1.9 does not serve an Accepted TCPRoute until it is restarted."""
     assert journey.tcp == (SERVED, NOT_SERVED, NOT_SERVED, SERVED)
     assert journey.tcp_restarted == SERVED
 
 
 def test_definitions_are_replaced(journey, version_upgrade_plan):
-    """The definitions of the newer version replace all of those of the older version."""
+    """An upgrade replaces all Gateway API CRDs of the older version by those of the newer one."""
     assert journey.definitions.rejected == {}
     assert journey.definitions.versions == version_upgrade_plan.definitions(version_upgrade_plan.after)
 
 
 @pytest.mark.changes("safe_upgrades_policy")
 def test_older_definitions_are_rejected(journey):
-    """Definitions from before v1.5 are rejected by safe-upgrades or for their stored versions, and newer ones stay."""
+    """Gateway API CRDs before v1.5 are rejected by safe-upgrades or because of stored versions; newer ones stay."""
     assert journey.older.rejected_by == {SAFE_UPGRADES, STORED}
     assert journey.older.versions == journey.definitions.versions
 
 
 @pytest.mark.changes("stored_route_versions")
 def test_stored_versions_keep_definitions(journey):
-    """Without the safe-upgrades policy the API server still rejects older definitions that lack a stored version."""
+    """Without the safe-upgrades policy, the API server still rejects older CRDs that lack a stored version."""
     assert journey.forced.rejected_by == {STORED}
