@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.audit.checks import (
+    bypass,
     envoy_config,
     hostnames,
     ignored,
@@ -77,6 +78,7 @@ CHECKS = (
         (*BINDINGS, "HTTPRoute", "Deployment", "EnvoyProxy", "BackendTrafficPolicy"),
         ROUTES,
     ),
+    Check(("waypoint-bypassed",), "Waypoint that connections go past", bypass.bypassed, (*BINDINGS, "Pod")),
     Check(("port-15008-clash",), "ztunnel cannot bind port 15008 of a pod", port_15008.find_port_conflict, ("Pod",)),
     Check(("ztunnel-not-ready",), "ztunnel pod not ready", port_15008.ztunnel_ready, ("Pod",)),
     Check(("port-15008-listener",), "Waypoint with a listener on 15008", port_15008.listener_on_hbone_port, BINDINGS),

@@ -150,6 +150,35 @@ def clash(c: Planted) -> None:
     c.state = replace(c.state, logs={"istio-system/ztunnel-1": line})
 
 
+def connection(
+    client: str = "", identity: str = "", port: int = 9080, at: str = "11:59:00", end: str = "complete"
+) -> Plant:
+    """ztunnel's line of a connection to ratings' pod, a minute after the binding, from a client by its name."""
+    source = f' src.workload="{client}" src.namespace="team"' if client else ""
+    proven = f' src.identity="spiffe://cluster.local/ns/{identity}"' if identity else ""
+    tunnel = (
+        f"dst.addr=10.244.1.9:15008 dst.hbone_addr=10.244.1.9:{port}" if identity else f"dst.addr=10.244.1.9:{port}"
+    )
+    outcome = ' error="policy rejection"' if end == "failed" else ' duration="9ms"'
+    line = (
+        f"2026-07-01T{at}.000000Z\tinfo\taccess\tconnection {end}\tsrc.addr=10.244.2.9:40000{source}{proven} {tunnel} "
+        f'dst.workload="ratings-1" dst.namespace="default" direction="inbound" bytes_sent=1 bytes_recv=1{outcome}'
+    )
+
+    def plant(c: Planted) -> None:
+        bound = {"type": "istio.io/WaypointBound", "status": "True", "lastTransitionTime": "2026-07-01T11:58:00Z"}
+        c.get("Service", "ratings").setdefault("status", {})["conditions"] = [bound]
+        c.state = replace(c.state, logs={**(c.state.logs or {}), "istio-system/ztunnel-1": line})
+
+    return plant
+
+
+def other_service(c: Planted) -> None:
+    """The pods may be called by another Service, which has no waypoint."""
+    connection("client-1")(c)
+    c.add(obj("Service", "beside", "default", spec={"clusterIP": "10.96.0.8", "selector": {"app": "ratings"}}))
+
+
 def rejected(c: Planted) -> None:
     waypoint = next(p for p in c.objects if p["kind"] == "Pod" and p["metadata"]["name"].startswith("waypoint-"))
     log = (
@@ -242,6 +271,9 @@ PLANTED: list[tuple[str, Plant]] = [
     ("waypoint-not-ready", no_address),
     ("waypoint-not-bound", not_bound),
     ("ingress-bypasses-waypoint", ingress_use),
+    ("waypoint-bypassed", connection("client-1")),
+    ("waypoint-bypassed", connection("client-1", "team/sa/client")),
+    ("waypoint-bypassed", connection()),
     ("port-15008-clash", clash),
     ("ztunnel-not-ready", lambda c: c.get("Pod", "ztunnel-1")["status"].update(conditions=[])),
     ("port-15008-listener", listener(15008, "TCP")),
@@ -367,6 +399,11 @@ def old_bind_failure(c: Planted) -> None:
         ),
         pytest.param("policy-not-active", second_replica(lambda dump: dump), id="policy of a replica alike"),
         ("istio-policy-not-enforced", policy("AuthorizationPolicy", SERVICE | {"name": "details"})),
+        pytest.param("waypoint-bypassed", connection("waypoint-0", "default/sa/waypoint"), id="by the waypoint"),
+        pytest.param("waypoint-bypassed", connection("client-1", port=9090), id="another port"),
+        pytest.param("waypoint-bypassed", connection("client-1", at="11:57:00"), id="before it was bound"),
+        pytest.param("waypoint-bypassed", connection("client-1", end="failed"), id="refused"),
+        pytest.param("waypoint-bypassed", other_service, id="by another Service"),
     ],
 )
 def test_a_mended_condition_is_not_found(id: str, plant: Plant) -> None:
@@ -398,7 +435,7 @@ def test_logs_that_nobody_asked_for_are_not_judged() -> None:
 
     why = "no log was read (ask for it with --logs)"
     of_logs, of_config = (
-        {"port-15008-clash", "envoy-rejects-configuration"},
+        {"waypoint-bypassed", "port-15008-clash", "envoy-rejects-configuration"},
         "no active configuration was read (ask for",
     )
     assert {one.id for one in not_judged if one.reason == why} == of_logs

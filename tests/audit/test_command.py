@@ -71,7 +71,8 @@ def test_json_tells_all(cluster: FakeApi, tmp_path: Path, capsys: pytest.Capture
         ("version-unsupported", "Deployment envoy-gateway-system/envoy-gateway")
     } == THERE
     assert report["api_calls"] == len(cluster.requests)
-    logs, config = {"port-15008-clash", "envoy-rejects-configuration"}, {"route-not-active", "policy-not-active"}
+    logs = {"waypoint-bypassed", "port-15008-clash", "envoy-rejects-configuration"}
+    config = {"route-not-active", "policy-not-active"}
     assert {one["id"] for one in report["not_judged"]} == {*logs, *config, "cluster-warming"}
 
 

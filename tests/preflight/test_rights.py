@@ -13,7 +13,7 @@ from harness.kube.request_log import REQUESTS, ApiRequest, request_of
 from harness.objects.manifests import MANIFESTS, parse_documents
 from harness.objects.object_names import KINDS
 from harness.objects.unstructured import text
-from harness.preflight.rights import Right, Scope, not_allowed, of_parts, plural, unused
+from harness.preflight.rights import Right, Scope, is_done_without, not_allowed, of_parts, plural, unused
 from tests import recordings
 from tests.fakes.api import FakeApi, named
 
@@ -35,6 +35,17 @@ def recorded() -> list[ApiRequest]:
 def test_every_request_of_a_run_is_allowed() -> None:
     """By the rights of a run, of disruption, and of what INSTALL=1 applies itself."""
     assert not_allowed(of_parts("run", "features", "evidence", "disruptive", "install"), recorded(), PLACES) == []
+
+
+def test_a_run_with_the_printed_rights_alone() -> None:
+    """As on kind, of an account with them and nothing else: all that was asked for is declared, or done without."""
+    asked = [ApiRequest(*one) for one in recordings.dump("api-requests/existing-least-rights.json")]
+    places = PLACES | {"ours": ("least", "least-elsewhere")}
+
+    denied = not_allowed(of_parts("run", "features", "preflight", "evidence"), asked, places)
+    assert {one.resource for one in denied} == {"selfsubjectaccessreviews", "pods/log"}
+    assert all(is_done_without(one, places) for one in denied)
+    assert not is_done_without(ApiRequest("get", "", "pods/log", "istio-system"), places)
 
 
 def test_what_manifests_have_may_be_applied() -> None:
@@ -117,6 +128,11 @@ def test_a_runs_requests_are_compared(tmp_path: Path, capsys: pytest.CaptureFixt
     file.write_text(json.dumps(made))
 
     assert cli.main(["rbac", "--check", str(tmp_path)]) == 0
+    others = ApiRequest("get", "", "pods/log", "team")._asdict() | {"count": 1}
+    preflight = ApiRequest("list", "apps", "deployments")._asdict() | {"count": 1}
+    file.write_text(json.dumps([*made, others, preflight]))
+    assert cli.main(["rbac", "--check", str(tmp_path)]) == 0
+    assert "done without: get pods/log team" in capsys.readouterr().out
     more = ApiRequest("list", "", "secrets")._asdict() | {"count": 1}
     file.write_text(json.dumps([*made, more]))
     assert cli.main(["rbac", "--check", str(tmp_path)]) == 1

@@ -58,7 +58,7 @@ def find_port_conflict(state: AuditState) -> Iterable[Result]:
             )
             for uid, one in last.items()
         ]
-    return results + _unread(state, "port-15008-clash", ztunnels(state))
+    return results + unread_logs(state, "port-15008-clash", ztunnels(state))
 
 
 def rejected(state: AuditState) -> Iterable[Result]:
@@ -79,7 +79,7 @@ def rejected(state: AuditState) -> Iterable[Result]:
                     f"{one.time or 'time unknown'}: {one.text}",
                 )
             )
-    return results + _unread(state, "envoy-rejects-configuration", proxy_pods(state))
+    return results + unread_logs(state, "envoy-rejects-configuration", proxy_pods(state))
 
 
 def ztunnel_ready(state: AuditState) -> Iterable[Result]:
@@ -102,6 +102,7 @@ def ztunnels(state: AuditState) -> list[Json]:
     return [pod for pod in state.all_objects("Pod") if labels_of(pod).get("app") == "ztunnel"]
 
 
-def _unread(state: AuditState, id: str, pods: list[Json]) -> list[Result]:
+def unread_logs(state: AuditState, id: str, pods: list[Json]) -> list[Result]:
+    """A check that is not judged of these pods, for each whose log could not be read."""
     lost = {name: why for name, why in state.unread_logs.items() if name in {pod_name(pod) for pod in pods}}
     return [NotJudged(id, f"log of {name}: {why}") for name, why in lost.items()]
