@@ -56,8 +56,8 @@ _tape: Tape | None = None
 
 
 @contextmanager
-def use_tape(tape: Tape) -> Iterator[None]:
-    """All recorded calls of the block go by this tape."""
+def use_tape(tape: Tape | None) -> Iterator[None]:
+    """All recorded calls of the block go by this tape; with None, they are neither recorded nor replayed."""
     global _tape  # a process runs one run
     before, _tape = _tape, tape
     try:

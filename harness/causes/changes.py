@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.causes.state import Cause, ClusterState, FailureFacts, age_text, describe, labels, name_parts, object_key
-from harness.objects.unstructured import text
+from harness.objects.unstructured import Json, at, text
 
 # What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5", a Secret's
 # stringData in its data).
 _NOT_COMPARED = ("status", "resources", "creationTimestamp", "managedFields", "stringData")
-_SHOWN = 60  # characters of a value
+# Fields that no controller and no default sets: one that the harness did not write was added by somebody else.
+_ADDITIONS = (
+    ("spec", "parametersRef"),
+    *(
+        (*path, "labels", f"istio.io/{label}")
+        for path in (("metadata",), ("spec", "template", "metadata"))
+        for label in (
+            "dataplane-mode",
+            "use-waypoint",
+            "use-waypoint-namespace",
+            "waypoint-for",
+            "ingress-use-waypoint",
+        )
+    ),
+)
+OBSERVER = "live objects"  # who sees changes, in an observation
+_SHOWN = 120  # characters of a value
 _OF_POLICIES = 2  # differences of one object that are named
 
 
@@ -62,12 +78,34 @@ def changed(state: ClusterState, _: FailureFacts) -> list[Cause]:
     found = []
     for one in state.wanted.values():
         live = state.find(text(one, "kind"), *name_parts(one))
-        differences = list(_compare(one, live, "")) if live is not None else []
-        if differences:
-            what = "; ".join(differences[:_OF_POLICIES])
+        what = difference(one, live) if live is not None else ""
+        if what:
             sentence = f"{describe(text(one, 'kind'), *name_parts(one))} is not as the harness applied it: {what}"
             found.append(Cause(sentence, (object_key(one),)))
     return found
+
+
+def changed_until_deletion(_: ClusterState, failure: FailureFacts) -> list[Cause]:
+    """The same of objects that are gone by now: what was observed before the harness deleted or restored them."""
+    return [Cause(sentence) for sentence in failure.changes]
+
+
+def change_text(wanted: Json, live: Json) -> str:
+    """The observation that an object which is about to be deleted is not as the harness applied it; "" if it is."""
+    what = difference(wanted, live)
+    subject = describe(text(wanted, "kind"), *name_parts(wanted))
+    return f"{subject} was not as the harness applied it: {what}" if what else ""
+
+
+def difference(wanted: Json, live: Json) -> str:
+    """The first differences: fields of `wanted` with another value, and fields that only others add. Not the data of a
+    Secret, which no message may show."""
+    secret = text(wanted, "kind") == "Secret"
+    found = list(_compare({k: v for k, v in wanted.items() if not (secret and k == "data")}, live, ""))
+    for path in _ADDITIONS:
+        if at(live, *path) is not None and at(wanted, *path) is None:
+            found.append(f"{'.'.join(path)} is {_value(at(live, *path))}, and the harness did not set it")
+    return "; ".join(found[:_OF_POLICIES])
 
 
 def _compare(wanted: object, live: object, path: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, maybe_number, objects, one_line, text
 
 USE_WAYPOINT = "istio.io/use-waypoint"
+WAYPOINT_FOR = "istio.io/waypoint-for"
 POLICIES = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
 BOUND = "istio.io/WaypointBound"
 # "HTTPRoute default/ratings", "HTTPRoute/default/ratings": as statuses and waits name objects
@@ -57,11 +58,12 @@ def missing_references(state: ClusterState, failure: FailureFacts) -> list[Cause
 
 
 def unbound_service(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """The Service that should be bound to a waypoint has no label that says to which."""
+    """The Service that should be bound to a waypoint has no label that says to which, or that Gateway's own label says
+    that it is a waypoint of something else than Services."""
     if BOUND not in (failure.condition, *_WORD.findall(failure.text)):
         return []
     services = [one for one in _subjects(state, failure) if text(one, "kind") == "Service"]
-    return [
+    return [cause for one in services for cause in _of_other_traffic(state, one)] + [
         Cause(
             f"{describe('Service', *name_parts(one))} lacks the label {USE_WAYPOINT}, so no waypoint is bound to it",
             (object_key(one),),
@@ -69,6 +71,16 @@ def unbound_service(state: ClusterState, failure: FailureFacts) -> list[Cause]:
         for one in services
         if USE_WAYPOINT not in labels(one)
     ]
+
+
+def _of_other_traffic(state: ClusterState, service: Json) -> Iterator[Cause]:
+    namespace = labels(service).get("istio.io/use-waypoint-namespace") or name_parts(service)[0]
+    gateway = state.find("Gateway", namespace, labels(service).get(USE_WAYPOINT, ""))
+    takes = labels(gateway).get(WAYPOINT_FOR, "service") if gateway is not None else "service"
+    if gateway is not None and takes not in ("service", "all"):
+        sentence = f"{describe('Gateway', *name_parts(gateway))} has the label {WAYPOINT_FOR}={takes}"
+        subject = describe("Service", *name_parts(service))
+        yield Cause(f"{sentence}: it is a waypoint of no Service, and {subject} refers to it", (object_key(gateway),))
 
 
 def class_not_accepted(state: ClusterState, failure: FailureFacts) -> list[Cause]:

@@ -42,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     changes.deleted,
     changes.recreated,
     changes.changed,
+    changes.changed_until_deletion,
     changes.foreign_pods,
     statuses.bound_elsewhere,
     statuses.in_force_before,

@@ -90,7 +90,7 @@ class ClusterState:
 class ClientRequest:
     """A request that was sent: the URL ("" if it is not known), its status (None without a response), its error, and
     the id by which access logs have it. `sent` counts what was sent together, and `quota` is the
-    response's x-ratelimit-limit."""
+    response's x-ratelimit-limit. `local` is the client's own address:port."""
 
     url: str
     status: int | None
@@ -98,13 +98,16 @@ class ClientRequest:
     id: str = ""
     sent: int = 0
     quota: str = ""
+    local: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FailureFacts:
     """What failed: an awaited condition of an object ("Kind/namespace/name"), or a claim about requests. `text` is the
     message of the failure, `read` the objects whose status the test read, `counters` what counters did meanwhile
-    ("waypoint counters: upstream_rq_pending_overflow moved by 0")."""
+    ("waypoint counters: upstream_rq_pending_overflow moved by 0"), `changes` what was observed of objects that were
+    not as the harness applied them, before it deleted them.
+    """
 
     object: str = ""
     condition: str = ""
@@ -112,6 +115,7 @@ class FailureFacts:
     calls: Sequence[ClientRequest] = ()
     read: Sequence[str] = ()
     counters: Sequence[str] = ()
+    changes: Sequence[str] = ()
 
     @property
     def found(self) -> str:

@@ -10,6 +10,7 @@ from harness.causes.state import Cause, ClusterState, FailureFacts, describe, la
 from harness.objects.conditions import conditions
 from harness.objects.host_port import host_of
 from harness.objects.unstructured import Json, strings, text
+from harness.objects.workloads import OWNING_GATEWAY
 
 USE_WAYPOINT = "istio.io/use-waypoint"
 WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
@@ -39,9 +40,19 @@ def from_backend(state: ClusterState, failure: FailureFacts) -> list[Cause]:
 
 def _past_all_envoys(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     seen = {access.line.user_agent for access in state.access}
+    failed = [call for call in failure.failed_calls if call.status is not None and str(call.status) in failure.found]
+    carried = {line.src.addr: line.dst for line in state.connections if line.direction == "outbound" and line.is_ok}
+    counted: Counter[tuple[str, int]] = Counter()
+    for call in failed:
+        end = carried.get(call.local)
+        pod = state.find("Pod", end.namespace or "", end.workload or "") if end else None
+        if pod is not None and OWNING_GATEWAY not in labels(pod):
+            counted["/".join(name_parts(pod)), call.status or 0] += 1
+    for (name, status), number in counted.most_common(1):
+        what = f"Pod {name} itself answered {status} to {number} request{'s' if number > 1 else ''}"
+        return [Cause(f"{what}: by ztunnel's log they came to it past any Envoy", (f"Pod/{name}",))]
     if not state.logs or any(log.unreadable for log in state.logs.values()):
         return []
-    failed = [call for call in failure.failed_calls if call.status is not None and str(call.status) in failure.found]
     direct = [call for call in failed if call.url and call.id and f"e2e/{call.id}" not in seen]
     return [
         Cause(
@@ -134,8 +145,8 @@ def past_the_waypoint(state: ClusterState, failure: FailureFacts) -> list[Cause]
             continue
         subject = describe("Service", *name_parts(service))
         sentence = (
-            f"{len(past)} of {len(calls)} calls of {subject} went past its waypoint: the access log of "
-            f"Gateway {waypoint} lacks them"
+            f"{len(past)} of {len(calls)} calls went past Gateway {waypoint}, the waypoint of {subject}: "
+            "its access log lacks them"
         )
         found.append(Cause(sentence, (object_key(service),)))
     return found

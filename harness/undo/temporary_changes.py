@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness import observations, progress
+from harness import observations, progress, record_replay
+from harness.causes import changes
+from harness.errors import HarnessError
 from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
@@ -78,6 +80,7 @@ class Manifests:
             for name in names:
                 self.apply(name, made)
             yield
+            self._observe_changes(names)
         except Exception as error:
             self.before_undo(error)
             raise
@@ -86,6 +89,18 @@ class Manifests:
             for named in (ref_of(document) for name in names for document in self._wanted(name)):
                 if str(named) not in before:
                     self.kube.wanted.deleted(named)
+
+    def _observe_changes(self, names: Sequence[str]) -> None:
+        """Records which of the objects are not as they were applied. Tests often judge what a block did once it is over
+        and its objects are gone. No verdict rests on it: errors are ignored, and a replay has nothing to read."""
+        if record_replay.is_replaying():
+            return
+        expected = self.kube.wanted.documents
+        with suppress(HarnessError), record_replay.use_tape(None):
+            for named in (ref_of(document) for name in names for document in self._wanted(name)):
+                wanted, live = expected.get(str(named)), self.kube.find(named)
+                if wanted is not None and live is not None and (change := changes.change_text(wanted, live)):
+                    observations.record_sighting(changes.OBSERVER, change)
 
     @contextmanager
     def while_patched(self, name: str, body: Mapping[str, Any]) -> Iterator[None]:

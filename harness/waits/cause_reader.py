@@ -17,6 +17,7 @@ from functools import cache
 import yaml
 
 from harness import timeouts
+from harness.causes.changes import OBSERVER
 from harness.causes.components import COREDNS_NAMESPACE, is_dns_failure
 from harness.causes.references import POLICIES, READ, referred_namespaces
 from harness.causes.rules import find_causes
@@ -56,7 +57,7 @@ NODES = 5  # nodes whose ztunnel log is read
 _URL = re.compile(r" to (https?://\S+)$")
 _LOG = re.compile(r"^(\S+) access log$")
 _STATUS = re.compile(r"^status of (\S+)$")
-_MESH = re.compile(r"TCP|HBONE|ztunnel|identity|15008|connection")
+_MESH = re.compile(r"TCP|HBONE|ztunnel|identity|15008|connection|access lines of")
 
 
 @cache
@@ -97,6 +98,7 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
         calls=_calls(sightings),
         read=list(dict.fromkeys(found[1] for one in sightings if (found := _STATUS.match(one.who)))),
         counters=[f"{one.who}: {one.what}" for one in sightings if one.who.endswith(" counters")],
+        changes=list(dict.fromkeys(one.what for one in sightings if one.who == OBSERVER)),
     )
     access, connections = _lines(sightings)
     wanted = kube.wanted.documents
@@ -183,7 +185,9 @@ def _access_lines(
     """Lines of requests that the test had not read yet, from the logs of all Gateways' proxies, and into `logs` how
     many lines each has. Envoy writes them within a second or so; requests that pass no proxy have none."""
     sent = [f"e2e/{call.id}" for call in failure.calls if call.id and call.status is not None]
-    agents = set(sent[-REQUESTS:]) - {one.line.user_agent for one in known if one.line.user_agent}
+    agents = set(sent[-REQUESTS:])
+    if "access lines of" not in failure.text:  # else one Gateway's log lacks lines that another's may have
+        agents -= {one.line.user_agent for one in known if one.line.user_agent}
     proxies = [pod for pod in pods if OWNING_GATEWAY in mapping(pod, "metadata", "labels")]
     found: list[AccessRecord] = []
     for _ in range(LOOKS if agents and proxies else 0):
@@ -215,7 +219,8 @@ def _calls(sightings: Sequence[Sighting]) -> list[ClientRequest]:
                 if isinstance(answer, dict) and {"id", "status", "error"} <= answer.keys():
                     quota = text(answer, "headers", "x-ratelimit-limit")
                     outcome = (answer["status"], str(answer["error"]), str(answer["id"]))
-                    found.append(ClientRequest(url[1] if url else "", *outcome, number, quota))
+                    local = text(answer, "local")
+                    found.append(ClientRequest(url[1] if url else "", *outcome, number, quota, local))
     return found
 
 

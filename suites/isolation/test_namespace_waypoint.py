@@ -16,12 +16,10 @@ DETAILS = get("http://details:9080/details/0")
 @pytest.fixture(scope="module")
 def namespace_label(waypoint, applied, kube, mesh_client, here):
     """The namespace's waypoint label during this module; details returns 200 again afterwards."""
-    try:
-        wait_for_response(mesh_client, DETAILS, status=404)
-        yield
-    finally:
-        kube.patch(here("Namespace/default"), {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
-        wait_for_response(mesh_client, DETAILS, status=200)
+    wait_for_response(mesh_client, DETAILS, status=404)  # if it is not, `applied` removes the label again
+    yield
+    kube.patch(here("Namespace/default"), {"metadata": {"labels": {waypoints.USE_WAYPOINT: None}}})
+    wait_for_response(mesh_client, DETAILS, status=200)
 
 
 def test_service_without_a_route_is_refused(namespace_label, waypoint, mesh_client, since):

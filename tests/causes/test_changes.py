@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.causes.changes import change_text
 from harness.causes.rules import find_causes
 from harness.causes.state import ClusterState, FailureFacts
 from harness.objects.object_names import parse_ref
@@ -45,6 +46,37 @@ def test_what_others_add_is_no_change() -> None:
     live = route(hostnames=["a"], rules=[{"port": 1, "weight": 1}]) | {"status": {"parents": []}}
 
     assert why([live], route(hostnames=["a"], rules=[{"port": 1, "group": ""}], timeout=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("live", "message"),
+    [
+        (
+            {"metadata": {"labels": {"istio.io/waypoint-for": "workload"}}},
+            "metadata.labels.istio.io/waypoint-for is workload",
+        ),
+        (
+            {"spec": {"template": {"metadata": {"labels": {"istio.io/dataplane-mode": "none"}}}}},
+            "spec.template.metadata.labels.istio.io/dataplane-mode is none",
+        ),
+        ({"spec": {"parametersRef": {"name": "ingress"}}}, "spec.parametersRef is {'name': 'ingress'}"),
+    ],
+)
+def test_addition_that_nothing_makes_by_default_is_named(live: dict[str, Any], message: str) -> None:
+    assert why([named(ROUTE, **live)], named(ROUTE)) == [
+        f"HTTPRoute default/ratings is not as the harness applied it: {message}, and the harness did not set it"
+    ]
+    assert why([named(ROUTE, **live)], named(ROUTE, **live)) == []
+
+
+def test_change_of_an_object_that_is_gone_is_named_from_what_was_observed() -> None:
+    observed = change_text(route(hostnames=["a"]), route(hostnames=["b"]))
+    failure = FailureFacts(text="assert 1 == 2", changes=[observed])
+
+    assert [cause.sentence for cause in find_causes(ClusterState(), failure)] == [
+        "HTTPRoute default/ratings was not as the harness applied it: spec.hostnames[0] is b, not a"
+    ]
+    assert change_text(route(hostnames=["a"]), route(hostnames=["a"])) == ""
 
 
 def test_deleted_object_is_named() -> None:

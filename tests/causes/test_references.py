@@ -130,6 +130,25 @@ def test_service_without_the_label_is_named() -> None:
     assert cause.sentence.startswith("Service default/ratings lacks the label istio.io/use-waypoint")
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            "workload",
+            "Gateway default/waypoint has the label istio.io/waypoint-for=workload: it is a waypoint of no Service, "
+            "and Service default/ratings refers to it",
+        ),
+        ("all", ""),
+    ],
+)
+def test_waypoint_of_other_traffic_than_services_is_named(value: str, expected: str) -> None:
+    service = named("Service/default/ratings", metadata={"labels": {"istio.io/use-waypoint": "waypoint"}})
+    gateway = named("Gateway/default/waypoint", metadata={"labels": {"istio.io/waypoint-for": value}})
+    failure = FailureFacts(object=object_key(service), condition="istio.io/WaypointBound")
+
+    assert "\n".join(one.sentence for one in find_causes(state(service, gateway), failure)) == expected
+
+
 def test_class_that_is_not_accepted_is_named() -> None:
     gateway = named("Gateway/default/g", spec={"gatewayClassName": "neg-class"})
 

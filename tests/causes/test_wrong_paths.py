@@ -10,6 +10,8 @@ import pytest
 from harness.causes.rules import find_causes
 from harness.causes.state import AccessLog, AccessRecord, ClientRequest, ClusterState, FailureFacts
 from harness.logs.envoy_access import AccessLine, parse_access_line
+from harness.logs.ztunnel import parse_ztunnel_line
+from harness.objects.workloads import OWNING_GATEWAY
 from tests.fakes.api import Object, named
 from tests.recordings import text
 
@@ -104,6 +106,24 @@ def test_status_that_no_envoy_has_a_line_of_is_the_backends() -> None:
     assert why("assert [503] == [200]", status=503, log=AccessLog(1, unreadable=1)) == []
 
 
+def test_status_of_a_pod_that_ztunnel_connected_the_client_to_is_that_pods() -> None:
+    """A pod of a proxy has not answered by itself, and neither has one that another connection went to."""
+    lines = [parse_ztunnel_line(line) for line in text("logs/ztunnel.log").splitlines()]
+    line = next(line for line in lines if line and line.direction == "outbound" and line.dst.workload)
+    name = f"{line.dst.namespace}/{line.dst.workload}"
+
+    def causes(local: str, **metadata: Any) -> list[str]:
+        state = ClusterState({"Pod": [named(f"Pod/{name}", metadata=metadata)]}, connections=[line])
+        calls = [ClientRequest(URL, 503, local=local)]
+        found = find_causes(state, FailureFacts(text="assert [503] == [200]", calls=calls))
+        return [one.sentence for one in found if "itself" in one.sentence]
+
+    assert causes(line.src.addr) == [
+        f"Pod {name} itself answered 503 to 1 request: by ztunnel's log they came to it past any Envoy"
+    ]
+    assert causes(line.src.addr, labels={OWNING_GATEWAY: "waypoint"}) == causes("192.0.2.7:4711") == []
+
+
 def test_answer_without_a_backend_is_named() -> None:
     assert why("assert None not in {None}", line(upstream_local_address=None)) == [
         "Envoy of Gateway waypoint answered 1 of 1 requests without a connection to a backend"
@@ -124,9 +144,7 @@ def test_missing_access_lines_are_explained(log: AccessLog, message: str) -> Non
 
 def test_call_that_the_waypoints_log_lacks_went_past_it() -> None:
     """Known only where that log was read."""
-    past = (
-        "1 of 1 calls of Service default/ratings went past its waypoint: the access log of Gateway waypoint lacks them"
-    )
+    past = "1 of 1 calls went past Gateway waypoint, the waypoint of Service default/ratings: its access log lacks them"
 
     assert why("assert [200] == [404]", log=AccessLog(0)) == [past]
     assert why("assert [200] == [404]", log=AccessLog(0), removed="Pod/default/waypoint-0") == []

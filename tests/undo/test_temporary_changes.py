@@ -2,15 +2,16 @@
 
 import base64
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from harness import observations, version_sets
+from harness import observations, record_replay, version_sets
 from harness.clients.certificates import COMMON_NAME, HOSTS, Authority
 from harness.errors import BadInput, NotAllowed
-from harness.kube import Kube, ObjectMissing, RequestRejected
+from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.objects.object_names import parse_ref
 from harness.report.redact import redact
 from harness.undo import temporary_changes as module
@@ -164,6 +165,48 @@ def test_block_that_raises_is_undone(manifests: Manifests, api: FakeApi, write: 
     with pytest.raises(ZeroDivisionError), manifests.while_applied("a.yaml"):
         raise ZeroDivisionError
 
+    assert api.objects == {}
+
+
+def test_object_that_others_changed_is_observed_before_it_is_deleted(
+    manifests: Manifests, api: FakeApi, write: Any
+) -> None:
+    """Tests judge what the block did when its objects are gone. Nothing is observed of what is as it was applied, of
+    what the harness itself patched, or of a Secret's data."""
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "default"},
+        "data": {"k": "YQ=="},
+    }
+    write("a.yaml", ONE, named("Service/default/two", spec={"type": "ClusterIP"}), THREE, secret)
+    observations.open_page("changed")
+
+    with manifests.while_applied("a.yaml"):
+        api.objects["Service/default/two"]["spec"]["type"] = "NodePort"
+        api.objects["Secret/default/s"]["data"] = {"k": "Yg=="}
+        manifests.kube.patch("Service/default/three", {"metadata": {"labels": {"istio.io/use-waypoint": "waypoint"}}})
+
+    assert [(one.who, one.what) for one in observations.page("changed").sightings] == [
+        ("live objects", "Service default/two was not as the harness applied it: spec.type is NodePort, not ClusterIP")
+    ]
+
+
+def test_observation_of_changes_is_no_record_and_no_error(
+    manifests: Manifests, api: FakeApi, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mesh-e2e judge` replays a block's calls: these are not among them. An API that is away hides no verdict."""
+    write("a.yaml", ONE)
+    calls: list[str] = []
+    tape = SimpleNamespace(replays=False, call=lambda name, _, act: (calls.append(name), act())[1])
+
+    with record_replay.use_tape(tape), manifests.while_applied("a.yaml"):  # type: ignore[arg-type]  # as much of one as is used
+        calls.clear()
+
+    assert calls[0] == "delete"  # and not a read before it
+    monkeypatch.setattr(module.changes, "change_text", lambda *_: (_ for _ in ()).throw(ApiUnavailable("away")))
+    with manifests.while_applied("a.yaml"):
+        pass
     assert api.objects == {}
 
 

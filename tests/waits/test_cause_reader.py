@@ -68,6 +68,25 @@ def test_lines_among_what_was_seen_count(kube: Kube, api: FakeApi) -> None:
     assert "circuit breaker overflow" in why(kube, "assert [503] == [200]", answered(503, ""), seen)[0]
 
 
+def test_log_of_the_gateway_that_lacks_lines_is_read_though_another_has_them(kube: Kube, api: FakeApi) -> None:
+    """The ingress's line of a request is known; the waypoint's log is what the failure is about."""
+    api.put(named("Pod/default/w", metadata={"labels": {"gateway.envoyproxy.io/owning-gateway-name": "waypoint"}}))
+    api.logs["default", "w", "envoy"] = ""
+    own = json.dumps(OVERFLOW | {"user-agent": "e2e/rq-1"})
+    seen = Sighting("ingress access log", "1 lines joined by request id", 2.0, raw=(own,))
+    text = "access lines of 1 requests at Gateway waypoint: not within 2s (15 tries); last seen: lines of 0"
+
+    assert why(kube, text, answered(200), seen) == [
+        "The access log of Gateway waypoint has lines of 0 of 1 requests: is it disabled, or were they sent elsewhere?"
+    ]
+
+
+def test_changes_among_what_was_seen_are_causes(kube: Kube) -> None:
+    seen = Sighting("live objects", "HTTPRoute default/r was not as the harness applied it: spec is absent", 2.0)
+
+    assert why(kube, "assert 1 == 2", seen, seen) == [seen.what]
+
+
 def test_server_that_refuses_or_is_silent_hides_nothing(
     kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
