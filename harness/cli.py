@@ -231,7 +231,7 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
     from harness.registry import private
 
     if row.registry is None:
-        raise BadInput("no registry is named that is to be filled", remedy=f"make mirror REGISTRY={private.FORM}")
+        raise BadInput("no registry to fill is named", remedy=f"make mirror REGISTRY={private.FORM}")
     rows = chosen_versions.with_target(row, chosen)
     if asked.source and chosen.bundle:
         raise BadInput("--from and BUNDLE= are two sources", remedy="leave one of them out")

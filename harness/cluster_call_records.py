@@ -242,9 +242,9 @@ def _lines(run: Path) -> Iterator[tuple[int, Json]]:
     plain, packed = run / FILE, run / f"{FILE}.gz"
     again = "run the suites again with this mesh-e2e"
     if not run.is_dir():
-        raise BadInput(f"{run} is no run folder", remedy="name one of runs/, for instance runs/latest")
+        raise BadInput(f"{run} is not a run folder", remedy="name one of runs/, for instance runs/latest")
     if not plain.exists() and not packed.exists():
-        raise BadInput(f"{run} has no {FILE}: it was made by an older mesh-e2e, or is no run folder", remedy=again)
+        raise BadInput(f"{run} has no {FILE}: it was made by an older mesh-e2e, or is not a run folder", remedy=again)
     number = 0  # of lines read
     try:
         with plain.open() if plain.exists() else gzip.open(packed, "rt") as file:

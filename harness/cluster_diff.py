@@ -80,6 +80,6 @@ def compare_listings(file: Path, now: Read) -> list[str]:
             raise BadInput(f"{file} is a listing of another format: {held['format']}", remedy="write it again")
         before = Read(held["objects"], held["unread"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file} is no listing: {error}", remedy="mesh-e2e listing > FILE writes one") from None
+        raise BadInput(f"{file} is not a listing: {error}", remedy="mesh-e2e listing > FILE writes one") from None
     unread = [f"not compared: {one}" for one in sorted({*before.unread, *now.unread})]
     return [*differences(before.objects, now.objects), *unread]

@@ -85,7 +85,7 @@ def refuse_in_use(record: Record | None, what: str) -> None:
     if record and record.is_in_use_by_another_run:
         raise BadInput(
             f"{what} is in use by process {record.pid}",
-            remedy="wait for that run: two would undo each other; or choose another CLUSTER_NAME=… (or NAMESPACE=…)",
+            remedy="wait for that run: both would undo each other; or choose another CLUSTER_NAME=… (or NAMESPACE=…)",
         )
 
 
@@ -101,7 +101,7 @@ def refuse_kept(record: Record | None, asked: Mapping[str, str], what: str) -> N
         if found != wanted:
             raise BadInput(
                 f"{what} was kept with {name} {found}, this run asks for {name} {wanted}",
-                remedy="`make clean` takes it away; or choose another name (CLUSTER_NAME=…)",
+                remedy="`make clean` deletes it; or choose another name (CLUSTER_NAME=…)",
             )
 
 

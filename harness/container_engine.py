@@ -79,7 +79,7 @@ def check_save(seen: Engine | None) -> str:
     major = seen.version.partition(".")[0]
     if major.isdigit() and int(major) < SAVES_ONE_PLATFORM:
         raise BadInput(
-            f"Docker {seen.version} with the containerd image store saves images that `kind load` refuses "
+            f"Docker {seen.version} with the containerd image store saves images that `kind load` rejects "
             "(kubernetes-sigs/kind#3795)",
             remedy=f"Docker {SAVES_ONE_PLATFORM} or newer, or turn its containerd image store off",
         )
@@ -132,7 +132,7 @@ def _refuse_other_providers() -> None:
     if provider == "podman":
         raise _no_podman(f"{PROVIDER}=podman")
     if provider not in ("", "docker"):
-        raise BadInput(f"{PROVIDER}={provider}: kind is run on Docker only", remedy=f"unset {PROVIDER}, {OTHERWISE}")
+        raise BadInput(f"{PROVIDER}={provider}: kind runs on Docker only", remedy=f"unset {PROVIDER}, {OTHERWISE}")
 
 
 def _no_podman(seen: str) -> BadInput:
@@ -146,7 +146,7 @@ def _no_answer(message: str) -> BadInput:
     line = " ".join(message.split())[-300:] or "no word"
     if "permission denied" in message.lower():
         return BadInput(
-            f"Docker refuses this user: {line}",
+            f"Docker rejects this user: {line}",
             remedy="`sudo usermod -aG docker $USER` and log in again, or rootless Docker "
             f"(https://docs.docker.com/engine/security/rootless/), {OTHERWISE}",
         )

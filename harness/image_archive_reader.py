@@ -43,7 +43,7 @@ def read_archive(archive: Path) -> ArchiveContents:
             members = {member.name.removeprefix("./"): member for member in tar.getmembers() if not member.isdir()}
             return _read(tar, members)
     except UNREADABLE as error:
-        raise BadInput(f"{archive} is no image archive: {error}") from None
+        raise BadInput(f"{archive} is not an image archive: {error}") from None
 
 
 def image_references(archive: Path) -> list[str]:

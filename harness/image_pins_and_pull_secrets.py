@@ -63,7 +63,7 @@ def make_pull_secret(registry: PrivateRegistry, namespace: str) -> Document:
     found = login(registry.host)
     if found is None:
         raise BadInput(
-            f"REGISTRY_SECRET={registry.secret}: Docker has no login of {registry.host} to make it of",
+            f"REGISTRY_SECRET={registry.secret}: Docker has no login for {registry.host} to create it from",
             remedy=f"`docker login {registry.host}` first; or leave REGISTRY_SECRET out",
         )
     data = base64.b64encode(docker_config({registry.host: found}).encode()).decode()

@@ -62,7 +62,7 @@ def judge_run(run: Path) -> Judgement:
     """Recomputes the verdict of each claim of the run in this folder.
 
     Raises:
-        BadInput: it is no folder of a run that ended, or its format is not ours; or nothing of it can be judged again.
+        BadInput: it is not the folder of a finished run, or its format is not ours; or nothing can be judged again.
         SetupFailed: the tests could not be run on it.
     """
     run = run.resolve()
@@ -70,7 +70,9 @@ def judge_run(run: Path) -> Judgement:
     files = dict.fromkeys(test["id"].partition("::")[0] for test in recorded)
     there = [file for file in files if file.endswith(".py") and (settings.ROOT / file).is_file()]
     if not there:
-        raise BadInput(f"none of the files of {run}'s tests is here", remedy="judge it with the mesh-e2e that made it")
+        raise BadInput(
+            f"none of the test files of {run} exists here", remedy="judge it with the mesh-e2e that wrote it"
+        )
     again = {test["id"]: test for test in _again(run, records, there)}
     known = {test["id"] for test in recorded}
     others = [test for test in again.values() if test["id"] not in known and not test["id"].endswith(ORACLES)]
@@ -136,7 +138,7 @@ def _results(run: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"{run} has no verdicts to compare with: results.json cannot be read ({type(error).__name__}: {error})",
-            remedy="name the folder of a run that has ended",
+            remedy="name the folder of a finished run",
         ) from None
     return [test for test in tests if "::" in test["id"] and not test["claim"].startswith("teardown after: ")]
 
@@ -145,7 +147,7 @@ def _again(run: Path, records: Records, files: Sequence[str]) -> list[dict[str, 
     """The tests of a run on the records, as results.json has them."""
     asked = {name: value for name, value in records.asked.items() if value not in ("", None)}
     if not records.cluster:
-        raise BadInput(f"{run}: its cluster could not be made, so nothing was judged", remedy="run the suites again")
+        raise BadInput(f"{run}: its cluster could not be created, so nothing was judged", remedy="run the suites again")
     ours = {f"E2E_{name.upper()}": str(value) for name, value in asked.items()}
     ours |= {"E2E_GATHER": "false", "E2E_ORACLES": "off", "CI": "", "GITHUB_RUN_ID": "", "GITHUB_STEP_SUMMARY": ""}
     with TemporaryDirectory() as folder:

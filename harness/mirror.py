@@ -74,7 +74,7 @@ def mirror_from_bundle(
     """Copies what a bundle holds, and the node image from Docker, if it is there.
 
     Raises:
-        BadInput: it is no bundle of that version set, or the registry wants a login.
+        BadInput: it is no bundle of that version set, or the registry requires a login.
         SetupFailed: something could not be written.
     """
     public = versions.taken_from(None)
@@ -133,7 +133,7 @@ class Archive:
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:  # noqa: ARG002  # as above
         file = self._tar.extractfile(self._members[self._paths.get(digest, image_archive_reader.blob_path(digest))])
         if file is None:
-            raise SetupFailed(f"{self._path}: {digest} is no file")
+            raise SetupFailed(f"{self._path}: {digest} is not a file")
         while piece := file.read(CHUNK):
             yield piece
 
@@ -148,7 +148,7 @@ class Archive:
     def _describe(self, path: str, kind: str) -> dict[str, object]:
         file = self._tar.extractfile(self._members[path])
         if file is None:
-            raise SetupFailed(f"{self._path}: {path} is no file")
+            raise SetupFailed(f"{self._path}: {path} is not a file")
         digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"  # type: ignore[arg-type]  # it reads bytes
         self._paths[digest] = path
         return {"mediaType": kind, "size": self._members[path].size, "digest": digest}

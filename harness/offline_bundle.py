@@ -96,8 +96,8 @@ def open_bundle(folder: Path, versions: VersionSet) -> Bundle:
     changed = [file for file, entry in held.items() if _digest(folder / file) != entry.digest]
     if changed:
         raise BadInput(
-            f"bundle {folder}: not what was indexed: {', '.join(changed)}",
-            remedy=f"if that is meant, run `mesh-e2e bundle --index {folder}` again",
+            f"bundle {folder}: files differ from the index: {', '.join(changed)}",
+            remedy=f"if this is intended, run `mesh-e2e bundle --index {folder}` again",
         )
     for file in dict.fromkeys(index.images[image].file for image in images):
         image_archive_reader.read_complete(folder / file)
@@ -193,7 +193,7 @@ def _save(image: str, source: str, archive: Path, platform: list[str], saves: li
         image_archive_reader.read_complete(partial)
         partial.rename(archive)
     except CommandFailed as failed:
-        raise BadInput(f"image {source} cannot be had: {failed.output.strip()[-200:]}") from failed
+        raise BadInput(f"image {source} is not available: {failed.output.strip()[-200:]}") from failed
     finally:
         partial.unlink(missing_ok=True)
     output = run(["docker", "image", "inspect", "--format", "{{json .RepoDigests}}", source], check=False).stdout
@@ -211,7 +211,7 @@ def _index(folder: Path) -> Index:
         return validate_file(Index, yaml.safe_load(file.read_text()), file, remedy=again)
     except (FileNotFoundError, NotADirectoryError):
         raise BadInput(
-            f"{folder} is no bundle: it has no {INDEX}",
+            f"{folder} is not a bundle: it has no {INDEX}",
             remedy=f"`make bundle BUNDLE={folder}` makes one, `mesh-e2e bundle --index {folder}` indexes a folder",
         ) from None
     except OSError as error:
@@ -235,7 +235,9 @@ def _possible(folder: Path) -> Iterator[None]:
     new = [one for one in (folder / "charts", folder / "images", folder) if not os.path.lexists(one)]
     try:
         if folder.exists() and not folder.is_dir():
-            raise BadInput(f"{folder} is not a folder, and a bundle is one", remedy="BUNDLE=folder, a new or empty one")
+            raise BadInput(
+                f"{folder} is not a folder; a bundle is a folder", remedy="BUNDLE=folder, a new or empty one"
+            )
         yield
     except OSError as error:
         raise BadInput(f"bundle {folder}: {error.filename or folder}: {error.strerror or error}") from None

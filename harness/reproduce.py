@@ -145,7 +145,7 @@ def _results(run: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((run / "results.json").read_text())
     except (OSError, ValueError):
         remedy = "give one of runs/, for instance runs/latest"
-        raise BadInput(f"{run} is no folder of a run that ended", remedy=remedy) from None
+        raise BadInput(f"{run} is not the folder of a finished run", remedy=remedy) from None
     return found
 
 

@@ -221,7 +221,7 @@ def read_settings(**overrides: object) -> Settings:
             Or the package was installed without the files beside it (manifests, suites, versions.yaml).
     """
     if not (ROOT / "manifests").is_dir():
-        raise BadInput(f"mesh-e2e runs from a clone of its repository, and {ROOT} is none", remedy=INSTALLED)
+        raise BadInput(f"mesh-e2e runs from a clone of its repository, and {ROOT} is not one", remedy=INSTALLED)
     _refuse_misspelt_make_variables()
     given = {name: value for name, value in overrides.items() if value not in (None, "")}
     other = os.environ.get("E2E_KUBECONFIG_FILE", "")
@@ -237,7 +237,7 @@ def read_settings(**overrides: object) -> Settings:
             if getattr(found, field):
                 raise BadInput(
                     f"{setting_names(field)[0]} chooses an existing cluster, and CLUSTER is {found.cluster}",
-                    remedy="CLUSTER=existing (--cluster existing) tests that cluster; for another one leave it out",
+                    remedy="CLUSTER=existing (--cluster existing) tests that cluster; otherwise leave it out",
                 )
     _refuse_namespace(found)
     return found
@@ -287,10 +287,10 @@ def _wrong(field: str, value: object, kind: str, context: Mapping[str, Any]) -> 
         message = f"{field}={value!r} is not one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}"
         return BadInput(message, remedy=how)
     if kind == "string_pattern_mismatch" and field == "cluster_name":
-        what = "is no name of a cluster: lower-case letters, digits and dashes, at most 42, no dash at either end"
+        what = "is not a valid cluster name: lower-case letters, digits and dashes, at most 42, no dash at either end"
         return BadInput(f"{field}={value!r} {what}", remedy=how)
     if kind == "string_pattern_mismatch" and field == "namespace":
-        what = "is no name of a namespace: lower-case letters, digits and dashes, at most 30, no dash at either end"
+        what = "is not a valid namespace name: lower-case letters, digits and dashes, at most 30, no dash at either end"
         return BadInput(f"{field}={value!r} {what}", remedy=how)
     return BadInput(f"{field}={value!r} {phrase(kind, context)}", remedy=f"{how}: {info.description}")
 
@@ -305,7 +305,7 @@ def _refuse_misspelt_make_variables() -> None:
     for name in re.findall(r"(?:^| )([A-Z][A-Z0-9_]*)=", os.environ.get("E2E_MAKE", "")):
         near = nearest_name(name, known) if name not in known and not name.startswith("E2E_") else ""
         if near:
-            raise BadInput(f"make knows no variable {name}, did you mean {near}?", remedy="docs/settings.md lists all")
+            raise BadInput(f"make has no variable {name}, did you mean {near}?", remedy="docs/settings.md lists all")
 
 
 def owner_pid() -> int:

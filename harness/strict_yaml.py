@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
             hash(key)  # TypeError for a list or a map as a key
             if key in seen:
                 first, second = seen[key].start_mark.line + 1, key_node.start_mark.line + 1
-                raise yaml.YAMLError(f"{key!r} stands twice, on line {first} and on line {second}")
+                raise yaml.YAMLError(f"{key!r} is set twice, on lines {first} and {second}")
             seen[key] = key_node
         return super().construct_mapping(node, deep)
 

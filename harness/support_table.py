@@ -87,7 +87,7 @@ def _earlier(file: Path, kept: Callable[[str], bool]) -> list[support.Cell]:
         found = support.from_json(json.loads(file.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
-            f"{file} is no table to add to: {error}", remedy="leave --add out: a new one is written"
+            f"{file} is not a table to add to: {error}", remedy="leave --add out: a new one is written"
         ) from None
     return [cell for cell in found if any(kept(one.test) for one in cell.evidence)]
 
@@ -100,7 +100,7 @@ def recent(runs: Path) -> list[Path]:
     """
     found = sorted(file.parent for file in runs.glob("*/results.json") if not file.parent.is_symlink())
     if not found:
-        raise BadInput(f"{runs} has no run that ended", remedy="make e2e first, or name the folders of runs")
+        raise BadInput(f"{runs} has no finished run", remedy="make e2e first, or name the folders of runs")
     return found
 
 
@@ -112,7 +112,9 @@ def _results(run: Path) -> tuple[Path, dict[str, Any]]:
     except OSError as error:
         raise BadInput(f"cannot read {error.filename}: {error.strerror}", remedy="name folders of runs") from error
     except (ValueError, TypeError, KeyError) as error:
-        raise BadInput(f"{run}/results.json is no result of a run: {error}", remedy="name folders of runs") from error
+        raise BadInput(
+            f"{run}/results.json is not the result of a run: {error}", remedy="name folders of runs"
+        ) from error
     return run, found
 
 

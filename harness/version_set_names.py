@@ -183,7 +183,7 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
     if reasons:
         raise BadInput(
             f"VERSIONS={name} cannot work: " + "; ".join(reasons),
-            remedy="name another version: `mesh-e2e versions` lists what goes together (limits of versions.yaml)",
+            remedy="name another version: `mesh-e2e versions` lists what works together (limits of versions.yaml)",
         )
     return row
 

@@ -308,7 +308,7 @@ class Versions(_Strict):
         if reasons:
             raise BadInput(
                 f"version set {chosen.name!r} cannot work: " + "; ".join(reasons),
-                remedy="change it in versions.yaml, whose `limits` say what goes together",
+                remedy="change it in versions.yaml, where `limits` lists which versions work together",
             )
         return chosen.taken_from(registry)
 

@@ -163,9 +163,9 @@ def test_hash_of_digits_only_is_no_number(tmp_path: Path) -> None:
     [
         (None, "is missing"),
         ("sets: [", "is not valid YAML"),
-        ("sets: {a: {istio: x}, b: {}, a: {istio: y}}", "'a' stands twice, on line 1 and on line 1"),
-        ("default: a\nsets:\ndefault: b", "'default' stands twice, on line 1 and on line 3"),
-        ("sets: {a: {istio: x, istio: y}}", "'istio' stands twice"),
+        ("sets: {a: {istio: x}, b: {}, a: {istio: y}}", "'a' is set twice, on lines 1 and 1"),
+        ("default: a\nsets:\ndefault: b", "'default' is set twice, on lines 1 and 3"),
+        ("sets: {a: {istio: x, istio: y}}", "'istio' is set twice"),
         ("", "has no `sets`"),
         ("[]", "has no `sets`"),
         ("sets: [a]", "has no `sets`"),

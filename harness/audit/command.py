@@ -51,8 +51,8 @@ def cluster_of(asked: argparse.Namespace, chosen: Settings) -> tuple[Path, str]:
     file = asked.kubeconfig or chosen.kubeconfig or Path.home() / ".kube" / "config"
     if not context:
         raise BadInput(
-            "the cluster is chosen by its context's exact name",
-            remedy="--context NAME (`kubectl config get-contexts`); the current context is never assumed",
+            "the cluster is selected by the exact name of its context",
+            remedy="--context NAME (`kubectl config get-contexts`); the current context is never used",
         )
     if not file.is_file():
         raise BadInput(f"kubeconfig {file} is not there", remedy="--kubeconfig FILE")
@@ -80,7 +80,7 @@ def watch(asked: argparse.Namespace, chosen: Settings, say: Callable[[str], None
         BadInput: as `run`; or a format that is one document.
     """
     if asked.format != "text":
-        raise BadInput(f"--watch has no end, and {asked.format} is one document", remedy="leave --format out")
+        raise BadInput(f"--watch never ends, and {asked.format} is a single document", remedy="leave --format out")
     auditor = Auditor(asked, chosen)
     last = auditor.audit()
     say(FORMATS["text"](last))
@@ -150,7 +150,7 @@ def _baseline(file: Path) -> dict[str, str]:
         found = [Finding(one["id"], one["severity"], tuple(one["objects"]), one["sentence"]) for one in those]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
-            f"baseline {file}: {error if isinstance(error, OSError) else 'it is no report of --format json'}",
+            f"baseline {file}: {error if isinstance(error, OSError) else 'it is not a report of --format json'}",
             remedy="mesh-e2e audit --format json > FILE writes one",
         ) from None
     return {one.fingerprint: f"{one.id}: {', '.join(one.objects)}" for one in found}

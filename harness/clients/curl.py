@@ -51,15 +51,17 @@ def parse_answers(output: str, ids: Sequence[str]) -> Answers:
             one, position = decoder.raw_decode(text, position)
             answer = _answer(one)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise Inconclusive(f"curl wrote no JSON at {position}: {text[position : position + 120]!r}") from error
+            raise Inconclusive(
+                f"curl's output is not JSON at {position}: {text[position : position + 120]!r}"
+            ) from error
         if answer.id in found:
-            raise Inconclusive(f"curl wrote two answers to request {answer.id}")
+            raise Inconclusive(f"curl reported two responses to request {answer.id}")
         found[answer.id] = answer
         while position < len(text) and text[position].isspace():
             position += 1
     missing = [id_ for id_ in ids if id_ not in found]
     if missing:
-        raise Inconclusive(f"{len(missing)} of {len(ids)} requests have no answer from curl, first {missing[0]}")
+        raise Inconclusive(f"{len(missing)} of {len(ids)} requests have no response from curl, first {missing[0]}")
     return Answers(tuple(found[id_] for id_ in ids))
 
 

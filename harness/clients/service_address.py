@@ -58,7 +58,7 @@ def find_udp_address(kube: Kube, service: str, port: int) -> tuple[str, int]:
     found = kube.get(f"Service/{service}")
     for host, at_port, _ in _addresses(kube, found, _port(found, port)):
         return host, at_port
-    raise SetupFailed(f"Service/{service} has no address for UDP port {port} that leads there from outside")
+    raise SetupFailed(f"Service/{service} has no address for UDP port {port} that is reachable from outside")
 
 
 def _port(service: Document, port: int) -> Json:
@@ -103,4 +103,6 @@ def _target(service: Document, entry: Json, pod: Document) -> int:
         for one in objects(container, "ports"):
             if text(one, "name") == name:
                 return number(one, "containerPort")
-    raise SetupFailed(f"{name_of(service)}: targetPort {name!r} is no port's name in pod {pod['metadata']['name']}")
+    raise SetupFailed(
+        f"{name_of(service)}: targetPort {name!r} is not the name of a port in pod {pod['metadata']['name']}"
+    )

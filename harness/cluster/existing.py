@@ -42,8 +42,8 @@ class ExistingCluster:
         """`label` is the version set's; a stack of ours that was kept there must have the same."""
         if not settings.context:
             raise BadInput(
-                "an existing cluster is chosen by its context's exact name",
-                remedy="CONTEXT=name (`kubectl config get-contexts`); the current context is never assumed",
+                "an existing cluster is selected by the exact name of its context",
+                remedy="CONTEXT=name (`kubectl config get-contexts`); the current context is never used",
             )
         file = settings.kubeconfig or Path.home() / ".kube" / "config"
         if not file.is_file():
@@ -117,9 +117,9 @@ class ExistingCluster:
             if there and (MANAGED_BY.items() - labels.items() or INSTANCE in labels):
                 label = "=".join(next(iter(MANAGED_BY.items())))
                 raise BadInput(
-                    f"namespace {name} is there, and it is not known here that a run made it",
-                    remedy=f"choose another one (NAMESPACE=name), delete what another machine's run has left, "
-                    f"or give it to runs: kubectl label namespace {name} {label}",
+                    f"namespace {name} exists, and it is not known that a run created it",
+                    remedy=f"choose another one (NAMESPACE=name), delete what a run on another machine left, "
+                    f"or label it for runs: kubectl label namespace {name} {label}",
                 )
             given |= bool(there)
         return "given to runs by its label" if given else "made by the run"
@@ -158,7 +158,7 @@ class ExistingCluster:
         there = self._helm.list_releases()
         if f"{release.namespace}/{release.name}" in there and not self._ours(release).exists():
             raise BadInput(
-                f"release {release.namespace}/{release.name} is there, and not by us",
+                f"release {release.namespace}/{release.name} exists, and this harness did not install it",
                 remedy="leave out INSTALL=1 to test it as it is",
             )
         self.remember([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release.namespace}}])
@@ -185,7 +185,7 @@ class ExistingCluster:
             if there and gateway_api_version(there) != ours:
                 raise BadInput(
                     f"{named} of Gateway API {gateway_api_version(there) or '(unknown)'} "
-                    f"is there, this set's is of {ours}",
+                    f"is installed, and this version set has that of {ours}",
                     remedy="choose a version set of that Gateway API (VERSIONS=…), or leave out INSTALL=1",
                 )
 

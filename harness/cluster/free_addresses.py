@@ -48,7 +48,7 @@ def pools(networks: str) -> list[str]:
         ranges = []
     if not ranges:
         raise SetupFailed(
-            f"no addresses for a load balancer: Docker reports as its node's networks {networks.strip()[:200]!r}",
+            f"no addresses for a load balancer: Docker reports these networks of the node: {networks.strip()[:200]!r}",
             remedy="run without LB=1",
         )
     return ranges

@@ -162,7 +162,7 @@ class KindCluster:
         old = self._recorded()
         if there and (not old or self._replaced(old)):
             raise BadInput(
-                f"a kind cluster named {self.name} is there, but this harness did not make it",
+                f"a kind cluster named {self.name} exists, but this harness did not create it",
                 remedy="choose another name (CLUSTER_NAME=…), or CLUSTER=existing to test it as it is",
             )
         cluster_records.refuse_in_use(old, f"kind cluster {self.name}")
@@ -176,7 +176,7 @@ class KindCluster:
         if found and self._kubernetes and found != self._kubernetes:
             raise BadInput(
                 f"kind cluster {self.name} was kept with Kubernetes {found}, the version set says {self._kubernetes}",
-                remedy="`make clean` takes it away; or choose another name (CLUSTER_NAME=…), or name its NODE_IMAGE=…",
+                remedy="`make clean` deletes it; or choose another name (CLUSTER_NAME=…), or name its NODE_IMAGE=…",
             )
 
     def _record(self) -> None:

@@ -98,7 +98,7 @@ class Envoy(EnvoyCounters):
             f"{self.gateway} access log", f"requests by replica: {dict(by_replica)}", of=answers.ids
         )
         if len(by_replica) < 2:
-            raise Inconclusive(f"all {len(lines)} requests came to one replica of Gateway {self.gateway}")
+            raise Inconclusive(f"all {len(lines)} requests went to one replica of Gateway {self.gateway}")
         return lines
 
     def has_no_line_of(self, answers: Answers, since: datetime) -> bool:

@@ -45,7 +45,7 @@ class EnvoyCounters(EnvoyPods):
         harness/version_differences.yaml.
 
         Raises:
-            Absent: a replica has no such cluster: nothing is known of its requests.
+            Absent: a replica has no such cluster: its requests are unknown.
         """
         count = sum(self._sent(cluster).values())
         observations.record_sighting(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
@@ -98,5 +98,5 @@ class EnvoyCounters(EnvoyPods):
         found, name = self.read_stats(), f"cluster.{cluster}"
         for pod, counters in found.items():
             if f"{name}.membership_total" not in counters:
-                raise Absent(f"Envoy {pod} has no cluster {cluster}: nothing is known of its requests")
+                raise Absent(f"Envoy {pod} has no cluster {cluster}: its requests are unknown")
         return {pod: counters.get(f"{name}.upstream_rq_total", 0) for pod, counters in found.items()}

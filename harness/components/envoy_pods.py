@@ -108,7 +108,7 @@ class EnvoyPods:
             lost = self._came_and_went(since)
             if not lost:
                 raise
-            raise Inconclusive(f"{lost}: what it wrote is gone with it; {error}") from error
+            raise Inconclusive(f"{lost}: its log is gone with it; {error}") from error
         self._known.clear()
 
     def _came_and_went(self, since: datetime) -> str:

@@ -59,7 +59,7 @@ class RateLimitService:
         if not pods:
             raise SetupFailed(
                 "the rate limit service is down: Deployment envoy-gateway-system/envoy-ratelimit has no ready pod. "
-                'Envoy lets requests pass when it cannot ask: what is seen now is not "limit not enforced"',
+                "Envoy lets requests pass when it is unreachable: this does not mean that the limit is not enforced",
                 remedy="look at its pods and at Redis (redis-system/redis)",
             )
         return pods

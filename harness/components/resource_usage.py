@@ -50,7 +50,7 @@ class Kubelets:
         """
         wanted = {name: [key for key in before if _is_of(key, of)] for name, of in components.items()}
         if empty := [name for name, keys in wanted.items() if not keys]:
-            raise Inconclusive(f"the kubelets know no container of {', '.join(empty)}")
+            raise Inconclusive(f"the kubelets list no container of {', '.join(empty)}")
         all_keys = [key for keys in wanted.values() for key in keys]
         after = until(
             self.read_usage,

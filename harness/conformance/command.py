@@ -157,7 +157,7 @@ def _refuse(chosen: Settings, row: VersionSet) -> None:
         )
     if chosen.registry and chosen.cluster == "kind":
         raise BadInput(
-            f"REGISTRY={chosen.registry}: the suite's own manifests name public registries, which it cannot replace",
+            f"REGISTRY={chosen.registry}: the suite's own manifests name public registries",
             remedy="BUNDLE=folder, made with CONFORMANCE_IMAGES=1; or leave REGISTRY out",
         )
     binary.check(chosen)

@@ -95,8 +95,8 @@ def refuse_others(kube: Kube) -> None:
     there = [name for name in SUITE_NAMESPACES if kube.find(parse_ref(f"Namespace/{name}"))]
     if there:
         raise BadInput(
-            f"namespaces of the conformance suite are there already: {', '.join(there)}",
-            remedy="delete them if nobody needs them: the suite's manifests fix their names",
+            f"namespaces of the conformance suite already exist: {', '.join(there)}",
+            remedy="delete them if they are not needed: the suite's manifests fix their names",
         )
 
 

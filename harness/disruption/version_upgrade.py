@@ -235,7 +235,7 @@ def force_older_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrad
             continue
         kind = text(definition, "spec", "names", "kind")
         if kube.list_objects(kind):
-            raise SetupFailed(f"a {kind} is there: with its definition it would be deleted", remedy="delete it first")
+            raise SetupFailed(f"a {kind} exists: it would be deleted with its CRD", remedy="delete it first")
         kube.delete([f"CustomResourceDefinition/{name}"])
     _apply_one_by_one(kube, [one for one in documents if str(one["metadata"]["name"]) in rejected])
     found = Replaced(read_definitions(kube, upgrade), rejected)

@@ -16,7 +16,7 @@ def seconds_left(now: datetime, unit: str) -> float:
     now must be aware. Raises ValueError for a naive time and for a unit that is not in UNIT_SECONDS.
     """
     if now.tzinfo is None:
-        raise ValueError(f"a window needs an aware time, not {now}")
+        raise ValueError(f"a window needs a time with a time zone, not {now}")
     if unit not in UNIT_SECONDS:
         raise ValueError(f"no rate-limit unit {unit!r}: one of {', '.join(UNIT_SECONDS)}")
     length = UNIT_SECONDS[unit]

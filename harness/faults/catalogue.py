@@ -187,7 +187,7 @@ def load(file: Path) -> Fault:
         if not isinstance(found, dict):
             raise BadInput(f"{file}: not a mapping")
         if "name" in found:
-            raise BadInput(f"{file}: name: a fault is named by its file")
+            raise BadInput(f"{file}: name: a fault has the name of its file")
         # YAML 1.1 reads the key `on` as true.
         return Fault(name=file.stem, **_named(found))
     except OSError as error:
@@ -239,7 +239,7 @@ def choose_faults(faults: Sequence[Fault], cluster: str, names: Sequence[str], t
         if name not in known:
             raise BadInput(
                 f"no fault is named {name}{did_you_mean(name, known)}",
-                remedy="a fault is named as its file in faults/ is",
+                remedy="a fault has the name of its file in faults/",
             )
         refuse_elsewhere(known[name], cluster)
     here = [fault for fault in faults if cluster in fault.on]

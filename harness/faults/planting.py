@@ -119,7 +119,7 @@ class Planter:
     def _apply(self, documents: list[Document]) -> None:
         for document in documents:
             if self._kube.find(ref_of(document)) is not None:
-                raise BadInput(f"fault {self.fault.name} applies {ref_of(document)}, which is there already")
+                raise BadInput(f"fault {self.fault.name} applies {ref_of(document)}, which already exists")
         self._done.callback(self._kube.delete, documents)
         self._kube.apply(documents)
 

@@ -203,8 +203,8 @@ class Catalogue:
             yield finding
             if not self._emulated and not run.undone:
                 raise SetupFailed(
-                    f"fault {fault.name} was not taken back: {run.trouble or run.tail}",
-                    remedy="the cluster is broken as faults/ says it: repair it, or `make clean` and start again",
+                    f"fault {fault.name} was not undone: {run.trouble or run.tail}",
+                    remedy="the cluster still has this fault: repair it, or run `make clean` and start again",
                 )
 
     def _tell_of(self, fault: Fault) -> None:

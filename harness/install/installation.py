@@ -195,7 +195,7 @@ def run_side_by_side(work: Sequence[InstallStep]) -> None:
             for name in [n for n, step in waiting.items() if done.issuperset(step.after)]:
                 under_way[pool.submit(_timed, waiting.pop(name), began)] = name
             if not under_way:
-                raise ValueError(f"steps wait for what never comes: {sorted(waiting)}")
+                raise ValueError(f"steps wait for steps that never run: {sorted(waiting)}")
             finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
             for future in finished:
                 done.add(under_way.pop(future))
@@ -226,8 +226,8 @@ def check_stack(kube: Kube) -> None:
     missing = [name for name in workloads if kube.find(name) is None]
     if missing:
         raise SetupFailed(
-            f"this cluster lacks what the suites test: {', '.join(missing)}",
-            remedy="install it (manifests/ and versions.yaml say what), or let the harness do it: INSTALL=1",
+            f"this cluster lacks components that the suites test: {', '.join(missing)}",
+            remedy="install them (see manifests/ and versions.yaml), or let the harness do it: INSTALL=1",
         )
     for name in workloads:
         rollouts.wait_for_rollout(kube, name, within=timeouts.STATUS)

@@ -70,8 +70,8 @@ def check_versions(seen: Mapping[str, str], asked: Mapping[str, str]) -> None:
     ]
     if other:
         raise SetupFailed(
-            f"this cluster does not run what the version set says: {', '.join(other)}",
-            remedy="it was kept from another set: `make clean` takes it away, or choose another name (CLUSTER_NAME=…)",
+            f"this cluster does not run the versions of the version set: {', '.join(other)}",
+            remedy="it was kept from another set: `make clean` deletes it, or choose another name (CLUSTER_NAME=…)",
         )
 
 

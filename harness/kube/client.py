@@ -321,7 +321,7 @@ class Kube:
         except (kubernetes.config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError) as error:
             raise BadInput(
                 f"kubeconfig {self.kubeconfig}, context {self.context!r}: {' '.join(str(error).split())[:300]}",
-                remedy="`kubectl config get-contexts --kubeconfig FILE` lists what there is",
+                remedy="`kubectl config get-contexts --kubeconfig FILE` lists the contexts",
             ) from None
         self._host, configuration.retries = configuration.host, OnceMore(total=1)
         if no_proxy.is_loopback(urlsplit(self._host).hostname):
@@ -352,7 +352,7 @@ class Kube:
         except (ValueError, TypeError, AttributeError, KeyError) as error:  # by the libraries that read the answer
             raise ApiUnavailable(
                 f"{what}: what answers at {self._host} is not a Kubernetes API server",
-                remedy="is the kubeconfig's server address right, and does no proxy or login page stand before it?",
+                remedy="is the kubeconfig's server address right, and is there no proxy or login page in front of it?",
             ) from error
 
 

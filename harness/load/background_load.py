@@ -142,12 +142,12 @@ def _fit_to_judge(timelines: Sequence[Timeline]) -> None:
         events = timeline.events
         early = [e.what for e in events if timeline.samples[0].at >= e.began]
         if early:
-            raise Inconclusive(f"the load had not begun before this did: {', '.join(early)}")
+            raise Inconclusive(f"the load had not begun before these events: {', '.join(early)}")
         late = [e.what for e in events if timeline.samples[-1].at < e.ended + TAIL / 2]
         if late:
-            raise Inconclusive(f"the load was over before this was: {', '.join(late)}")
+            raise Inconclusive(f"the load ended before these events did: {', '.join(late)}")
         if events and timeline.before().lost:
-            raise Inconclusive(f"requests were lost before anything was done: {headline(timeline)}")
+            raise Inconclusive(f"requests were lost before the first event: {headline(timeline)}")
 
 
 def _why(sources: Sequence[LoadSource], running: Sequence[Future[Sequence[Sample]]]) -> str:

@@ -63,7 +63,9 @@ def parse_samples(output: str) -> tuple[Sample, ...]:
             else:
                 found.append(_sample(one))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise Inconclusive(f"fortio wrote no JSON at {position}: {text[position : position + 120]!r}") from error
+            raise Inconclusive(
+                f"fortio's output is not JSON at {position}: {text[position : position + 120]!r}"
+            ) from error
         while position < len(text) and text[position].isspace():
             position += 1
     try:

@@ -137,7 +137,7 @@ class Timeline:
         kept = tuple(s for s in self.samples if began <= s.at < ended)
         if not kept:
             raise Inconclusive(
-                f"{self.client} sent nothing in the {ended - began:.1f} s asked for: nothing is known of it"
+                f"{self.client} sent nothing in the {ended - began:.1f} s asked for: this period is unknown"
             )
         return replace(self, samples=kept)
 

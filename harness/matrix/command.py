@@ -190,7 +190,7 @@ def _run(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
     planned = read_plan(Path(asked.plan)) if asked.plan else _plan(asked)
     if not planned.cells:
         why = f": {planned.refused[0].name}: {planned.refused[0].reason}" if planned.refused else ""
-        raise BadInput(f"no cell is to be run{why}", remedy="`mesh-e2e matrix plan` with the same options shows why")
+        raise BadInput(f"there is no cell to run{why}", remedy="`mesh-e2e matrix plan` with the same options shows why")
     folder = Folder(Path(asked.folder))
     with folder.held():
         matrix = folder.begin(_matrix(planned, tuple(asked.tests), chosen))

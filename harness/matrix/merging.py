@@ -41,7 +41,7 @@ def merge(into: Path, sources: Sequence[Path]) -> Matrix:
                 elif before is not None and found.outcome not in ("error", earlier.outcome):
                     raise BadInput(
                         f"{cell.name} is {earlier.outcome} in {before.path} and {found.outcome} in {folder.path}",
-                        remedy="it ran twice: leave out the folder that is not meant",
+                        remedy="it ran twice: leave out the wrong folder",
                     )
         for slug, folder in chosen.items():
             if folder is not target:

@@ -22,7 +22,7 @@ def split_address(address: str) -> tuple[str, str]:
     if address.startswith("["):
         host, closed, rest = address[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):
-            raise ValueError(f"{address!r} is no address")
+            raise ValueError(f"{address!r} is not an address")
         return host, rest[1:]
     if address.count(":") > 1:  # an IPv6 address without a port
         return address, ""

@@ -57,7 +57,7 @@ def read_manifest(file: Path) -> list[Document]:
     except OSError as error:
         raise BadInput(f"cannot read manifest {file}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BadInput(f"cannot read manifest {file}: it is no text") from None
+        raise BadInput(f"cannot read manifest {file}: it is not text") from None
     return parse_manifest(text, source=str(file))
 
 

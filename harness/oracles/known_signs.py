@@ -61,13 +61,13 @@ def read_known_signs(file: Path = FILE) -> tuple[KnownSign, ...]:
             raise BadInput(f"{file.name}: {name} needs match, reason and link")
         seen_by, may_be_seen_by = strings(entry, "seen_by"), strings(entry, "may_be_seen_by")
         if not (seen_by or may_be_seen_by):
-            raise BadInput(f"{file.name}: {name} needs seen_by or may_be_seen_by: else it would excuse every area")
+            raise BadInput(f"{file.name}: {name} needs seen_by or may_be_seen_by: otherwise it would excuse every area")
         if not seen_by and not isinstance(day, date):
-            raise BadInput(f"{file.name}: {name} needs seen_by or until (a day): else it would stay for ever")
+            raise BadInput(f"{file.name}: {name} needs seen_by or until (a day): otherwise it would stay forever")
         try:
             pattern = re.compile(text(entry, "match"), re.DOTALL)
         except re.error as error:
-            raise BadInput(f"{file.name}: {name}: match is no pattern: {error}") from None
+            raise BadInput(f"{file.name}: {name}: match is not a pattern: {error}") from None
         until = day if isinstance(day, date) else None
         found.append(
             KnownSign(name, pattern, seen_by, may_be_seen_by, until, text(entry, "reason"), text(entry, "link"))

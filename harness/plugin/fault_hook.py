@@ -91,7 +91,7 @@ class FaultHook:
     def _plant(self) -> None:
         try:
             if self._planter is None:
-                raise HarnessError(f"fault {self._fault.name}: {self._fault.after} stands before the stack does")
+                raise HarnessError(f"fault {self._fault.name}: {self._fault.after} is set up before the stack")
             self._planter.plant()
             self._planted += 1
         except Exception as error:

@@ -103,7 +103,7 @@ def _wrong_mark(item: pytest.Item) -> BadInput | None:
     for name in (name for mark in item.iter_markers("needs") for name in mark.args):
         if name not in CAPABILITIES:
             return BadInput(
-                f"{item.nodeid} needs {name!r}, which is no capability",
+                f"{item.nodeid} needs {name!r}, which is not a capability",
                 remedy=f"use one of: {', '.join(CAPABILITIES)} (harness/cluster/protocol.py)",
             )
     return support_marks.wrong(item)

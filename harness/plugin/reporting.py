@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         if config.getoption("numprocesses", default=None):
-            raise BadInput("suites share one cluster and its limits: they run one at a time", remedy="leave -n out")
+            raise BadInput("suites share one cluster and its limits: they run one after another", remedy="leave -n out")
         reporting = Reporting(config)
     except BadInput as error:
         raise UsageError(error) from None

@@ -157,7 +157,7 @@ def _checked(folder: Path, namespaces: dict[Scope, Sequence[str]]) -> tuple[str,
     try:
         made = [ApiRequest(*(one[key] for key in ApiRequest._fields)) for one in json.loads(file.read_text())]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file}: {error}", remedy="name the folder of a run that has ended") from None
+        raise BadInput(f"{file}: {error}", remedy="name the folder of a finished run") from None
     those = rights.of_parts("run", "features", "preflight", "evidence", "disruptive", "install")
     denied = rights.not_allowed(those, made, namespaces)
     optional = [one for one in denied if rights.is_done_without(one, namespaces)]

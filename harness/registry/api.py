@@ -102,7 +102,7 @@ class RegistryApi:
         answer = self._send("GET", f"{repository}/manifests/{version}", accept=MANIFEST_TYPES)
         found = ImageManifest(answer.content, answer.headers.get("content-type", "").partition(";")[0])
         if version.startswith("sha256:") and found.digest != version:
-            raise SetupFailed(f"{self.registry}/{repository}@{version}: the manifest that came has {found.digest}")
+            raise SetupFailed(f"{self.registry}/{repository}@{version}: the received manifest has {found.digest}")
         return found
 
     def has_blob(self, repository: str, digest: str) -> bool:
@@ -147,13 +147,13 @@ class RegistryApi:
     def _judge(self, answer: httpx.Response, path: str) -> None:
         if answer.status_code in (401, 403):
             raise BadInput(
-                f"registry {self.registry} refuses {answer.request.method} {path}: status {answer.status_code}",
-                remedy=f"`docker login {self.registry}` with a user who may do that",
+                f"registry {self.registry} rejects {answer.request.method} {path}: status {answer.status_code}",
+                remedy=f"`docker login {self.registry}` with a user who has this right",
             )
         if answer.status_code == 429:
             raise SetupFailed(
                 f"registry {self.registry} answers 429: too many pulls for now",
-                remedy=f"wait, or `docker login {self.registry}`; what is there already is not pulled again",
+                remedy=f"wait, or `docker login {self.registry}`; what is already there is not pulled again",
             )
         if not answer.is_success:
             text = " ".join(answer.text.split())[:200]
@@ -205,7 +205,7 @@ def copy_manifest(
     """
     digest = source.digest(repository, version)
     if not digest:
-        raise SetupFailed(f"{repository}{'@' if ':' in version else ':'}{version} is not there to be copied")
+        raise SetupFailed(f"{repository}{'@' if ':' in version else ':'}{version} does not exist and cannot be copied")
     if target.digest(to, tag) == digest:
         return digest, False
     manifest = source.manifest(repository, digest)

@@ -103,7 +103,7 @@ class Registries:
             if digest or not needed:
                 return digest
             if self.remaining.get(reference.registry, "").startswith("0 "):
-                raise _NotAskedError("its digest needs a pull, and the registry's rate limit leaves none")
+                raise _NotAskedError("its digest needs a pull, and the registry's rate limit is used up")
             answer = self._send(client, "GET", url, reference.registry)
             _judge(answer)
             return f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
@@ -113,7 +113,7 @@ class Registries:
         asked = dict(re.findall(r'(\w+)="([^"]*)"', rest))
         realm = asked.pop("realm", "")
         if scheme.lower() != "bearer":
-            raise _NotAskedError(f"the registry wants a login ({scheme or '401 without a challenge'})")
+            raise _NotAskedError(f"the registry requires a login ({scheme or '401 without a challenge'})")
         if not realm.startswith(("http://", "https://") if plain else "https://"):
             raise _NotAskedError(f"the registry sends to {realm!r} for a token, which is not https")
         parameters = {"scope": f"repository:{reference.repository}:pull"} | {
@@ -188,7 +188,7 @@ def _judge(answer: httpx.Response) -> None:
     if answer.status_code == 404:
         raise _GoneError("not found")
     if answer.status_code in (401, 403):
-        raise _GoneError(f"denied to everybody without a login ({_status(answer)})")
+        raise _GoneError(f"denied without a login ({_status(answer)})")
     if answer.status_code != 200:
         raise _NotAskedError(f"{answer.url.host} answers {_status(answer)}")
     kind = answer.headers.get("content-type", "").partition(";")[0].strip()

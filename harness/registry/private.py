@@ -80,11 +80,11 @@ def parse_registry(text: str, *, plain_http: bool = False, ca: Path | None = Non
     plain = plain_http or scheme == "http" or (is_loopback(host) and scheme != "https" and ca is None)
     if plain and (ca or scheme == "https"):
         raise BadInput(
-            f"REGISTRY={text}: plain HTTP and TLS are both asked for",
+            f"REGISTRY={text}: plain HTTP and TLS are both requested",
             remedy="leave out REGISTRY_PLAIN_HTTP and http://, or REGISTRY_CA and https://",
         )
     if secret and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", secret):
-        raise BadInput(f"REGISTRY_SECRET={secret!r} is no name of a Secret", remedy="REGISTRY_SECRET=registry")
+        raise BadInput(f"REGISTRY_SECRET={secret!r} is not a valid name of a Secret", remedy="REGISTRY_SECRET=registry")
     return PrivateRegistry(host, prefix, plain, ca, secret)
 
 

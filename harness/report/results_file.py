@@ -20,7 +20,7 @@ def read_results(run: Path) -> dict[str, Any]:
     kept = f"; {sum(1 for _ in verdicts.open('rb'))} verdicts are in {verdicts}" if verdicts.is_file() else ""
     raw = read_json(run / "results.json", f"{run} has no results.json: the run has not ended{kept}", SCHEMA, "schema")
     if not isinstance(raw.get("tests"), list) or not isinstance(raw.get("counts"), dict):
-        raise BadInput(f"{run / 'results.json'} has no tests", remedy="was it cut? Run it again")
+        raise BadInput(f"{run / 'results.json'} has no tests", remedy="was the run cut short? Run it again")
     return raw
 
 

@@ -68,7 +68,7 @@ class RunFolder:
                 if keep:
                     prune(runs, keep, now)
                 return folder
-        raise BadInput(f"{runs}/{name} and 98 more of that name exist", remedy=REMEDY)
+        raise BadInput(f"{runs}/{name} and 98 more of the same name exist", remedy=REMEDY)
 
     def test(self, area: str, test: str, *, id: str) -> Path:
         """artifacts/<area>/<test>/ of the test with this id; not made yet. No two ids share a folder."""
@@ -160,7 +160,7 @@ def _point(link: Path, target: str) -> None:
         fresh.replace(link)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise OSError(error.errno, f"{error.strerror}, where a link to the newest run belongs", str(link)) from None
+        raise OSError(error.errno, f"{error.strerror}, where a link to the newest run should be", str(link)) from None
 
 
 @contextmanager

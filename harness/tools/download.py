@@ -51,7 +51,7 @@ def fetch_tool(name: str, tool: Tool, of: str, into: Path, mirror: str = "") -> 
         raise BadInput(f"{name} v{tool.version} cannot be fetched from {url}: {message}", remedy=elsewhere) from error
     except OSError as error:
         raise BadInput(
-            f"{name} v{tool.version} cannot be kept in {into}: {error.strerror or error}",
+            f"{name} v{tool.version} cannot be written to {into}: {error.strerror or error}",
             remedy=f"make room there, or install {name} on PATH",
         ) from error
     return file
@@ -138,7 +138,7 @@ def _extract(archive: Path, member: str, into: Path) -> None:
         with tarfile.open(archive) as tar, into.open("wb") as file:
             held = tar.extractfile(member)
             if held is None:
-                raise BadInput(f"{member} is no file in its release's archive")
+                raise BadInput(f"{member} is not a file in its release's archive")
             shutil.copyfileobj(held, file)
     except (tarfile.TarError, KeyError, EOFError) as error:
         raise BadInput(f"the archive that should hold {member} cannot be read: {error}") from None

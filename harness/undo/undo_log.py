@@ -39,8 +39,8 @@ class UndoLog:
             self._notes = _read(file.read_text()) if file.exists() else []
         except (ValueError, TypeError, AttributeError) as error:
             raise BadInput(
-                f"{file}, the notes of what we made in a cluster, cannot be read: {error}",
-                remedy="take away by hand what of ours is in the cluster, then delete that file",
+                f"{file}, the record of the objects that runs created in a cluster, cannot be read: {error}",
+                remedy="delete the run's objects in the cluster by hand, then delete that file",
             ) from error
 
     def __contains__(self, named: Ref) -> bool:

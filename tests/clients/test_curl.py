@@ -98,7 +98,7 @@ def test_transfer_without_an_answer_is_reported() -> None:
 
 def test_missing_answer_is_unjudged() -> None:
     """An id without an object was sent or not: nobody knows."""
-    with pytest.raises(Inconclusive, match="1 of 2 requests have no answer from curl, first b"):
+    with pytest.raises(Inconclusive, match="1 of 2 requests have no response from curl, first b"):
         curl.parse_answers(written("a"), ["a", "b"])
 
 

@@ -90,7 +90,7 @@ def test_half_the_answers_are_unjudged(client: MeshClient, api: FakeApi) -> None
     """A request without a word from curl is not taken for refused."""
     api.execute = lambda argv: Exec(curl(argv).stdout.split("\n")[0])
 
-    with pytest.raises(Inconclusive, match="1 of 2 requests have no answer"):
+    with pytest.raises(Inconclusive, match="1 of 2 requests have no response"):
         client.send_in_turn(get(URL), 2)
 
 

@@ -164,7 +164,7 @@ def test_named_target_port_is_the_pods(
         assert found.via == "port-forward to pod default/p1"
     api.put(service(target="htpp"))
     with (
-        pytest.raises(SetupFailed, match="targetPort 'htpp' is no port's name in pod p1"),
+        pytest.raises(SetupFailed, match="targetPort 'htpp' is not the name of a port in pod p1"),
         open_address(cluster, kube, SERVICE, 80),
     ):
         pass

@@ -57,7 +57,7 @@ def releases(tools: Programs, *names: str) -> None:
 
 def test_context_must_be_named(settings: Settings, asked: dict[str, Any]) -> None:
     """The current context is never assumed."""
-    with pytest.raises(BadInput, match="chosen by its context's exact name") as caught:
+    with pytest.raises(BadInput, match="selected by the exact name of its context") as caught:
         existing(settings, asked, context="")
 
     assert "CONTEXT=name" in caught.value.remedy
@@ -187,7 +187,7 @@ def test_namespace_of_others_is_refused(
     if taken:
         cluster.create()
     else:
-        with pytest.raises(BadInput, match=f"namespace {name} is there") as refused:
+        with pytest.raises(BadInput, match=f"namespace {name} exists") as refused:
             cluster.create()
         assert "NAMESPACE=name" in refused.value.remedy
         assert cluster_records.read_records(settings.state) == []
@@ -221,7 +221,9 @@ def test_another_gateway_api_is_not_written_over(
     """Somebody's definitions of another version or channel serve others too: told, and left."""
     api.put(definition(*there))
 
-    with pytest.raises(BadInput, match=r"is there, this set's is of v1\.4\.1 experimental") as caught:
+    with pytest.raises(
+        BadInput, match=r"is installed, and this version set has that of v1\.4\.1 experimental"
+    ) as caught:
         existing(settings, asked, install=True).remember([definition("v1.4.1")])
 
     assert "VERSIONS=" in caught.value.remedy
@@ -325,7 +327,7 @@ def test_release_that_is_not_ours_is_refused(settings: Settings, asked: dict[str
     releases(tools, "istio-system/base")
     cluster = existing(settings, asked, install=True)
 
-    with pytest.raises(BadInput, match="release istio-system/base is there, and not by us"):
+    with pytest.raises(BadInput, match="release istio-system/base exists, and this harness did not install it"):
         cluster.install(BASE)
     cluster.uninstall(BASE)
 
@@ -400,7 +402,7 @@ def test_same_context_name_in_another_file_is_another_cluster(
     releases(tools, "istio-system/base")
     other = existing(settings, asked, install=True, kubeconfig=api.kubeconfig(tmp_path / "other"))
 
-    with pytest.raises(BadInput, match="not by us"):
+    with pytest.raises(BadInput, match="this harness did not install it"):
         other.install(BASE)
 
 
@@ -412,7 +414,7 @@ def test_contexts_that_look_alike_are_different(settings: Settings, asked: dict[
     one.install(BASE)
     releases(tools, "istio-system/base")
 
-    with pytest.raises(BadInput, match="not by us"):
+    with pytest.raises(BadInput, match="this harness did not install it"):
         existing(settings, asked, install=True, context="arn-aws-eks-prod").install(BASE)
     existing(settings, asked, context="x" * 400)
 

@@ -224,7 +224,7 @@ def test_cluster_that_we_did_not_make_is_refused(settings: Settings, tools: Prog
     tools.clusters = ["foo"]
     ours(settings, "foo-2")
 
-    with pytest.raises(BadInput, match="a kind cluster named foo is there, but this harness did not make it") as caught:
+    with pytest.raises(BadInput, match="a kind cluster named foo exists, but this harness did not create it") as caught:
         kind(settings).create()
 
     assert "CLUSTER_NAME" in caught.value.remedy
@@ -256,7 +256,7 @@ def test_users_own_of_the_same_name_is_refused(settings: Settings, tools: Progra
     tools.answer(*control_plane, out="2c3d\n")
     cluster = kind(settings)
 
-    with pytest.raises(BadInput, match="a kind cluster named foo is there, but this harness did not make it"):
+    with pytest.raises(BadInput, match="a kind cluster named foo exists, but this harness did not create it"):
         cluster.create()
     cluster.delete()
 

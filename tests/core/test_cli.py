@@ -77,10 +77,10 @@ def test_images_of_a_private_registry(capsys: pytest.CaptureFixture[str], monkey
     [
         (["bundle", ""], {}, "the bundle's folder has no name"),
         (["bundle", "/etc/passwd"], {}, "/etc/passwd is not a folder"),
-        (["mirror"], {}, "no registry is named"),
+        (["mirror"], {}, "no registry to fill is named"),
         (["mirror", "--from", "localhost:5002"], {"REGISTRY": "localhost:5001", "BUNDLE": "b"}, "two sources"),
         (["mirror"], {"REGISTRY": "localhost:1"}, "registry localhost:1 does not answer"),
-        (["mirror"], {"REGISTRY": "localhost:5001", "BUNDLE": "/etc/passwd"}, "/etc/passwd is no bundle"),
+        (["mirror"], {"REGISTRY": "localhost:5001", "BUNDLE": "/etc/passwd"}, "/etc/passwd is not a bundle"),
         (["images"], {"REGISTRY": "me:geheim@r.io"}, "REGISTRY= has a user"),
         (["images"], {"REGISTRY": "r.io", "REGISTRY_CA": "/nowhere"}, "REGISTRY_CA=/nowhere is not a file"),
     ],

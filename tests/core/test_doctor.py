@@ -109,11 +109,11 @@ BROKEN: dict[str, tuple[Breaks, str]] = {
     ),
     "kind on nerdctl": (
         lambda p, m, t: m.setenv("KIND_EXPERIMENTAL_PROVIDER", "nerdctl") or {},
-        "KIND_EXPERIMENTAL_PROVIDER=nerdctl: kind is run on Docker only",
+        "KIND_EXPERIMENTAL_PROVIDER=nerdctl: kind runs on Docker only",
     ),
     "not allowed": (
         lambda p, m, t: p.answer("docker", "version", code=1, err=NO_SOCKET) or {},
-        "Docker refuses this user",
+        "Docker rejects this user",
     ),
     "not running": (
         lambda p, m, t: p.answer("docker", "version", code=1, err="Cannot connect to the Docker daemon") or {},
@@ -138,10 +138,10 @@ BROKEN: dict[str, tuple[Breaks, str]] = {
     ),
     "somebody's cluster": (
         lambda p, m, t: setattr(p, "clusters", ["mesh-e2e"]) or {},
-        "a kind cluster named mesh-e2e is there, but this harness did not make it",
+        "a kind cluster named mesh-e2e exists, but this harness did not create it",
     ),
-    "no bundle": (lambda p, m, t: {"bundle": t / "none"}, "is no bundle"),
-    "no context": (lambda p, m, t: {"cluster": "existing"}, "chosen by its context's exact name"),
+    "no bundle": (lambda p, m, t: {"bundle": t / "none"}, "is not a bundle"),
+    "no context": (lambda p, m, t: {"cluster": "existing"}, "selected by the exact name of its context"),
     "no kubeconfig": (
         lambda p, m, t: {"cluster": "existing", "context": "x", "kubeconfig": t / "none"},
         "is not there",

@@ -129,7 +129,7 @@ def test_archive_of_something_else(tmp_path: Path, files: dict[str, Any]) -> Non
     """A tar without images is reported to be none."""
     path = tar(tmp_path / "x.tar", **files)
 
-    with pytest.raises(BadInput, match=r"x\.tar is no image archive"):
+    with pytest.raises(BadInput, match=r"x\.tar is not an image archive"):
         image_references(path)
 
 
@@ -156,7 +156,7 @@ def test_corrupted_archive(tmp_path: Path, damage: str) -> None:
                 member.type = tarfile.DIRTYPE
                 archive.addfile(member)
 
-    with pytest.raises(BadInput, match=r"x\.tar is no image archive"):
+    with pytest.raises(BadInput, match=r"x\.tar is not an image archive"):
         image_references(path)
 
 
@@ -223,7 +223,7 @@ def test_folder_that_is_no_bundle(tmp_path: Path, what: str) -> None:
     if what == "a file":
         (tmp_path / "x").touch()
 
-    with pytest.raises(BadInput, match="is no bundle") as caught:
+    with pytest.raises(BadInput, match="is not a bundle") as caught:
         offline_bundle.open_bundle(tmp_path / "x", ROW)
 
     assert "make bundle" in caught.value.remedy
@@ -469,7 +469,7 @@ def test_image_that_cannot_be_had(folder: Path, docker: Programs) -> None:
     (folder / "images" / "oci.tar").unlink()
     docker.answer("docker", "pull", code=1, err="manifest unknown")
 
-    with pytest.raises(BadInput, match=f"image {IMAGES[len(IMAGES) // 2]} cannot be had: manifest unknown"):
+    with pytest.raises(BadInput, match=f"image {IMAGES[len(IMAGES) // 2]} is not available: manifest unknown"):
         offline_bundle.make_bundle(folder, ROW, lambda *_: None)
 
     assert [path.name for path in (folder / "images").iterdir()] == ["all.tar"]

@@ -140,5 +140,5 @@ def test_test_without_requests_is_refused(run: Path, tmp_path: Path) -> None:
     (run / "own" / "observations.jsonl").write_text("")
     with pytest.raises(BadInput, match="has no requests"):
         reproduce.write(run, TEST, tmp_path / "out")
-    with pytest.raises(BadInput, match="no folder of a run"):
+    with pytest.raises(BadInput, match="not the folder of a finished run"):
         reproduce.write(tmp_path, TEST, tmp_path / "out")

@@ -66,7 +66,7 @@ def test_runs_are_added_to_a_table(tmp_path: Path) -> None:
 
     assert [(cell.feature, cell.support) for cell in found] == [("Limit", "broken"), ("Shared", "not judged")]
     assert again == found
-    with pytest.raises(BadInput, match="is no table to add to"):
+    with pytest.raises(BadInput, match="is not a table to add to"):
         write([run(tmp_path / "d")], tmp_path / "empty", "suites", add=True)
     assert not (tmp_path / "empty").exists()
 
@@ -86,9 +86,9 @@ def test_command_reads_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     ("content", "message"),
     [
         (None, "cannot read"),
-        ("{", "is no result of a run"),
+        ("{", "is not the result of a run"),
         ('{"schema": "other/v1"}', "is other/v1, not mesh-e2e/results/v1"),
-        ("[]", "is no result of a run"),
+        ("[]", "is not the result of a run"),
     ],
 )
 def test_what_is_no_run_is_named(tmp_path: Path, content: str | None, message: str) -> None:
@@ -106,7 +106,7 @@ def test_no_cell_is_no_table(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="none of 1 runs has a claim about a feature"):
         write([run(tmp_path / "a", tests=[])], tmp_path / "into", "evidence")
     assert not (tmp_path / "into").exists()
-    with pytest.raises(BadInput, match="has no run that ended"):
+    with pytest.raises(BadInput, match="has no finished run"):
         recent(tmp_path / "into")
 
 

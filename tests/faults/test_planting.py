@@ -100,7 +100,7 @@ def test_applied_is_taken_away_and_may_not_be_there(planter: Any, api: FakeApi) 
 
     one.plant()
     assert "HTTPRoute/default/rival" in api.objects
-    with pytest.raises(BadInput, match="which is there already"):
+    with pytest.raises(BadInput, match="which already exists"):
         one.plant()
     one.undo()
 

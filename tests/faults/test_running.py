@@ -364,7 +364,7 @@ def test_fault_that_stays_in_a_kind_cluster_ends_it(world: World) -> None:
         world.fault(name, on=["emulated", "kind"])
     world.runs["one"] = {"outcome": "broken", "found": "TCP", "undone": False, "trouble": "not undone: it hangs"}
 
-    with pytest.raises(SetupFailed, match="fault one was not taken back: not undone: it hangs"):
+    with pytest.raises(SetupFailed, match="fault one was not undone: not undone: it hangs"):
         world.go(cluster="kind")
 
     assert "run two" not in world.events
@@ -375,7 +375,7 @@ def test_run_that_dies_is_missed(world: World) -> None:
     world.fault("one", on=["emulated", "kind"])
     world.runs["one"] = {"outcome": "dies"}
 
-    with pytest.raises(SetupFailed, match=r"not taken back: .*Segmentation fault"):
+    with pytest.raises(SetupFailed, match=r"not undone: .*Segmentation fault"):
         world.go(cluster="kind")
 
     assert "MISSED: no test ran" in world.output

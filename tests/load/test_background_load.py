@@ -75,7 +75,7 @@ def test_timelines_are_reported() -> None:
 
 
 def test_load_that_ended_before_the_act_proves_nothing() -> None:
-    message = "was over before this was: ztunnel killed"
+    message = "ended before these events did: ztunnel killed"
     with (
         pytest.raises(Inconclusive, match=message),
         while_load_runs(Source(lasting=0.2)) as flow,
@@ -88,7 +88,7 @@ def test_load_that_ended_before_the_act_proves_nothing() -> None:
 def test_load_that_was_over_before_the_last_event_began() -> None:
     """Nothing was sent since that event: what is reported is why nothing is judged, and what the load saw is there."""
     with (  # noqa: PT012  # the act is what counts
-        pytest.raises(Inconclusive, match=r"was over before this was: .*helm upgrade back"),
+        pytest.raises(Inconclusive, match=r"ended before these events did: .*helm upgrade back"),
         while_load_runs(Source(lasting=0.2)) as flow,
     ):
         time.sleep(0.3)
@@ -101,7 +101,7 @@ def test_load_that_was_over_before_the_last_event_began() -> None:
 
 def test_act_before_the_load_proves_nothing() -> None:
     """Nobody knows then how the flow was when all was well."""
-    message = "had not begun before this did: ztunnel killed"
+    message = "had not begun before these events: ztunnel killed"
     with (
         pytest.raises(Inconclusive, match=message),
         while_load_runs(Source(late=0.2)) as flow,
@@ -112,7 +112,7 @@ def test_act_before_the_load_proves_nothing() -> None:
 
 def test_loss_before_the_act_is_not_its_doing() -> None:
     """Planted: the first request is lost, before anything is done."""
-    message = "before anything was done"
+    message = "before the first event"
     with pytest.raises(Inconclusive, match=message), while_load_runs(Source(broken=0)) as flow, flow.event("killed"):
         pass
 

@@ -43,7 +43,7 @@ def test_half_a_line_is_noticed() -> None:
     """A line that begins no object is talk, and a request less than the run counts."""
     with pytest.raises(Inconclusive, match="counts 10 requests and reports 9"):
         parse_samples(RECORDED[20:])
-    with pytest.raises(Inconclusive, match="no JSON"):
+    with pytest.raises(Inconclusive, match="not JSON"):
         parse_samples(RECORDED[:20] + "\n" + RECORDED)
 
 

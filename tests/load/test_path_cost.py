@@ -130,7 +130,7 @@ def test_component_without_a_container_is_not_judged(paused: None) -> None:
     """Its use is not 0, it is not known."""
     kubelets = Kubelets(Node(page(1.0, 10)))  # type: ignore[arg-type]  # a stand-in
 
-    with pytest.raises(Inconclusive, match="the kubelets know no container of ingress"):
+    with pytest.raises(Inconclusive, match="the kubelets list no container of ingress"):
         measure_idle_use(kubelets, PARTS | {"ingress": ("default", "ingress-")})
 
 

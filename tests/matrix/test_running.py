@@ -353,7 +353,7 @@ def test_suites_of_another_tree_have_another_digest(tmp_path: Path) -> None:
     [
         (["run", "--shard", "5/4"], "--shard 5/4 is not the number of a shard"),
         (["run", "--abreast", "0"], "--abreast 0"),
-        (["run", "--only", "eg==9.9"], "no cell is to be run"),
+        (["run", "--only", "eg==9.9"], "there is no cell to run"),
         (["run", "--plan", "nowhere.json"], "nowhere.json is missing"),
         (["plan", "--eg", "new"], "'new' is not a version"),
         (["plan", "--eg", "9.9"], "Envoy Gateway 9.9 is not known"),

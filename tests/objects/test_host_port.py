@@ -36,8 +36,8 @@ def test_split(address: str, parts: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("address", ["[::1", "[::1]80", "["])
 def test_broken_brackets_are_no_address(address: str) -> None:
-    """What is no address is refused, and in a log line it is nobody's."""
-    with pytest.raises(ValueError, match="is no address"):
+    """What is not an address is refused, and in a log line it is nobody's."""
+    with pytest.raises(ValueError, match="is not an address"):
         split_address(address)
     assert host_of(address) == ""
 

@@ -45,7 +45,7 @@ def test_b(cluster):
 
     assert result.ret == 2
     output = result.stdout.str() + result.stderr.str()
-    assert output.count("suites/ingress/test_marks.py::test_a needs 'noodles', which is no capability") == 1
+    assert output.count("suites/ingress/test_marks.py::test_a needs 'noodles', which is not a capability") == 1
     assert output.count("remedy: use one of: load, nodes, ") == 1
     assert mini.order == []
 

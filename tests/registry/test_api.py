@@ -53,7 +53,7 @@ def test_login_is_used_where_one_is_wanted(wants: str) -> None:
 @pytest.mark.parametrize("wants", ["basic", "bearer"])
 def test_no_login_says_which_is_wanted(wants: str) -> None:
     """The registry by name, and Docker's command."""
-    with pytest.raises(BadInput, match=r"r\.test refuses HEAD a/manifests/1: status 401") as caught:
+    with pytest.raises(BadInput, match=r"r\.test rejects HEAD a/manifests/1: status 401") as caught:
         api(FakeRegistry(wants)).digest("a", "1")
 
     assert "docker login r.test" in caught.value.remedy
@@ -85,7 +85,7 @@ def test_manifest_of_another_digest_is_refused() -> None:
     digest = registry.put_image("a", "1")
     registry.manifests["a", digest] = (b"{}", "x")
 
-    with pytest.raises(SetupFailed, match="the manifest that came has"):
+    with pytest.raises(SetupFailed, match="the received manifest has"):
         api(registry).manifest("a", digest)
 
 
@@ -93,7 +93,7 @@ def test_what_is_not_there_is_not_copied() -> None:
     """By name, before anything is written."""
     target = FakeRegistry()
 
-    with pytest.raises(SetupFailed, match="a:1 is not there"):
+    with pytest.raises(SetupFailed, match="a:1 does not exist"):
         copy_manifest(api(FakeRegistry()), "a", "1", api(target), "a", "1")
 
     assert target.asked == []

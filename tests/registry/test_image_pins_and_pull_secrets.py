@@ -71,7 +71,7 @@ def test_pull_secret_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Docker's command is the remedy."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
 
-    with pytest.raises(BadInput, match=r"no login of r\.io") as caught:
+    with pytest.raises(BadInput, match=r"no login for r\.io") as caught:
         with_pull_secrets(read_manifest(MANIFESTS / "base/redis.yaml"), ROW.taken_from(SECRET))
 
     assert "docker login r.io" in caught.value.remedy

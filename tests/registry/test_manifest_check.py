@@ -93,10 +93,10 @@ def test_tokens_are_not_fetched_in_plain_text() -> None:
     ("answers", "reason"),
     [
         ([httpx.Response(404)], "not found"),
-        ([httpx.Response(403)], "denied to everybody without a login (403 Forbidden)"),
-        ([challenge(), httpx.Response(200, json={"token": "a"}), httpx.Response(401)], "denied to everybody"),
+        ([httpx.Response(403)], "denied without a login (403 Forbidden)"),
+        ([challenge(), httpx.Response(200, json={"token": "a"}), httpx.Response(401)], "denied without a login"),
         ([challenge(), httpx.Response(200, json={"token": "a"}), httpx.Response(404)], "not found"),
-        ([challenge(), httpx.Response(403)], "denied to everybody"),
+        ([challenge(), httpx.Response(403)], "denied without a login"),
     ],
 )
 def test_what_is_not_there_is_gone(answers: list[httpx.Response], reason: str) -> None:
@@ -180,7 +180,7 @@ def test_server_errors_say_nothing_about_the_reference(code: int) -> None:
         ([httpx.ConnectError("no route")], "no connection to registry-1.docker.io: no route"),
         ([httpx.Response(200, html="<html>log in</html>")], "HTML page"),
         ([httpx.Response(418)], "418"),
-        ([httpx.Response(401, headers={"www-authenticate": 'Basic realm="x"'})], "wants a login (Basic)"),
+        ([httpx.Response(401, headers={"www-authenticate": 'Basic realm="x"'})], "requires a login (Basic)"),
         ([httpx.Response(401)], "401 without a challenge"),
         ([challenge(), httpx.Response(200, html="<html></html>")], "HTML page"),
         ([challenge(), httpx.Response(200, content=b"nonsense")], "without a token"),

@@ -50,7 +50,7 @@ def test_what_is_no_registry(text: str) -> None:
 def test_plain_http_and_tls_contradict() -> None:
     """Neither is guessed."""
     for text, words in (("https://r.io", {"plain_http": True}), ("r.io", {"plain_http": True, "ca": Path("ca.pem")})):
-        with pytest.raises(BadInput, match="both asked for"):
+        with pytest.raises(BadInput, match="both requested"):
             parse_registry(text, **words)  # type: ignore[arg-type]  # as the settings have them
 
 
@@ -93,5 +93,5 @@ def test_settings_name_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert settings.read_settings(registry=" ").private is None
     with pytest.raises(BadInput, match=r"REGISTRY_CA=.*absent is not a file"):
         _ = settings.read_settings(registry_ca=tmp_path / "absent").private
-    with pytest.raises(BadInput, match="no name of a Secret"):
+    with pytest.raises(BadInput, match="not a valid name of a Secret"):
         _ = settings.read_settings(registry_secret="No Name").private

@@ -168,7 +168,7 @@ def test_folder_that_cannot_be_written(releases: Releases, programs: Programs, t
     """A file in the folder's place is one sentence."""
     (tmp_path / "fetched").write_text("")
 
-    with pytest.raises(BadInput, match="cannot be kept in"):
+    with pytest.raises(BadInput, match="cannot be written to"):
         choose_program("kind", releases.settings)
 
 

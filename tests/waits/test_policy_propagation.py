@@ -206,7 +206,7 @@ def test_fail_open_is_a_broken_limiter(clock: Clock, answer: httpx.Response) -> 
 
     assert "the rate limit service does not answer Envoy, so Envoy lets every request pass" in str(caught.value)
     assert "Redis" in caught.value.remedy
-    assert "not a limit that is not enforced" in caught.value.remedy
+    assert "does not mean that the limit is not enforced" in caught.value.remedy
     assert not isinstance(caught.value, NotReady)
 
 
