@@ -682,7 +682,7 @@ def test_limiter_that_is_down_is_a_broken_setup(
         use(limiter)
 
     assert "the rate limit service is down" in str(caught.value)
-    assert 'this does not mean that the limit is not enforced' in str(caught.value)
+    assert "this does not mean that the limit is not enforced" in str(caught.value)
     assert "Redis" in caught.value.remedy
 
 

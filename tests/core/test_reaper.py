@@ -78,7 +78,9 @@ def test_unreadable_notes_do_not_keep_the_others(
 
     assert seen.pop("left") == "gone"
     (outcome,) = seen.values()
-    assert outcome.startswith(f"not taken away: {cluster.home / 'made.json'}, the record of the objects that runs created")
+    assert outcome.startswith(
+        f"not taken away: {cluster.home / 'made.json'}, the record of the objects that runs created"
+    )
 
 
 def test_missing_tool_is_reported(settings: Settings, tools: Programs) -> None:

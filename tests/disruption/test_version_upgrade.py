@@ -178,7 +178,7 @@ def test_definition_of_an_object_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
     api.routes = [{"kind": "TCPRoute"}]
 
-    with pytest.raises(SetupFailed, match="a TCPRoute is there"):
+    with pytest.raises(SetupFailed, match="a TCPRoute exists"):
         version_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
     assert TCP in api.there
 

@@ -183,7 +183,9 @@ def test_notes_that_cannot_be_read(file: Path, text: str) -> None:
     """Nobody knows then what is ours: said with the file and what to do."""
     file.write_text(text)
 
-    with pytest.raises(BadInput, match=r"made\.json, the record of the objects that runs created .* cannot be read") as caught:
+    with pytest.raises(
+        BadInput, match=r"made\.json, the record of the objects that runs created .* cannot be read"
+    ) as caught:
         UndoLog(file)
 
     assert "delete that file" in caught.value.remedy
