@@ -11,7 +11,7 @@ from harness.errors import BadInput
 from harness.plugin.comparison_text import ComparisonText
 from harness.plugin.fixture_observations import SharedObservations
 from harness.plugin.options import UsageError, is_run, reaches_suites, settings_of
-from harness.plugin.reporting import RUN
+from harness.plugin.run import RUN
 from harness.wait import set_patience
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")

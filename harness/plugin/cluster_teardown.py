@@ -10,7 +10,8 @@ from harness import cluster_records, progress
 from harness.cluster.protocol import Cluster
 from harness.errors import HarnessError
 from harness.interruption import shielded
-from harness.plugin.reporting import FAILED, GATHERER, RUN
+from harness.plugin.artifacts import GATHERER
+from harness.plugin.run import FAILED, RUN
 from harness.settings import Settings
 
 

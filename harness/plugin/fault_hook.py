@@ -19,7 +19,7 @@ from harness.faults import call_hooks, catalogue
 from harness.faults.catalogue import Fault
 from harness.faults.planting import Planter
 from harness.plugin.options import UsageError, settings_of
-from harness.plugin.reporting import RUN
+from harness.plugin.run import RUN
 
 FILE = "fault.json"
 

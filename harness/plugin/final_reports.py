@@ -6,7 +6,7 @@ import json
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,19 +15,17 @@ from harness.errors import BadInput
 from harness.interruption import exit_code, shielded
 from harness.kube.request_log import REQUESTS
 from harness.plugin import final_status, unwritable_files
+from harness.plugin.run import Run
 from harness.report import outputs, summary
 from harness.report.results import RunResult, why_empty
-
-if TYPE_CHECKING:
-    from harness.plugin.reporting import Reporting
 
 API_REQUESTS = "api-requests.json"  # below the run's setup folder
 
 
 class SessionFinish:
-    """Hooks of the session's end, over what `Reporting` has recorded."""
+    """Hooks of the session's end, over the record of the run."""
 
-    def __init__(self, config: pytest.Config, run: Reporting) -> None:
+    def __init__(self, config: pytest.Config, run: Run) -> None:
         self._config, self._run = config, run
         self._result: RunResult | None = None
         self._unwritten = False

@@ -6,15 +6,13 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from harness.plugin.reporting import Reporting
+from harness.plugin.run import Run
 
 
-def final_status(run: Reporting, status: int) -> int:
+def final_status(run: Run, status: int) -> int:
     """The status that the run ends with: 0 where only tests in quarantine spoke against it, 1 where claims were skipped
     and `--enforce` wants all judged. The reason is in the run's notes or its `why`."""
     verdicts = run.book.results

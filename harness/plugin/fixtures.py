@@ -24,11 +24,12 @@ from harness.kube import Kube
 from harness.objects.manifests import manifest_of_suite
 from harness.objects.namespace_mapping import Placement
 from harness.offline_bundle import Bundle, open_bundle
+from harness.plugin.artifacts import CAUSES, GATHERER
 from harness.plugin.cluster_teardown import keep_or_delete
 from harness.plugin.needs import check_judged
 from harness.plugin.options import settings_of
 from harness.plugin.preflight import preflight
-from harness.plugin.reporting import CAUSES, GATHERER, RUN
+from harness.plugin.run import RUN
 from harness.report.results import versions_of
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests, undo_leftovers

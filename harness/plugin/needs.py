@@ -17,7 +17,7 @@ from harness.disruption.others_objects_guard import describe_touched
 from harness.errors import BadInput, CannotJudge
 from harness.plugin import support_marks
 from harness.plugin.options import UsageError, settings_of, suites
-from harness.plugin.reporting import RUN
+from harness.plugin.run import RUN
 
 JUDGED = "skip_unsupported_test"
 INSTALLATION = Path(harness.__file__).with_name("install") / "installation.py"

@@ -25,7 +25,7 @@ from harness.oracles.own_objects import OracleScope
 from harness.oracles.signs import Sign
 from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of
-from harness.plugin.reporting import RUN
+from harness.plugin.run import RUN
 
 NAME = "mesh_e2e_oracles"
 FIXTURE = "oracles"

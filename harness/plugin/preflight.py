@@ -6,12 +6,12 @@ from harness import progress
 from harness.cluster.existing import ExistingCluster
 from harness.cluster.protocol import Cluster
 from harness.errors import BadInput
-from harness.plugin.reporting import Reporting
+from harness.plugin.run import Run
 from harness.preflight.command import examine
 from harness.settings import Settings
 
 
-def preflight(cluster: Cluster, settings: Settings, run: Reporting) -> None:
+def preflight(cluster: Cluster, settings: Settings, run: Run) -> None:
     """Shows what can be judged on an existing cluster, and has what cannot be skipped; on kind, nodes and clock alone.
 
     Raises:

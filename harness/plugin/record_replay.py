@@ -21,7 +21,7 @@ from harness.cluster_call_records import FILE, SCHEMA, Recorder, Records
 from harness.errors import NotRecorded
 from harness.objects.namespace_mapping import Placement
 from harness.plugin.options import settings_of
-from harness.plugin.reporting import RUN
+from harness.plugin.run import RUN
 from harness.report.redact import redact
 from harness.settings import ClusterKind
 

@@ -11,7 +11,7 @@ import pytest
 from harness import progress
 from harness.errors import HarnessError
 from harness.plugin.options import settings_of
-from harness.plugin.reporting import FAILED, RUN
+from harness.plugin.run import FAILED, RUN
 from harness.recordings.from_cluster import ClusterRecording
 
 

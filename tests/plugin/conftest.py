@@ -20,7 +20,8 @@ import pathlib
 import pytest
 from harness import observations, progress
 from harness.errors import BadInput, CommandFailed, NotReady, SetupFailed, Terminal, Inconclusive
-from harness.plugin.reporting import FAILED, GATHERER, RUN
+from harness.plugin.artifacts import GATHERER
+from harness.plugin.run import FAILED, RUN
 
 def order(line):
     with pathlib.Path("order.txt").open("a") as file:

@@ -217,7 +217,7 @@ def test_b(stack):
 def test_a_fixture_that_undoes_its_own_failure_gathers_first(mini):
     """`RUN.gather(error)` keeps diagnostics that makereport would come too late for; they are not gathered twice."""
     text = '''
-from harness.plugin.reporting import RUN
+from harness.plugin.run import RUN
 
 @pytest.fixture(scope="session")
 def stack(cluster, pytestconfig):
@@ -240,7 +240,7 @@ def test_a(stack):
 def test_a_gatherer_that_fails_is_a_note(mini):
     """It hides neither the failure nor the other tests."""
     text = """
-from harness.plugin.reporting import GATHERER
+from harness.plugin.artifacts import GATHERER
 
 def test_a(cluster, pytestconfig):
     def gather(into, why):
@@ -342,7 +342,7 @@ def test_steps(cluster):
 
 OBSERVES = """
 def test_a(cluster, pytestconfig):
-    from harness.plugin.reporting import RUN
+    from harness.plugin.run import RUN
     pytestconfig.stash[RUN].observed.update({observed!r})
 """
 ALL_SEEN = {"kubernetes": "1.33.1", "istio": "1.28.3", "envoy-gateway": "1.9.0", "gateway-api": "1.6.1 experimental"}
@@ -470,7 +470,7 @@ def test_what_cannot_be_written_at_the_end_is_reported(mini):
     """A summary that is lost does not end green."""
     text = """
 def test_a(cluster, pytestconfig):
-    from harness.plugin.reporting import RUN
+    from harness.plugin.run import RUN
     pytestconfig.stash[RUN].folder.results.mkdir()
 """
     result = mini.write(ingress__one=text).run()
@@ -488,7 +488,7 @@ def test_a_file_that_cannot_be_read_ends_the_run_as_asked_wrong(mini):
 
 
 INTERRUPTED = """
-from harness.plugin.reporting import RUN
+from harness.plugin.run import RUN
 
 @pytest.fixture(scope="session")
 def stack(cluster, pytestconfig):
@@ -516,7 +516,7 @@ def test_an_interruption_in_a_session_fixture_is_gathered_once(mini):
 def test_a_second_interruption_ends_the_gathering_for_good(mini):
     """Whoever presses Ctrl-C while evidence is gathered does not want it gathered elsewhere."""
     text = """
-from harness.plugin.reporting import GATHERER
+from harness.plugin.artifacts import GATHERER
 
 @pytest.fixture(scope="session", autouse=True)
 def impatient(cluster, pytestconfig):
@@ -555,7 +555,7 @@ def test_verdicts_are_on_the_disk_as_they_are_reached(mini):
     """A line each, before the next test begins: what a killed run leaves."""
     text = (
         'def test_a():\n    """One."""\n'
-        'def test_b(pytestconfig):\n    """Two."""\n    from harness.plugin.reporting import RUN\n'
+        'def test_b(pytestconfig):\n    """Two."""\n    from harness.plugin.run import RUN\n'
         "    print('so far', pytestconfig.stash[RUN].folder.verdicts.read_text())\n    assert 1 == 2\n"
     )
     result = mini.write(ingress__one=text).run("suites", "-s")
@@ -597,7 +597,7 @@ def full(request, pytestconfig, monkeypatch):
 
 
 CAUSES = '''
-from harness.plugin.reporting import CAUSES
+from harness.plugin.artifacts import CAUSES
 from harness.errors import NotReady
 
 @pytest.fixture

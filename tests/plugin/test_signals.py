@@ -19,7 +19,8 @@ STUCK = '''
 import pathlib, signal, time
 import pytest
 from harness import observations
-from harness.plugin.reporting import GATHERER, RUN
+from harness.plugin.artifacts import GATHERER
+from harness.plugin.run import RUN
 
 def order(line):
     with pathlib.Path("order.txt").open("a") as file:
@@ -109,7 +110,7 @@ def test_a_signal_gathers_then_undoes_and_leaves_the_record(stuck, number, by, s
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_the_undoing_and_the_record_is_written(stuck, second):
-    """What takes the cluster away is still called: `Reporting.standing`."""
+    """What takes the cluster away is still called: `Run.standing`."""
     process, root = stuck
     (root / "twice").touch()
     process.send_signal(signal.SIGTERM)
