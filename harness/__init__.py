@@ -48,5 +48,6 @@ evidence           pure: joins of log lines, journeys, verdicts
 http_exchange      pure: requests and responses
 logs, proxy        pure: parsers of log lines, and of admin pages
 objects            pure: Kubernetes objects
+outcome            the outcomes of a claim, and how several become one
 timeouts, errors, interruption                time limits, exceptions, signals
 """

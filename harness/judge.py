@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 from harness import command, settings, timeouts
 from harness.cluster_call_records import Records
 from harness.errors import NEVER_RECORDED, BadInput, SetupFailed
+from harness.outcome import NOT_TRIED, Outcome
 from harness.report.results import SCHEMA
 
 ORACLES = "::oracles"
@@ -105,7 +106,7 @@ def judgement_as_json(found: Judgement) -> str:
 def _compared(test: dict[str, Any], again: dict[str, Any] | None) -> Judged:
     now = str(again["outcome"]) if again else ""
     why = (str(again["reason"]) if again else "").partition("\n")[0].removeprefix("NotRecorded: ")
-    if test["outcome"] in ("skipped", "not run"):
+    if test["outcome"] in NOT_TRIED:
         state, why = "not judged again", f"{test['outcome']} in the run"
     elif test["id"].endswith(ORACLES):
         state, why = "not judged again", "what the oracles read is not recorded"
@@ -113,7 +114,7 @@ def _compared(test: dict[str, Any], again: dict[str, Any] | None) -> Judged:
         state, why = "not judged again", "the test is not here"
     elif NEVER_RECORDED in str(again["reason"]):
         state = "not judged again"
-    elif now in ("error", "skipped", "not run") and now != test["outcome"]:
+    elif now in NOT_TRIED | {Outcome.ERROR} and now != test["outcome"]:
         state, why = "differs", why or "no reason given"
     else:
         state = "agrees" if now == test["outcome"] else "differs"

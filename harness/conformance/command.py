@@ -22,6 +22,7 @@ from harness.install import installation, running_versions
 from harness.interruption import shielded
 from harness.kube import Kube
 from harness.offline_bundle import Bundle, open_bundle
+from harness.outcome import FAILURES
 from harness.report.results import RunResult, verdict_json, versions_known
 from harness.report.run_folder import RunFolder
 from harness.report.summary import summary_as_json
@@ -108,7 +109,7 @@ def text(found: Sequence[Judged], head: str = "") -> str:
     lines += _table(results.figures(found))
     for one in found:
         lines += [f"\n{one.name}: {remark}" for remark in one.remarks]
-        wrong = [verdict for verdict in one.verdicts if verdict.outcome in ("broken", "inconclusive")]
+        wrong = [verdict for verdict in one.verdicts if verdict.outcome in FAILURES]
         lines += _section(f"{one.name}: did not hold", [f"{v.outcome} {v.test}: {v.why}" for v in wrong])
         slow = sorted((v for v in one.verdicts if v.waited >= LONG), key=lambda v: -v.waited)
         waits = [f"{v.waited:5.1f} s  {v.test} ({v.retries} retries): {v.seen[:160]}" for v in slow]

@@ -12,14 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from harness.conformance.suite_log import SuiteTest
 from harness.logs import ztunnel
-
-Outcome = Literal["held", "broken", "inconclusive", "skipped"]
+from harness.outcome import FAILURES, Outcome
 
 NAMESPACES = "gateway-conformance-"  # how the names of the suite's namespaces begin
 LONG = 5.0  # seconds of waiting that are worth a line, and a difference between two runs
@@ -44,7 +43,7 @@ class MeshPath:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TestVerdict:
     """Our verdict on one test. `received` counts the requests that backends logged while it ran; `why` is empty where
     the test held."""
 
@@ -64,7 +63,7 @@ class Judged:
 
     name: str
     results: Mapping[str, int]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[TestVerdict, ...]
     path: MeshPath
     remarks: tuple[str, ...]
 
@@ -76,7 +75,7 @@ class Judged:
     def held(self) -> bool:
         """Whether all that was judged held, and something was."""
         found = self.outcomes
-        return bool(found.get("held")) and not (found.get("broken") or found.get("inconclusive") or self.remarks)
+        return bool(found.get(Outcome.HELD)) and not (found.keys() & FAILURES or self.remarks)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -151,11 +150,11 @@ def differences(first: Judged, second: Judged) -> list[str]:
     return found
 
 
-def skips(verdicts: Iterable[Verdict]) -> dict[str, list[str]]:
+def skips(verdicts: Iterable[TestVerdict]) -> dict[str, list[str]]:
     """Skipped tests by the suite's reason."""
     found: dict[str, list[str]] = {}
     for one in verdicts:
-        if one.outcome == "skipped":
+        if one.outcome == Outcome.SKIPPED:
             found.setdefault(one.why or "no reason given", []).append(one.test)
     return found
 
@@ -166,24 +165,24 @@ def _during(test: SuiteTest, received: Sequence[datetime]) -> int:
     return sum(test.began <= when <= test.ended for when in received)
 
 
-def _verdict(test: SuiteTest, received: int, before: Verdict | None) -> Verdict:
-    outcome: Outcome = "held"
-    why = ""
+def _verdict(test: SuiteTest, received: int, before: TestVerdict | None) -> TestVerdict:
+    outcome, why = Outcome.HELD, ""
     if test.result == "skipped":
-        outcome, why = "skipped", test.why
+        outcome, why = Outcome.SKIPPED, test.why
     elif test.result == "unfinished":
-        outcome, why = "inconclusive", "the suite ended before the test did"
+        outcome, why = Outcome.INCONCLUSIVE, "the suite ended before the test did"
     elif test.result == "failed":
-        outcome, why = "broken", (test.why or "the test failed") + (f"; last seen: {test.seen}" if test.seen else "")
+        last_seen = f"; last seen: {test.seen}" if test.seen else ""
+        outcome, why = Outcome.BROKEN, f"{test.why or 'the test failed'}{last_seen}"
     elif strangers := [one for one in test.answers if not _WHOAMI.search(one)]:
-        outcome, why = "broken", f"passed, but the backend did not answer: {_told(strangers[-1])}"
+        outcome, why = Outcome.BROKEN, f"passed, but the backend did not answer: {_told(strangers[-1])}"
     elif test.relapses:
-        outcome = "inconclusive"
+        outcome = Outcome.INCONCLUSIVE
         why = f"passed, but {test.relapses} wrong answers came after right ones to the same request: by chance?"
-    elif before and before.outcome == "held" and before.received and test.sends_traffic and not received:
-        outcome = "inconclusive"
+    elif before and before.outcome == Outcome.HELD and before.received and test.sends_traffic and not received:
+        outcome = Outcome.INCONCLUSIVE
         why = f"passed, but no backend logged a request; outside the mesh they logged {before.received}"
-    return Verdict(test.name, outcome, why, test.seconds, test.retries, test.waited, test.seen, received)
+    return TestVerdict(test.name, outcome, why, test.seconds, test.retries, test.waited, test.seen, received)
 
 
 def _told(answer: str) -> str:

@@ -6,54 +6,54 @@ witnesses disagree, a checker failed). A test that needs a pass asks for held an
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import NoReturn
 
-State = Literal["held", "broken", "inconclusive"]
+from harness.outcome import WORST_FIRST, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One verdict and why, in one line of words."""
 
-    state: State
+    outcome: Outcome
     reason: str
 
     @property
     def held(self) -> bool:
         """Whether the claim was seen to be true."""
-        return self.state == "held"
+        return self.outcome == Outcome.HELD
 
     def __bool__(self) -> NoReturn:
         """Refuse: "not held" may be false and may be unseen."""
-        raise TypeError(f"a Verdict has no truth value, ask .held or .state: {self}")
+        raise TypeError(f"a Verdict has no truth value, ask .held or .outcome: {self}")
 
     def __str__(self) -> str:
-        return f"{self.state}: {self.reason}"
+        return f"{self.outcome}: {self.reason}"
 
 
 def held(reason: str) -> Verdict:
     """Seen to be true."""
-    return Verdict("held", reason)
+    return Verdict(Outcome.HELD, reason)
 
 
 def broken(reason: str) -> Verdict:
     """Seen to be false."""
-    return Verdict("broken", reason)
+    return Verdict(Outcome.BROKEN, reason)
 
 
 def inconclusive(reason: str) -> Verdict:
     """Not seen well enough to say."""
-    return Verdict("inconclusive", reason)
+    return Verdict(Outcome.INCONCLUSIVE, reason)
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """One verdict for many: nothing judged is inconclusive; one broken breaks all; else one inconclusive clouds all.
 
-    The reason is that of every verdict with the resulting state, in order.
+    The reason is that of every verdict with the resulting outcome, in order.
     """
     given = tuple(verdicts)
-    for state in ("broken", "inconclusive", "held"):
-        reasons = [verdict.reason for verdict in given if verdict.state == state]
+    for outcome in WORST_FIRST:
+        reasons = [verdict.reason for verdict in given if verdict.outcome == outcome]
         if reasons:
-            return Verdict(state, "; ".join(dict.fromkeys(reasons)))
+            return Verdict(outcome, "; ".join(dict.fromkeys(reasons)))
     return inconclusive("nothing was judged")

@@ -22,6 +22,7 @@ from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import pod_name
+from harness.outcome import WORST_FIRST, Outcome
 from harness.wait import until
 
 WHOLE: tuple[Via, ...] = ("ingress", "waypoint")
@@ -80,21 +81,21 @@ class JourneyCollector:
         try:
             found, _ = until(
                 look,
-                lambda seen: all(journey.verdict.state != "inconclusive" for journey in seen[0]),
+                lambda seen: all(journey.verdict.outcome != Outcome.INCONCLUSIVE for journey in seen[0]),
                 what=f"the journeys of {len(answers)} requests are complete",
                 within=within,
                 every=0.5 if len(answers) < 50 else 3.0,
                 transient=(ApiUnavailable, ObjectMissing),
                 hopeless=lambda seen: seen[1] or None,
                 remedy=hbone_port_conflict.REMEDY,
-                show=lambda seen: f"{sum(j.verdict.state != 'inconclusive' for j in seen[0])} of them",
+                show=lambda seen: f"{sum(j.verdict.outcome != Outcome.INCONCLUSIVE for j in seen[0])} of them",
             )
         except NotReady as error:
             found = last[-1] if last else ()
             with suppress(ApiUnavailable, ObjectMissing, Inconclusive):  # then what was seen before is all there is
                 found = self._with_open_connections(since, answers, via)
                 last.append(found)
-            unclear = [j for j in found if j.verdict.state == "inconclusive"]
+            unclear = [j for j in found if j.verdict.outcome == Outcome.INCONCLUSIVE]
             pictures = "\n".join(journey_as_text(journey) for journey in unclear[:_SHOWN])
             last_seen = f"{len(unclear)} of {len(answers)} journeys are not complete after {error.within:g}s"
             lost = f"\n{unreadable}" if unreadable else ""
@@ -181,7 +182,7 @@ def _kept(journeys: Sequence[Journey]) -> None:
     """One picture in the failure's text; all (of a few requests) as one attachment."""
     if not journeys:
         return
-    worst = sorted(journeys, key=lambda j: ("broken", "inconclusive", "held").index(j.verdict.state))
+    worst = sorted(journeys, key=lambda j: WORST_FIRST.index(j.verdict.outcome))
     observations.attach("journey.txt", "\n\n".join(journey_as_text(journey) for journey in worst[:20]) + "\n")
     for line in journey_as_text(worst[0]).splitlines():
         observations.record_sighting("journey", line)

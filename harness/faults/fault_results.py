@@ -11,10 +11,10 @@ from typing import Any
 
 from harness.faults.assertion_coverage import Assertion
 from harness.faults.catalogue import Fault, area_of, is_oracle
+from harness.outcome import FAILURES, Outcome
 from harness.report.results import first_line
 
-FAILED = ("broken", "error", "inconclusive")
-SPOILED = (*FAILED, "not run")  # without any fault
+SPOILED = FAILURES | {Outcome.NOT_RUN}  # without any fault
 FIRST_LINES = 5  # of a failure: what a reader sees at once
 _CLASS = re.compile(r"^(?:AssertionError:|harness\.(?:\w+\.)+(?=[A-Z]))")  # tells nothing that the outcome does not
 
@@ -81,9 +81,8 @@ class FaultResult:
             found = run.results_of(listed)
             if not found:
                 return f"no such test: {listed}"
-            for verdict in found:
-                if verdict.outcome not in FAILED and not (verdict.outcome == "skipped" and verdict.id in self.unjudged):
-                    return f"{verdict.id} {verdict.outcome}"
+            if missed := [verdict for verdict in self._asked(found) if verdict.outcome not in FAILURES]:
+                return f"{missed[0].id} {missed[0].outcome}"
         if not any(fault.says in verdict.found for verdict in self.expected_results):
             return f"no test says {fault.says!r}"
         return ""
@@ -99,7 +98,10 @@ class FaultResult:
     def expected_results(self) -> list[PytestResult]:
         """The verdicts of the tests that are to catch it, and can."""
         found = [verdict for listed in self.fault.caught_by for verdict in self.run.results_of(listed)]
-        return [verdict for verdict in found if verdict.outcome != "skipped" or verdict.id not in self.unjudged]
+        return self._asked(found)
+
+    def _asked(self, found: Sequence[PytestResult]) -> list[PytestResult]:
+        return [verdict for verdict in found if verdict.outcome != Outcome.SKIPPED or verdict.id not in self.unjudged]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from harness.faults.catalogue import Fault
 from harness.faults.fault_results import CatalogueResult, FaultResult, PytestResult, PytestRun
 from harness.faults.forked_pytest import Forks
 from harness.interruption import shielded
+from harness.outcome import Outcome
 from harness.settings import Settings, owner_pid
 from harness.version_sets import VersionSet
 
@@ -74,7 +75,7 @@ class Catalogue:
             judged = [fault for fault in chosen if self._judged(fault, control)]
             if not judged:
                 return 5
-            skipped = frozenset(verdict.id for verdict in control.verdicts if verdict.outcome == "skipped")
+            skipped = frozenset(verdict.id for verdict in control.verdicts if verdict.outcome == Outcome.SKIPPED)
             found = list(self._each(judged, cluster, skipped))
         result = self._result(everything, found, control, whole=whole, seconds=time.monotonic() - started)
         report.print_table(self._out, found)
@@ -94,7 +95,7 @@ class Catalogue:
     ) -> CatalogueResult:
         """What one run of the catalogue came to; a part of it reports nothing about what no fault reaches."""
         areas = fault_results.areas_of(everything)
-        ids = [verdict.id for verdict in control.verdicts if verdict.outcome != "skipped"]
+        ids = [verdict.id for verdict in control.verdicts if verdict.outcome != Outcome.SKIPPED]
         judged = {id.partition("[")[0] for id in ids}
         skipped = {verdict.id.partition("[")[0] for verdict in control.verdicts} - judged
         files = {id.partition("::")[0] for id in judged}  # in the others no fixture is asked either
@@ -137,7 +138,7 @@ class Catalogue:
         Raises:
             BadInput: what failed says nothing of any claim: there is no cluster, or it is broken already.
         """
-        unusable = next((verdict for verdict in spoiled if verdict.outcome in ("error", "not run")), None)
+        unusable = next((verdict for verdict in spoiled if verdict.outcome in (Outcome.ERROR, Outcome.NOT_RUN)), None)
         if unusable:
             why = unusable.first_line or control.tail.partition("\n")[0]
             raise BadInput(
@@ -154,7 +155,7 @@ class Catalogue:
         run = self._pytest("control", tests, within=_WITHIN[self._settings.cluster] * 4, oracles=oracles)
         if not run.verdicts:
             raise SetupFailed(f"the control run did not work: {run.tail}", remedy=f"see {self._folder}/control")
-        held = sum(verdict.outcome == "held" for verdict in run.verdicts)
+        held = sum(verdict.outcome == Outcome.HELD for verdict in run.verdicts)
         self._out.print(f"control: {held} of {len(run.verdicts)} tests hold, {time.monotonic() - started:.1f}s")
         return run
 
@@ -182,7 +183,7 @@ class Catalogue:
     def _judged(self, fault: Fault, control: PytestRun) -> bool:
         """Whether any of its tests is judged here; where none is, that is reported, and the fault is not planted."""
         found = [verdict for listed in fault.caught_by for verdict in control.results_of(listed)]
-        if found and all(verdict.outcome == "skipped" for verdict in found):
+        if found and all(verdict.outcome == Outcome.SKIPPED for verdict in found):
             self._out.print(f"not judged here: {fault.name}: {found[0].first_line}", markup=False, soft_wrap=True)
             return False
         return True

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import strict_yaml
+from harness.outcome import FAILURES
 from harness.pydantic_message import validate_file
 from harness.report.results import ClaimResult
 
@@ -43,7 +44,6 @@ class Quarantine(BaseModel):
     def excuses(self, verdicts: Iterable[ClaimResult], today: date) -> tuple[bool, list[str]]:
         """Whether nothing but tests in quarantine spoke against a run, and a sentence on each entry that matters to it:
         a quarantined test that ran, or one that is over."""
-        bad = {"broken", "inconclusive", "error"}
         lines, others = [], False
         for verdict in verdicts:
             entry = self.tests.get(verdict.id)
@@ -51,7 +51,7 @@ class Quarantine(BaseModel):
             if entry:
                 ends = f"{'over since' if counts else 'until'} {entry.until}, since {entry.since}"
                 lines.append(f"quarantine ({ends}): {verdict.id}: {verdict.outcome}: {entry.reason}")
-            others |= counts and verdict.outcome in bad
+            others |= counts and verdict.outcome in FAILURES
         return not others, lines
 
 

@@ -13,11 +13,12 @@ from harness.command import run, running
 from harness.errors import BadInput
 from harness.history.sequential_test import Decision, SequentialTest
 from harness.history.store import History, Past, latest_source
+from harness.outcome import VERDICTS, Outcome
 from harness.settings import ROOT, ClusterKind
 from harness.wait import pause
 
 TIMES: Mapping[ClusterKind, int] = {"emulated": 20, "kind": 3, "existing": 3}
-JUDGED = ("held", "broken", "inconclusive")
+COUNTED = VERDICTS | {Outcome.INCONCLUSIVE}
 Runner = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
@@ -38,11 +39,11 @@ def run_sequential_test(test: str, past: Sequence[Past], sequential: SequentialT
     """The decision on a test. An error is one of the cluster or the harness and, as skipped and not run, no outcome of
     the test; inconclusive is a failure: whoever runs it has to look."""
     latest = latest_source(past)
-    counted = [one for one in latest if one.outcome in JUDGED]
-    decision, _ = sequential.decide(one.outcome == "held" for one in counted)
-    bad = [one for one in counted if one.outcome != "held"]
+    counted = [one for one in latest if one.outcome in COUNTED]
+    decision, _ = sequential.decide(one.outcome == Outcome.HELD for one in counted)
+    bad = [one for one in counted if one.outcome != Outcome.HELD]
     why = f"{bad[0].started}: {bad[0].outcome}: {bad[0].reason.splitlines()[0] if bad[0].reason else ''}" if bad else ""
-    errors = sum(one.outcome == "error" for one in latest)
+    errors = sum(one.outcome == Outcome.ERROR for one in latest)
     return Judged(test, len(counted), len(bad), decision, why, errors)
 
 

@@ -20,6 +20,7 @@ from harness.matrix.issues import issues
 from harness.matrix.merging import merge
 from harness.matrix.plan import Plan, candidates, plan, shards, upgrades
 from harness.matrix.running import run_cells
+from harness.outcome import VERDICTS, Outcome
 from harness.report.results_file import read_results
 from harness.settings import ROOT, Settings
 from harness.version_set_names import Product
@@ -177,7 +178,7 @@ def _judged(path: Path) -> Iterable[str]:
         if folder.matrix().suites != digest():
             progress.note(f"the suites have changed since {path}: all cells are planned")
             return ()
-        return [name for name, ended in folder.all_ended().items() if ended.outcome in ("held", "broken")]
+        return [name for name, ended in folder.all_ended().items() if ended.outcome in VERDICTS]
     found = read_results(path)["versions"]
     cell = Cell(*(str(found.get(name, "")).partition(" ")[0] for name in ("istio", "envoy-gateway", "kubernetes")))
     return (cell.name,)
@@ -200,12 +201,12 @@ def _run(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
             folder,
             cells,
             abreast=asked.abreast,
-            again=("error",) if asked.retry_errors else (),
+            again=(Outcome.ERROR,) if asked.retry_errors else (),
             most=asked.most,
             on_end=_report_end,
         )
     summary = output.state(matrix, folder.all_ended())
-    return summary, 0 if len(ended) == len(cells) and all(one.outcome == "held" for one in ended) else 1
+    return summary, 0 if len(ended) == len(cells) and all(one.outcome == Outcome.HELD for one in ended) else 1
 
 
 def _matrix(planned: Plan, tests: tuple[str, ...], chosen: Settings) -> Matrix:

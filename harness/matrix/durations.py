@@ -9,6 +9,7 @@ from typing import Any
 from harness.errors import BadInput
 from harness.matrix.cells import Cell
 from harness.matrix.folder import Folder
+from harness.outcome import Outcome
 from harness.report.results_file import read_results
 
 
@@ -41,7 +42,7 @@ def _of_matrix(folder: Folder, tests: Sequence[str], into: dict[str, list[tuple[
     if folder.matrix().tests != tuple(tests):
         return
     for name, ended in folder.all_ended().items():
-        if ended.outcome != "error":  # one that failed early took less than the cell takes
+        if ended.outcome != Outcome.ERROR:  # one that failed early took less than the cell takes
             into.setdefault(name, []).append((ended.started, ended.seconds))
 
 

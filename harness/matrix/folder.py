@@ -26,13 +26,13 @@ from harness.cluster_records import write_atomically
 from harness.errors import BadInput, SetupFailed
 from harness.matrix.cells import Cell, cell_versions
 from harness.matrix.plan import Plan, Planned, Refused
+from harness.outcome import Outcome
 from harness.pydantic_message import validate_file
 from harness.report.results_file import read_json
 
 SCHEMA: Literal["mesh-e2e/matrix/v1"] = "mesh-e2e/matrix/v1"
 CELL_SCHEMA = "mesh-e2e/cell/v1"
 PLAN_SCHEMA = "mesh-e2e/plan/v1"
-Outcome = Literal["held", "broken", "inconclusive", "error"]
 
 
 class PlannedCell(BaseModel):

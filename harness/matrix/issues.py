@@ -8,6 +8,7 @@ from hashlib import sha256
 from string import Template
 
 from harness.matrix.folder import Ended
+from harness.outcome import Outcome
 
 _TITLE = 120  # characters of the cause in an issue's title
 
@@ -20,7 +21,7 @@ def issues(ended: Mapping[str, Ended], template: str, url: str) -> dict[str, str
     """
     causes: dict[str, list[Ended]] = {}
     for one in ended.values():
-        if one.outcome in ("broken", "error"):
+        if one.outcome in (Outcome.BROKEN, Outcome.ERROR):
             causes.setdefault(cause_key(one), []).append(one)
     return {key: _text(key, cells, template, url) for key, cells in causes.items()}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.errors import BadInput, SetupFailed
 from harness.matrix.folder import Folder, Matrix
+from harness.outcome import Outcome
 
 
 def merge(into: Path, sources: Sequence[Path]) -> Matrix:
@@ -36,9 +37,9 @@ def merge(into: Path, sources: Sequence[Path]) -> Matrix:
                 earlier = before.ended(cell.slug) if before else None
                 if found is None:
                     continue
-                if earlier is None or (earlier.outcome == "error" and found.outcome != "error"):
+                if earlier is None or (earlier.outcome == Outcome.ERROR and found.outcome != Outcome.ERROR):
                     chosen[cell.slug] = folder
-                elif before is not None and found.outcome not in ("error", earlier.outcome):
+                elif before is not None and found.outcome not in (Outcome.ERROR, earlier.outcome):
                     raise BadInput(
                         f"{cell.name} is {earlier.outcome} in {before.path} and {found.outcome} in {folder.path}",
                         remedy="it ran twice: leave out the wrong folder",

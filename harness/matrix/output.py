@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.matrix.folder import PLAN_SCHEMA, Ended, Matrix
 from harness.matrix.plan import Plan, Planned, shards
+from harness.outcome import Outcome
 
 
 def as_text(plan: Plan, count: int = 1) -> str:
@@ -61,7 +62,7 @@ def state(matrix: Matrix, ended: Mapping[str, Ended]) -> str:
     for cell in matrix.cells:
         found = ended.get(cell.name)
         counts = " ".join(f"{number} {name}" for name, number in found.counts.items() if number) if found else ""
-        outcome, seconds = (found.outcome, f"{found.seconds:.0f}") if found else ("not run", "")
+        outcome, seconds = (found.outcome, f"{found.seconds:.0f}") if found else (Outcome.NOT_RUN, "")
         rows.append((cell.name, outcome, seconds, counts))
     lines = _table(("cell", "outcome", "seconds", "claims"), rows)
     lines += [f"    {name}: {one.why}" for name, one in ended.items() if one.why]
@@ -80,9 +81,8 @@ def markdown(matrix: Matrix, ended: Mapping[str, Ended]) -> str:
     for cell in matrix.cells:
         found = ended.get(cell.name)
         counts = ", ".join(f"{number} {name}" for name, number in found.counts.items() if number) if found else ""
-        lines.append(
-            f"| {cell.name} | {found.outcome if found else 'not run'} | {found.seconds if found else ''} | {counts} |"
-        )
+        outcome, seconds = (found.outcome, found.seconds) if found else (Outcome.NOT_RUN, "")
+        lines.append(f"| {cell.name} | {outcome} | {seconds} | {counts} |")
     lines += [f"| {name} | not supported: {why} | | |" for name, why in matrix.refused]
     return "\n".join(lines) + "\n"
 

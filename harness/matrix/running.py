@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,13 +23,13 @@ import psutil
 from harness import progress, timeouts
 from harness.command import run, running
 from harness.errors import HarnessError
-from harness.matrix.folder import Ended, Folder, Matrix, Outcome, PlannedCell
+from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell
+from harness.outcome import FAILURES, WORST_FIRST, Outcome, worst
 from harness.report.results_file import read_results
 from harness.threads import thread_pool
 from harness.wait import pause
 
 UPGRADES = ("suites/upgrades",)  # what an upgrade's cell runs
-_ORDER: tuple[Outcome, ...] = ("broken", "error", "inconclusive")
 _TO_FILE = 'exec "$@" >"$MATRIX_OUTPUT" 2>&1'  # a pipe to us would break the run if we were killed
 
 
@@ -100,10 +101,10 @@ def run_cell(folder: Folder, matrix: Matrix, cell: PlannedCell, runner: Runner) 
             lambda pid: _begun(home, pid),
         )
         made = [one for one in _run_folders(runs) if one not in before]
-        found = _judged(made[-1], code) if made else _Judged("error", _last_line(home / "output.txt"))
+        found = _judged(made[-1], code) if made else _Judged(Outcome.ERROR, _last_line(home / "output.txt"))
         where = str(made[-1].relative_to(home)) if made else ""
     except (HarnessError, OSError) as error:
-        code, where, found = 1, "", _Judged("error", str(error).splitlines()[0])
+        code, where, found = 1, "", _Judged(Outcome.ERROR, str(error).splitlines()[0])
     seconds = round(time.monotonic() - began, 1)
     return Ended(cell.name, found.outcome, code, seconds, found.counts, found.why, where, started, found.versions)
 
@@ -154,16 +155,14 @@ def _judged(run_folder: Path, code: int) -> _Judged:
     counts = {str(name): int(number) for name, number in found["counts"].items()}
     versions = {str(name): str(version) for name, version in (found.get("versions") or {}).items()}
     why = str(found.get("why") or "") or _first_reason(found["tests"])
-    outcome: Outcome = "error"
-    if code in (0, 1):
-        outcome = next((o for o in _ORDER if counts.get(o)), "held" if counts.get("held") else "error")
-    if code == 1 and outcome == "held":
-        outcome, why = "error", why or "the run ended with 1, and no claim says why"
-    return _Judged(outcome, "" if outcome == "held" else why, counts, versions)
+    outcome = (worst(+Counter(counts)) if code in (0, 1) else None) or Outcome.ERROR
+    if code == 1 and outcome == Outcome.HELD:
+        outcome, why = Outcome.ERROR, why or "the run ended with 1, and no claim says why"
+    return _Judged(outcome, "" if outcome == Outcome.HELD else why, counts, versions)
 
 
 def _first_reason(tests: Sequence[Mapping[str, Any]]) -> str:
-    bad = sorted((t for t in tests if t["outcome"] in _ORDER), key=lambda t: _ORDER.index(t["outcome"]))
+    bad = sorted((t for t in tests if t["outcome"] in FAILURES), key=lambda t: WORST_FIRST.index(t["outcome"]))
     return f"{bad[0]['claim']}: {str(bad[0]['reason']).splitlines()[0] if bad[0]['reason'] else ''}" if bad else ""
 
 

@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from harness.conformance import results
 from harness.load.upgrade_losses import TABLE
+from harness.outcome import VERDICTS, Outcome, worst
 from harness.page.run_folders import FailedCell, ReadRun
 from harness.report import support
 from harness.report.results import PLANTED, UPGRADE_TO
 
 SCHEMA = "mesh-e2e/page/v1"
 PRODUCTS = ("istio", "envoy-gateway", "kubernetes")
-JUDGED = ("held", "broken")
-CellOutcome = Literal["error", "broken", "inconclusive", "held", "not judged"]
-# The worst first; what was skipped or did not run says nothing of a cell.
-WORST: tuple[CellOutcome, ...] = ("broken", "error", "inconclusive", "held")
 UPGRADES = "upgrades"  # the area of claims on an upgrade
 BINS = 80  # columns of a timeline's chart
 _HOP = re.compile(r"^ +[o|]  *(?P<kind>\S+(?: \S+)*) {2,}(?P<pod>\S+) *(?P<rest>.*)$")
@@ -75,7 +72,7 @@ def _run(run: ReadRun, claims: Mapping[str, int]) -> dict[str, Any]:
     for test in results["tests"]:
         evidence = [_file(name, text) for name, text in run.evidence.get(test["id"], ())]
         detail = {
-            "reason": test["reason"] if test["outcome"] != "held" else "",
+            "reason": test["reason"] if test["outcome"] != Outcome.HELD else "",
             "witnesses": test["witnesses"],
             "figures": [[figure["name"], figure["seconds"], figure["of"]] for figure in test["figures"]],
             "evidence": evidence,
@@ -151,7 +148,7 @@ def _cells(runs: Sequence[ReadRun], claims: Mapping[str, int]) -> list[dict[str,
 def _cell(key: tuple[str, ...], history: Mapping[int, Sequence[tuple[str, int]]]) -> dict[str, Any]:
     verdicts, changed, unsteady = {}, [], []
     for claim, found in history.items():
-        judged = [one for one in found if one[0] in JUDGED]
+        judged = [one for one in found if one[0] in VERDICTS]
         verdicts[claim] = (judged or found)[-1]
         if len(judged) > 1 and judged[-1][0] != judged[-2][0]:
             (before, first), (after, second) = judged[-2:]
@@ -163,7 +160,7 @@ def _cell(key: tuple[str, ...], history: Mapping[int, Sequence[tuple[str, int]]]
         "istio": key[0],
         "envoy_gateway": key[1],
         "kubernetes": key[2],
-        "outcome": _worst(outcomes),
+        "outcome": worst(outcomes) or "not judged",
         "counts": _counts(outcomes),
         "verdicts": {claim: list(one) for claim, one in verdicts.items()},
         "changed": changed,
@@ -203,16 +200,12 @@ def _upgrade(run: ReadRun, number: int) -> dict[str, Any]:
         "envoy_gateway": envoy_gateway,
         "kubernetes": kubernetes,
         "to": run.results["facts"][UPGRADE_TO],
-        "outcome": _worst(outcomes),
+        "outcome": worst(outcomes) or "not judged",
         "counts": _counts(outcomes),
         "seconds": sum(test["seconds"] for test in tests),
         "run": number,
         "paths": run.results["tables"].get(TABLE, []),
     }
-
-
-def _worst(outcomes: Sequence[str]) -> CellOutcome:
-    return next((one for one in WORST if one in outcomes), "not judged")
 
 
 def _counts(outcomes: Sequence[str]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import BadInput
 from harness.matrix.folder import Ended, Folder
+from harness.outcome import Outcome
 from harness.report.results_file import read_results
 
 REMEDY = "name folders of runs (runs/…) or of a matrix"
@@ -106,7 +107,7 @@ def _evidence(folder: Path, test: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The text files of a claim's evidence: journeys where it holds, else all."""
     found, left = [], TEXTS
     for file in _files(folder, test):
-        wanted = file.name == "journey.txt" if test["outcome"] == "held" else file.suffix in ATTACHED
+        wanted = file.name == "journey.txt" if test["outcome"] == Outcome.HELD else file.suffix in ATTACHED
         if wanted and left > 0:
             text = file.read_text(errors="replace")[:left]
             left -= len(text)

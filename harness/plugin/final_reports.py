@@ -14,6 +14,7 @@ from harness import settings
 from harness.errors import BadInput
 from harness.interruption import exit_code, shielded
 from harness.kube.request_log import REQUESTS
+from harness.outcome import Outcome
 from harness.plugin import final_status, unwritable_files
 from harness.plugin.run import Run
 from harness.report import outputs, summary
@@ -103,7 +104,7 @@ class SessionFinish:
         self._result = self._run.result(int(session.exitstatus))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        inconclusive = terminalreporter.getreports("inconclusive")
+        inconclusive = terminalreporter.getreports(Outcome.INCONCLUSIVE)
         if inconclusive:
             terminalreporter.write_sep("=", "INCONCLUSIVE")
         for report in inconclusive:

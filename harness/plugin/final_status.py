@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.outcome import Outcome
 from harness.plugin.run import Run
 
 
@@ -21,7 +22,7 @@ def final_status(run: Run, status: int) -> int:
         run.evidence.note(text)
     if status == pytest.ExitCode.TESTS_FAILED and excused and lines:
         status = pytest.ExitCode.OK
-    skipped = sum(verdict.outcome == "skipped" for verdict in verdicts)
+    skipped = sum(verdict.outcome == Outcome.SKIPPED for verdict in verdicts)
     if status == pytest.ExitCode.OK and skipped and run.settings.enforce:
         run.why = run.why or f"ENFORCE=1: {skipped} claims were skipped, not judged"
         status = pytest.ExitCode.TESTS_FAILED

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from harness.errors import HarnessError, Inconclusive, NotObserved, NotReady, NotRecorded, Terminal
+from harness.outcome import Outcome
 from harness.report import failure_text
 from harness.report.redact import redact
-from harness.report.results import Outcome
 
 
 def outcome_of(error: BaseException, when: str) -> Outcome:
@@ -22,14 +22,14 @@ def outcome_of(error: BaseException, when: str) -> Outcome:
     or a fault of the code. broken: in the call, an assertion, or a wait for what the claim says.
     """
     if isinstance(error, NotRecorded):
-        return "inconclusive"
+        return Outcome.INCONCLUSIVE
     if isinstance(error, Inconclusive) and (when == "call" or not isinstance(error, NotObserved)):
-        return "inconclusive"
+        return Outcome.INCONCLUSIVE
     if when != "call":
-        return "error"
+        return Outcome.ERROR
     if isinstance(error, pytest.fail.Exception):
-        return "inconclusive" if str(error).startswith("Timeout (>") else "broken"
-    return "broken" if isinstance(error, AssertionError | NotReady | Terminal) else "error"
+        return Outcome.INCONCLUSIVE if str(error).startswith("Timeout (>") else Outcome.BROKEN
+    return Outcome.BROKEN if isinstance(error, AssertionError | NotReady | Terminal) else Outcome.ERROR
 
 
 def is_message_enough(error: BaseException) -> bool:

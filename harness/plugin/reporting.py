@@ -16,6 +16,7 @@ import pytest
 from harness import observations, progress
 from harness.errors import BadInput
 from harness.interruption import exit_code
+from harness.outcome import Outcome
 from harness.plugin import final_status, outcomes, support_marks
 from harness.plugin.final_reports import SessionFinish
 from harness.plugin.options import UsageError, is_run
@@ -109,11 +110,12 @@ class Reporting:
         area = self._run.evidence.area(self._config.rootpath / report.nodeid.partition("::")[0])
         if report.failed:
             self._config.stash[FAILED] = True
-            found = str(report.longrepr).strip()
-            self._run.book.add_extra(report.nodeid, area=area, claim="(collection)", outcome="error", reason=found)
+            claim, outcome, why = "(collection)", Outcome.ERROR, str(report.longrepr).strip()
         elif report.skipped:
-            why = outcomes.skip_reason(report)
-            self._run.book.add_extra(report.nodeid, area=area, claim="(all of the file)", outcome="skipped", reason=why)
+            claim, outcome, why = "(all of the file)", Outcome.SKIPPED, outcomes.skip_reason(report)
+        else:
+            return
+        self._run.book.add_extra(report.nodeid, area=area, claim=claim, outcome=outcome, reason=why)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self._run.deselected += len(items)
@@ -216,7 +218,7 @@ class Reporting:
         self._run.book.report(
             report.nodeid,
             when=report.when or "",
-            outcome=report.outcome,
+            result=report.outcome,
             seconds=max(0.0, report.duration - shared),
             skipped=outcomes.skip_reason(report) if report.skipped else "",
         )
@@ -238,8 +240,8 @@ class Reporting:
     def pytest_report_teststatus(self, report: Any) -> Generator[None, Any, Any]:
         status = yield
         if isinstance(report, pytest.TestReport) and report.failed and report.when == "call":
-            judged, _ = self._run.book.entry(report.nodeid).judged.get("call", ("broken", ""))
-            if judged in ("inconclusive", "error") and status[0] == "failed":
+            judged, _ = self._run.book.entry(report.nodeid).judged.get("call", (Outcome.BROKEN, ""))
+            if judged in (Outcome.INCONCLUSIVE, Outcome.ERROR) and status[0] == "failed":
                 status = (judged, judged[0].upper(), judged.upper())
         return (status[0], "", "") if self._quiet else status
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from harness.cluster.protocol import Capability
 
-Verdict = Literal["judged", "not judged", "unknown"]
+Judgeable = Literal["judged", "not judged", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Row:
 
     subject: str
     found: str
-    verdict: Verdict = "judged"
+    verdict: Judgeable = "judged"
     lacks: tuple[Capability, ...] = ()
     reason: str = ""
     remedy: str = ""

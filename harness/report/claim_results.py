@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import observations
-from harness.report.results import ClaimResult, Outcome
+from harness.outcome import Outcome
+from harness.report.results import ClaimResult
 
 
 @dataclass
@@ -19,7 +20,7 @@ class Entry:
     feature: str = ""
     place: str = ""
     means: str = ""
-    outcome: Outcome = "not run"
+    outcome: Outcome = Outcome.NOT_RUN
     reason: str = ""
     seconds: float = 0.0
     evidence: str = ""
@@ -45,27 +46,27 @@ class ClaimResults:
         """What is reported besides the tests' verdicts: a file that cannot be collected, a teardown that failed."""
         self._extras.append(ClaimResult(id, area, claim, outcome, reason=reason))
 
-    def report(self, id: str, *, when: str, outcome: str, seconds: float, skipped: str = "") -> None:
-        """Takes in one phase: `outcome` as pytest has it, `skipped` the reason of a skip.
+    def report(self, id: str, *, when: str, result: str, seconds: float, skipped: str = "") -> None:
+        """Takes in one phase: `result` as pytest has it, `skipped` the reason of a skip.
 
         A teardown that fails does not change the verdict and is reported separately: the claim was judged before it.
         """
         entry = self.entry(id)
         if when == "teardown":
             self.done += 1
-            if outcome == "failed":
-                judged = entry.judged.get(when, ("error", ""))
+            if result == "failed":
+                judged = entry.judged.get(when, (Outcome.ERROR, ""))
                 what = f"teardown after: {entry.claim}"
-                self.add_extra(id, area=entry.area, claim=what, outcome="error", reason=judged[1])
+                self.add_extra(id, area=entry.area, claim=what, outcome=Outcome.ERROR, reason=judged[1])
             return
         entry.seconds += seconds
-        if outcome == "skipped":
-            entry.outcome, entry.reason = "skipped", skipped
-        elif outcome == "failed":
-            otherwise: tuple[Outcome, str] = ("broken" if when == "call" else "error", "failed without an exception")
+        if result == "skipped":
+            entry.outcome, entry.reason = Outcome.SKIPPED, skipped
+        elif result == "failed":
+            otherwise = (Outcome.BROKEN if when == "call" else Outcome.ERROR, "failed without an exception")
             entry.outcome, entry.reason = entry.judged.get(when, otherwise)
         elif when == "call":
-            entry.outcome = "held"
+            entry.outcome = Outcome.HELD
 
     def result_of(self, id: str) -> ClaimResult:
         """The verdict so far, with what the ledger's page of this test says."""

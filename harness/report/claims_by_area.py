@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from harness.errors import BadInput
+from harness.outcome import FAILURES, NOT_TRIED, Outcome
 from harness.report.results import ClaimResult, RunResult
 from harness.version_sets import ASKED, UNKNOWN
 
@@ -65,8 +66,8 @@ def document(run: RunResult) -> dict[str, Any]:
         "gatewayAPIChannel": channel,
         "versions": dict(run.versions),
         "profiles": [_profile(area, verdicts) for area, verdicts in run.areas.items()],
-        "errors": [v.id for v in run.verdicts if v.outcome == "error"],
-        "inconclusive": [v.id for v in run.verdicts if v.outcome == "inconclusive"],
+        "errors": [v.id for v in run.verdicts if v.outcome == Outcome.ERROR],
+        "inconclusive": [v.id for v in run.verdicts if v.outcome == Outcome.INCONCLUSIVE],
     }
 
 
@@ -86,7 +87,7 @@ def _profile(area: str, verdicts: Sequence[ClaimResult]) -> dict[str, Any]:
     profile["core"] = _status(core)
     if extended:
         features = dict.fromkeys(v.feature for v in extended)
-        good = [f for f in features if all(v.outcome == "held" for v in extended if v.feature == f)]
+        good = [f for f in features if all(v.outcome == Outcome.HELD for v in extended if v.feature == f)]
         profile["extended"] = _status(extended) | {
             "supportedFeatures": good,
             "unsupportedFeatures": [f for f in features if f not in good],
@@ -96,9 +97,9 @@ def _profile(area: str, verdicts: Sequence[ClaimResult]) -> dict[str, Any]:
 
 def _status(verdicts: Sequence[ClaimResult]) -> dict[str, Any]:
     """What did not hold has failed, errors and inconclusive included; what was not run counts as skipped."""
-    held = [v.id for v in verdicts if v.outcome == "held"]
-    skipped = [v.id for v in verdicts if v.outcome in ("skipped", "not run")]
-    failed = [v.id for v in verdicts if v.outcome in ("broken", "error", "inconclusive")]
+    held = [v.id for v in verdicts if v.outcome == Outcome.HELD]
+    skipped = [v.id for v in verdicts if v.outcome in NOT_TRIED]
+    failed = [v.id for v in verdicts if v.outcome in FAILURES]
     result = "failure" if failed else "partial" if skipped or not held else "success"
     status: dict[str, Any] = {
         "result": result,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TextIO
 
@@ -12,9 +13,16 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import progress
+from harness.outcome import Outcome
 from harness.report.results import ClaimResult
 
-COLOURS = {"held": "green", "broken": "red", "error": "red", "inconclusive": "magenta", "skipped": "yellow"}
+COLOURS: Mapping[str, str] = {
+    Outcome.HELD: "green",
+    Outcome.BROKEN: "red",
+    Outcome.ERROR: "red",
+    Outcome.INCONCLUSIVE: "magenta",
+    Outcome.SKIPPED: "yellow",
+}
 
 
 class Live:
@@ -34,7 +42,7 @@ class Live:
         line.append(f"{verdict.outcome:<8}", style=COLOURS.get(verdict.outcome, ""))
         line.append(f"{verdict.area}: {verdict.claim}")
         line.append(f"  {verdict.seconds:.1f}s", style="dim")
-        if verdict.outcome == "skipped" and verdict.reason:
+        if verdict.outcome == Outcome.SKIPPED and verdict.reason:
             line.append(f"  ({verdict.reason})", style="dim")
         self.console.print(line, soft_wrap=True, highlight=False)
 

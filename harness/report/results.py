@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from harness.errors import BadInput
 from harness.observations import Figure
+from harness.outcome import NOT_TRIED, Outcome
 from harness.progress import Stage
 from harness.settings import ClusterKind
 from harness.version_sets import ASKED, UNKNOWN, VersionSet
 
-Outcome = Literal["held", "broken", "error", "inconclusive", "skipped", "not run"]
-OUTCOMES: tuple[Outcome, ...] = ("held", "broken", "error", "inconclusive", "skipped", "not run")
 EMULATED = "EMULATED: not conformance"
 SCHEMA = "mesh-e2e/results/v1"
 # The image of a set that gives a component's version, where it can be one's own build.
@@ -28,10 +27,9 @@ PLANTED = "planted fault"  # the fact that names the fault under which the run w
 class ClaimResult:
     """What became of one claim.
 
-    `outcome`: held; broken (the claim is false); error (the cluster, the stack or the harness failed, so nothing is
-    said of the claim); inconclusive (a witness is missing or ambiguous); skipped (`reason` says why); not run.
-    `seconds` is the test's own time, without session fixtures. `witnesses` saw something in the test, or in the set-up
-    of an experiment (a fixture) that it shares with others. `evidence` is a path inside the run folder or empty.
+    `reason` says why it does not hold, or was skipped. `seconds` is the test's own time, without session fixtures.
+    `witnesses` saw something in the test, or in the set-up of an experiment (a fixture) that it shares with others.
+    `evidence` is a path inside the run folder or empty.
     `feature` is set for claims beyond the article (marker `extended`). `kind` is "traffic" where the test judges
     requests (each then has two witnesses), else "status". `place` and `means` are set for a cell of the support table
     (marker `feature`): where the feature is tried, and what it means for the feature that the claim holds.
@@ -101,14 +99,14 @@ class RunResult:
         return (
             bool(self.why)
             and self.exit == BadInput.exit_code
-            and all(verdict.outcome == "not run" for verdict in self.verdicts)
+            and all(verdict.outcome == Outcome.NOT_RUN for verdict in self.verdicts)
         )
 
     @property
     def counts(self) -> dict[Outcome, int]:
         """How many verdicts of each outcome, all outcomes present."""
         counted = Counter(verdict.outcome for verdict in self.verdicts)
-        return {outcome: counted[outcome] for outcome in OUTCOMES}
+        return {outcome: counted[outcome] for outcome in Outcome}
 
     @property
     def areas(self) -> dict[str, list[ClaimResult]]:
@@ -121,7 +119,7 @@ class RunResult:
     @property
     def skips(self) -> dict[str, int]:
         """Reasons of skips, each with how often."""
-        return dict(Counter(v.reason or "(no reason given)" for v in self.verdicts if v.outcome == "skipped"))
+        return dict(Counter(v.reason or "(no reason given)" for v in self.verdicts if v.outcome == Outcome.SKIPPED))
 
     @property
     def times(self) -> list[FigureValues]:
@@ -142,9 +140,9 @@ class RunResult:
 
 def why_empty(verdicts: Sequence[ClaimResult], deselected: int = 0) -> str:
     """Why a run proved nothing; empty when at least one claim was judged or tried."""
-    if any(verdict.outcome not in ("skipped", "not run") for verdict in verdicts):
+    if any(verdict.outcome not in NOT_TRIED for verdict in verdicts):
         return ""
-    skipped = sum(verdict.outcome == "skipped" for verdict in verdicts)
+    skipped = sum(verdict.outcome == Outcome.SKIPPED for verdict in verdicts)
     if skipped:
         return f"nothing was proved: all {skipped} collected tests were skipped"
     if verdicts:

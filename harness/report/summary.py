@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.outcome import FAILURES, Outcome
 from harness.report.live import COLOURS
 from harness.report.results import ClaimResult, RunResult, as_json, first_line
 
 COLUMNS = ("claim", "outcome", "witnesses", "seconds")
-WORDS = {"held": "held", "broken": "broken", "error": "errors", "inconclusive": "inconclusive", "skipped": "skipped"}
 
 
 def summary_as_text(run: RunResult) -> str:
@@ -81,7 +81,7 @@ def _rest_of_head(run: RunResult) -> list[str]:
 def _totals(run: RunResult) -> list[str]:
     """The counts, and a line for each claim that does not hold: its outcome, claim and reason; one reason of many
     claims is given once. Claims that were not run are counted only: the tables list them."""
-    failed = [v for v in run.verdicts if v.outcome not in ("held", "skipped", "not run")]
+    failed = [v for v in run.verdicts if v.outcome in FAILURES]
     lines = [_counts(run)]
     for verdict, reason in zip(failed, _reasons(failed), strict=True):
         lines.append(f"  {verdict.outcome}: {verdict.area}: {verdict.claim}{f': {reason}' if reason else ''}")
@@ -89,11 +89,9 @@ def _totals(run: RunResult) -> list[str]:
 
 
 def _counts(run: RunResult) -> str:
-    counts = run.counts
-    shown = [f"{word} {counts[outcome]}" for outcome, word in WORDS.items()]  # type: ignore[index]  # WORDS' keys are outcomes
-    if counts["not run"]:
-        shown.append(f"not run {counts['not run']}")
-    return "   ".join(shown)
+    words = {Outcome.ERROR: "errors"}
+    shown = {one: count for one, count in run.counts.items() if count or one != Outcome.NOT_RUN}
+    return "   ".join(f"{words.get(one, one)} {count}" for one, count in shown.items())
 
 
 def _after(run: RunResult) -> list[str]:
@@ -130,7 +128,7 @@ def _row(verdict: ClaimResult) -> tuple[str, str, str, str]:
 
 def _reasons(verdicts: Sequence[ClaimResult]) -> list[str]:
     """What stands below each claim: why it does not hold; a failed fixture's error is printed once, not per test."""
-    reasons = [first_line(v.reason) if v.outcome not in ("held", "skipped") else "" for v in verdicts]
+    reasons = [first_line(v.reason) if v.outcome not in (Outcome.HELD, Outcome.SKIPPED) else "" for v in verdicts]
     return ["as above" if one and one == before else one for before, one in zip(["", *reasons], reasons, strict=False)]
 
 

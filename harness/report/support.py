@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.outcome import Outcome
 from harness.report.results import PLANTED, first_line
 
 Support = Literal["held", "broken", "ignored", "not offered", "not judged"]
@@ -61,13 +62,13 @@ class Cell:
 
 def support_of(outcome: str, means: str, reason: str) -> Support | None:
     """What one test says of its feature; None where it says nothing because another test has that cell."""
-    if outcome == "held":
+    if outcome == Outcome.HELD:
         return next((one for one in MEANINGS if one == means), "held")
-    if outcome == "broken":
+    if outcome == Outcome.BROKEN:
         return "broken"
-    if outcome == "skipped" and reason.startswith(NOT_OFFERED):
+    if outcome == Outcome.SKIPPED and reason.startswith(NOT_OFFERED):
         return "not offered"
-    if outcome == "skipped" and reason.startswith(ANOTHER):
+    if outcome == Outcome.SKIPPED and reason.startswith(ANOTHER):
         return None
     return "not judged"
 

@@ -80,7 +80,7 @@ def test_plaintext_is_refused_under_it(arms):
 def test_mesh_is_served_under_it(arms):
     """With PeerAuthentication STRICT, requests inside the mesh return 200 over HBONE connections."""
     assert arms.mesh.statuses == [200] * 3
-    assert {journey.verdict.state for journey in arms.journeys} == {"held"}, journey_as_text(arms.journeys[0])
+    assert {journey.verdict.outcome for journey in arms.journeys} == {"held"}, journey_as_text(arms.journeys[0])
 
 
 def test_backend_is_called_as_the_waypoint(arms):

@@ -123,7 +123,7 @@ def test_missing_hops_make_it_unknown() -> None:
 
     journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], without, PODS, via=("waypoint",))
 
-    assert journey.verdict.state == "inconclusive"
+    assert journey.verdict.outcome == "inconclusive"
     assert journey.missing == (
         "ztunnel outbound line of waypoint 10.244.1.30:41344 -> 10.244.1.3 (written when the connection closes)",
     )
@@ -137,7 +137,7 @@ def test_one_side_of_a_tunnel_is_not_enough() -> None:
     journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], outbound, PODS, via=("waypoint",))
 
     assert len(journey.missing) == 2
-    assert journey.verdict.state == "inconclusive"
+    assert journey.verdict.outcome == "inconclusive"
 
 
 @pytest.mark.parametrize("via", [("ingress", "waypoint"), ("ingress",), ("waypoint",), ()])
@@ -149,7 +149,7 @@ def test_nothing_seen_is_unknown(via: tuple[str, ...]) -> None:
 
     assert journey.hops == ()
     assert len(journey.missing) == len(via)
-    assert journey.verdict.state == "inconclusive"
+    assert journey.verdict.outcome == "inconclusive"
 
 
 def test_refused_request_ends_at_the_proxy_that_refused() -> None:
@@ -191,7 +191,7 @@ def test_plaintext_leg_is_broken() -> None:
 
     journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], bare, PODS, via=("waypoint",))
 
-    assert journey.verdict.state == "broken"
+    assert journey.verdict.outcome == "broken"
     assert "plaintext to 10.244.1.3:15008, not HBONE" in journey.verdict.reason
     assert journey.missing == ()
 
@@ -202,7 +202,7 @@ def test_failed_tunnel_is_broken() -> None:
 
     journey = join_journey("7", (), [mine("variants/waypoint2-envoy.log")], failed, PODS, via=("waypoint",))
 
-    assert journey.verdict.state == "broken"
+    assert journey.verdict.outcome == "broken"
     assert "io error" in journey.verdict.reason
     assert journey.nearby == ()  # The failed connection is a hop of its own, not a hint.
 
@@ -217,12 +217,12 @@ def test_lines_that_differ_are_ambiguous() -> None:
     assert journey.ambiguous == (
         "2 unlike ztunnel outbound lines fit default/hey -> default/waypoint2-6b7cd6895d-bjz7t",
     )
-    assert journey.verdict.state == "inconclusive"
+    assert journey.verdict.outcome == "inconclusive"
 
 
 def test_two_pages_with_one_id_are_ambiguous() -> None:
     """An id is for one request; a client that sent it twice proved nothing about either."""
-    assert join_journey("7", [PAGE, PAGE], [RATING], LINES, PODS).verdict.state == "inconclusive"
+    assert join_journey("7", [PAGE, PAGE], [RATING], LINES, PODS).verdict.outcome == "inconclusive"
 
 
 def test_port_clash_leaves_hints() -> None:
@@ -233,7 +233,7 @@ def test_port_clash_leaves_hints() -> None:
 
     journey = join_journey("7", [page], (), clash, PODS)
 
-    assert journey.verdict.state == "inconclusive"
+    assert journey.verdict.outcome == "inconclusive"
     assert "waypoint access line with user-agent e2e/7" in journey.missing
     assert any("reviews-v3" in hint and "Connection reset by peer" in hint for hint in journey.nearby)
 

@@ -52,11 +52,11 @@ def test_list_has_both_ends_of_the_connection() -> None:
 
 def test_open_connection_completes_a_journey() -> None:
     """Without it a hop is missing; the other leg has its lines already."""
-    assert journey(*CLOSED_THEN).verdict.state == "inconclusive"
+    assert journey(*CLOSED_THEN).verdict.outcome == "inconclusive"
 
     found = journey(*CLOSED_THEN, *OPEN)
 
-    assert found.verdict.state == "held", journey_as_text(found)
+    assert found.verdict.outcome == "held", journey_as_text(found)
     assert [(hop.protocol, hop.status) for hop in found.hops if "ztunnel" in hop.kind] == [
         ("HBONE", "open"),
         ("HBONE", "open"),
@@ -73,7 +73,7 @@ def test_line_counts_more_than_the_list() -> None:
 def test_open_connection_in_plain_text_breaks_the_claim() -> None:
     plain = [replace(line, dst=replace(line.dst, hbone_addr=None)) for line in OPEN]
 
-    assert journey(*CLOSED_THEN, *plain).verdict.state == "broken"
+    assert journey(*CLOSED_THEN, *plain).verdict.outcome == "broken"
 
 
 def test_identity_of_an_open_connections_client_is_not_known_to_its_callee() -> None:

@@ -36,7 +36,7 @@ def test_held_needs_every_one(many: list[Verdict]) -> None:
 @given(st.lists(verdicts), st.lists(verdicts, min_size=1))
 def test_more_verdicts_never_repair(some: list[Verdict], more: list[Verdict]) -> None:
     """What is broken stays broken, whatever is added."""
-    assert combine([*some, *more]).state == "broken" or combine(some).state != "broken"
+    assert combine([*some, *more]).outcome == "broken" or combine(some).outcome != "broken"
 
 
 def test_verdict_has_no_truth_value() -> None:

@@ -30,7 +30,7 @@ def test_each_request_finds_its_own_lines() -> None:
     found = join_journeys(scene(*lines), Answers(tuple(answer(str(n)) for n in (2, 0, 1))), lambda _: ("waypoint",))
 
     assert [journey.id for journey in found] == ["2", "0", "1"]
-    assert {journey.verdict.state for journey in found} == {"held"}, journey_as_text(found[0])
+    assert {journey.verdict.outcome for journey in found} == {"held"}, journey_as_text(found[0])
 
 
 def test_request_without_lines_is_unknown() -> None:
@@ -40,7 +40,7 @@ def test_request_without_lines_is_unknown() -> None:
 
     for lines in ((), (PASSED[0],), (late,)):
         (journey,) = join_journeys(scene(*lines), Answers((answer("0"),)), lambda _: ("waypoint",))
-        assert journey.verdict.state == "inconclusive"
+        assert journey.verdict.outcome == "inconclusive"
 
 
 def test_page_of_reviews_v1_need_not_pass_the_waypoint() -> None:

@@ -18,7 +18,8 @@ from harness.history.quarantine import Entry, Quarantine
 from harness.history.repeating import changed_tests, repeat, run_sequential_test
 from harness.history.sequential_test import SequentialTest
 from harness.history.store import History, latest_source
-from harness.report.results import ClaimResult, Outcome
+from harness.outcome import Outcome
+from harness.report.results import ClaimResult
 
 RULE = SequentialTest()
 TEST = "suites/ingress/test_gateway.py::test_page"

@@ -18,11 +18,11 @@ def book(monkeypatch):
 
 def test_a_claim_holds_when_its_call_passed(book):
     """A setup alone proves nothing; seconds are those of setup and call."""
-    book.report("t", when="setup", outcome="passed", seconds=1)
+    book.report("t", when="setup", result="passed", seconds=1)
     assert book.result_of("t").outcome == "not run"
 
-    book.report("t", when="call", outcome="passed", seconds=2)
-    book.report("t", when="teardown", outcome="passed", seconds=4)
+    book.report("t", when="call", result="passed", seconds=2)
+    book.report("t", when="teardown", result="passed", seconds=4)
 
     assert (book.result_of("t").outcome, book.result_of("t").seconds, book.done) == ("held", 3, 1)
 
@@ -30,11 +30,11 @@ def test_a_claim_holds_when_its_call_passed(book):
 def test_a_failed_phase_says_what_it_was_judged_to_say(book):
     """And an unforeseen one is never a pass."""
     book.entry("t").judged["call"] = ("inconclusive", "no line")
-    book.report("t", when="call", outcome="failed", seconds=0)
+    book.report("t", when="call", result="failed", seconds=0)
     assert (book.result_of("t").outcome, book.result_of("t").reason) == ("inconclusive", "no line")
 
     book.expect("other", area="a", claim="B.")
-    book.report("other", when="call", outcome="failed", seconds=0)
+    book.report("other", when="call", result="failed", seconds=0)
     assert book.result_of("other").outcome == "broken"
 
 
