@@ -7,6 +7,7 @@ from pathlib import Path
 from harness import version_set_names, version_sets
 from harness.command import run
 from harness.errors import BadInput
+from harness.offline_bundle import Bundle, open_bundle
 from harness.registry.reference import parse_reference
 from harness.settings import Settings
 from harness.unreleased_builds import Builds
@@ -71,6 +72,19 @@ def with_target(row: VersionSet, settings: Settings) -> list[VersionSet]:
         BadInput: as `upgraded`.
     """
     return [row, upgraded(row, settings.upgrade_to)] if settings.upgrade_to else [row]
+
+
+def find_bundle(row: VersionSet, settings: Settings) -> Bundle | None:
+    """The folder of charts and images that BUNDLE= names, seen to be whole before anything is made: for an upgrade
+    with those of both version sets. None where it names none.
+
+    Raises:
+        BadInput: it lacks something.
+    """
+    if not settings.bundle:
+        return None
+    found, *_ = [open_bundle(settings.bundle, one) for one in with_target(row, settings)]
+    return found
 
 
 def with_builds(row: VersionSet, settings: Settings) -> VersionSet:

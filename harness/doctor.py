@@ -23,7 +23,6 @@ from harness.cluster.choose import choose_cluster
 from harness.container_engine import Engine
 from harness.errors import BadInput, HarnessError
 from harness.objects.host_port import host_port
-from harness.offline_bundle import open_bundle
 from harness.settings import Settings, is_docker_remote
 from harness.version_sets import VersionSet
 
@@ -173,8 +172,8 @@ def _kernel() -> CheckResult:
 
 
 def _bundle(settings: Settings, versions: VersionSet) -> str:
-    assert settings.bundle is not None  # asked for only when there is one
-    held, *_ = [open_bundle(settings.bundle, row) for row in chosen_versions.with_target(versions, settings)]
+    held = chosen_versions.find_bundle(versions, settings)
+    assert held is not None  # asked for only when there is one
     return f"{len(held.index.images)} images, {len(held.index.charts)} charts"
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.conformance.mesh_verdicts import Judged, Verdict
+from harness.conformance.mesh_verdicts import Judged, TestVerdict
 from harness.observations import Figure
+from harness.outcome import Outcome
 from harness.report.results import ClaimResult
 
 AREA, TABLE = "conformance", "Gateway API conformance suite"
@@ -24,7 +25,7 @@ def figures(found: Sequence[Judged]) -> list[dict[str, str]]:
         {
             "run": one.name,
             **{name: str(one.results.get(name, 0)) for name in ("passed", "failed", "skipped")},
-            **{name: str(one.outcomes.get(name, 0)) for name in ("held", "broken", "inconclusive")},
+            **{name: str(one.outcomes.get(name, 0)) for name in (Outcome.HELD, Outcome.BROKEN, Outcome.INCONCLUSIVE)},
             "retried": str(sum(verdict.retries > 0 for verdict in one.verdicts)),
             "longest wait": f"{max((verdict.waited for verdict in one.verdicts), default=0.0):.1f} s",
             "HBONE connections": str(one.path.hbone),
@@ -40,7 +41,7 @@ def sources(found: Sequence[Judged], package: str) -> Mapping[str, str]:
     return {f"{AREA}/{one.name}": package for one in found}
 
 
-def _claim(run: Judged, one: Verdict) -> ClaimResult:
+def _claim(run: Judged, one: TestVerdict) -> ClaimResult:
     return ClaimResult(
         id=f"{AREA}/{run.name}::{one.test}",
         area=AREA,
@@ -60,7 +61,7 @@ def _counts(run: Judged) -> ClaimResult:
         id=f"{AREA}/{run.name}::run",
         area=AREA,
         claim=f"The suite's run {WHERE[run.name]} ended with a report, and the mesh was where it should be.",
-        outcome="inconclusive" if run.remarks else "held",
+        outcome=Outcome.INCONCLUSIVE if run.remarks else Outcome.HELD,
         witnesses=("conformance suite", "ztunnel log"),
         reason="\n".join(run.remarks),
         evidence=_log(run),

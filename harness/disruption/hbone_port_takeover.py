@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from harness import observations, progress, timeouts
 from harness.components import Envoy, Ztunnels
@@ -79,6 +81,18 @@ def let_envoy_take_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: s
         transient=(ApiUnavailable, ObjectMissing, RequestRejected),
         show=lambda found: f"{len(found)} bind failures",
     )
+
+
+@contextmanager
+@touches(restarts.ZTUNNEL)
+def while_envoy_has_port(kube: Kube, ztunnels: Ztunnels, envoy: Envoy, *routes: str) -> Iterator[None]:
+    """Envoy has port 15008 of the waypoint's pod for the block, as `let_envoy_take_port` brings about; afterwards the
+    pod is a new one, in which ztunnel has it."""
+    let_envoy_take_port(kube, ztunnels, envoy, *routes)
+    try:
+        yield
+    finally:
+        give_port_back(kube, envoy)
 
 
 def read_pods_with_taken_ports(kube: Kube, ztunnels: Ztunnels) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from harness import timeouts
-from harness.errors import Terminal
+from harness.errors import CannotJudge, Terminal
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import is_pod_ready
@@ -49,10 +49,11 @@ def while_without_pods(kube: Kube) -> Iterator[None]:
         kube.patch(deployment(kube), {"spec": {"replicas": 1}})
 
 
-def wait_for_start_or_missing_image(kube: Kube) -> str:
-    """Why the proxy cannot start, if that is its image; empty once it is ready.
+def wait_for_start(kube: Kube) -> None:
+    """Waits until the proxy is ready.
 
     Raises:
+        CannotJudge: its image cannot be pulled.
         Terminal: it cannot start for another reason.
     """
     try:
@@ -60,5 +61,4 @@ def wait_for_start_or_missing_image(kube: Kube) -> str:
     except Terminal as error:
         if not any(reason in error.seen for reason in PULL):
             raise
-        return error.seen
-    return ""
+        raise CannotJudge(f"unproven here: {error.seen}") from None

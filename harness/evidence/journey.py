@@ -96,6 +96,11 @@ def protocols_used(journey: Journey) -> set[Protocol]:
     return {hop.protocol for hop in journey.hops if hop.kind in ("ztunnel-out", "ztunnel-in")}
 
 
+def first_journey_as_text(journeys: Sequence[Journey]) -> str:
+    """The first of several, for a failure's message."""
+    return journey_as_text(journeys[0]) if journeys else "no journeys"
+
+
 def journey_as_text(journey: Journey) -> str:
     """A small text picture: one line a hop, then what is missing or doubtful, then the verdict."""
     rows = [(_LABEL[hop.kind], hop.who, _facts(hop)) for hop in journey.hops]

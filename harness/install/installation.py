@@ -62,7 +62,7 @@ def install_steps(
     """The steps and what each waits for; the proxies and the rate limit service get so many replicas. Images are loaded
     first for what starts first."""
     placement = Placement(kube.namespace)
-    found = make_releases(versions, bundle.charts if bundle else None, replicas=replicas)
+    found = make_releases(versions, bundle, replicas=replicas)
 
     def load(*roles: str) -> Callable[[], None]:
         held = [role for role in roles if versions.fetched(role)]

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from harness.cluster.protocol import Release
 from harness.objects.manifests import MANIFESTS
+from harness.offline_bundle import Bundle
 from harness.version_sets import VersionSet
 
 ISTIO, GATEWAY = "istio-system", "envoy-gateway-system"
 
 
-def make_releases(versions: VersionSet, charts: Path | None, *, replicas: int = 1) -> dict[str, Release]:
-    """Releases by chart name, the rate limit service with so many replicas; with `charts` (a bundle's folder) from
-    archives there, else from their registries."""
+def make_releases(versions: VersionSet, bundle: Bundle | None, *, replicas: int = 1) -> dict[str, Release]:
+    """Releases by chart name, the rate limit service with so many replicas; from the archives
+    of a bundle, else from their registries."""
     made = {}
     for name, chart in versions.charts.items():
-        reference = str(charts / chart.archive) if charts and chart.released else chart.reference
+        reference = str(bundle.charts / chart.archive) if bundle and chart.released else chart.reference
         istio = name != "gateway-helm"
         values = yaml.safe_load((MANIFESTS / "values" / f"{name}.yaml").read_text())
         values = _merged(values, _istio(versions) if istio else _envoy_gateway(versions, replicas))

@@ -179,7 +179,7 @@ def _suite(run: ReadRun, number: int) -> dict[str, Any]:
         "istio": istio,
         "envoy_gateway": envoy_gateway,
         "kubernetes": kubernetes,
-        "outcome": _worst([test["outcome"] for test in _of_suite(run)]),
+        "outcome": worst(test["outcome"] for test in _of_suite(run)) or "not judged",
         "run": number,
         "figures": run.results["tables"].get(results.TABLE, []),
     }

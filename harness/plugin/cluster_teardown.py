@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from harness import cluster_records, progress
 from harness.cluster.protocol import Cluster
-from harness.errors import HarnessError
+from harness.errors import BadInput, HarnessError
 from harness.interruption import shielded
 from harness.plugin.artifacts import GATHERER
 from harness.plugin.run import FAILED, RUN
 from harness.settings import Settings
+
+
+@contextmanager
+def while_standing(made: Cluster, settings: Settings, config: pytest.Config) -> Iterator[None]:
+    """The cluster is kept or removed after the block, or at the session's end if the teardown is interrupted. Bad input
+    leaves it alone: nothing was made, and what is there may be another run's."""
+    with config.stash[RUN].standing as standing:
+        standing.callback(keep_or_delete, made, settings, config)
+        try:
+            yield
+        except BadInput:
+            standing.pop_all()
+            raise
 
 
 def keep_or_delete(made: Cluster, settings: Settings, config: pytest.Config) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 
 import pytest
 
-from harness import chosen_versions, cluster_records, diagnostics, observations, progress, record_replay, timeouts
+from harness import chosen_versions, cluster_records, diagnostics, observations, progress
 from harness.clients.admin import Admin
 from harness.clients.certificates import Authority
 from harness.clients.http import IngressClient
@@ -17,26 +18,22 @@ from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Istiod, RateLimitService, Ztunnels
 from harness.disruption import deployment_env
-from harness.errors import BadInput
-from harness.evidence.rate_limit_window import seconds_left
 from harness.install import installation, running_versions
 from harness.kube import Kube
 from harness.objects.manifests import manifest_of_suite
 from harness.objects.namespace_mapping import Placement
-from harness.offline_bundle import Bundle, open_bundle
+from harness.offline_bundle import Bundle
 from harness.plugin.artifacts import CAUSES, GATHERER
-from harness.plugin.cluster_teardown import keep_or_delete
+from harness.plugin.cluster_teardown import while_standing
 from harness.plugin.needs import check_judged
 from harness.plugin.options import settings_of
 from harness.plugin.preflight import preflight
-from harness.plugin.run import RUN
-from harness.report.results import versions_of
+from harness.plugin.run import RUN, evidence_first
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests, undo_leftovers
 from harness.undo.undo_log import UndoLog
 from harness.version_sets import VersionSet
-from harness.wait import pause, scaled_bound
-from harness.waits import cause_reader, envoy_config, gateways, waypoints
+from harness.waits import cause_reader, envoy_config, gateways, policy_propagation, waypoints
 
 Applying = Callable[..., AbstractContextManager[None]]
 Binding = Callable[[str, str], AbstractContextManager[None]]
@@ -56,12 +53,8 @@ def version_set(settings: Settings) -> VersionSet:
 
 @pytest.fixture(scope="session")
 def bundle(settings: Settings, version_set: VersionSet) -> Bundle | None:
-    """The folder of charts and images, seen to be whole before anything is made: for an upgrade with those of both
-    version sets."""
-    if not settings.bundle:
-        return None
-    found, *_ = [open_bundle(settings.bundle, row) for row in chosen_versions.with_target(version_set, settings)]
-    return found
+    """The folder of charts and images, if the run has one."""
+    return chosen_versions.find_bundle(version_set, settings)
 
 
 @pytest.fixture(scope="session")
@@ -70,20 +63,13 @@ def cluster(
 ) -> Iterator[Cluster]:
     """The cluster, made or found; taken away at the end as `keep` says, after the evidence was gathered."""
     made = choose_cluster(settings, version_set)
-    if settings.gather:
-        pytestconfig.stash[GATHERER] = lambda into, why: diagnostics.gather(
-            made, into, why, namespace=settings.suite_namespace
-        )
-    with pytestconfig.stash[RUN].standing as standing:  # closed at the session's end, also if teardown is interrupted
-        standing.callback(keep_or_delete, made, settings, pytestconfig)
-        try:
-            with evidence_first(pytestconfig), progress.stage(f"cluster {made.kind} {made.name}"):
-                made.create()
-                preflight(made, settings, pytestconfig.stash[RUN])
-        except BadInput:
-            standing.pop_all()  # nothing was made, and what is there may be another run's, or kept from one
-            raise
-        pytestconfig.stash[RUN].facts.update(made.facts())
+    run = pytestconfig.stash[RUN]
+    pytestconfig.stash[GATHERER] = partial(diagnostics.gather, made, namespace=settings.suite_namespace)
+    with while_standing(made, settings, pytestconfig):
+        with evidence_first(run), progress.stage(f"cluster {made.kind} {made.name}"):
+            made.create()
+            preflight(made, settings, run)
+        run.facts.update(made.facts())
         yield made
 
 
@@ -124,15 +110,11 @@ def stack(
 ) -> Iterator[None]:
     """Istio ambient, Envoy Gateway, the rate limit service, Bookinfo and the mesh client, installed and ready."""
     check_judged(cluster, "stack")
-    with evidence_first(pytestconfig), progress.stage("stack"):
+    with evidence_first(pytestconfig.stash[RUN]), progress.stage("stack"):
         installation.ensure_stack(
             cluster, kube.unrestricted, version_set, bundle, installs=settings.install, replicas=settings.replicas
         )
-        seen = pytestconfig.stash[RUN].observed = running_versions.read_versions(kube)
-        folder, images = pytestconfig.stash[RUN].folder, running_versions.read_images(kube)
-        folder.write(folder.setup / "images.txt", "".join(f"{name}  {came}\n" for name, came in images.items()))
-        if cluster.kind != "existing":
-            running_versions.check_versions(seen, versions_of(version_set))
+        pytestconfig.stash[RUN].record_versions(kube)
         running_versions.check_definitions(kube, "before")
     yield
     running_versions.check_definitions(kube, "after")
@@ -195,7 +177,7 @@ def ingress_gateway(
     """The article's ingress, programmed."""
     check_judged(cluster, "ingress")
     with manifests.while_applied("ingress/gateway.yaml"):
-        with evidence_first(pytestconfig), progress.stage("ingress gateway"):
+        with evidence_first(pytestconfig.stash[RUN]), progress.stage("ingress gateway"):
             gateways.wait_for_gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
         envoy = Envoy(kube, admin, kube.namespace, "bookinfo-ingress", lacks=cluster.cannot_judge)
         pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
@@ -230,7 +212,7 @@ def waypoint(
         manifests.while_applied(f"waypoint/gateway_{settings.waypoint}.yaml", "waypoint/ratings.yaml"),
         ExitStack() as undo,
     ):
-        with evidence_first(pytestconfig), progress.stage(f"waypoint ({settings.waypoint})"):
+        with evidence_first(pytestconfig.stash[RUN]), progress.stage(f"waypoint ({settings.waypoint})"):
             gateways.wait_for_gateway(kube, "waypoint", "ratings")
             undo.enter_context(waypoints.while_service_bound(manifests, "ratings", "waypoint"))
             envoy = Envoy(kube, admin, kube.namespace, "waypoint", lacks=cluster.cannot_judge)
@@ -283,16 +265,4 @@ def delayed_ratings(waypoint: Envoy, manifests: Manifests, kube: Kube) -> Iterat
 @pytest.fixture(scope="module")
 def rate_limit_window() -> None:
     """Enough of this hour is left: a quota's window ends at its turn, and a new one would begin in the middle."""
-    left = seconds_left(record_replay.now(), "Hour")
-    if left < scaled_bound(timeouts.HOUR_MARGIN):
-        pause(left + 1, why="the turn of the hour: rate-limit windows end there")
-
-
-@contextmanager
-def evidence_first(config: pytest.Config) -> Iterator[None]:
-    """A fixture that fails while setting up also undoes what it made: the evidence is gathered before that."""
-    try:
-        yield
-    except BaseException as error:
-        config.stash[RUN].gather(error)
-        raise
+    policy_propagation.wait_for_rate_limit_window()

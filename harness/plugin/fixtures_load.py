@@ -13,7 +13,7 @@ from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
 from harness.components import Envoy, Ztunnels
 from harness.disruption import stack_recovery, version_upgrade
-from harness.disruption.version_upgrade import VersionUpgrade
+from harness.disruption.upgrade_plan import VersionUpgrade, plan_upgrade
 from harness.install import installation
 from harness.install.releases import make_releases
 from harness.kube import Kube
@@ -21,6 +21,7 @@ from harness.load.background_load import BackgroundLoad, while_load_runs
 from harness.load.sources import IngressLoad, MeshLoad
 from harness.objects.namespace_mapping import Placement
 from harness.offline_bundle import Bundle
+from harness.plugin.needs import check_judged
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.version_sets import VersionSet
@@ -57,8 +58,7 @@ def load(short_idle_timeout: None, restored_stack: None) -> Callable[..., Abstra
 def idle_timeout_policy(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]:
     """the policy of `short_idle_timeout`; applied before its Gateways are made it is in their first configuration, else
     Envoy takes 15 s to it. So early that a cluster without load is asked here, before a test's mark is."""
-    if "load" in cluster.cannot_judge:
-        pytest.skip(f"load: {cluster.cannot_judge['load']}")
+    check_judged(cluster, "load")
     request.getfixturevalue("stack")
     manifests: Manifests = request.getfixturevalue("manifests")
     with manifests.while_applied("resilience/idle_connections.yaml"):
@@ -89,12 +89,10 @@ def version_upgrade_plan(
     placement: Placement,
 ) -> VersionUpgrade:
     """The upgrade that UPGRADE_TO= names, its images loaded."""
-    if not settings.upgrade_to:
-        pytest.skip("UPGRADE_TO= names no version")
-    found = version_upgrade.plan_upgrade(
+    found = plan_upgrade(
         version_set,
         settings.upgrade_to,
-        lambda row: make_releases(row, bundle.charts if bundle else None, replicas=settings.replicas),
+        lambda row: make_releases(row, bundle, replicas=settings.replicas),
         lambda row: installation.envoy_proxies(row, placement, settings.replicas),
         bundle,
     )
@@ -107,4 +105,4 @@ def helm_releases(
     stack: None, version_set: VersionSet, bundle: Bundle | None, settings: Settings
 ) -> dict[str, Release]:
     """The releases that the stack was installed with, by chart."""
-    return make_releases(version_set, bundle.charts if bundle else None, replicas=settings.replicas)
+    return make_releases(version_set, bundle, replicas=settings.replicas)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -13,17 +14,14 @@ from harness.clients.http import IngressClient
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Ztunnels
 from harness.experiments.journey_collector import JourneyCollector
-from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
 from harness.objects.conditions import Condition, ConditionResult
 from harness.objects.namespace_mapping import Placement
-from harness.oracles.own_objects import EVERYTHING, OracleScope, applied_and_installed
-from harness.plugin.oracles import NAME, Oracles
+from harness.oracles.own_objects import OracleScope
+from harness.plugin.oracles import NAME, Oracles, scope_of_run
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.waits import gateways, status
-
-INSTALLED = frozenset({ISTIO, GATEWAY, "redis-system"})
 
 
 @pytest.fixture(scope="session")
@@ -97,10 +95,7 @@ def client_at() -> Callable[[str, int], IngressClient]:
 def oracle_scope(cluster: Cluster, manifests: Manifests, settings: Settings) -> Callable[[], OracleScope]:
     """What the oracles judge at present: all of a cluster of our own; of an existing one, what this run applied and
     installed."""
-    if cluster.kind != "existing":
-        return lambda: EVERYTHING
-    installed = INSTALLED if settings.install else frozenset()
-    return lambda: applied_and_installed(manifests.ever_applied, installed)
+    return partial(scope_of_run, cluster, manifests, settings)
 
 
 @pytest.fixture(scope="session")

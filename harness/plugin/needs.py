@@ -1,4 +1,7 @@
-"""The mark `needs("capability")`: a test, or a whole file, is skipped where the cluster cannot judge it.
+"""The one way to skip: a test, or a whole file, is skipped where the cluster cannot judge it.
+
+The mark `needs("capability")` names what a cluster must be able to judge, `changes("difference")` and
+`keeps("difference")` which upgrades. A fixture or a test that finds it out by itself raises CannotJudge.
 
 Capabilities are those of harness/cluster/protocol.py; any other name is refused before anything is made. A test that
 lacks the mark, and is about to touch what is not ours on a cluster where that was not asked for, is skipped then.
@@ -127,6 +130,9 @@ def _skip_unless_judged(request: pytest.FixtureRequest) -> None:
         for capability in marker.args:
             if capability in lacking:
                 pytest.skip(f"{capability}: {lacking[capability]}")
+    for marker in (*request.node.iter_markers("changes"), *request.node.iter_markers("keeps")):
+        plan = request.getfixturevalue("version_upgrade_plan")
+        plan.check_changes(marker.args[0], wanted=marker.name == "changes")
     row = support_marks.row_of(request.node) if isinstance(request.node, pytest.Item) else None
     if row and (reason := row.skipped(request.getfixturevalue("version_set").envoy_gateway)):
         pytest.skip(reason)

@@ -17,18 +17,23 @@ import pytest
 
 from harness import observations
 from harness.clients.admin import Admin
+from harness.cluster.protocol import Cluster
 from harness.errors import Inconclusive
+from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
 from harness.oracles import known_signs
 from harness.oracles.collector import OracleCollector
-from harness.oracles.own_objects import OracleScope
+from harness.oracles.own_objects import EVERYTHING, OracleScope, applied_and_installed
 from harness.oracles.signs import Sign
 from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of
 from harness.plugin.run import RUN
+from harness.settings import Settings
+from harness.undo.temporary_changes import Manifests
 
 NAME = "mesh_e2e_oracles"
 FIXTURE = "oracles"
+INSTALLED = (ISTIO, GATEWAY, "redis-system")  # namespaces
 NOTHING_RAN = "no test of this area was run"
 SHOWN = 10  # signs of others below a failure of ours
 
@@ -149,6 +154,14 @@ def _not_judged(elsewhere: Sequence[Sign]) -> list[str]:
     lines = [f"elsewhere, not judged (it may be why): {sign}" for sign in elsewhere[:SHOWN]]
     more = len(elsewhere) - SHOWN
     return [*lines, f"and {more} more in elsewhere.txt"] if more > 0 else lines
+
+
+def scope_of_run(cluster: Cluster, manifests: Manifests, settings: Settings) -> OracleScope:
+    """What the oracles judge at present: all of a cluster of our own; of an existing one, what this run applied and
+    installed."""
+    if cluster.kind != "existing":
+        return EVERYTHING
+    return applied_and_installed(manifests.ever_applied, INSTALLED if settings.install else ())
 
 
 def register(config: pytest.Config) -> None:

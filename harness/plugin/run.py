@@ -8,7 +8,8 @@ The fixtures and the hooks share it through `config.stash`:
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -16,12 +17,14 @@ import pytest
 from harness import chosen_versions, observations, progress, settings
 from harness.errors import BadInput
 from harness.history import quarantine
+from harness.install import running_versions
+from harness.kube import Kube
 from harness.plugin.artifacts import Artifacts
 from harness.plugin.options import runs_folder, settings_of
 from harness.report import claims_by_area
 from harness.report.claim_results import ClaimResults
 from harness.report.live import Live, own_stdout
-from harness.report.results import PLANTED, UPGRADE_TO, RunResult, versions_known, versions_line
+from harness.report.results import PLANTED, UPGRADE_TO, RunResult, versions_known, versions_line, versions_of
 from harness.report.run_folder import RunFolder
 from harness.version_differences import outside
 
@@ -87,6 +90,19 @@ class Run:
         if not isinstance(error, BadInput):
             self.evidence.gather_setup(error)
 
+    def record_versions(self, kube: Kube) -> None:
+        """Records what runs: versions, and where each image came from.
+
+        Raises:
+            SetupFailed: a cluster of ours does not run what the version set says.
+        """
+        self.observed = running_versions.read_versions(kube)
+        images = running_versions.read_images(kube)
+        lines = "".join(f"{name}  {source}\n" for name, source in images.items())
+        self.folder.write(self.folder.setup / "images.txt", lines)
+        if self.settings.cluster != "existing":
+            running_versions.check_versions(self.observed, versions_of(self.set))
+
     def result(self, exit_status: int) -> RunResult:
         """The run so far, to end with this status."""
         return RunResult(
@@ -105,3 +121,13 @@ class Run:
             tables=observations.tables(),
             sources=self.sources,
         )
+
+
+@contextmanager
+def evidence_first(run: Run) -> Iterator[None]:
+    """A fixture that fails while setting up also undoes what it made: the evidence is gathered before that."""
+    try:
+        yield
+    except BaseException as error:
+        run.gather(error)
+        raise

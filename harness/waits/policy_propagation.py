@@ -9,12 +9,20 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy, RateLimitService
 from harness.errors import Absent, NotReady, SetupFailed
+from harness.evidence.rate_limit_window import seconds_left
 from harness.http_exchange import Answers, get, unique_name
 from harness.kube import Kube
 from harness.proxy.config_dump import rate_limited_routes, routes
-from harness.wait import until
+from harness.wait import pause, scaled_bound, until
 from harness.waits.every_replica import wait_for_every_replica
 from harness.waits.status import wait_for_condition
+
+
+def wait_for_rate_limit_window() -> None:
+    """Waits for the next hour where little is left of this one: a quota's window would end in the middle of a test."""
+    left = seconds_left(record_replay.now(), "Hour")
+    if left < scaled_bound(timeouts.HOUR_MARGIN):
+        pause(left + 1, why="the turn of the hour: rate-limit windows end there")
 
 
 def wait_for_accepted(kube: Kube, policy: str, *, since: float) -> None:

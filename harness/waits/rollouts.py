@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from harness import record_replay, timeouts
@@ -89,6 +89,12 @@ class _Events:
             with suppress(RequestRejected, ObjectMissing):
                 self._read = self._kube.list_objects("Event", obj["metadata"]["namespace"], fields="type=Warning")
         return told_by_events(obj, found, self._read)
+
+
+def wait_for_rollouts(kube: Kube, names: Iterable[str]) -> None:
+    """Waits for one workload after the other."""
+    for name in names:
+        wait_for_rollout(kube, name)
 
 
 def read_pods(kube: Kube, obj: Document) -> list[Document]:

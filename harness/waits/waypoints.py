@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from harness.http_exchange import Answer, Answers, get
 from harness.kube import ApiUnavailable, Kube
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
+from harness.waits import gateways
 from harness.waits.status import wait_for_condition
 
 USE_WAYPOINT = "istio.io/use-waypoint"
@@ -25,6 +26,13 @@ def bind_service(kube: Kube, service: str, waypoint: str) -> None:
     name = f"Service/{kube.namespace}/{service}"
     kube.patch(name, {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
     wait_for_condition(kube, name, "istio.io/WaypointBound")
+
+
+def bind_forms(kube: Kube, forms: Sequence[str]) -> None:
+    """Binds Service `ratings-<form>` to Gateway `waypoint-<form>` for each form, once that Gateway is programmed."""
+    for form in forms:
+        gateways.wait_for_gateway(kube, f"waypoint-{form}", f"ratings-{form}")
+        bind_service(kube, f"ratings-{form}", f"waypoint-{form}")
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from harness.clients.mesh import MeshClient
-from harness.http_exchange import Answers, get
+from harness.experiments.logged_connections import send_on_paths
+from harness.http_exchange import get
 from harness.objects.host_port import url
 from harness.objects.workloads import pod_ip
 from harness.waits import rollouts, status
@@ -54,27 +55,20 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
         (pod,) = kube.list_pods(kube.namespace, "app=ratings")
         targets = {"ratings": "ratings", "pod": pod_ip(pod)}
         requests = {way: (callers[who], get(url(targets[to], 9080, "/ratings/0"))) for way, (who, to) in WAYS.items()}
-
-        def all_ways():
-            since = current_time()
-            answers = {way: client.send(request) for way, (client, request) in requests.items()}
-            ztunnel.wait_for_connections(Answers(tuple(answers.values())), since)
-            return answers
-
         wait_for_response(*requests["to the pod"], status=200)
-        before = all_ways()
+        before = send_on_paths(requests, ztunnel)
         with applying("isolation/bypass.yaml"):
             status.wait_for_condition(kube, here(POLICY), "ZtunnelAccepted")
             wait_for_response(*requests["to the pod"], status=None)
             since = current_time()
-            under = all_ways()
+            under = send_on_paths(requests, ztunnel)
             lines = [
                 line
                 for line in ztunnel.read_lines(since)
                 if line.dst.ip == targets["pod"] and line.src.ip in names and not line.is_ok
             ]
         wait_for_response(*requests["to the pod"], status=200)
-        after = all_ways()
+        after = send_on_paths(requests, ztunnel)
     statuses = [{way: answer.status for way, answer in arm.items()} for arm in (before, under, after)]
     refusals = {
         side: {(names[line.src.ip], line.error) for line in lines if line.direction == side}

@@ -6,12 +6,14 @@ Manifest: manifests/isolation/neighbours.yaml (ratings_limit.yaml, ratings_break
 import pytest
 
 from harness.evidence.rate_limit_window import expected_statuses
-from harness.http_exchange import get, unique_name
+from harness.experiments.logged_connections import send_to_each
+from harness.http_exchange import get
 from harness.waits import envoy_config, policy_propagation, status, waypoints
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.extended("Neighbours"), pytest.mark.timeout(300)]
 RATINGS, DETAILS = "http://ratings:9080/ratings/0", "http://details:9080/details/0"
+URLS = {"ratings": RATINGS, "details": DETAILS}
 CLUSTER = "httproute/default/ratings/rule/0"
 QUOTA = 2  # tests/test_pairs.py holds it to the manifest
 
@@ -28,30 +30,20 @@ def bound(waypoint, applied, binding, kube, mesh_client, here):
 
 
 @pytest.fixture(scope="module")
-def arms(
-    rate_limit_window, bound, waypoint, applying, mesh_client, rate_limit_service, monotonic_clock, current_time, here
-):
+def arms(rate_limit_window, bound, waypoint, applying, mesh_client, rate_limit_service, monotonic_clock, here):
     """One user's five requests to each Service: before, under a limit and a circuit breaker of ratings, and after."""
     pending = waypoint.read_max_pending_requests(here(CLUSTER))
-
-    def both():
-        since, caller = current_time(), unique_name("caller")
-        sent = {name: get(url, x_user_id=caller) for name, url in (("ratings", RATINGS), ("details", DETAILS))}
-        found = {name: mesh_client.send_in_turn(request, 5) for name, request in sent.items()}
-        lines = {name: waypoint.wait_for_lines(answers, since) for name, answers in found.items()}
-        return {name: (answers.statuses, {line.flags for line in lines[name]}) for name, answers in found.items()}
-
-    found = {"before": both()}
+    found = {"before": send_to_each(mesh_client, waypoint, URLS, 5)}
     with applying("isolation/ratings_limit.yaml"):
         policy_propagation.wait_for_rate_limit(waypoint, here(CLUSTER), there=True, since=monotonic_clock())
         policy_propagation.wait_for_rate_limit_service(mesh_client, rate_limit_service, RATINGS)
-        found["limit"] = both()
+        found["limit"] = send_to_each(mesh_client, waypoint, URLS, 5)
     policy_propagation.wait_for_rate_limit(waypoint, here(CLUSTER), there=False, since=monotonic_clock())
     with applying("isolation/ratings_breaker.yaml"):
         policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=0, since=monotonic_clock())
-        found["breaker"] = both()
+        found["breaker"] = send_to_each(mesh_client, waypoint, URLS, 5)
     policy_propagation.wait_for_circuit_breaker(waypoint, here(CLUSTER), pending=pending, since=monotonic_clock())
-    found["after"] = both()
+    found["after"] = send_to_each(mesh_client, waypoint, URLS, 5)
     return found
 
 

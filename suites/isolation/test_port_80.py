@@ -13,7 +13,7 @@ import pytest
 
 from harness.experiments.node_features import check_privileged_port
 from harness.http_exchange import get
-from harness.waits import gateways, waypoints
+from harness.waits import waypoints
 
 pytestmark = [
     pytest.mark.extended("Port 80"),
@@ -26,9 +26,7 @@ FORMS = ("shifted", "refused", "allowed", "annotated")
 @pytest.fixture(scope="module")
 def bound(applied, kube, proxy_of):
     """Four waypoints for port 80, Programmed, each with a bound Service."""
-    for form in FORMS:
-        gateways.wait_for_gateway(kube, f"waypoint-{form}", f"ratings-{form}")
-        waypoints.bind_service(kube, f"ratings-{form}", f"waypoint-{form}")
+    waypoints.bind_forms(kube, FORMS)
     return {form: proxy_of(f"waypoint-{form}") for form in FORMS}
 
 

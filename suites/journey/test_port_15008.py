@@ -10,6 +10,7 @@ import pytest
 from harness.disruption import hbone_port_takeover
 from harness.errors import Terminal
 from harness.experiments.journey_collector import JourneyCollector
+from harness.experiments.logged_connections import send_logged
 from harness.http_exchange import Answers, get
 from harness.oracles.collector import OracleCollector
 from harness.oracles.signs import Sign
@@ -42,18 +43,10 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
     waypoints.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-
-    def send_calls():
+    watch, before, pod = OracleCollector(kube, admin), send_logged(mesh_client, ztunnel, REQUEST, 3), envoy.name
+    with hbone_port_takeover.while_envoy_has_port(kube, ztunnel, envoy, SERVICE):
         since = current_time()
-        answers = mesh_client.send_in_turn(REQUEST, 3)
-        ztunnel.wait_for_connections(answers, since)
-        return answers
-
-    watch, before, pod = OracleCollector(kube, admin), send_calls(), envoy.name
-    hbone_port_takeover.let_envoy_take_port(kube, ztunnel, envoy, SERVICE)
-    try:
-        since = current_time()
-        during = send_calls()
+        during = send_logged(mesh_client, ztunnel, REQUEST, 3)
         with pytest.raises(Terminal) as journey:
             JourneyCollector(kube, ztunnel, None, envoy).wait_for_journeys(during, since, via=lambda _: ("waypoint",))
         watch.collect()
@@ -67,10 +60,8 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
             )
         }
         ready, nodes = ztunnel.read_ready_nodes(), {node["metadata"]["name"] for node in kube.list_objects("Node")}
-    finally:
-        hbone_port_takeover.give_port_back(kube, envoy)
     waypoints.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    after = send_calls()
+    after = send_logged(mesh_client, ztunnel, REQUEST, 3)
     return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)
 
 

@@ -5,7 +5,13 @@ Manifest: manifests/journey/productpage.yaml    Article: "This is how traffic fl
 
 import pytest
 
-from harness.evidence.journey import journey_as_text, protocols_used, source_accounts, workloads_passed
+from harness.evidence.journey import (
+    first_journey_as_text,
+    journey_as_text,
+    protocols_used,
+    source_accounts,
+    workloads_passed,
+)
 from harness.experiments.journey_collector import REVIEWS_V1, required_hops
 from harness.http_exchange import get
 from harness.waits import envoy_config
@@ -28,16 +34,8 @@ def page_journeys(page, ingress, journey_collector, current_time):
     since = current_time()
     answers = ingress.send_in_turn(page, 12)
     assert answers.statuses == [200] * 12
-    return [
-        j
-        for j in journey_collector.wait_for_journeys(answers, since, via=required_hops)
-        if "waypoint" in workloads_passed(j)
-    ]
-
-
-def picture(page_journeys):
-    """One journey as text, for a failure's message."""
-    return journey_as_text(page_journeys[0]) if page_journeys else "no page passed the waypoint"
+    found = journey_collector.wait_for_journeys(answers, since, via=required_hops)
+    return [journey for journey in found if "waypoint" in workloads_passed(journey)]
 
 
 def test_page_passes_every_station(page_journeys):
@@ -48,12 +46,12 @@ def test_page_passes_every_station(page_journeys):
     assert reviews <= {
         ("bookinfo-ingress", "productpage-v1", version, "waypoint", "ratings-v1")
         for version in ("reviews-v2", "reviews-v3")
-    }, picture(page_journeys)
+    }, first_journey_as_text(page_journeys)
 
 
 def test_every_mesh_leg_is_hbone(page_journeys):
     """All four mesh connections of a page request are HBONE, logged at source and destination without an error."""
-    states = {journey.verdict.state: journey_as_text(journey) for journey in page_journeys}
+    states = {journey.verdict.outcome: journey_as_text(journey) for journey in page_journeys}
 
     assert list(states) == ["held"], states
     assert {frozenset(protocols_used(journey)) for journey in page_journeys} == {frozenset({"HBONE"})}
@@ -64,7 +62,9 @@ def test_each_leg_bears_its_callers_identity(page_journeys):
     """Both ztunnels log each connection of a page request with the identity of the pod that opened it."""
     connections = {tuple(account for _, account in source_accounts(journey)) for journey in page_journeys}
 
-    assert connections == {tuple(identity for identity in IDENTITIES for _ in range(2))}, picture(page_journeys)
+    assert connections == {tuple(identity for identity in IDENTITIES for _ in range(2))}, journey_as_text(
+        page_journeys[0]
+    )
 
 
 def test_proxies_answered(page_journeys):
@@ -73,7 +73,7 @@ def test_proxies_answered(page_journeys):
         (hop.kind, hop.status, hop.flags) for journey in page_journeys for hop in journey.hops if hop.status.isdigit()
     }
 
-    assert hops == {("ingress", "200", "-"), ("waypoint", "200", "-")}, picture(page_journeys)
+    assert hops == {("ingress", "200", "-"), ("waypoint", "200", "-")}, first_journey_as_text(page_journeys)
 
 
 @pytest.mark.needs("many")

@@ -11,6 +11,7 @@ from harness.clients.mesh import MeshClient
 from harness.evidence.hops import Journey
 from harness.evidence.journey import journey_as_text, source_accounts
 from harness.experiments.journey_collector import JourneyCollector
+from harness.experiments.logged_connections import send_logged
 from harness.http_exchange import Answers, get
 from harness.objects.host_port import url
 from harness.objects.workloads import pod_ip
@@ -40,19 +41,12 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
         rollouts.wait_for_rollout(kube, here("Deployment/default/outsider"))
         (pod,) = kube.list_pods(kube.namespace, "app=ratings")
         outsider, plain = MeshClient(kube, "app=outsider"), get(url(pod_ip(pod), 9080, "/ratings/0"))
-
-        def send_plaintext():
-            since = current_time()
-            answers = outsider.send_in_turn(plain, 3)
-            ztunnel.wait_for_connections(answers, since)
-            return answers.statuses
-
         responses.wait_for_response(outsider, plain, status=200)
-        before = send_plaintext()
+        before = send_logged(outsider, ztunnel, plain, 3).statuses
         with applying("mtls/strict.yaml"):
             responses.wait_for_response(outsider, plain, status=None)
             since = current_time()
-            under = send_plaintext()
+            under = send_logged(outsider, ztunnel, plain, 3).statuses
             mesh = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"), 3)
             found = JourneyCollector(kube, ztunnel, None, waypoint).wait_for_journeys(
                 mesh, since, via=lambda _: ("waypoint",)
@@ -63,7 +57,8 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
             ]
             refused = {line.src.ip for line in lines} & clients
         responses.wait_for_response(outsider, plain, status=200)
-        return Arms(before, under, send_plaintext(), mesh, found, refused, outsider.ip)
+        after = send_logged(outsider, ztunnel, plain, 3).statuses
+        return Arms(before, under, after, mesh, found, refused, outsider.ip)
 
 
 def test_plaintext_is_let_in_without_it(arms):

@@ -39,13 +39,11 @@ class Killed:
 def bound(restored_stack, applying, kube, proxy_of, mesh_client):
     """The waypoints of both forms, each bound to a Service of its own, once they carry requests."""
     with applying("waypoint/form_binding.yaml", "waypoint/form_listener.yaml"):
-        for name in FORMS:
-            gateways.wait_for_gateway(kube, f"waypoint-{name}", f"ratings-{name}")
-            waypoints.bind_service(kube, f"ratings-{name}", f"waypoint-{name}")
-            waypoints.wait_for_waypoint_traffic(
-                mesh_client, proxy_of(f"waypoint-{name}"), f"http://ratings-{name}:9080/ratings/0"
-            )
-        yield [proxy_of(f"waypoint-{name}") for name in FORMS]
+        waypoints.bind_forms(kube, FORMS)
+        proxies = [proxy_of(f"waypoint-{form}") for form in FORMS]
+        waypoints.wait_for_waypoint_traffic(mesh_client, proxies[0], "http://ratings-binding:9080/ratings/0")
+        waypoints.wait_for_waypoint_traffic(mesh_client, proxies[1], "http://ratings-listener:9080/ratings/0")
+        yield proxies
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +69,8 @@ def deleted_pods(
             kube.delete([here(f"Pod/default/{name}") for envoy in bound for name in envoy.names])
             gateways.wait_for_proxy_pod(kube, "waypoint-binding")
             gateways.wait_for_proxy_pod(kube, "waypoint-listener")
-        for one in (request, of_listener):
-            responses.wait_for_response(mesh_client, one, status=200)
+        responses.wait_for_response(mesh_client, request, status=200)
+        responses.wait_for_response(mesh_client, of_listener, status=200)
     return Killed(background_load, conflict, programmed.state, ztunnel.read_destinations(since, "ratings-binding"))
 
 

@@ -43,8 +43,7 @@ def ratings_on_two_nodes(restored_stack, cluster, bundle, version_set, applied, 
     wait_for_condition(kube, here("Gateway/default/waypoint-spread"), "Programmed")
     wait_for_condition(kube, here("Gateway/default/ingress-spread"), "Programmed")
     workloads = {here(f"Deployment/default/{name}") for name in WORKLOADS}
-    for workload in workloads:
-        rollouts.wait_for_rollout(kube, workload)
+    rollouts.wait_for_rollouts(kube, workloads)
     waypoints.bind_service(kube, "ratings-spread", "waypoint-spread")
     responses.wait_for_response(mesh_client, REQUEST, status=200)
     return workloads
@@ -74,8 +73,7 @@ def drained_node(
             )
             with background_load.event(DRAINED, "at most two new connections"), nodes.while_drained(manifests, node):
                 after = nodes.read_deployments_on(kube, node)
-            for workload in ratings_on_two_nodes:
-                rollouts.wait_for_rollout(kube, workload)
+            rollouts.wait_for_rollouts(kube, ratings_on_two_nodes)
     return Drained(
         ratings_on_two_nodes,
         background_load,

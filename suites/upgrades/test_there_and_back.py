@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import pytest
 
 from harness import version_differences
-from harness.disruption import restarts, version_upgrade
-from harness.disruption.version_upgrade import SAFE_UPGRADES, STORED, Replaced
+from harness.disruption import definition_upgrade, restarts, version_upgrade
+from harness.disruption.definition_upgrade import SAFE_UPGRADES, STORED, Replaced
+from harness.disruption.upgrade_plan import ORDERS, check_order
 from harness.experiments.policy_snapshot import BY_SERVICE, LIMITED, SCRIPTED, KeptPolicies, observe_policies
 from harness.experiments.tcp_route_served import TIMES, TcpRoute, observe_tcp_route, wait_for_tcp_route
 from harness.http_exchange import get
@@ -104,7 +105,7 @@ def tcp(mesh_client, kube, echo, here):
     return mesh_client, kube, "tcp://kept-tcp:9000", here("TCPRoute/default/kept-tcp")
 
 
-@pytest.fixture(scope="module", params=version_upgrade.ORDERS, ids=lambda order: order.replace(" ", "-"))
+@pytest.fixture(scope="module", params=ORDERS, ids=lambda order: order.replace(" ", "-"))
 def journey(request, version_upgrade_plan, load, sources, observe, applying, tcp, cluster, kube, here):
     """There and back, under load at each step, in one of two orders; then the older definitions are put back."""
     plan, order = version_upgrade_plan, request.param
@@ -125,8 +126,8 @@ def journey(request, version_upgrade_plan, load, sources, observe, applying, tcp
             with load(*sources) as way_back, way_back.event(f"{plan.name}, {order}: and back", PROMISE):
                 version_upgrade.upgrade_product(cluster, kube, plan, plan.before)
             after_back, tcp_back, version_back = observe(), observe_tcp_route(*tcp), plan.running(kube)
-        older = version_upgrade.replace_definitions(cluster, kube, plan, plan.before)
-        forced = version_upgrade.force_older_definitions(cluster, kube, plan)
+        older = definition_upgrade.replace_definitions(cluster, kube, plan, plan.before)
+        forced = definition_upgrade.force_older_definitions(cluster, kube, plan)
         there = (*first.recorded_timelines, *second.recorded_timelines)
         record_path(plan.name, order, there, rejected=0, changed=after.differs_from(before))
         record_path(
@@ -154,28 +155,16 @@ def journey(request, version_upgrade_plan, load, sources, observe, applying, tcp
         )
 
 
-@pytest.fixture(autouse=True)
-def skip_other_upgrades(request, version_upgrade_plan):
-    """Skips a test whose mark `changes` names a difference between versions that this upgrade does not cross, or whose
-    mark `keeps` names one that it crosses."""
-    for mark in (*request.node.iter_markers("changes"), *request.node.iter_markers("keeps")):
-        if version_upgrade_plan.changes(mark.args[0]) != (mark.name == "changes"):
-            does = "does not change" if mark.name == "changes" else "changes"
-            pytest.skip(f"{version_upgrade_plan.name} {does} {mark.args[0]} (harness/version_differences.yaml)")
-
-
 @pytest.fixture
 def definitions_last(journey):
     """Skips the other order."""
-    if journey.order != "definitions last":
-        pytest.skip(f"about the other order, not {journey.order}")
+    check_order(journey.order, "definitions last")
 
 
 @pytest.fixture
 def tcp_route_is_found(journey, version_upgrade_plan):
     """Skips where the newer version starts without the definition of TCPRoute that it looks for."""
-    if journey.order == "definitions last" and version_upgrade_plan.changes("watched_tcp_route"):
-        pytest.skip(f"{version_upgrade_plan.name}, {journey.order}: another test has that claim")
+    version_upgrade_plan.check_tcp_route_found(journey.order)
 
 
 def test_every_pod_is_of_the_version(journey, version_upgrade_plan):

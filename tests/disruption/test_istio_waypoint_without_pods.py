@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.disruption import istio_waypoint_without_pods
-from harness.errors import NotReady, Terminal
+from harness.errors import CannotJudge, NotReady, Terminal
 from harness.kube import Kube
 from harness.wait import set_patience
 from tests.fakes.api import FakeApi, Seen
@@ -58,16 +58,17 @@ def test_pod_that_stays_is_told_and_it_is_filled_again(kube: Kube, api: FakeApi,
 
 
 def test_ready_proxy_lacks_no_image(kube: Kube, stood: None) -> None:
-    """Nothing is missing then."""
-    assert istio_waypoint_without_pods.wait_for_start_or_missing_image(kube) == ""
+    """The wait ends at once."""
+    istio_waypoint_without_pods.wait_for_start(kube)
 
 
 def test_image_that_cannot_be_had_is_said(kube: Kube, api: FakeApi, stood: None) -> None:
-    """A bundle may lack it: that is for the caller to judge."""
+    """A bundle may lack it: what needs the proxy cannot be judged."""
     api.put(deployment("default/byo-waypoint-istio", labels=LABELS))
     api.put(waiting("default/byo-1", "ImagePullBackOff", PULL, labels=LABELS))
 
-    assert "ImagePullBackOff" in istio_waypoint_without_pods.wait_for_start_or_missing_image(kube)
+    with pytest.raises(CannotJudge, match="ImagePullBackOff"):
+        istio_waypoint_without_pods.wait_for_start(kube)
 
 
 def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None) -> None:
@@ -76,4 +77,4 @@ def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None
     api.put(waiting("default/byo-1", "CrashLoopBackOff", "back-off 10s", labels=LABELS))
 
     with pytest.raises(Terminal, match="CrashLoopBackOff"):
-        istio_waypoint_without_pods.wait_for_start_or_missing_image(kube)
+        istio_waypoint_without_pods.wait_for_start(kube)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from harness import chosen_versions
-from harness.disruption import restarts, version_upgrade
-from harness.disruption.version_upgrade import plan_upgrade, replace_definitions
+from harness.disruption import definition_upgrade, restarts, version_upgrade
+from harness.disruption.definition_upgrade import replace_definitions
+from harness.disruption.upgrade_plan import Order, VersionUpgrade, plan_upgrade
 from harness.errors import BadInput, NotAllowed, SetupFailed
 from harness.install.installation import envoy_proxies
 from harness.install.releases import make_releases
@@ -74,7 +75,7 @@ def cluster(**cannot: str) -> Any:
     return SimpleNamespace(cannot_judge=cannot, definitions=lambda release: CHARTS[release.version])
 
 
-def upgrade(to: str = "eg-1.9.0") -> version_upgrade.VersionUpgrade:
+def upgrade(to: str = "eg-1.9.0") -> VersionUpgrade:
     return plan_upgrade(ROW, to, lambda row: make_releases(row, None), lambda row: [], None)
 
 
@@ -163,11 +164,11 @@ def test_older_definitions_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
     plan, api = upgrade(), Api()
     replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
-    found = version_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
+    found = definition_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
 
     assert found.versions == {"v1.4.1 experimental"}
     assert list(found.rejected) == [TCP]
-    assert found.rejected_by == {version_upgrade.STORED}
+    assert found.rejected_by == {definition_upgrade.STORED}
     assert api.there.keys() == {GATEWAYS, TCP, POLICIES}
 
 
@@ -179,7 +180,7 @@ def test_definition_of_an_object_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     api.routes = [{"kind": "TCPRoute"}]
 
     with pytest.raises(SetupFailed, match="a TCPRoute exists"):
-        version_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
+        definition_upgrade.force_older_definitions(cluster(), api, plan)  # type: ignore[arg-type]  # as above
     assert TCP in api.there
 
 
@@ -187,7 +188,7 @@ def test_definition_of_an_object_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     ("order", "names"),
     [("definitions first", ["definitions", "charts"]), ("definitions last", ["charts", "definitions"])],
 )
-def test_order_of_the_steps(order: version_upgrade.Order, names: list[str]) -> None:
+def test_order_of_the_steps(order: Order, names: list[str]) -> None:
     assert list(version_upgrade.steps(cluster(), None, upgrade(), order)) == names  # type: ignore[arg-type]  # as above
 
 
@@ -224,7 +225,7 @@ def test_older_version_comes_back(monkeypatch: pytest.MonkeyPatch, failing: bool
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
     plan, api, upgraded = upgrade(), Api(), []
     api.there = {GATEWAYS: definition(GATEWAYS, "v1.4.1")}
-    monkeypatch.setattr(version_upgrade.VersionUpgrade, "running", lambda *_: "1.9.0" if failing else "1.7.5")
+    monkeypatch.setattr(VersionUpgrade, "running", lambda *_: "1.9.0" if failing else "1.7.5")
     monkeypatch.setattr(version_upgrade, "upgrade_product", lambda *given: upgraded.append(given[-1].envoy_gateway))
 
     with suppress(ZeroDivisionError), version_upgrade.while_upgraded(cluster(), api, plan):  # type: ignore[arg-type]  # as above
@@ -232,11 +233,15 @@ def test_older_version_comes_back(monkeypatch: pytest.MonkeyPatch, failing: bool
         raise ZeroDivisionError
 
     assert upgraded == (["1.7.5"] if failing else [])
-    assert version_upgrade.read_definitions(api, plan) == {"v1.4.1 experimental"}  # type: ignore[arg-type]  # as above
+    assert definition_upgrade.read_definitions(api, plan) == {"v1.4.1 experimental"}  # type: ignore[arg-type]  # as above
 
 
 def test_rejections_are_named() -> None:
     """An unknown reason is no known one."""
     reasons = {"a": f"422 denied by {SAFE}", "b": "422 status.storedVersions[1]: v1", "c": "409 conflict"}
 
-    assert version_upgrade.Replaced(frozenset(), reasons).rejected_by == {SAFE, version_upgrade.STORED, "409 conflict"}
+    assert definition_upgrade.Replaced(frozenset(), reasons).rejected_by == {
+        SAFE,
+        definition_upgrade.STORED,
+        "409 conflict",
+    }

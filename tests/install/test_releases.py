@@ -6,6 +6,7 @@ import pytest
 
 from harness import version_sets
 from harness.install.releases import make_releases
+from harness.offline_bundle import Bundle, Index
 
 ROW = version_sets.load().pick()
 
@@ -25,8 +26,10 @@ def test_releases_go_where_the_charts_expect() -> None:
 
 def test_charts_come_from_their_registries_or_the_bundle() -> None:
     """Without a bundle an oci:// reference with its version, with one the archive."""
+    bundle = Bundle(Path("/b"), Index(format=1, set="", charts={}, images={}))
+
     assert make_releases(ROW, None)["base"].chart == "oci://ghcr.io/istio/release/charts/base"
-    assert make_releases(ROW, Path("/b/charts"))["base"].chart == "/b/charts/base-1.29.1.tgz"
+    assert make_releases(ROW, bundle)["base"].chart == "/b/charts/base-1.29.1.tgz"
     assert make_releases(ROW, None)["gateway-helm"].version == "v1.7.5"
 
 

@@ -18,6 +18,7 @@ from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
 from harness.undo.undo_log import UndoLog
 from harness.wait import set_patience
+from harness.waits import policy_propagation
 from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
@@ -49,7 +50,7 @@ def test_end_of_the_hour_is_awaited_by_the_runs_patience(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, left: float, patience: float, slept: list[float]
 ) -> None:
     """What takes longer needs more of the hour; where little is awaited, little of it is needed."""
-    monkeypatch.setattr(fixtures, "seconds_left", lambda *_: left)
+    monkeypatch.setattr(policy_propagation, "seconds_left", lambda *_: left)
     set_patience(patience)
 
     body(fixtures.rate_limit_window)()
