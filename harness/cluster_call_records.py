@@ -5,6 +5,7 @@ The first line has `schema` and what the run was asked to do; one line describes
     in     who asked: a fixture's set-up or a test's call      n     number of the line, to refer to
     call   the function                                        key   hash of its arguments
     asked  its arguments in short                              gave  the answer as JSON, or
+    full   of apply, patch and delete: all arguments, as JSON without secrets
     text   the answer as lines, each distinct one of the run written once: {lines: those new here, by number;
            new: first and last of these numbers; order: first and last number of each stretch of lines}
     raised {type, text, remedy} of the error                   cut   why the answer was not kept
@@ -19,19 +20,20 @@ import json
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.append_only import append_line
 from harness.errors import BadInput, HarnessError, NotRecorded
-from harness.record_replay import key, shorten
+from harness.record_replay import as_json, key, shorten
 
 SCHEMA = "mesh-e2e/records/v1"
 FILE = "records.jsonl"
 LIMIT = 4_000_000  # characters of one answer
 TOTAL = 64_000_000  # of all lines
+CHANGES = ("apply", "patch", "delete")  # calls that change the cluster
 # Errors in runs that were recorded before these classes had their present names.
 FORMER_NAMES = {"Missing": "ObjectMissing", "Refused": "RequestRejected"}
 Json = dict[str, Any]
@@ -79,6 +81,9 @@ class Recorder:
         self._inside = True
         line: Json = {"in": self._scope, "call": name, "key": key(arguments)}
         line["asked"] = self._redact(shorten(arguments))
+        if name in CHANGES:
+            with suppress(ValueError):  # without its secrets it is no JSON
+                line["full"] = json.loads(self._redact(as_json(arguments)))
         try:
             answer = act()
         except HarnessError as error:

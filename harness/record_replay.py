@@ -141,6 +141,11 @@ def _was_added(field: Field[Any]) -> bool:
     return field.metadata.items() >= ADDED.items()
 
 
+def as_json(arguments: Mapping[str, Any]) -> str:
+    """All of what was asked, as JSON by the arguments' names."""
+    return json.dumps(_plain(arguments))
+
+
 def shorten(arguments: Mapping[str, Any]) -> str:
     """What was asked, to be read: at most SHORT characters."""
     plain = _plain(arguments)

@@ -1,7 +1,7 @@
 """A folder that shows one test without anything of this repository: versions, manifests, commands, what was seen.
 
-Reads the run's folder and this repository's manifests. The script needs kind, helm and kubectl, and sends its requests
-with curl.
+Reads the run's folder: what the test sent and, from records.jsonl, what it and its fixtures applied, patched and
+deleted before and between its requests, in that order.
 """
 
 from __future__ import annotations
@@ -9,46 +9,22 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.cluster_call_records import CHANGES
 from harness.cluster_call_records import FILE as RECORDS
 from harness.errors import BadInput
-from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.install.releases import make_releases
-from harness.objects.manifests import MANIFESTS, Document, parse_documents, read_manifest
-from harness.objects.unstructured import text
+from harness.reproduce_script import Change, Sent, write_script
 from harness.settings import Settings
 from harness.suggest import did_you_mean
 from harness.version_sets import VersionSet, load
-
-BASE = (
-    "base/redis.yaml",
-    "install/ambient.yaml",
-    "base/bookinfo.yaml",
-    "base/mesh_client.yaml",
-    "install/envoy_gateway.yaml",
-)
-INGRESS = "bookinfo-ingress"
-_POD_URL = re.compile(r"^http://(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):")
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Requests that a client of the test sent in one go, all the same; `statuses` are what came back, in order."""
-
-    who: str
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...]
-    together: bool
-    statuses: tuple[int | None, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,22 +61,17 @@ def write(run: Path, test: str, into: Path) -> Path:
         )
     if into.exists():
         raise BadInput(f"{into} exists already", remedy="choose another folder")
-    versions = load().pick(results["set"])
-    files = list(_manifests(run, found, versions))
-    records = _jsonl(run / RECORDS)
-    into.mkdir(parents=True)
-    (into / "manifests").mkdir()
-    (into / "values").mkdir()
-    for name, content in files:
-        (into / "manifests" / name).write_text(yaml.safe_dump_all(content, sort_keys=False))
+    versions, records = load().pick(results["set"]), _jsonl(run / RECORDS)
+    steps = list(in_order(records, found["id"], sent))
+    if any(isinstance(step, Change) and step.asked is None for step in steps):
+        raise BadInput(f"{run / RECORDS} does not have in full what the test applied", remedy="run the test once more")
+    (into / "values").mkdir(parents=True)
     for name, release in make_releases(versions, None).items():
         values = dict(release.values) | ({"crds": {"enabled": True}} if name == "gateway-helm" else {})
         (into / "values" / f"{name}.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     (into / "versions.json").write_text(json.dumps({"set": results["set"], **results["versions"]}, indent=1) + "\n")
     (into / "expected-and-seen.txt").write_text(f"{found['claim']}\n\n{found['outcome']}: {found['reason']}\n")
-    script = into / "run.sh"
-    script.write_text("\n".join(_script(versions, files, _patches(records, found), sent, pods(records))) + "\n")
-    script.chmod(0o755)
+    write_script(into, versions, found, steps, records)
     (into / "README.md").write_text(_readme(found, results))
     return into
 
@@ -110,34 +81,40 @@ def requests(lines: Sequence[dict[str, Any]]) -> list[Sent]:
     found = []
     for line in lines:
         answers = [json.loads(raw) for raw in line.get("raw", ()) if '"request"' in raw]
-        if line.get("probe") or not answers:
-            continue
-        group: list[dict[str, Any]] = []
-        for answer in answers:
-            if group and answer["request"] != group[0]["request"]:
-                found.append(_sent(line["who"], group))
-                group = []
-            group.append(answer)
-        found.append(_sent(line["who"], group))
+        for _, group in groupby(answers if not line.get("probe") else (), key=lambda answer: answer["request"]):
+            found.append(_sent(line["who"], list(group)))
     return found
 
 
-def pods(records: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The label app=... of each pod address that the run listed."""
-    found = {}
+def in_order(records: Sequence[dict[str, Any]], test: str, sent: Sequence[Sent]) -> Iterator[Sent | Change]:
+    """What was sent, and what the session's fixtures, those of the test's file, and the test itself changed before and
+    between, in the order of the records."""
+    file = test.partition("::")[0]
+    folders = [str(folder) for folder in Path(file).parents]
+    scopes = tuple(f"fixture {node}::" for node in ("", file, test, *folders))
+    left = list(sent)
     for record in records:
-        for obj in record.get("gave") or [] if record.get("call") == "list" else []:
-            ip, app = text(obj, "status", "podIP"), text(obj, "metadata", "labels", "app")
-            if ip and app:
-                found[ip] = app
-    return found
+        whose = str(record.get("in", ""))
+        other = whose.startswith(f"fixture {file}::test_") and not whose.startswith(f"fixture {test}::")
+        if record.get("call") in CHANGES and not other and (whose.startswith(scopes) or whose == f"test {test}"):
+            asked = record.get("full")
+            if asked != {"names": []} and record.get("asked") != "[]":
+                yield Change(record["call"], asked)
+        elif str(record.get("call")).startswith(("ingress", "unique name")):
+            gave = json.dumps(record.get("gave"))
+            while left and left[0].id and left[0].id in gave:
+                yield left.pop(0)
+            if not left:
+                return
+    yield from left
 
 
 def _sent(who: str, group: Sequence[dict[str, Any]]) -> Sent:
     asked = group[0]["request"]
     headers = dict(asked["headers"]) | ({"host": asked["host"]} if asked["host"] else {})
     statuses = tuple(one["status"] for one in group)
-    return Sent(who, asked["method"], asked["url"], tuple(headers.items()), bool(asked["together"]), statuses)
+    together = bool(asked["together"])
+    return Sent(who, asked["method"], asked["url"], tuple(headers.items()), together, statuses, group[0].get("id", ""))
 
 
 def _results(run: Path) -> dict[str, Any]:
@@ -163,118 +140,13 @@ def _jsonl(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines() if line] if file.exists() else []
 
 
-def _manifests(run: Path, found: dict[str, Any], versions: VersionSet) -> Iterator[tuple[str, list[Document]]]:
-    """The stack's, those that stood for the whole session, and the test's own, each with its number in front."""
-    parts = [(Path(name).name, with_pull_secrets(read_manifest(MANIFESTS / name), versions)) for name in BASE]
-    for folder in (run / "setup", run / found["evidence"]):
-        parts += [(file.name, parse_documents(file.read_text())) for file in sorted(folder.glob("*.yaml"))]
-    for number, (name, content) in enumerate(parts, start=1):
-        yield f"{number:02}-{name}", content
-
-
-def _patches(records: Sequence[dict[str, Any]], found: dict[str, Any]) -> list[str]:
-    """kubectl commands for what was patched before the test's end; what the record has cut short becomes a remark."""
-    file, lines = found["id"].partition("::")[0], []
-    for record in records:
-        whose = str(record.get("in", ""))
-        concerns = whose.startswith(("fixture ::", f"fixture {file}")) or found["id"] in whose
-        if record.get("call") != "patch" or not concerns:
-            continue
-        asked = str(record.get("asked", ""))
-        try:
-            named, end = json.JSONDecoder().raw_decode(asked)
-            body = json.dumps(json.loads(asked[end:]))
-        except ValueError:
-            lines.append(f"# the run patched something that its record has not in full: {asked}")
-            continue
-        where = f"--namespace {named['namespace']} " if named["namespace"] else ""
-        lines.append(f"kubectl patch {where}{named['kind']} {named['name']} --type merge --patch {shlex.quote(body)}")
-    return lines
-
-
-def _script(
-    versions: VersionSet,
-    files: Sequence[tuple[str, list[Document]]],
-    patches: Sequence[str],
-    sent: Sequence[Sent],
-    apps: dict[str, str],
-) -> Iterator[str]:
-    yield "#!/usr/bin/env bash"
-    yield "# Needs kind, helm, kubectl, curl. SKIP_INSTALL=1 uses the cluster that kubectl points at, with its stack."
-    yield "set -euo pipefail"
-    yield 'cd "$(dirname "$0")"'
-    yield 'if [ "${SKIP_INSTALL:-}" != 1 ]; then'
-    yield f"  kind create cluster --name reproduce --image {shlex.quote(versions.node)}"
-    for name, release in make_releases(versions, None).items():
-        if name == "gateway-helm":
-            yield "  kubectl apply --server-side -f manifests/01-redis.yaml"
-        yield (
-            f"  helm upgrade --install {release.name} {release.chart} --version {release.version} "
-            f"--namespace {release.namespace} --create-namespace --values values/{name}.yaml --wait --timeout 10m"
-        )
-    yield "fi"
-    for name, content in files:
-        yield f"kubectl apply --server-side --force-conflicts -f manifests/{name}"
-        yield from _waits(content)
-    yield from patches
-    yield "sleep 5  # the data plane follows"
-    if any(one.who == "ingress client" for one in sent):
-        yield f"kubectl --namespace default port-forward service/${{GATEWAY:-{INGRESS}}} 18080:80 >/dev/null &"
-        yield "forward=$!"
-        yield "trap 'kill $forward 2>/dev/null || true' EXIT"
-        yield "sleep 3"
-    yield "seen=seen-now.txt; : > $seen"
-    for one in sent:
-        yield from _curl(one, apps)
-    yield "cat > seen-in-the-run.txt <<'END'"
-    for one in sent:
-        statuses = [str(status or "none") for status in one.statuses]
-        yield " ".join(sorted(statuses) if one.together else statuses)
-    yield "END"
-    yield 'if diff seen-in-the-run.txt $seen; then echo "reproduced: statuses as in the run"'
-    yield 'else echo "not reproduced: other statuses than in the run"; exit 1; fi'
-
-
-def _waits(content: Sequence[Document]) -> Iterator[str]:
-    for one in content:
-        kind, name, namespace = text(one, "kind"), text(one, "metadata", "name"), text(one, "metadata", "namespace")
-        if kind in ("Deployment", "DaemonSet"):
-            yield f"kubectl --namespace {namespace} rollout status {kind}/{name} --timeout 5m"
-        if kind == "Gateway":
-            yield f"kubectl --namespace {namespace} wait gateway/{name} --for condition=Programmed --timeout 5m"
-
-
-def _curl(one: Sent, apps: dict[str, str]) -> Iterator[str]:
-    headers = " ".join(f"--header {shlex.quote(f'{name}: {value}')}" for name, value in one.headers)
-    method = "" if one.method == "GET" else f" --request {one.method}"
-    options = f"--silent --output /dev/null --max-time 30 --write-out '%{{http_code}}\\n'{method} {headers}".rstrip()
-    url = one.url
-    if pod := _POD_URL.match(url):
-        app = apps.get(pod[1].strip("[]"), "")
-        yield f"# {pod[1]} was a pod of that run" + (f", of app={app}" if app else "")
-        if app:
-            yield f"address=$(kubectl get pods --selector app={app} --output jsonpath={{.items[0].status.podIP}})"
-            url = url.replace(pod[1], "$address", 1)
-    if one.who == "ingress client":
-        command = f'curl {options} "http://localhost:18080{url}"'
-    else:
-        deployment = "mesh-client" if one.who == "mesh client" else one.who
-        command = f'kubectl exec deployment/{deployment} --container curl -- curl {options} "{url}"'
-    amp = " &" if one.together else ""
-    wait = " wait;" if one.together else ""
-    count = len(one.statuses)
-    loop = f"for _ in $(seq {count}); do {{ {command} || true; }}{amp if amp else ';'} done;{wait}"
-    order = "sort | " if one.together else ""
-    yield f"{{ {loop} }} | sed 's/^000$/none/' | {order}tr '\\n' ' ' | sed 's/ $/\\n/' >> $seen"
-
-
 def _readme(found: dict[str, Any], results: dict[str, Any]) -> str:
     versions = "\n".join(f"- {name} {version}" for name, version in results["versions"].items())
     return f"""# {found["claim"]}
 
-`./run.sh` makes a kind cluster, installs the versions below, applies `manifests/` in order, sends the requests with
-curl, and compares their statuses with those of the run. `SKIP_INSTALL=1 ./run.sh` uses the cluster that kubectl points
-at, with its stack.
+`./run.sh` makes a kind cluster, installs the versions below, applies `manifests/` and sends the requests with curl in
+the order of the run, and compares their statuses with those of the run. `SKIP_INSTALL=1 ./run.sh` uses the cluster that
+kubectl points at, with its stack.
 
 Seen in the run ({results["started"]}, on {results["cluster"]["kind"]}):
 

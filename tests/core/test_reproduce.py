@@ -15,24 +15,55 @@ from harness.errors import BadInput
 from harness.http_exchange import Answer, Answers, Request, get
 from harness.version_sets import load
 
-TEST = "suites/area/test_x.py::test_limit"
-PAGE = get("/productpage", host="www.example", x_user_id="o'neil")
+FILE = "suites/area/test_x.py"
+TEST = f"{FILE}::test_limit"
+PAGE = get("/productpage", host="www.example", x_user_id="o'neil-1")
 CALL = get("http://10.244.1.9:9080/ratings/0")
 
 
-def answers(*statuses: int | None) -> Answers:
-    return Answers(tuple(Answer(f"rq-{n}", status, {}, 1.0) for n, status in enumerate(statuses)))
+def answers(who: str, *statuses: int | None) -> Answers:
+    return Answers(tuple(Answer(f"rq-{who[0]}{n}", status, {}, 1.0) for n, status in enumerate(statuses)))
 
 
 def sighting(who: str, request: Request, *statuses: int | None, probe: bool = False, **how: bool) -> dict[str, Any]:
-    found = answers(*statuses)
+    found = answers(who, *statuses)
     return {"who": who, "probe": probe, "raw": found.raw([request] * len(found), **how)}
 
 
 SEEN = [
     sighting("ingress client", PAGE, 200, probe=True),
     sighting("ingress client", PAGE, 200, 200, 429),
-    sighting("mesh client", CALL, None, 503, together=True),
+    sighting("mesh client", CALL, 503, None, 503, together=True),
+]
+GATEWAY = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "Gateway",
+    "metadata": {"name": "g", "namespace": "default"},
+}
+POLICY = {
+    "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+    "kind": "BackendTrafficPolicy",
+    "metadata": {"name": "p", "namespace": "default"},
+}
+DEPLOYMENT = {"kind": "Deployment", "name": "ratings-v1", "namespace": "default", "api_version": "apps/v1"}
+
+
+def change(scope: str, call: str, **full: Any) -> dict[str, Any]:
+    return {"in": scope, "call": call, "asked": "…", "full": full}
+
+
+RECORDS = [
+    {"call": "list", "gave": [{"metadata": {"labels": {"app": "ratings"}}, "status": {"podIP": "10.244.1.9"}}]},
+    change("fixture ::leftovers_undone[0]", "delete", names=[]),
+    change("fixture ::ingress_gateway[0]", "apply", documents=[GATEWAY]),
+    change("fixture suites/other.py::applied[0]", "apply", documents=[POLICY | {"kind": "SecurityPolicy"}]),
+    change(f"fixture {FILE}::test_another::bound[0]", "patch", name="Service/default/another", body={}),
+    {"in": f"test {TEST}", "call": "unique name", "gave": "o'neil-1"},
+    change(f"fixture {FILE}::delayed[0]", "patch", name=DEPLOYMENT, body={"spec": {"x": "it's"}}),
+    {"in": f"test {TEST}", "call": "ingress in turn", "gave": [{"id": "rq-i0"}]},
+    change(f"fixture {FILE}::applied[0]", "apply", documents=[POLICY]),
+    {"in": f"test {TEST}", "call": "unique name", "gave": "rq-m0"},
+    change(f"fixture {FILE}::applied[0]", "delete", names=[POLICY]),
 ]
 
 
@@ -50,15 +81,8 @@ def run(tmp_path: Path) -> Path:
     for name in ("setup", "own"):
         (folder / name).mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(results | {"tests": [test]}))
-    gateway = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: default}\n"
-    (folder / "setup" / "gateway.yaml").write_text(gateway)
     (folder / "own" / "observations.jsonl").write_text("".join(json.dumps(one) + "\n" for one in SEEN))
-    pod = {"metadata": {"labels": {"app": "ratings"}}, "status": {"podIP": "10.244.1.9"}}
-    service = json.dumps({"kind": "Service", "name": "ratings", "namespace": "default"})
-    body = json.dumps({"metadata": {"labels": {"a": "b"}}})
-    patch = {"call": "patch", "in": "fixture ::waypoint[0]", "asked": f"{service} {body}"}
-    records = [{"call": "list", "gave": [pod]}, patch, patch | {"in": "fixture suites/other.py::x", "asked": "{}"}]
-    (folder / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
+    (folder / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in RECORDS))
     return folder
 
 
@@ -68,8 +92,8 @@ def script(folder: Path, tmp_path: Path, *statuses: int) -> tuple[subprocess.Com
     programs.mkdir()
     log, left = tmp_path / "calls", tmp_path / "statuses"
     left.write_text("".join(f"{status:03}\n" for status in statuses))
-    answer = f'if [[ "$*" == *http_code* ]]; then exec 9>{left}.lock; flock 9; head -n 1 {left}; sed -i 1d {left}; fi'
-    address = 'if [[ "$*" == *podIP* ]]; then echo 10.0.0.7; fi'
+    answer = f'if [[ "$*" == *http_code* ]]; then n=$(grep -c ^url); head -n $n {left}; sed -i 1,${{n}}d {left}; fi'
+    address = 'if [[ "$*" == *podIP* ]]; then echo 10.0.0.7; elif [[ "$*" == *"-o name" ]]; then echo proxy; fi'
     for name in ("kind", "helm", "kubectl", "curl", "sleep"):
         (programs / name).write_text(f'#!/bin/bash\necho "{name} $*" >> {log}\n{answer}\n{address}\n')
         (programs / name).chmod(0o755)
@@ -83,32 +107,55 @@ def script(folder: Path, tmp_path: Path, *statuses: int) -> tuple[subprocess.Com
 def test_script_installs_applies_sends_and_compares(run: Path, tmp_path: Path) -> None:
     folder = reproduce.write(run, TEST, tmp_path / "out")
 
-    ended, calls = script(folder, tmp_path, 200, 200, 429, 0, 503)
+    ended, calls = script(folder, tmp_path, 200, 200, 429, 503, 0, 503)
 
     assert (ended.returncode, "reproduced: statuses as in the run" in ended.stdout) == (0, True), ended.stderr
     order = (
         "kind create",
         "helm upgrade",
         "manifests/01-redis.yaml",
+        "delete --ignore-not-found BackendTrafficPolicy",  # what an earlier run of the script left
         "-gateway.yaml",
-        "wait gateway/g",
-        "patch ",
-        "curl",
+        "wait Gateway.v1.gateway.networking.k8s.io g -n default",
+        "patch Deployment.v1.apps ratings-v1 -n default --type merge",
+        "curl --config - --silent --max-time 30",
+        "-backendtrafficpolicy.yaml",
+        "kubectl exec -n default -i deployment/mesh-client",
     )
     assert [one for one in order if one not in calls] == [], calls
     assert sorted(order, key=calls.find) == list(order), calls
-    assert "--header x-user-id: o'neil" in calls
-    assert "http://localhost:18080/productpage" in calls
-    assert "http://10.0.0.7:9080/ratings/0" in calls
-    assert calls.count("http_code") == 5
+    assert "securitypolicy" not in calls
+    assert "another" not in calls
+    assert "--header x-user-id: o'neil-1-" in calls  # a quota of its own in each run
+    assert "--parallel --parallel-immediate --parallel-max 3" in calls
+    assert calls.count("http_code") == 2
+    assert calls.count("delete ") == 1  # not what the run deleted after the last request
+    assert "mesh client GET http://10.244.1.9:9080/ratings/0 (together): 503 x 2,none x 1" in ended.stdout
+
+
+def test_addresses_of_pods_are_asked_for(run: Path, tmp_path: Path) -> None:
+    """Those of the run are others."""
+    text = (reproduce.write(run, TEST, tmp_path / "out") / "run.sh").read_text()
+
+    assert '"http://$address:9080/ratings/0"' in text
 
 
 def test_other_statuses_are_reported(run: Path, tmp_path: Path) -> None:
     folder = reproduce.write(run, "test_limit", tmp_path / "out")
 
-    ended, _ = script(folder, tmp_path, 200, 200, 200, 503, 503)
+    ended, _ = script(folder, tmp_path, 200, 200, 200, 503, 0, 503)
 
     assert (ended.returncode, "not reproduced" in ended.stdout) == (1, True)
+
+
+def test_record_that_has_changes_in_short_alone_is_refused(run: Path, tmp_path: Path) -> None:
+    """Of a run before they were recorded in full: the script would send to something else."""
+    short = [{name: value for name, value in one.items() if name != "full"} for one in RECORDS]
+    (run / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in short))
+
+    with pytest.raises(BadInput, match="does not have in full what the test applied"):
+        reproduce.write(run, TEST, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_folder_needs_nothing_of_ours(run: Path, tmp_path: Path) -> None:

@@ -86,6 +86,22 @@ def test_a_full_disk_ends_the_records_and_not_the_run(tmp_path: Path, world: Wor
         world.read("x8")
 
 
+def test_changes_of_the_cluster_are_recorded_in_full_and_without_secrets(tmp_path: Path) -> None:
+    """A script can make them again; what else is asked is recorded in short."""
+    recorder, long = record(tmp_path), "x" * 300
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"key": "aHVudGVyMg=="}}
+    with record_replay.use_tape(recorder), recorder.scope("test a"):
+        for name in ("apply", "get"):
+            record_replay.recorded(name)(lambda documents: None)([{"kind": long}, secret])  # as Kube has it
+
+    lines = [json.loads(line) for line in (tmp_path / cluster_call_records.FILE).read_text().splitlines()]
+    (applied,) = [line for line in lines if line.get("call") == "apply"]
+    (got,) = [line for line in lines if line.get("call") == "get"]
+    assert applied["full"]["documents"][0] == {"kind": long}
+    assert "aHVudGVyMg==" not in json.dumps(applied)
+    assert "full" not in got
+
+
 def test_answers_come_back_by_scope_function_and_arguments(tmp_path: Path, world: World) -> None:
     """In the order of each; an error as it was; secrets are gone; nothing is asked again."""
     recorder = record(tmp_path)
