@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -71,9 +72,21 @@ def is_replaying() -> bool:
     return _tape is not None and _tape.replays
 
 
+_thread = threading.local()
+
+
+def act_for_recorded_call(act: Callable[[], T]) -> T:
+    """`act()` in a thread whose result is part of a call that is recorded: what it asks has no record of its own."""
+    _thread.has_tape = False
+    try:
+        return act()
+    finally:
+        _thread.has_tape = True
+
+
 def not_recorded(what: str) -> None:
     """As Tape.not_recorded; nothing without a tape."""
-    if _tape is not None:
+    if _tape is not None and getattr(_thread, "has_tape", True):
         _tape.not_recorded(what)
 
 
@@ -99,7 +112,7 @@ def recorded(
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            if _tape is None:
+            if _tape is None or not getattr(_thread, "has_tape", True):
                 return function(*args, **kwargs)
             positional: tuple[Any, ...] = args
             given = [list(one) if hasattr(one, "__next__") else one for one in positional]

@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ",".join(VARIANTS)
     parser.add_argument("--only", default=names, metavar="RUN,RUN", help=f"only these runs (default: {names})")
     parser.add_argument("--test", default="", metavar="NAME", help="only this test of the suite, such as UDPRoute")
+    parser.add_argument("--skip", default="", metavar="NAME,NAME", help="leave out these tests of the suite")
     parser.add_argument("--judge", default="", metavar="RUN", help="judge a run's folder again, without a cluster")
 
 
@@ -62,7 +63,7 @@ def run(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> tuple[s
         requirement.check()
     assert row.conformance is not None  # _refuse has seen to it
     program = binary.prepare(chosen, row.conformance)
-    return _on(cluster, chosen, row, bundle, variants, program, asked.test)
+    return _on(cluster, chosen, row, bundle, variants, program, asked.test, _parts(asked.skip))
 
 
 def judge_folder(folder: Path) -> list[Judged]:
@@ -137,11 +138,16 @@ def _section(title: str, rows: Sequence[str]) -> list[str]:
 
 
 def _variants(text: str) -> list[Variant]:
-    asked = [part.strip() for part in text.split(",") if part.strip()]
+    asked = _parts(text)
     unknown = [name for name in asked if name not in VARIANTS]
     if unknown or not asked:
         raise BadInput(f"--only {text}: no run is named {', '.join(unknown) or 'there'}", remedy=", ".join(VARIANTS))
     return [one for name, one in VARIANTS.items() if name in asked]
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of "one, other"."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _refuse(chosen: Settings, row: VersionSet) -> None:
@@ -172,6 +178,7 @@ def _on(
     variants: Sequence[Variant],
     program: Path,
     only: str,
+    skip: Sequence[str],
 ) -> tuple[str, int]:
     held, folder, found, facts = False, list[RunFolder](), list[Judged](), dict[str, str]()
     began = datetime.now(UTC)
@@ -217,9 +224,14 @@ def _on(
         kubectl = programs.choose_program("kubectl", chosen).path
         for variant in variants:
             with progress.stage(f"conformance suite: {variant.name}"):
-                recorded = run_suite(cluster, kube, row, variant, program, kubectl, only=only, before_undo=gather)
+                recorded = run_suite(
+                    cluster, kube, row, variant, program, kubectl, only=only, skip=skip, before_undo=gather
+                )
                 recorded.write(made.path / FOLDER / variant.name)
             found = judge_folder(made.path / FOLDER)
+            unknown = sorted({only, *skip} - {"", *(verdict.test for one in found for verdict in one.verdicts)})
+            if unknown:
+                progress.note(f"the suite has no test named {', '.join(unknown)}")
             shown = _write(made, found, row, result(found))
         held = _code(found) == 0
         return f"{shown}\n\n{made.path}", _code(found)

@@ -65,13 +65,15 @@ VARIANTS = {
 }
 
 
-def arguments(variant: Variant, suite: Conformance, version: str, *, only: str = "") -> list[str]:
-    """The suite's command line; `version` is Envoy Gateway's, `only` the one test to run."""
+def arguments(
+    variant: Variant, suite: Conformance, version: str, *, only: str = "", skip: Sequence[str] = ()
+) -> list[str]:
+    """The suite's command line; `version` is Envoy Gateway's, `only` the one test to run, `skip` those left out."""
     found = {
         "gateway-class": "",  # filled in where the class is placed
         "conformance-profiles": ",".join(variant.profiles),
         "supported-features": ",".join(suite.mesh if variant.mesh else suite.gateway),
-        "skip-tests": ",".join(suite.skip),
+        "skip-tests": ",".join((*suite.skip, *skip)),
         "namespace-labels": ",".join(variant.labels),
         "run-test": only,
         "mode": {"outside": "default", "inside": "ambient"}.get(variant.name, "ambient-waypoint"),
@@ -109,6 +111,7 @@ def run_suite(
     kubectl: str,
     *,
     only: str = "",
+    skip: Sequence[str] = (),
     before_undo: Callable[[Exception], None] = lambda _: None,
 ) -> Recording:
     """Runs the suite once and deletes all that it made. A suite that does not end in time is recorded as far as it got.
@@ -125,7 +128,8 @@ def run_suite(
     began = datetime.now(UTC)
     with manifests.while_applied("conformance/suite.yaml"), _suite_deleted(kube), _evidence_first(before_undo):
         gateway_class = placement.text("GatewayClass/eg-conformance").partition("/")[2]
-        argv = [*arguments(variant, suite, versions.envoy_gateway, only=only), f"-gateway-class={gateway_class}"]
+        given = arguments(variant, suite, versions.envoy_gateway, only=only, skip=skip)
+        argv = [*given, f"-gateway-class={gateway_class}"]
         if variant.manifests:
             _apply_waypoint(kube, manifests, variant)
         (job,) = manifests.read("conformance/job.yaml")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from harness import observations, timeouts
@@ -14,6 +14,7 @@ from harness.kube import ApiUnavailable, Kube, RequestRejected
 from harness.objects.definitions import gateway_api_version
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
+from harness.record_replay import recorded
 from harness.version_sets import VersionSet
 from harness.wait import until
 from harness.waits import rollouts
@@ -41,6 +42,21 @@ class Replaced:
         }
 
 
+# Recorded as a whole: definitions are too large to be recorded with every answer that has them.
+@recorded(
+    "definitions replaced",
+    pack=lambda found: {"versions": sorted(found.versions), "rejected": dict(found.rejected)},
+    unpack=lambda found: Replaced(frozenset(found["versions"]), found["rejected"]),
+)
+def _replaced(how: str, act: Callable[[], Replaced]) -> Replaced:  # noqa: ARG001  # it names the call
+    return act()
+
+
+@recorded("definitions", pack=sorted, unpack=frozenset)
+def _versions(product: str, read: Callable[[], frozenset[str]]) -> frozenset[str]:  # noqa: ARG001  # likewise
+    return read()
+
+
 @touches(DEFINITIONS_OF)
 def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, row: VersionSet) -> Replaced:
     """Applies the product's definitions of `row`, and reads what is there then: of Istio the chart `base`, of Envoy
@@ -52,13 +68,16 @@ def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, r
         NotAllowed: this cluster's definitions are not to be touched.
     """
     check_allowed(cluster, DEFINITIONS_OF)
-    rejected: dict[str, str] = {}
-    if upgrade.product == "istio":
-        cluster.install(upgrade.charts(row)[DEFINITIONS["istio"]])
-    else:
+
+    def replace() -> Replaced:
+        if upgrade.product == "istio":
+            cluster.install(upgrade.charts(row)[DEFINITIONS["istio"]])
+            return Replaced(read_definitions(kube, upgrade))
         documents = cluster.definitions(upgrade.charts(row)[DEFINITIONS["eg"]])
         rejected = _apply_one_by_one(kube, documents if row is upgrade.after else _of(upgrade, documents))
-    found = Replaced(read_definitions(kube, upgrade), rejected)
+        return Replaced(read_definitions(kube, upgrade), rejected)
+
+    found = _replaced(f"by those of {upgrade.version(row)}", replace)
     observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
     return found
 
@@ -66,10 +85,14 @@ def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, r
 def read_definitions(kube: Kube, upgrade: VersionUpgrade) -> frozenset[str]:
     """The versions of the product's definitions that are there: "v1.6.1 experimental" of the Gateway API, "1.30.3" of
     Istio; one if all are of one."""
-    there = _of(upgrade, kube.list_objects("CustomResourceDefinition"))
-    if upgrade.product == "istio":
-        return frozenset(text(one, "metadata", "labels", "app.kubernetes.io/version") for one in there)
-    return frozenset(filter(None, map(gateway_api_version, there)))
+
+    def read() -> frozenset[str]:
+        there = _of(upgrade, kube.list_objects("CustomResourceDefinition"))
+        if upgrade.product == "istio":
+            return frozenset(text(one, "metadata", "labels", "app.kubernetes.io/version") for one in there)
+        return frozenset(filter(None, map(gateway_api_version, there)))
+
+    return _versions(upgrade.product, read)
 
 
 @touches(DEFINITIONS_OF)
@@ -85,6 +108,12 @@ def force_older_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrad
     check_allowed(cluster, DEFINITIONS_OF)
     if upgrade.product == "istio":
         return replace_definitions(cluster, kube, upgrade, upgrade.before)
+    found = _replaced("by older ones, by force", lambda: _force_older(cluster, kube, upgrade))
+    observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
+    return found
+
+
+def _force_older(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade) -> Replaced:
     documents = _of(upgrade, cluster.definitions(upgrade.charts(upgrade.before)[DEFINITIONS["eg"]]))
     kube.delete([f"ValidatingAdmissionPolicyBinding/{SAFE_UPGRADES}", f"ValidatingAdmissionPolicy/{SAFE_UPGRADES}"])
     rejected = until(
@@ -105,9 +134,7 @@ def force_older_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrad
             raise SetupFailed(f"a {kind} exists: it would be deleted with its CRD", remedy="delete it first")
         kube.delete([f"CustomResourceDefinition/{name}"])
     _apply_one_by_one(kube, [one for one in documents if str(one["metadata"]["name"]) in rejected])
-    found = Replaced(read_definitions(kube, upgrade), rejected)
-    observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
-    return found
+    return Replaced(read_definitions(kube, upgrade), rejected)
 
 
 def _apply_one_by_one(kube: Kube, documents: Iterable[Document]) -> dict[str, str]:

@@ -24,6 +24,7 @@ CHARTS: Mapping[str, Mapping[str, str]] = {
     "istio": {"istiod": restarts.ISTIOD, "cni": CNI, "ztunnel": restarts.ZTUNNEL},
     "eg": {"gateway-helm": restarts.CONTROLLER},
 }
+ANY = "any"  # the value of the difference `needed_definitions` where a version starts with those of any other
 Order = Literal["definitions first", "definitions last"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
@@ -78,6 +79,20 @@ class VersionUpgrade:
         """
         if order == "definitions last" and self.changes("watched_tcp_route"):
             raise CannotJudge(f"{self.name}, {order}: another test has that claim")
+
+    @property
+    def waits_for_definitions(self) -> bool:
+        """Whether the newer version does not start with the definitions of the version before."""
+        needed = version_differences.value("needed_definitions", self.after.envoy_gateway)
+        return self.changes("needed_definitions") and needed != ANY
+
+    def check_waits_for_definitions(self) -> None:
+        """
+        Raises:
+            CannotJudge: the newer version starts with the definitions of the version before.
+        """
+        if not self.waits_for_definitions:
+            raise CannotJudge(f"{self.name}: the newer version starts with the older definitions")
 
     def releases(self, row: VersionSet) -> dict[str, Release]:
         """The releases of the product's workloads in a version set, in the order in which they are upgraded."""

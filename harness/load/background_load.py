@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from harness import observations, record_replay, timeouts
 from harness.components import Envoy
@@ -83,23 +85,20 @@ def while_load_runs(*sources: LoadSource) -> Iterator[BackgroundLoad]:
         Inconclusive: a source could not tell of its requests, the load was not there before the act or after it, or
             something was lost before anything was done.
     """
-    flow, since, stop = BackgroundLoad(), record_replay.node_time(), threading.Event()
+    flow, since = BackgroundLoad(), record_replay.node_time()
     running: list[Future[Sequence[Sample]]] = []
     try:
-        with ThreadPoolExecutor(max_workers=len(sources)) as pool:
-            begun = [threading.Event() for _ in sources]
-            running += [pool.submit(s.run, f"{flow.id}-{n}", begun[n].set, stop) for n, s in enumerate(sources)]
-            try:
-                if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
-                    raise Inconclusive(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
-                pause(LEAD, why="load before the act")
+        if record_replay.is_replaying():
+            yield flow
+        else:
+            with _while_sources_run(flow, sources, running):
                 yield flow
-                pause(TAIL, why="load after the act")
-            finally:
-                stop.set()
-        flow.recorded_timelines = tuple(
-            _with_flags(_timeline(flow, source, ran), source.proxy, f"{flow.id}-{n}", since)
-            for n, (source, ran) in enumerate(zip(sources, running, strict=True))
+        flow.recorded_timelines = _end_load(
+            [source.client for source in sources],
+            lambda: tuple(
+                _with_flags(_timeline(flow, source, ran), source.proxy, f"{flow.id}-{n}", since)
+                for n, (source, ran) in enumerate(zip(sources, running, strict=True))
+            ),
         )
     except BaseException as error:
         _save(flow, sources, running, since if isinstance(error, Exception) else None)
@@ -107,6 +106,47 @@ def while_load_runs(*sources: LoadSource) -> Iterator[BackgroundLoad]:
     _attach(flow)
     _fit_to_judge(flow.recorded_timelines)
     _report(flow)
+
+
+@contextmanager
+def _while_sources_run(
+    flow: BackgroundLoad, sources: Sequence[LoadSource], running: list[Future[Sequence[Sample]]]
+) -> Iterator[None]:
+    stop, begun = threading.Event(), [threading.Event() for _ in sources]
+    with ThreadPoolExecutor(max_workers=len(sources)) as pool:
+        for n, source in enumerate(sources):
+            run = partial(source.run, f"{flow.id}-{n}", begun[n].set, stop)
+            running.append(pool.submit(record_replay.act_for_recorded_call, run))
+        try:
+            if not all(one.wait(timeouts.LOAD_BEGIN) for one in begun):
+                raise Inconclusive(f"no load after {timeouts.LOAD_BEGIN:g} s: {_why(sources, running)}")
+            pause(LEAD, why="load before the act")
+            yield
+            pause(TAIL, why="load after the act")
+        finally:
+            stop.set()
+
+
+def _as_json(timelines: Sequence[Timeline]) -> list[dict[str, Any]]:
+    return [asdict(one) | {"wanted": sorted(one.wanted)} for one in timelines]
+
+
+def _from_json(recorded: Sequence[Mapping[str, Any]]) -> tuple[Timeline, ...]:
+    return tuple(
+        Timeline(
+            one["client"],
+            tuple(Sample(**sample) for sample in one["samples"]),
+            tuple(Event(**event) for event in one["events"]),
+            frozenset(one["wanted"]),
+            one["proxy"],
+        )
+        for one in recorded
+    )
+
+
+@record_replay.recorded("background load", pack=_as_json, unpack=_from_json)
+def _end_load(clients: Sequence[str], read: Callable[[], tuple[Timeline, ...]]) -> tuple[Timeline, ...]:  # noqa: ARG001  # they name the call
+    return read()
 
 
 def _timeline(flow: BackgroundLoad, source: LoadSource, ran: Future[Sequence[Sample]]) -> Timeline:
@@ -199,6 +239,4 @@ def _attach(flow: BackgroundLoad) -> None:
     if not flow.recorded_timelines:
         return
     observations.attach("timelines.txt", flow.text)
-    observations.attach(
-        "timelines.json", json.dumps([asdict(one) | {"wanted": sorted(one.wanted)} for one in flow.recorded_timelines])
-    )
+    observations.attach("timelines.json", json.dumps(_as_json(flow.recorded_timelines)))

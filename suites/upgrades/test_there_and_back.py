@@ -44,7 +44,8 @@ ONE = pytest.mark.one_witness("an upgrade replaces the proxies, and their access
 @dataclass(frozen=True)
 class Journey:
     """Load of the steps there and of the way back; what the policies and the TCPRoute do before, after each step there,
-    and back; the TCPRoute also after a restart of the newer control plane."""
+    and back; the TCPRoute also after a restart of the newer control plane. `stuck`: what was seen of a newer control
+    plane that did not start before the definitions were there."""
 
     order: str
     there: tuple[BackgroundLoad, BackgroundLoad]
@@ -58,6 +59,7 @@ class Journey:
     definitions: Replaced
     older: Replaced
     forced: Replaced
+    stuck: str
     version_after: str
     version_back: str
 
@@ -150,6 +152,7 @@ def journey(request, version_upgrade_plan, load, sources, observe, applying, tcp
             done["definitions"],
             older,
             forced,
+            done["charts"],
             version_after,
             version_back,
         )
@@ -159,6 +162,12 @@ def journey(request, version_upgrade_plan, load, sources, observe, applying, tcp
 def definitions_last(journey):
     """Skips the other order."""
     check_order(journey.order, "definitions last")
+
+
+@pytest.fixture
+def needs_definitions(definitions_last, version_upgrade_plan):
+    """Skips where the newer version starts with the older definitions."""
+    version_upgrade_plan.check_waits_for_definitions()
 
 
 @pytest.fixture
@@ -173,6 +182,16 @@ def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
 
     assert journey.version_after == plan.version(plan.after)
     assert journey.version_back == plan.version(plan.before)
+
+
+@ONE
+def test_newer_version_needs_its_definitions(journey, needs_definitions):
+    """With the definitions last, Envoy Gateway 1.8 does not start until they are there, and the older pod goes on."""
+    new, kept, outside = journey.there[0].timelines
+
+    assert "CrashLoopBackOff" in journey.stuck
+    assert "no matches for kind" in journey.stuck
+    assert (new.lost, kept.lost, outside.lost) == ((), (), ()), journey.there[0].text
 
 
 @ONE

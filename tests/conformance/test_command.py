@@ -76,7 +76,7 @@ def test_refused_before_anything_is_made(
 
 def test_unknown_bundle_is_refused(settings: Settings, elf: Path) -> None:
     """A Gateway API without a known suite is named, with those that are known."""
-    asked = argparse.Namespace(judge="", only="outside", test="")
+    asked = argparse.Namespace(judge="", only="outside", test="", skip="")
     chosen = settings.model_copy(update={"conformance_binary": elf})
 
     with pytest.raises(BadInput, match=r"Gateway API 1\.4\.1 \(known: .*1\.6\.1"):
@@ -124,6 +124,9 @@ def test_arguments_of_each_run() -> None:
     assert "-namespace-labels=istio.io/dataplane-mode=ambient" in inside
     assert f"-supported-features={','.join(SUITE.mesh)}" in mesh
     assert all("-cleanup-base-resources=false" in one for one in (outside, inside, mesh))
+    assert "-skip-tests=MeshBasic,MeshPorts" in arguments(
+        VARIANTS["mesh"], SUITE, "1.7.5", skip=["MeshBasic", "MeshPorts"]
+    )
     assert "-run-test=UDPRoute" in arguments(VARIANTS["outside"], SUITE, "1.7.5", only="UDPRoute")
 
 
@@ -211,7 +214,7 @@ def flow(
 def test_reports_are_written_and_the_cluster_goes(flow: tuple[Made, Settings]) -> None:
     """The suite's own files are kept as they are, ours stand beside them, and a broken test is exit code 1."""
     cluster, chosen = flow
-    asked = argparse.Namespace(judge="", only="outside,inside", test="")
+    asked = argparse.Namespace(judge="", only="outside,inside", test="", skip="")
 
     shown, code = command.run(asked, chosen, ROW)
     (folder,) = (path for path in chosen.runs.iterdir() if not path.is_symlink())
@@ -228,7 +231,7 @@ def test_reports_are_written_and_the_cluster_goes(flow: tuple[Made, Settings]) -
     for file in ("outside/report.yaml", "inside/suite.log"):
         assert (folder / "conformance" / file).read_bytes() == (HERE / "conformance" / file).read_bytes()
     assert [value for value, _ in cluster.calls] == ["create", "delete"]
-    assert command.run(argparse.Namespace(judge=str(folder), only="", test=""), chosen, ROW)[1] == 1
+    assert command.run(argparse.Namespace(judge=str(folder), only="", test="", skip=""), chosen, ROW)[1] == 1
 
 
 def test_folder_is_judged_shown_and_kept_in_the_history(
@@ -237,7 +240,7 @@ def test_folder_is_judged_shown_and_kept_in_the_history(
     """A conformance folder is a run's: `judge` names a verdict that was altered in it, the page has a table of it and
     no cell, and the history has its tests."""
     _, chosen = flow
-    command.run(argparse.Namespace(judge="", only="outside,inside", test=""), chosen, ROW)
+    command.run(argparse.Namespace(judge="", only="outside,inside", test="", skip=""), chosen, ROW)
     (folder,) = (path for path in chosen.runs.iterdir() if not path.is_symlink())
     assert cli.main(["judge", str(folder)]) == 0
     data = model.page(*run_folders.read_runs([folder]), "2026-11-28T00:00:00+00:00")
@@ -275,7 +278,7 @@ def test_evidence_is_gathered_before_the_cluster_goes(
     monkeypatch.setattr(diagnostics, "gather", lambda *args, **_: cluster.calls.append(("gather", args[1])))
 
     with pytest.raises(SetupFailed, match="did not start"):
-        command.run(argparse.Namespace(judge="", only="inside", test=""), chosen, ROW)
+        command.run(argparse.Namespace(judge="", only="inside", test="", skip=""), chosen, ROW)
     assert [value for value, _ in cluster.calls] == ["create", "gather", "delete"]
     (folder,) = (path for path in chosen.runs.iterdir() if not path.is_symlink())
     run = read_results(folder)

@@ -1,22 +1,25 @@
 """Upgrades to another version: which sets they are between, what is refused, and what became of definitions."""
 
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness import chosen_versions
+from harness import chosen_versions, record_replay
+from harness.cluster_call_records import FILE, SCHEMA, Recorder, Records
 from harness.disruption import definition_upgrade, restarts, version_upgrade
-from harness.disruption.definition_upgrade import replace_definitions
+from harness.disruption.definition_upgrade import Replaced, replace_definitions
 from harness.disruption.upgrade_plan import Order, VersionUpgrade, plan_upgrade
-from harness.errors import BadInput, NotAllowed, SetupFailed
+from harness.errors import BadInput, NotAllowed, SetupFailed, Terminal
 from harness.install.installation import envoy_proxies
 from harness.install.releases import make_releases
 from harness.kube import RequestRejected
 from harness.objects.namespace_mapping import AS_WRITTEN
 from harness.registry.private import parse_registry
 from harness.waits import rollouts
+from tests.fakes.pods import pod
 
 ROW = chosen_versions.named("istio-1.29.1+eg-1.7.5+k8s-1.34.3")
 
@@ -150,6 +153,30 @@ def test_rejected_definitions_are_reported(monkeypatch: pytest.MonkeyPatch) -> N
     assert api.there[POLICIES]["metadata"]["annotations"]["gateway.networking.k8s.io/bundle-version"] == "new"
 
 
+def test_recorded_definitions_are_replayed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was replaced and rejected comes from the record; nothing is applied, and no Helm is called."""
+    monkeypatch.setattr(rollouts, "wait_for_definition", lambda *_: None)
+    plan, api = upgrade(), Api()
+    recorder = Recorder((tmp_path / FILE).open("wb", buffering=0), str, pytest.fail)
+    recorder.head({"schema": SCHEMA, "settings": {}})
+
+    def there_and_back(cluster: Any, api: Any) -> list[Any]:
+        return [
+            replace_definitions(cluster, api, plan, plan.after),
+            replace_definitions(cluster, api, plan, plan.before),
+            definition_upgrade.force_older_definitions(cluster, api, plan),
+            definition_upgrade.read_definitions(api, plan),
+        ]
+
+    with record_replay.use_tape(recorder), recorder.scope("test a"):
+        found = there_and_back(cluster(), api)
+    records = Records(tmp_path)
+    with record_replay.use_tape(records), records.scope("test a"):
+        again = there_and_back(SimpleNamespace(cannot_judge={}), None)
+
+    assert again == found
+
+
 def test_other_peoples_definitions_are_not_touched() -> None:
     """Where disruption was not asked for nothing is applied."""
     plan, api = upgrade(), Api()
@@ -226,7 +253,7 @@ def test_older_version_comes_back(monkeypatch: pytest.MonkeyPatch, failing: bool
     plan, api, upgraded = upgrade(), Api(), []
     api.there = {GATEWAYS: definition(GATEWAYS, "v1.4.1")}
     monkeypatch.setattr(VersionUpgrade, "running", lambda *_: "1.9.0" if failing else "1.7.5")
-    monkeypatch.setattr(version_upgrade, "upgrade_product", lambda *given: upgraded.append(given[-1].envoy_gateway))
+    monkeypatch.setattr(version_upgrade, "_roll_out", lambda *given: upgraded.append(given[3].envoy_gateway))
 
     with suppress(ZeroDivisionError), version_upgrade.while_upgraded(cluster(), api, plan):  # type: ignore[arg-type]  # as above
         replace_definitions(cluster(), api, plan, plan.after)  # type: ignore[arg-type]  # as above
@@ -236,11 +263,70 @@ def test_older_version_comes_back(monkeypatch: pytest.MonkeyPatch, failing: bool
     assert definition_upgrade.read_definitions(api, plan) == {"v1.4.1 experimental"}  # type: ignore[arg-type]  # as above
 
 
+def test_first_failure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where putting the older version back fails too, that is only the cause of the first failure."""
+
+    def fail(*_: object) -> None:
+        raise SetupFailed("the older version does not come back")
+
+    monkeypatch.setattr(VersionUpgrade, "running", lambda *_: "1.9.0")
+    monkeypatch.setattr(version_upgrade, "_roll_out", fail)
+
+    with pytest.raises(ZeroDivisionError) as raised, version_upgrade.while_upgraded(cluster(), Api(), upgrade()):  # type: ignore[arg-type]  # as above
+        raise ZeroDivisionError
+    assert "does not come back" in str(raised.value.__cause__)
+
+
+def test_pod_that_does_not_start_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After `when_stuck`: then its successor starts at once. What was seen of it has the end of its log; without
+    `when_stuck` the failure is one."""
+    done: list[str] = []
+
+    def wait(_: Any, name: str, **__: Any) -> None:
+        done.append(name.rpartition("/")[2])
+        if done.count("envoy-gateway") == 1 and name == restarts.CONTROLLER:
+            raise Terminal("rolled out", after=17, seen="CrashLoopBackOff")
+
+    crashing = pod("envoy-gateway-system/new", labels={}, ready=False)
+    monkeypatch.setattr(version_upgrade.restarts, "while_replacing_pods", lambda *_: nullcontext())
+    monkeypatch.setattr(version_upgrade, "_wait_for_envoy", lambda *_: None)
+    monkeypatch.setattr(rollouts, "wait_for_rollout", wait)
+    monkeypatch.setattr(rollouts, "read_pods", lambda *_: [crashing, pod("envoy-gateway-system/old", labels={})])
+    api, plan = Api(), upgrade("eg-1.8.3")
+    api.get = lambda name: {}  # type: ignore[attr-defined]  # what a Kube has too
+    api.read_log = lambda *_, **__: "started\nno matches for kind\n"  # type: ignore[attr-defined]  # as above
+    api.delete = lambda names: done.extend(one.name for one in names)  # type: ignore[method-assign]  # as above
+    made = SimpleNamespace(cannot_judge={}, install=lambda release: None)
+
+    with pytest.raises(Terminal):
+        version_upgrade.upgrade_product(made, api, plan, plan.after)  # type: ignore[arg-type]  # as above
+    done.clear()
+    seen = version_upgrade.upgrade_product(  # type: ignore[arg-type]  # as above
+        made, api, plan, plan.after, when_stuck=lambda: done.append("definitions")
+    )
+
+    assert done == ["envoy-gateway", "definitions", "new", "envoy-gateway", "envoy-ratelimit"]
+    assert "CrashLoopBackOff" in seen
+    assert "no matches for kind" in seen
+
+
+@pytest.mark.parametrize(
+    ("before", "to", "waits"),
+    [("1.7.5", "1.8.3", True), ("1.7.5", "1.9.0", False), ("1.8.3", "1.9.0", False), ("1.8.2", "1.8.3", False)],
+)
+def test_upgrade_that_waits_for_definitions(before: str, to: str, waits: bool) -> None:
+    """Envoy Gateway 1.8 needs definitions that those of 1.7 lack."""
+    row = chosen_versions.named(f"istio-1.29.1+eg-{before}+k8s-1.34.3")
+    found = plan_upgrade(row, f"eg-{to}", lambda row: make_releases(row, None), lambda row: [], None)
+
+    assert found.waits_for_definitions is waits
+
+
 def test_rejections_are_named() -> None:
     """An unknown reason is no known one."""
     reasons = {"a": f"422 denied by {SAFE}", "b": "422 status.storedVersions[1]: v1", "c": "409 conflict"}
 
-    assert definition_upgrade.Replaced(frozenset(), reasons).rejected_by == {
+    assert Replaced(frozenset(), reasons).rejected_by == {
         SAFE,
         definition_upgrade.STORED,
         "409 conflict",

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import observations
+from harness import observations, record_replay
+from harness.cluster_call_records import FILE, SCHEMA, Recorder, Records
 from harness.errors import Inconclusive, SetupFailed
 from harness.http_exchange import Answer, Request, get
 from harness.load import background_load, sources
@@ -72,6 +74,46 @@ def test_timelines_are_reported() -> None:
     assert {r["promise"] for r in observations.tables()[TABLE]} == {"nothing"}
     assert [f.of for f in observations.page().figures] == ["a client", "another"]
     assert {a.name for a in observations.page().attachments} == {"timelines.txt", "timelines.json"}
+
+
+def test_recorded_load_is_replayed(tmp_path: Path) -> None:
+    """Its timelines and what was done meanwhile are those of the run; no request is sent, and what a source asks while
+    it runs does not keep the rest of the test from being judged again."""
+
+    class Asking(Source):
+        def run(self, *args: Any) -> Sequence[Sample]:
+            record_replay.monotonic("load")
+            record_replay.not_recorded("a steady load")
+            return super().run(*args)
+
+    recorder = Recorder((tmp_path / FILE).open("wb", buffering=0), str, pytest.fail)
+    recorder.head({"schema": SCHEMA, "settings": {}})
+    with (
+        record_replay.use_tape(recorder),
+        recorder.scope("test a"),
+        while_load_runs(Asking(broken=20)) as first,
+        first.event("ztunnel killed"),
+    ):
+        at = record_replay.monotonic("act")
+
+    records = Records(tmp_path)
+    with (
+        record_replay.use_tape(records),
+        records.scope("test a"),
+        while_load_runs(Unused()) as again,
+        again.event("ztunnel killed"),
+    ):
+        assert record_replay.monotonic("act") == at
+
+    assert again.timeline == first.timeline
+    assert len(again.timeline.lost) == 580
+
+
+class Unused(Source):
+    """A source that is not to run."""
+
+    def run(self, *_: Any) -> Sequence[Sample]:
+        raise AssertionError
 
 
 def test_load_that_ended_before_the_act_proves_nothing() -> None:
