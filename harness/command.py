@@ -23,6 +23,7 @@ _live: dict[subprocess.Popen[str], int] = {}  # the programs that run now, and t
 REMEDIES = {
     "kind": "install kind (https://kind.sigs.k8s.io), or use CLUSTER=emulated, which needs none",
     "helm": "install Helm 3 or 4 (https://helm.sh)",
+    "curl": "install curl 7.83 or newer, or use CLUSTER=kind",
     "kubectl": "install kubectl (https://kubernetes.io/docs/tasks/tools)",
     "docker": "install Docker and start it, or use CLUSTER=emulated, which needs none",
 }

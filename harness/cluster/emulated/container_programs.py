@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import json
 import re
@@ -13,11 +12,11 @@ from pathlib import Path
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.controllers.envoy_gateway import OWNER
-from harness.cluster.emulated.http_pages import Front, Page, Pages, at
+from harness.cluster.emulated.http_pages import Page, Pages, at
 from harness.cluster.emulated.kubelet import ContainerProgram, PodRun
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.bookinfo import App
-from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT, EnvoyProcess
+from harness.cluster.emulated.network.envoy import EnvoyProcess
 from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
 from harness.cluster.emulated.network.redis_process import RedisProcess
 from harness.cluster.emulated.network.ztunnel import Ztunnel
@@ -180,7 +179,7 @@ class RateLimitProgram(ContainerProgram):
 
 
 class EnvoyProgram(ContainerProgram):
-    """A Gateway's proxy: a real Envoy, with its admin port fronted on the pod's own address."""
+    """A Gateway's proxy: a real Envoy."""
 
     def __init__(
         self,
@@ -204,15 +203,11 @@ class EnvoyProgram(ContainerProgram):
             delay_factor=world.delay_factor,
             flush_interval=int(flush) / 1000 if flush else None,
         )
-        self.fronts = {port: Front(f"http://{hidden(run.ip)}:{port}") for port in (ADMIN_PORT, STATS_PORT)}
-        self._pages = Pages(run.ip, {port: front.page for port, front in self.fronts.items()})
         self._live = False
         self._restarting = False
 
     async def start(self) -> None:
         await self.process.start()
-        with contextlib.suppress(OSError):  # after a crash they are there already
-            await self._pages.start()
         self._world.envoys[self.gateway] = self
         self._world.wake()
 
@@ -236,7 +231,6 @@ class EnvoyProgram(ContainerProgram):
     async def stop(self, *, grace: bool) -> None:
         if self._world.envoys.get(self.gateway) is self:
             del self._world.envoys[self.gateway]
-        await self._pages.stop()
         await (self.process.stop() if grace else self.process.stop(0))
 
 
@@ -251,15 +245,8 @@ class ZtunnelProgram(ContainerProgram):
 
     def __init__(self, world: Surroundings, run: PodRun) -> None:
         self._ztunnel, self._node = world.ztunnel, run.node
-        self.frozen: str | None = None
-        pages = {
-            15000: at({"/config_dump": lambda: json.dumps(self._ztunnel.config_dump(self._node))}),
-            15020: at(dict.fromkeys(("/metrics", "/stats/prometheus"), self._metrics)),
-        }
-        self._pages = Pages(hidden(run.ip), pages)
-
-    def _metrics(self) -> str:
-        return self._ztunnel.metrics(self._node)
+        dump = {"/config_dump": lambda: json.dumps(self._ztunnel.config_dump(self._node))}
+        self._pages = Pages(hidden(run.ip), {15000: at(dump)})
 
     async def start(self) -> None:
         await self._pages.start()

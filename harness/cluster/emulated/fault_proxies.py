@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
-import json
-import re
-from typing import Any
 
 from aiohttp import web
 
@@ -15,9 +12,6 @@ from harness.cluster.emulated.container_programs import BookinfoProgram
 from harness.cluster.emulated.fault_base import Base, later
 from harness.cluster.emulated.http_pages import Pages
 from harness.cluster.emulated.network.addresses import hidden
-
-_ID = re.compile(r'"x-request-id":"([^"]*)"')
-_AGENT = re.compile(r'"user-agent":"([^"]*)"')
 
 
 class ProxyFaults(Base):
@@ -46,57 +40,6 @@ class ProxyFaults(Base):
                 await asyncio.sleep(float(every))
 
         self._task(send())
-
-    async def fault_lost_access_lines(self, gateway: str, containing: str = "") -> None:
-        """Access-log lines that contain this text are not written (empty: none is)."""
-        self._envoy(gateway).process.lose_line = lambda line: line.startswith("{") and containing in line
-
-    async def fault_access_lines_say(
-        self, field: str, value: Any, gateway: str = "*", status: int | None = None, old: str = ""
-    ) -> None:
-        """This field of access-log lines (of answers with this status) has this value, or where `old` is given, what
-        that pattern finds in it is written so. "*": every Gateway's."""
-
-        def rewrite(line: str) -> str:
-            entry = json.loads(line) if line.startswith("{") else {}
-            if not entry or status not in (None, entry["response_code"]):
-                return line
-            rewritten = re.sub(old, value, entry[field] or "") if old else value
-            return json.dumps(entry | {field: rewritten}, separators=(",", ":"))
-
-        for (_, name), envoy in self.world.around.envoys.items():
-            if gateway in ("*", name):
-                envoy.process.rewrite_line = rewrite
-
-    async def fault_swapped_ids(self, gateway: str) -> None:
-        """Each access log line has the ids of the previous one."""
-        last: dict[str, str] = {}
-
-        def rewrite(line: str) -> str:
-            if not line.startswith("{"):
-                return line
-            for key, pattern in (("id", _ID), ("agent", _AGENT)):
-                found = pattern.search(line)
-                if found:
-                    before, last[key] = last.get(key, found[1]), found[1]
-                    line = line[: found.start(1)] + before + line[found.end(1) :]
-            return line
-
-        self._envoy(gateway).process.rewrite_line = rewrite
-
-    async def fault_counters_stand(self, gateway: str = "") -> None:
-        """Counters do not move: those of the Gateway's Envoy, or (empty) of all and of the rate limit service."""
-        for where, envoy in self.world.around.envoys.items():
-            if gateway in ("", where[1]):
-                for front in envoy.fronts.values():
-                    front.freeze(True)
-        for one in self.world.around.limiters.values() if not gateway else ():
-            if one.limiter:
-                one.limiter.faults.frozen_metrics = True
-
-    async def fault_refused_reach_backend(self, gateway: str) -> None:
-        """Requests that this Gateway's Envoy refuses (429, 503) are sent on to the backend all the same."""
-        self.world.dataplane.bend.leaking.add(gateway)
 
     # -- pods ---------------------------------------------------------------------------------------------------
 
@@ -139,22 +82,8 @@ class ProxyFaults(Base):
             self._undo.append(later(setattr, one.app, "slow_seconds", one.app.slow_seconds))
             one.app.slow_seconds = float(seconds)
 
-    async def fault_logs_forgotten(self, workload: str) -> None:
-        """What the workload's pods have written so far is gone."""
-        for run in self.world.kubelet.runs.values():
-            for log in run.logs.values() if run.name.startswith(f"{workload}-") else ():
-                log.lines.clear()
-
     async def fault_log_says(self, workload: str, line: str) -> None:
         """The workload's pods write this line."""
         for run in self.world.kubelet.runs.values():
             for log in run.logs.values() if run.name.startswith(f"{workload}-") else ():
                 log.write(line)
-
-    async def fault_image_missing(self, workload: str) -> None:
-        """The workload's pods are replaced and cannot pull their image."""
-        self.world.unpullable.add(workload)
-        kind = self.world.store.named("Pod")
-        for pod in self.world.store.all("pods"):
-            if workload in pod["metadata"]["name"]:
-                self.world.store.delete(kind, pod["metadata"]["namespace"], pod["metadata"]["name"])

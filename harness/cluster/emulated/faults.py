@@ -5,11 +5,9 @@ Switched by POST /emulated/faults {"name": ..., parameters}; DELETE /emulated/fa
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from typing import Any
 
-from harness.cluster.emulated.controllers.envoy_gateway import Switches
 from harness.cluster.emulated.fault_mesh import MeshFaults
 from harness.cluster.emulated.fault_proxies import ProxyFaults
 from harness.cluster.emulated.network import rate_limit_service, ztunnel
@@ -49,58 +47,29 @@ class Faults(MeshFaults, ProxyFaults):
         await self._cancel()
         while self._undo:
             await self._undo.pop()()  # taken out first: one that fails must not fail every later call
-        world.envoy_gateway.switches = Switches()
+        world.envoy_gateway.slow = 0.0
         world.istiod.unbound.clear()
         world.istiod.heedless.clear()
-        world.istiod.elsewhere = ""
         world.dataplane.bend = Bend()
         world.ztunnel.faults = ztunnel.ZtunnelFaults()
-        world.unpullable.clear()
         world.rejections = 0
         world.ztunnel.detour(False)
         for one in list(world.around.limiters.values()):
             await one.fail(False)
             if one.limiter:
                 one.limiter.faults = rate_limit_service.RateLimitFaults()
-        for envoy in world.around.envoys.values():
-            envoy.process.lose_line = envoy.process.rewrite_line = None
-            for front in envoy.fronts.values():
-                front.freeze(False)
         world.wake()
         await world.settled()
 
     # -- Envoy Gateway ------------------------------------------------------------------------------------------
 
-    async def fault_stale_generation(self, of: str = "*") -> None:
-        """Conditions of the object ("HTTPRoute/ratings") are of the previous generation."""
-        self.world.envoy_gateway.switches.stale.add(of)
-
-    async def fault_status_says(
-        self, of: str, type: str, status: str = "True", reason: str = "", message: str = ""
-    ) -> None:
-        """Conditions of this type, wherever the object ("Gateway/lb-ingress", "*") has them, say this instead."""
-        condition = {"status": status, "reason": reason or type, "message": message}
-        self.world.envoy_gateway.switches.lies[of, type] = condition
-
     async def fault_slow_status(self, seconds: float) -> None:
         """Statuses of new objects and generations come this much later."""
-        self.world.envoy_gateway.switches.slow = float(seconds)
+        self.world.envoy_gateway.slow = float(seconds)
 
     async def fault_not_enforced(self, policy: str = "*") -> None:
         """The policy is Accepted, but Envoy never receives it."""
         self.world.dataplane.bend.unenforced.add(policy)
-
-    async def fault_wrong_route(self, policy: str, route: str) -> None:
-        """The policy acts on another HTTPRoute than the one it targets."""
-        self.world.dataplane.bend.retargeted[policy] = route
-
-    async def fault_route_dropped(self, route: str) -> None:
-        """The HTTPRoute is Accepted, but Envoy does not receive it."""
-        self.world.dataplane.bend.dropped.add(route)
-
-    async def fault_breaker_refuses_nothing(self) -> None:
-        """Circuit breakers are Accepted, and no cluster has their thresholds."""
-        self.world.dataplane.bend.without.add("circuitBreaker")
 
     async def fault_policy_outlives_removal(self) -> None:
         """Policies act on after they are deleted."""
@@ -129,19 +98,3 @@ class Faults(MeshFaults, ProxyFaults):
         """The rate limit service does not answer, and its pod is Ready: Envoy lets everything pass."""
         for one in list(self.world.around.limiters.values()):
             await one.fail(True)
-
-    async def fault_window_rolls_over(self, after: float = 0.0, hits: int | None = None) -> None:
-        """The rate limit service's window ends `after` seconds, or `hits` requests, from now."""
-        faults = self._limiter()
-        if hits is not None:
-            faults.roll_after = int(hits)
-            return
-
-        def roll() -> None:
-            faults.clock_ahead = 3600.0
-
-        asyncio.get_running_loop().call_later(float(after), roll)
-
-    async def fault_counts_forgotten(self) -> None:
-        """Redis is emptied."""
-        await self.world.marked.forget_counts()

@@ -90,7 +90,7 @@ class Kubelet:
         *,
         address: Callable[[], str],
         hosts: dict[str, str],
-        pullable: Callable[[Object, str], str],
+        pullable: Callable[[str], str],
     ) -> None:
         self.store, self._programs, self._address, self._hosts, self._pullable = (
             store,
@@ -195,7 +195,7 @@ class Kubelet:
 
     async def _pull(self, run: PodRun, pod: Object) -> None:
         for container in pod["spec"]["containers"]:
-            while why := self._pullable(pod, container["image"]):
+            while why := self._pullable(container["image"]):
                 state = ("ImagePullBackOff", why)
                 name = container["name"]
                 self._write(

@@ -14,7 +14,7 @@ from harness.cluster.emulated.controllers.envoy_gateway import BACKEND_POLICIES,
 from harness.cluster.emulated.controllers.gateways import valid_listeners
 from harness.cluster.emulated.controllers.istiod import AUTHORIZATION_POLICIES, IstiodController, binding_port
 from harness.cluster.emulated.controllers.services import target_port
-from harness.cluster.emulated.network import faulty_xds, translate
+from harness.cluster.emulated.network import translate
 from harness.cluster.emulated.network.model import (
     Allow,
     Json,
@@ -36,12 +36,8 @@ class Bend:
     """What faults change between the objects and the data plane. Names are of policies, routes and Gateways."""
 
     unenforced: set[str] = field(default_factory=set)  # policies accepted but not sent to Envoy ("*": all)
-    without: set[str] = field(default_factory=set)  # fields taken out of policies: circuitBreaker, rateLimit
-    retargeted: dict[str, str] = field(default_factory=dict)  # policy -> the HTTPRoute it acts on instead
-    dropped: set[str] = field(default_factory=set)  # HTTPRoutes that Envoy does not receive
     keep_removed: bool = False  # policies act on after they are deleted
     rejected: set[str] = field(default_factory=set)  # Gateways whose Envoy is sent a listener that it refuses
-    leaking: set[str] = field(default_factory=set)  # Gateways whose Envoy sends on what it refuses
     warming: set[str] = field(default_factory=set)  # Gateways whose Envoy waits for endpoints that never arrive
 
 
@@ -149,7 +145,7 @@ class DataPlane:
             resources = replace(resources, clusters=(*resources.clusters, _warming_cluster()))
         if {meta["name"], "*"} & self.bend.rejected:
             return replace(resources, listeners=(*resources.listeners, _refused_listener()))
-        return faulty_xds.leak(resources, aside=False) if {meta["name"], "*"} & self.bend.leaking else resources
+        return resources
 
     def limits(self) -> list[LimitRule]:
         """The configuration of the rate limit service."""
@@ -177,8 +173,6 @@ class DataPlane:
         where = (gateway["metadata"]["namespace"], gateway["metadata"]["name"])
         found = []
         for route in self.store.all("httproutes.gateway.networking.k8s.io"):
-            if {route["metadata"]["name"], "*"} & self.bend.dropped:
-                continue
             for place, _, attached in self.envoy_gateway.attached.get(route["metadata"]["uid"], ()):
                 if place == where and is_true(attached.conditions, "Accepted"):
                     resolved = is_true(attached.conditions, "ResolvedRefs")
@@ -211,16 +205,10 @@ class DataPlane:
     def _backend_policies(self) -> list[Json]:
         accepted = {policy["metadata"]["uid"]: policy for policy in self._accepted(BACKEND_POLICIES)}
         self._policies = self._policies | accepted if self.bend.keep_removed else accepted
-        return [self._bent(policy) for policy in self._policies.values() if self._enforced(policy)]
+        return [policy for policy in self._policies.values() if self._enforced(policy)]
 
     def _enforced(self, policy: Object) -> bool:
         return not {policy["metadata"]["name"], "*"} & self.bend.unenforced
-
-    def _bent(self, policy: Object) -> Object:
-        spec = {key: value for key, value in policy["spec"].items() if key not in self.bend.without}
-        if (route := self.bend.retargeted.get(policy["metadata"]["name"])) is not None:
-            spec["targetRefs"] = [one | {"kind": "HTTPRoute", "name": route} for one in spec["targetRefs"]]
-        return policy | {"spec": spec}
 
 
 def seconds(duration: str) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from harness import version_differences
 from harness.cluster.emulated import install
 from harness.cluster.emulated.api.errors import ApiError, bad
-from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Object, ResourceKind
+from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.object_writes import Admission
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.api.streams import CommandResult, Line
@@ -26,17 +26,14 @@ from harness.cluster.emulated.controllers.workloads import Workloads
 from harness.cluster.emulated.initial_objects import create_initial_objects
 from harness.cluster.emulated.kubelet import Kubelet
 from harness.cluster.emulated.mesh_client import curl
-from harness.cluster.emulated.network import translate
 from harness.cluster.emulated.network.addresses import Addresses, hidden
-from harness.cluster.emulated.network.envoy import ADMIN_PORT, STATS_PORT
 from harness.cluster.emulated.network.ztunnel import Ztunnel
-from harness.cluster.emulated.network_input import DataPlane, seconds
+from harness.cluster.emulated.network_input import DataPlane
 from harness.cluster.emulated.network_updates import MeshUpdates
 from harness.cluster.emulated.snapshot import SavedState
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug
 _RETRY = 0.5  # seconds until the network receives again what it could not take
-_TRANSLATED = {"Gateway", "HTTPRoute", "BackendTrafficPolicy", "ClientTrafficPolicy", "EnvoyProxy"}
 _log = logging.getLogger(__name__)
 
 
@@ -50,12 +47,11 @@ class World:
         self.addresses = Addresses(octet)
         self.hosts = {f"{name}-control-plane": self.addresses.node(), f"{name}-worker": self.addresses.node()}
         self.problems: dict[str, str] = {}  # what a controller or the network could not do, by whom
-        self.unpullable: set[str] = set()  # a fault: name parts of pods whose images cannot be had
         self.rejections = 0  # a fault: updates that istiod's proxies have refused
         self._wake, self._settled = asyncio.Event(), asyncio.Event()
         self._first_seen: dict[str, float] = {}
         self.store = Store(changed=self.wake)
-        self.admission = Admission(self.store, also=_refused)
+        self.admission = Admission(self.store)
         self.ztunnel = Ztunnel(self._ztunnel_line, nodes=self.hosts, delay_factor=delay_factor)
         self.around = Surroundings(
             directory=directory,
@@ -174,9 +170,7 @@ class World:
         run = self.kubelet.of(pod)
         if run is None or not run.started:
             raise bad(f"pod {namespace}/{name} does not run")
-        proxies = {one.run.uid for one in self.around.envoys.values()}
-        fronted = run.uid in proxies and port in (ADMIN_PORT, STATS_PORT)
-        return f"http://{run.ip if fronted else hidden(run.ip)}:{port}"
+        return f"http://{hidden(run.ip)}:{port}"
 
     # -- installing ---------------------------------------------------------------------------------------------
 
@@ -189,8 +183,7 @@ class World:
         made = install.objects(release, self.images)
         namespaces = self.store.named("Namespace")
         if not self.store.find("namespaces", "", release["namespace"]):
-            body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": release["namespace"]}}
-            self.admission.create(namespaces, "", body, "helm")
+            self.admission.create(namespaces, "", release["namespace"], {}, "helm")
         if install.chart_of(release) == "gateway-helm":
             self._eg_version = str(release["version"])
         for obj in made:
@@ -220,9 +213,8 @@ class World:
                     run.logs["istio-proxy"].write(line)
                 return
 
-    def _pullable(self, pod: Object, image: str) -> str:
-        name = pod["metadata"]["name"]
-        if image in self.images.values() and not any(part in name for part in self.unpullable):
+    def _pullable(self, image: str) -> str:
+        if image in self.images.values():
             return ""
         return (
             f'Back-off pulling image "{image}": ErrImagePull: failed to pull and unpack image "{image}": failed to '
@@ -259,19 +251,3 @@ class World:
 def role_version(image: str) -> str:
     """The tag of an image."""
     return image.rsplit(":", 1)[-1]
-
-
-def _refused(kind: ResourceKind, obj: Object) -> dict[str, str]:
-    """Fields that the data plane would not carry out, with why."""
-    if kind.group not in (GATEWAY, ENVOY_GATEWAY) or kind.name not in _TRANSLATED:
-        return {}
-    try:
-        translate.check(obj)
-        timeout = [rule["timeouts"]["request"] for rule in obj["spec"].get("rules", ()) if "timeouts" in rule]
-        for one in timeout if kind.name == "HTTPRoute" else ():
-            seconds(one)
-    except translate.Unsupported as error:
-        return {error.field.removeprefix("."): f"this is not emulated: {error}"}
-    except ValueError as error:
-        return {"spec.rules.timeouts.request": str(error)}
-    return {}

@@ -161,16 +161,6 @@ def test_finding_1_cuts_the_waypoint_off_while_every_status_is_green(
     until(lambda: mesh.send(RATINGS).status, lambda got: got == 200, what="its pod anew repairs it", within=SOON)
 
 
-def test_missing_image_is_reported_by_the_pod(emulated: EmulatedCluster, kube_api: Kube) -> None:
-    emulated.fault("image_missing", workload="reviews-v1")
-
-    def reasons() -> list[str]:
-        pods = kube_api.list_pods("default", "app=reviews,version=v1")
-        return [pod["status"]["containerStatuses"][0]["state"].get("waiting", {}).get("reason", "") for pod in pods]
-
-    until(reasons, lambda got: got == ["ImagePullBackOff"], what="ImagePullBackOff", within=SOON)
-
-
 @pytest.fixture
 def waypoint_stats(emulated: EmulatedCluster, kube_api: Kube) -> Iterator[Callable[[], dict[str, int]]]:
     """All counters and gauges of the waypoint's Envoy."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from harness.cluster.emulated.api.kinds import Object, ResourceKind
 
-_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+_VERBS = ["delete", "get", "list", "patch"]
 
 
 def version(kubernetes: str) -> Object:
@@ -47,12 +47,8 @@ def resources(kinds: Iterable[ResourceKind], group: str, version: str) -> Object
         common = {"namespaced": kind.namespaced, "singularName": kind.name.lower()}
         found.append(common | {"name": kind.plural, "kind": kind.name, "verbs": _VERBS})
         for sub in kind.subresources:
-            verbs = {"log": ["get"], "exec": ["create", "get"]}.get(sub, ["get", "patch", "update"])
-            of = {"scale": "Scale", "exec": "PodExecOptions"}.get(sub, kind.name)
-            found.append(
-                {"namespaced": kind.namespaced, "singularName": "", "verbs": verbs, "kind": of}
-                | {"name": f"{kind.plural}/{sub}"}
-            )
+            of = {"exec": "PodExecOptions"}.get(sub, kind.name)
+            found.append({"namespaced": True, "singularName": "", "verbs": ["get"], "kind": of, "name": f"pods/{sub}"})
     if not found:
         return None
     api_version = f"{group}/{version}" if group else version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +43,29 @@ def envoy_arguments(value: Any) -> str:
     return "" if right and str(value[1]).isdigit() else f"{value!r} is not emulated (only --file-flush-interval-msec N)"
 
 
+def header(*types: str) -> dict[str, Shape]:
+    return {"name!": text, "type": one_of(*types), "value": text}
+
+
+def at_most_one(shape: Shape) -> Check:
+    """A list of one item at most."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, list) or len(value) > 1:
+            return f"must be a list of at most one item, not {value!r}"
+        return "; ".join(problems(value, [shape], "").values())
+
+    return check
+
+
+def duration(value: Any) -> str:
+    return "" if re.fullmatch(r"[0-9.]+(ms|s|m|h)", str(value)) else f"must be a duration such as 2s, not {value!r}"
+
+
+def every(check: Shape, names: str) -> dict[str, Shape]:
+    return dict.fromkeys(names.split(), check)
+
+
 def problems(value: Any, shape: Shape, at: str) -> dict[str, str]:
     """Each field below `at` that is not in the shape or is wrong, with why."""
     if callable(shape):
@@ -69,88 +93,53 @@ def problems(value: Any, shape: Shape, at: str) -> dict[str, str]:
     return found
 
 
-_TARGET = {"group!": text, "kind!": text, "name!": text, "sectionName": text}
-_CONTAINER = dict.fromkeys(
-    (
-        "args",
-        "command",
-        "env",
-        "imagePullPolicy",
-        "lifecycle",
-        "livenessProbe",
-        "ports",
-        "readinessProbe",
-        "resources",
-        "securityContext",
-        "startupProbe",
-        "stdin",
-        "terminationMessagePath",
-        "terminationMessagePolicy",
-        "tty",
-        "volumeMounts",
-        "workingDir",
-    ),
+_TARGET = every(text, "group! kind! name!")
+_PORT = number(1, 65535)
+_BIG = number(0, 2**32 - 1)
+_CONTAINER = {"name!": text, "image!": text} | every(
     anything,
+    "args command env imagePullPolicy lifecycle livenessProbe ports readinessProbe resources securityContext"
+    " startupProbe stdin terminationMessagePath terminationMessagePolicy tty volumeMounts workingDir",
 )
 POD: Shape = {
-    "containers!": [{"name!": text, "image!": text} | _CONTAINER],
+    "containers!": [_CONTAINER],
     "nodeName": text,
-    "nodeSelector": anything,
     "restartPolicy": one_of("Always"),
     "serviceAccountName": text,
-} | dict.fromkeys(
-    (
-        "automountServiceAccountToken",
-        "dnsPolicy",
-        "enableServiceLinks",
-        "schedulerName",
-        "securityContext",
-        "serviceAccount",
-        "terminationGracePeriodSeconds",
-        "tolerations",
-        "volumes",
-    ),
+} | every(
     anything,
+    "automountServiceAccountToken dnsPolicy enableServiceLinks nodeSelector schedulerName securityContext"
+    " serviceAccount priorityClassName terminationGracePeriodSeconds tolerations volumes",
 )
-_SELECTOR: Shape = {"matchLabels!": anything}
-_TEMPLATE: Shape = {"metadata": {"labels": anything, "annotations": anything}, "spec!": POD}
 _WORKLOAD: dict[str, Any] = {
-    "selector!": _SELECTOR,
-    "template!": _TEMPLATE,
-    "revisionHistoryLimit": anything,
-    "progressDeadlineSeconds": anything,
+    "selector!": {"matchLabels!": anything},
+    "template!": {"metadata": every(anything, "labels annotations"), "spec!": POD},
     "minReadySeconds": number(0, 0),
-}
+} | every(anything, "revisionHistoryLimit progressDeadlineSeconds")
 _ROLLING = {"type": one_of("RollingUpdate"), "rollingUpdate": anything}
-_CLIENT_HEADER = {
-    "name!": text,
-    "type": text,
-    "value": text,
-    "invert": flag,
-}
-_LIMIT = {"requests!": number(0, 2**32 - 1), "unit!": one_of("Second", "Minute", "Hour", "Day")}
+_LIMIT = {"requests!": _BIG, "unit!": one_of("Second", "Minute", "Hour", "Day")}
+_CLIENT_HEADER = header("Exact", "RegularExpression", "Distinct") | {"invert": flag}
 _ENVOY_SERVICE = {
     "type": one_of("ClusterIP", "NodePort", "LoadBalancer"),
     "externalTrafficPolicy": one_of("Local", "Cluster"),
     "patch": {"type": one_of("StrategicMerge"), "value!": anything},
-    "labels": anything,
-    "annotations": anything,
 }
 _ENVOY_DEPLOYMENT = {
     "replicas": number(0, 1),
-    "pod": {"labels": anything, "annotations": anything},
-    "container": {"image": text, "resources": anything},
+    "pod": {"labels": anything},
+    "container": {"resources": anything},
 }
 
 SPECS: dict[str, Shape] = {
     "namespaces": {"finalizers": anything},
     "pods": POD,
-    "services": {
+    "services": every(anything, "clusterIPs healthCheckNodePort ipFamilies")
+    | {
         "selector!": anything,
         "ports!": [
             {
                 "name": text,
-                "port!": number(1, 65535),
+                "port!": _PORT,
                 "targetPort": anything,
                 "protocol": one_of("TCP"),
                 "nodePort": number(30000, 32767),
@@ -159,33 +148,26 @@ SPECS: dict[str, Shape] = {
         ],
         "type": one_of("ClusterIP", "NodePort", "LoadBalancer"),
         "clusterIP": text,
-        "clusterIPs": anything,
         "externalTrafficPolicy": one_of("Local", "Cluster"),
         "internalTrafficPolicy": one_of("Cluster"),
-        "ipFamilies": anything,
         "ipFamilyPolicy": one_of("SingleStack"),
         "sessionAffinity": one_of("None"),
         "allocateLoadBalancerNodePorts": one_of(True),
-        "healthCheckNodePort": anything,
     },
     "deployments.apps": _WORKLOAD | {"replicas": number(0, 9), "strategy": _ROLLING},
     "daemonsets.apps": _WORKLOAD | {"updateStrategy": _ROLLING},
     f"gatewayclasses.{GATEWAY}": {
         "controllerName!": text,
         "description": text,
-        "parametersRef": {"group!": text, "kind!": text, "name!": text, "namespace": text},
+        "parametersRef": _TARGET | {"namespace": text},
     },
     f"gateways.{GATEWAY}": {
         "gatewayClassName!": text,
-        "infrastructure": {
-            "labels": anything,
-            "annotations": anything,
-            "parametersRef": {"group!": text, "kind!": text, "name!": text},
-        },
+        "infrastructure": {"parametersRef": _TARGET} | every(anything, "labels annotations"),
         "listeners!": [
             {
                 "name!": text,
-                "port!": number(1, 65535),
+                "port!": _PORT,
                 "protocol!": text,  # one that Envoy Gateway lacks gets a condition, as recorded
                 "hostname": text,
                 "allowedRoutes": {"namespaces": {"from": one_of("Same", "All")}},
@@ -201,17 +183,17 @@ SPECS: dict[str, Shape] = {
                 "name!": text,
                 "namespace": text,
                 "sectionName": text,
-                "port": number(1, 65535),
+                "port": _PORT,
             }
         ],
         "rules": [
             {
                 "name": text,
-                "timeouts": {"request": text},
+                "timeouts": {"request": duration},
                 "matches": [
                     {
-                        "path": {"type": text, "value": text},
-                        "headers": [{"type": text, "name!": text, "value!": text}],
+                        "path": {"type": one_of("Exact", "PathPrefix", "RegularExpression"), "value": text},
+                        "headers": [header("Exact", "RegularExpression")],
                         "method": text,
                     }
                 ],
@@ -221,7 +203,7 @@ SPECS: dict[str, Shape] = {
                         "kind": one_of("Service"),
                         "name!": text,
                         "namespace": text,
-                        "port": number(1, 65535),
+                        "port": _PORT,
                         "weight": number(0, 1000000),
                     }
                 ],
@@ -231,17 +213,15 @@ SPECS: dict[str, Shape] = {
     f"referencegrants.{GATEWAY}": {"from!": anything, "to!": anything},
     f"backendtrafficpolicies.{ENVOY_GATEWAY}": {
         "targetRefs": [_TARGET],
-        "circuitBreaker": dict.fromkeys(
-            ("maxConnections", "maxPendingRequests", "maxParallelRequests", "maxParallelRetries"), number(0, 2**32 - 1)
-        ),
+        "circuitBreaker": every(_BIG, "maxConnections maxPendingRequests maxParallelRequests maxParallelRetries"),
         "rateLimit": {
             "type": one_of("Global"),
-            "global": {"rules!": [{"clientSelectors": [{"headers!": [_CLIENT_HEADER]}], "limit!": _LIMIT}]},
+            "global": {"rules!": [{"clientSelectors": at_most_one({"headers!": [_CLIENT_HEADER]}), "limit!": _LIMIT}]},
         },
     },
     f"clienttrafficpolicies.{ENVOY_GATEWAY}": {
         "targetRefs": [_TARGET],
-        "headers": {"enableEnvoyHeaders": flag, "disableRateLimitHeaders": flag},
+        "headers": every(flag, "enableEnvoyHeaders disableRateLimitHeaders"),
     },
     f"authorizationpolicies.{ISTIO_SECURITY}": {
         "selector!": {"matchLabels!": anything},

@@ -37,50 +37,24 @@ def _core(name: str, plural: str, *, namespaced: bool = True, subresources: tupl
     return ResourceKind("", "v1", name, plural, namespaced, subresources, generations=name == "Pod")
 
 
-_WORKLOAD = ("status", "scale")
 BUILT_IN = (
-    _core("Namespace", "namespaces", namespaced=False, subresources=("status",)),
-    _core("Node", "nodes", namespaced=False, subresources=("status",)),
-    _core("Pod", "pods", subresources=("status", "log", "exec")),
-    _core("Service", "services", subresources=("status",)),
+    _core("Namespace", "namespaces", namespaced=False),
+    _core("Node", "nodes", namespaced=False),
+    _core("Pod", "pods", subresources=("log", "exec")),
+    _core("Service", "services"),
     _core("ConfigMap", "configmaps"),
     _core("Secret", "secrets"),
     _core("ServiceAccount", "serviceaccounts"),
     _core("Event", "events"),
-    ResourceKind("apps", "v1", "Deployment", "deployments", subresources=_WORKLOAD, generations=True),
-    ResourceKind("apps", "v1", "ReplicaSet", "replicasets", subresources=_WORKLOAD, generations=True),
-    ResourceKind("apps", "v1", "DaemonSet", "daemonsets", subresources=("status",), generations=True),
+    ResourceKind("apps", "v1", "Deployment", "deployments", generations=True),
+    ResourceKind("apps", "v1", "ReplicaSet", "replicasets", generations=True),
+    ResourceKind("apps", "v1", "DaemonSet", "daemonsets", generations=True),
     ResourceKind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", generations=True),
     ResourceKind(
-        "apiextensions.k8s.io",
-        "v1",
-        "CustomResourceDefinition",
-        "customresourcedefinitions",
-        False,
-        ("status",),
-        generations=True,
+        "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", False, generations=True
     ),
     # Of Istio's base chart, whose other definitions nothing here acts on.
-    ResourceKind(
-        ISTIO_SECURITY, "v1", "AuthorizationPolicy", "authorizationpolicies", subresources=("status",), generations=True
-    ),
-    # Brought along by the CRD charts of Envoy Gateway 1.8 and later; they guard upgrades, which are not emulated.
-    ResourceKind(
-        "admissionregistration.k8s.io",
-        "v1",
-        "ValidatingAdmissionPolicy",
-        "validatingadmissionpolicies",
-        False,
-        generations=True,
-    ),
-    ResourceKind(
-        "admissionregistration.k8s.io",
-        "v1",
-        "ValidatingAdmissionPolicyBinding",
-        "validatingadmissionpolicybindings",
-        False,
-        generations=True,
-    ),
+    ResourceKind(ISTIO_SECURITY, "v1", "AuthorizationPolicy", "authorizationpolicies", generations=True),
 )
 
 # Custom kinds that a controller here acts on. Objects of any other custom kind are refused: they would have no effect.
@@ -102,9 +76,7 @@ def defined_by(crd: Object) -> list[ResourceKind]:
     spec = crd["spec"]
     names, namespaced = spec["names"], spec.get("scope", "Namespaced") == "Namespaced"
     return [
-        ResourceKind(
-            spec["group"], v["name"], names["kind"], names["plural"], namespaced, ("status",), generations=True
-        )
+        ResourceKind(spec["group"], v["name"], names["kind"], names["plural"], namespaced, generations=True)
         for v in spec["versions"]
         if v.get("served", True)
     ]

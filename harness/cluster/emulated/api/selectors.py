@@ -2,79 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from harness.cluster.emulated.api.errors import bad
 from harness.cluster.emulated.api.kinds import Object
 
 Matches = Callable[[Object], bool]
 
-_SET = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)\s*$")
-_EQUAL = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s,()]*)\s*$")
-_PRESENT = re.compile(r"^\s*(?P<op>!?)\s*(?P<key>[^\s!=,()]+)\s*$")
 
-
-def labels(text: str) -> Matches:
-    """Whether an object's labels match a selector such as `a=b,c!=d,e in (f,g),!h`.
+def matches(labels: str, fields: str) -> Matches:
+    """Whether an object matches a label selector such as `a=b,c=d` and a field selector such as `type=Warning`.
 
     Raises:
-        ApiError: 400, the text is no selector.
+        ApiError: 400, another operator, or a field that is not at the top.
     """
-    requirements = [_requirement(part) for part in _split(text)]
-    return lambda obj: all(one(obj["metadata"].get("labels") or {}) for one in requirements)
+    wanted_labels, wanted_fields = _equalities(labels), _equalities(fields)
 
+    def match(obj: Object) -> bool:
+        present = obj["metadata"].get("labels") or {}
+        return wanted_labels.items() <= present.items() and wanted_fields.items() <= obj.items()
 
-def fields(text: str) -> Matches:
-    """Whether an object's fields match a selector such as `metadata.name=a,status.phase!=Running`.
-
-    Raises:
-        ApiError: 400, the text is no selector.
-    """
-    wanted: list[tuple[list[str], str, bool]] = []
-    for part in filter(None, text.split(",")):
-        found = _EQUAL.match(part)
-        if not found:
-            raise bad(f"unable to parse field selector {part!r}")
-        wanted.append((found["key"].split("."), found["value"], found["op"] != "!="))
-    return lambda obj: all((_at(obj, path) == value) is equal for path, value, equal in wanted)
-
-
-def matching(selector: Mapping[str, Any]) -> Matches:
-    """Whether an object's labels match a LabelSelector with `matchLabels`."""
-    return having(selector.get("matchLabels") or {})
+    return match
 
 
 def having(wanted: Mapping[str, str]) -> Matches:
     """Whether an object has all of these labels; none at all select nothing."""
-
-    def matches(obj: Object) -> bool:
-        present = obj["metadata"].get("labels") or {}
-        return bool(wanted) and all(present.get(key) == value for key, value in wanted.items())
-
-    return matches
+    return lambda obj: bool(wanted) and wanted.items() <= (obj["metadata"].get("labels") or {}).items()
 
 
-def _split(text: str) -> list[str]:
-    return [part for part in re.split(r",(?![^(]*\))", text) if part.strip()]
-
-
-def _requirement(text: str) -> Callable[[Mapping[str, str]], bool]:
-    if found := _SET.match(text):
-        key, op, values = found["key"], found["op"], {value.strip() for value in found["values"].split(",")}
-        return lambda have: (have.get(key) in values) is (op == "in")
-    if found := _EQUAL.match(text):
-        key, op, value = found["key"], found["op"], found["value"]
-        return lambda have: (have.get(key) == value) is (op != "!=")
-    if found := _PRESENT.match(text):
-        key, op = found["key"], found["op"]
-        return lambda have: (key in have) is (op != "!")
-    raise bad(f"unable to parse label selector {text!r}")
-
-
-def _at(obj: Object, path: list[str]) -> str:
-    value: Any = obj
-    for part in path:
-        value = value.get(part) if isinstance(value, dict) else None
-    return "" if value is None else str(value)
+def _equalities(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in filter(None, text.split(","))]
+    for key, equals, value in pairs:
+        if not equals or set(key + value) & set("!=()"):
+            raise bad(f"selector {text!r} is not emulated: only a=b,c=d")
+    return {key: value for key, _, value in pairs}

@@ -1,14 +1,13 @@
-"""The objects of the cluster, in memory: versions, generations, watches, deletion with finalizers and owners.
+"""The objects of the cluster, in memory: versions, generations, deletion with finalizers and owners.
 
 Stored objects are never changed in place: each write puts a new one there, so readers may keep what they were given.
 """
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -16,7 +15,8 @@ from typing import Any, NamedTuple
 from harness.cluster.emulated.api.errors import ApiError, exists, not_found
 from harness.cluster.emulated.api.kinds import BUILT_IN, Object, ResourceKind, defined_by
 
-EVENTS_KEPT = 2000  # a watch that asks for an older version gets 410 Gone and lists again
+_ENDING = "pods"  # the kind whose removal takes time: what it runs ends first
+_DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 class Key(NamedTuple):
@@ -25,15 +25,6 @@ class Key(NamedTuple):
     storage: str
     namespace: str
     name: str
-
-
-class Change(NamedTuple):
-    """One watch event: ADDED, MODIFIED or DELETED."""
-
-    version: int
-    type: str
-    key: Key
-    object: Object
 
 
 def now() -> str:
@@ -49,15 +40,12 @@ class Snapshot:
 
 @dataclass
 class Store:
-    """All objects by key. `changed` is called after each write, `asynchronous` are kinds whose removal takes time."""
+    """All objects by key. `changed` is called after each write."""
 
     changed: Callable[[], None] = lambda: None
-    asynchronous: frozenset[str] = frozenset({"pods"})
     objects: dict[Key, Object] = field(default_factory=dict)
     kinds: dict[tuple[str, str, str], ResourceKind] = field(default_factory=dict)
     version: int = 0
-    history: list[Change] = field(default_factory=list)
-    watchers: set[asyncio.Queue[Change]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for kind in BUILT_IN:
@@ -111,8 +99,6 @@ class Store:
             ApiError: 409, it is there already; 404, its namespace is not.
         """
         meta = obj["metadata"]
-        if "name" not in meta and "generateName" in meta:
-            meta["name"] = meta["generateName"] + uuid.uuid4().hex[:5]
         key = Key(kind.storage, meta.get("namespace", "") if kind.namespaced else "", meta["name"])
         if key in self.objects:
             raise exists(kind, key.name)
@@ -121,7 +107,7 @@ class Store:
         meta |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
         if kind.generations:
             meta["generation"] = 1
-        return self._put(kind, key, obj, "ADDED")
+        return self._put(kind, key, obj)
 
     def update(self, kind: ResourceKind, obj: Object, *, status: bool = False) -> Object:
         """Stores a new state of an object; with `status` only its status, else all but its status.
@@ -153,7 +139,7 @@ class Store:
             fresh["metadata"] = fresh["metadata"] | {"generation": have["generation"] + 1}
         if fresh["metadata"].get("deletionTimestamp") and not self._held(kind, fresh):
             return self._remove(kind, key)
-        return self._put(kind, key, fresh, "MODIFIED")
+        return self._put(kind, key, fresh)
 
     def delete(self, kind: ResourceKind, namespace: str, name: str, *, grace: int | None = None) -> Object:
         """Deletes an object: at once, or when its finalizers are gone and what it runs has ended.
@@ -173,7 +159,7 @@ class Store:
             return live
         seconds = live.get("spec", {}).get("terminationGracePeriodSeconds", 0) if grace is None else grace
         leaving = {"deletionTimestamp": now(), "deletionGracePeriodSeconds": seconds}
-        return self._put(kind, key, live | {"metadata": live["metadata"] | leaving}, "MODIFIED")
+        return self._put(kind, key, live | {"metadata": live["metadata"] | leaving})
 
     def finish(self, kind: ResourceKind, obj: Object) -> None:
         """Removes an object whose deletion was waited for; does nothing when it is gone or is another one by now."""
@@ -186,50 +172,48 @@ class Store:
     def snapshot(self) -> Snapshot:
         return Snapshot(dict(self.objects), dict(self.kinds))
 
-    def restore(self, snapshot: Snapshot, *, keep: Iterable[str] = ()) -> None:
-        """Puts back the objects and kinds of a snapshot; the storages in `keep` stay as they are now."""
-        kept = frozenset(keep)
-        for key in [k for k in self.objects if k not in snapshot.objects and k.storage not in kept]:
+    def restore(self, snapshot: Snapshot) -> None:
+        """Puts back the objects and kinds of a snapshot."""
+        for key in [k for k in self.objects if k not in snapshot.objects]:
             if key in self.objects:
                 self._remove(self._kind_of(key), key, cascade=False)
         for key, obj in snapshot.objects.items():
-            if key.storage not in kept and self.objects.get(key) != obj:
-                self._put(self._kind_of(key), key, copy.deepcopy(obj), "MODIFIED" if key in self.objects else "ADDED")
+            if self.objects.get(key) != obj:
+                self._put(self._kind_of(key), key, copy.deepcopy(obj))
         self.kinds = dict(snapshot.kinds)
 
     def _kind_of(self, key: Key) -> ResourceKind:
         return next(kind for kind in self.kinds.values() if kind.storage == key.storage)
 
     def _held(self, kind: ResourceKind, obj: Object) -> bool:
-        running = kind.storage in self.asynchronous and bool(obj.get("spec", {}).get("nodeName"))
+        running = kind.storage == _ENDING and bool(obj.get("spec", {}).get("nodeName"))
         return running or bool(obj["metadata"].get("finalizers"))
 
     def _delete_key(self, key: Key) -> None:
-        kind = self._kind_of(key)
-        self.delete(kind, key.namespace, key.name, grace=None)
+        self.delete(self._kind_of(key), key.namespace, key.name)
 
-    def _put(self, kind: ResourceKind, key: Key, obj: Object, type_: str) -> Object:
+    def _put(self, kind: ResourceKind, key: Key, obj: Object) -> Object:
         self.version += 1
         obj["metadata"] = obj["metadata"] | {"resourceVersion": str(self.version)}
         self.objects[key] = obj
-        if kind.storage == "customresourcedefinitions.apiextensions.k8s.io":
+        if kind.storage == _DEFINITIONS:
             for one in defined_by(obj):
                 self.kinds[one.group, one.version, one.plural] = one
-        self._tell(Change(self.version, type_, key, obj))
+        self.changed()
         return obj
 
     def _remove(self, kind: ResourceKind, key: Key, *, cascade: bool = True) -> Object:
         obj = self.objects.pop(key)
         self.version += 1
         gone = obj | {"metadata": obj["metadata"] | {"resourceVersion": str(self.version)}}
-        self._tell(Change(self.version, "DELETED", key, gone))
-        if kind.storage == "customresourcedefinitions.apiextensions.k8s.io":
+        if kind.storage == _DEFINITIONS:
             for one in defined_by(obj):
                 for mine in [k for k in self.objects if k.storage == one.storage]:
                     self.objects.pop(mine)
                 self.kinds.pop((one.group, one.version, one.plural), None)
         if cascade:
             self._collect(obj["metadata"]["uid"])
+        self.changed()
         return gone
 
     def _collect(self, owner: str) -> None:
@@ -242,14 +226,6 @@ class Store:
         for key in owned:
             if key in self.objects:
                 self._delete_key(key)
-
-    def _tell(self, change: Change) -> None:
-        self.history.append(change)
-        if len(self.history) > EVENTS_KEPT:
-            del self.history[: EVENTS_KEPT // 2]
-        for queue in self.watchers:
-            queue.put_nowait(change)
-        self.changed()
 
 
 def _content(obj: Object) -> dict[str, Any]:

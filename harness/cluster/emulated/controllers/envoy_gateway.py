@@ -25,15 +25,6 @@ OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 
 
 @dataclass
-class Switches:
-    """What faults change: names are "Kind/name" ("*" for all)."""
-
-    stale: set[str] = field(default_factory=set)  # conditions of the previous generation
-    slow: float = 0.0  # seconds until a status is written
-    lies: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # (object, type) -> the one reported
-
-
-@dataclass
 class EnvoyGateway:
     """`images` are those of the version set by role, `version` is Envoy Gateway's; `later(uid, seconds)` says whether
     that long has passed since the object was first seen in its present state (and sees to it that sync comes again)."""
@@ -42,7 +33,7 @@ class EnvoyGateway:
     images: dict[str, str]
     version: Callable[[], str]
     later: Callable[[str, float], bool]
-    switches: Switches = field(default_factory=Switches)
+    slow: float = 0.0  # a fault: seconds until a status is written
     attached: dict[str, list[tuple[tuple[str, str], Object, routes.RouteAttachment]]] = field(default_factory=dict)
 
     @property
@@ -218,15 +209,10 @@ class EnvoyGateway:
                 self._write(policy["kind"], policy, {"ancestors": ancestors})
 
     def _write(self, name: str, obj: Object, status: Object) -> None:
-        """Writes a status: the conditions in it get their times, and the faults their way."""
+        """Writes a status: the conditions in it get their times."""
         meta, old = obj["metadata"], obj.get("status") or {}
-        if not self.later(f"{meta['uid']}/{meta['generation']}", self.switches.slow):
+        if not self.later(f"{meta['uid']}/{meta['generation']}", self.slow):
             return
-        if {f"{name}/{meta['name']}", "*"} & self.switches.stale:
-            status = _older(status)
-        for (of, type_), fields in self.switches.lies.items():
-            if of in (f"{name}/{meta['name']}", "*"):
-                status = _lying(status, type_, fields)
         if "conditions" in status:
             status["conditions"] = merged(old.get("conditions"), status["conditions"])
         for key, same in (("listeners", "name"), ("parents", "parentRef"), ("ancestors", "ancestorRef")):
@@ -264,21 +250,3 @@ def _restarted(live: Object, wanted: Object) -> Object:
         return wanted
     annotations = (wanted["metadata"].get("annotations") or {}) | {stamp: have}
     return wanted | {"metadata": wanted["metadata"] | {"annotations": annotations}}
-
-
-def _lying(value: Any, type_: str, fields: dict[str, str]) -> Any:
-    """The same with every condition of this type saying something else."""
-    if isinstance(value, dict):
-        if value.get("type") == type_ and "status" in value:
-            return value | fields
-        return {k: _lying(v, type_, fields) for k, v in value.items()}
-    return [_lying(one, type_, fields) for one in value] if isinstance(value, list) else value
-
-
-def _older(value: Any) -> Any:
-    """The same with each observedGeneration one less: what a controller that lags would say."""
-    if isinstance(value, dict):
-        return {k: v - 1 if k == "observedGeneration" else _older(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_older(one) for one in value]
-    return value

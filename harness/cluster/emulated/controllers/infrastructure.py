@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.cluster.emulated.api import defaults, patches
+from harness.cluster.emulated.api import defaults
 from harness.cluster.emulated.api.kinds import BUILT_IN, GATEWAY, Object
 from harness.cluster.emulated.controllers.conditions import at
 from harness.cluster.emulated.controllers.gateways import valid_listeners
+from harness.cluster.emulated.network.translate import container_port
 from harness.cluster.emulated.recorded import template
 
 _KINDS = {kind.name: kind for kind in BUILT_IN}
-SHIFT = 10000  # added to listener ports that an unprivileged Envoy could not bind
-
-
-def container_port(port: int, envoy_proxy: Object | None) -> int:
-    """The port Envoy listens on for a listener's."""
-    as_is = at(envoy_proxy, "spec", "provider", "kubernetes", "useListenerPortAsContainerPort")
-    return port if as_is or port >= 1024 else port + SHIFT
 
 
 def objects(gateway: Object, envoy_proxy: Object | None, images: dict[str, str]) -> list[Object]:
@@ -52,7 +46,6 @@ def objects(gateway: Object, envoy_proxy: Object | None, images: dict[str, str])
 
 def _service(service: Object, listeners: list[Object], envoy_proxy: Object | None) -> Object:
     wanted: Object = at(envoy_proxy, "spec", "provider", "kubernetes", "envoyService") or {}
-    _add(service["metadata"], wanted)
     spec, type_ = service["spec"], wanted.get("type", "LoadBalancer")
     spec["type"] = type_
     if type_ != "ClusterIP":
@@ -68,7 +61,19 @@ def _service(service: Object, listeners: list[Object], envoy_proxy: Object | Non
         }
     spec["ports"] = list(ports.values())
     patch: Any = at(wanted, "patch", "value")
-    return service if patch is None else patches.strategic(service, patch)
+    return service if patch is None else _strategic(service, patch)
+
+
+def _strategic(target: Any, patch: Any, field: str = "") -> Any:
+    """Strategic merge patch of a Service: maps are merged, and the items of `ports`, by their port; new ones come
+    first, as the recorded Service with a patched port shows."""
+    if isinstance(target, dict) and isinstance(patch, dict):
+        return target | {key: _strategic(target.get(key), value, key) for key, value in patch.items()}
+    if field != "ports":
+        return patch
+    have, wanted = ({one["port"]: one for one in ports} for ports in (target or (), patch))
+    fresh = [one for port, one in wanted.items() if port not in have]
+    return [*fresh, *(one | wanted.get(port, {}) for port, one in have.items())]
 
 
 def _add(metadata: Object, extra: Object) -> None:

@@ -27,13 +27,11 @@ _CLASSES = {
 @dataclass
 class IstiodController:
     """Faults: `unbound` are the Services (by name, "*": all) that it does not bind, with the reason that it gives;
-    `heedless` those whose waypoint ztunnel receives although it is rejected; `elsewhere` is the waypoint that it
-    speaks of."""
+    `heedless` those whose waypoint ztunnel receives although it is rejected."""
 
     store: Store
     unbound: dict[str, str] = field(default_factory=dict)
     heedless: set[str] = field(default_factory=set)
-    elsewhere: str = ""
 
     @property
     def active(self) -> bool:
@@ -91,7 +89,7 @@ class IstiodController:
             elif refused := _refusal(service, gateway):
                 written = [condition(_BOUND, False, *refused)]
             else:
-                message = f"Successfully attached to waypoint {self.elsewhere or name}"
+                message = f"Successfully attached to waypoint {name}"
                 written = [condition(_BOUND, True, "WaypointAccepted", message)]
         conditions = [*others, *merged(status.get("conditions"), written)]
         fresh = {k: v for k, v in status.items() if k != "conditions"}

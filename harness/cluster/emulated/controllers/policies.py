@@ -63,8 +63,7 @@ def _references(target: Object, obj: Object, parents: Parents) -> list[Object]:
     common = {"group": GATEWAY, "kind": "Gateway"}
     if target["kind"] == "Gateway":
         meta = obj["metadata"]
-        section = {"sectionName": target["sectionName"]} if "sectionName" in target else {}
-        return [common | {"name": meta["name"], "namespace": meta["namespace"]} | section]
+        return [common | {"name": meta["name"], "namespace": meta["namespace"]}]
     return [
         common
         | {"name": one["name"], "namespace": one.get("namespace", obj["metadata"]["namespace"])}

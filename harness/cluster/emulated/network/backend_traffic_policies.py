@@ -112,6 +112,6 @@ def _age(policy: Json) -> tuple[str, str]:
 
 def _targets(policy: Json, kind: str, target: Json) -> bool:
     spec, meta = policy["spec"], target["metadata"]
-    refs = [*(spec.get("targetRefs") or ()), *([spec["targetRef"]] if spec.get("targetRef") else ())]
+    refs = spec.get("targetRefs") or ()
     same_namespace = policy["metadata"].get("namespace") == meta.get("namespace")
     return same_namespace and any(ref.get("kind") == kind and ref.get("name") == meta["name"] for ref in refs)

@@ -54,7 +54,7 @@ class Carrier:
         port = meant(port)
         src = self.state.workloads.get(src_ip)
         if src and src.enrolled and not self.up(src):
-            client.reset()  # redirected to a ztunnel that is not there
+            await client.refuse()  # redirected to a ztunnel that is not there
             return
         try:
             if src and src.enrolled:
@@ -64,7 +64,7 @@ class Carrier:
         except NoRoute as nowhere:
             if src and src.enrolled:
                 self.observer.failed(src, client.peer, f"{ip}:{port}", str(nowhere))
-            client.reset()
+            await client.refuse()
 
     async def _outbound(self, client: Conn, src: MeshWorkload, ip: str, port: int) -> None:
         route = self.state.captured(ip, port, plaintext=self.plaintext(), bypass=self.bypass(), source=src)
@@ -79,7 +79,7 @@ class Carrier:
             server = await self._connect(src, client.peer, route)
         except OSError as error:
             flow.error = _words(error)
-            client.reset()
+            await client.refuse()
             self.observer.closed(flow)
             return
         await self._join(client, server, [flow])
@@ -143,7 +143,7 @@ class Carrier:
         """Without HBONE: by kube-proxy, or by the source's ztunnel to a pod that is not enrolled."""
         if route.to.enrolled:
             if not self.up(route.to):
-                client.reset()
+                await client.refuse()
                 return
             called = route.service.hostname if route.service else None
             service = self.state.inbound_service(route.to, route.port, called)
@@ -159,7 +159,7 @@ class Carrier:
         if server:
             await self._join(client, server, flows)
             return
-        client.reset()
+        await client.refuse()
         for flow in flows:
             flow.error = error
             self.observer.closed(flow)

@@ -55,17 +55,14 @@ def line(level: str, scope: str, message: str, fields: str = "", at: datetime | 
     return f"{stamp(at or now())}\t{level}\t{scope}\t{message}\t{fields}"
 
 
-def complete(flow: Connection, identities: dict[str, str], ended: datetime) -> str:
-    """The line of a connection that has ended, `connection complete` also when it failed.
-
-    `identities` replaces those of workloads, by workload_name (a fault).
-    """
-    fields = [f"src.addr={flow.src_addr}", *_peer("src", flow.src, flow.mtls, identities), f"dst.addr={flow.dst_addr}"]
+def complete(flow: Connection, ended: datetime) -> str:
+    """The line of a connection that has ended, `connection complete` also when it failed."""
+    fields = [f"src.addr={flow.src_addr}", *_peer("src", flow.src, flow.mtls), f"dst.addr={flow.dst_addr}"]
     if flow.hbone_addr:
         fields.append(f"dst.hbone_addr={flow.hbone_addr}")
     if flow.service:
         fields.append(f'dst.service="{flow.service}"')
-    fields += _peer("dst", flow.dst, flow.mtls, identities)
+    fields += _peer("dst", flow.dst, flow.mtls)
     ms = round((ended - flow.began).total_seconds() * 1000)
     fields.append(f'direction="{flow.direction}" bytes_sent={flow.sent} bytes_recv={flow.received} duration="{ms}ms"')
     if flow.error:
@@ -79,10 +76,10 @@ def failed(src_addr: str, dst_addr: str, direction: str, error: str) -> str:
     return line("warn", "access", "connection failed", fields)
 
 
-def _peer(side: str, workload: MeshWorkload | None, mtls: bool, identities: dict[str, str]) -> list[str]:
+def _peer(side: str, workload: MeshWorkload | None, mtls: bool) -> list[str]:
     if workload is None:
         return []
     fields = [f'{side}.workload="{workload.name}"', f'{side}.namespace="{workload.namespace}"']
     if mtls:
-        fields.append(f'{side}.identity="{identities.get(workload.workload_name, workload.identity)}"')
+        fields.append(f'{side}.identity="{workload.identity}"')
     return fields

@@ -28,10 +28,7 @@ def binary() -> Path:
 
 
 class EnvoyProcess:
-    """One Envoy pod's proxy. stdout and stderr go line by line to `log(line)`, as `kubectl logs` shows them mixed.
-
-    Fault hooks: `lose_line` drops the lines for which it is true, `rewrite_line` changes a line before it is logged.
-    """
+    """One Envoy pod's proxy. stdout and stderr go line by line to `log(line)`, as `kubectl logs` shows them mixed."""
 
     def __init__(
         self,
@@ -58,8 +55,6 @@ class EnvoyProcess:
         self._flush = max(0.02, FLUSH_INTERVAL / delay_factor) if flush_interval is None else flush_interval
         self._ads = AdsServer(f"{self._hidden}:{XDS_PORT}")
         self._child: Child | None = None
-        self.lose_line: Callable[[str], bool] | None = None
-        self.rewrite_line: Callable[[str], str] | None = None
 
     @property
     def admin(self) -> str:
@@ -120,7 +115,7 @@ class EnvoyProcess:
         argv += ["--service-node", self.name, "--concurrency", str(self._concurrency), "--disable-hot-restart"]
         argv += ["--log-level", "warn", "--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
         argv += ["--file-flush-interval-msec", str(round(self._flush * 1000))]
-        self._child = Child(argv, self._heard)
+        self._child = Child(argv, self._log)
         await self._child.start()
         await self._answers(self._child)
 
@@ -146,8 +141,3 @@ class EnvoyProcess:
                 return (await answer.text()).strip()
         except (aiohttp.ClientError, TimeoutError):
             return ""
-
-    def _heard(self, line: str) -> None:
-        if self.lose_line and self.lose_line(line):
-            return
-        self._log(self.rewrite_line(line) if self.rewrite_line else line)

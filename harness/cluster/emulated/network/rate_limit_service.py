@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from aiohttp import web
 
+from harness.cluster.emulated.http_pages import Pages, at
 from harness.cluster.emulated.network import rate_limit_rules
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.model import LimitRule
@@ -33,9 +33,6 @@ class RateLimitFaults:
 
     off_by: int = 0  # this many more (or fewer) pass than the rule, and the headers, say
     shared_bucket: bool = False  # one bucket for all clients
-    clock_ahead: float = 0.0  # seconds added to the clock that windows are cut by: rolls the window over
-    frozen_metrics: bool = False  # /metrics does not move
-    roll_after: int | None = None  # hits until the window rolls over
 
 
 class EmulatedRateLimitService:
@@ -50,7 +47,14 @@ class EmulatedRateLimitService:
         self._rules: tuple[LimitRule, ...] = ()
         self._counts: Counter[str] = Counter()
         self._server: Any = None
-        self._pages: list[web.AppRunner] = []
+        self._pages = Pages(
+            self._at,
+            {
+                HTTP_PORT: at({"/healthcheck": lambda: "OK"}),
+                DEBUG_PORT: at({"/rlconfig": self.rlconfig}),
+                METRICS_PORT: at({"/metrics": self.metrics}),
+            },
+        )
 
     @property
     def running(self) -> bool:
@@ -69,12 +73,7 @@ class EmulatedRateLimitService:
         )
         self._server.add_insecure_port(f"{self._at}:{GRPC_PORT}")
         await self._server.start()
-        for port, path, text in (
-            (HTTP_PORT, "/healthcheck", lambda: "OK"),
-            (DEBUG_PORT, "/rlconfig", self.rlconfig),
-            (METRICS_PORT, "/metrics", self.metrics),
-        ):
-            await self._page(port, path, text)
+        await self._pages.start()
         self._say("info", "Stats initialized for Prometheus")
         self._say("warning", f"Listening for gRPC on '0.0.0.0:{GRPC_PORT}'")
 
@@ -83,9 +82,7 @@ class EmulatedRateLimitService:
         server, self._server = self._server, None
         if server:
             await server.stop(None)
-        for page in self._pages:
-            await page.cleanup()
-        self._pages.clear()
+        await self._pages.stop()
         self._redis.close()
 
     def set_rules(self, rules: Iterable[LimitRule]) -> None:
@@ -134,11 +131,7 @@ class EmulatedRateLimitService:
         rule = rate_limit_rules.find(self._rules, domain, entries)
         if rule is None:
             return _rls.RateLimitResponse.DescriptorStatus(code=_rls.RateLimitResponse.OK)
-        if self.faults.roll_after is not None:
-            self.faults.roll_after -= hits
-            if self.faults.roll_after < 0:
-                self.faults.clock_ahead, self.faults.roll_after = rate_limit_rules.SECONDS[rule.unit], None
-        now = time.time() + self.faults.clock_ahead
+        now = time.time()
         if self.faults.shared_bucket:
             entries = [(k, v or "shared") for k, v in rule.path]
         key = rate_limit_rules.cache_key(domain, entries, rule.unit, now)
@@ -169,20 +162,8 @@ class EmulatedRateLimitService:
             self._count(f"rate_limit_{name}{{{labels}}}", number)
 
     def _count(self, name: str, number: int) -> None:
-        if not self.faults.frozen_metrics:
-            self._counts[name] += number
+        self._counts[name] += number
 
     def _say(self, level: str, message: str) -> None:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self._log(f'time="{at}" level={level} msg="{message}"')
-
-    async def _page(self, port: int, path: str, text: Callable[[], str]) -> None:
-        async def answer(_request: web.Request) -> web.Response:
-            return web.Response(text=text())
-
-        app = web.Application()
-        app.router.add_get(path, answer)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, self._at, port).start()
-        self._pages.append(runner)

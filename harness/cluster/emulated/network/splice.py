@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _CHUNK = 65536
+_FIRST_BYTE = 0.5  # seconds
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -37,6 +38,13 @@ class Conn:
             if sock:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         self.writer.transport.abort()
+
+    async def refuse(self) -> None:
+        """Ends it with a TCP reset once the client has begun to send: an HBONE handshake that fails takes as long. Cut
+        earlier, curl would report that it could not connect, and not from which port."""
+        with contextlib.suppress(OSError, TimeoutError):
+            await asyncio.wait_for(self.reader.read(1), _FIRST_BYTE)
+        self.reset()
 
     async def close(self) -> None:
         self.writer.close()

@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from harness.cluster.emulated.network import backend_traffic_policies as btp
 from harness.cluster.emulated.network import resources as eg
 from harness.cluster.emulated.network.model import Json, LimitRule, Proxy, ServiceEntry, Xds
-from harness.cluster.emulated.network.supported import Unsupported, check
-
-__all__ = ["Unsupported", "check", "container_port", "limits", "xds"]
 
 _SHIFT = 10000  # added to a listener's port below 1024: Envoy runs without root
 
@@ -32,14 +29,9 @@ def xds(
 
     Give only routes and policies that are Accepted; those that do not target the Gateway are left out here. A route
     whose backend Service is not in `services` answers 500, one whose Service has no endpoint 503.
-
-    Raises:
-        Unsupported: a field that would have no effect.
     """
     policies = list(backend_policies)
     client = next((p for p in client_policies if btp.targets(p, gateway)), None)
-    for obj in (gateway, *policies, *([client] if client else []), *([envoy_proxy] if envoy_proxy else [])):
-        check(obj)
     known = {(s.namespace, s.name): s for s in services}
     listeners, configs = [eg.ready_listener()], []
     result = _Clusters()
@@ -132,7 +124,6 @@ def _attached(gateway: Json, routes: Iterable[Json]) -> Iterator[_Attachment]:
         ]
         if not mine:
             continue
-        check(route)
         for listener in gateway["spec"]["listeners"]:
             fits = any(
                 ref.get("sectionName", listener["name"]) == listener["name"]
@@ -154,13 +145,8 @@ def _hosts(wanted: list[str], allowed: str) -> tuple[str, ...]:
 
 def _by_port(gateway: Json) -> dict[int, list[Json]]:
     groups: dict[int, list[Json]] = {}
-    for i, listener in enumerate(gateway["spec"]["listeners"]):
-        if listener["protocol"] not in ("HTTP", "TCP"):
-            raise Unsupported(gateway, f".spec.listeners[{i}].protocol", str(listener["protocol"]))
-        group = groups.setdefault(int(listener["port"]), [])
-        if group and group[0]["protocol"] != listener["protocol"]:
-            raise Unsupported(gateway, f".spec.listeners[{i}].port", "two protocols on one port")
-        group.append(listener)
+    for listener in gateway["spec"]["listeners"]:
+        groups.setdefault(int(listener["port"]), []).append(listener)
     return groups
 
 
@@ -182,8 +168,6 @@ def _backends(route: Json, i: int, rule: Json, known: dict[tuple[str, str], Serv
     groups = []
     for j, ref in enumerate(rule.get("backendRefs") or ()):
         service = known.get((ref.get("namespace", route["metadata"]["namespace"]), ref["name"]))
-        if ref.get("kind", "Service") != "Service":
-            raise Unsupported(route, f".spec.rules[{i}].backendRefs[{j}].kind", str(ref["kind"]))
         if service and ref["port"] in service.ports:
             target = service.ports[ref["port"]]
             groups.append((j, ref.get("weight", 1), [(ip, target) for ip in service.endpoints]))

@@ -30,11 +30,7 @@ class ZtunnelFaults:
     """What can be broken at run time; all off at first. Names are of pods, their Deployments, or Services."""
 
     plaintext_to: set[str] = field(default_factory=set)  # calls to these go without HBONE ("*": all)
-    identities: dict[str, str] = field(default_factory=dict)  # workload_name -> SPIFFE id shown instead of its own
     bypass_waypoint: set[str] = field(default_factory=set)  # Services whose calls go past their waypoint ("*": all)
-    lose_line: Callable[[str], bool] | None = None  # lines for which it is true are not written
-    rewrite_line: Callable[[str], str] | None = None  # changes a line before it is written
-    no_certificate: set[str] = field(default_factory=set)  # service accounts missing in `certificates` of the dump
     not_ready: set[str] = field(default_factory=set)  # nodes whose ztunnel says not ready
 
 
@@ -132,13 +128,7 @@ class Ztunnel:
             node,
             captured=set(here.proxies),
             books=here.books,
-            no_certificate=self.faults.no_certificate,
         )
-
-    def metrics(self, node: str) -> str:
-        """/metrics (stats/prometheus) of that node's ztunnel."""
-        here = self._nodes[node]
-        return pages.metrics(here.books, active=len(here.proxies), pending=len(here.failing))
 
     async def close(self) -> None:
         """Ends everything."""
@@ -152,18 +142,17 @@ class Ztunnel:
     # What the carrier reports (carrier.Observer)
 
     def opened(self, flow: Connection) -> None:
-        self._nodes[flow.workload.node].books.opened(flow)
+        self._nodes[flow.workload.node].books.open.append(flow)
 
     def closed(self, flow: Connection) -> None:
-        self._nodes[flow.workload.node].books.closed(flow)
-        self._write(flow.workload.node, lines.complete(flow, self.faults.identities, lines.now()))
+        self._nodes[flow.workload.node].books.open.remove(flow)
+        self._write(flow.workload.node, lines.complete(flow, lines.now()))
 
     def failed(self, workload: MeshWorkload, src: str, dst: str, error: str) -> None:
         self._write(workload.node, lines.failed(src, dst, "outbound", error))
 
     def _write(self, node: str, line: str) -> None:
-        if not (self.faults.lose_line and self.faults.lose_line(line)):
-            self._log(node, self.faults.rewrite_line(line) if self.faults.rewrite_line else line)
+        self._log(node, line)
 
     def _up(self, workload: MeshWorkload) -> bool:
         node = self._nodes.get(workload.node)
@@ -190,7 +179,6 @@ class Ztunnel:
         pods = {w.ip: w for w in self._state.workloads.values() if w.enrolled and w.node == node}
         for ip in here.proxies.keys() - pods.keys():
             here.proxies.pop(ip).close()
-            here.books.stopped += 1
         here.failing &= {w.uid for w in pods.values()}
         for pod in pods.values():
             if pod.ip not in here.proxies and pod.uid not in here.failing:
@@ -214,7 +202,6 @@ class Ztunnel:
             if error.errno != errno.EADDRINUSE:
                 raise
             return False
-        here.books.started += 1
         self._write(
             node,
             lines.line("info", "dns::server", "starting local DNS server", 'address=localhost:15053 component="dns"'),

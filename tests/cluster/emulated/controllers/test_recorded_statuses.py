@@ -37,7 +37,7 @@ def put(store: Store, obj: Object, **changes: Any) -> None:
     """Stores an object as it is, its recorded uid, generation and age included."""
     kind = store.named(obj["kind"], obj["apiVersion"].rpartition("/")[0])
     key = Key(kind.storage, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
-    store._put(kind, key, copy.deepcopy(obj) | changes, "ADDED")
+    store._put(kind, key, copy.deepcopy(obj) | changes)
 
 
 def service(name: str, namespace: str, port: int) -> Object:

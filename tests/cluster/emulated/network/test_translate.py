@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.emulated.network.model import Proxy, ServiceEntry
-from harness.cluster.emulated.network.translate import Unsupported, check, container_port, limits, xds
+from harness.cluster.emulated.network.translate import container_port, limits, xds
 from tests import recordings
 
 GATEWAYS = recordings.objects("objects/gateway.yaml")
@@ -139,23 +139,6 @@ def test_tcp_listener_leads_to_the_empty_cluster() -> None:
 def test_container_port(port: int, spec: dict[str, Any], want: int) -> None:
     """Ports below 1024 are shifted, unless the EnvoyProxy says not to."""
     assert container_port(port, {"spec": spec}) == want
-
-
-@pytest.mark.parametrize(("kind", "spec", "field"), [
-    ("BackendTrafficPolicy", {"retry": {}}, ".spec.retry"),
-    ("BackendTrafficPolicy", {"rateLimit": {"type": "Local"}}, ".spec.rateLimit.type"),
-    ("HTTPRoute", {"rules": [{"matches": [{}], "filters": []}]}, ".spec.rules[0].filters"),
-    ("HTTPRoute", {"rules": [{}, {"matches": [{"headers": [{"type": "Odd"}]}]}]},
-     ".spec.rules[1].matches[0].headers[0].type"),
-    ("Gateway", {"listeners": [{"tls": {}}]}, ".spec.listeners[0].tls"),
-    ("EnvoyProxy", {"telemetry": {}}, ".spec.telemetry"),
-    ("SecurityPolicy", {}, ".kind"),
-])  # fmt: skip
-def test_field_without_effect_is_refused_by_its_path(kind: str, spec: dict[str, Any], field: str) -> None:
-    with pytest.raises(Unsupported) as caught:
-        check({"kind": kind, "metadata": {"name": "x"}, "spec": spec})
-
-    assert caught.value.field == field
 
 
 def _routes(resources: Any) -> list[Any]:

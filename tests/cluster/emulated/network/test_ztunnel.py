@@ -8,7 +8,6 @@ import pytest
 
 from harness.logs.ztunnel import ZtunnelLine
 from harness.proxy import ztunnel_dump
-from harness.proxy.prometheus import parse_samples
 from tests.cluster.emulated.network import mesh as m
 
 
@@ -53,15 +52,6 @@ def test_faults_change_what_they_say_and_nothing_else(tmp_path: Path) -> None:
             plain = await line_of_a_call()
             assert (plain.dst.workload, plain.is_hbone, plain.src.identity) == ("waypoint-x", False, None)
             faults.plaintext_to = set()
-            faults.identities = {"client": "spiffe://cluster.local/ns/default/sa/mallory"}
-            wrong = await line_of_a_call()
-            assert wrong.src.identity == "spiffe://cluster.local/ns/default/sa/mallory"
-            faults.lose_line = lambda line: True
-            async with mesh.ratings() as answer:
-                assert answer.status == 200
-            await asyncio.sleep(0.1)
-            assert outbound(mesh)[-1] is not None
-            assert len(outbound(mesh)) == 3
 
     asyncio.run(check())
 
@@ -70,8 +60,8 @@ def outbound(mesh: m.Mesh) -> list[ZtunnelLine]:
     return [line for line in mesh.lines("one") if line.src.workload == "client-x" and line.direction == "outbound"]
 
 
-def test_dump_and_metrics_read_as_the_real_ones(tmp_path: Path) -> None:
-    """By the harness's own readers, which know the recorded ones."""
+def test_dump_reads_as_the_real_one(tmp_path: Path) -> None:
+    """By the harness's own reader, which knows the recorded one."""
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, _):
@@ -88,16 +78,7 @@ def test_dump_and_metrics_read_as_the_real_ones(tmp_path: Path) -> None:
             (kept,) = (w["connections"] for w in dump["workloadState"].values() if w["info"]["name"] == "ratings-x")
             assert (len(kept["inbound"]), kept["outbound"]) == (1, [])  # Envoy keeps it
 
-            opened = [
-                s for s in parse_samples(mesh.ztunnel.metrics("one")) if s.name == "istio_tcp_connections_opened_total"
-            ]
-            ours = [s for s in opened if (s.labels["reporter"], s.labels["source_workload"]) == ("source", "client")]
-            assert [s.value for s in ours] == [1]
-
-            faults = mesh.ztunnel.faults
-            faults.no_certificate, faults.not_ready = {"ratings"}, {"one"}
-            bent = mesh.ztunnel.config_dump("one")
-            assert {c.identity for c in ztunnel_dump.certificates(bent)} == {mesh.pods["client"].identity}
+            mesh.ztunnel.faults.not_ready = {"one"}
             assert not mesh.ztunnel.ready("one")
 
     asyncio.run(check())
