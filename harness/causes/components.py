@@ -18,12 +18,12 @@ from harness.objects.unstructured import Json, maybe_number, text
 from harness.objects.workloads import find_trouble, is_pod_ready, node_name
 
 COREDNS_NAMESPACE = "kube-system"
-STACK = (  # what serves whom: namespace, labels, name in messages
-    ("istio-system", {"app": "ztunnel"}, "ztunnel"),
-    ("istio-system", {"app": "istiod"}, "istiod"),
-    ("envoy-gateway-system", {"control-plane": "envoy-gateway"}, "Envoy Gateway"),
-    ("envoy-gateway-system", {"app.kubernetes.io/name": "envoy-ratelimit"}, "the rate limit service"),
-    ("redis-system", {"app": "redis"}, "Redis"),
+STACK = (  # what serves whom: labels, name in messages
+    ({"app": "ztunnel"}, "ztunnel"),
+    ({"app": "istiod"}, "istiod"),
+    ({"control-plane": "envoy-gateway"}, "Envoy Gateway"),
+    ({"app.kubernetes.io/name": "envoy-ratelimit"}, "the rate limit service"),
+    ({"app": "redis"}, "Redis"),
 )
 GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"
 _UNRESOLVED = re.compile(
@@ -85,8 +85,8 @@ def not_ready(state: ClusterState, _: FailureFacts) -> list[Cause]:
     """Components of the stack without a ready pod, or with one that is not ready. Pods that do not exist are known only
     from the Deployment."""
     found = []
-    for namespace, selector, what in STACK:
-        pods = [pod for pod in state.objects_of("Pod") if name_parts(pod)[0] == namespace and selects(selector, pod)]
+    for selector, what in STACK:
+        pods = [pod for pod in state.objects_of("Pod") if selects(selector, pod)]
         pods = [pod for pod in pods if not text(pod, "metadata", "deletionTimestamp")]
         bad = [pod for pod in pods if not is_pod_ready(pod)]
         for pod in bad[:1]:
@@ -94,7 +94,7 @@ def not_ready(state: ClusterState, _: FailureFacts) -> list[Cause]:
             on = f" on node {node_name(pod)}" if node_name(pod) else ""
             sentence = f"{what}{on} is not ready: pod {'/'.join(name_parts(pod))}{f', {why}' if why else ''}"
             found.append(Cause(_capital(sentence), (object_key(pod),)))
-        if not pods and (workload := _workload(state, namespace, selector)) is not None:
+        if not pods and (workload := _workload(state, selector)) is not None:
             wanted = maybe_number(workload, "spec", "replicas")
             if wanted == 0:
                 sentence = (
@@ -140,16 +140,10 @@ def differing_replicas(state: ClusterState, _: FailureFacts) -> list[Cause]:
     return found
 
 
-def _workload(state: ClusterState, namespace: str, selector: dict[str, str]) -> Json | None:
+def _workload(state: ClusterState, selector: dict[str, str]) -> Json | None:
     both = [*state.objects_of("Deployment"), *state.objects_of("DaemonSet")]
     return next(
-        (
-            one
-            for one in both
-            if name_parts(one)[0] == namespace
-            and selector.items() <= labels(one, "spec", "template", "metadata", "labels").items()
-        ),
-        None,
+        (one for one in both if selector.items() <= labels(one, "spec", "template", "metadata", "labels").items()), None
     )
 
 

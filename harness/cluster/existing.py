@@ -22,6 +22,7 @@ from harness.objects.definitions import gateway_api_version
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import INSTANCE, MANAGED_BY, WRITTEN, Placement
 from harness.objects.object_names import parse_ref, ref_of
+from harness.objects.stack_places import DEFAULT_PLACES
 from harness.objects.unstructured import mapping
 from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings, owner_pid
@@ -63,6 +64,7 @@ class ExistingCluster:
         self._state, self._lock, self._label = settings.state, threading.Lock(), label
         self._version = ""
         self._found_lacking: Mapping[Capability, str] = {}
+        self.places = DEFAULT_PLACES  # until preflight has found them
 
     @property
     def cannot_judge(self) -> Mapping[Capability, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
+from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
 from harness.settings import ClusterKind
 
 Capability = Literal[
@@ -61,6 +62,12 @@ class Requirement(NamedTuple):
 def single_replicas(replicas: int) -> dict[Capability, str]:
     """The capability that a cluster lacks whose proxies are installed with one replica each."""
     return {} if replicas > 1 else {"replicas": "one replica of each proxy: REPLICAS=2 installs two"}
+
+
+def read_places(cluster: object) -> StackPlaces:
+    """Where the stack runs: as preflight found it on an existing cluster, under its charts' names on all others."""
+    found: StackPlaces = getattr(cluster, "places", DEFAULT_PLACES)
+    return found
 
 
 class Cluster(Protocol):

@@ -6,16 +6,18 @@ from harness import observations
 from harness.clients.admin import Admin
 from harness.errors import Inconclusive
 from harness.kube import Kube
+from harness.objects.stack_places import namespace_in
 from harness.proxy import prometheus
 
 
 class Istiod:
     """istiod's own counters."""
 
-    NAMESPACE, LABELS = "istio-system", "app=istiod"
+    LABELS = "app=istiod"
 
     def __init__(self, kube: Kube, admin: Admin) -> None:
         self._kube, self._admin = kube, admin
+        self.namespace = namespace_in(kube.places.istiod)
 
     def read_rejections(self) -> dict[str, float]:
         """Configuration that any proxy refused, by type; empty when none was.
@@ -23,8 +25,8 @@ class Istiod:
         Raises:
             Inconclusive: istiod counts no pushes at all: an absent counter would then prove nothing.
         """
-        pods = [pod["metadata"]["name"] for pod in self._kube.list_pods(self.NAMESPACE, self.LABELS)]
-        texts = [self._admin.get(self.NAMESPACE, pod, 15014, "/metrics") for pod in pods]
+        pods = [pod["metadata"]["name"] for pod in self._kube.list_pods(self.namespace, self.LABELS)]
+        texts = [self._admin.get(self.namespace, pod, 15014, "/metrics") for pod in pods]
         found = [sample for text in texts for sample in prometheus.parse_samples(text)]
         pushes = sum(s.value for s in found if s.name == "pilot_push_triggers")
         if not pushes:

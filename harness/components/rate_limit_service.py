@@ -15,6 +15,7 @@ from harness.errors import CannotJudge, Inconclusive, NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import Placement
+from harness.objects.stack_places import namespace_in
 from harness.objects.workloads import is_pod_ready
 from harness.proxy import prometheus, rlconfig
 from harness.wait import scaled_dwell, until
@@ -42,11 +43,12 @@ class CountersChange:
 class RateLimitService:
     """The rate-limit service: its rules and its counters."""
 
-    NAMESPACE, LABELS = "envoy-gateway-system", "app.kubernetes.io/name=envoy-ratelimit"
+    LABELS = "app.kubernetes.io/name=envoy-ratelimit"
 
     def __init__(self, kube: Kube, admin: Admin, *, lacks: Mapping[Capability, str] = MappingProxyType({})) -> None:
         """`lacks` are capabilities of the cluster that are missing, with the reasons."""
         self._kube, self._admin, self._lacks = kube, admin, lacks
+        self.namespace = namespace_in(kube.places.rate_limit_service)
 
     @property
     def pods(self) -> list[Document]:
@@ -55,12 +57,12 @@ class RateLimitService:
         Raises:
             SetupFailed: there is none: limits fail open, so no result about them means anything.
         """
-        pods = [pod for pod in self._kube.list_pods(self.NAMESPACE, self.LABELS) if is_pod_ready(pod)]
+        pods = [pod for pod in self._kube.list_pods(self.namespace, self.LABELS) if is_pod_ready(pod)]
         if not pods:
             raise SetupFailed(
-                "the rate limit service is down: Deployment envoy-gateway-system/envoy-ratelimit has no ready pod. "
+                f"the rate limit service is down: Deployment {self._kube.places.rate_limit_service} has no ready pod. "
                 "Envoy lets requests pass when it is unreachable: this does not mean that the limit is not enforced",
-                remedy="look at its pods and at Redis (redis-system/redis)",
+                remedy=f"look at its pods and at Redis ({self._kube.places.redis})",
             )
         return pods
 
@@ -71,9 +73,10 @@ class RateLimitService:
 
     def describe_trouble(self) -> str:
         """What is known of why it does not answer: its Redis, or the last error of its own log; else nothing."""
-        if not any(is_pod_ready(pod) for pod in self._kube.list_pods("redis-system", "app=redis")):
-            return "its Redis (redis-system/redis) has no ready pod"
-        logs = [self._kube.read_log(self.NAMESPACE, name, "envoy-ratelimit").splitlines() for name in self.names]
+        redis = self._kube.places.redis
+        if not any(is_pod_ready(pod) for pod in self._kube.list_pods(namespace_in(redis), "app=redis")):
+            return f"its Redis ({redis}) has no ready pod"
+        logs = [self._kube.read_log(self.namespace, name, "envoy-ratelimit").splitlines() for name in self.names]
         errors = (line for log in logs for line in reversed(log) if "level=error" in line)
         return next(errors, "its pods are ready, their logs have no error")
 
@@ -83,7 +86,7 @@ class RateLimitService:
         Raises:
             Inconclusive: replicas differ; each is named with the number of its rules.
         """
-        pages = {name: self._admin.get(self.NAMESPACE, name, 6070, "/rlconfig") for name in self.names}
+        pages = {name: self._admin.get(self.namespace, name, 6070, "/rlconfig") for name in self.names}
         by_pod = {name: sorted(rlconfig.parse_rlconfig(page), key=str) for name, page in pages.items()}
         found = next(iter(by_pod.values()))
         if any(rules != found for rules in by_pod.values()):
@@ -104,7 +107,7 @@ class RateLimitService:
         wanted = f"ratelimit_service_rate_limit_{name}"
         found, ours = {}, Placement(self._kube.namespace).namespaces
         for pod in self.names:
-            text = self._admin.get(self.NAMESPACE, pod, 19001, "/metrics")
+            text = self._admin.get(self.namespace, pod, 19001, "/metrics")
             samples = [s for s in prometheus.parse_samples(text) if s.name.removesuffix("_total") == wanted]
             found[pod] = sum(s.value for s in samples if _is_ours(dict(s.labels).get("domain", ""), ours))
         return found

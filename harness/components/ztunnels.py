@@ -21,6 +21,7 @@ from harness.logs.envoy_access import AccessLine
 from harness.logs.unreadable import UnreadableLines
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
+from harness.objects.stack_places import namespace_in
 from harness.objects.workloads import is_pod_ready, node_name
 from harness.proxy import ztunnel_dump
 from harness.proxy.prometheus import MetricSample
@@ -33,13 +34,14 @@ METRICS = 15020  # the port at which ztunnel exposes them
 class Ztunnels:
     """ztunnel on every node, taken together."""
 
-    NAMESPACE, LABELS = "istio-system", "app=ztunnel"
+    LABELS = "app=ztunnel"
 
     def __init__(self, kube: Kube, admin: Admin) -> None:
         self._kube, self._admin = kube, admin
+        self.namespace = namespace_in(kube.places.ztunnel)
 
     def read_pods(self) -> list[Document]:
-        return self._kube.list_pods(self.NAMESPACE, self.LABELS)
+        return self._kube.list_pods(self.namespace, self.LABELS)
 
     def _scheduled(self) -> list[Document]:
         """Those that have a node: one that has none yet has no log and no view either."""
@@ -48,7 +50,7 @@ class Ztunnels:
     def read_logs(self, since: datetime | None = None) -> dict[str, str]:
         """Each node's log text, by node name."""
         return {
-            node_name(pod): self._kube.read_log(self.NAMESPACE, pod["metadata"]["name"], "istio-proxy", since=since)
+            node_name(pod): self._kube.read_log(self.namespace, pod["metadata"]["name"], "istio-proxy", since=since)
             for pod in self._scheduled()
         }
 
@@ -195,7 +197,7 @@ class Ztunnels:
             Inconclusive: a page is no Prometheus text.
         """
         names = [pod["metadata"]["name"] for pod in self._scheduled()]
-        return [sample for name in names for sample in read_samples(self._admin, self.NAMESPACE, name, METRICS)]
+        return [sample for name in names for sample in read_samples(self._admin, self.namespace, name, METRICS)]
 
     def read_ready_nodes(self) -> set[str]:
         """The nodes whose ztunnel pod is ready."""
@@ -235,6 +237,6 @@ class Ztunnels:
 
     def _dump(self, pod: Document) -> ztunnel_dump.Dump:
         found: ztunnel_dump.Dump = json.loads(
-            self._admin.get(self.NAMESPACE, pod["metadata"]["name"], 15000, "/config_dump")
+            self._admin.get(self.namespace, pod["metadata"]["name"], 15000, "/config_dump")
         )
         return found

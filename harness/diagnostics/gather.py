@@ -16,7 +16,7 @@ import yaml
 
 from harness import timeouts
 from harness.clients.admin import Admin
-from harness.cluster.protocol import Cluster
+from harness.cluster.protocol import Cluster, read_places
 from harness.errors import HarnessError
 from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.objects import object_names
@@ -26,7 +26,6 @@ from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.unstructured import number, objects, text
 from harness.report.redact import redact
 
-STACK = ("istio-system", "envoy-gateway-system", "redis-system")
 # definitions are megabytes
 KINDS = tuple(kind for kind in object_names.KINDS if kind not in (*DEFINITIONS, *object_names.UNREAD))
 LOG_LIMIT = 2_000_000  # characters of one container's log: its end
@@ -36,9 +35,9 @@ ADMIN = {  # what to ask of which container, by port
 }
 
 
-def own_namespaces(namespace: str) -> tuple[str, ...]:
+def own_namespaces(kube: Kube) -> tuple[str, ...]:
     """Ours: the run's and those that go with it, then the stack's."""
-    return (*sorted(Placement(namespace).namespaces), *STACK)
+    return (*sorted(Placement(kube.namespace).namespaces), *kube.places.namespaces)
 
 
 def gather(cluster: Cluster, into: Path, why: str, *, namespace: str = WRITTEN) -> None:
@@ -60,7 +59,8 @@ def gather(cluster: Cluster, into: Path, why: str, *, namespace: str = WRITTEN) 
 
 
 def _gather(cluster: Cluster, into: Path, failures: list[str], namespace: str) -> None:
-    kube, admin = Kube(cluster.kubeconfig, cluster.context, namespace=namespace), Admin(cluster)
+    kube = Kube(cluster.kubeconfig, cluster.context, namespace=namespace, places=read_places(cluster))
+    admin = Admin(cluster)
     lock = threading.Lock()
 
     def attempt(name: str, act: Callable[[], object]) -> None:
@@ -77,7 +77,7 @@ def _gather(cluster: Cluster, into: Path, failures: list[str], namespace: str) -
     pool = ThreadPoolExecutor(max_workers=4)
     try:
         jobs = [pool.submit(attempt, f"cluster {cluster.name}", lambda: cluster.gather(into))]
-        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in own_namespaces(kube.namespace)]
+        listings = [pool.submit(_pods, kube, namespace, failures) for namespace in own_namespaces(kube)]
         jobs += [probe(f"objects/{k}.yaml", lambda k=k: _objects(kube, k, failures)) for k in KINDS]  # type: ignore[misc]  # the default binds the loop's value
         listed, unlisted = wait(listings, timeout=timeouts.GATHER)
         pods = [pod for listing in listed for pod in listing.result()]
@@ -107,7 +107,7 @@ def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
     do not tell is a failure, and the others' objects are there."""
     found: list[Document] = []
     untold: list[HarnessError] = []
-    for namespace in own_namespaces(kube.namespace) if object_names.KINDS[kind][1] else ("",):
+    for namespace in own_namespaces(kube) if object_names.KINDS[kind][1] else ("",):
         try:
             found += kube.list_objects(kind, namespace)
         except ObjectMissing:
@@ -120,7 +120,7 @@ def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
         raise untold[0]
     failures += [f"objects/{kind}.yaml: {type(error).__name__}: {str(error)[:300]}" for error in untold]
     if kind == "Namespace":
-        found = [one for one in found if one["metadata"]["name"] in own_namespaces(kube.namespace)]
+        found = [one for one in found if one["metadata"]["name"] in own_namespaces(kube)]
     # Lines are not broken: a secret that is cut in two is not recognized.
     return yaml.dump_all(found, Dumper=yaml.CSafeDumper, sort_keys=False, width=10**6)
 

@@ -27,7 +27,7 @@ TRIES = 4
 def kill_ztunnel(kube: Kube, ztunnels: Ztunnels, node: str) -> str:
     """Ends the node's ztunnel without grace, as an OOM or a crash does; its pod's name. A new one comes by itself."""
     name = next(str(p["metadata"]["name"]) for p in ztunnels.read_pods() if node_name(p) == node)
-    kube.delete([f"Pod/{ztunnels.NAMESPACE}/{name}"], gone=False, force=True)
+    kube.delete([f"Pod/{ztunnels.namespace}/{name}"], gone=False, force=True)
     observations.record_sighting("harness", f"ztunnel {name} of {node} was killed")
     return name
 

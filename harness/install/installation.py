@@ -222,7 +222,7 @@ def check_stack(kube: Kube) -> None:
     Raises:
         SetupFailed: something is missing or not ready; all that is missing is named.
     """
-    workloads = [*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS]
+    workloads = [kube.places.text(name) for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)]
     missing = [name for name in workloads if kube.find(name) is None]
     if missing:
         raise SetupFailed(

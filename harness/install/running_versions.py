@@ -34,7 +34,7 @@ def read_versions(kube: Kube) -> dict[str, str]:
     placement = Placement(kube.namespace)
     found = {"kubernetes": answer_or_unknown(lambda: plain(kube.read_version()))}
     for component, workload in WORKLOADS.items():
-        name = placement.text(workload)
+        name = kube.places.text(placement.text(workload))
         found[component] = answer_or_unknown(lambda name=name: version_in(_image(kube.get(name))))  # type: ignore[misc]  # the default binds the loop's value
     return found | {
         "gateway-api": answer_or_unknown(lambda: plain(gateway_api_version(kube.get(DEFINITION))) or UNKNOWN)
@@ -46,7 +46,8 @@ def read_images(kube: Kube) -> dict[str, str]:
     there ("docker.io/istio/pilot@sha256:…"); without a registry's name for one that was loaded from an archive."""
     found: dict[str, str] = {}
     placement = Placement(kube.namespace)
-    for namespace in sorted({placement.text(workload).split("/")[1] for workload in WORKLOADS.values()}):
+    names = (kube.places.text(placement.text(workload)) for workload in WORKLOADS.values())
+    for namespace in sorted({name.split("/")[1] for name in names}):
         with suppress(HarnessError):
             for pod in kube.list_objects("Pod", namespace):
                 for container in objects(pod, "status", "containerStatuses"):

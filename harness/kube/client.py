@@ -38,6 +38,7 @@ from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.object_names import KINDS, Ref, parse_ref, ref_of
 from harness.objects.objects_as_applied import ExpectedObjects
+from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
 from harness.record_replay import node_time, recorded, refuse_when_replaying
 from harness.wait import until
 
@@ -50,11 +51,19 @@ T = TypeVar("T")
 class Kube:
     """The API behind one context of one kubeconfig file. Safe to use from several threads."""
 
-    def __init__(self, kubeconfig: Path, context: str, *, not_ours: str = "", namespace: str = WRITTEN) -> None:
-        """`namespace` is the one that the run's suites use. With `not_ours`, the reason why others must not be touched,
-        every change that would concern more than this run's own objects raises NotAllowed
-        (harness/objects/effect_on_others.py says which)."""
-        self.kubeconfig, self.context, self.namespace = kubeconfig, context, namespace
+    def __init__(
+        self,
+        kubeconfig: Path,
+        context: str,
+        *,
+        not_ours: str = "",
+        namespace: str = WRITTEN,
+        places: StackPlaces = DEFAULT_PLACES,
+    ) -> None:
+        """`namespace` is the one that the run's suites use, `places` are where the stack runs. With `not_ours`, the
+        reason why others must not be touched, every change that would concern more than this run's own objects raises
+        NotAllowed (harness/objects/effect_on_others.py says which)."""
+        self.kubeconfig, self.context, self.namespace, self.places = kubeconfig, context, namespace, places
         self._not_ours = not_ours
         self.wanted = ExpectedObjects()  # what was applied, patched and deleted through this client
         self._local = threading.local()
@@ -63,13 +72,17 @@ class Kube:
     @cached_property
     def unrestricted(self) -> Kube:
         """The same API without that limit: to install when asked to, and to undo what was noted as ours."""
-        free = Kube(self.kubeconfig, self.context, namespace=self.namespace) if self._not_ours else self
+        if not self._not_ours:
+            return self
+        free = Kube(self.kubeconfig, self.context, namespace=self.namespace, places=self.places)
         free._local, free.wanted = self._local, self.wanted
         return free
 
     def apart(self) -> Kube:
         """The same API, for changes that are not what the harness wants: those of a planted fault."""
-        return Kube(self.kubeconfig, self.context, not_ours=self._not_ours, namespace=self.namespace)
+        return Kube(
+            self.kubeconfig, self.context, not_ours=self._not_ours, namespace=self.namespace, places=self.places
+        )
 
     def check_allowed(self, changes: Iterable[Ref]) -> None:
         """Checks the names of what is to be changed, before any of it is.

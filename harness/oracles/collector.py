@@ -24,11 +24,11 @@ from harness.oracles.signs import Sign
 from harness.proxy import prometheus, stats
 from harness.wait import pause, scaled_dwell, until
 
-# Who else writes a log worth reading: namespace, label, container, metrics port (0: none is asked).
+# Who else writes a log worth reading: label of its pods, container, metrics port (0: none is asked).
 CONTROL = (
-    ("istiod", "istio-system", "istiod", "discovery", 15014),
-    ("Envoy Gateway", "envoy-gateway-system", "envoy-gateway", "envoy-gateway", 19001),
-    ("limiter", "envoy-gateway-system", "envoy-ratelimit", "envoy-ratelimit", 0),
+    ("istiod", ("app", "istiod"), "discovery", 15014),
+    ("Envoy Gateway", ("control-plane", "envoy-gateway"), "envoy-gateway", 19001),
+    ("limiter", ("app.kubernetes.io/name", "envoy-ratelimit"), "envoy-ratelimit", 0),
 )
 QUIET = 1.0  # seconds to a third reading of push counters, when the second had grown
 
@@ -247,12 +247,11 @@ class OracleCollector:
 def _kind(pod: Json) -> tuple[str, str]:
     """Which component the pod is of, and its container; ("", "") for all others."""
     labels = mapping(pod, "metadata", "labels")
-    namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
     if OWNING_GATEWAY in labels:
         return "envoy", "envoy"
     if labels.get("app") == "ztunnel":
         return "ztunnel", "istio-proxy"
-    for kind, where, prefix, container, _ in CONTROL:
-        if namespace == where and name.startswith(f"{prefix}-") and "certgen" not in name:
+    for kind, (key, value), container, _ in CONTROL:
+        if labels.get(key) == value:
             return kind, container
     return "", ""

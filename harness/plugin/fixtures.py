@@ -15,7 +15,7 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.clients.service_address import open_address
 from harness.cluster.choose import choose_cluster
-from harness.cluster.protocol import Cluster
+from harness.cluster.protocol import Cluster, read_places
 from harness.components import Envoy, Istiod, RateLimitService, Ztunnels
 from harness.disruption import deployment_env
 from harness.install import installation, running_versions
@@ -84,7 +84,13 @@ def kube(cluster: Cluster, settings: Settings, pytestconfig: pytest.Config) -> I
     """The cluster's Kubernetes API; while it is there, failures are reported with their cause. Where nobody asked for
     disruption it changes what is ours, and nothing else."""
     not_ours = cluster.cannot_judge.get("disruptive", "")
-    found = Kube(cluster.kubeconfig, cluster.context, not_ours=not_ours, namespace=settings.suite_namespace)
+    found = Kube(
+        cluster.kubeconfig,
+        cluster.context,
+        not_ours=not_ours,
+        namespace=settings.suite_namespace,
+        places=read_places(cluster),
+    )
     pytestconfig.stash[CAUSES] = lambda message, seen: [
         cause.sentence for cause in cause_reader.find_failure_causes(found, message, seen)
     ]

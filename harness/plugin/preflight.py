@@ -32,3 +32,4 @@ def preflight(cluster: Cluster, settings: Settings, run: Run) -> None:
         cluster.delete()  # nothing was made yet but the record of this run
         raise
     cluster.note_lacking(found.lacking)
+    cluster.places = found.places

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from harness import record_replay
-from harness.cluster.protocol import Capability
+from harness.cluster.protocol import Capability, read_places
 from harness.cluster_call_records import FILE, SCHEMA, Recorder, Records
 from harness.errors import NotRecorded
 from harness.objects.namespace_mapping import Placement
+from harness.objects.stack_places import StackPlaces
 from harness.plugin.options import settings_of
 from harness.plugin.run import RUN
 from harness.report.redact import redact
@@ -81,7 +82,8 @@ class RecordingHooks:
             raise
         if fixturedef.argname == "cluster" and isinstance(self._tape, Recorder) and hasattr(made, "cannot_judge"):
             facts = {name: getattr(made, name, "") for name in ("kind", "name", "context")}
-            self._tape.head({"cluster": facts | {"cannot_judge": dict(made.cannot_judge)}})
+            more = {"cannot_judge": dict(made.cannot_judge), "places": asdict(read_places(made))}
+            self._tape.head({"cluster": facts | more})
         if isinstance(made, Placement) and isinstance(self._tape, Recorder):
             self._tape.head({"cluster": {"placement": asdict(made)}})
         return made
@@ -106,6 +108,7 @@ class RecordedCluster:
         self.kind: ClusterKind = facts["kind"]
         self.name, self.context, self.home = str(facts["name"]), str(facts["context"]), home
         self.cannot_judge: Mapping[Capability, str] = facts["cannot_judge"]
+        self.places = StackPlaces(**facts.get("places", {}))  # older records have the default ones
         self.kubeconfig = home / "kubeconfig"
         self.requirements: Sequence[Any] = ()
 

@@ -19,6 +19,7 @@ from harness.kube import Kube
 from harness.kube.read_only_client import ReadOnlyClient
 from harness.kube.request_log import ApiRequest
 from harness.objects.namespace_mapping import MANAGED_BY, Placement
+from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
 from harness.preflight import rights, table
 from harness.preflight.read import DEFAULT, read_facts, read_nodes
 from harness.preflight.rights import Right, Scope
@@ -37,6 +38,7 @@ class Preflight:
     denied: tuple[Right, ...]
     calls: int
     seconds: float
+    places: StackPlaces = DEFAULT_PLACES
 
     @property
     def lacking(self) -> dict[Capability, str]:
@@ -84,7 +86,7 @@ def examine(cluster: Cluster, settings: Settings) -> Preflight:
         lacking=cluster.cannot_judge,
     )
     record_replay.set_nodes_ahead(facts.nodes_ahead)
-    return Preflight(tuple(table.rows(facts)), facts.denied, reader.calls, time.monotonic() - began)
+    return Preflight(tuple(table.rows(facts)), facts.denied, reader.calls, time.monotonic() - began, facts.places)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,7 +113,9 @@ def run(asked: argparse.Namespace, chosen: Settings, versions: VersionSet) -> tu
 
 def add_rbac_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `rbac`."""
-    parser.add_argument("--mesh", default=DEFAULT["mesh"], metavar="NAMESPACE", help="where istiod and ztunnel are")
+    parser.add_argument(
+        "--mesh", nargs="+", default=[DEFAULT["mesh"]], metavar="NAMESPACE", help="where istiod, ztunnel and CNI are"
+    )
     parser.add_argument("--control", default=DEFAULT["control"], metavar="NAMESPACE", help="where Envoy Gateway is")
     parser.add_argument("--store", default=DEFAULT["store"], metavar="NAMESPACE", help="where Redis is")
     parser.add_argument(
@@ -146,9 +150,9 @@ def suite_namespaces(settings: Settings) -> list[str]:
     return sorted(Placement(settings.suite_namespace).namespaces)
 
 
-def scopes(ours: Sequence[str], mesh: str, control: str, store: str) -> dict[Scope, Sequence[str]]:
+def scopes(ours: Sequence[str], mesh: Sequence[str], control: str, store: str) -> dict[Scope, Sequence[str]]:
     """The namespaces of each scope; cluster has none."""
-    return {"cluster": [""], "ours": ours, "mesh": [mesh], "control": [control], "store": [store]}
+    return {"cluster": [""], "ours": ours, "mesh": mesh, "control": [control], "store": [store]}
 
 
 def _checked(folder: Path, namespaces: dict[Scope, Sequence[str]]) -> tuple[str, int]:

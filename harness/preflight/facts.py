@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
-from harness.audit.state import AuditState, labels_of
+from harness.audit.state import AuditState, Unread, labels_of, namespace_of, object_name
 from harness.cluster.protocol import Capability
 from harness.evidence.clock_offset import ClockOffset
+from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
 from harness.objects.unstructured import Json, mapping, objects, text
 from harness.preflight.rights import Right
 
@@ -99,6 +100,25 @@ class Facts:
     def controllers(self) -> list[Json]:
         """Envoy Gateway's Deployments."""
         return self.of("Deployment", "control-plane", "envoy-gateway")
+
+    @property
+    def places(self) -> StackPlaces:
+        """Where the stack runs: under the names of its own charts where there is such a workload, else under those of
+        the first that was found; all under their charts' names when they could not be read."""
+        try:
+            found = {
+                "istiod": self.istiods,
+                "cni": self.cnis,
+                "ztunnel": self.ztunnels,
+                "envoy_gateway": self.controllers,
+                "rate_limit_service": self.limiters,
+            }
+        except Unread:
+            return DEFAULT_PLACES
+        names = {part: [f"{namespace_of(one)}/{object_name(one)}" for one in those] for part, those in found.items()}
+        usual = asdict(DEFAULT_PLACES)
+        moved = {part: those[0] for part, those in names.items() if those and usual[part] not in those}
+        return replace(DEFAULT_PLACES, **moved)
 
     @property
     def limiters(self) -> list[Json]:

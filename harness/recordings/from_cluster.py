@@ -12,6 +12,7 @@ from harness.install import running_versions
 from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import Placement
+from harness.objects.stack_places import namespace_in
 from harness.objects.unstructured import text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready
 from harness.recordings.recording import Recording
@@ -39,8 +40,9 @@ class ClusterRecording:
         """Reads what is there now: objects and proxies of one test file are gone when the next begins. What cannot be
         read is left out."""
         with suppress(HarnessError):
-            for pod in self._kube.list_pods("istio-system", "app=ztunnel"):
-                log = self._kube.read_log("istio-system", text(pod, "metadata", "name"), "istio-proxy")
+            home = namespace_in(self._kube.places.ztunnel)
+            for pod in self._kube.list_pods(home, "app=ztunnel"):
+                log = self._kube.read_log(home, text(pod, "metadata", "name"), "istio-proxy")
                 self._recording.add_ztunnel_log(log)
         for namespace in sorted(Placement(self._kube.namespace).namespaces):
             with suppress(HarnessError):

@@ -40,7 +40,6 @@ from harness.objects.unstructured import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready
 from harness.observations import Sighting
 
-SYSTEM = ("istio-system", "envoy-gateway-system", "redis-system")
 CLAIM = (
     "Gateway",
     "HTTPRoute",
@@ -102,7 +101,8 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
     )
     access, connections = _lines(sightings)
     wanted = kube.wanted.documents
-    namespaces = {kube.namespace, *(text(one, "metadata", "namespace") for one in wanted.values())} - {"", *SYSTEM}
+    system = kube.places.namespaces
+    namespaces = {kube.namespace, *(text(one, "metadata", "namespace") for one in wanted.values())} - {"", *system}
     began = min((s.at for s in sightings), default=time.time() - 60)
     since = datetime.fromtimestamp(began, UTC) - timedelta(seconds=1)
     logs: list[str] = []
@@ -115,19 +115,16 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
         for kind in CLAIM:
             _read_kind(kube, objects, kind, namespaces)
         for kind in ("Deployment", "DaemonSet"):
-            _read_kind(kube, objects, kind, (*namespaces, *SYSTEM))
+            _read_kind(kube, objects, kind, (*namespaces, *system))
         for kind in {text(one, "kind") for one in wanted.values()} - objects.keys():
             _read_kind(kube, objects, kind, namespaces)
-        _read_kind(kube, objects, "Pod", SYSTEM)
+        _read_kind(kube, objects, "Pod", system)
         if is_dns_failure(failure):
             _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
         access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since, over, access_logs))
         nodes = [pod for pod in objects.get("Pod", ()) if text(pod, "metadata", "labels", "app") == "ztunnel"]
         if failure.failed_calls or _MESH.search(message) or not all(map(is_pod_ready, nodes)):
-            logs.extend(
-                kube.read_log("istio-system", text(pod, "metadata", "name"), "istio-proxy", since=since)
-                for pod in nodes[:NODES]
-            )
+            logs.extend(kube.read_log(*name_parts(pod), "istio-proxy", since=since) for pod in nodes[:NODES])
 
     objects = _bounded(read)
     over.set()

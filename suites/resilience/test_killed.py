@@ -77,8 +77,9 @@ def deleted_pods(
 def test_new_connections_are_served_again(deleted_pods):
     """After ztunnel is killed, new connections to a waypoint without a listener on 15008 fail for at most 30 s."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[0])
+    keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
-    assert new_connections.lost, "no request was lost: what was killed did not carry this load"
+    assert new_connections.lost or keepalive.lost, "no request was lost: what was killed did not carry this load"
     assert new_connections.outage_ms <= ZTUNNEL_KILLED.seconds * 1000, (
         f"{ZTUNNEL_KILLED}\n{timeline_as_text(new_connections)}"
     )

@@ -14,6 +14,7 @@ from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
 from harness.logs import envoy_access, ztunnel
 from harness.logs.ztunnel import ZtunnelLine
+from harness.objects.stack_places import StackPlaces
 from tests import recordings
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
@@ -433,6 +434,20 @@ def leg(ztunnels: Ztunnels, **changes: str | None) -> ZtunnelLine:
     """The leg behind the waypoint of the recorded request."""
     asked = {"source": REQUEST.upstream_local_address, "reaches": REQUEST.upstream_host} | changes
     return ztunnels.wait_for_connection(SINCE, asked["source"], REQUEST, asked["reaches"])
+
+
+def test_the_stack_is_read_where_it_is(kube: Kube, api: FakeApi) -> None:
+    """ztunnel and the rate limit service in other namespaces than their charts'."""
+    places = StackPlaces(ztunnel="kube-system/ztunnel", rate_limit_service="edge/envoy-ratelimit")
+    there = Kube(kube.kubeconfig, kube.context, places=places)
+    made = pod("kube-system/zt", labels=ZTUNNEL)
+    made["spec"]["nodeName"] = "n1"
+    api.put(made, pod("edge/limiter-1", labels={"app.kubernetes.io/name": "envoy-ratelimit"}))
+    api.logs["kube-system", "zt", "istio-proxy"] = "of kube-system"
+
+    assert Ztunnels(there, Pages()).read_logs() == {"n1": "of kube-system"}  # type: ignore[arg-type]  # as above
+    assert RateLimitService(there, Pages()).names == ["limiter-1"]  # type: ignore[arg-type]  # as above
+    assert Ztunnels(kube, Pages()).read_logs() == {}  # type: ignore[arg-type]  # as above
 
 
 def test_lines_of_all_nodes_oldest_first(ztunnels: Ztunnels, api: FakeApi) -> None:

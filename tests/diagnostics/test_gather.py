@@ -13,6 +13,7 @@ import yaml
 from harness import timeouts
 from harness.diagnostics import gather
 from harness.diagnostics.gather import KINDS, LOG_LIMIT, own_namespaces
+from harness.kube import Kube
 from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
@@ -127,8 +128,8 @@ def test_namespaces_are_ours() -> None:
     """The run's, those that manifests make beside it, and the stack's."""
     stack = {"istio-system", "envoy-gateway-system", "redis-system"}
 
-    assert set(own_namespaces("default")) == {"default", "elsewhere", *stack}
-    assert set(own_namespaces("team-a")) == {"team-a", "team-a-elsewhere", *stack}
+    assert set(own_namespaces(Kube(Path(), ""))) == {"default", "elsewhere", *stack}
+    assert set(own_namespaces(Kube(Path(), "", namespace="team-a"))) == {"team-a", "team-a-elsewhere", *stack}
 
 
 def test_other_teams_things_are_left(cluster: FakeCluster, full: FakeApi, tmp_path: Path) -> None:

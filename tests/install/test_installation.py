@@ -24,6 +24,7 @@ from harness.kube import Kube
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.namespace_mapping import Placement
 from harness.objects.object_names import parse_ref
+from harness.objects.stack_places import StackPlaces
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
@@ -326,6 +327,20 @@ def test_somebodys_that_lacks_something(kube: Kube, api: FakeApi, cluster: FakeC
     assert "istiod" not in str(caught.value)
     assert api.asked("PATCH") == []
     assert "INSTALL=1" in caught.value.remedy
+
+
+def test_somebodys_is_looked_for_where_it_is(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """What preflight found under another name or in another namespace is not missing."""
+    cluster.kind = "existing"
+    api.put(named("Node/n1", status={"conditions": [{"type": "Ready", "status": "True"}]}))
+    api.put(deployment("mesh/istiod-canary", ready=1))
+    there = Kube(kube.kubeconfig, kube.context, places=StackPlaces(istiod="mesh/istiod-canary", ztunnel="mesh/zt"))
+
+    with pytest.raises(SetupFailed) as caught:
+        ensure_stack(cluster, there, ROW, None, installs=False)
+
+    assert "istiod" not in str(caught.value)
+    assert "DaemonSet/mesh/zt" in str(caught.value)
 
 
 def test_somebodys_that_is_not_ready(kube: Kube, api: FakeApi, cluster: FakeCluster, clock: Clock) -> None:

@@ -55,7 +55,7 @@ def looked(kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(collector, "QUIET", 0.0)
     api.put(restarting("ours/app-1", 0), restarting("team-b/crash-1", 7))
     api.put(restarting("istio-system/ztunnel-1", 0, app="ztunnel"))
-    api.put(restarting("envoy-gateway-system/envoy-gateway-1", 0))
+    api.put(restarting("envoy-gateway-system/envoy-gateway-1", 0, **{"control-plane": "envoy-gateway"}))
     api.logs |= {ZTUNNEL: "", CONTROLLER: "", ("ours", "waypoint-1", "envoy"): ""}
 
     def look(ours: OracleScope, *pods: Object, ztunnel: str = "", gateway: str = "") -> tuple[list[str], list[str]]:

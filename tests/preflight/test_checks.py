@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.cluster.protocol import CAPABILITIES
+from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
 from harness.preflight import table
 from harness.preflight.rights import RIGHTS
 from tests.audit.planted import CONFIG, definition, deployment, obj
@@ -32,6 +33,10 @@ def policy(**spec: Any) -> Plant:
 
 def changed(**changes: Any) -> Plant:
     return lambda c: c.changes.update(changes)
+
+
+def both(*plants: Plant) -> Plant:
+    return lambda c: [plant(c) for plant in plants][-1]
 
 
 def revisioned(c: Cluster) -> None:
@@ -109,19 +114,37 @@ CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
     "ztunnel elsewhere": (
         moved("DaemonSet", "ztunnel", "kube-system"),
         "ztunnel",
-        "not judged",
-        ("stack",),
+        *NOTHING,
         "kube-system/ztunnel",
+    ),
+    "ztunnel elsewhere, disruptive": (
+        both(moved("DaemonSet", "ztunnel", "kube-system"), changed(disruptive=True)),
+        "ztunnel",
+        "not judged",
+        ("disruptive",),
+        "istio-system/ztunnel alone",
+    ),
+    "Envoy Gateway elsewhere": (
+        moved("Deployment", "envoy-gateway", "edge"),
+        "Envoy Gateway",
+        *NOTHING,
+        "edge, version",
+    ),
+    "Envoy Gateway elsewhere, disruptive": (
+        both(moved("Deployment", "envoy-gateway", "edge"), changed(disruptive=True)),
+        "Envoy Gateway",
+        "not judged",
+        ("disruptive",),
+        "envoy-gateway-system alone",
     ),
     "CNI elsewhere": (
         moved("DaemonSet", "istio-cni-node", "kube-system"),
         "Istio CNI",
-        "not judged",
-        ("stack",),
+        *NOTHING,
         "kube-system/",
     ),
     "two revisions": (second_revision, "istiod", *NOTHING, "istio-system/istiod"),
-    "revision": (revisioned, "istiod", "not judged", ("stack",), "mesh/istiod-canary, revision canary"),
+    "revision": (revisioned, "istiod", *NOTHING, "mesh/istiod-canary, revision canary"),
     "no class": (lambda c: c.remove("GatewayClass", "eg-waypoint"), "GatewayClass eg-waypoint", *NOTHING, "by the run"),
     "class of others": (
         lambda c: c.get("GatewayClass", "eg-waypoint")["spec"].update(controllerName="example.org/other"),
@@ -315,6 +338,18 @@ def test_each_circumstance_has_its_row(case: str) -> None:
     assert set(lacks) <= set(lacking)
     assert all(lacking[name].startswith(subject) for name in lacks)  # type: ignore[index]  # names of capabilities
     assert row.remedy or verdict == "judged" or subject == "clock"
+
+
+def test_the_stack_is_where_its_workloads_are() -> None:
+    """By label; of two the one under its chart's own name, and where there is none that name."""
+    beside, elsewhere, absent = Cluster(), Cluster(), Cluster()
+    second_revision(beside)
+    revisioned(elsewhere)
+    moved("DaemonSet", "ztunnel", "kube-system")(elsewhere)
+    absent.remove("Deployment", "envoy-ratelimit")
+
+    assert beside.facts.places == absent.facts.places == DEFAULT_PLACES
+    assert elsewhere.facts.places == StackPlaces(istiod="mesh/istiod-canary", ztunnel="kube-system/ztunnel")
 
 
 def test_clock_of_a_node_counts_beyond_what_is_uncertain() -> None:

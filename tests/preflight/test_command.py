@@ -166,8 +166,9 @@ def test_other_forms_of_installation_as_recorded_on_kind(
     rows = [(one["subject"], one["verdict"], one["found"].partition(",")[0]) for one in report["rows"]]
     assert ("istiod", "judged", "istio-system/istiod") in rows
     assert ("istiod", "judged", "istio-system/istiod-canary") in rows
-    assert ("ztunnel", "not judged", "kube-system/ztunnel") in rows
+    assert ("ztunnel", "judged", "kube-system/ztunnel") in rows
     assert ("trust domain", "judged", "mesh.example (ConfigMap istio-system/istio-canary)") in rows
     assert ("Envoy Gateway's mode", "not judged", "ControllerNamespace") in rows
     assert ("rate limit counters", "judged", "published every 1 s") in rows
-    assert {"stack", "ingress", "waypoint", "two nodes"} <= set(report["lacking"])
+    assert {"ingress", "waypoint", "two nodes"} <= set(report["lacking"])
+    assert "stack" not in report["lacking"]

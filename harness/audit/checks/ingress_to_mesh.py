@@ -23,7 +23,7 @@ from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, mapping, name_of, text
 
 INGRESS_USE = "istio.io/ingress-use-waypoint"
-ROOT = "istio-system"  # where a PeerAuthentication is for the whole mesh, unless meshConfig says another
+ROOT = "istio-system"  # where istiod is by its chart; a PeerAuthentication in its namespace is for the whole mesh
 
 
 def bypass(state: AuditState) -> Iterable[Result]:
@@ -98,6 +98,8 @@ def _routes_to_services(state: AuditState, gateway: Json, route: Json) -> bool:
 def _strict(state: AuditState, pod: Json) -> Json | None:
     """The PeerAuthentication that makes a pod take mTLS alone: the most specific one decides, UNSET leaves it open."""
     ranked: dict[int, list[Json]] = {0: [], 1: [], 2: []}
+    istiods = [one for one in state.readable_objects("Deployment") if labels_of(one).get("app") == "istiod"]
+    roots = {namespace_of(one) for one in istiods} or {ROOT}
     for one in state.all_objects("PeerAuthentication"):
         wanted = mapping(one, "spec", "selector", "matchLabels")
         here = namespace_of(one) == namespace_of(pod)
@@ -105,7 +107,7 @@ def _strict(state: AuditState, pod: Json) -> Json | None:
             ranked[0].append(one)
         elif not wanted and here:
             ranked[1].append(one)
-        elif not wanted and namespace_of(one) == ROOT:
+        elif not wanted and namespace_of(one) in roots:
             ranked[2].append(one)
     for rank in sorted(ranked):
         # Of several of a rank the oldest one counts.

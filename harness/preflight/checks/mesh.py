@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from harness.audit.state import labels_of, namespace_of
+from harness.audit.state import labels_of, namespace_of, object_name
+from harness.objects.stack_places import DEFAULT_PLACES
 from harness.objects.unstructured import Json, name_of, objects, text
 from harness.objects.workloads import pod_containers, rollout_progress
 from harness.preflight.facts import Facts
@@ -13,10 +14,10 @@ from harness.preflight.row import Row, judged, not_judged, unknown
 
 REVISION = "istio.io/rev"
 TRUST_DOMAIN = "cluster.local"  # Istio's default
-READ_AT = {  # where the harness reads each; other tools than Istio's own charts put them elsewhere
-    "istiod": ("istio-system", "istiod"),
-    "ztunnel": ("istio-system", "ztunnel"),
-    "Istio CNI": ("istio-system", "istio-cni-node"),
+RESTARTED_AT = {  # where disruptive tests restart each; other tools than Istio's own charts put them elsewhere
+    "istiod": DEFAULT_PLACES.istiod,
+    "ztunnel": DEFAULT_PLACES.ztunnel,
+    "Istio CNI": DEFAULT_PLACES.cni,
 }
 BY_INSTALL = "absent: INSTALL=1 installs it"
 _LEVEL = re.compile(r"(?:^|,)(?:access=)(off|error|warn)(?:,|$)|^(off|error|warn)$")
@@ -89,13 +90,15 @@ def _workload(subject: str, workload: Json, what: str, facts: Facts) -> Row:
     rollout, name = rollout_progress(workload), text(workload, "metadata", "name")
     where = f"{namespace_of(workload)}/{name}, {what}, {rollout.text}"
     those = {"istiod": facts.istiods, "ztunnel": facts.ztunnels, "Istio CNI": facts.cnis}[subject]
-    if not any((namespace_of(one), text(one, "metadata", "name")) == READ_AT[subject] for one in those):
+    if facts.disruptive and not any(
+        f"{namespace_of(one)}/{object_name(one)}" == RESTARTED_AT[subject] for one in those
+    ):
         return not_judged(
             subject,
             where,
-            "stack",
-            reason=f"its logs and counters are read of {'/'.join(READ_AT[subject])} alone",
-            remedy=f"install it there (namespace {READ_AT[subject][0]}), or test another cluster",
+            "disruptive",
+            reason=f"disruptive tests restart {RESTARTED_AT[subject]} alone; all others judge it where it is",
+            remedy="none: these tests need Istio's own names",
         )
     if rollout.done:
         return judged(subject, where)
