@@ -18,7 +18,7 @@ from harness.logs import envoy_access, envoy_xds_rejects
 from harness.logs.envoy_access import AccessLine
 from harness.logs.unreadable import UnreadableLines
 from harness.proxy import clusters
-from harness.proxy.config_dump import active_cluster, error_states, route_config, thresholds
+from harness.proxy.config_dump import active_cluster, error_states, max_pending_requests, route_config
 
 Json = dict[str, Any]
 
@@ -232,11 +232,13 @@ class Envoy(EnvoyCounters):
         Raises:
             Absent: in one no such cluster is active: one that is gone is not one without a breaker.
         """
-        found = {name: thresholds(dump, cluster) for name, dump in self.read_config_dumps().items()}
-        for pod, one in found.items():
-            if one is None:
+        found = {}
+        for pod, dump in self.read_config_dumps().items():
+            active = active_cluster(dump, cluster)
+            if active is None:
                 raise Absent(f"Envoy {pod} has no active cluster {cluster}")
-        return {pod: one.max_pending_requests for pod, one in found.items() if one is not None}
+            found[pod] = max_pending_requests(active)
+        return found
 
     def read_max_pending_requests(self, cluster: str) -> int | None:
         """The same, on which all replicas agree.

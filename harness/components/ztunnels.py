@@ -22,6 +22,7 @@ from harness.logs.unreadable import UnreadableLines
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.stack_places import namespace_in
+from harness.objects.unstructured import Json
 from harness.objects.workloads import is_pod_ready, node_name
 from harness.proxy import ztunnel_dump
 from harness.proxy.prometheus import MetricSample
@@ -235,8 +236,6 @@ class Ztunnels:
         observations.record_sighting("ztunnel config_dump", f"of {len(found)} nodes")
         return found
 
-    def _dump(self, pod: Document) -> ztunnel_dump.Dump:
-        found: ztunnel_dump.Dump = json.loads(
-            self._admin.get(self.namespace, pod["metadata"]["name"], 15000, "/config_dump")
-        )
+    def _dump(self, pod: Document) -> Json:
+        found: Json = json.loads(self._admin.get(self.namespace, pod["metadata"]["name"], 15000, "/config_dump"))
         return found

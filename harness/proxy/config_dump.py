@@ -1,7 +1,7 @@
 """Envoy's /config_dump: the active configuration, as opposed to what a status reports as Accepted.
 
 A changed cluster waits in `dynamic_warming_clusters` for up to 15 s while its policy is Accepted after 0.08 s, so
-`thresholds` reads active clusters only. A changed listener keeps its old self in `draining_state` for minutes.
+`active_cluster` reads active clusters only. A changed listener keeps its old self in `draining_state` for minutes.
 Dumps are those of tests/recordings/admin/*-config_dump.json: the whole dump, asked for without mask or resource.
 """
 
@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.objects.host_port import host_port
-from harness.objects.unstructured import Json, mapping, maybe_number, number, objects, strings, text
+from harness.objects.unstructured import Json, mapping, maybe_number, number, objects, text
 
 State = Literal["static", "active", "warming", "draining"]
+_STATES: tuple[State, ...] = ("active", "warming", "draining")  # of a listener that came over LDS
 
 
 class SectionAbsent(LookupError):
@@ -26,41 +27,17 @@ class Listener:
     name: str
     state: State
     address: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
-class CircuitBreaker:
-    """The default-priority limits of a cluster; None where Envoy's own default applies (1024, retries 3)."""
-
-    max_connections: int | None
-    max_pending_requests: int | None
-    max_requests: int | None
-    max_retries: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class EnvoyCluster:
-    """A cluster in one of its states."""
-
-    name: str
-    state: State
-    breaker: CircuitBreaker
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
 class EnvoyRoute:
-    """One route of one virtual host. cluster is "" for weighted clusters, redirects and direct responses.
+    """One route of one virtual host.
 
     rate_limits names the kinds in force on it: "global" (the rate limit service is asked), "local" (this Envoy counts).
     policies are the Envoy Gateway policies it was made from, as "Kind/namespace/name".
     """
 
     name: str
-    config: str
-    domains: tuple[str, ...]
-    cluster: str
     rate_limits: tuple[str, ...]
     policies: tuple[str, ...]
 
@@ -76,23 +53,13 @@ class ErrorState:
 def listeners(dump: Json) -> tuple[Listener, ...]:
     """Every listener, once per state it is in; one that was refused at birth is in none (see error_states)."""
     section = _section(dump, "ListenersConfigDump")
-    found = [_listener(entry, mapping(entry, "listener"), "static") for entry in objects(section, "static_listeners")]
+    found = [_listener(mapping(entry, "listener"), "static") for entry in objects(section, "static_listeners")]
     for entry in objects(section, "dynamic_listeners"):
-        for state in ("active", "warming", "draining"):
+        for state in _STATES:
             held = mapping(entry, f"{state}_state")
             if held:
-                found.append(_listener(held, mapping(held, "listener"), _state(state)))
+                found.append(_listener(mapping(held, "listener"), state))
     return tuple(found)
-
-
-def clusters(dump: Json) -> tuple[EnvoyCluster, ...]:
-    """Every cluster; one that is being changed is there twice, active (old) and warming (new)."""
-    section = _section(dump, "ClustersConfigDump")
-    return tuple(
-        EnvoyCluster(text(entry, "cluster", "name"), state, _breaker(entry), text(entry, "version_info"))
-        for key, state in _CLUSTER_LISTS
-        for entry in objects(section, key)
-    )
 
 
 def active_cluster(dump: Json, cluster_name: str) -> Json | None:
@@ -106,10 +73,9 @@ def routes(dump: Json) -> tuple[EnvoyRoute, ...]:
     """The routes of the route configurations that came over RDS and are in use."""
     section = _section(dump, "RoutesConfigDump")
     return tuple(
-        _route(route, text(config, "name"), host)
+        _route(route, host)
         for entry in objects(section, "dynamic_route_configs")
-        for config in (mapping(entry, "route_config"),)
-        for host in objects(config, "virtual_hosts")
+        for host in objects(entry, "route_config", "virtual_hosts")
         for route in objects(host, "routes")
     )
 
@@ -127,10 +93,11 @@ def route_config(dump: Json, route: str) -> Json | None:
     return next(found, None)
 
 
-def thresholds(dump: Json, cluster_name: str) -> CircuitBreaker | None:
-    """The limits that the ACTIVE cluster of this name enforces; None when no such cluster is active."""
-    named = (c for c in clusters(dump) if c.name == cluster_name and c.state in ("active", "static"))
-    return next((cluster.breaker for cluster in named), None)
+def max_pending_requests(cluster: Json) -> int | None:
+    """The limit of a cluster for the default priority; None where Envoy's own default applies (1024)."""
+    limits = objects(cluster, "circuit_breakers", "thresholds")
+    own = next((one for one in limits if text(one, "priority") in ("", "DEFAULT")), {})
+    return maybe_number(own, "max_pending_requests")
 
 
 def rate_limited_routes(dump: Json) -> tuple[EnvoyRoute, ...]:
@@ -151,18 +118,6 @@ def error_states(dump: Json) -> tuple[ErrorState, ...]:
     )
 
 
-_CLUSTER_LISTS: tuple[tuple[str, State], ...] = (
-    ("static_clusters", "static"),
-    ("dynamic_active_clusters", "active"),
-    ("dynamic_warming_clusters", "warming"),
-)
-_STATES: dict[str, State] = {"active": "active", "warming": "warming", "draining": "draining"}
-
-
-def _state(name: str) -> State:
-    return _STATES[name]
-
-
 def _section(dump: Json, kind: str) -> Json:
     """The one section of this kind; RoutesConfigDump is also the tail of ScopedRoutesConfigDump's name."""
     for section in objects(dump, "configs"):
@@ -171,36 +126,17 @@ def _section(dump: Json, kind: str) -> Json:
     raise SectionAbsent(f"the dump has no {kind} (a masked or partial dump, or no dump)")
 
 
-def _listener(holder: Json, listener: Json, state: State) -> Listener:
+def _listener(listener: Json, state: State) -> Listener:
     socket = mapping(listener, "address", "socket_address")
     address = host_port(text(socket, "address"), number(socket, "port_value")) if socket else ""
-    return Listener(text(listener, "name"), state, address, text(holder, "version_info"))
+    return Listener(text(listener, "name"), state, address)
 
 
-def _breaker(entry: Json) -> CircuitBreaker:
-    for threshold in objects(entry, "cluster", "circuit_breakers", "thresholds"):
-        if text(threshold, "priority") in ("", "DEFAULT"):
-            return CircuitBreaker(
-                max_connections=maybe_number(threshold, "max_connections"),
-                max_pending_requests=maybe_number(threshold, "max_pending_requests"),
-                max_requests=maybe_number(threshold, "max_requests"),
-                max_retries=maybe_number(threshold, "max_retries"),
-            )
-    return CircuitBreaker(None, None, None, None)
-
-
-def _route(route: Json, config: str, host: Json) -> EnvoyRoute:
+def _route(route: Json, host: Json) -> EnvoyRoute:
     kinds = dict.fromkeys((*_limits(route), *_limits(host)))
     held = objects(route, "metadata", "filter_metadata", "envoy-gateway", "policies")
     policies = (f"{text(p, 'kind')}/{text(p, 'namespace')}/{text(p, 'name')}" for p in held)
-    return EnvoyRoute(
-        name=text(route, "name"),
-        config=config,
-        domains=strings(host, "domains"),
-        cluster=text(route, "route", "cluster"),
-        rate_limits=tuple(kinds),
-        policies=tuple(policies),
-    )
+    return EnvoyRoute(text(route, "name"), tuple(kinds), tuple(policies))
 
 
 def _limits(holder: Json) -> Iterator[str]:

@@ -1,58 +1,35 @@
 """ztunnel's /config_dump: one node's workloads, services and certificates.
 
-Workloads and services are those of the whole cluster, and the same on every node; certificates are the node's own. Each
-function also takes the list that `istioctl ztunnel-config <what> -o json` prints.
-Shapes from tests/recordings/admin/ztunnel-config_dump.json and tests/recordings/cli.
+Workloads and services are those of the whole cluster, and the same on every node; certificates are the node's own.
+Shapes from tests/recordings/admin/ztunnel-config_dump.json.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.objects.unstructured import Json, mapping, maybe_number, objects, strings, text
+from harness.objects.unstructured import Json, objects, text
 from harness.proxy.config_dump import SectionAbsent
-
-Dump = Json | Sequence[Json]
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A pod (or the API server) as ztunnel sees it; protocol "HBONE" means enrolled, "TCP" not.
-
-    tunnel is "NONE/9080" for a pod behind a waypoint-inbound-binding, else "". services are "namespace/hostname";
-    istioctl does not print them.
-    """
+    """A pod (or the API server) as ztunnel sees it; protocol "HBONE" means enrolled, "TCP" not."""
 
     name: str
     namespace: str
-    ips: tuple[str, ...]
     protocol: str
     identity: str
-    node: str
-    status: str
-    services: tuple[str, ...]
-    tunnel: str
-
-    @property
-    def is_enrolled(self) -> bool:
-        """Whether other ztunnels send to it over HBONE."""
-        return self.protocol == "HBONE"
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service; vips without their network. waypoint is the waypoint's own VIP or "namespace/hostname", or "".
-
-    ports maps the Service's port to the pod's; endpoints are workload uids.
-    """
+    """A Service; waypoint is the waypoint's own VIP or "namespace/hostname", or ""."""
 
     name: str
     namespace: str
     hostname: str
-    vips: tuple[str, ...]
-    ports: Mapping[int, int]
     waypoint: str
-    endpoints: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +68,13 @@ class OpenConnection:
     protocol: str
 
 
-def open_connections(dump: Dump) -> tuple[OpenConnection, ...]:
+def open_connections(dump: Json) -> tuple[OpenConnection, ...]:
     """The connections of the node's pods that are open now (tests/recordings/open-connection).
 
     Raises:
         SectionAbsent: the dump lacks workloads, or the state of the node's own.
     """
-    states = dump.get("workloadState") if isinstance(dump, Mapping) else None
+    states = dump.get("workloadState")
     if not isinstance(states, Mapping):
         raise SectionAbsent("the ztunnel dump has no workloadState")
     identities = {(w.namespace, w.name): w.identity for w in workloads(dump)}
@@ -121,41 +98,33 @@ def open_connections(dump: Dump) -> tuple[OpenConnection, ...]:
     return tuple(found)
 
 
-def workloads(dump: Dump) -> tuple[Workload, ...]:
+def workloads(dump: Json) -> tuple[Workload, ...]:
     """Every workload. Raises SectionAbsent when the dump has no such part."""
     return tuple(
         Workload(
             name=text(w, "name"),
             namespace=text(w, "namespace"),
-            ips=strings(w, "workloadIps"),
             protocol=text(w, "protocol"),
             identity=f"spiffe://{text(w, 'trustDomain')}/ns/{text(w, 'namespace')}/sa/{text(w, 'serviceAccount')}",
-            node=text(w, "node"),
-            status=text(w, "status"),
-            services=strings(w, "services"),
-            tunnel=_tunnel(mapping(w, "applicationTunnel")),
         )
         for w in _part(dump, "workloads")
     )
 
 
-def services(dump: Dump) -> tuple[Service, ...]:
+def services(dump: Json) -> tuple[Service, ...]:
     """Every Service. Raises SectionAbsent when the dump has no such part."""
     return tuple(
         Service(
             name=text(s, "name"),
             namespace=text(s, "namespace"),
             hostname=text(s, "hostname"),
-            vips=tuple(vip.rpartition("/")[2] for vip in strings(s, "vips")),
-            ports={int(key): to for key in mapping(s, "ports") for to in _port(s, key)},
             waypoint=text(s, "waypoint", "destination").removeprefix("/"),
-            endpoints=tuple(key for key in mapping(s, "endpoints") if isinstance(key, str)),
         )
         for s in _part(dump, "services")
     )
 
 
-def certificates(dump: Dump) -> tuple[Certificate, ...]:
+def certificates(dump: Json) -> tuple[Certificate, ...]:
     """Every identity's leaf certificate on this node. Raises SectionAbsent when the dump has no such part."""
     found = []
     for held in _part(dump, "certificates"):
@@ -165,23 +134,10 @@ def certificates(dump: Dump) -> tuple[Certificate, ...]:
     return tuple(found)
 
 
-def _part(dump: Dump, name: str) -> Iterator[Json]:
-    holder = dump if isinstance(dump, Mapping) else {name: list(dump)}
-    if not isinstance(holder.get(name), list):
+def _part(dump: Json, name: str) -> Iterator[Json]:
+    if not isinstance(dump.get(name), list):
         raise SectionAbsent(f"the ztunnel dump has no {name}")
-    return objects(holder, name)
-
-
-def _tunnel(tunnel: Json) -> str:
-    protocol, port = text(tunnel, "protocol"), maybe_number(tunnel, "port")
-    return f"{protocol}/{port}" if protocol and port is not None else protocol
-
-
-def _port(service: Json, key: object) -> Iterator[int]:
-    """The pod's port for one of the Service's; JSON keys are text."""
-    port = mapping(service, "ports").get(str(key))
-    if isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 6 and isinstance(port, int):
-        yield port
+    return objects(dump, name)
 
 
 def _time(value: str) -> datetime | None:

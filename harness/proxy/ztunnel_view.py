@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from harness.objects.unstructured import Json
 from harness.proxy import ztunnel_dump
-from harness.proxy.ztunnel_dump import Certificate, Dump, Service, Workload
+from harness.proxy.ztunnel_dump import Certificate, Service, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class MeshView:
         return any(c.identity.endswith(identity) and c.is_valid(now) for c in self.certificates)
 
 
-def read_mesh_view(dump: Dump, namespace: str = "default") -> MeshView:
+def read_mesh_view(dump: Json, namespace: str = "default") -> MeshView:
     """Reads a dump.
 
     Raises:

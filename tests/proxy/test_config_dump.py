@@ -7,17 +7,15 @@ import pytest
 from hypothesis import given
 
 from harness.proxy.config_dump import (
-    CircuitBreaker,
     ErrorState,
     SectionAbsent,
     active_cluster,
-    clusters,
     error_states,
     listeners,
+    max_pending_requests,
     rate_limited_routes,
     route_config,
     routes,
-    thresholds,
 )
 from tests.recordings import dump
 from tests.recordings.shapes import fuzz, keyed
@@ -40,26 +38,26 @@ def ingress() -> Any:
     return copy.deepcopy(dump("admin/bookinfo-ingress-config_dump.json"))
 
 
+def limit_of(of: Any, cluster: str) -> int | None:
+    """max_pending_requests of an active cluster."""
+    active = active_cluster(of, cluster)
+    assert active is not None
+    return max_pending_requests(active)
+
+
 def section(of: Any, kind: str) -> Any:
     """One part of a dump."""
     return next(part for part in of["configs"] if part["@type"].endswith(f".{kind}"))
 
 
 def test_breaker_of_the_active_cluster() -> None:
-    """The article's limits as Envoy enforces them; a 0 is a limit, not an absence."""
-    assert thresholds(waypoint(), RATINGS) == CircuitBreaker(1024, 0, 10, 1024)
+    """The article's limit as Envoy enforces it; a 0 is a limit, not an absence."""
+    assert limit_of(waypoint(), RATINGS) == 0
 
 
 def test_cluster_without_a_policy_has_envoys_defaults() -> None:
     """Envoy Gateway itself sets max_retries only."""
-    found = thresholds(ingress(), "httproute/default/ingress-bookinfo/rule/0")
-
-    assert found == CircuitBreaker(None, None, None, 1024)
-
-
-def test_unknown_cluster_has_no_breaker() -> None:
-    """No cluster of this name is active."""
-    assert thresholds(waypoint(), "httproute/default/nosuch/rule/0") is None
+    assert limit_of(ingress(), "httproute/default/ingress-bookinfo/rule/0") is None
 
 
 def test_warming_cluster_does_not_count() -> None:
@@ -69,20 +67,19 @@ def test_warming_cluster_does_not_count() -> None:
     part["dynamic_warming_clusters"] = copy.deepcopy(part["dynamic_active_clusters"])
     part["dynamic_active_clusters"][0]["cluster"]["circuit_breakers"]["thresholds"] = [{"max_retries": 1024}]
 
-    assert thresholds(changed, RATINGS) == CircuitBreaker(None, None, None, 1024)
-    assert [c.state for c in clusters(changed) if c.name == RATINGS] == ["active", "warming"]
+    assert limit_of(changed, RATINGS) is None
 
     part["dynamic_active_clusters"] = []
-    assert thresholds(changed, RATINGS) is None
+    assert active_cluster(changed, RATINGS) is None
 
 
 def test_limits_of_the_high_priority_are_not_ours() -> None:
     """Envoy Gateway's policies are about the default priority."""
     changed = waypoint()
     breakers = section(changed, "ClustersConfigDump")["dynamic_active_clusters"][0]["cluster"]["circuit_breakers"]
-    breakers["thresholds"] = [{"priority": "HIGH", "max_requests": 1}]
+    breakers["thresholds"] = [{"priority": "HIGH", "max_pending_requests": 1}]
 
-    assert thresholds(changed, RATINGS) == CircuitBreaker(None, None, None, None)
+    assert limit_of(changed, RATINGS) is None
 
 
 def test_nothing_is_refused_at_rest() -> None:
@@ -96,21 +93,13 @@ def test_rate_limited_route_names_its_policy() -> None:
     (route,) = rate_limited_routes(ingress())
 
     assert route.name == "httproute/default/ingress-bookinfo/rule/0/match/0/*"
-    assert (route.config, route.cluster) == (
-        "default/bookinfo-ingress/ingress",
-        "httproute/default/ingress-bookinfo/rule/0",
-    )
     assert route.rate_limits == ("global",)
     assert route.policies == ("BackendTrafficPolicy/default/productpage-rate-limiting",)
 
 
 def test_routes_without_actions_are_not_limited() -> None:
     """The waypoint has three routes, under a circuit breaker, and asks no limiter."""
-    assert [route.domains for route in routes(waypoint())] == [
-        ("ratings",),
-        ("ratings.default",),
-        ("ratings.default.svc.cluster.local",),
-    ]
+    assert len(routes(waypoint())) == 3
     assert rate_limited_routes(waypoint()) == ()
 
 
@@ -168,7 +157,7 @@ def test_refused_cluster_is_named_by_its_configuration() -> None:
     assert error_states(changed) == (ErrorState(RATINGS, "a"), ErrorState("n", "b"))
 
 
-@pytest.mark.parametrize("read", [listeners, clusters, routes, rate_limited_routes, error_states])
+@pytest.mark.parametrize("read", [listeners, routes, rate_limited_routes, error_states])
 @pytest.mark.parametrize("partial", [{}, {"configs": []}, {"configs": None}])
 def test_partial_dump_says_nothing(read: Any, partial: Any) -> None:
     """A dump without the section is not a proxy without listeners."""
@@ -184,9 +173,9 @@ def test_any_section_can_be_read(value: object) -> None:
     body = value if isinstance(value, dict) else {"static_listeners": value}
     hostile = {"configs": [{**body, "@type": f"type.googleapis.com/envoy.admin.v3.{kind}"} for kind in kinds]}
 
-    for read in (listeners, clusters, routes, rate_limited_routes, error_states):
+    for read in (listeners, routes, rate_limited_routes, error_states):
         assert isinstance(read(hostile), tuple)
-    thresholds(hostile, "x")
+    max_pending_requests(active_cluster(hostile, "x") or body)
 
 
 def test_active_cluster_and_route_are_found_by_name() -> None:

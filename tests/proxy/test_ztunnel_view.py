@@ -8,13 +8,8 @@ def workload(name: str, namespace: str, protocol: str) -> ztunnel_dump.Workload:
     return ztunnel_dump.Workload(
         name=name,
         namespace=namespace,
-        node="worker",
         protocol=protocol,
         identity=f"spiffe://mesh.example/ns/{namespace}/sa/{name}",
-        ips=("10.0.0.1",),
-        status="Healthy",
-        services=(),
-        tunnel="NONE",
     )
 
 

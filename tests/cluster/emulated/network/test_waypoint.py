@@ -67,12 +67,12 @@ def test_breaker_waits_in_warming_then_refuses_everything(tmp_path: Path) -> Non
                 return found
 
             async def warms() -> bool:
-                found = config_dump.clusters(await dump())
-                return any((one.name, one.state) == (CLUSTER, "warming") for one in found)
+                (clusters,) = (one for one in (await dump())["configs"] if one["@type"].endswith("ClustersConfigDump"))
+                return any(one["cluster"]["name"] == CLUSTER for one in clusters.get("dynamic_warming_clusters", ()))
 
             async def acts() -> bool:
-                found = config_dump.thresholds(await dump(), CLUSTER)
-                return found is not None and found.max_pending_requests == 0
+                found = config_dump.active_cluster(await dump(), CLUSTER)
+                return found is not None and config_dump.max_pending_requests(found) == 0
 
             assert await one(mesh) == 200
             await mesh.tell(envoy, m.gateway("waypoint", m.listener("ratings", 9080)), [m.RATINGS], m.BREAKER)
