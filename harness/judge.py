@@ -14,7 +14,7 @@ from harness import command, settings, timeouts
 from harness.cluster_call_records import Records
 from harness.errors import NEVER_RECORDED, BadInput, SetupFailed
 from harness.outcome import NOT_TRIED, Outcome
-from harness.report.results import SCHEMA
+from harness.report.results_file import read_results
 
 ORACLES = "::oracles"
 
@@ -128,19 +128,7 @@ def _lost(test: dict[str, Any]) -> Judged:
 
 
 def _results(run: Path) -> list[dict[str, Any]]:
-    try:
-        found = json.loads((run / "results.json").read_text())
-        if found["schema"] != SCHEMA:
-            raise BadInput(
-                f"{run}/results.json has the format {found['schema']!r}, this mesh-e2e reads {SCHEMA!r}",
-                remedy="judge it with the mesh-e2e that wrote it",
-            )
-        tests: list[dict[str, Any]] = found["tests"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(
-            f"{run} has no verdicts to compare with: results.json cannot be read ({type(error).__name__}: {error})",
-            remedy="name the folder of a finished run",
-        ) from None
+    tests: list[dict[str, Any]] = read_results(run)["tests"]
     return [test for test in tests if "::" in test["id"] and not test["claim"].startswith("teardown after: ")]
 
 

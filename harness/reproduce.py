@@ -21,6 +21,7 @@ from harness.cluster_call_records import CHANGES
 from harness.cluster_call_records import FILE as RECORDS
 from harness.errors import BadInput
 from harness.install.releases import make_releases
+from harness.report.results_file import read_results
 from harness.reproduce_script import Change, Sent, write_script
 from harness.settings import Settings
 from harness.suggest import did_you_mean
@@ -52,7 +53,7 @@ def write(run: Path, test: str, into: Path) -> Path:
     Raises:
         BadInput: it is no run's folder, has no such test, or what the test sent is not in it; or `into` exists.
     """
-    results = _results(run)
+    results = read_results(run)
     found = _test(results, test)
     sent = requests(_jsonl(run / found["evidence"] / "observations.jsonl") if found.get("evidence") else [])
     if not sent:
@@ -115,15 +116,6 @@ def _sent(who: str, group: Sequence[dict[str, Any]]) -> Sent:
     statuses = tuple(one["status"] for one in group)
     together = bool(asked["together"])
     return Sent(who, asked["method"], asked["url"], tuple(headers.items()), together, statuses, group[0].get("id", ""))
-
-
-def _results(run: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads((run / "results.json").read_text())
-    except (OSError, ValueError):
-        remedy = "give one of runs/, for instance runs/latest"
-        raise BadInput(f"{run} is not the folder of a finished run", remedy=remedy) from None
-    return found
 
 
 def _test(results: dict[str, Any], test: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.errors import BadInput
 from harness.report import support
-from harness.report.results import SCHEMA
+from harness.report.results_file import finished_runs, read_results
 from harness.settings import ROOT, Settings
 
 Link = Literal["evidence", "suites"]
@@ -51,7 +51,7 @@ def write(runs: Sequence[Path], into: Path, link: Link, *, add: bool = False) ->
         BadInput: a run or that table cannot be read, no run has a cell, or the files cannot be written.
     """
     kept = functools.cache(_is_there)
-    read = sorted((_results(run) for run in runs), key=lambda results: str(results[1]["started"]))
+    read = sorted(((run, read_results(run)) for run in runs), key=lambda found: str(found[1]["started"]))
     found = support.cells(
         (_shown(run, into), results | {"tests": [test for test in results["tests"] if kept(test["id"])]})
         for run, results in read
@@ -98,24 +98,10 @@ def recent(runs: Path) -> list[Path]:
     Raises:
         BadInput: there is none.
     """
-    found = sorted(file.parent for file in runs.glob("*/results.json") if not file.parent.is_symlink())
+    found = finished_runs(runs)
     if not found:
         raise BadInput(f"{runs} has no finished run", remedy="make e2e first, or name the folders of runs")
     return found
-
-
-def _results(run: Path) -> tuple[Path, dict[str, Any]]:
-    try:
-        found = json.loads((run / "results.json").read_text())
-        if found["schema"] != SCHEMA:
-            raise BadInput(f"{run}/results.json is {found['schema']}, not {SCHEMA}", remedy="name folders of runs")
-    except OSError as error:
-        raise BadInput(f"cannot read {error.filename}: {error.strerror}", remedy="name folders of runs") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise BadInput(
-            f"{run}/results.json is not the result of a run: {error}", remedy="name folders of runs"
-        ) from error
-    return run, found
 
 
 def _is_there(test: str) -> bool:

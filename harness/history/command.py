@@ -10,6 +10,7 @@ from harness.history import quarantine
 from harness.history.repeating import TIMES, Judged, changed_tests, repeat, run_sequential_test
 from harness.history.sequential_test import SequentialTest
 from harness.history.store import History
+from harness.report.results_file import finished_runs
 from harness.settings import Settings
 
 DATABASE = ".history/history.db"
@@ -82,7 +83,7 @@ def _runs(place: Path) -> list[Path]:
         raise BadInput(f"{place} is not a folder", remedy="mesh-e2e history add runs/*")
     if (place / "results.json").exists() or (place / "verdicts.jsonl").exists():
         return [place]
-    return sorted(one.parent for one in place.glob("*/results.json") if not one.parent.is_symlink())
+    return finished_runs(place)
 
 
 def _verdicts(found: list[Judged]) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from harness.errors import BadInput
 from harness.history.sequential_test import Decision, SequentialTest
 from harness.history.store import History, Past, latest_source
 from harness.outcome import VERDICTS, Outcome
+from harness.report.results_file import run_folders
 from harness.settings import ROOT, ClusterKind
 from harness.wait import pause
 
@@ -75,9 +76,9 @@ def repeat(
     found: list[Judged] = []
     try:
         for number in range(1, times + 1):
-            before = set(_folders(home / "runs"))
+            before = set(run_folders(home / "runs"))
             run_once(tests, env)
-            made = [one for one in _folders(home / "runs") if one not in before]
+            made = [one for one in run_folders(home / "runs") if one not in before]
             if not made:
                 raise BadInput("the run left no folder", remedy=f"pytest {' '.join(tests)} shows why")
             history.add(made[-1])
@@ -124,10 +125,6 @@ def _tests_of(names: Iterable[str], root: Path) -> Iterable[str]:
             test = Path("suites", path.parts[1], f"test_{path.stem}.py")
             if (root / test).exists():
                 yield str(test)
-
-
-def _folders(runs: Path) -> list[Path]:
-    return sorted(one for one in runs.iterdir() if one.is_dir() and not one.is_symlink())
 
 
 def _belongs(test: str, asked: str) -> bool:

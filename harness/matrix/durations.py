@@ -10,7 +10,7 @@ from harness.errors import BadInput
 from harness.matrix.cells import Cell
 from harness.matrix.folder import Folder
 from harness.outcome import Outcome
-from harness.report.results_file import read_results
+from harness.report.results_file import read_results, run_folders
 
 
 def read_durations(places: Iterable[Path], tests: Sequence[str]) -> dict[str, list[float]]:
@@ -35,7 +35,7 @@ def _folders(places: Iterable[Path]) -> Iterable[Path]:
         if (place / "matrix.json").exists() or (place / "results.json").exists():
             yield place
         elif place.is_dir():
-            yield from sorted(one for one in place.iterdir() if one.is_dir() and not one.is_symlink())
+            yield from run_folders(place)
 
 
 def _of_matrix(folder: Folder, tests: Sequence[str], into: dict[str, list[tuple[str, float]]]) -> None:

@@ -25,7 +25,7 @@ from harness.command import run, running
 from harness.errors import HarnessError
 from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell
 from harness.outcome import FAILURES, WORST_FIRST, Outcome, worst
-from harness.report.results_file import read_results
+from harness.report.results_file import read_results, run_folders
 from harness.threads import thread_pool
 from harness.wait import pause
 
@@ -93,14 +93,14 @@ def run_cell(folder: Folder, matrix: Matrix, cell: PlannedCell, runner: Runner) 
     runs = home / "runs"
     try:
         runs.mkdir(parents=True, exist_ok=True)
-        before = set(_run_folders(runs))
+        before = set(run_folders(runs))
         env = environment(folder, cell, matrix.cluster)
         code = runner(
             Run(home, home / "output.txt", env),
             UPGRADES if cell.upgrade else matrix.tests,
             lambda pid: _begun(home, pid),
         )
-        made = [one for one in _run_folders(runs) if one not in before]
+        made = [one for one in run_folders(runs) if one not in before]
         found = _judged(made[-1], code) if made else _Judged(Outcome.ERROR, _last_line(home / "output.txt"))
         where = str(made[-1].relative_to(home)) if made else ""
     except (HarnessError, OSError) as error:
@@ -164,10 +164,6 @@ def _judged(run_folder: Path, code: int) -> _Judged:
 def _first_reason(tests: Sequence[Mapping[str, Any]]) -> str:
     bad = sorted((t for t in tests if t["outcome"] in FAILURES), key=lambda t: WORST_FIRST.index(t["outcome"]))
     return f"{bad[0]['claim']}: {str(bad[0]['reason']).splitlines()[0] if bad[0]['reason'] else ''}" if bad else ""
-
-
-def _run_folders(runs: Path) -> list[Path]:
-    return sorted(one for one in runs.iterdir() if one.is_dir() and not one.is_symlink())
 
 
 def _last_line(output: Path) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from harness.cluster_call_records import read_calls, read_settings
 from harness.errors import BadInput
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY
 from harness.recordings.recording import Recording
+from harness.report.results_file import read_results
 
 
 def record_run(run: Path, into: Path) -> Path:
@@ -20,11 +19,8 @@ def record_run(run: Path, into: Path) -> Path:
         BadInput: the folder holds no run, or one on an emulated cluster.
         SetupFailed: the run recorded no line of a log.
     """
-    try:
-        results: dict[str, Any] = json.loads((run / "results.json").read_text())
-        kind, versions, started = results["cluster"]["kind"], results["versions"], results["started"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise BadInput(f"{run} is no folder of a run that has ended", remedy="RUN=runs/latest") from None
+    results = read_results(run)
+    kind, versions, started = results["cluster"]["kind"], results["versions"], results["started"]
     if kind == "emulated":
         raise BadInput(f"{run} is of an emulated cluster, which writes what was recorded", remedy="RUN= one on kind")
     recording, gateways = Recording(), dict[str, str]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,20 @@ def read_results(run: Path) -> dict[str, Any]:
     verdicts = run / "verdicts.jsonl"
     kept = f"; {sum(1 for _ in verdicts.open('rb'))} verdicts are in {verdicts}" if verdicts.is_file() else ""
     raw = read_json(run / "results.json", f"{run} has no results.json: the run has not ended{kept}", SCHEMA, "schema")
-    if not isinstance(raw.get("tests"), list) or not isinstance(raw.get("counts"), dict):
+    if not isinstance(raw.get("tests"), list):
         raise BadInput(f"{run / 'results.json'} has no tests", remedy="was the run cut short? Run it again")
-    return raw
+    return {"counts": Counter(test["outcome"] for test in raw["tests"])} | raw
+
+
+def run_folders(place: Path) -> list[Path]:
+    """The folders in a folder of runs, in the order of their names; `latest`, a link, is left out."""
+    return sorted(one for one in place.iterdir() if one.is_dir() and not one.is_symlink())
+
+
+def finished_runs(place: Path) -> list[Path]:
+    """Those of them whose run has ended; none if there is no such folder."""
+    found = run_folders(place) if place.is_dir() else []
+    return [one for one in found if (one / "results.json").is_file()]
 
 
 def read_json(file: Path, missing: str, schema: str, key: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from harness import reproduce
 from harness.errors import BadInput
 from harness.http_exchange import Answer, Answers, Request, get
+from harness.report.results import SCHEMA
 from harness.version_sets import load
 
 FILE = "suites/area/test_x.py"
@@ -73,6 +74,7 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     test = {"id": TEST, "claim": "A limit is kept.", "outcome": "broken", "reason": "assert 1 == 2", "evidence": "own/"}
     results = {
+        "schema": SCHEMA,
         "set": load().pick().name,
         "versions": {"istio": "1.29.1"},
         "started": "now",
@@ -187,5 +189,5 @@ def test_test_without_requests_is_refused(run: Path, tmp_path: Path) -> None:
     (run / "own" / "observations.jsonl").write_text("")
     with pytest.raises(BadInput, match="has no requests"):
         reproduce.write(run, TEST, tmp_path / "out")
-    with pytest.raises(BadInput, match="not the folder of a finished run"):
+    with pytest.raises(BadInput, match="has no results"):
         reproduce.write(tmp_path, TEST, tmp_path / "out")

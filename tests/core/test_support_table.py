@@ -85,10 +85,10 @@ def test_command_reads_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot read"),
-        ("{", "is not the result of a run"),
-        ('{"schema": "other/v1"}', "is other/v1, not mesh-e2e/results/v1"),
-        ("[]", "is not the result of a run"),
+        (None, "has no results.json"),
+        ("{", "is not JSON"),
+        ('{"schema": "other/v1"}', "is not of mesh-e2e/results"),
+        ("[]", "is not of mesh-e2e/results"),
     ],
 )
 def test_what_is_no_run_is_named(tmp_path: Path, content: str | None, message: str) -> None:

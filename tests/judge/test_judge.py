@@ -131,7 +131,7 @@ def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(tmp_
     [
         (lambda run: shutil.rmtree(run), "is not a run folder"),
         (lambda run: (run / "records.jsonl.gz").unlink(), "has no records.jsonl"),
-        (lambda run: (run / "results.json").unlink(), "results.json cannot be read"),
+        (lambda run: (run / "results.json").unlink(), "has no results.json"),
         (lambda run: (run / "records.jsonl").write_text('{"schema": "mesh-e2e/records/v9"}\n'), "this mesh-e2e reads"),
         (lambda run: (run / "records.jsonl").write_text('{"n": 1, "sche'), "line 1, cannot be read"),
     ],

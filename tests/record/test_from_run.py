@@ -50,7 +50,7 @@ def test_stored_run_of_a_real_cluster_becomes_a_recording(tmp_path: Path) -> Non
 def test_what_is_no_run_on_a_real_cluster_is_refused(tmp_path: Path, of: str) -> None:
     run = HERE / "runs" / "emulated-rate-limit" if of == "emulated" else tmp_path / "nothing"
 
-    with pytest.raises(BadInput, match="emulated cluster" if of == "emulated" else "no folder of a run"):
+    with pytest.raises(BadInput, match="emulated cluster" if of == "emulated" else "has no results.json"):
         record_run(run, tmp_path / "into")
 
     assert not (tmp_path / "into").exists()
