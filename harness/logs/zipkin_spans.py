@@ -1,14 +1,14 @@
 """The log of the trace collector (manifests/observability/traces.yaml): on each line a report, a JSON list of spans in
 Zipkin's format, version 2.
 
-Envoy's spans carry the user agent of their request as the tag `user_agent`, and the tag `proxy` that our EnvoyProxies
-set.
+Envoy Gateway has Envoy make two spans of a request, one of it as received and below that one of it as sent. Both carry
+the tag `proxy` that our EnvoyProxies set, the first also the request's user agent as the tag `user_agent`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,22 @@ def parse_spans(text: str) -> ParsedSpans:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             lost.append(raw)
     return ParsedSpans(tuple(found), UnreadableLines.of(lost))
+
+
+def spans_of(user_agent: str, spans: Sequence[Span]) -> list[Span]:
+    """All spans of the traces in which a span has this user agent, each below its parent: traces one after another,
+    in each its first spans in the order given, each followed by those below it."""
+    traces = list(dict.fromkeys(span.trace for span in spans if span.user_agent == user_agent))
+    ordered: list[Span] = []
+    for trace in traces:
+        of_trace = [span for span in spans if span.trace == trace]
+        ids = {span.id for span in of_trace}
+        waiting = [span for span in of_trace if span.parent not in ids]
+        while waiting:
+            span = waiting.pop(0)
+            ordered.append(span)
+            waiting[:0] = [one for one in of_trace if one.parent == span.id and one not in ordered]
+    return ordered
 
 
 def _span(one: Mapping[str, Any]) -> Span:

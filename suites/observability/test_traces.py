@@ -46,38 +46,40 @@ def ingress_traced(waypoint_traced, kube, client_of, proxy_of, at_ingress):
 
 
 @pytest.mark.feature("Traces (Zipkin)", place="ingress")
-def test_ingress_reports_a_span(ingress_traced, at_ingress, collector, since):
-    """With tracing the ingress reports one span of each request, and the backend gets its trace id."""
+def test_ingress_reports_spans(ingress_traced, at_ingress, collector, since):
+    """With tracing the ingress reports two spans of each request, and the backend gets their trace id."""
     arm = ingress_traced.send([ingress_traced.get(host=UNTRAVERSED)] * 3)
     default = at_ingress.send([at_ingress.get()])
-    spans = collector.wait_for_spans(arm.answers, since, each=1)
+    spans = collector.wait_for_spans(arm.answers, since, each=2)
 
     assert arm.statuses == [200, 200, 200]
-    assert [[span.proxy for span in of_one] for of_one in spans] == [["ingress"]] * 3
-    assert [of_one[0].trace for of_one in spans] == arm.header(TRACE)
+    assert [[span.proxy for span in of_one] for of_one in spans] == [["ingress"] * 2] * 3
+    assert [[span.trace for span in of_one] for of_one in spans] == [[trace] * 2 for trace in arm.header(TRACE)]
     assert default.header(TRACE) == [None]
 
 
 @pytest.mark.feature("Traces (Zipkin)", place="waypoint")
-def test_waypoint_reports_a_span(waypoint_traced, at_waypoint, collector, since):
-    """With tracing a waypoint reports one span of each request, and the backend gets its trace id."""
+def test_waypoint_reports_spans(waypoint_traced, at_waypoint, collector, since):
+    """With tracing a waypoint reports two spans of each request, and the backend gets their trace id."""
     arm = waypoint_traced.send([waypoint_traced.get(host=HOST)] * 3)
     default = at_waypoint.send([at_waypoint.get()])
-    spans = collector.wait_for_spans(arm.answers, since, each=1)
+    spans = collector.wait_for_spans(arm.answers, since, each=2)
 
     assert arm.statuses == [200, 200, 200]
-    assert [[span.proxy for span in of_one] for of_one in spans] == [["waypoint"]] * 3
-    assert [of_one[0].trace for of_one in spans] == arm.header(TRACE)
+    assert [[span.proxy for span in of_one] for of_one in spans] == [["waypoint"] * 2] * 3
+    assert [[span.trace for span in of_one] for of_one in spans] == [[trace] * 2 for trace in arm.header(TRACE)]
     assert default.header(TRACE) == [None]
 
 
 @pytest.mark.feature("One trace across ingress and waypoint", place="waypoint")
 def test_both_report_one_trace(ingress_traced, collector, since):
-    """A request through ingress and waypoint is one trace of two spans, the waypoint's below the ingress's."""
+    """A request through ingress and waypoint is one trace of four spans, each below the one before."""
     arm = ingress_traced.send([ingress_traced.get(host=HOST)] * 3)
-    spans = collector.wait_for_spans(arm.answers, since, each=2)
+    spans = collector.wait_for_spans(arm.answers, since, each=4)
 
     assert arm.statuses == [200, 200, 200]
-    assert [[span.proxy for span in of_one] for of_one in spans] == [["ingress", "waypoint"]] * 3
-    assert [[span.trace for span in of_one] for of_one in spans] == [[trace, trace] for trace in arm.header(TRACE)]
-    assert [waypoint.parent for _, waypoint in spans] == [ingress.id for ingress, _ in spans]
+    assert [[span.proxy for span in of_one] for of_one in spans] == [["ingress"] * 2 + ["waypoint"] * 2] * 3
+    assert [[span.trace for span in of_one] for of_one in spans] == [[trace] * 4 for trace in arm.header(TRACE)]
+    assert [[span.parent for span in of_one[1:]] for of_one in spans] == [
+        [s.id for s in of_one[:3]] for of_one in spans
+    ]

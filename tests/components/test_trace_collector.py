@@ -19,27 +19,28 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 ANSWERS = Answers((Answer("a", 200, {}, 1), Answer("b", 200, {}, 1)))
 
 
-def report(*spans: tuple[str, str]) -> str:
-    """A report as the collector logs it, of (request, proxy)."""
-    tagged = [{"proxy": proxy, "user_agent": f"e2e/{id_}"} for id_, proxy in spans]
-    return json.dumps([{"traceId": "ab", "id": "01", "tags": tags} for tags in tagged]) + "\n"
+def report(*spans: tuple[str, str, str, str]) -> str:
+    """A report as the collector logs it, of (trace, id, parent, user agent)."""
+    named = [{"traceId": trace, "id": id_, "parentId": parent} for trace, id_, parent, _ in spans]
+    tags = [{"proxy": "ingress", "user_agent": agent} if agent else {"proxy": "ingress"} for *_, agent in spans]
+    return json.dumps([one | {"tags": of_one} for one, of_one in zip(named, tags, strict=True)]) + "\n"
 
 
 @pytest.fixture
 def collector(kube: Kube, api: FakeApi) -> TraceCollector:
     """One pod, which has received two spans of each request, and one of another."""
     api.put(pod("default/collector-a", labels={"app": "trace-collector"}, ip="10.0.0.1"))
-    text = report(("a", "waypoint"), ("b", "ingress"), ("z", "ingress")) + report(("a", "ingress"), ("b", "waypoint"))
+    text = report(("ta", "a2", "a1", ""), ("tb", "b1", "", "e2e/b"), ("tz", "z1", "", "e2e/z"))
+    text += report(("ta", "a1", "", "e2e/a"), ("tb", "b2", "b1", "e2e/b"))
     api.logs[("default", "collector-a", "collector")] = text
     return TraceCollector(kube)
 
 
 def test_spans_are_joined_by_id(collector: TraceCollector) -> None:
-    """Of each request its own spans, by the name of their proxy, whichever came first."""
+    """Of each request the spans of its trace, each below its parent, whichever came first."""
     found = collector.wait_for_spans(ANSWERS, SINCE, each=2)
 
-    names = [[(span.user_agent, span.proxy) for span in of_one] for of_one in found]
-    assert names == [[(f"e2e/{id_}", "ingress"), (f"e2e/{id_}", "waypoint")] for id_ in ("a", "b")]
+    assert [[span.id for span in of_one] for of_one in found] == [["a1", "a2"], ["b1", "b2"]]
 
 
 def test_request_without_all_its_spans_is_inconclusive(collector: TraceCollector) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from harness.logs.zipkin_spans import Span, parse_spans
+from harness.logs.zipkin_spans import Span, parse_spans, spans_of
 
 FIRST = {"traceId": "ab", "id": "01", "tags": {"proxy": "ingress", "user_agent": "e2e/x"}}
 SECOND = {"traceId": "ab", "id": "02", "parentId": "01", "tags": {"proxy": "waypoint", "user_agent": "e2e/x"}}
@@ -25,3 +25,11 @@ def test_reports_that_cannot_be_read_are_counted() -> None:
 
     assert found.spans == ()
     assert found.unreadable.count == 3
+
+
+def test_request_in_two_traces_has_the_spans_of_both() -> None:
+    """One trace after another; a span whose parent is not there comes first in its trace."""
+    spans = [Span("t", "2", "1", "", ""), Span("u", "3", "", "", "e2e/x"), Span("t", "1", "0", "", "e2e/x")]
+
+    assert [span.id for span in spans_of("e2e/x", spans)] == ["3", "1", "2"]
+    assert spans_of("e2e/y", spans) == []
