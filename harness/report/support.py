@@ -61,14 +61,14 @@ class Cell:
 
 
 def support_of(outcome: str, means: str, reason: str) -> Support | None:
-    """What one test says of its feature; None where it says nothing because another test has that cell."""
+    """What one test says of its feature; None where it says nothing: it was not run, or another test has that cell."""
     if outcome == Outcome.HELD:
         return next((one for one in MEANINGS if one == means), "held")
     if outcome == Outcome.BROKEN:
         return "broken"
     if outcome == Outcome.SKIPPED and reason.startswith(NOT_OFFERED):
         return "not offered"
-    if outcome == Outcome.SKIPPED and reason.startswith(ANOTHER):
+    if outcome == Outcome.NOT_RUN or (outcome == Outcome.SKIPPED and reason.startswith(ANOTHER)):
         return None
     return "not judged"
 

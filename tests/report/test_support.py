@@ -57,6 +57,7 @@ def support(*runs: Run) -> list[str]:
         ("error", "held", "no pod", ["not judged"]),
         ("skipped", "held", "not offered by Envoy Gateway 1.7.5: since 1.9", ["not offered"]),
         ("skipped", "held", "nodes: not ours", ["not judged"]),
+        ("not run", "held", "", []),
         ("skipped", "held", "another test has this cell: this one is about Envoy Gateway before 1.9", []),
     ],
 )
