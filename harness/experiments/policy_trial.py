@@ -57,7 +57,6 @@ class Tries:
         shown: int | Callable[[Answer], bool],
         *,
         probe: Request | None = None,
-        at_once: bool = False,
         condition: str = "Accepted",
         about: str = "",
     ) -> Trial:
@@ -82,7 +81,7 @@ class Tries:
             place,
             manifest,
             named,
-            lambda: place.send(requests, at_once=at_once),
+            lambda: place.send(requests),
             lambda: shows(place.send_one(asked)),
             gone,
             condition=condition,

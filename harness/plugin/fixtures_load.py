@@ -38,13 +38,13 @@ def new_connections(idle_timeout_policy: None, kube: Kube) -> Callable[..., Mesh
 
 @pytest.fixture(scope="session")
 def keepalive(idle_timeout_policy: None, kube: Kube) -> Callable[..., MeshLoad]:
-    """`kept(get(url))`: load from inside the mesh over connections that are reused until they break."""
+    """`keepalive(get(url))`: load from inside the mesh over connections that are reused until they break."""
     return partial(MeshLoad, kube, keep=True)
 
 
 @pytest.fixture(scope="session")
 def ingress_load(idle_timeout_policy: None, ingress: IngressClient) -> Callable[..., IngressLoad]:
-    """`outside(get(path))`: load from outside through the ingress (`ingress=`: another), a connection each."""
+    """`ingress_load(get(path))`: load from outside through the ingress (`ingress=`: another), a connection each."""
     return lambda request, *, ingress=ingress, **more: IngressLoad(ingress, request, **more)
 
 

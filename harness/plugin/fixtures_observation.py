@@ -1,8 +1,8 @@
-"""Fixtures that say where and when, and observe requests: journeys, conditions, what an assigned address answers."""
+"""Fixtures that say where and when, and observe requests: journeys, conditions, oracles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -10,18 +10,17 @@ import pytest
 
 from harness import record_replay
 from harness.clients.admin import Admin
-from harness.clients.http import IngressClient
 from harness.cluster.protocol import Cluster
 from harness.components import Envoy, Ztunnels
 from harness.experiments.journey_collector import JourneyCollector
 from harness.kube import Kube
-from harness.objects.conditions import Condition, ConditionResult
+from harness.objects.conditions import ConditionResult
 from harness.objects.namespace_mapping import Placement
 from harness.oracles.own_objects import OracleScope
 from harness.plugin.oracles import NAME, Oracles, scope_of_run
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests
-from harness.waits import gateways, status
+from harness.waits import status
 
 
 @pytest.fixture(scope="session")
@@ -63,32 +62,8 @@ def current_time() -> Callable[[], datetime]:
 
 @pytest.fixture(scope="session")
 def read_condition(kube: Kube) -> Callable[..., ConditionResult]:
-    """`says("Gateway/default/x", "Accepted", about="")`: what a status says now, judged, for the current generation."""
+    """`read_condition("Gateway/default/x", "Accepted", about="")`: a condition now, judged for the current generation."""
     return lambda name, type, **about: status.read_condition(kube, name, type, **about)
-
-
-@pytest.fixture(scope="session")
-def wait_for_current_condition(kube: Kube) -> Callable[[str, str], Condition]:
-    """The condition of an object itself, once it is there for the current generation, whatever it says."""
-    return lambda name, type: status.wait_for_current_condition(kube, name, type)
-
-
-@pytest.fixture(scope="session")
-def wait_for_false_condition(kube: Kube) -> Callable[[str, str], Condition]:
-    """The condition of an object, once it is False for the current generation."""
-    return lambda name, type: status.wait_for_false_condition(kube, name, type)
-
-
-@pytest.fixture(scope="session")
-def assigned(kube: Kube) -> Callable[[str], Sequence[str]]:
-    """The addresses in a Gateway's status, once it is Programmed with one."""
-    return lambda gateway: gateways.wait_for_addresses(kube, gateway)
-
-
-@pytest.fixture(scope="session")
-def client_at() -> Callable[[str, int], IngressClient]:
-    """`client_at("172.18.255.232", 80)` reaches exactly that address, and nothing else."""
-    return gateways.client_at
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -202,21 +202,8 @@ def first_line(reason: str) -> str:
 
 def verdict_json(v: ClaimResult) -> dict[str, Any]:
     """A verdict as in results.json and verdicts.jsonl."""
-    return {
-        "id": v.id,
-        "area": v.area,
-        "claim": v.claim,
-        "outcome": v.outcome,
-        "seconds": round(v.seconds, 3),
-        "witnesses": list(v.witnesses),
-        "figures": [{"name": f.name, "seconds": round(f.seconds, 3), "of": f.of} for f in v.figures],
-        "reason": v.reason,
-        "evidence": v.evidence,
-        "feature": v.feature,
-        "kind": v.kind,
-        "place": v.place,
-        "means": v.means,
-    }
+    figures = [{"name": f.name, "seconds": round(f.seconds, 3), "of": f.of} for f in v.figures]
+    return asdict(v) | {"seconds": round(v.seconds, 3), "witnesses": list(v.witnesses), "figures": figures}
 
 
 def as_json(run: RunResult) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def suite_objects(namespace: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def find_condition_causes(kube: Kube, name: str, condition: str, message: str = "") -> list[Cause]:
+def find_condition_causes(kube: Kube, name: str, condition: str) -> list[Cause]:
     """Why a condition of an object ("Kind/namespace/name") does not come: what it refers to is read, and judged."""
     kind = name.partition("/")[0]
 
@@ -86,7 +86,7 @@ def find_condition_causes(kube: Kube, name: str, condition: str, message: str = 
     read_namespaces = set[str]()
     objects = _bounded(read)
     state = ClusterState(objects, frozenset(read_namespaces - {""}), ours=suite_objects(kube.namespace))
-    return find_causes(state, FailureFacts(object=name, condition=condition, text=message))
+    return find_causes(state, FailureFacts(object=name, condition=condition))
 
 
 def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting]) -> list[Cause]:

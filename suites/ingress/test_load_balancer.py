@@ -6,6 +6,7 @@ Manifest: manifests/ingress/load_balancer.yaml    Article: "Setting Up Envoy Gat
 import pytest
 
 from harness.http_exchange import get
+from harness.waits import gateways, status
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +16,9 @@ def gateway(applied, proxy_of):
 
 
 @pytest.mark.needs("load balancer")
-def test_programmed_with_an_assigned_address(gateway, kube, assigned, here):
+def test_programmed_with_an_assigned_address(gateway, kube, here):
     """Gateway lb-ingress is Programmed with the address that the load balancer assigned to its Service."""
-    addresses = assigned("lb-ingress")
+    addresses = gateways.wait_for_addresses(kube, "lb-ingress")
 
     service = kube.get(here("Service/default/lb-ingress"))
     assert service["spec"]["type"] == "LoadBalancer"
@@ -25,11 +26,11 @@ def test_programmed_with_an_assigned_address(gateway, kube, assigned, here):
 
 
 @pytest.mark.needs("load balancer")
-def test_assigned_address_answers(gateway, assigned, client_at, since, here):
+def test_assigned_address_answers(gateway, kube, since, here):
     """Requests to the address that the load balancer assigned return 200 through the proxy of Gateway lb-ingress."""
-    address = assigned("lb-ingress")[0]
+    address = gateways.wait_for_addresses(kube, "lb-ingress")[0]
 
-    answers = client_at(address, 80).send_in_turn(get("/productpage"))
+    answers = gateways.client_at(address, 80).send_in_turn(get("/productpage"))
 
     assert answers.statuses == [200]
     (line,) = gateway.wait_for_lines(answers, since)
@@ -37,12 +38,12 @@ def test_assigned_address_answers(gateway, assigned, client_at, since, here):
 
 
 @pytest.mark.needs("no load balancer")
-def test_programmed_follows_the_address(gateway, kube, wait_for_current_condition, here):
+def test_programmed_follows_the_address(gateway, kube, here):
     """Gateway lb-ingress is Programmed exactly when its Service has an address, and AddressNotAssigned otherwise."""
     service = kube.get(here("Service/default/lb-ingress"))
     addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
-    condition = wait_for_current_condition(here("Gateway/default/lb-ingress"), "Programmed")
+    condition = status.wait_for_current_condition(kube, here("Gateway/default/lb-ingress"), "Programmed")
 
     assert service["spec"]["type"] == "LoadBalancer"
     assert (condition.status, condition.reason) == {

@@ -9,7 +9,7 @@ import pytest
 from harness.waits.gateways import wait_for_no_proxy_pods
 from harness.waits.objects import wait_for_absence, wait_for_owner
 from harness.waits.rollouts import wait_for_rollout
-from harness.waits.status import wait_for_condition
+from harness.waits.status import wait_for_condition, wait_for_false_condition
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("applied"), pytest.mark.timeout(300)]
 SETTINGS, WORKLOAD = "settings-of-an-application", "workload-of-an-application"
@@ -32,12 +32,12 @@ def test_configuration_is_taken_over_and_deleted(applying, kube, here):
 
 
 @pytest.mark.feature("Gateway named like a ConfigMap", place="waypoint", since="1.9")
-def test_configuration_is_left_alone(applying, kube, wait_for_false_condition, here):
+def test_configuration_is_left_alone(applying, kube, here):
     """Since Envoy Gateway 1.9 a Gateway with a ConfigMap's name is not Programmed, and the ConfigMap outlives it."""
     settings = here(f"ConfigMap/default/{SETTINGS}")
     with applying("ingress_and_waypoint/names_settings.yaml"):
         wait_for_owner(kube, here(f"ServiceAccount/default/{SETTINGS}"))
-        refused = wait_for_false_condition(here(f"Gateway/default/{SETTINGS}"), "Programmed")
+        refused = wait_for_false_condition(kube, here(f"Gateway/default/{SETTINGS}"), "Programmed")
         owners = kube.get(settings)["metadata"].get("ownerReferences", [])
     wait_for_no_proxy_pods(kube, SETTINGS)
 
@@ -47,13 +47,13 @@ def test_configuration_is_left_alone(applying, kube, wait_for_false_condition, h
 
 
 @pytest.mark.feature("Gateway named like a Deployment", place="waypoint")
-def test_workload_is_left_alone(applying, kube, wait_for_false_condition, here):
+def test_workload_is_left_alone(applying, kube, here):
     """A Gateway with a Deployment's name is not Programmed, and leaves the Deployment as it was."""
     workload = here(f"Deployment/default/{WORKLOAD}")
     wait_for_rollout(kube, workload)
     with applying("ingress_and_waypoint/names_workload.yaml"):
         wait_for_owner(kube, here(f"ServiceAccount/default/{WORKLOAD}"))
-        refused = wait_for_false_condition(here(f"Gateway/default/{WORKLOAD}"), "Programmed")
+        refused = wait_for_false_condition(kube, here(f"Gateway/default/{WORKLOAD}"), "Programmed")
         during = kube.get(workload)["metadata"]
     after = kube.get(workload)["metadata"]
     wait_for_no_proxy_pods(kube, WORKLOAD)

@@ -7,7 +7,7 @@ Article: none; docs/findings.md, "A Gateway can take over a ServiceAccount"
 import pytest
 
 from harness.waits.objects import wait_for_absence, wait_for_owner
-from harness.waits.status import wait_for_condition
+from harness.waits.status import wait_for_condition, wait_for_false_condition
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("applied"), pytest.mark.timeout(300)]
 NAME = "account-of-an-application"
@@ -27,10 +27,10 @@ def test_account_is_taken_over_and_deleted(applying, kube, here):
 
 
 @pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", since="1.9")
-def test_account_is_left_alone(applying, kube, wait_for_false_condition, here):
+def test_account_is_left_alone(applying, kube, here):
     """Since Envoy Gateway 1.9 a Gateway with a ServiceAccount's name is not Programmed, and the account outlives it."""
     with applying("ingress_and_waypoint/service_account_gateway.yaml"):
-        refused = wait_for_false_condition(here(GATEWAY), "Programmed")
+        refused = wait_for_false_condition(kube, here(GATEWAY), "Programmed")
         owners = kube.get(here(ACCOUNT))["metadata"].get("ownerReferences", [])
 
     assert refused.status == "False"

@@ -3,10 +3,12 @@
 Manifest: manifests/install/class_parameters.yaml    Article: none; the control of test_envoy_gateway.py
 """
 
+from harness.waits.status import wait_for_false_condition
 
-def test_class_without_its_parameters_is_refused(applied, wait_for_false_condition, here):
+
+def test_class_without_its_parameters_is_refused(applied, kube, here):
     """Accepted of a GatewayClass without its EnvoyProxy is False, InvalidParameters, and names the missing object."""
-    condition = wait_for_false_condition(here("GatewayClass/eg-parameters-missing"), "Accepted")
+    condition = wait_for_false_condition(kube, here("GatewayClass/eg-parameters-missing"), "Accepted")
 
     assert condition.reason == "InvalidParameters"
     assert here("default/nowhere") in condition.message

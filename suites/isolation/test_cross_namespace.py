@@ -18,10 +18,10 @@ WELCOME = "http://welcome.elsewhere:9080/ratings/0"
 
 
 @pytest.fixture(scope="module")
-def denied(waypoint, applied, kube, wait_for_false_condition, mesh_client, here):
+def denied(waypoint, applied, kube, mesh_client, here):
     """The condition of Service guest, which is denied the waypoint of ratings, once its pods respond."""
     rollouts.wait_for_rollout(kube, here("Deployment/elsewhere/ratings-v1"))
-    refused = wait_for_false_condition(here("Service/elsewhere/guest"), BOUND)
+    refused = status.wait_for_false_condition(kube, here("Service/elsewhere/guest"), BOUND)
     wait_for_response(mesh_client, get(here(GUEST)), status=200)
     return refused
 

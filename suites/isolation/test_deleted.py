@@ -10,7 +10,7 @@ import pytest
 from harness.http_exchange import get
 from harness.objects.conditions import Condition
 from harness.objects.workloads import pod_ip
-from harness.waits import gateways, waypoints
+from harness.waits import gateways, status, waypoints
 from harness.waits.responses import wait_for_response
 
 pytestmark = pytest.mark.extended("Waypoint deleted")
@@ -27,7 +27,7 @@ class Orphaned:
 
 
 @pytest.fixture(scope="module")
-def deleted_waypoint(applied, kube, proxy_of, mesh_client, wait_for_false_condition, current_time, here):
+def deleted_waypoint(applied, kube, proxy_of, mesh_client, current_time, here):
     """Binds the Service and sends requests through its waypoint, then deletes the Gateway and waits for the effect."""
     gateways.wait_for_gateway(kube, "waypoint-orphan", "ratings-orphan")
     waypoints.bind_service(kube, "ratings-orphan", "waypoint-orphan")
@@ -36,7 +36,7 @@ def deleted_waypoint(applied, kube, proxy_of, mesh_client, wait_for_false_condit
     unrouted, since = get(here(UNROUTED)), current_time()
     before = {(line.status, line.flags) for line in envoy.wait_for_lines(mesh_client.send_in_turn(unrouted, 3), since)}
     kube.delete([here("Gateway/default/waypoint-orphan")])
-    refused = wait_for_false_condition(here("Service/default/ratings-orphan"), "istio.io/WaypointBound")
+    refused = status.wait_for_false_condition(kube, here("Service/default/ratings-orphan"), "istio.io/WaypointBound")
     wait_for_response(mesh_client, unrouted, status=200)
     return Orphaned(refused, before)
 
