@@ -62,7 +62,7 @@ def current_time() -> Callable[[], datetime]:
 
 @pytest.fixture(scope="session")
 def read_condition(kube: Kube) -> Callable[..., ConditionResult]:
-    """`read_condition("Gateway/default/x", "Accepted", about="")`: a condition now, judged for the current generation."""
+    """`read_condition("Gateway/default/x", "Accepted", about="")`: a condition now, for the current generation."""
     return lambda name, type, **about: status.read_condition(kube, name, type, **about)
 
 
