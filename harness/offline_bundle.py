@@ -19,6 +19,7 @@ from harness.command import run, which
 from harness.errors import BadInput, CommandFailed
 from harness.pydantic_message import validate_file
 from harness.registry.reference import parse_reference
+from harness.strict_yaml import parse_yaml
 from harness.version_sets import VersionSet
 
 INDEX = "bundle.yaml"
@@ -208,7 +209,7 @@ def _index(folder: Path) -> Index:
     file = folder / INDEX
     try:
         again = f"`mesh-e2e bundle --index {folder}` writes it again"
-        return validate_file(Index, yaml.safe_load(file.read_text()), file, remedy=again)
+        return validate_file(Index, parse_yaml(file.read_text()), file, remedy=again)
     except (FileNotFoundError, NotADirectoryError):
         raise BadInput(
             f"{folder} is not a bundle: it has no {INDEX}",

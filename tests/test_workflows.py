@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github/workflows"
 FILES = sorted(FOLDER.glob("*.yaml"))
-WORKFLOWS: dict[str, dict[Any, Any]] = {file.name: yaml.safe_load(file.read_text()) for file in FILES}
+WORKFLOWS: dict[str, dict[Any, Any]] = {file.name: yaml.load(file.read_text(), yaml.CSafeLoader) for file in FILES}
 JOBS = {f"{file}: {name}": job for file, workflow in WORKFLOWS.items() for name, job in workflow["jobs"].items()}
 STEPS = [(name, step) for name, job in JOBS.items() for step in job.get("steps", [])]
 ACTIONLINT = shutil.which("actionlint")

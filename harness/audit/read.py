@@ -14,6 +14,7 @@ from harness.errors import BadInput, HarnessError
 from harness.kube.read_only_client import Kind, ReadOnlyClient
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_name
+from harness.strict_yaml import parse_yaml
 
 KINDS = {
     "Namespace": Kind("", "namespaces", True),
@@ -98,7 +99,7 @@ def read_controller_config(reader: ReadOnlyClient, state: AuditState) -> tuple[J
         return None, f"{len(homes)} namespaces have a Deployment with label control-plane=envoy-gateway"
     try:
         found = reader.get(f"/api/v1/namespaces/{homes[0]}/configmaps/{CONFIG}")
-        loaded = yaml.safe_load(text(found, "data", KEY))
+        loaded = parse_yaml(text(found, "data", KEY))
     except (HarnessError, yaml.YAMLError) as error:
         return None, str(error.args[0] if error.args else error)
     return (loaded, "") if isinstance(loaded, dict) else (None, f"ConfigMap {homes[0]}/{CONFIG} has no {KEY}")

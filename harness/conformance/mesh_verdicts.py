@@ -19,6 +19,7 @@ import yaml
 from harness.conformance.suite_log import SuiteTest
 from harness.logs import ztunnel
 from harness.outcome import FAILURES, Outcome
+from harness.strict_yaml import parse_yaml
 
 NAMESPACES = "gateway-conformance-"  # how the names of the suite's namespaces begin
 LONG = 5.0  # seconds of waiting that are worth a line, and a difference between two runs
@@ -209,7 +210,7 @@ def _report_remarks(report: str, tests: Sequence[SuiteTest]) -> list[str]:
     if not report.strip():
         return ["the suite left no report"]
     try:
-        profiles = (yaml.safe_load(report) or {}).get("profiles") or []
+        profiles = (parse_yaml(report) or {}).get("profiles") or []
         named = {
             test
             for one in profiles

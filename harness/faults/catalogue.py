@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import BadInput
 from harness.objects.manifests import Document
 from harness.pydantic_message import sentence
+from harness.strict_yaml import parse_yaml
 from harness.suggest import did_you_mean
 
 FOLDER = Path(__file__).resolve().parents[2] / "faults"
@@ -183,7 +184,7 @@ def load(file: Path) -> Fault:
         BadInput: it cannot be read or does not say what a fault must; the message names file and field.
     """
     try:
-        found = yaml.safe_load(file.read_text())
+        found = parse_yaml(file.read_text())
         if not isinstance(found, dict):
             raise BadInput(f"{file}: not a mapping")
         if "name" in found:

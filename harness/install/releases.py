@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from harness.cluster.protocol import Release
 from harness.objects.manifests import MANIFESTS
 from harness.offline_bundle import Bundle
+from harness.strict_yaml import parse_yaml
 from harness.version_sets import VersionSet
 
 ISTIO, GATEWAY = "istio-system", "envoy-gateway-system"
@@ -22,7 +21,7 @@ def make_releases(versions: VersionSet, bundle: Bundle | None, *, replicas: int 
     for name, chart in versions.charts.items():
         reference = str(bundle.charts / chart.archive) if bundle and chart.released else chart.reference
         istio = name != "gateway-helm"
-        values = yaml.safe_load((MANIFESTS / "values" / f"{name}.yaml").read_text())
+        values = parse_yaml((MANIFESTS / "values" / f"{name}.yaml").read_text())
         values = _merged(values, _istio(versions) if istio else _envoy_gateway(versions, replicas))
         made[name] = Release(name if istio else "eg", reference, chart.version, ISTIO if istio else GATEWAY, values)
     return made

@@ -10,6 +10,7 @@ import yaml
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
 from harness.errors import HarnessError
+from harness.strict_yaml import parse_yaml
 
 
 class ApiUnavailable(HarnessError):
@@ -99,7 +100,7 @@ def server_message(error: Any) -> str:
     if isinstance(error, ResourceNotFoundError):
         return "no such kind"
     try:
-        body = yaml.safe_load(error.body) if error.body else {}
+        body = parse_yaml(error.body) if error.body else {}
         text = body.get("message", "") if isinstance(body, dict) else str(body)
     except yaml.YAMLError:
         text = str(error.body)

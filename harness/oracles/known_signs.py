@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import yaml
-
 from harness.errors import BadInput
 from harness.objects.unstructured import mapping, objects, strings, text
 from harness.oracles.signs import Sign
+from harness.strict_yaml import parse_yaml
 
 FILE = Path(__file__).with_name("known.yaml")
 
@@ -54,7 +53,7 @@ def read_known_signs(file: Path = FILE) -> tuple[KnownSign, ...]:
             must be seen); or a date or pattern is none.
     """
     found = []
-    for entry in objects(yaml.safe_load(file.read_text()) or {}, "known"):
+    for entry in objects(parse_yaml(file.read_text()) or {}, "known"):
         name = text(entry, "id") or "?"
         day = mapping(entry).get("until")
         if not (text(entry, "match") and text(entry, "reason") and text(entry, "link")):

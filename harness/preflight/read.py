@@ -19,6 +19,7 @@ from harness.objects.unstructured import Json, text
 from harness.preflight.checks.mesh import REVISION
 from harness.preflight.facts import Facts
 from harness.preflight.rights import READ, Part, Right, Scope, of_parts, parts_of, reviews
+from harness.strict_yaml import parse_yaml
 
 DEFAULT = {"mesh": "istio-system", "control": "envoy-gateway-system", "store": "redis-system"}
 
@@ -94,7 +95,7 @@ def _mesh(reader: ReadOnlyClient, facts: Facts) -> tuple[dict[str, Json], dict[s
         where = f"{namespace_of(one)}/{name}"
         try:
             config = reader.get(f"/api/v1/namespaces/{namespace_of(one)}/configmaps/{name}")
-            loaded = yaml.safe_load(text(config, "data", "mesh") or "{}")
+            loaded = parse_yaml(text(config, "data", "mesh") or "{}")
             found[where] = loaded if isinstance(loaded, dict) else {}
         except (HarnessError, yaml.YAMLError) as error:
             lost[where] = str(error.args[0] if error.args else error)

@@ -24,6 +24,7 @@ from tests import recordings
 from tests.audit.planted import CONFIG, WAYPOINT_POD, Planted, obj
 from tests.audit.test_checks import THERE, no_address
 from tests.fakes.api import FakeApi
+from tests.fakes.clock import Clock
 
 CONFIGMAP = obj(
     "ConfigMap", "envoy-gateway-config", "envoy-gateway-system", data={"envoy-gateway.yaml": yaml.safe_dump(CONFIG)}
@@ -31,7 +32,7 @@ CONFIGMAP = obj(
 
 
 @pytest.fixture
-def cluster(api: FakeApi) -> FakeApi:
+def cluster(api: FakeApi, clock: Clock) -> FakeApi:
     """The healthy cluster behind an API server that refuses every write. It does not serve the kinds that the harness
     itself never applies (GRPCRoute, Telemetry ...)."""
     api.put(*Planted().objects, CONFIGMAP)

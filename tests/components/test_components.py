@@ -484,7 +484,9 @@ def test_ways_to_a_service_are_the_workloads_that_took_its_callers(ztunnels: Ztu
     assert ztunnels.read_destinations(SINCE, "ratings-binding") == set()
 
 
-def test_connections_of_answers_are_found_by_the_clients_address(ztunnels: Ztunnels, api: FakeApi) -> None:
+def test_connections_of_answers_are_found_by_the_clients_address(
+    ztunnels: Ztunnels, api: FakeApi, clock: Clock
+) -> None:
     """The source's line; of a client outside of the mesh the destination's, whose HBONE lines have another's port. Each
     answer has it as a witness."""
     rows = [row for row in MESH.split("\n") if "\taccess\t" in row]

@@ -9,10 +9,11 @@ import pytest
 
 from harness import cli
 from tests.fakes.api import FakeApi, named
+from tests.fakes.clock import Clock
 
 
 @pytest.fixture
-def asked(api: FakeApi, tmp_path: Path) -> list[str]:
+def asked(api: FakeApi, clock: Clock, tmp_path: Path) -> list[str]:
     """The command for a cluster with an object of some kinds."""
     api.put(named("Namespace/team-b"), named("Service/team-b/web", spec={"clusterIP": "10.0.0.1"}), named("Node/n1"))
     for method in ("PATCH", "POST", "PUT", "DELETE"):

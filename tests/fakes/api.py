@@ -282,7 +282,7 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
             split = urlsplit(self.path)
             query = {key: values[-1] for key, values in parse_qs(split.query).items()}
             length = int(self.headers.get("content-length") or 0)
-            body = yaml.safe_load(self.rfile.read(length)) if length else None
+            body = yaml.load(self.rfile.read(length), yaml.CSafeLoader) if length else None
             headers = {key.lower(): value for key, value in self.headers.items()}
             seen = Seen(self.command, split.path.rstrip("/"), query, headers, body)
             api.requests.append(seen)

@@ -20,7 +20,7 @@ def text(name: str) -> str:
 
 def objects(name: str) -> dict[str, dict[str, Any]]:
     """The Kubernetes objects of a YAML recording by name: a List, several documents, or one object."""
-    documents = [document for document in yaml.safe_load_all(text(name)) if document]
+    documents = [document for document in yaml.load_all(text(name), yaml.CSafeLoader) if document]
     items = [item for document in documents for item in document.get("items", [document])]
     return {item["metadata"]["name"]: item for item in items}
 

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Object
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.controllers import gateways, infrastructure, policies, routes
 from harness.cluster.emulated.controllers.conditions import at, is_true, merged
 from harness.cluster.emulated.controllers.gateways import CONTROLLER
+from harness.strict_yaml import parse_yaml
 
 NAMESPACE = "envoy-gateway-system"
 FINALIZER = "gateway-exists-finalizer.gateway.networking.k8s.io"
@@ -234,7 +233,7 @@ def _parsed(text: str) -> Object:
     """The YAML of a configuration, parsed once for each text."""
     if text not in _configs:
         _configs.clear()
-        _configs[text] = yaml.safe_load(text) or {}
+        _configs[text] = parse_yaml(text) or {}
     return _configs[text]
 
 
