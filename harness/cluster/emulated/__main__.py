@@ -51,7 +51,7 @@ async def serve(arguments: argparse.Namespace, notify_ready: Callable[[], None])
         delay_factor=arguments.delay_factor,
     )
     app = ApiApplication(world.store, world.admission, world, arguments.kubernetes).application()
-    Control(world, Faults(world), ended.set).add_to(app)
+    Control(world, Faults(world)).add_to(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5, max_line_size=_LONGEST, max_field_size=_LONGEST)
     await runner.setup()
     await web.SockSite(runner, held).start()

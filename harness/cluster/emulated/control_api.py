@@ -1,10 +1,9 @@
-"""The emulator's own HTTP routes, below /emulated: installing, reaching pods, faults, reset, ending."""
+"""The emulator's own HTTP routes, below /emulated: installing, reaching pods, faults, reset."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 
 import psutil
 from aiohttp import web
@@ -16,10 +15,10 @@ from harness.cluster.emulated.world import World
 
 
 class Control:
-    """`end` asks the process to end."""
+    """The routes over one world."""
 
-    def __init__(self, world: World, faults: Faults, end: Callable[[], None]) -> None:
-        self.world, self.faults, self._end = world, faults, end
+    def __init__(self, world: World, faults: Faults) -> None:
+        self.world, self.faults = world, faults
         self._one = asyncio.Lock()  # a switch of a caller that went away acts on: nothing is reset in its middle
 
     def add_to(self, app: web.Application) -> None:
@@ -28,11 +27,9 @@ class Control:
         app.router.add_post("/emulated/uninstall", self._uninstall)
         app.router.add_get("/emulated/reach", self._reach)
         app.router.add_post("/emulated/faults", self._fault)
-        app.router.add_get("/emulated/faults", self._listed)
         app.router.add_delete("/emulated/faults", self._calm)
         app.router.add_post("/emulated/mark", self._mark)
         app.router.add_post("/emulated/reset", self._reset)
-        app.router.add_post("/emulated/end", self._ended)
 
     async def _state(self, _: web.Request) -> web.Response:
         me = psutil.Process()
@@ -71,9 +68,6 @@ class Control:
             raise bad(f"fault {body!r}: {error}; known: {self.faults.known()}") from error
         return web.json_response({"on": list(self.faults.on)})
 
-    async def _listed(self, _: web.Request) -> web.Response:
-        return web.json_response({"on": list(self.faults.on), "known": self.faults.known()})
-
     async def _calm(self, _: web.Request) -> web.Response:
         async with self._one:
             await self.faults.turn_off()
@@ -88,8 +82,4 @@ class Control:
         async with self._one:
             await self.faults.turn_off()
             await self.world.marked.reset()
-        return web.json_response({})
-
-    async def _ended(self, _: web.Request) -> web.Response:
-        self._end()
         return web.json_response({})

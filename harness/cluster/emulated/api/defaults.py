@@ -18,15 +18,10 @@ def fill(kind: ResourceKind, obj: Object) -> None:
 def _pod(spec: Object) -> None:
     spec.setdefault("restartPolicy", "Always")
     spec.setdefault("terminationGracePeriodSeconds", 30)
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("securityContext", {})
-    spec.setdefault("schedulerName", "default-scheduler")
     if "serviceAccountName" in spec:
         spec["serviceAccount"] = spec["serviceAccountName"]
     for container in spec.get("containers") or []:
         container.setdefault("resources", {})
-        container.setdefault("terminationMessagePath", "/dev/termination-log")
-        container.setdefault("terminationMessagePolicy", "File")
         latest = container["image"].endswith(":latest") or ":" not in container["image"].rsplit("/", 1)[-1]
         container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
         for port in container.get("ports") or []:
@@ -35,22 +30,18 @@ def _pod(spec: Object) -> None:
 
 def _bare_pod(spec: Object) -> None:
     _pod(spec)
-    spec.setdefault("enableServiceLinks", True)
     spec.setdefault("serviceAccountName", "default")
     spec["serviceAccount"] = spec["serviceAccountName"]
 
 
 def _deployment(spec: Object) -> None:
     spec.setdefault("replicas", 1)
-    spec.setdefault("progressDeadlineSeconds", 600)
-    spec.setdefault("revisionHistoryLimit", 10)
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
     spec.setdefault("strategy", rolling)
     _pod(spec["template"]["spec"])
 
 
 def _daemon_set(spec: Object) -> None:
-    spec.setdefault("revisionHistoryLimit", 10)
     rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     spec.setdefault("updateStrategy", rolling)
     _pod(spec["template"]["spec"])

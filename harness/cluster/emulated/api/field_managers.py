@@ -1,4 +1,4 @@
-"""Who set which field: server-side apply and managedFields. Pure.
+"""Who applied which field: server-side apply and managedFields, which merge patches do not change here. Pure.
 
 A path is a tuple of FieldsV1 elements, such as ("f:spec", "f:replicas"). A list is one value; in a real cluster the
 items of some lists have owners of their own, but the harness applies no list that it shares with another manager.
@@ -51,72 +51,52 @@ def paths(fields: Object, at: Path = ()) -> set[Path]:
     return found
 
 
-def owned(obj: Object) -> dict[tuple[str, str], set[Path]]:
-    """Paths by (manager, operation), from an object's managedFields."""
+def owned(obj: Object) -> dict[str, set[Path]]:
+    """Paths by manager, from an object's managedFields."""
     entries = obj.get("metadata", {}).get("managedFields") or []
-    return {(entry["manager"], entry["operation"]): paths(entry["fieldsV1"]) for entry in entries}
+    return {entry["manager"]: paths(entry["fieldsV1"]) for entry in entries}
 
 
-def record(obj: Object, owners: dict[tuple[str, str], set[Path]], now: str) -> None:
+def record(obj: Object, owners: dict[str, set[Path]], now: str) -> None:
     """Writes managedFields; managers that own nothing are left out."""
-    common = {"apiVersion": obj["apiVersion"], "time": now, "fieldsType": "FieldsV1"}
+    common = {"operation": "Apply", "apiVersion": obj["apiVersion"], "time": now, "fieldsType": "FieldsV1"}
     obj["metadata"]["managedFields"] = [
-        {"manager": manager, "operation": operation, "fieldsV1": nested(mine)} | common
-        for (manager, operation), mine in owners.items()
-        if mine
+        {"manager": manager, "fieldsV1": nested(mine)} | common for manager, mine in owners.items() if mine
     ]
-
-
-def updated(before: Object, after: Object, manager: str, now: str) -> None:
-    """Gives `manager` the fields that a patch changed, and takes them from all others."""
-    old, new = leaves(before), leaves(after)
-    changed = {path for path, value in new.items() if path not in old or old[path] != value}
-    owners = owned(before)
-    for mine in owners.values():
-        mine -= changed
-        mine &= set(new)
-    owners.setdefault((manager, "Update"), set()).update(changed)
-    record(after, owners, now)
 
 
 def apply(live: Object, wanted: Object, manager: str, *, force: bool, now: str) -> Object:
     """Server-side apply of `wanted` to `live`, which stays as it is; fields no longer applied are removed.
 
     Raises:
-        ApiError: 409, another manager has set one of the fields to another value and `force` is false.
+        ApiError: 409, another manager has applied one of the fields with another value and `force` is false.
     """
-    me, setting = (manager, "Apply"), leaves(wanted)
-    owners, have = owned(live), leaves(live)
+    setting, have, owners = leaves(wanted), leaves(live), owned(live)
+    mine = owners.pop(manager, set())
     contested = {
         path: other
         for other, theirs in owners.items()
-        if other != me
         for path in theirs & set(setting)
         if have.get(path) != setting[path]
     }
     if contested and not force:
         raise _conflict(contested)
-    for other, theirs in owners.items():
-        if other != me:
-            theirs -= set(contested)
-    kept_by_others = set().union(*(theirs for other, theirs in owners.items() if other != me))
+    for theirs in owners.values():
+        theirs -= set(contested)
     result = copy.deepcopy(live)
-    for path in owners.get(me, set()) - set(setting) - kept_by_others:
+    for path in mine - set(setting) - set().union(*owners.values()):
         _remove(result, path)
     for path, value in setting.items():
         level = result
         for part in path[:-1]:
             level = level.setdefault(part[2:], {})
         level[path[-1][2:]] = copy.deepcopy(value)
-    owners[me] = set(setting)
-    record(result, owners, now)
+    record(result, owners | {manager: set(setting)}, now)
     return result
 
 
-def _conflict(contested: dict[Path, tuple[str, str]]) -> ApiError:
-    fields = {
-        "".join(f".{part[2:]}" for part in path): f'conflict with "{other[0]}"' for path, other in contested.items()
-    }
+def _conflict(contested: dict[Path, str]) -> ApiError:
+    fields = {"".join(f".{part[2:]}" for part in path): f'conflict with "{other}"' for path, other in contested.items()}
     listed = "\n".join(f"- {field}: {why}" for field, why in fields.items())
     plural = "s" if len(fields) > 1 else ""
     return ApiError(

@@ -41,7 +41,6 @@ class Admission:
             after = field_managers.apply(live, wanted, manager, force=force, now=now())
         elif how == "application/merge-patch+json":
             after = self._named(kind, namespace, name, merge_patch(live, body))
-            field_managers.updated(live, after, manager, now())
         else:
             raise ApiError(415, "UnsupportedMediaType", f"patch format {how!r} is not emulated")
         self._check(kind, after)
@@ -53,7 +52,7 @@ class Admission:
         fresh.pop("status", None)
         setting = set(field_managers.leaves(fresh))
         self._check(kind, fresh)
-        field_managers.record(fresh, {(manager, "Apply"): setting}, now())
+        field_managers.record(fresh, {manager: setting}, now())
         return self.store.create(kind, fresh)
 
     def _named(self, kind: ResourceKind, namespace: str, name: str, body: Any) -> Object:

@@ -50,7 +50,6 @@ def judge(
                 ancestors.append(Ancestor(reference, conditions))
         if ancestors:
             found[meta["uid"]] = ancestors
-    _mark_overridden(policies, found, routes, parents)
     return found
 
 
@@ -82,36 +81,3 @@ def _conditions(policy: Object, target: Object, *, conflict: bool, limiter: bool
     if "rateLimit" in policy["spec"] and not limiter:
         return [condition("Accepted", False, "Invalid", NO_LIMITER, generation=generation)]
     return [condition("Accepted", True, "Accepted", "Policy has been accepted.", generation=generation)]
-
-
-def _mark_overridden(
-    policies: Sequence[Object],
-    found: dict[str, list[Ancestor]],
-    routes: dict[tuple[str, str], Object],
-    parents: Parents,
-) -> None:
-    """A Gateway's policy status names the routes that have a policy of their own."""
-    own = {
-        (policy["metadata"]["namespace"], target["name"])
-        for policy in policies
-        if policy["kind"] == "BackendTrafficPolicy" and policy["metadata"]["uid"] in found
-        for target in policy["spec"].get("targetRefs") or ()
-        if target["kind"] == "HTTPRoute"
-    }
-    for policy in policies:
-        for ancestor in found.get(policy["metadata"]["uid"], ()):
-            if all(target["kind"] != "Gateway" for target in policy["spec"].get("targetRefs") or ()):
-                continue
-            overriding = sorted(
-                f"{namespace}/{name}"
-                for namespace, name in own
-                if (route := routes.get((namespace, name)))
-                and any(parent["name"] == ancestor.reference["name"] for parent in parents(route))
-            )
-            if overriding:
-                message = (
-                    "This policy is being overridden by other backendTrafficPolicies for these routes: "
-                    f"[{' '.join(overriding)}]"
-                )
-                generation = policy["metadata"]["generation"]
-                ancestor.conditions.append(condition("Overridden", True, "Overridden", message, generation=generation))

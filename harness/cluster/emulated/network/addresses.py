@@ -39,14 +39,6 @@ class Addresses:
         """The next node's address, 127.<octet>.250.y."""
         return self._allocate("node", _NODES)
 
-    def hidden(self, ip: str) -> str:
-        """Where the process that plays a pod really listens: the twin of the pod's address, which ztunnel holds."""
-        return hidden(ip)
-
-    def reset(self) -> None:
-        """Starts from the first address again."""
-        self._next = dict.fromkeys(self._next, 0)
-
     def _allocate(self, kind: str, blocks: range) -> str:
         n = self._next[kind]
         if n >= len(blocks) * 253:

@@ -12,28 +12,16 @@ from harness.cluster.emulated.network.model import Json, LimitRule
 _DEFAULT = 1024  # of each threshold of a circuitBreaker (the CRD's default)
 
 
-def policy_for(route: Json, gateway: Json, policies: Iterable[Json]) -> tuple[Json | None, Json | None]:
-    """The policies that act on a route: (the one targeting it, the one targeting its Gateway).
-
-    The oldest wins where several target one object; the route's own overrides the Gateway's as a whole.
-    """
-    found: dict[str, Json] = {}
-    for policy in sorted(policies, key=_age):
-        for kind, target in (("HTTPRoute", route), ("Gateway", gateway)):
-            if _targets(policy, kind, target):
-                found.setdefault(kind, policy)
-    return found.get("HTTPRoute"), found.get("Gateway")
-
-
 def targets(policy: Json, gateway: Json) -> bool:
     """Whether the policy targets this Gateway itself."""
     return _targets(policy, "Gateway", gateway)
 
 
 def effective(route: Json, gateway: Json, policies: Iterable[Json]) -> Json | None:
-    """The one policy that acts on a route, or None."""
-    own, inherited = policy_for(route, gateway, policies)
-    return own or inherited
+    """The one policy that acts on a route, or None: the oldest of those that target it, else of its Gateway's."""
+    aged = sorted(policies, key=_age)
+    own = next((one for one in aged if _targets(one, "HTTPRoute", route)), None)
+    return own or next((one for one in aged if _targets(one, "Gateway", gateway)), None)
 
 
 def thresholds(policy: Json | None) -> Json:

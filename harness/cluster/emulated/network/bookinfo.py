@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import html
 import json
 import random
 import socket
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -33,24 +31,14 @@ _FORWARDED = (
     *("x-b3-flags", "traceparent", "tracestate", "x-cloud-trace-context", "grpc-trace-bin", "sw8"),
     *("user-agent", "end-user", "authorization", "cookie"),
 )
-_VERSIONS = ("", "v1", "v-delayed", "v-faulty")
+_VERSIONS = ("", "v1", "v-delayed")
 _TIMEOUT = 3.0  # seconds, productpage's for each call of details and reviews
-_STARS = {"reviews-v2": ("black", 10.0), "reviews-v3": ("red", 2.5)}  # colour, seconds for ratings
-_TEXTS = (
-    "An extremely entertaining play by Shakespeare. The slapstick humour is refreshing!",
-    "Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by Shakespeare.",
-)
-_NO_REVIEWS = "Sorry, product reviews are currently unavailable for this book."
-_NO_DETAILS = "Sorry, product details are currently unavailable for this book."
+_WITH_RATINGS = {"reviews-v2": 10.0, "reviews-v3": 2.5}  # seconds for ratings
 _Answer = tuple[int, Any]
 
 
 class App:
-    """One Bookinfo pod's container at hidden(pod_ip):9080; what it calls, it calls from pod_ip.
-
-    `requests_seen` holds the x-request-id of each request that reached it, newest last. Fault hook: `answer_with` is
-    the status of every answer but /health, with the body of ratings' own refusal.
-    """
+    """One Bookinfo pod's container at hidden(pod_ip):9080; what it calls, it calls from pod_ip."""
 
     def __init__(
         self,
@@ -66,7 +54,7 @@ class App:
         """`app` is one of APPS (the image examples-bookinfo-<app>); `resolve(host)` gives a Service's VIP.
 
         `env` is the container's; SERVICE_VERSION v-delayed makes ratings answer every other call, at random, after
-        `slow_seconds`, v-faulty refuse it. `resolve` raises KeyError for a name that there is not.
+        `slow_seconds`. `resolve` raises KeyError for a name that there is not.
 
         Raises:
             BadInput: no such app, or a SERVICE_VERSION that is not played here.
@@ -86,15 +74,12 @@ class App:
         self.slow_seconds = slow_seconds
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
-        self.answer_with: int | None = None
-        self.requests_seen: deque[str] = deque(maxlen=10_000)
 
     async def start(self) -> None:
         """Returns when it listens."""
         app = web.Application(middlewares=[self._see])
         app.router.add_get("/health", self._health)
         if self._kind == "productpage":
-            app.router.add_get("/", self._index)
             app.router.add_get("/productpage", self._productpage)
         elif self._kind == "details":
             app.router.add_get("/details/{id}", self._details)
@@ -125,11 +110,7 @@ class App:
     async def _see(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if id_ := request.headers.get("x-request-id"):
-            self.requests_seen.append(id_)
-        self._log(f"{request.method} {request.path_qs}")
-        if self.answer_with and request.path != "/health":
-            return _json({"error": "Service unavailable"}, self.answer_with)
+        self._log(f"{request.method} {request.path_qs} {request.headers.get('x-request-id', '-')}")
         return await handler(request)
 
     async def _sign(self, _request: web.Request, response: web.StreamResponse) -> None:
@@ -156,9 +137,6 @@ class App:
     async def _health(self, _request: web.Request) -> web.Response:
         return _json({"status": f"{self._kind.capitalize()} is healthy"})
 
-    async def _index(self, _request: web.Request) -> web.Response:
-        return _html("<h3>Hello! This is a simple bookstore application</h3>")
-
     async def _productpage(self, request: web.Request) -> web.Response:
         """200 whatever becomes of details and reviews; reviews is asked twice, as the original does on purpose."""
         details = await self._call(request, self._host("details"), "/details/0", _TIMEOUT)
@@ -167,42 +145,22 @@ class App:
             reviews = await self._call(request, self._host("reviews"), "/reviews/0", _TIMEOUT)
             if reviews and reviews[0] == 200:
                 break
-        return _html(_page(details, reviews))
+        page = {"details": details, "reviews": reviews}  # the original's HTML, less its markup: nothing here reads it
+        return web.Response(text=f"<title>Simple Bookstore App</title>{json.dumps(page)}", content_type="text/html")
 
     async def _details(self, request: web.Request) -> web.Response:
-        book = {
-            "id": _number(request),
-            "author": "William Shakespeare",
-            "year": 1595,
-            "type": "paperback",
-            "pages": 200,
-            "publisher": "PublisherA",
-            "language": "English",
-            "ISBN-10": "1234567890",
-            "ISBN-13": "123-1234567890",
-        }
-        return _json(book)
+        return _json({"id": _number(request), "author": "William Shakespeare", "year": 1595, "pages": 200})
 
     async def _reviews(self, request: web.Request) -> web.Response:
-        """v1 knows no stars; v2 and v3 answer 200 and say so where ratings does not."""
-        found: list[dict[str, Any]] = [{"reviewer": f"Reviewer{i}", "text": text} for i, text in enumerate(_TEXTS, 1)]
-        if self.app in _STARS:
-            color, seconds = _STARS[self.app]
-            ratings = await self._call(request, self._host("ratings"), f"/ratings/{request.match_info['id']}", seconds)
-            stars = ratings[1].get("ratings", {}) if ratings and ratings[0] == 200 else None
-            for review in found:
-                if stars is None:
-                    review["rating"] = {"error": "Ratings service is currently unavailable"}
-                else:
-                    review["rating"] = {"stars": stars.get(review["reviewer"], -1), "color": color}
+        ratings: _Answer | None = None
+        if self.app in _WITH_RATINGS:
+            path = f"/ratings/{request.match_info['id']}"
+            ratings = await self._call(request, self._host("ratings"), path, _WITH_RATINGS[self.app])
         name = self._env.get("HOSTNAME", socket.gethostname())
-        return _json({"id": request.match_info["id"], "podname": name, "clustername": "null", "reviews": found})
+        return _json({"id": request.match_info["id"], "podname": name, "ratings": ratings})
 
     async def _ratings(self, request: web.Request) -> web.Response:
-        unlucky = random.random() <= 0.5
-        if self._version == "v-faulty" and unlucky:
-            return _json({"error": "Service unavailable"}, 503)
-        if self._version == "v-delayed" and unlucky:
+        if self._version == "v-delayed" and random.random() <= 0.5:
             await asyncio.sleep(self.slow_seconds)
         return _json({"id": _number(request), "ratings": {"Reviewer1": 5, "Reviewer2": 4}})
 
@@ -219,27 +177,3 @@ def _number(request: web.Request) -> int:
 def _json(body: Any, status: int = 200) -> web.Response:
     text = json.dumps(body, separators=(",", ":"))
     return web.Response(body=text.encode(), status=status, headers={"Content-Type": "application/json"})
-
-
-def _html(body: str) -> web.Response:
-    head = "<!DOCTYPE html><html><head><title>Simple Bookstore App</title></head><body>"
-    return web.Response(text=f"{head}\n{body}\n</body></html>\n", content_type="text/html")
-
-
-def _page(details: _Answer | None, reviews: _Answer | None) -> str:
-    out = ["<h3>The Comedy of Errors</h3>", "<h4>Book Details</h4>"]
-    if details and details[0] == 200:
-        out += [f"<dt>{html.escape(str(k))}:</dt>{html.escape(str(v))}<br>" for k, v in details[1].items()]
-    else:
-        out.append(f"<h5>Error fetching product details!</h5><p>{_NO_DETAILS}</p>")
-    out.append("<h4>Book Reviews</h4>")
-    if not reviews or reviews[0] != 200:
-        return "\n".join([*out, f"<h5>Error fetching product reviews!</h5><p>{_NO_REVIEWS}</p>"])
-    for review in reviews[1]["reviews"]:
-        out.append(f"<blockquote><p>{html.escape(review['text'])}</p><small>{review['reviewer']}</small></blockquote>")
-        rating = review.get("rating", {})
-        if "stars" in rating:
-            out.append(f'<font color="{rating["color"]}">{"&#9733;" * rating["stars"]}</font>')
-        elif "error" in rating:
-            out.append(f"<p><i>{rating['error']}</i></p>")
-    return "\n".join([*out, f"<dt>Reviews served by:</dt><u>{html.escape(reviews[1]['podname'])}</u>"])

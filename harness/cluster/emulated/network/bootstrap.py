@@ -1,8 +1,8 @@
 """Envoy's bootstrap configuration, for pods that share one network namespace and have loopback addresses. Pure.
 
 Bootstrap after the recorded one (tests/recordings/admin/*-config_dump.json, `BootstrapConfigDump`). What differs: every
-listener binds the pod's hidden twin address and learns the pod's own from the PROXY header that ztunnel writes; admin,
-xDS and stats are on that twin too; calls leave from the pod's address. The TCP listener on 15008 alone binds the pod's
+listener binds the pod's hidden twin address and learns the pod's own from the PROXY header that ztunnel writes; admin
+and xDS are on that twin too; calls leave from the pod's address. The TCP listener on 15008 alone binds the pod's
 own address, where ztunnel holds the same port (docs/port-15008.md).
 """
 
@@ -15,7 +15,7 @@ from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.model import HBONE_PORT, Json, Xds
 from harness.cluster.emulated.network.shortened_idle_timeout import idle_seconds
 
-ADMIN_PORT, STATS_PORT, XDS_PORT = 19000, 19001, 18000
+ADMIN_PORT, XDS_PORT = 19000, 18000
 FETCH_TIMEOUT = 15.0  # seconds; Envoy's initial fetch timeout, which a changed cluster waits out (docs/waiting.md)
 _EXTENSIONS = "type.googleapis.com/envoy.extensions."
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -71,7 +71,8 @@ def _cluster(cluster: Json, delay_factor: float) -> Json:
 
 
 def bootstrap(pod_ip: str, cluster: str) -> Json:
-    """Envoy Gateway's bootstrap as recorded, less what needs Kubernetes (TLS and the token of the xDS cluster) and the
+    """Envoy Gateway's bootstrap as recorded, less what needs Kubernetes (TLS and the token of the xDS cluster), the
+    listener of its metrics, and the
     runtime guard use_eds_cache_for_ads, which newer Envoys have for good and no longer know by name."""
     at = hidden(pod_ip)
     ads = {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"}
@@ -100,9 +101,7 @@ def bootstrap(pod_ip: str, cluster: str) -> Json:
             ]
         },
         "static_resources": {
-            "listeners": [_stats_listener(at)],
             "clusters": [
-                _static_cluster("prometheus_stats", at, ADMIN_PORT, "0.250s"),
                 {
                     **_static_cluster("xds_cluster", at, XDS_PORT, "10s"),
                     "typed_extension_protocol_options": {
@@ -140,32 +139,4 @@ def _static_cluster(name: str, ip: str, port: int, connect_timeout: str) -> Json
         "type": "STATIC",
         "connect_timeout": connect_timeout,
         "load_assignment": {"cluster_name": name, "endpoints": endpoints},
-    }
-
-
-def _stats_listener(ip: str) -> Json:
-    match = {"path": "/stats/prometheus", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]}
-    host = {"name": "prometheus_stats", "domains": ["*"]}
-    manager = {
-        "@type": f"{_EXTENSIONS}filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "eg-stats-http",
-        "normalize_path": True,
-        "route_config": {
-            "name": "local_route",
-            "virtual_hosts": [{**host, "routes": [{"match": match, "route": {"cluster": "prometheus_stats"}}]}],
-        },
-        "http_filters": [
-            {
-                "name": "envoy.filters.http.router",
-                "typed_config": {"@type": f"{_EXTENSIONS}filters.http.router.v3.Router"},
-            }
-        ],
-    }
-    return {
-        "name": "envoy-gateway-proxy-stats-0.0.0.0-19001",
-        "address": _address(ip, STATS_PORT),
-        "bypass_overload_manager": True,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-        ],
     }

@@ -11,12 +11,10 @@ from pathlib import Path
 import aiohttp
 
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.network.bootstrap import ADMIN_PORT, STATS_PORT, XDS_PORT, bootstrap, localize
+from harness.cluster.emulated.network.bootstrap import ADMIN_PORT, XDS_PORT, bootstrap, localize
 from harness.cluster.emulated.network.model import Xds
 from harness.cluster.emulated.network.process import Child
 from harness.cluster.emulated.network.xds import AdsServer, Refusal
-
-__all__ = ["ADMIN_PORT", "STATS_PORT", "XDS_PORT", "EnvoyProcess", "binary"]
 
 FLUSH_INTERVAL = 10.0  # seconds; Envoy's default for file access logs
 _START = 20.0  # seconds

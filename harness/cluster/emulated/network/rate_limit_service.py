@@ -6,6 +6,7 @@ Pages as in tests/recordings/admin/ratelimit-rlconfig.txt and ratelimit-metrics.
 from __future__ import annotations
 
 import importlib
+import json
 import random
 import time
 from collections import Counter
@@ -136,8 +137,8 @@ class EmulatedRateLimitService:
             entries = [(k, v or "shared") for k, v in rule.path]
         key = rate_limit_rules.cache_key(domain, entries, rule.unit, now)
         life = rate_limit_rules.SECONDS[rule.unit] + random.randint(0, _JITTER)
-        after, _ = await self._redis.do([["INCRBY", key, str(hits)], ["EXPIRE", key, str(life)]])
-        assert isinstance(after, int)
+        quoted = json.dumps(key, ensure_ascii=False)
+        after, _ = await self._redis.integers(f"INCRBY {quoted} {hits}", f"EXPIRE {quoted} {life}")
         counted = rate_limit_rules.tally(rule.requests + self.faults.off_by, after, hits)
         self._tell(rule, hits, counted)
         code = _rls.RateLimitResponse.OVER_LIMIT if counted.refused else _rls.RateLimitResponse.OK

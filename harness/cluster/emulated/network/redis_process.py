@@ -68,7 +68,7 @@ class RedisProcess:
         try:
             for _ in range(int(_START / 0.02)):
                 with contextlib.suppress(RedisError):
-                    await redis.do([["PING"]])
+                    await redis.integers("PING")
                     return
                 if not self._child.running:
                     break
@@ -91,8 +91,8 @@ class RedisConnection:
         self._lock = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def do(self, commands: list[list[str]]) -> list[int | str | None]:
-        """Sends commands at once, and returns their answers in order: integers, texts, None for nil.
+    async def integers(self, *commands: str) -> list[int]:
+        """Sends inline commands at once, and returns the integers that answer them, in order (0 for PONG).
 
         Raises:
             RedisError: no connection, or one of them failed.
@@ -103,41 +103,17 @@ class RedisConnection:
                     conn = await dial(self._source_ip, self._to)
                     self._streams = conn.reader, conn.writer
                 reader, writer = self._streams
-                writer.write(b"".join(_encode(command) for command in commands))
-                answers = [await _answer(reader) for _ in commands]
-            except (OSError, EOFError, ValueError) as error:
+                writer.write("".join(f"{command}\r\n" for command in commands).encode())
+                lines = [(await reader.readuntil(b"\r\n")).decode().strip() for _ in commands]
+            except (OSError, EOFError) as error:
                 self.close()
                 raise RedisError(str(error) or type(error).__name__) from error
-        for answer in answers:
-            if isinstance(answer, RedisError):
-                raise answer
-        return [answer for answer in answers if not isinstance(answer, RedisError)]
+        for line in lines:
+            if not line.startswith((":", "+")):
+                raise RedisError(line)
+        return [int(line[1:]) if line.startswith(":") else 0 for line in lines]
 
     def close(self) -> None:
         if self._streams:
             self._streams[1].close()
         self._streams = None
-
-
-def _encode(command: list[str]) -> bytes:
-    parts = [f"*{len(command)}\r\n".encode()]
-    for word in command:
-        raw = word.encode()
-        parts.append(b"$%d\r\n%s\r\n" % (len(raw), raw))
-    return b"".join(parts)
-
-
-async def _answer(reader: asyncio.StreamReader) -> int | str | RedisError | None:
-    line = await reader.readuntil(b"\r\n")
-    kind, rest = line[:1], line[1:-2].decode()
-    if kind == b":":
-        return int(rest)
-    if kind == b"+":
-        return rest
-    if kind == b"-":
-        return RedisError(rest)
-    if kind == b"$":
-        if int(rest) < 0:
-            return None
-        return (await reader.readexactly(int(rest) + 2))[:-2].decode()
-    raise ValueError(f"an answer that is not understood: {line!r}")

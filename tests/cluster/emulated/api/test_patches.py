@@ -53,11 +53,3 @@ def test_conflict_names_the_field_and_its_manager() -> None:
     assert (refused.value.code, refused.value.fields) == (409, {".spec.a": 'conflict with "one"'})
     forced = applied(base, {"spec": {"a": 2}}, "two", force=True)
     assert applied(forced, {"spec": {"b": 1}}, "one")["spec"] == {"a": 2, "b": 1}
-
-
-def test_update_takes_fields_over_from_who_applied_them() -> None:
-    base = applied({"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}, {"spec": {"a": 1}}, "one")
-    after = base | {"spec": {"a": 5}}
-    field_managers.updated(base, after, "kubectl", "now")
-
-    assert field_managers.owned(after) == {("kubectl", "Update"): {("f:spec", "f:a")}}
