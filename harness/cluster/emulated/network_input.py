@@ -11,7 +11,6 @@ from harness.cluster.emulated.controllers import pods
 from harness.cluster.emulated.controllers.conditions import at, is_true
 from harness.cluster.emulated.controllers.enrolment import enrolled
 from harness.cluster.emulated.controllers.envoy_gateway import BACKEND_POLICIES, CLIENT_POLICIES, OWNER, EnvoyGateway
-from harness.cluster.emulated.controllers.gateways import valid_listeners
 from harness.cluster.emulated.controllers.istiod import AUTHORIZATION_POLICIES, IstiodController, binding_port
 from harness.cluster.emulated.controllers.services import target_port
 from harness.cluster.emulated.network import translate
@@ -133,7 +132,7 @@ class DataPlane:
         """The xDS resources of a Gateway's Envoy."""
         meta = gateway["metadata"]
         resources = translate.xds(
-            gateway | {"spec": gateway["spec"] | {"listeners": valid_listeners(gateway)}},
+            gateway,
             self._proxy(),
             routes=self._routes(gateway),
             services=self.services(),
@@ -152,7 +151,7 @@ class DataPlane:
         found: list[LimitRule] = []
         for gateway in self.envoy_gateway.managed().values():
             found += translate.limits(
-                gateway | {"spec": gateway["spec"] | {"listeners": valid_listeners(gateway)}},
+                gateway,
                 routes=self._routes(gateway),
                 backend_policies=self._backend_policies(),
             )

@@ -66,7 +66,7 @@ class World:
             self.store, self.around.programs, address=self.addresses.pod, hosts=self.hosts, pullable=self._pullable
         )
         self.istiod = IstiodController(self.store)
-        self.envoy_gateway = EnvoyGateway(self.store, self.images, lambda: self._eg_version, self._later)
+        self.envoy_gateway = EnvoyGateway(self.store, self.images, self._later)
         self.dataplane = DataPlane(self.store, self.envoy_gateway, self.istiod)
         self._telling = MeshUpdates(self.dataplane, self.envoy_gateway, self.around)
         self._controllers = (

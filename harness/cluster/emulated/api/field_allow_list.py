@@ -130,6 +130,28 @@ _ENVOY_DEPLOYMENT = {
     "container": {"resources": anything},
 }
 
+_LISTENER = {
+    "name!": text,
+    "port!": _PORT,
+    "protocol!": one_of("HTTP", "TCP"),
+    "hostname": text,
+    "allowedRoutes": {"namespaces": {"from": one_of("Same", "All")}},
+}
+
+
+def listeners(value: Any) -> str:
+    """A Gateway's listeners, of which no two may conflict."""
+    if found := problems(value, [_LISTENER], ""):
+        return "; ".join(f"{field}: {why}" for field, why in found.items())
+    by_port: dict[int, list[Any]] = {}
+    for one in value:
+        by_port.setdefault(one["port"], []).append(one)
+    for port, group in by_port.items():
+        if len({one["protocol"] for one in group}) > 1 or len({one.get("hostname", "") for one in group}) < len(group):
+            return f"listeners that conflict on port {port} are not emulated"
+    return ""
+
+
 SPECS: dict[str, Shape] = {
     "namespaces": {"finalizers": anything},
     "pods": POD,
@@ -164,15 +186,7 @@ SPECS: dict[str, Shape] = {
     f"gateways.{GATEWAY}": {
         "gatewayClassName!": text,
         "infrastructure": {"parametersRef": _TARGET} | every(anything, "labels annotations"),
-        "listeners!": [
-            {
-                "name!": text,
-                "port!": _PORT,
-                "protocol!": text,  # one that Envoy Gateway lacks gets a condition, as recorded
-                "hostname": text,
-                "allowedRoutes": {"namespaces": {"from": one_of("Same", "All")}},
-            }
-        ],
+        "listeners!": listeners,
     },
     f"httproutes.{GATEWAY}": {
         "hostnames": [text],

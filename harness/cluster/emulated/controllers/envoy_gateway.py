@@ -25,12 +25,11 @@ OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 
 @dataclass
 class EnvoyGateway:
-    """`images` are those of the version set by role, `version` is Envoy Gateway's; `later(uid, seconds)` says whether
-    that long has passed since the object was first seen in its present state (and sees to it that sync comes again)."""
+    """`images` are those of the version set by role; `later(uid, seconds)` says whether that long has passed since the
+    object was first seen in its present state (and sees to it that sync comes again)."""
 
     store: Store
     images: dict[str, str]
-    version: Callable[[], str]
     later: Callable[[str, float], bool]
     slow: float = 0.0  # a fault: seconds until a status is written
     attached: dict[str, list[tuple[tuple[str, str], Object, routes.RouteAttachment]]] = field(default_factory=dict)
@@ -147,14 +146,13 @@ class EnvoyGateway:
     def _attach(self, managed: dict[tuple[str, str], Object]) -> None:
         """Works out, for each route by uid, what becomes of its parentRefs to Gateways of ours."""
         backends = self._backends()
-        major, minor = self.version().lstrip("v").split(".")[:2]
         self.attached = {}
         for route in self.store.all(ROUTES):
             mine = self.attached.setdefault(route["metadata"]["uid"], [])
             for parent in route["spec"].get("parentRefs") or ():
                 where = (parent.get("namespace", route["metadata"]["namespace"]), parent["name"])
                 if where in managed:
-                    found = routes.attach(route, parent, managed[where], backends, minor=(int(major), int(minor)))
+                    found = routes.attach(route, parent, managed[where], backends)
                     mine.append((where, parent, found))
 
     def _route(self, route: Object) -> None:

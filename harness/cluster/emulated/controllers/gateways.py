@@ -1,12 +1,12 @@
 """What Envoy Gateway says of GatewayClasses and Gateways. Pure.
 
 Words recorded on a real cluster of Envoy Gateway 1.7, negative ones included, for every version set: 1.9
-words a Gateway's Accepted and its listeners' conflicts otherwise.
+words a Gateway's Accepted otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.cluster.emulated.api.kinds import ENVOY_GATEWAY, GATEWAY, Object
@@ -14,7 +14,6 @@ from harness.cluster.emulated.controllers.conditions import condition
 
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 _PROTOCOLS = {"HTTP": ("HTTPRoute", "GRPCRoute"), "TCP": ("TCPRoute",)}
-_KNOWN = ("HTTP", "HTTPS", "TCP", "UDP")  # HTTPS and UDP are refused at the API: they are not emulated
 
 Find = Callable[[str, str, str], Object | None]  # storage, namespace, name
 
@@ -76,61 +75,17 @@ def gateway_conditions(gateway: Object, proxies: Proxies, find: Find) -> list[Ob
     ]
 
 
-def conflicts(listeners: Sequence[Object]) -> dict[str, tuple[str, str]]:
-    """Listeners that cannot be together, by name, with the reason and message of Conflicted."""
-    found: dict[str, tuple[str, str]] = {}
-    for one in listeners:
-        for other in listeners:
-            if one is other or one["port"] != other["port"]:
-                continue
-            if one["protocol"] != other["protocol"]:
-                message = "All listeners for a given port must use a compatible protocol"
-                found[one["name"]] = ("ProtocolConflict", message)
-            elif one.get("hostname", "") == other.get("hostname", ""):
-                message = "All listeners for a given port must use a unique hostname"
-                found.setdefault(one["name"], ("HostnameConflict", message))
-    return found
-
-
-def valid_listeners(gateway: Object) -> list[Object]:
-    """The listeners that Envoy Gateway translates."""
-    listeners = gateway["spec"]["listeners"]
-    clashing = conflicts(listeners)
-    return [one for one in listeners if one["protocol"] in _PROTOCOLS and one["name"] not in clashing]
-
-
 def listener_status(gateway: Object, listener: Object, attached: int) -> Object:
     """The status of one listener, its conditions without their times."""
     generation, protocol = gateway["metadata"]["generation"], listener["protocol"]
-    resolved = condition(
-        "ResolvedRefs", True, "ResolvedRefs", "Listener references have been resolved", generation=generation
+    written = (
+        ("Programmed", "Programmed", "Sending translated listener configuration to the data plane"),
+        ("Accepted", "Accepted", "Listener has been successfully translated"),
+        ("ResolvedRefs", "ResolvedRefs", "Listener references have been resolved"),
     )
-    invalid = condition(
-        "Programmed",
-        False,
-        "Invalid",
-        "Listener is invalid, see other Conditions for details.",
-        generation=generation,
-    )
-    clash = conflicts(gateway["spec"]["listeners"]).get(listener["name"])
-    if protocol not in _KNOWN:
-        message = f"Protocol {protocol} is unsupported, must be HTTP, HTTPS, TCP or UDP."
-        refused = condition("Accepted", False, "UnsupportedProtocol", message, generation=generation)
-        conditions = [refused, invalid, resolved]
-    elif clash:
-        conditions = [condition("Conflicted", True, *clash, generation=generation), invalid, resolved]
-    else:
-        sending = "Sending translated listener configuration to the data plane"
-        translated = "Listener has been successfully translated"
-        conditions = [
-            condition("Programmed", True, "Programmed", sending, generation=generation),
-            condition("Accepted", True, "Accepted", translated, generation=generation),
-            resolved,
-        ]
-    kinds = [{"group": GATEWAY, "kind": kind} for kind in _PROTOCOLS.get(protocol, ())]
     return {
         "name": listener["name"],
         "attachedRoutes": attached,
-        "supportedKinds": kinds,
-        "conditions": conditions,
+        "supportedKinds": [{"group": GATEWAY, "kind": kind} for kind in _PROTOCOLS[protocol]],
+        "conditions": [condition(type_, True, *words, generation=generation) for type_, *words in written],
     }

@@ -7,7 +7,6 @@ from typing import Any
 from harness.cluster.emulated.api import defaults
 from harness.cluster.emulated.api.kinds import BUILT_IN, GATEWAY, Object
 from harness.cluster.emulated.controllers.conditions import at
-from harness.cluster.emulated.controllers.gateways import valid_listeners
 from harness.cluster.emulated.network.translate import container_port
 from harness.cluster.emulated.recorded import template
 
@@ -15,10 +14,8 @@ _KINDS = {kind.name: kind for kind in BUILT_IN}
 
 
 def objects(gateway: Object, envoy_proxy: Object | None, images: dict[str, str]) -> list[Object]:
-    """ServiceAccount, ConfigMap, Service and Deployment of a Gateway, owned by it; none without a valid listener."""
-    meta, listeners = gateway["metadata"], valid_listeners(gateway)
-    if not listeners:
-        return []
+    """ServiceAccount, ConfigMap, Service and Deployment of a Gateway, owned by it."""
+    meta, listeners = gateway["metadata"], gateway["spec"]["listeners"]
     account, config, service, deployment = template(
         "proxy", name=meta["name"], namespace=meta["namespace"], envoy=images["envoy"], gateway=images["gateway"]
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.controllers.conditions import condition
-from harness.cluster.emulated.controllers.gateways import valid_listeners
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +26,15 @@ class RouteAttachment:
     listeners: tuple[str, ...]
 
 
-def attach(
-    route: Object, parent: Object, gateway: Object, backends: Backends, *, minor: tuple[int, int]
-) -> RouteAttachment:
-    """The route at one Gateway. `minor` is Envoy Gateway's version: 1.6 began to say whether backends are there."""
+def attach(route: Object, parent: Object, gateway: Object, backends: Backends) -> RouteAttachment:
+    """The route at one Gateway."""
     generation = route["metadata"]["generation"]
     listeners, why = _listeners(route, parent, gateway)
     if why:
         accepted = condition("Accepted", False, *why, generation=generation)
     else:
         accepted = condition("Accepted", True, "Accepted", "Route is accepted", generation=generation)
-    return RouteAttachment([accepted, *_resolved(route, backends, minor)], tuple(listeners))
+    return RouteAttachment([accepted, *_resolved(route, backends)], tuple(listeners))
 
 
 def _listeners(route: Object, parent: Object, gateway: Object) -> tuple[list[str], tuple[str, str] | None]:
@@ -52,17 +49,13 @@ def _listeners(route: Object, parent: Object, gateway: Object) -> tuple[list[str
     open_ = [
         one
         for one in named
-        if one["protocol"] not in ("TCP", "UDP") and (same or one["allowedRoutes"]["namespaces"]["from"] == "All")
+        if one["protocol"] != "TCP" and (same or one["allowedRoutes"]["namespaces"]["from"] == "All")
     ]
     if not open_:
         message = "No listeners included by this parent ref allowed this attachment."
         return [], ("NotAllowedByListeners", message)
-    valid = {one["name"] for one in valid_listeners(gateway)}
-    working = [one for one in open_ if one["name"] in valid]
-    if not working:
-        return [], ("NoReadyListeners", "There are no ready listeners for this parent ref")
     hostnames = route["spec"].get("hostnames") or []
-    matching = [one["name"] for one in working if _meet(one.get("hostname", ""), hostnames)]
+    matching = [one["name"] for one in open_ if _meet(one.get("hostname", ""), hostnames)]
     if not matching:
         message = "There were no hostname intersections between the HTTPRoute and this parent ref's Listener(s)."
         return [], ("NoMatchingListenerHostname", message)
@@ -78,7 +71,7 @@ def _covers(pattern: str, name: str) -> bool:
     return pattern == name or (pattern.startswith("*.") and name.endswith(pattern[1:]))
 
 
-def _resolved(route: Object, backends: Backends, minor: tuple[int, int]) -> list[Object]:
+def _resolved(route: Object, backends: Backends) -> list[Object]:
     generation = route["metadata"]["generation"]
     missing = ""
     for number, rule in enumerate(route["spec"].get("rules") or ()):
@@ -92,7 +85,7 @@ def _resolved(route: Object, backends: Backends, minor: tuple[int, int]) -> list
                 missing = missing or "/".join(where)
     resolved = "Resolved all the Object references for the Route"
     found = [condition("ResolvedRefs", True, "ResolvedRefs", resolved, generation=generation)]
-    if missing and minor >= (1, 6):
+    if missing:
         message = f"Failed to find endpoints: no ready endpoints for the related Service {missing}."
         found.append(condition("BackendsAvailable", False, "EndpointsNotFound", message, generation=generation))
     return found

@@ -26,6 +26,8 @@ from tests.patience import SOON
 MERGE = "application/merge-patch+json"
 ME = {"field_manager": "mesh-e2e", "force_conflicts": True}
 
+CONFLICTING = [{"name": name, "port": 80, "protocol": protocol} for name, protocol in (("a", "HTTP"), ("b", "TCP"))]
+
 
 class Pods:
     """Three old lines, one new one, and a shell that knows `echo` alone."""
@@ -160,7 +162,8 @@ def test_generation_grows_with_the_spec_alone(client: DynamicClient) -> None:
             "spec.rules[1].matches[0].headers[0].type",
         ),
         ("HTTPRoute", {"rules": [{"timeouts": {"request": "soon"}}]}, "spec.rules[0].timeouts.request"),
-        ("Gateway", {"gatewayClassName": "a", "listeners": [{"tls": {}}]}, "spec.listeners[0].tls"),
+        ("Gateway", {"gatewayClassName": "a", "listeners": [{"tls": {}}]}, "spec.listeners"),
+        ("Gateway", {"gatewayClassName": "a", "listeners": CONFLICTING}, "spec.listeners"),
         ("BackendTrafficPolicy", {"retry": {}}, "spec.retry"),
         ("BackendTrafficPolicy", {"rateLimit": {"type": "Local"}}, "spec.rateLimit.type"),
         (

@@ -22,8 +22,6 @@ NODE = "172.18.0.2"
 NEGATIVE = (
     "btp-neg-conflict",
     "btp-neg-missing-target",
-    "gateway-neg-conflicted",
-    "gateway-neg-unsupported-protocol",
     "gatewayclass-neg-class",
     "httproute-neg-cross-ns-backend",
     "httproute-neg-missing-backend",
@@ -88,7 +86,7 @@ def seen(negative: Sequence[str]) -> Store:
             put(store, obj, status={})
     for name in negative:
         put(store, recordings.obj(f"negative/{name}.yaml"), status={})
-    envoy_gateway = EnvoyGateway(store, IMAGES, lambda: "v1.7.5", lambda *_: True)
+    envoy_gateway = EnvoyGateway(store, IMAGES, lambda *_: True)
     addresses = iter(f"10.96.79.{n}" for n in range(1, 99))
     controllers = (Services(store, lambda: next(addresses)), envoy_gateway, IstiodController(store))
     for _ in range(6):
