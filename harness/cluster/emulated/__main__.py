@@ -20,10 +20,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from harness.cluster.emulated import open_files
 from harness.cluster.emulated.api.server import ApiApplication
 from harness.cluster.emulated.control_api import Control
 from harness.cluster.emulated.faults import Faults
+from harness.cluster.emulated.machine import raise_open_files
 from harness.cluster.emulated.world import World
 from harness.errors import BadInput
 
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--delay-factor", type=float, default=30.0, help="recorded delays are divided by it")
     parser.add_argument("--detach", action="store_true", help="go on in the background once the API answers")
     arguments = parser.parse_args()
-    open_files.take()
+    raise_open_files()
     notify_ready = detach(arguments.dir / "emulator.log") if arguments.detach else lambda: None
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     asyncio.run(serve(arguments, notify_ready))

@@ -81,9 +81,6 @@ class MetricsProgram(ContainerProgram):
     async def start(self) -> None:
         await self._pages.start()
 
-    async def ready(self) -> bool:
-        return True
-
     async def stop(self, *, grace: bool) -> None:  # noqa: ARG002  # the protocol's
         await self._pages.stop()
 
@@ -108,9 +105,6 @@ class BookinfoProgram(ContainerProgram):
         await self.app.start()
         self._world.apps[self._uid] = self
 
-    async def ready(self) -> bool:
-        return True
-
     async def stop(self, *, grace: bool) -> None:  # noqa: ARG002  # the protocol's
         self._world.apps.pop(self._uid, None)
         await self.app.stop()
@@ -125,9 +119,6 @@ class RedisProgram(ContainerProgram):
 
     async def start(self) -> None:
         await self._process.start()
-
-    async def ready(self) -> bool:
-        return True
 
     async def stop(self, *, grace: bool) -> None:  # noqa: ARG002  # the protocol's
         await self._process.stop()
@@ -163,9 +154,6 @@ class RateLimitProgram(ContainerProgram):
         self._world.limiters[self._run.uid] = self
         self._world.wake()
 
-    async def ready(self) -> bool:
-        return True
-
     async def fail(self, down: bool) -> None:
         """Takes it down, or up again, behind its pod's back."""
         if self.limiter and down != self.down:
@@ -189,17 +177,15 @@ class EnvoyProgram(ContainerProgram):
         log: Callable[[str], None],
         arguments: Sequence[str],
     ) -> None:
-        """`arguments` are the container's: of them `--concurrency` and `--file-flush-interval-msec` are carried out."""
+        """`arguments` are the container's: of them `--file-flush-interval-msec` is carried out."""
         self._world, self.run, self.gateway = world, run, gateway
-        workers, flush = _value(arguments, "--concurrency"), _value(arguments, "--file-flush-interval-msec")
+        flush = _value(arguments, "--file-flush-interval-msec")
         self.process = EnvoyProcess(
             run.ip,
             run.name,
             world.directory / run.name,
             cluster="/".join(gateway),
             log=log,
-            # the real one starts a thread for each core by default; here the cores are few and shared
-            concurrency=int(workers or 1),
             delay_factor=world.delay_factor,
             flush_interval=int(flush) / 1000 if flush else None,
         )

@@ -39,6 +39,7 @@ class ContainerProgram(Protocol):
         Raises:
             HarnessError: it has ended; it is started again.
         """
+        return True
 
     async def stop(self, *, grace: bool) -> None: ...
 

@@ -251,7 +251,7 @@ SPECS: dict[str, Shape] = {
                 "useListenerPortAsContainerPort": flag,
             },
         },
-        "concurrency": number(1, 8),
+        "concurrency": one_of(1),
         "extraArgs": envoy_arguments,
         "logging": {"level": anything},
     },

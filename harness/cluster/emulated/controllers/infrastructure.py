@@ -32,8 +32,6 @@ def objects(gateway: Object, envoy_proxy: Object | None, images: dict[str, str])
     _add(pod["metadata"], wanted.get("pod") or {})
     envoy = pod["spec"]["containers"][0]
     envoy |= wanted.get("container") or {}
-    if workers := at(envoy_proxy, "spec", "concurrency"):
-        envoy["args"] += ["--concurrency", str(workers)]
     envoy["args"] += at(envoy_proxy, "spec", "extraArgs") or []
     result = [account, config, _service(service, listeners, envoy_proxy), deployment]
     for obj in result:

@@ -36,7 +36,6 @@ class EnvoyProcess:
         *,
         cluster: str,
         log: Callable[[str], None],
-        concurrency: int = 1,
         delay_factor: float = 30,
         flush_interval: float | None = None,
     ) -> None:
@@ -48,7 +47,6 @@ class EnvoyProcess:
         self._hidden = hidden(pod_ip)
         self._directory = directory
         self._log = log
-        self._concurrency = concurrency
         self._factor = delay_factor
         self._flush = max(0.02, FLUSH_INTERVAL / delay_factor) if flush_interval is None else flush_interval
         self._ads = AdsServer(f"{self._hidden}:{XDS_PORT}")
@@ -110,7 +108,7 @@ class EnvoyProcess:
 
     async def _run(self, config: Path) -> None:
         argv = [str(binary()), "--config-path", str(config), "--service-cluster", self.cluster]
-        argv += ["--service-node", self.name, "--concurrency", str(self._concurrency), "--disable-hot-restart"]
+        argv += ["--service-node", self.name, "--concurrency", "1", "--disable-hot-restart"]
         argv += ["--log-level", "warn", "--drain-time-s", "1", "--parent-shutdown-time-s", "2"]
         argv += ["--file-flush-interval-msec", str(round(self._flush * 1000))]
         self._child = Child(argv, self._log)

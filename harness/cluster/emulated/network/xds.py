@@ -37,7 +37,6 @@ for _module in (
     "config.route.v3.route",
     "extensions.access_loggers.file.v3.file",
     "extensions.filters.http.health_check.v3.health_check",
-    "extensions.filters.http.lua.v3.lua",
     "extensions.filters.http.ratelimit.v3.rate_limit",
     "extensions.filters.http.router.v3.router",
     "extensions.filters.listener.proxy_protocol.v3.proxy_protocol",
