@@ -14,7 +14,7 @@ import json
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
+from harness.cluster.emulated.api import discovery, field_managers
+from harness.cluster.emulated.api.errors import ApiError
+from harness.cluster.emulated.api.kinds import ResourceKind
+from harness.cluster.emulated.api.selectors import matches
 from harness.objects.object_names import KINDS, Ref, parse_ref, ref_of
 from harness.objects.patches import merge_patch
 
@@ -79,7 +83,7 @@ class FakeApi:
     logs: dict[tuple[str, ...], str] = field(default_factory=dict)
     requests: list[Seen] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    owners: dict[str, dict[str, str]] = field(default_factory=dict)
+    managed: dict[str, list[Object]] = field(default_factory=dict)  # the managedFields of objects, kept beside them
     on_get: Callable[[str], None] = lambda _: None
     execute: Callable[[list[str]], Exec] = lambda _: Exec()
     denied: set[tuple[str, str]] = field(default_factory=set)  # verbs and resources that access reviews deny
@@ -93,7 +97,7 @@ class FakeApi:
         for obj in objects:
             key = str(ref_of(obj))
             self.objects[key] = copy.deepcopy(obj)
-            self.owners[key] = dict.fromkeys(leaves(obj), manager)
+            self._manage(key, obj, manager)
 
     def refuse(self, method: str, part: str, status: int, message: str = "", times: int = 1_000_000) -> None:
         self.faults.append(Fault(method, part, status, message, times))
@@ -133,18 +137,17 @@ class FakeApi:
             asked = seen.body["spec"]["resourceAttributes"]
             resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
             return 201, {"status": {"allowed": (asked["verb"], resource) not in self.denied}}
-        versions = {KINDS[kind][0] for kind in self.kinds}
+        kinds = [_kind(kind) for kind in sorted(self.kinds)]
         if parts == ["api"]:
             return 200, {"kind": "APIVersions", "versions": ["v1"]}
         if parts == ["apis"]:
-            return 200, {"kind": "APIGroupList", "groups": _groups(v for v in versions if "/" in v)}
+            return 200, discovery.groups(kinds)
         version, rest = (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
-        if version not in versions:
+        listed = discovery.resources(kinds, *_group_version(version))
+        if listed is None:
             return status(404, "the server could not find the requested resource")
         if not rest:
-            names = [k for k in sorted(self.kinds) if KINDS[k][0] == version]
-            resources = [_resource(kind) for kind in names]
-            return 200, {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+            return 200, listed
         namespace, rest = (rest[1], rest[2:]) if rest[0] == "namespaces" and len(rest) > 2 else ("", rest)
         kind = next((k for k in self.kinds if KINDS[k][0] == version and plural(k) == rest[0]), "")
         if not kind:
@@ -186,12 +189,15 @@ class FakeApi:
         return 200, self.objects[key]
 
     def _list(self, kind: str, namespace: str, labels: str) -> Iterator[Object]:
-        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
+        selected = matches(labels, "")
         for key, obj in self.objects.items():
-            has = obj["metadata"].get("labels") or {}
-            right = key.split("/")[0] == kind and namespace in ("", obj["metadata"].get("namespace"))
-            if right and wanted.items() <= has.items():
+            if key.split("/")[0] == kind and namespace in ("", obj["metadata"].get("namespace")) and selected(obj):
                 yield obj
+
+    def _manage(self, key: str, obj: Object, manager: str) -> None:
+        made: Object = {"apiVersion": obj["apiVersion"], "metadata": {}}
+        field_managers.record(made, {manager: set(field_managers.leaves(obj))}, "")
+        self.managed[key] = made["metadata"]["managedFields"]
 
     def _patch(self, seen: Seen, key: str) -> tuple[int, Any]:
         if "apply" not in seen.headers["content-type"]:
@@ -200,23 +206,19 @@ class FakeApi:
             self.objects[key] = merge_patch(self.objects[key], seen.body)
             return 200, self.objects[key]
         manager, force = seen.query["fieldManager"], seen.query.get("force", "").lower() == "true"
-        old, owners = self.objects.get(key, {}), self.owners.setdefault(key, {})
-        had, has = leaves(old), leaves(seen.body)
-        contested = [
-            path for path, value in has.items()
-            if path in had and had[path] != value and owners.get(path, manager) != manager
-        ]  # fmt: skip
-        if contested and not force:
-            other = owners[contested[0]]
-            return status(
-                409,
-                f"Apply failed with {len(contested)} conflict{'s' if len(contested) > 1 else ''}: "
-                f'conflict with "{other}": {contested[0]}',
-                reason="Conflict",
-            )
-        owners |= dict.fromkeys(has, manager)
-        self.objects[key] = merge_patch(old, seen.body)
-        return 200 if old else 201, self.objects[key]
+        if key not in self.objects:
+            self.objects[key] = seen.body
+            self._manage(key, seen.body, manager)
+            return 201, self.objects[key]
+        live = self.objects[key]
+        live = live | {"metadata": live["metadata"] | {"managedFields": self.managed.get(key, [])}}
+        try:
+            after = field_managers.apply(live, seen.body, manager, force=force, now="")
+        except ApiError as error:
+            return error.code, error.status
+        self.managed[key] = after["metadata"].pop("managedFields")
+        self.objects[key] = after
+        return 200, after
 
 
 def kubeconfig(server: str, context: str) -> Object:
@@ -238,17 +240,6 @@ def named(name: str, **fields: Any) -> Object:
     return {"apiVersion": found.api_version, "kind": found.kind, "metadata": metadata | extra, **fields}
 
 
-def leaves(value: Any, path: str = "") -> dict[str, Any]:
-    """Every leaf below metadata.labels and the other top-level fields, by path; a list is one leaf."""
-    found: dict[str, Any] = {}
-    for key, inner in value.items() if isinstance(value, Mapping) else ():
-        if (path == "" and key in ("apiVersion", "kind", "status")) or (path == ".metadata" and key != "labels"):
-            continue
-        where = f"{path}.{key}"
-        found |= leaves(inner, where) if isinstance(inner, Mapping) else {where: inner}
-    return found
-
-
 def status(code: int, message: str, reason: str = "") -> tuple[int, Object]:
     text = "Success" if code < 300 else "Failure"
     return code, {
@@ -256,18 +247,14 @@ def status(code: int, message: str, reason: str = "") -> tuple[int, Object]:
     }  # fmt: skip
 
 
-def _groups(versions: Iterator[str]) -> list[Object]:
-    groups: dict[str, list[Object]] = {}
-    for version in sorted(versions):
-        group, _, short = version.partition("/")
-        groups.setdefault(group, []).append({"groupVersion": version, "version": short})
-    return [{"name": name, "versions": v, "preferredVersion": v[0]} for name, v in groups.items()]
+def _group_version(version: str) -> tuple[str, str]:
+    group, _, short = version.rpartition("/")
+    return group, short
 
 
-def _resource(kind: str) -> Object:
-    verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
-    name = plural(kind)
-    return {"name": name, "singularName": "", "namespaced": KINDS[kind][1], "kind": kind, "verbs": verbs}
+def _kind(kind: str) -> ResourceKind:
+    version, namespaced = KINDS[kind]
+    return ResourceKind(*_group_version(version), kind, plural(kind), namespaced)
 
 
 def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:

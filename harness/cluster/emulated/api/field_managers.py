@@ -96,12 +96,16 @@ def apply(live: Object, wanted: Object, manager: str, *, force: bool, now: str) 
 
 
 def _conflict(contested: dict[Path, str]) -> ApiError:
-    fields = {"".join(f".{part[2:]}" for part in path): f'conflict with "{other}"' for path, other in contested.items()}
-    listed = "\n".join(f"- {field}: {why}" for field, why in fields.items())
-    plural = "s" if len(fields) > 1 else ""
-    return ApiError(
-        409, "Conflict", f"Apply failed with {len(fields)} conflict{plural}: conflicts:\n{listed}", fields=fields
-    )
+    fields = {"".join(f".{part[2:]}" for part in path): other for path, other in contested.items()}
+    if len(fields) == 1:
+        ((field, other),) = fields.items()
+        return ApiError(409, "Conflict", f'Apply failed with 1 conflict: conflict with "{other}": {field}')
+    listed = ""
+    for other in dict.fromkeys(fields.values()):
+        listed += "\n".join(
+            [f'conflicts with "{other}":', *(f"- {field}" for field in fields if fields[field] == other)]
+        )
+    return ApiError(409, "Conflict", f"Apply failed with {len(fields)} conflicts: {listed}")
 
 
 def _remove(obj: Object, path: Path) -> bool:
