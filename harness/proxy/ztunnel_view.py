@@ -41,9 +41,9 @@ class MeshView:
         }
         return tuple(sorted(found))
 
-    def protocols_of(self, pods: Iterable[str], namespace: str = "") -> tuple[str, ...]:
+    def protocols_of(self, pods: Iterable[str]) -> tuple[str, ...]:
         """The protocols of all these pods, each once; "?" for one that is not known."""
-        found = [self.protocols(pod, namespace) or ("?",) for pod in pods]
+        found = [self.protocols(pod) or ("?",) for pod in pods]
         return tuple(sorted({protocol for protocols in found for protocol in protocols}))
 
     def waypoint_of(self, service: str, namespace: str = "") -> str:

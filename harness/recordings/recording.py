@@ -17,8 +17,6 @@ from harness.report.redact import redact
 from harness.version_ranges import numbers
 from harness.version_sets import UNKNOWN
 
-FILES = ("access.jsonl", "ztunnel.log", "statuses.yaml", "provenance.yaml")
-
 
 class Recording:
     """What was read so far of one cluster."""

@@ -45,14 +45,14 @@ def wait_for_route(envoy: Envoy, route: str) -> None:
     )
 
 
-def wait_for_idle_timeout(envoy: Envoy, cluster: str, *, after: str = "1s") -> None:
-    """Waits until Envoy's active cluster gives up connections that were idle so long."""
+def wait_for_idle_timeout(envoy: Envoy, cluster: str) -> None:
+    """Waits until Envoy's active cluster gives up connections that were idle for a second."""
     until(
         lambda: [
             [one for one in _active(dump) if one.get("name") == cluster] for dump in envoy.read_config_dumps().values()
         ],
-        lambda seen: all(any(_has(one, "idle_timeout", after) for one in found) for found in seen),
-        what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after {after}",
+        lambda seen: all(any(_has(one, "idle_timeout", "1s") for one in found) for found in seen),
+        what=f"Envoy {envoy.gateway} lets go of idle connections of {cluster} after 1s",
         within=timeouts.XDS_PROPAGATION,
         transient=(Inconclusive, ApiUnavailable),
         show=lambda seen: f"{[len(found) for found in seen]} such clusters",
