@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 import pytest
 
@@ -16,8 +15,11 @@ from harness.plugin.run import RUN
 from harness.wait import set_patience
 
 pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
-# The last one registered is the one whose fixtures pytest takes.
-FIXTURES = ("fixtures_load", "fixtures_features", "fixtures", "fixtures_observation", "needs")
+FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
+FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_features"
+TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"
+CLUSTER_RECORDING = "harness.plugin.recordings"
+NEEDS, RECORDING = "harness.plugin.needs", "harness.plugin.record_replay"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,16 +29,19 @@ def pytest_configure(config: pytest.Config) -> None:
     They bring all of the harness along, so other calls of pytest (its own tests) start without them.
     """
     if reaches_suites(config):
-        for name in FIXTURES:
-            config.pluginmanager.register(_module(name), f"{__name__}.{name}")
+        config.pluginmanager.register(importlib.import_module(FIXTURES_LOAD), FIXTURES_LOAD)
+        config.pluginmanager.register(importlib.import_module(FIXTURES_SUPPORT), FIXTURES_SUPPORT)
+        config.pluginmanager.register(importlib.import_module(FIXTURES), FIXTURES)
+        config.pluginmanager.register(importlib.import_module(TRUTH), TRUTH)
+        config.pluginmanager.register(importlib.import_module(NEEDS), NEEDS)
     if is_run(config):
         no_proxy.extend_no_proxy()
         settings = settings_of(config)
         set_patience(settings.patience, delays=settings.delay_factor if settings.cluster == "emulated" else 1.0)
         config.pluginmanager.register(ComparisonText())
         config.pluginmanager.register(SharedObservations())
-        _module("oracles").register(config)
-        recording, replayed = _module("record_replay"), config.getoption("--records")
+        importlib.import_module(ORACLES).register(config)
+        recording, replayed = importlib.import_module(RECORDING), config.getoption("--records")
         if replayed:
             try:
                 recording.replay(config, config.invocation_params.dir / replayed)
@@ -45,10 +50,6 @@ def pytest_configure(config: pytest.Config) -> None:
         else:
             recording.record(config, config.stash[RUN].folder.path)
         if settings.record:
-            _module("recordings").register(config, config.invocation_params.dir / settings.record)
+            importlib.import_module(CLUSTER_RECORDING).register(config, config.invocation_params.dir / settings.record)
         if settings.fault:
-            _module("fault_hook").register(config)
-
-
-def _module(name: str) -> Any:
-    return importlib.import_module(f"{__name__}.{name}")
+            importlib.import_module(FAULT_HOOK).register(config)
