@@ -217,7 +217,7 @@ def test_index_of_a_folder_with_nothing(capsys: pytest.CaptureFixture[str], tmp_
     assert "has 0 charts and 0 images" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGQUIT, 131)])
 def test_interrupt_ends_it_as_a_shell_expects(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
@@ -264,10 +264,7 @@ def test_interrupted_bench_lets_its_run_gather_and_undo(tmp_path: Path) -> None:
     assert "KeyboardInterrupt" in out
 
 
-COMMANDS = ("settings", "images", "doctor", "audit --rbac", "clean")
-
-
-@pytest.mark.parametrize("given", COMMANDS)
+@pytest.mark.parametrize("given", ["settings", "audit --rbac"])  # by rich and by print
 def test_reader_that_leaves_is_no_traceback(given: str, settings: Settings) -> None:
     """`mesh-e2e … | head`: nothing is reported to a reader that is gone, and the code is that of SIGPIPE."""
     read, write = os.pipe()

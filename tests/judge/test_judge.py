@@ -85,38 +85,38 @@ def test_altered_lines_change_the_verdicts_that_rest_on_them(tmp_path: Path) -> 
     assert "held -> inconclusive" in judge.differences_as_text(found)
 
 
-def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(tmp_path: Path) -> None:
-    """A test that is newer than the run is "not in this run"; one whose verdict was lost is not passed over."""
-    newer, lost = (f"{FILE}::{name}" for name in ("test_limiter_holds_the_rule", "test_limiter_says_what_is_left"))
-
-    def without_newer(lines: list[Line]) -> list[Line]:
-        return [line for line in lines if line.get("in") != f"test {newer}"]
-
-    run = copied("emulated-rate-limit", tmp_path / "run", without_newer)
-    results = json.loads((run / "results.json").read_text())
-    results["tests"] = [test for test in results["tests"] if test["id"] not in (newer, lost)]
-    (run / "results.json").write_text(json.dumps(results))
-
-    found = judge.judge_run(run)
-
-    assert [(one.id, one.recorded, one.recomputed) for one in found.differing] == [(lost, "no verdict", "held")]
-    assert newer in found.not_in_run
-    assert lost not in found.not_in_run
-    assert f"{newer}: not in this run" in judge.differences_as_text(found)
-    assert json.loads(judge.judgement_as_json(found))["not_in_run"] == found.not_in_run
+NEWER, LOST = (f"{FILE}::{name}" for name in ("test_limiter_holds_the_rule", "test_limiter_says_what_is_left"))
 
 
-def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(tmp_path: Path) -> None:
-    """Not only the first one, for which the fixture is set up; none of them differs."""
+@pytest.fixture(scope="module")
+def incomplete(tmp_path_factory: pytest.TempPathFactory) -> judge.Judgement:
+    """A run before the test NEWER was written, whose verdict on LOST is missing, and where a fixture's call was made
+    in a thread."""
 
-    def with_thread(lines: list[Line]) -> list[Line]:
+    def alter(lines: list[Line]) -> list[Line]:
         counted = next(line["in"] for line in lines if line.get("in", "").endswith("::counted[0]"))
-        return [*lines, {"n": len(lines) + 1, "in": counted, "lost": "get in a thread"}]
+        kept = [line for line in lines if line.get("in") != f"test {NEWER}"]
+        return [*kept, {"n": len(lines) + 1, "in": counted, "lost": "get in a thread"}]
 
-    found = judge.judge_run(copied("emulated-rate-limit", tmp_path / "run", with_thread))
+    run = copied("emulated-rate-limit", tmp_path_factory.mktemp("incomplete") / "run", alter)
+    results = json.loads((run / "results.json").read_text())
+    results["tests"] = [test for test in results["tests"] if test["id"] not in (NEWER, LOST)]
+    (run / "results.json").write_text(json.dumps(results))
+    return judge.judge_run(run)
 
-    assert found.differing == []
-    assert {one.id.partition("::")[2]: one.why.rpartition(": ")[2] for one in found.unjudged} == dict.fromkeys(
+
+def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(incomplete: judge.Judgement) -> None:
+    """A test that is newer than the run is "not in this run"; one whose verdict was lost is not passed over."""
+    assert [(one.id, one.recorded, one.recomputed) for one in incomplete.differing] == [(LOST, "no verdict", "held")]
+    assert NEWER in incomplete.not_in_run
+    assert LOST not in incomplete.not_in_run
+    assert f"{NEWER}: not in this run" in judge.differences_as_text(incomplete)
+    assert json.loads(judge.judgement_as_json(incomplete))["not_in_run"] == incomplete.not_in_run
+
+
+def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(incomplete: judge.Judgement) -> None:
+    """Not only the first one, for which the fixture is set up; none of them differs."""
+    assert {one.id.partition("::")[2]: one.why.rpartition(": ")[2] for one in incomplete.unjudged} == dict.fromkeys(
         (
             "test_limiter_counts_every_request_and_refusal",
             "test_admin_is_exempt",

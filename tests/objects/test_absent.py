@@ -24,6 +24,7 @@ from harness.evidence.journey import pods_by_ip
 from harness.helm import _hook
 from harness.objects import definitions, events, manifests, object_names, patches, workloads
 from harness.objects.conditions import conditions, is_true, judge_condition
+from harness.objects.stack_places import DEFAULT_PLACES
 from harness.oracles import signs
 from harness.undo.undo_log import UndoLog
 from tests.fakes.pods import deployment, event
@@ -116,7 +117,7 @@ CASES = cases()
 class OneObject:
     """A Kube that has one object, whatever it is asked for."""
 
-    namespace = "default"
+    namespace, places = "default", DEFAULT_PLACES
 
     def __init__(self, held: dict[str, Any]) -> None:
         self.held = held
