@@ -87,6 +87,13 @@ def quiet(c: Cluster) -> None:
     c.add(daemon_set("ztunnel", "kube-system", "istio/ztunnel:1.29.1", ("RUST_LOG", "warn"), app="ztunnel"))
 
 
+def untrusted(c: Cluster) -> None:
+    """As on kind: ztunnel was moved, and istiod went on to trust the account of its old namespace."""
+    moved("DaemonSet", "ztunnel", "kube-system")(c)
+    (container,) = c.get("Deployment", "istiod")["spec"]["template"]["spec"]["containers"]
+    container["env"] = [{"name": "CA_TRUSTED_NODE_ACCOUNTS", "value": "istio-system/ztunnel"}]
+
+
 NOTHING = ("judged", ())
 CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
     # what is planted, subject, verdict, capabilities that are lacking, what the row says
@@ -123,6 +130,13 @@ CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
         "not judged",
         ("disruptive",),
         "istio-system/ztunnel alone",
+    ),
+    "ztunnel elsewhere, untrusted": (
+        untrusted,
+        "ztunnel's certificates",
+        "not judged",
+        ("stack",),
+        "trustedZtunnelNamespace=kube-system",
     ),
     "Envoy Gateway elsewhere": (
         moved("Deployment", "envoy-gateway", "edge"),

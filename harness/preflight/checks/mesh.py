@@ -19,6 +19,7 @@ RESTARTED_AT = {  # where disruptive tests restart each; other tools than Istio'
     "ztunnel": DEFAULT_PLACES.ztunnel,
     "Istio CNI": DEFAULT_PLACES.cni,
 }
+TRUSTED = "CA_TRUSTED_NODE_ACCOUNTS"  # the ServiceAccounts to which istiod gives certificates for pods of their node
 BY_INSTALL = "absent: INSTALL=1 installs it"
 _LEVEL = re.compile(r"(?:^|,)(?:access=)(off|error|warn)(?:,|$)|^(off|error|warn)$")
 
@@ -42,6 +43,20 @@ def ztunnel(facts: Facts) -> Iterable[Row]:
         )
     for one in found:
         yield _workload("ztunnel", one, _image(one), facts)
+        trusted = [accounts for istiod in facts.istiods if (accounts := _env(istiod, TRUSTED))]
+        if trusted and not any(namespace_of(one) in _namespaces(accounts) for accounts in trusted):
+            yield not_judged(
+                "ztunnel's certificates",
+                f"istiod has {TRUSTED}={trusted[0]}",
+                "stack",
+                reason=f"istiod gives no certificate to {name_of(one)}, so no enrolled pod is served",
+                remedy=f"set trustedZtunnelNamespace={namespace_of(one)} in istiod's chart",
+            )
+
+
+def _namespaces(accounts: str) -> set[str]:
+    """Those of "istio-system/ztunnel,kube-system/ztunnel"."""
+    return {one.strip().partition("/")[0] for one in accounts.split(",")}
 
 
 def ztunnel_log(facts: Facts) -> Iterable[Row]:
