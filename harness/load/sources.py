@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from harness import timeouts
@@ -18,6 +19,7 @@ from harness.http_exchange import Answer, Request
 from harness.kube import Kube
 from harness.load import fortio
 from harness.load.timeline import Sample
+from harness.record_replay import act_for_recorded_call
 from harness.wait import pause
 
 CROWD, SOON = 64, 0.5  # threads of the client outside; seconds after which it does not wait for an answer
@@ -103,7 +105,7 @@ class IngressLoad:
                 if stop.is_set():
                     break
                 pause(max(0.0, began + n / self.qps - time.monotonic()), why="the flow's pace")
-                found.append(pool.submit(_one, send, asked))
+                found.append(pool.submit(act_for_recorded_call, partial(_one, send, asked)))
                 begun()
                 wait(found[-1:], timeout=SOON)
         return [one.result() for one in found]
