@@ -12,9 +12,9 @@ from harness import version_differences
 from harness.logs import envoy_access, ztunnel
 from harness.objects.conditions import conditions
 from harness.proxy import prometheus, stats
-from harness.recordings.recording import FILES
 from tests import recordings
 
+FILES = ("access.jsonl", "ztunnel.log", "statuses.yaml", "provenance.yaml")
 SETS = sorted(file.parent for file in recordings.HERE.glob("*/provenance.yaml"))
 each_set = pytest.mark.parametrize("folder", SETS, ids=lambda folder: folder.name)
 
