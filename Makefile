@@ -101,6 +101,12 @@ check: $(BIN)/.installed-dev ## lint, types, layers, tests
 	$(BIN)/lint-imports
 	$(PYTEST_TESTS)
 
+PURE := causes evidence logs proxy objects oracles history core/test_http_exchange.py
+.PHONY: coverage
+coverage: $(BIN)/.installed-dev ## branch coverage of the pure packages by their own tests alone
+	$(BIN)/coverage run -m pytest -q $(addprefix tests/,$(PURE))
+	$(BIN)/coverage report
+
 .PHONY: lock
 lock: ## write requirements.lock and requirements-dev.lock from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra emulated --universal --generate-hashes --no-annotate --no-emit-index-url \

@@ -73,6 +73,17 @@ def backend(name: str, port: int) -> Object:
         ),
         (obj("negative/gatewayclass-neg-class.yaml"), [], "parametersRef to EnvoyProxy default/nosuch, which does not"),
         (
+            named(
+                "Gateway/team/g",
+                spec={
+                    "gatewayClassName": "eg",
+                    "infrastructure": {"parametersRef": {"kind": "EnvoyProxy", "name": "nosuch"}},
+                },
+            ),
+            [named("GatewayClass/eg")],
+            "parametersRef to EnvoyProxy team/nosuch, which does not",
+        ),
+        (
             obj("negative/svc-neg-bogus-waypoint.yaml"),
             [],
             "use-waypoint=nosuch for Gateway default/nosuch, which does not",

@@ -102,7 +102,10 @@ def test_policy_of_somebody_else_is_named_with_its_limit() -> None:
     )
 
     causes = why(state, "assert [429] == [200]", 429)
+    limited, other_status = (why(replace(state, access=[]), f"assert [{n}] == [1]", n) for n in (429, 404))
 
+    assert "default/leftover" in limited[0]
+    assert not [one for one in other_status if "leftover" in one]
     assert causes[0] == (
         "BackendTrafficPolicy default/leftover (not of this suite, created 30 s ago) allows 2 requests per Hour to "
         "Gateway default/bookinfo-ingress"

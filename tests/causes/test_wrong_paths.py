@@ -95,9 +95,32 @@ def test_status_that_the_backend_gave_is_told_from_envoys() -> None:
         f"Pod default/ratings-v1 ({SERVED.upstream_host}) itself answered 503 to 2 requests: Envoy of Gateway waypoint "
         "passed it on without a flag"
     ]
+    other = replace(own, upstream_host="192.0.2.7:9080")
+    causes = why("assert [503] == [200]", other, own, own, status=503)
+    assert ["to 2 requests" in one for one in causes if "itself answered" in one] == [True]
     assert why("assert [503] == [200]", line(status=503, flags="-", details="local"), status=503) == [
         "Envoy of Gateway waypoint says of 1 request: no response flag, details local"
     ]
+
+
+def test_replica_through_which_all_failed_requests_went_is_named() -> None:
+    """Where a Gateway has another proxy pod, through which requests succeeded."""
+    pods = [
+        named(f"Pod/default/waypoint-{n}", metadata={"labels": {OWNING_GATEWAY: "waypoint"}}, status={"podIP": ip})
+        for n, ip in enumerate((f"{PROXY[:-1]}8", f"{PROXY[:-1]}9"))
+    ]
+    good, flagged = (
+        line(downstream_local_address=f"{pod['status']['podIP']}:9080", flags=flags)
+        for pod, flags in zip(pods, ("-", "UO"), strict=True)
+    )
+
+    def found(*lines: AccessLine) -> list[str]:
+        state = ClusterState({"Pod": pods}, access=[AccessRecord("waypoint", one) for one in lines])
+        return [cause.sentence for cause in find_causes(state, FailureFacts(text="assert [200] == [503]"))]
+
+    named_so = "only requests through default/waypoint-1 failed, of 2 proxy pods of Gateway waypoint"
+    assert named_so in found(good, flagged)
+    assert not [one for one in found(good, good) if one.startswith("only requests")]
 
 
 def test_status_that_no_envoy_has_a_line_of_is_the_backends() -> None:

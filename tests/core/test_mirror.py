@@ -172,5 +172,5 @@ def test_node_image_comes_from_docker(
 
 def test_archive_without_a_name_is_no_node_image(tmp_path: Path) -> None:
     """An archive that is none is refused as everywhere."""
-    with pytest.raises(BadInput, match="no image archive"), mirror.Archive(tar(tmp_path / "x.tar", x=1)):
+    with pytest.raises(BadInput, match="not an image archive"), mirror.Archive(tar(tmp_path / "x.tar", x=1)):
         pass

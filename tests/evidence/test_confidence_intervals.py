@@ -44,6 +44,9 @@ def test_rounds_are_paired() -> None:
     """What all paths of a round share (a busy machine) leaves difference and ratio exact."""
     assert difference([11.0, 101.0], [10.0, 100.0]) == (1.0, 1.0, 1.0)
     assert ratio([20.0, 200.0], [10.0, 100.0]) == (2.0, 2.0, 2.0)
+    for paired in (difference, ratio):
+        with pytest.raises(ValueError, match="shorter"):
+            paired([1.0, 2.0], [1.0])
 
 
 def test_tables() -> None:

@@ -69,6 +69,9 @@ def test_about_asks_one_place_only() -> None:
     assert judge_condition(gateway, "Programmed", about="listener/ingress").met
     assert judge_condition(gateway, "Programmed", about="").state == "unmet"
     assert judge_condition(gateway, "Programmed", about="listener/nosuch").state == "absent"
+    gateway["spec"]["listeners"].append({"name": "second"})
+    gateway["status"]["conditions"] = [c | {"status": "True"} for c in gateway["status"]["conditions"]]
+    assert judge_condition(gateway, "Programmed").state == "absent"
 
 
 def test_older_generation_is_stale_whatever_it_says() -> None:

@@ -56,6 +56,7 @@ def test_certificates_are_valid_for_a_day() -> None:
 
     assert all(certificate.is_valid(now) for certificate in found)
     assert not any(certificate.is_valid(now + timedelta(days=1)) for certificate in found)
+    assert all(certificate.is_valid(certificate.valid_from) for certificate in found if certificate.valid_from)
     assert "spiffe://cluster.local/ns/default/sa/waypoint" in {certificate.identity for certificate in found}
 
 
