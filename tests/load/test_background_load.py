@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -235,13 +236,16 @@ def test_outside_keeps_its_pace(monkeypatch: pytest.MonkeyPatch, clock: Clock) -
 
         def send(self, request: Request) -> Answer:
             assert request.headers["user-agent"] == "e2e/load-7"
+            record_replay.not_recorded("a request of a load")
             return Answer("rq", None, {}, 3.0, error="ConnectError")
 
-    stop, counter = threading.Event(), itertools.count(1)
+    stop, counter, lost = threading.Event(), itertools.count(1), list[str]()
+    monkeypatch.setattr(record_replay, "_tape", SimpleNamespace(not_recorded=lost.append))
     found = IngressLoad(Ingress(), get("/productpage")).run(  # type: ignore[arg-type]  # a stand-in
         "load-7", lambda: stop.set() if next(counter) == 20 else None, stop
     )
 
+    assert lost == []
     assert len(found) == 20
     assert {sample.status for sample in found} == {None}
     assert sum(waited) == pytest.approx(1.9)
