@@ -229,6 +229,8 @@ def _swap(seen: tuple[int, str], how: str) -> tuple[int, str, str]:
 
 def in_use_or_kept(tmp_path: Path, other: int, programs: Programs) -> Iterator[str]:
     """Clusters that another run uses, or that were kept from another set."""
+    programs.have("curl")
+    programs.answer("curl", "--version", out="curl 8.5.0 (x86_64-pc-linux-gnu)\n")
     state = tmp_path / "state"
     chosen = settings.Settings(cluster="emulated", cluster_name="mine", state=state)
     cluster = choose_cluster(chosen, version_sets.load().pick())

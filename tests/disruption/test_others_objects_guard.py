@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.components import Ztunnels
 from harness.disruption import hbone_port_takeover, helm_upgrade, nodes, others_objects_guard, restarts
 from harness.errors import NotAllowed
 from harness.kube import Kube
@@ -96,27 +97,16 @@ def limited(kube: Kube, api: FakeApi) -> Kube:
     return Kube(kube.kubeconfig, kube.context, not_ours=NOT_OURS)
 
 
-class Ztunnels:
-    """The pods that there are."""
-
-    NAMESPACE = "istio-system"
-
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
-
-    def read_pods(self) -> list[Any]:
-        return self._kube.list_objects("Pod", "istio-system")
-
-
 def test_disruption_is_refused_where_nobody_asked_for_it(limited: Kube, api: FakeApi, tmp_path: Path) -> None:
     """Whatever the marks say: each way of touching others raises the reason, and nothing was changed."""
     cluster: Any = FakeCluster(limited.kubeconfig, "existing")
     cluster.cannot_judge = {"disruptive": NOT_OURS}
     manifests = Manifests(limited, load().pick(), UndoLog(tmp_path / "notes.json"))
     release: Any = type("Release", (), {"name": "istiod"})
+    no_admin: Any = None
 
     with pytest.raises(NotAllowed, match=NOT_OURS):
-        hbone_port_takeover.kill_ztunnel(limited, Ztunnels(limited), "worker")  # type: ignore[arg-type]  # a stand-in
+        hbone_port_takeover.kill_ztunnel(limited, Ztunnels(limited, no_admin), "worker")
     with pytest.raises(NotAllowed, match=NOT_OURS):
         restarts.restart_rolling(limited, restarts.ISTIOD)
     with pytest.raises(NotAllowed, match=NOT_OURS), nodes.while_drained(manifests, "worker"):
