@@ -58,7 +58,7 @@ def test_everybody_passes_without_the_service(tries, place, here):
 
 @pytest.mark.feature("External authorization, failing closed without an endpoint")
 def test_nobody_passes_without_an_endpoint(applying, kube, place, here):
-    """With failOpen false and no endpoint, a SecurityPolicy with extAuth is not Accepted, and requests return 500."""
+    """An extAuth SecurityPolicy (failOpen false) whose Service has no endpoint is not Accepted; requests return 500."""
     policy, gateway = f"{here(POLICY)}-missing", here(f"Gateway/default/{place.gateway}")
 
     control = place.send([place.get()] * 2)

@@ -38,7 +38,7 @@ def test_login_is_wanted(tries, place, here):
 
 @pytest.mark.feature("OIDC through a browser", place="ingress")
 def test_browser_logs_in_and_out(tries, at_ingress, browser, here):
-    """In Chromium OIDC leads to Dex's form, a wrong password stays there, the right one opens the page until logout."""
+    """With OIDC Chromium gets Dex's form, 401 for a wrong password, the page after login, and the form after logout."""
     login = Login(base=BASES["ingress"], **ALI)
 
     trial = tries.configured(

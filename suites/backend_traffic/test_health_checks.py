@@ -11,7 +11,7 @@ POLICY = "BackendTrafficPolicy/default/health-checks"
 
 @pytest.mark.feature("Active health checks")
 def test_unhealthy_backends_get_nothing(tries, place, here):
-    """While every backend fails its health check, requests return 503 with flag UH and none reaches a backend."""
+    """While all backends fail their active health check, requests return 503 with flag UH and reach no backend."""
     trial = tries.policy(place, "backend_traffic/health_checks.yaml", here(POLICY), [place.get()] * 2, 503)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]

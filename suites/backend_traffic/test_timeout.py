@@ -12,7 +12,7 @@ POLICY = "BackendTrafficPolicy/default/timeout"
 
 @pytest.mark.feature("Request timeout")
 def test_slow_request_gets_504(tries, place, here):
-    """With a BackendTrafficPolicy timeout of 300 ms a request of 1 s reaches the backend and returns 504 (UT)."""
+    """With a BackendTrafficPolicy's requestTimeout of 300 ms a request to a backend that takes 1 s returns 504 (UT)."""
     trial = tries.policy(place, "backend_traffic/timeout.yaml", here(POLICY), [place.get("/?delay=1s")], 504)
 
     assert trial.control.statuses == trial.recovery.statuses == [200]

@@ -95,7 +95,7 @@ def test_pod_address_goes_past_the_breaker(experiment):
 
 @pytest.mark.parametrize(("arm", "refused"), [("control", 0), ("treatment", BURST), ("recovery", 0)])
 def test_overflow_counter_moves_by_the_refused(arms, arm, refused):
-    """In a burst the waypoint's upstream_rq_pending_overflow rises by 200 with the circuit breaker, by 0 without it."""
+    """In a burst of 200 to ratings, upstream_rq_pending_overflow rises by 200 with maxPendingRequests: 0, else by 0."""
     assert arms[arm].overflow == refused
 
 

@@ -15,7 +15,7 @@ HEADER = "x-envoy-upstream-service-time"
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, ingress, ingress_gateway, mesh_client, repeat, here):
-    """A ClientTrafficPolicy is Accepted, changes ingress responses and stops doing so, each within its time budget."""
+    """A ClientTrafficPolicy is Accepted within 5 s, and its response header appears and disappears within 10 s each."""
 
     def shown(there):
         return send_to_each_replica(

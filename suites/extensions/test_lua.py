@@ -14,7 +14,7 @@ POLICY = "EnvoyExtensionPolicy/default/lua"
 
 @pytest.mark.feature("Lua", before="1.9")
 def test_script_runs(tries, place, here):
-    """Before Envoy Gateway 1.9 a Lua script answers one path and adds a header to other requests and responses."""
+    """Before Envoy Gateway 1.9 a Lua script returns 418 on one path; elsewhere request and response get a header."""
     requests = [place.get("/teapot"), place.get()]
 
     trial = tries.policy(place, "extensions/lua.yaml", here(POLICY), requests, 418)

@@ -42,7 +42,7 @@ def test_first_module_does_not_end_the_proxy(first_module, place):
 
 @pytest.mark.feature("Wasm over HTTP")
 def test_module_over_http_runs(tries, place, here):
-    """A Wasm module fetched by HTTP responds to some requests itself and adds a header to all others and responses."""
+    """A Wasm module from an HTTP server returns 418 to one request, and adds a header to the other and to responses."""
     policy = here("EnvoyExtensionPolicy/default/wasm")
 
     trial = tries.policy(place, "extensions/wasm.yaml", policy, requests(place), 418)
@@ -58,7 +58,7 @@ def test_module_over_http_runs(tries, place, here):
 
 @pytest.mark.feature("Wasm from an OCI image")
 def test_module_of_an_image_runs(tries, place, here):
-    """A Wasm module from an OCI image responds to some requests itself and adds a header to others and responses."""
+    """A Wasm module from an OCI image returns 418 to one request, and adds a header to the other and to responses."""
     policy = here("EnvoyExtensionPolicy/default/wasm-image")
 
     trial = tries.policy(place, "extensions/wasm_image.yaml", policy, requests(place), 418)

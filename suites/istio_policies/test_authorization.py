@@ -12,7 +12,7 @@ AT_GATEWAY = "AuthorizationPolicy/default/deny-at-gateway"
 
 @pytest.mark.feature("AuthorizationPolicy of Istio", place="waypoint", means="ignored")
 def test_denial_is_accepted_and_ignored(tries, at_waypoint, here):
-    """AuthorizationPolicies that deny all at the waypoint get WaypointAccepted, and requests still return 200."""
+    """AuthorizationPolicies that deny all at an Envoy Gateway waypoint get WaypointAccepted; requests return 200."""
     seen = tries.ignored(
         at_waypoint,
         "istio_policies/authorization.yaml",

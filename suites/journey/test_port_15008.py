@@ -95,7 +95,7 @@ def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
 
 
 def test_oracle_names_the_port_the_pod_and_the_remedy(port_conflict):
-    """While Envoy holds port 15008, the run's checks report the port, the waypoint pod and the remedy: delete it."""
+    """While Envoy holds port 15008, the port oracle names the port, the waypoint pod and the remedy: delete the pod."""
     signs = [str(sign) for sign in port_conflict.signs if sign.oracle == "port"]
 
     assert signs

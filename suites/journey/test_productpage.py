@@ -39,7 +39,7 @@ def page_journeys(page, ingress, journey_collector, current_time):
 
 
 def test_page_passes_every_station(page_journeys):
-    """A page request with ratings passes ingress, productpage, reviews v2 or v3, waypoint and ratings in this order."""
+    """A page request that calls ratings passes ingress, productpage, reviews v2 or v3, waypoint, ratings, in order."""
     reviews = {tuple(workloads_passed(journey)) for journey in page_journeys}
 
     assert reviews

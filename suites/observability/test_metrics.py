@@ -42,7 +42,7 @@ def test_envoy_counts_requests(place, counted, here):
 
 @pytest.mark.feature("ztunnel's metrics", place="waypoint")
 def test_ztunnel_counts_connections(counted, ztunnel, here):
-    """ztunnel counts exactly the connections of a client to a Service, with the identities of client and waypoint."""
+    """After 5 requests via a waypoint, ztunnel counts 5 connections, with the identities of client and waypoint."""
     there = counted["waypoint"]
     account = here("spiffe://cluster.local/ns/default/sa/")
 

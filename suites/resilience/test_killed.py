@@ -75,7 +75,7 @@ def deleted_pods(
 
 
 def test_new_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, new connections to a waypoint without a listener on 15008 fail for at most 30 s."""
+    """After ztunnel is killed, new connections through Gateway waypoint-binding fail for at most 30 s."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[0])
     keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
@@ -89,7 +89,7 @@ def test_new_connections_are_served_again(deleted_pods):
 
 
 def test_kept_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, keep-alive clients of a waypoint without a listener on 15008 fail for at most 30 s."""
+    """After ztunnel is killed, keep-alive requests through Gateway waypoint-binding fail for at most 30 s."""
     keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
     assert keepalive.outage_ms <= ZTUNNEL_KILLED.seconds * 1000, f"{ZTUNNEL_KILLED}\n{timeline_as_text(keepalive)}"
@@ -107,7 +107,7 @@ def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
 
 
 def test_deleted_waypoint_is_replaced(deleted_pods):
-    """Deleting the waypoint pod fails requests for at most 60 seconds, and no connection bypasses the waypoint."""
+    """After the pod of Gateway waypoint-binding is deleted, requests fail for at most 60 s, and none bypasses it."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[1])
 
     assert deleted_pods.ways == {"waypoint-binding"}

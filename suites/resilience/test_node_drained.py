@@ -92,7 +92,7 @@ def test_drained_node_carried_its_share(drained_node):
 
 
 def test_draining_a_node_loses_nothing_that_stands(drained_node):
-    """Draining a node fails at most 2 new connections and no keep-alive one, and none bypasses the waypoint."""
+    """In a node drain at most 2 new connections fail, no keep-alive or ingress one; none bypasses the waypoint."""
     new_connections, keepalive, ingress_load = drained_node.flow.timelines
 
     assert not drained_node.after & drained_node.before

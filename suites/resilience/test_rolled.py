@@ -41,7 +41,7 @@ def rolling_restart(load, new_connections, keepalive, ingress_load, kube, waypoi
 
 
 def test_rolling_waypoint_loses_nothing_kept(rolling_restart):
-    """A rolling restart of the waypoint fails at most 2 new connections, no keep-alive one, and none bypasses it."""
+    """In a rolling restart of the waypoint at most 2 new connections fail, no keep-alive one; none bypasses it."""
     new_connections, keepalive, _ = rolling_restart.flow.timelines
 
     assert len(new_connections.lost) <= UNCLOSED.allowed(), f"{UNCLOSED}\n{timeline_as_text(new_connections)}"

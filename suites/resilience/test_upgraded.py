@@ -93,7 +93,7 @@ def quota_spent(
 
 
 def test_upgrade_loses_nothing_that_stands(upgraded_stack):
-    """A Helm upgrade of ztunnel and Envoy Gateway fails at most 2 new connections and no other request."""
+    """In a Helm upgrade of ztunnel and Envoy Gateway at most 2 new connections fail, and no other request."""
     new_connections, keepalive, ingress_load = (
         timeline.until_next_event(upgraded_stack.flow.events[0]) for timeline in upgraded_stack.flow.timelines
     )
@@ -139,7 +139,7 @@ def test_limit_fails_closed_when_asked(
 
 
 def test_upgrade_back_loses_nothing_that_stands(upgraded_stack, load, sources, releases_before, cluster, kube, ztunnel):
-    """A Helm upgrade back to the installed values fails at most 2 new connections and no other request."""
+    """In a Helm upgrade back to the installed values at most 2 new connections fail, and no other request."""
     with load(*sources) as background_load, background_load.event(BACK, "at most two new connections"):
         helm_upgrade.upgrade_releases(cluster, kube, *releases_before.values())
     new_connections, keepalive, ingress_load = background_load.timelines

@@ -13,7 +13,7 @@ HOST = "persistent.example"
 
 @pytest.mark.feature("Session persistence by header")
 def test_session_stays_with_one_backend(place):
-    """With session persistence requests of one session reach one backend, and those without a session both backends."""
+    """With session persistence 20 requests of one session reach one backend, and 20 without a session reach both."""
     wait_for_response(place.client, place.get(host=HOST), status=200)
     first = place.send([place.get(host=HOST)])
     session = f"{first.answers[0].header('x-session')}"

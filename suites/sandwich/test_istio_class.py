@@ -57,7 +57,7 @@ def test_service_is_bound(bound, read_condition, here):
 
 
 def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
-    """istiod rejects byo-waypoint's TCP listener on 15008 (UnsupportedProtocol), but its Service has port 15008."""
+    """istiod rejects Gateway byo-waypoint's TCP listener on 15008, but Service byo-waypoint-istio has that port."""
     listeners = {one["name"]: one["conditions"] for one in kube.get(here(GATEWAY))["status"]["listeners"]}
     accepted = next(c for c in listeners["fake-hbone-port"] if c["type"] == "Accepted")
     ports = {port["port"] for port in kube.get(here("Service/default/byo-waypoint-istio"))["spec"]["ports"]}
@@ -89,7 +89,7 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here
 
 @ONE
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):
-    """A request to the short host name ratings-sandwich, which the route does not list, returns 404."""
+    """A request to host ratings-sandwich, which is no hostname of HTTPRoute ratings-sandwich, returns 404."""
     answers = mesh_client.send_in_turn(get("http://ratings-sandwich:9080/ratings/0"))
 
     assert answers.statuses == [404]

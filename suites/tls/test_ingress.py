@@ -119,7 +119,7 @@ def test_certificate_of_another_authority_is_rejected(tried, over_tls, authority
 
 @pytest.mark.feature("Client certificates", place="ingress")
 def test_client_with_certificate_is_served(tried, over_tls, authority):
-    """With clientValidation a client with a certificate of the trusted authority gets 200."""
+    """With clientValidation the ingress returns 200 to a client whose certificate is of the trusted authority."""
     trial = tried(over_tls(authority.client_context(authority.issue("known"))), ".ssl.fail_verify_error")
 
     assert trial.control.statuses == trial.treatment.statuses == trial.recovery.statuses == [200, 200]

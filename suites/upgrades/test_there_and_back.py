@@ -186,7 +186,7 @@ def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
 
 @ONE
 def test_newer_version_needs_its_definitions(journey, needs_definitions):
-    """With the definitions last, Envoy Gateway 1.8 does not start until they are there, and the older pod goes on."""
+    """Upgraded before its CRDs, Envoy Gateway 1.8 crash-loops (no matches for kind), and no request fails."""
     new, kept, outside = journey.there[0].timelines
 
     assert "CrashLoopBackOff" in journey.stuck
@@ -196,7 +196,7 @@ def test_newer_version_needs_its_definitions(journey, needs_definitions):
 
 @ONE
 def test_upgrade_loses_no_open_connection(journey):
-    """An upgrade fails at most 2 new connections, and no request on keep-alive connections or through the ingress."""
+    """In each step of a version upgrade at most 2 new connections fail, and no keep-alive or ingress request."""
     (new, kept, outside), (new_then, kept_then, outside_then) = (step.timelines for step in journey.there)
 
     assert len(new.lost) <= NEW_CONNECTIONS, timeline_as_text(new)
@@ -208,7 +208,7 @@ def test_upgrade_loses_no_open_connection(journey):
 
 @ONE
 def test_way_back_loses_no_open_connection(journey):
-    """A downgrade fails at most 2 new connections, and no request on keep-alive connections or through the ingress."""
+    """In a downgrade of Envoy Gateway or Istio at most 2 new connections fail, and no keep-alive or ingress request."""
     new, kept, outside = journey.back.timelines
 
     assert len(new.lost) <= NEW_CONNECTIONS, timeline_as_text(new)
@@ -216,7 +216,7 @@ def test_way_back_loses_no_open_connection(journey):
 
 
 def test_quota_is_enforced_by_both_versions(journey):
-    """An hourly quota of 3 is Accepted and enforced before an upgrade, after each step and after the downgrade."""
+    """A user's limit of 3 per hour is Accepted and enforced before, between and after upgrade steps and a downgrade."""
     times = (journey.before, journey.between, journey.after, journey.after_back)
 
     assert [time.quota for time in times] == [QUOTA] * 4
@@ -286,12 +286,12 @@ def test_definitions_are_replaced(journey, version_upgrade_plan):
 
 @pytest.mark.changes("safe_upgrades_policy")
 def test_older_definitions_are_rejected(journey):
-    """Gateway API CRDs before v1.5 are rejected by safe-upgrades or because of stored versions; newer ones stay."""
+    """Gateway API CRDs before v1.5 do not replace newer ones: safe-upgrades or their storedVersions prevent it."""
     assert journey.older.rejected_by == {SAFE_UPGRADES, STORED}
     assert journey.older.versions == journey.definitions.versions
 
 
 @pytest.mark.changes("stored_route_versions")
 def test_stored_versions_keep_definitions(journey):
-    """Without the safe-upgrades policy, the API server still rejects older CRDs that lack a stored version."""
+    """Without policy safe-upgrades, the API server rejects older Gateway API CRDs that lack a stored version."""
     assert journey.forced.rejected_by == {STORED}

@@ -31,7 +31,7 @@ def test_service_is_bound(envoy, read_condition, here):
 
 
 def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since, here):
-    """A request to Service ratings-listener returns 200 through Gateway waypoint-listener, over HBONE."""
+    """A request to Service ratings-listener returns 200 via Gateway waypoint-listener, which it reaches over HBONE."""
     answers = mesh_client.send_in_turn(get(URL))
 
     assert answers.statuses == [200], ztunnel.describe_port_conflict()

@@ -26,7 +26,7 @@ def test_service_is_bound(waypoint, read_condition, here):
 
 
 def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel, here):
-    """Every node's ztunnel has the waypoint's ClusterIP as the waypoint of Service ratings."""
+    """Every node's ztunnel lists the ClusterIP of Service waypoint as the waypoint address of Service ratings."""
     address = kube.get(here("Service/default/waypoint"))["spec"]["clusterIP"]
 
     destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.read_views().items()}
