@@ -32,6 +32,8 @@ since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 listing > "$into/before.json"
 failed=0
 make e2e CLUSTER=existing KUBECONFIG_FILE="$into/tester.yaml" CONTEXT=tester T="${TESTS:?}" || failed=1
+# The namespace stays, since rbac.yaml made it, and a deleted proxy drains its connections for up to a minute.
+admin wait pod --namespace mesh-e2e --all --for delete --timeout 90s || true
 listing --compare "$into/before.json" || failed=1
 for namespace in team-b team-c; do
   admin logs --namespace "$namespace" deployment/client --since-time "$since" | sort | uniq -c | tee "$into/$namespace.txt"
