@@ -5,12 +5,12 @@ The first line of each module says what it holds.
 cli                `mesh-e2e`: run, faults, clean, doctor, bench, judge
 plugin             the pytest plugin: options, fixtures, reporting; the only home of pytest
 harness_benchmark  seconds of each stage and suite
-releases_table     the table of `mesh-e2e versions`
+versions_command   the table of `mesh-e2e versions`
 history            outcomes of every test over many runs, sequential test, quarantine
 matrix             the version matrix: planned, run cell by cell, merged
 page               the report page: one file of HTML from the folders of runs
-judge              judges a run again, from its folder alone
-support_table      the support table, from the results of runs
+judge_again        judges a run again, from its folder alone
+support_command    the support table, from the results of runs
 doctor             checks of this machine before a run
 faults             planted faults: each test of the suites must be able to fail
 preflight          what a run can judge on a cluster, and the rights it needs

@@ -19,18 +19,18 @@ from rich.table import Table
 from harness import (
     chosen_versions,
     cluster_diff,
-    container_engine,
+    container_engine_checks,
     doctor,
-    judge,
+    judge_again,
     no_proxy,
     progress,
     reaper,
-    releases_table,
     reproduce,
     settings,
     settings_table,
-    support_table,
+    support_command,
     version_sets,
+    versions_command,
 )
 from harness.audit import command as audit
 from harness.cluster import registry_caches
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     suite = command("conformance", _conformance, "the Gateway API's own conformance suite, outside and inside the mesh")
     conformance.add_arguments(suite)
     page.add_arguments(command("report", _report, "one page of HTML from runs: matrix, claims, evidence, changes"))
-    support_table.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
+    support_command.add_arguments(command("support", _support, "each feature by place and version set, from runs"))
     faults = command("faults", _faults, "plant each fault of the catalogue and see which tests catch it")
     faults.add_argument("names", nargs="*", help="only these faults")
     faults.add_argument("--third", type=int, choices=(1, 2, 3), help="only this third of the catalogue")
@@ -159,7 +159,7 @@ def _tools(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 
 
 def _releases(_: argparse.Namespace, _chosen: Settings, row: VersionSet) -> int:
-    (OUT if OUT.is_terminal else Output(highlight=False, width=160)).print(releases_table.table())
+    (OUT if OUT.is_terminal else Output(highlight=False, width=160)).print(versions_command.table())
     OUT.print(f"\n{row.name}: {row.summary}  envoy {row.envoy}  ratelimit {row.ratelimit}", soft_wrap=True)
     return 0
 
@@ -181,8 +181,8 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
         for one in rows:
             offline_bundle.open_bundle(folder, one.taken_from(None))
     else:
-        container_engine.check_engine()
-        container_engine.check_save(container_engine.read_engine())
+        container_engine_checks.check_engine()
+        container_engine_checks.check_save(container_engine_checks.read_engine())
         programs.choose_program("helm", chosen)
         for one in rows:
             at = row.registry.rewrite if row.registry else str
@@ -309,9 +309,13 @@ def _record(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
 def _judge(asked: argparse.Namespace, _chosen: Settings, _row: VersionSet) -> int:
     run = Path(asked.run)
     suite = run / conformance.FOLDER
-    found = judge.compare_verdicts(run, conformance.verdicts(suite)) if suite.is_dir() else judge.judge_run(run)
+    found = (
+        judge_again.compare_verdicts(run, conformance.verdicts(suite)) if suite.is_dir() else judge_again.judge_run(run)
+    )
     OUT.print(
-        judge.judgement_as_json(found) if asked.json else judge.differences_as_text(found), markup=False, soft_wrap=True
+        judge_again.judgement_as_json(found) if asked.json else judge_again.differences_as_text(found),
+        markup=False,
+        soft_wrap=True,
     )
     return 1 if found.differing else 0
 
@@ -322,7 +326,7 @@ def _report(asked: argparse.Namespace, chosen: Settings, _: VersionSet) -> int:
 
 
 def _support(asked: argparse.Namespace, chosen: Settings, _row: VersionSet) -> int:
-    OUT.print(support_table.run(asked, chosen), markup=False, soft_wrap=True)
+    OUT.print(support_command.run(asked, chosen), markup=False, soft_wrap=True)
     return 0
 
 

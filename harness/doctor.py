@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from harness import chosen_versions, container_engine, kernel_modules, no_proxy, timeouts
+from harness import chosen_versions, container_engine_checks, kernel_modules, no_proxy, timeouts
 from harness.cluster.choose import choose_cluster
-from harness.container_engine import Engine
+from harness.container_engine_checks import Engine
 from harness.errors import BadInput, HarnessError
-from harness.objects.host_port import host_port
+from harness.objects.address_with_port import host_port
 from harness.settings import Settings, is_docker_remote
 from harness.version_sets import VersionSet
 
@@ -60,7 +60,7 @@ def run_checks(settings: Settings, versions: VersionSet) -> list[CheckResult]:
         found += [check_inotify(name) for name in INOTIFY]
         if not any(one.what == "docker" and one.grade == "missing" for one in needed):
             image = settings.node_image or versions.node
-            found += [*_engine(), run_check("node image", lambda: container_engine.check_node_image(image))]
+            found += [*_engine(), run_check("node image", lambda: container_engine_checks.check_node_image(image))]
     return found
 
 
@@ -142,7 +142,7 @@ def check_inotify(name: str) -> CheckResult:
 
 
 def _engine() -> list[CheckResult]:
-    seen = container_engine.read_engine()
+    seen = container_engine_checks.read_engine()
     if seen is None:
         return [CheckResult("docker memory", "warning", "`docker info` does not tell", "is Docker well?")]
     size = seen.memory / 2**30
@@ -154,7 +154,7 @@ def _engine() -> list[CheckResult]:
 def _save(seen: Engine) -> CheckResult:
     """Only `make bundle` saves images: for a run it is no more than a warning."""
     try:
-        return CheckResult("docker save", "ok", container_engine.check_save(seen))
+        return CheckResult("docker save", "ok", container_engine_checks.check_save(seen))
     except BadInput as error:
         return CheckResult("docker save", "warning", _sentence(error), error.remedy)
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.audit.checks import (
+    active_configuration,
     bypass,
-    envoy_config,
     hostnames,
-    ignored,
+    ignored_fields,
     ingress_to_mesh,
     istio_policies,
     names,
@@ -48,7 +48,7 @@ class Check:
 def _rejected(state: AuditState) -> Iterable[Result]:
     """By the logs, which also show what is over, and by the configuration, which shows what is still so."""
     yield from port_15008.rejected(state)
-    yield from envoy_config.refusals_stand(state)
+    yield from active_configuration.refusals_stand(state)
 
 
 CHECKS = (
@@ -86,18 +86,18 @@ CHECKS = (
     Check(
         ("route-not-active",),
         "Accepted route that a replica does not have",
-        envoy_config.routes_active,
+        active_configuration.routes_active,
         (*GATEWAYS, "Pod"),
-        envoy_config.KINDS,
+        active_configuration.KINDS,
     ),
     Check(
         ("policy-not-active",),
         "Accepted policy that holds for no route of a replica",
-        envoy_config.policies_active,
+        active_configuration.policies_active,
         (*GATEWAYS, "Pod"),
-        (*envoy_config.KINDS, *envoy_config.POLICIES),
+        (*active_configuration.KINDS, *active_configuration.POLICIES),
     ),
-    Check(("cluster-warming",), "Cluster that keeps warming", envoy_config.clusters_warm, ("Pod",)),
+    Check(("cluster-warming",), "Cluster that keeps warming", active_configuration.clusters_warm, ("Pod",)),
     Check(
         ("istio-policy-partly-enforced",),
         "Istio policy of which ztunnel leaves a part out",
@@ -167,7 +167,7 @@ CHECKS = (
     Check(
         ("field-ignored",),
         "Field that the running version ignores",
-        ignored.fields,
+        ignored_fields.fields,
         ("Deployment", "BackendTrafficPolicy"),
     ),
     Check(

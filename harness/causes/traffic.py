@@ -21,7 +21,7 @@ from harness.causes.state import (
     pods_of,
     similar_names_text,
 )
-from harness.objects.host_port import split_address
+from harness.objects.address_with_port import split_address
 from harness.objects.unstructured import Json, maybe_number, objects, strings, text
 from harness.objects.workloads import is_pod_ready
 

@@ -12,7 +12,7 @@ from harness.causes.state import Cause, ClusterState, FailureFacts, labels, name
 from harness.causes.wrong_paths import waypoint_of
 from harness.causes.ztunnel_rejections import MODE
 from harness.logs.ztunnel import Endpoint
-from harness.objects.host_port import split_address
+from harness.objects.address_with_port import split_address
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 
 from harness.causes.state import Cause, ClusterState, FailureFacts, describe, labels, name_parts, object_key
+from harness.objects.address_with_port import host_of
 from harness.objects.conditions import conditions
-from harness.objects.host_port import host_of
 from harness.objects.unstructured import Json, strings, text
 from harness.objects.workloads import OWNING_GATEWAY
 

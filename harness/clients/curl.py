@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, Request
-from harness.objects.host_port import host_port
+from harness.objects.address_with_port import host_port
 
 _SUBJECT = re.compile(r"^Subject:.*?\bCN ?= ?([^\n,]+)")  # of the first of the certificates, as OpenSSL writes it
 

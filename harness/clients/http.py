@@ -14,7 +14,7 @@ import httpx
 from harness import observations, timeouts
 from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, Request, answers_from_json, answers_to_json, unique_name
-from harness.objects.host_port import host_port, url
+from harness.objects.address_with_port import host_port, url
 from harness.record_replay import not_recorded, recorded, refuse_when_replaying
 
 BODY_LIMIT = 20_000

@@ -10,7 +10,7 @@ from harness.clients.http import can_connect
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
 from harness.kube import Kube
-from harness.objects.host_port import host_port, url
+from harness.objects.address_with_port import host_port, url
 from harness.objects.manifests import Document
 from harness.objects.unstructured import Json, maybe_number, name_of, number, objects, text
 from harness.objects.workloads import is_pod_ready, selector

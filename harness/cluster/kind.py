@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 from filelock import FileLock
 
-from harness import cluster_records, container_engine, progress, timeouts
+from harness import cluster_records, container_engine_checks, progress, timeouts
 from harness.cluster import free_addresses, node_registries
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.command import run
@@ -79,7 +79,7 @@ class KindCluster:
     def requirements(self) -> Sequence[Requirement]:
         registry = self._registry
         return [
-            Requirement("docker", container_engine.check_engine),
+            Requirement("docker", container_engine_checks.check_engine),
             *([Requirement("registry", lambda: check_registry(registry))] if registry else []),
             Requirement("kind", self._choose_kind),
             Requirement("helm", lambda: str(programs.choose_program("helm", self._settings))),
@@ -115,7 +115,7 @@ class KindCluster:
                 self._record()
                 self._reuse()
             else:
-                container_engine.pull_missing(self._image)
+                container_engine_checks.pull_missing(self._image)
                 self._refused = False
                 self._record()  # before it is made: what a killed run leaves half made is found by its record
                 self._make()

@@ -13,7 +13,7 @@ from harness.kube import Kube
 from harness.logs import echo_server
 from harness.logs.echo_server import Received
 from harness.logs.unreadable import UnreadableLines
-from harness.objects.host_port import url
+from harness.objects.address_with_port import url
 from harness.objects.manifests import Document
 from harness.objects.workloads import is_pod_ready, pod_ip
 

@@ -13,7 +13,7 @@ from typing import Any
 from harness import cluster_records, diagnostics, progress, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
-from harness.conformance import binary, results, suite_log
+from harness.conformance import binary, suite_claims, suite_log
 from harness.conformance.mesh_verdicts import LONG, Judged, differences, judge, path_of, requests, skips
 from harness.conformance.run_files import Recording
 from harness.conformance.running import VARIANTS, Variant, refuse_others, run_suite
@@ -101,13 +101,13 @@ def verdicts(folder: Path) -> list[dict[str, Any]]:
     Raises:
         BadInput: as `judge_folder`.
     """
-    return [verdict_json(one) for one in results.claims(judge_folder(folder))]
+    return [verdict_json(one) for one in suite_claims.claims(judge_folder(folder))]
 
 
 def text(found: Sequence[Judged], head: str = "") -> str:
     """The runs as text: a table of figures, then what did not hold, waits, differences and skips."""
     lines = [head] if head else []
-    lines += _table(results.figures(found))
+    lines += _table(suite_claims.figures(found))
     for one in found:
         lines += [f"\n{one.name}: {remark}" for remark in one.remarks]
         wrong = [verdict for verdict in one.verdicts if verdict.outcome in FAILURES]
@@ -191,10 +191,10 @@ def _on(
             versions=versions_known(row, facts, ours=chosen.cluster != "existing"),
             facts=facts,
             started=began.isoformat(timespec="seconds"),
-            verdicts=results.claims(found),
+            verdicts=suite_claims.claims(found),
             stages=tuple(progress.PROGRESS.stages),
-            tables={results.TABLE: results.figures(found)} if found else {},
-            sources=results.sources(found, row.conformance.package if row.conformance else ""),
+            tables={suite_claims.TABLE: suite_claims.figures(found)} if found else {},
+            sources=suite_claims.sources(found, row.conformance.package if row.conformance else ""),
             **({"exit": _code(found)} | ended),
         )
 

@@ -27,7 +27,7 @@ from datetime import timedelta
 
 from harness.logs.envoy_access import AccessLine
 from harness.logs.ztunnel import ZtunnelLine
-from harness.objects.host_port import host_of
+from harness.objects.address_with_port import host_of
 
 # Two witnesses of one connection were at most 9 ms apart on two busy cores; a starved node may be slower.
 TOLERANCE = timedelta(milliseconds=100)

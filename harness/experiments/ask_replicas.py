@@ -8,7 +8,7 @@ from harness.clients.http import IngressClient
 from harness.clients.mesh import MeshClient
 from harness.components import Envoy
 from harness.http_exchange import Answer, get
-from harness.objects.host_port import url
+from harness.objects.address_with_port import url
 from harness.objects.workloads import pod_ip
 
 

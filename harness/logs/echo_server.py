@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
-from harness.objects.host_port import host_of
+from harness.objects.address_with_port import host_of
 
 _HEADER = "header."
 # Messages of its TCP and UDP servers: who connected, who sent a datagram.

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
-from harness.objects.host_port import host_of
+from harness.objects.address_with_port import host_of
 from harness.objects.unstructured import maybe_number, maybe_text, text
 
 # Envoy's own default format of an access line, text: `[2026-01-01T00:00:00.000Z] "GET / HTTP/1.1" 200 ...`. Its other

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from harness.logs.unreadable import NONE_UNREADABLE, UnreadableLines
-from harness.objects.host_port import host_of
+from harness.objects.address_with_port import host_of
 
 SCOPE = "access"
 # At debug level ztunnel also writes "connection opened": the same connection once more, without its outcome.

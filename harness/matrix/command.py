@@ -16,7 +16,7 @@ from harness.matrix import output
 from harness.matrix.cells import Cell, conditions
 from harness.matrix.durations import read_durations
 from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell, read_plan
-from harness.matrix.issues import issues
+from harness.matrix.issue_texts import issues
 from harness.matrix.merging import merge
 from harness.matrix.plan import Plan, candidates, plan, shards, upgrades
 from harness.matrix.running import run_cells

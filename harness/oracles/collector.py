@@ -19,7 +19,7 @@ from harness.logs.ztunnel import BindFailure
 from harness.objects.unstructured import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_name
 from harness.oracles import signs
-from harness.oracles.own_objects import EVERYTHING, OracleScope
+from harness.oracles.shared_cluster_scope import EVERYTHING, OracleScope
 from harness.oracles.signs import Sign
 from harness.proxy import prometheus, stats
 from harness.wait import pause, scaled_dwell, until

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.conformance import results
+from harness.conformance import suite_claims
 from harness.load.upgrade_losses import TABLE
 from harness.outcome import VERDICTS, Outcome, worst
 from harness.page.run_folders import FailedCell, ReadRun
@@ -170,7 +170,7 @@ def _cell(key: tuple[str, ...], history: Mapping[int, Sequence[tuple[str, int]]]
 
 def _of_suite(run: ReadRun) -> list[Mapping[str, Any]]:
     """The verdicts of a run on the conformance suite's tests."""
-    return [test for test in run.results["tests"] if test["area"] == results.AREA]
+    return [test for test in run.results["tests"] if test["area"] == suite_claims.AREA]
 
 
 def _suite(run: ReadRun, number: int) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _suite(run: ReadRun, number: int) -> dict[str, Any]:
         "kubernetes": kubernetes,
         "outcome": worst(test["outcome"] for test in _of_suite(run)) or "not judged",
         "run": number,
-        "figures": run.results["tables"].get(results.TABLE, []),
+        "figures": run.results["tables"].get(suite_claims.TABLE, []),
     }
 
 

@@ -17,7 +17,7 @@ from harness.kube.request_log import REQUESTS
 from harness.outcome import Outcome
 from harness.plugin import final_status, unwritable_files
 from harness.plugin.run import Run
-from harness.report import outputs, summary
+from harness.report import report_files, summary
 from harness.report.results import RunResult, why_empty
 
 API_REQUESTS = "api-requests.json"  # below the run's setup folder
@@ -88,7 +88,7 @@ class SessionFinish:
         self._write_requests()
         where = getattr(self._config.option, "allure_report_dir", None)
         listens = self._config.pluginmanager.has_plugin("allure_listener")
-        failed = outputs.write(
+        failed = report_files.write(
             self._run.result(int(session.exitstatus)),
             self._run.folder,
             conformant=bool(self._config.getoption("--conformance")),

@@ -16,7 +16,7 @@ from harness.experiments.journey_collector import JourneyCollector
 from harness.kube import Kube
 from harness.objects.conditions import ConditionResult
 from harness.objects.namespace_mapping import Placement
-from harness.oracles.own_objects import OracleScope
+from harness.oracles.shared_cluster_scope import OracleScope
 from harness.plugin.oracles import NAME, Oracles, scope_of_run
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests

@@ -18,7 +18,7 @@ import harness
 from harness.cluster.protocol import CAPABILITIES, Capability, Cluster
 from harness.disruption.others_objects_guard import describe_touched
 from harness.errors import BadInput, CannotJudge
-from harness.plugin import support_marks
+from harness.plugin import feature_mark
 from harness.plugin.options import UsageError, settings_of, suites
 from harness.plugin.run import RUN
 
@@ -109,7 +109,7 @@ def _wrong_mark(item: pytest.Item) -> BadInput | None:
                 f"{item.nodeid} needs {name!r}, which is not a capability",
                 remedy=f"use one of: {', '.join(CAPABILITIES)} (harness/cluster/protocol.py)",
             )
-    return support_marks.wrong(item)
+    return feature_mark.wrong(item)
 
 
 def _in_suites(config: pytest.Config, file: Path) -> bool:
@@ -133,6 +133,6 @@ def _skip_unless_judged(request: pytest.FixtureRequest) -> None:
     for marker in (*request.node.iter_markers("changes"), *request.node.iter_markers("keeps")):
         plan = request.getfixturevalue("version_upgrade_plan")
         plan.check_changes(marker.args[0], wanted=marker.name == "changes")
-    row = support_marks.row_of(request.node) if isinstance(request.node, pytest.Item) else None
+    row = feature_mark.row_of(request.node) if isinstance(request.node, pytest.Item) else None
     if row and (reason := row.skipped(request.getfixturevalue("version_set").envoy_gateway)):
         pytest.skip(reason)

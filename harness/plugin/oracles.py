@@ -23,7 +23,7 @@ from harness.install.releases import GATEWAY, ISTIO
 from harness.kube import Kube
 from harness.oracles import known_signs
 from harness.oracles.collector import OracleCollector
-from harness.oracles.own_objects import EVERYTHING, OracleScope, applied_and_installed
+from harness.oracles.shared_cluster_scope import EVERYTHING, OracleScope, applied_and_installed
 from harness.oracles.signs import Sign
 from harness.plugin.needs import JUDGED
 from harness.plugin.options import settings_of

@@ -17,7 +17,7 @@ from harness import observations, progress
 from harness.errors import BadInput
 from harness.interruption import exit_code
 from harness.outcome import Outcome
-from harness.plugin import final_status, outcomes, support_marks
+from harness.plugin import feature_mark, final_status, outcomes
 from harness.plugin.final_reports import SessionFinish
 from harness.plugin.options import UsageError, is_run
 from harness.plugin.run import FAILED, RUN, Run
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "needs(capability): what a cluster must be able to judge; else a skip, with reason"
     )
-    config.addinivalue_line("markers", support_marks.HELP)
+    config.addinivalue_line("markers", feature_mark.HELP)
     config.addinivalue_line("markers", "changes(difference): only upgrades that cross it (version_differences.yaml)")
     config.addinivalue_line("markers", "keeps(difference): only upgrades that do not cross it")
     config.addinivalue_line("markers", "one_witness(why): requests that only one component can see")
@@ -124,7 +124,7 @@ class Reporting:
         self._total = len(session.items)
         self._run.sources = final_status.digests({item.path for item in session.items}, self._config.rootpath)
         for item in session.items:
-            mark, row = item.get_closest_marker("extended"), support_marks.row_of(item)
+            mark, row = item.get_closest_marker("extended"), feature_mark.row_of(item)
             self._run.book.expect(
                 item.nodeid,
                 area=self._run.evidence.area(item.path),

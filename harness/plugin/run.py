@@ -21,7 +21,7 @@ from harness.install import running_versions
 from harness.kube import Kube
 from harness.plugin.artifacts import Artifacts
 from harness.plugin.options import runs_folder, settings_of
-from harness.report import claims_by_area
+from harness.report import conformance_yaml
 from harness.report.claim_results import ClaimResults
 from harness.report.live import Live, own_stdout
 from harness.report.results import PLANTED, UPGRADE_TO, RunResult, versions_known, versions_line, versions_of
@@ -39,7 +39,7 @@ class Run:
         self.config = config
         self.settings = settings_of(config)
         if config.getoption("--conformance"):
-            claims_by_area.refuse_emulated(self.settings.cluster)
+            conformance_yaml.refuse_emulated(self.settings.cluster)
         self.set = chosen_versions.version_set(self.settings)
         self.quarantine = quarantine.load()
         self.started = datetime.now(UTC)

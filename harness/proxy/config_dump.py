@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.objects.host_port import host_port
+from harness.objects.address_with_port import host_port
 from harness.objects.unstructured import Json, mapping, maybe_number, number, objects, text
 
 State = Literal["static", "active", "warming", "draining"]

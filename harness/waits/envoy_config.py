@@ -9,7 +9,7 @@ from harness import timeouts
 from harness.components import Envoy
 from harness.errors import Inconclusive
 from harness.kube import ApiUnavailable, Kube
-from harness.objects.host_port import host_port
+from harness.objects.address_with_port import host_port
 from harness.objects.unstructured import mapping, objects
 from harness.objects.workloads import pod_ip
 from harness.proxy.config_dump import routes

@@ -10,8 +10,8 @@ from harness.clients.http import IngressClient, can_connect
 from harness.errors import NotReady
 from harness.http_exchange import Answer, get
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.address_with_port import host_port, url
 from harness.objects.conditions import Condition
-from harness.objects.host_port import host_port, url
 from harness.objects.unstructured import objects, text
 from harness.objects.workloads import OWNING_GATEWAY, find_trouble, is_pod_ready
 from harness.wait import until

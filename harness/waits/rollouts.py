@@ -8,7 +8,7 @@ from contextlib import suppress
 from harness import record_replay, timeouts
 from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.objects.conditions import is_true
-from harness.objects.events import find_event_trouble as told_by_events
+from harness.objects.failure_events import find_event_trouble as told_by_events
 from harness.objects.image_pulls import NEVER
 from harness.objects.manifests import Document
 from harness.objects.object_names import parse_ref

@@ -11,7 +11,7 @@ import pytest
 from harness.experiments.burst import Arm, send_burst
 from harness.experiments.bypass import Bypass, send_past_and_through
 from harness.http_exchange import get
-from harness.objects.host_port import url
+from harness.objects.address_with_port import url
 from harness.objects.workloads import pod_ip
 from harness.waits import policy_propagation
 

@@ -7,7 +7,7 @@ Article: none; extensions are among its reasons
 import pytest
 
 from harness.experiments.first_wasm_module import load_first_module
-from harness.experiments.node_features import check_memory_protection_keys
+from harness.experiments.node_permissions import check_memory_protection_keys
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("first_module"), pytest.mark.timeout(300)]
 FIRST = "First Wasm module in a running proxy"

@@ -6,7 +6,7 @@ Manifest: manifests/ingress/gateway.yaml    Article: "Setting Up Envoy Gateway a
 import pytest
 
 from harness.http_exchange import get
-from harness.objects.host_port import host_port
+from harness.objects.address_with_port import host_port
 from harness.objects.workloads import pod_ip
 
 INGRESS = "spiffe://cluster.local/ns/default/sa/bookinfo-ingress"

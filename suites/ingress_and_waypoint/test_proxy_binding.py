@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.objects.host_port import host_port
+from harness.objects.address_with_port import host_port
 from harness.waits import gateways, waypoints
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]

@@ -10,7 +10,7 @@ import pytest
 from harness.clients.mesh import MeshClient
 from harness.experiments.logged_connections import send_on_paths
 from harness.http_exchange import get
-from harness.objects.host_port import url
+from harness.objects.address_with_port import url
 from harness.objects.workloads import pod_ip
 from harness.waits import rollouts, status
 from harness.waits.responses import wait_for_response

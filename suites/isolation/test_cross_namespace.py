@@ -6,7 +6,7 @@ Manifest: manifests/isolation/cross_namespace.yaml    Article: none
 import pytest
 
 from harness.http_exchange import get
-from harness.objects.host_port import host_port
+from harness.objects.address_with_port import host_port
 from harness.objects.workloads import pod_ip
 from harness.waits import rollouts, status, waypoints
 from harness.waits.responses import wait_for_response

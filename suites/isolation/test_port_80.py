@@ -11,7 +11,7 @@ Whether `refused` is refused depends on the container runtime: containerd 2 lets
 
 import pytest
 
-from harness.experiments.node_features import check_privileged_port
+from harness.experiments.node_permissions import check_privileged_port
 from harness.http_exchange import get
 from harness.waits import waypoints
 

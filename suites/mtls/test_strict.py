@@ -13,7 +13,7 @@ from harness.evidence.journey import journey_as_text, source_accounts
 from harness.experiments.journey_collector import JourneyCollector
 from harness.experiments.logged_connections import send_logged
 from harness.http_exchange import Answers, get
-from harness.objects.host_port import url
+from harness.objects.address_with_port import url
 from harness.objects.workloads import pod_ip
 from harness.waits import responses, rollouts
 

@@ -15,7 +15,7 @@ from harness.load.background_load import BackgroundLoad
 from harness.load.sources import CONNECTIONS
 from harness.load.timeline_text import timeline_as_text
 from harness.logs.ztunnel import ZtunnelLine
-from harness.objects.host_port import url
+from harness.objects.address_with_port import url
 from harness.objects.workloads import pod_ip
 from harness.wait import pause
 from harness.waits import responses

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.disruption import helm_upgrade, restarts
-from harness.experiments import certificate_serials
+from harness.experiments import workload_certificates
 from harness.http_exchange import Answers, get, unique_name
 from harness.install.releases import with_values
 from harness.load.background_load import BackgroundLoad
@@ -41,7 +41,7 @@ class Upgraded:
     """The load; ztunnel's certificates before and after their rotation; responses of a Service not called before."""
 
     flow: BackgroundLoad
-    turn: certificate_serials.Rotation
+    turn: workload_certificates.Rotation
     fresh: Answers
 
 
@@ -73,7 +73,9 @@ def upgraded_stack(load, sources, cluster, kube, releases_before, ztunnel, mesh_
             with background_load.event(UPGRADED, "at most two new connections"):
                 helm_upgrade.upgrade_releases(cluster, kube, ztunnel_, gateway)
             with background_load.event(TURNED, "no request is lost"):
-                turn = certificate_serials.wait_for_rotation(ztunnel, certificate_serials.read_certificates(ztunnel))
+                turn = workload_certificates.wait_for_rotation(
+                    ztunnel, workload_certificates.read_certificates(ztunnel)
+                )
                 fresh = mesh_client.send_in_turn(UNKNOWN, 3)
         yield Upgraded(background_load, turn, fresh)
 
@@ -147,4 +149,4 @@ def test_upgrade_back_loses_nothing_that_stands(upgraded_stack, load, sources, r
     assert len(new_connections.lost) <= HANDOVER.allowed(), f"{HANDOVER}\n{timeline_as_text(new_connections)}"
     assert (keepalive.lost, ingress_load.lost) == ((), ()), background_load.text
     assert (new_connections.flags, keepalive.flags, ingress_load.flags) == ({"-"}, {"-"}, {"-"}), background_load.text
-    assert certificate_serials.read_hours_left(ztunnel) > 1
+    assert workload_certificates.read_hours_left(ztunnel) > 1

@@ -7,7 +7,7 @@ import pytest
 
 from harness.experiments.journey_collector import REVIEWS_V1
 from harness.http_exchange import get
-from harness.objects.host_port import host_port, url
+from harness.objects.address_with_port import host_port, url
 from harness.objects.workloads import pod_ip
 
 CLIENT = "spiffe://cluster.local/ns/default/sa/mesh-client"

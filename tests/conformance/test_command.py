@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli, diagnostics, version_sets
-from harness.conformance import binary, command, results, running
+from harness.conformance import binary, command, running, suite_claims
 from harness.conformance.run_files import Recording
 from harness.conformance.running import GATEWAY, VARIANTS, arguments, run_suite
 from harness.errors import BadInput, CommandFailed, SetupFailed
@@ -227,7 +227,7 @@ def test_reports_are_written_and_the_cluster_goes(flow: tuple[Made, Settings]) -
     assert [one["outcomes"].get("broken", 0) for one in written["runs"]] == [0, 1]
     run = read_results(folder)
     assert run["counts"]["broken"] == 1
-    assert [row["broken"] for row in run["tables"][results.TABLE]] == ["0", "1"]
+    assert [row["broken"] for row in run["tables"][suite_claims.TABLE]] == ["0", "1"]
     for file in ("outside/report.yaml", "inside/suite.log"):
         assert (folder / "conformance" / file).read_bytes() == (HERE / "conformance" / file).read_bytes()
     assert [value for value, _ in cluster.calls] == ["create", "delete"]

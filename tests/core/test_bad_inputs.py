@@ -19,7 +19,7 @@ from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.faults import catalogue
 from harness.plugin.options import UsageError
-from harness.report import claims_by_area
+from harness.report import conformance_yaml
 from harness.report.run_folder import RunFolder
 from tests.fakes.programs import Programs
 
@@ -274,7 +274,9 @@ def folders(tmp_path: Path) -> Iterator[str]:
     yield text(*_swap(found, "runs/latest is a folder"), tmp_path)
     found = refused(cluster_records.record_folder, tmp_path / "file", "kind", "a")
     yield text(*_swap(found, "STATE= of a file"), tmp_path)
-    yield text(*_swap(refused(claims_by_area.refuse_emulated, "emulated"), "--conformance CLUSTER=emulated"), tmp_path)
+    yield text(
+        *_swap(refused(conformance_yaml.refuse_emulated, "emulated"), "--conformance CLUSTER=emulated"), tmp_path
+    )
 
 
 def conformance_time():

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from harness import container_engine, doctor, kernel_modules, offline_bundle, version_sets
+from harness import container_engine_checks, doctor, kernel_modules, offline_bundle, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.errors import BadInput
 from harness.settings import Settings
@@ -208,8 +208,8 @@ def test_remedy_for_a_forbidden_socket(settings: Settings, tools: Programs) -> N
 
 def test_engine_that_hangs(settings: Settings, tools: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine that never answers is a finding, not a traceback."""
-    real = container_engine.run
-    monkeypatch.setattr(container_engine, "run", lambda argv, check=True: real(argv, within=1, check=check))
+    real = container_engine_checks.run
+    monkeypatch.setattr(container_engine_checks, "run", lambda argv, check=True: real(argv, within=1, check=check))
     tools.answer("docker", "version", hang=60)
 
     assert found(settings)["docker"].seen.startswith("Docker does not answer")
@@ -226,8 +226,8 @@ def test_engine_that_answers_nonsense(settings: Settings, tools: Programs, answe
 @pytest.mark.parametrize(
     ("version", "driver", "grade"),
     [
-        ("27.1.0", container_engine.CONTAINERD_STORE, "warning"),
-        ("29.1.3", container_engine.CONTAINERD_STORE, "ok"),
+        ("27.1.0", container_engine_checks.CONTAINERD_STORE, "warning"),
+        ("29.1.3", container_engine_checks.CONTAINERD_STORE, "ok"),
         ("27.1.0", "overlay2", "ok"),
     ],
 )

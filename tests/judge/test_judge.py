@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import cli, judge
+from harness import cli, judge_again
 from harness.errors import BadInput
 
 RUNS = Path(__file__).resolve().parents[1] / "recordings" / "runs"
@@ -36,7 +36,7 @@ def of(lines: list[Line], test: str, call: str) -> list[Line]:
 @pytest.mark.parametrize("run", sorted(folder.name for folder in RUNS.iterdir() if folder.is_dir()))
 def test_stored_run_is_judged_the_same(run: str) -> None:
     """Every claim is judged again, and gets the verdict that it had."""
-    found = judge.judge_run(RUNS / run)
+    found = judge_again.judge_run(RUNS / run)
 
     assert len(found.claims) >= 10
     assert [one for one in found.claims if one.state != "agrees"] == []
@@ -70,7 +70,7 @@ def test_altered_lines_change_the_verdicts_that_rest_on_them(tmp_path: Path) -> 
         name, space, value = sample.rpartition(" ")
         return sample if sample.startswith("#") else f"{name}{space}{float(value) + 1:g}"
 
-    found = judge.judge_run(copied("emulated-rate-limit", tmp_path / "run", alter))
+    found = judge_again.judge_run(copied("emulated-rate-limit", tmp_path / "run", alter))
 
     assert {one.id.partition("::")[2]: one.recomputed for one in found.differing} == {
         "test_limiter_says_what_is_left": "broken",
@@ -82,14 +82,14 @@ def test_altered_lines_change_the_verdicts_that_rest_on_them(tmp_path: Path) -> 
     assert found.unjudged == []
     lacking = next(one for one in found.differing if "inside_the_mesh" in one.id)
     assert "the run has no record of: exec default mesh-client" in lacking.why
-    assert "held -> inconclusive" in judge.differences_as_text(found)
+    assert "held -> inconclusive" in judge_again.differences_as_text(found)
 
 
 NEWER, LOST = (f"{FILE}::{name}" for name in ("test_limiter_holds_the_rule", "test_limiter_says_what_is_left"))
 
 
 @pytest.fixture(scope="module")
-def incomplete(tmp_path_factory: pytest.TempPathFactory) -> judge.Judgement:
+def incomplete(tmp_path_factory: pytest.TempPathFactory) -> judge_again.Judgement:
     """A run before the test NEWER was written, whose verdict on LOST is missing, and where a fixture's call was made
     in a thread."""
 
@@ -102,19 +102,19 @@ def incomplete(tmp_path_factory: pytest.TempPathFactory) -> judge.Judgement:
     results = json.loads((run / "results.json").read_text())
     results["tests"] = [test for test in results["tests"] if test["id"] not in (NEWER, LOST)]
     (run / "results.json").write_text(json.dumps(results))
-    return judge.judge_run(run)
+    return judge_again.judge_run(run)
 
 
-def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(incomplete: judge.Judgement) -> None:
+def test_a_test_without_a_verdict_differs_only_if_the_run_recorded_its_calls(incomplete: judge_again.Judgement) -> None:
     """A test that is newer than the run is "not in this run"; one whose verdict was lost is not passed over."""
     assert [(one.id, one.recorded, one.recomputed) for one in incomplete.differing] == [(LOST, "no verdict", "held")]
     assert NEWER in incomplete.not_in_run
     assert LOST not in incomplete.not_in_run
-    assert f"{NEWER}: not in this run" in judge.differences_as_text(incomplete)
-    assert json.loads(judge.judgement_as_json(incomplete))["not_in_run"] == incomplete.not_in_run
+    assert f"{NEWER}: not in this run" in judge_again.differences_as_text(incomplete)
+    assert json.loads(judge_again.judgement_as_json(incomplete))["not_in_run"] == incomplete.not_in_run
 
 
-def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(incomplete: judge.Judgement) -> None:
+def test_all_claims_on_a_fixture_that_cannot_be_judged_are_not_judged_again(incomplete: judge_again.Judgement) -> None:
     """Not only the first one, for which the fixture is set up; none of them differs."""
     assert {one.id.partition("::")[2]: one.why.rpartition(": ")[2] for one in incomplete.unjudged} == dict.fromkeys(
         (
@@ -144,7 +144,7 @@ def test_what_cannot_be_judged_is_refused(
     spoil(run)
 
     with pytest.raises(BadInput, match=message):
-        judge.judge_run(run)
+        judge_again.judge_run(run)
     assert cli.main(["judge", str(run)]) == 2
     assert "remedy: " in capsys.readouterr().err
 
@@ -153,15 +153,15 @@ def test_differences_end_with_1_and_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A line for each claim that differs, the totals, and exit code 1; 0 where all agree."""
-    differs = judge.Judged("a.py::test_a", "A holds.", "held", "broken", "differs", "assert 1 == 2")
-    agrees = judge.Judged("a.py::test_b", "B holds.", "held", "held", "agrees")
-    monkeypatch.setattr(judge, "judge_run", lambda run: judge.Judgement([differs, agrees]))
+    differs = judge_again.Judged("a.py::test_a", "A holds.", "held", "broken", "differs", "assert 1 == 2")
+    agrees = judge_again.Judged("a.py::test_b", "B holds.", "held", "held", "agrees")
+    monkeypatch.setattr(judge_again, "judge_run", lambda run: judge_again.Judgement([differs, agrees]))
 
     assert cli.main(["judge", "x"]) == 1
     out = capsys.readouterr().out
     assert "a.py::test_a: held -> broken: assert 1 == 2" in out
     assert "2 claims: 1 agree, 1 differ, 0 not judged again" in out
 
-    monkeypatch.setattr(judge, "judge_run", lambda run: judge.Judgement([agrees]))
+    monkeypatch.setattr(judge_again, "judge_run", lambda run: judge_again.Judgement([agrees]))
     assert cli.main(["judge", "x", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["claims"][0]["state"] == "agrees"

@@ -22,7 +22,7 @@ from harness.diagnostics.gather import _containers
 from harness.errors import HarnessError
 from harness.evidence.journey import pods_by_ip
 from harness.helm import _hook
-from harness.objects import definitions, events, manifests, object_names, patches, workloads
+from harness.objects import definitions, failure_events, manifests, object_names, patches, workloads
 from harness.objects.conditions import conditions, is_true, judge_condition
 from harness.objects.stack_places import DEFAULT_PLACES
 from harness.oracles import signs
@@ -162,8 +162,10 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
         "pod_containers": lambda: workloads.pod_containers(one),
         "addresses": lambda: workloads.addresses([one]),
         "is_scaled_to_zero": lambda: workloads.is_scaled_to_zero(one),
-        "events of it": lambda: events.find_event_trouble(fake, [one], [EVENT]),
-        "events": lambda: events.find_event_trouble(fake, [], [one]) + events.find_event_trouble(one, [], [EVENT]),
+        "events of it": lambda: failure_events.find_event_trouble(fake, [one], [EVENT]),
+        "events": lambda: (
+            failure_events.find_event_trouble(fake, [], [one]) + failure_events.find_event_trouble(one, [], [EVENT])
+        ),
         "ref_of": lambda: object_names.ref_of(one),
         "gateway_api_version": lambda: definitions.gateway_api_version(one),
         "pin_images": lambda: manifests.pin_images([one], ["docker.io/x/app:2"]),

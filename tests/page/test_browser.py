@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-from harness.conformance import results
+from harness.conformance import suite_claims
 from harness.page import command, model, run_folders
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -53,7 +53,7 @@ def address(written, verdict, tmp_path: Path) -> str:
         written(
             3, verdict("d", area="upgrades"), facts={"upgrade to": "eg-1.9.0"}, tables={"upgrade paths": [PATH, BACK]}
         ),
-        written(4, verdict("UDPRoute", area=results.AREA), tables={results.TABLE: [SUITE]}),
+        written(4, verdict("UDPRoute", area=suite_claims.AREA), tables={suite_claims.TABLE: [SUITE]}),
     ]
     file = tmp_path / "page.html"
     file.write_text(command.render_page(model.page(*run_folders.read_runs(runs), "2026-11-27T22:00:00+00:00")))

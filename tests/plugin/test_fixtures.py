@@ -12,7 +12,7 @@ from harness import cluster_records, version_sets
 from harness.errors import NotAllowed
 from harness.kube import Kube, ObjectMissing
 from harness.objects.namespace_mapping import Placement
-from harness.oracles.own_objects import EVERYTHING
+from harness.oracles.shared_cluster_scope import EVERYTHING
 from harness.plugin import fixtures, fixtures_observation
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests

@@ -15,7 +15,7 @@ from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.state import NEVER, AuditState, labels_of, namespace_of
 from harness.audit.waypoint_bindings import bound_services, has_vip, proxy_pods, use_of
 from harness.logs.ztunnel import ZtunnelLine, parse_ztunnel_log
-from harness.objects.host_port import split_address
+from harness.objects.address_with_port import split_address
 from harness.objects.unstructured import Json, mapping, maybe_number, name_of, objects, text
 from harness.objects.workloads import pod_name
 

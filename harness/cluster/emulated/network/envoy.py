@@ -12,8 +12,8 @@ import aiohttp
 
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.bootstrap import ADMIN_PORT, XDS_PORT, bootstrap, localize
+from harness.cluster.emulated.network.child_process import Child
 from harness.cluster.emulated.network.model import Xds
-from harness.cluster.emulated.network.process import Child
 from harness.cluster.emulated.network.xds import AdsServer, Refusal
 
 FLUSH_INTERVAL = 10.0  # seconds; Envoy's default for file access logs

@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 
 from harness.cluster.emulated.http_pages import Pages, at
-from harness.cluster.emulated.network import rate_limit_rules
+from harness.cluster.emulated.network import rate_limit_matching
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.model import LimitRule
 from harness.cluster.emulated.network.redis_process import RedisConnection, RedisError
@@ -129,17 +129,17 @@ class EmulatedRateLimitService:
         return response
 
     async def _status(self, domain: str, entries: list[tuple[str, str]], hits: int) -> Any:
-        rule = rate_limit_rules.find(self._rules, domain, entries)
+        rule = rate_limit_matching.find(self._rules, domain, entries)
         if rule is None:
             return _rls.RateLimitResponse.DescriptorStatus(code=_rls.RateLimitResponse.OK)
         now = time.time()
         if self.faults.shared_bucket:
             entries = [(k, v or "shared") for k, v in rule.path]
-        key = rate_limit_rules.cache_key(domain, entries, rule.unit, now)
-        life = rate_limit_rules.SECONDS[rule.unit] + random.randint(0, _JITTER)
+        key = rate_limit_matching.cache_key(domain, entries, rule.unit, now)
+        life = rate_limit_matching.SECONDS[rule.unit] + random.randint(0, _JITTER)
         quoted = json.dumps(key, ensure_ascii=False)
         after, _ = await self._redis.integers(f"INCRBY {quoted} {hits}", f"EXPIRE {quoted} {life}")
-        counted = rate_limit_rules.tally(rule.requests + self.faults.off_by, after, hits)
+        counted = rate_limit_matching.tally(rule.requests + self.faults.off_by, after, hits)
         self._tell(rule, hits, counted)
         code = _rls.RateLimitResponse.OVER_LIMIT if counted.refused else _rls.RateLimitResponse.OK
         limit = _rls.RateLimitResponse.RateLimit(
@@ -148,10 +148,10 @@ class EmulatedRateLimitService:
         status = _rls.RateLimitResponse.DescriptorStatus(
             code=code, current_limit=limit, limit_remaining=max(0, rule.requests - after)
         )
-        status.duration_until_reset.seconds = rate_limit_rules.window(rule.unit, now)[1]
+        status.duration_until_reset.seconds = rate_limit_matching.window(rule.unit, now)[1]
         return status
 
-    def _tell(self, rule: LimitRule, hits: int, counted: rate_limit_rules.Tally) -> None:
+    def _tell(self, rule: LimitRule, hits: int, counted: rate_limit_matching.Tally) -> None:
         keys = [k if v is None else f"{k}_{v}" for k, v in rule.path]  # only two of them became labels
         labels = ",".join([f'domain="{rule.domain}"', *(f'key{i}="{key}"' for i, key in enumerate(keys[:2], 1))])
         for name, number in (

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.cluster.emulated.network.addresses import hidden
-from harness.cluster.emulated.network.process import Child
+from harness.cluster.emulated.network.child_process import Child
 from harness.cluster.emulated.network.splice import dial
 from harness.errors import SetupFailed
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from harness.cluster.emulated.network import backend_traffic_policies as btp
-from harness.cluster.emulated.network import resources as eg
+from harness.cluster.emulated.network import xds_templates as eg
 from harness.cluster.emulated.network.model import Json, LimitRule, Proxy, ServiceEntry, Xds
 
 _SHIFT = 10000  # added to a listener's port below 1024: Envoy runs without root

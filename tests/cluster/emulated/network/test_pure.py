@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.cluster.emulated.network import rate_limit_rules
+from harness.cluster.emulated.network import rate_limit_matching
 from harness.cluster.emulated.network.addresses import Addresses, door, hidden, meant
 from harness.cluster.emulated.network.connection_target import MeshState, NoRoute
 from harness.cluster.emulated.network.model import MeshWorkload, ServiceEntry, Waypoint
@@ -55,24 +55,24 @@ def test_kube_proxy_takes_the_target_port_and_knows_no_waypoint() -> None:
 
 def test_window_ends_at_the_full_hour() -> None:
     """Windows are aligned to the epoch."""
-    assert rate_limit_rules.window("HOUR", 7200.9) == (7200, 3600)
-    assert rate_limit_rules.window("HOUR", 10799.2) == (7200, 1)
+    assert rate_limit_matching.window("HOUR", 7200.9) == (7200, 3600)
+    assert rate_limit_matching.window("HOUR", 10799.2) == (7200, 1)
 
 
 def test_tally_gives_the_recorded_numbers() -> None:
     """Five hits on a limit of three: 3 within, 1 near, 2 over (admin/ratelimit-metrics.prom)."""
-    counted = [rate_limit_rules.tally(3, after, 1) for after in range(1, 6)]
+    counted = [rate_limit_matching.tally(3, after, 1) for after in range(1, 6)]
 
     assert [sum(getattr(c, name) for c in counted) for name in ("within", "near", "over")] == [3, 1, 2]
 
 
 @pytest.mark.parametrize(("limit", "after", "hits", "want"), [
-    (10, 12, 5, rate_limit_rules.Tally(over=2, near=2, within=3)),
-    (10, 9, 3, rate_limit_rules.Tally(over=0, near=1, within=3)),
-    (0, 1, 1, rate_limit_rules.Tally(over=1, near=0, within=0)),
+    (10, 12, 5, rate_limit_matching.Tally(over=2, near=2, within=3)),
+    (10, 9, 3, rate_limit_matching.Tally(over=0, near=1, within=3)),
+    (0, 1, 1, rate_limit_matching.Tally(over=1, near=0, within=0)),
 ])  # fmt: skip
-def test_tally_of_several_hits(limit: int, after: int, hits: int, want: rate_limit_rules.Tally) -> None:
-    assert rate_limit_rules.tally(limit, after, hits) == want
+def test_tally_of_several_hits(limit: int, after: int, hits: int, want: rate_limit_matching.Tally) -> None:
+    assert rate_limit_matching.tally(limit, after, hits) == want
 
 
 def test_addresses_are_all_different_and_their_twins_too() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness import timeouts
-from harness.objects.events import find_event_trouble
+from harness.objects.failure_events import find_event_trouble
 from harness.objects.image_pulls import NEVER
 from tests.fakes.pods import deployment, event, waiting
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from harness.errors import BadInput
-from harness.report import claims_by_area
+from harness.report import conformance_yaml
 from harness.report.results import ClaimResult, RunResult
 
 
@@ -27,7 +27,7 @@ def verdict(id, outcome, feature="", area="rate_limit"):
 
 def test_report_is_of_our_own_kind():
     """It names no kind, group, organization or address of another project, and the versions that ran."""
-    text = claims_by_area.text(run(verdict("a", "held")))
+    text = conformance_yaml.text(run(verdict("a", "held")))
     found = yaml.safe_load(text)
 
     assert (found["apiVersion"], found["kind"], found["organization"]) == ("mesh-e2e/v1", "PairReport", "mesh-e2e")
@@ -58,7 +58,7 @@ def test_report_is_of_our_own_kind():
 )
 def test_only_what_held_passes(outcomes, result):
     """Errors and inconclusive claims fail; what was not run makes it partial."""
-    profile = claims_by_area.document(run(*(verdict(str(n), o) for n, o in enumerate(outcomes))))["profiles"][0]
+    profile = conformance_yaml.document(run(*(verdict(str(n), o) for n, o in enumerate(outcomes))))["profiles"][0]
 
     assert profile["core"]["result"] == result
     assert sum(profile["core"]["statistics"].values()) == len(outcomes)
@@ -66,7 +66,7 @@ def test_only_what_held_passes(outcomes, result):
 
 def test_features_beyond_the_article_are_extended():
     """A feature is supported when all its claims held."""
-    found = claims_by_area.document(
+    found = conformance_yaml.document(
         run(
             verdict("a", "held"),
             verdict("b", "held", "Retry"),
@@ -84,14 +84,14 @@ def test_features_beyond_the_article_are_extended():
 
 
 @pytest.mark.parametrize("version", ["unknown", "1.7.5 (asked for)", "latest", ""])
-@pytest.mark.parametrize("component", claims_by_area.NEEDED)
+@pytest.mark.parametrize("component", conformance_yaml.NEEDED)
 def test_what_nobody_saw_is_not_testified_to(component, version):
     """A report for a version that did not run is worse than none."""
     with pytest.raises(BadInput, match=f"version was not observed of: {component} "):
-        claims_by_area.text(run(verdict("a", "held"), **{component.replace("-", "_"): version}))
+        conformance_yaml.text(run(verdict("a", "held"), **{component.replace("-", "_"): version}))
 
 
 def test_an_emulated_cluster_is_refused():
     """It cannot testify."""
     with pytest.raises(BadInput, match="emulated"):
-        claims_by_area.text(run(verdict("a", "held"), cluster="emulated"))
+        conformance_yaml.text(run(verdict("a", "held"), cluster="emulated"))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.logs.ztunnel import Endpoint
-from harness.objects.host_port import host_of, host_port, split_address, url
+from harness.objects.address_with_port import host_of, host_port, split_address, url
 from tests.recordings.shapes import fuzz
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harness import cli
 from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell
-from harness.matrix.issues import issues
+from harness.matrix.issue_texts import issues
 
 
 def ended(name: str, outcome: str = "broken", why: str = "claim: 3 of 10 requests") -> Ended:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.report import allure, claims_by_area, summary
+from harness.report import allure, conformance_yaml, summary
 from harness.report.results import RunResult
 from harness.report.run_folder import RunFolder
 from harness.settings import CiBuild
@@ -27,7 +27,7 @@ def write(
     failed = []
     if conformant:
         try:
-            texts[folder.conformance] = claims_by_area.text(run)
+            texts[folder.conformance] = conformance_yaml.text(run)
         except BadInput as error:
             failed.append(str(error))
     if allure_results is not None:

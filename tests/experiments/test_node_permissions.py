@@ -3,7 +3,7 @@
 import pytest
 
 from harness.errors import CannotJudge
-from harness.experiments.node_features import check_memory_protection_keys, check_privileged_port
+from harness.experiments.node_permissions import check_memory_protection_keys, check_privileged_port
 
 
 def test_cpu_without_keys_judges_nothing() -> None:

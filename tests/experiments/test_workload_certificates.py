@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.errors import NotReady
-from harness.experiments import certificate_serials
+from harness.experiments import workload_certificates
 from harness.proxy.ztunnel_dump import Certificate
 from harness.proxy.ztunnel_view import MeshView
 from tests.fakes.clock import Clock
@@ -28,9 +28,9 @@ class Ztunnels:
         return {"worker": MeshView((), (), found, "default")}
 
 
-def turned(*dumps: dict[str, str]) -> certificate_serials.Rotation:
+def turned(*dumps: dict[str, str]) -> workload_certificates.Rotation:
     ztunnels = Ztunnels(*dumps)
-    return certificate_serials.wait_for_rotation(ztunnels, certificate_serials.read_certificates(ztunnels))  # type: ignore[arg-type]  # a stand-in
+    return workload_certificates.wait_for_rotation(ztunnels, workload_certificates.read_certificates(ztunnels))  # type: ignore[arg-type]  # a stand-in
 
 
 def test_every_serial_is_awaited(clock: Clock) -> None:

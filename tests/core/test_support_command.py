@@ -11,7 +11,7 @@ import pytest
 from harness import cli
 from harness.errors import BadInput
 from harness.report.results import SCHEMA
-from harness.support_table import recent, write
+from harness.support_command import recent, write
 
 TEST = "suites/limits/test_local.py::test_request_over_the_local_limit_gets_429[place=waypoint]"
 

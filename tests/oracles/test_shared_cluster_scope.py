@@ -11,7 +11,7 @@ from harness.kube import Kube
 from harness.objects.object_names import parse_ref
 from harness.oracles import collector
 from harness.oracles.collector import OracleCollector
-from harness.oracles.own_objects import EVERYTHING, OracleScope, applied_and_installed, is_namespace_named
+from harness.oracles.shared_cluster_scope import EVERYTHING, OracleScope, applied_and_installed, is_namespace_named
 from tests.fakes.api import FakeApi, Object
 from tests.fakes.pods import pod
 
