@@ -38,7 +38,7 @@ image_archive_reader   image archives (docker save, OCI layout): the images in t
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
 record_replay, cluster_call_records           calls to a cluster and their results, recorded and replayed
-append_only        lines appended to a file whole or not at all
+append_only, text_table   lines appended to a file whole or not at all; rows as lines in columns
 progress, observations                        live lines; what witnesses saw, figures, attachments
 version_set_names  version sets composed of any versions, by releases.yaml
 version_sets, settings                        version sets, settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from harness.report.results import RunResult, verdict_json, versions_known
 from harness.report.run_folder import RunFolder
 from harness.report.summary import summary_as_json
 from harness.settings import Settings
+from harness.text_table import align
 from harness.tools import programs
 from harness.undo.temporary_changes import undo_leftovers
 from harness.undo.undo_log import UndoLog
@@ -107,7 +108,8 @@ def verdicts(folder: Path) -> list[dict[str, Any]]:
 def text(found: Sequence[Judged], head: str = "") -> str:
     """The runs as text: a table of figures, then what did not hold, waits, differences and skips."""
     lines = [head] if head else []
-    lines += _table(suite_claims.figures(found))
+    rows = suite_claims.figures(found)
+    lines += align([list(rows[0]), *(list(row.values()) for row in rows)], to_right=True)
     for one in found:
         lines += [f"\n{one.name}: {remark}" for remark in one.remarks]
         wrong = [verdict for verdict in one.verdicts if verdict.outcome in FAILURES]
@@ -121,12 +123,6 @@ def text(found: Sequence[Judged], head: str = "") -> str:
     if {"outside", "inside"} <= by_name.keys():
         lines += _section("outside and inside differ", differences(by_name["outside"], by_name["inside"]))
     return "\n".join(lines)
-
-
-def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    heads = {name: name for name in rows[0]}
-    widths = {name: max(len(row[name]) for row in (heads, *rows)) for name in heads}
-    return ["  ".join(row[name].rjust(width) for name, width in widths.items()) for row in (heads, *rows)]
 
 
 def _some(names: Sequence[str], most: int = 20) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from harness.matrix.folder import PLAN_SCHEMA, Ended, Matrix
 from harness.matrix.plan import Plan, Planned, shards
 from harness.outcome import Outcome
+from harness.text_table import align
 
 
 def as_text(plan: Plan, count: int = 1) -> str:
     """The plan as a table, what is refused below it, and the seconds of each shard if there are several."""
     rows = [(one.cell.name, f"{one.seconds:.0f}", "measured" if one.measured else "estimated") for one in plan.cells]
-    lines = _table(("cell", "seconds", ""), rows) if rows else ["no cell"]
+    lines = align([("cell", "seconds", ""), *rows]) if rows else ["no cell"]
     for one in plan.cells:
         lines += [f"note: {remark}" for remark in one.remarks]
     if plan.refused:
-        lines += ["", *_table(("refused", "why"), [(one.name, one.reason) for one in plan.refused])]
+        lines += ["", *align([("refused", "why"), *((one.name, one.reason) for one in plan.refused)])]
     lines += ["", f"cells: {len(plan.cells)}, {plan.seconds:.0f} s one after another; {len(plan.refused)} refused"]
     if count > 1:
         loads = [sum(one.seconds for one in shard) for shard in shards(plan.cells, count)]
@@ -64,7 +65,7 @@ def state(matrix: Matrix, ended: Mapping[str, Ended]) -> str:
         counts = " ".join(f"{number} {name}" for name, number in found.counts.items() if number) if found else ""
         outcome, seconds = (found.outcome, f"{found.seconds:.0f}") if found else (Outcome.NOT_RUN, "")
         rows.append((cell.name, outcome, seconds, counts))
-    lines = _table(("cell", "outcome", "seconds", "claims"), rows)
+    lines = align([("cell", "outcome", "seconds", "claims"), *rows])
     lines += [f"    {name}: {one.why}" for name, one in ended.items() if one.why]
     lines += [f"refused: {name}: {why}" for name, why in matrix.refused]
     return "\n".join(lines)
@@ -95,10 +96,3 @@ def _cell(one: Planned) -> dict[str, Any]:
         "seconds": round(one.seconds, 1),
         "measured": one.measured,
     }
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[n]) for row in (head, *rows)) for n in range(len(head))]
-    return [
-        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    ]

@@ -12,6 +12,7 @@ from rich.text import Text
 from harness.outcome import FAILURES, Outcome
 from harness.report.live import COLOURS
 from harness.report.results import ClaimResult, RunResult, as_json, first_line
+from harness.text_table import align
 
 COLUMNS = ("claim", "outcome", "witnesses", "seconds")
 
@@ -114,12 +115,8 @@ def _table(rows: Sequence[Mapping[str, str]]) -> list[str]:
     """A table of texts; a row that lacks a column has "-" there."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     cells = [columns, *([row.get(column, "-") for column in columns] for row in rows)]
-    widths = _widths(cells)
-    ruled = [cells[0], ["-" * width for width in widths], *cells[1:]]
-    return [
-        "  ".join(["", *(f"{text:<{width}}" for text, width in zip(row, widths, strict=True))]).rstrip()
-        for row in ruled
-    ]
+    rule = ["-" * width for width in _widths(cells)]
+    return [f"  {line}" for line in align([cells[0], rule, *cells[1:]])]
 
 
 def _row(verdict: ClaimResult) -> tuple[str, str, str, str]:
