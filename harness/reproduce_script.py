@@ -17,6 +17,7 @@ from harness.install.releases import make_releases
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
 from harness.objects.object_names import parse_ref
 from harness.objects.unstructured import text
+from harness.objects.workloads import OWNING_GATEWAY
 from harness.version_sets import VersionSet
 
 BASE = (
@@ -29,7 +30,6 @@ BASE = (
 INGRESS = "bookinfo-ingress"
 SETTLE = 20  # seconds until the data plane enforces a change: Envoy's clusters warm for up to 15
 _POD_URL = re.compile(r"^http://(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:]+\]):")
-_OWNER = "gateway.envoyproxy.io/owning-gateway-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def _apply(documents: Sequence[Document], into: Path, name: str) -> Iterator[str
         named = _named(one)
         yield from _rollout(named)
         if text(one, "kind") == "Gateway":
-            proxy = f"-n {text(one, 'metadata', 'namespace')} -l {_OWNER}={text(one, 'metadata', 'name')}"
+            proxy = f"-n {text(one, 'metadata', 'namespace')} -l {OWNING_GATEWAY}={text(one, 'metadata', 'name')}"
             yield f"kubectl wait {named} --for condition=Accepted --timeout 5m"
             yield f'for _ in $(seq 60); do [ -z "$(kubectl get deployment {proxy} -o name)" ] || break; sleep 2; done'
             yield f"kubectl rollout status deployment {proxy} --timeout 5m"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from harness.audit.state import AuditState, labels_of, namespace_of, object_name
 from harness.objects.unstructured import Json, mapping, maybe_number, objects, strings, text
+from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE
 from harness.objects.workloads import OWNING_GATEWAY, pod_containers
 
-USE_WAYPOINT, USE_NAMESPACE = "istio.io/use-waypoint", "istio.io/use-waypoint-namespace"
 BINDING = "ambient.istio.io/waypoint-inbound-binding"
 OWNING_NAMESPACE = "gateway.envoyproxy.io/owning-gateway-namespace"
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -43,7 +43,7 @@ def use_of(state: AuditState, obj: Json) -> Use | None:
     name = text(labels_of(holder), USE_WAYPOINT)
     if not name or name == "none":
         return None
-    return Use(text(labels_of(holder), USE_NAMESPACE) or namespace_of(obj) or object_name(obj), name, holder)
+    return Use(text(labels_of(holder), USE_WAYPOINT_NAMESPACE) or namespace_of(obj) or object_name(obj), name, holder)
 
 
 def has_vip(service: Json) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.causes.state import Cause, ClusterState, FailureFacts, age_text, describe, labels, name_parts, object_key
 from harness.objects.unstructured import Json, at, text
+from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_FOR
 
 # What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5", a Secret's
 # stringData in its data).
@@ -14,14 +15,14 @@ _NOT_COMPARED = ("status", "resources", "creationTimestamp", "managedFields", "s
 _ADDITIONS = (
     ("spec", "parametersRef"),
     *(
-        (*path, "labels", f"istio.io/{label}")
+        (*path, "labels", label)
         for path in (("metadata",), ("spec", "template", "metadata"))
         for label in (
-            "dataplane-mode",
-            "use-waypoint",
-            "use-waypoint-namespace",
-            "waypoint-for",
-            "ingress-use-waypoint",
+            "istio.io/dataplane-mode",
+            USE_WAYPOINT,
+            USE_WAYPOINT_NAMESPACE,
+            WAYPOINT_FOR,
+            "istio.io/ingress-use-waypoint",
         )
     ),
 )

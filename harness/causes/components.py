@@ -15,7 +15,7 @@ from harness.causes.state import (
     selects,
 )
 from harness.objects.unstructured import Json, maybe_number, text
-from harness.objects.workloads import find_trouble, is_pod_ready, node_name
+from harness.objects.workloads import OWNING_GATEWAY, find_trouble, is_pod_ready, node_name
 
 COREDNS_NAMESPACE = "kube-system"
 STACK = (  # what serves whom: labels, name in messages
@@ -25,7 +25,6 @@ STACK = (  # what serves whom: labels, name in messages
     ({"app.kubernetes.io/name": "envoy-ratelimit"}, "the rate limit service"),
     ({"app": "redis"}, "Redis"),
 )
-GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"
 _UNRESOLVED = re.compile(
     r"Could not resolve host|Temporary failure in name resolution|EAI_AGAIN|Name or service not known|no such host"
     r"|curl: \(6\)|curl exit(?:ed)?(?: with)? 6\b|exit(?: status| code)? 6\b|Resolving timed out"
@@ -129,7 +128,7 @@ def differing_replicas(state: ClusterState, _: FailureFacts) -> list[Cause]:
         bad = access.line.status >= 400 or access.line.flags not in ("", "-")
         (failed if bad else good).setdefault(access.gateway, set()).add(access.line.proxy_ip)
     for gateway, addresses in failed.items():
-        pods = [pod for pod in state.objects_of("Pod") if labels(pod).get(GATEWAY) == gateway]
+        pods = [pod for pod in state.objects_of("Pod") if labels(pod).get(OWNING_GATEWAY) == gateway]
         by_ip = {text(pod, "status", "podIP"): "/".join(name_parts(pod)) for pod in pods}
         only = sorted(by_ip[ip] for ip in addresses - good.get(gateway, set()) if ip in by_ip)
         if len(pods) > 1 and only and good.get(gateway):

@@ -22,11 +22,15 @@ from harness.causes.state import (
 )
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, maybe_number, objects, one_line, text
+from harness.objects.waypoint_labels import (
+    USE_WAYPOINT,
+    USE_WAYPOINT_NAMESPACE,
+    WAYPOINT_BOUND,
+    WAYPOINT_FOR,
+    is_for_services,
+)
 
-USE_WAYPOINT = "istio.io/use-waypoint"
-WAYPOINT_FOR = "istio.io/waypoint-for"
 POLICIES = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
-BOUND = "istio.io/WaypointBound"
 # "HTTPRoute default/ratings", "HTTPRoute/default/ratings": as statuses and waits name objects
 _NAMED = re.compile(rf"\b(Gateway|HTTPRoute|Service|{'|'.join(POLICIES)})[ /]([a-z0-9-]+)/([a-z0-9.-]*[a-z0-9])")
 _CLASS = re.compile(r"\bGatewayClass[ /]([a-z0-9.-]*[a-z0-9])")
@@ -42,7 +46,7 @@ READ = {  # what an object of a kind may refer to
 
 def referred_namespaces(obj: Json) -> set[str]:
     """The namespaces in which an object looks for what it refers to: its own, and those that it names."""
-    found = {name_parts(obj)[0], labels(obj).get("istio.io/use-waypoint-namespace", "")}
+    found = {name_parts(obj)[0], labels(obj).get(USE_WAYPOINT_NAMESPACE, "")}
     found.add(text(obj, "spec", "parametersRef", "namespace"))
     found |= {text(ref, "namespace") for ref in objects(obj, "spec", "parentRefs")}
     for rule in objects(obj, "spec", "rules"):
@@ -60,7 +64,7 @@ def missing_references(state: ClusterState, failure: FailureFacts) -> list[Cause
 def unbound_service(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     """The Service that should be bound to a waypoint has no label that says to which, or that Gateway's own label says
     that it is a waypoint of something else than Services."""
-    if BOUND not in (failure.condition, *_WORD.findall(failure.text)):
+    if WAYPOINT_BOUND not in (failure.condition, *_WORD.findall(failure.text)):
         return []
     services = [one for one in _subjects(state, failure) if text(one, "kind") == "Service"]
     return [cause for one in services for cause in _of_other_traffic(state, one)] + [
@@ -74,10 +78,10 @@ def unbound_service(state: ClusterState, failure: FailureFacts) -> list[Cause]:
 
 
 def _of_other_traffic(state: ClusterState, service: Json) -> Iterator[Cause]:
-    namespace = labels(service).get("istio.io/use-waypoint-namespace") or name_parts(service)[0]
+    namespace = labels(service).get(USE_WAYPOINT_NAMESPACE) or name_parts(service)[0]
     gateway = state.find("Gateway", namespace, labels(service).get(USE_WAYPOINT, ""))
-    takes = labels(gateway).get(WAYPOINT_FOR, "service") if gateway is not None else "service"
-    if gateway is not None and takes not in ("service", "all"):
+    if gateway is not None and not is_for_services(labels(gateway)):
+        takes = labels(gateway)[WAYPOINT_FOR]
         sentence = f"{describe('Gateway', *name_parts(gateway))} has the label {WAYPOINT_FOR}={takes}"
         subject = describe("Service", *name_parts(service))
         yield Cause(f"{sentence}: it is a waypoint of no Service, and {subject} refers to it", (object_key(gateway),))
@@ -213,7 +217,7 @@ def _ports(ports: list[str]) -> str:
 def _waypoint(state: ClusterState, obj: Json) -> Iterator[Cause]:
     found = labels(obj)
     name = found.get(USE_WAYPOINT, "")
-    namespace = found.get("istio.io/use-waypoint-namespace") or name_parts(obj)[0]
+    namespace = found.get(USE_WAYPOINT_NAMESPACE) or name_parts(obj)[0]
     if name not in ("", "none") and state.is_known_missing("Gateway", namespace, name):
         yield _none(state, obj, f"has the label {USE_WAYPOINT}={name} for", "Gateway", namespace, name)
 

@@ -10,11 +10,9 @@ from harness.causes.state import Cause, ClusterState, FailureFacts, describe, la
 from harness.objects.address_with_port import host_of
 from harness.objects.conditions import conditions
 from harness.objects.unstructured import Json, strings, text
+from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_BOUND
 from harness.objects.workloads import OWNING_GATEWAY
 
-USE_WAYPOINT = "istio.io/use-waypoint"
-WAYPOINT_NAMESPACE = "istio.io/use-waypoint-namespace"
-BOUND = "istio.io/WaypointBound"
 _ASKED = re.compile(r"access lines of (\d+) requests at Gateway (\S+?):.*last seen: lines of (\d+)")
 _BODY = re.compile(r"assert '[^']*' in '")
 
@@ -81,7 +79,7 @@ def without_binding(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     found = []
     for service in state.objects_of("Service"):
         waypoint = waypoint_of(state, service)
-        refused = [one for one in conditions(service) if one.type == BOUND and one.status == "False"]
+        refused = [one for one in conditions(service) if one.type == WAYPOINT_BOUND and one.status == "False"]
         calls = {f"e2e/{call.id}" for call in failure.calls if call.id and _calls(call.url, service, state.home)}
         passed = [one for one in state.access if one.gateway == waypoint and one.line.user_agent in calls]
         if waypoint and refused and passed:
@@ -175,7 +173,7 @@ def waypoint_of(state: ClusterState, service: Json) -> str:
     namespace = state.find("Namespace", "", name_parts(service)[0])
     of_namespace = labels(namespace) if namespace is not None else {}
     name = own.get(USE_WAYPOINT) or of_namespace.get(USE_WAYPOINT, "")
-    gateway = f"Gateway/{own.get(WAYPOINT_NAMESPACE) or name_parts(service)[0]}/{name}"
+    gateway = f"Gateway/{own.get(USE_WAYPOINT_NAMESPACE) or name_parts(service)[0]}/{name}"
     return "" if name == "none" or gateway in state.removed else name
 
 

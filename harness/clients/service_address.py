@@ -12,8 +12,8 @@ from harness.errors import SetupFailed
 from harness.kube import Kube
 from harness.objects.address_with_port import host_port, url
 from harness.objects.manifests import Document
-from harness.objects.unstructured import Json, maybe_number, name_of, number, objects, text
-from harness.objects.workloads import is_pod_ready, selector
+from harness.objects.unstructured import Json, name_of, number, objects, text
+from harness.objects.workloads import is_pod_ready, selector, target_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +91,15 @@ def _ready_pods(kube: Kube, service: Document) -> list[Document]:
 
 
 def _target(service: Document, entry: Json, pod: Document) -> int:
-    """The pod's port behind the Service's: its number, or that of the container port of its name.
+    """The pod's port behind the Service's.
 
     Raises:
         SetupFailed: no container of the pod has a port of that name.
     """
-    name = text(entry, "targetPort")
-    if not name or name.isdigit():
-        return int(name) if name else maybe_number(entry, "targetPort") or number(entry, "port")
-    for container in objects(pod, "spec", "containers"):
-        for one in objects(container, "ports"):
-            if text(one, "name") == name:
-                return number(one, "containerPort")
-    raise SetupFailed(
-        f"{name_of(service)}: targetPort {name!r} is not the name of a port in pod {pod['metadata']['name']}"
-    )
+    found = target_port(entry, pod)
+    if found is None:
+        raise SetupFailed(
+            f"{name_of(service)}: targetPort {text(entry, 'targetPort')!r} is not the name of a port in "
+            f"pod {pod['metadata']['name']}"
+        )
+    return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from harness.objects.unstructured import Json, mapping, maybe_number, name_of, objects, one_line, text
+from harness.objects.waypoint_labels import WAYPOINT_BOUND
 
 State = Literal["met", "unmet", "stale", "absent", "terminal"]
 
@@ -36,7 +37,7 @@ TERMINAL: dict[str, frozenset[str]] = {
     ),
     "Programmed": frozenset({"Invalid"}),
     "ResolvedRefs": frozenset({"InvalidKind", "InvalidRouteKinds", "PortNotSpecified", "UnsupportedValue"}),
-    "istio.io/WaypointBound": frozenset({"AttachmentDenied", "UnsupportedTrafficType"}),
+    WAYPOINT_BOUND: frozenset({"AttachmentDenied", "UnsupportedTrafficType"}),
 }
 
 # Terminal by reason, yet it heals: the first when an EnvoyProxy applied in the same breath reaches Envoy Gateway's

@@ -168,6 +168,16 @@ def pod_containers(workload: Json) -> list[dict[str, Any]]:
     return [container for container in found if isinstance(container, dict)]
 
 
+def target_port(entry: Json, pod: Json) -> int | None:
+    """The pod's port behind an entry of a Service's `spec.ports`: its number, or that of the container port of its
+    name; None where no container of the pod has a port of that name."""
+    name = text(entry, "targetPort")
+    if not name or name.isdigit():
+        return int(name) if name else maybe_number(entry, "targetPort") or maybe_number(entry, "port")
+    ports = (port for container in objects(pod, "spec", "containers") for port in objects(container, "ports"))
+    return next((maybe_number(port, "containerPort") for port in ports if text(port, "name") == name), None)
+
+
 def _pod_trouble(pod: Json) -> Iterator[Trouble]:
     for condition in _conditions(pod):
         if text(condition, "type") == "PodScheduled" and text(condition, "reason") == "Unschedulable":

@@ -12,12 +12,11 @@ from harness.components import Envoy
 from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Answers, get
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.waypoint_labels import USE_WAYPOINT, WAYPOINT_BOUND
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
 from harness.waits import gateways
 from harness.waits.status import wait_for_condition
-
-USE_WAYPOINT = "istio.io/use-waypoint"
 
 
 def bind_service(kube: Kube, service: str, waypoint: str) -> None:
@@ -25,7 +24,7 @@ def bind_service(kube: Kube, service: str, waypoint: str) -> None:
     programmed before: bound to one that is not ready, calls go straight to the pods (docs/findings.md)."""
     name = f"Service/{kube.namespace}/{service}"
     kube.patch(name, {"metadata": {"labels": {USE_WAYPOINT: waypoint}}})
-    wait_for_condition(kube, name, "istio.io/WaypointBound")
+    wait_for_condition(kube, name, WAYPOINT_BOUND)
 
 
 def bind_forms(kube: Kube, forms: Sequence[str]) -> None:
@@ -41,7 +40,7 @@ def while_service_bound(manifests: Manifests, service: str, waypoint: str) -> It
     in an existing cluster it may be someone else's."""
     name = f"Service/{manifests.kube.namespace}/{service}"
     with manifests.while_patched(name, {"metadata": {"labels": {USE_WAYPOINT: waypoint}}}):
-        wait_for_condition(manifests.kube, name, "istio.io/WaypointBound")
+        wait_for_condition(manifests.kube, name, WAYPOINT_BOUND)
         yield
 
 

@@ -17,10 +17,10 @@ from harness.audit.waypoint_bindings import bound_services, has_vip, proxy_pods,
 from harness.logs.ztunnel import ZtunnelLine, parse_ztunnel_log
 from harness.objects.address_with_port import split_address
 from harness.objects.unstructured import Json, mapping, maybe_number, name_of, objects, text
-from harness.objects.workloads import pod_name
+from harness.objects.waypoint_labels import WAYPOINT_BOUND, is_for_services
+from harness.objects.workloads import pod_name, target_port
 
-ID, BOUND = "waypoint-bypassed", "istio.io/WaypointBound"
-WAYPOINT_FOR = "istio.io/waypoint-for"
+ID = "waypoint-bypassed"
 CLIENTS = 5  # that a finding names
 SETTLED = timedelta(seconds=10)  # from the binding to the last ztunnel that knows it, with the clocks of nodes
 
@@ -44,7 +44,7 @@ def _found(state: AuditState, by_pod: dict[str, list[ZtunnelLine]]) -> Iterator[
     accounts = {_account(pod) for pod in proxy_pods(state)}
     for service, use, gateway in bound_services(state):
         since = _bound_since(service)
-        if since is None or labels_of(gateway).get(WAYPOINT_FOR, "service") not in ("service", "all"):
+        if since is None or not is_for_services(labels_of(gateway)):
             continue
         past: dict[str, list[ZtunnelLine]] = defaultdict(list)
         for pod in state.pods_of(service):
@@ -94,7 +94,7 @@ def _account(pod: Json) -> str:
 def _bound_since(service: Json) -> datetime | None:
     """When the Service was bound to its waypoint; None when it is not."""
     for one in objects(service, "status", "conditions"):
-        if (text(one, "type"), text(one, "status")) == (BOUND, "True"):
+        if (text(one, "type"), text(one, "status")) == (WAYPOINT_BOUND, "True"):
             try:
                 return datetime.fromisoformat(text(one, "lastTransitionTime"))
             except ValueError:
@@ -113,12 +113,6 @@ def _services(state: AuditState, pod: Json) -> Iterator[Json]:
 
 def _ports(service: Json, pod: Json) -> Iterator[int]:
     """The ports of a pod that a Service sends to."""
-    named = {
-        text(port, "name"): maybe_number(port, "containerPort")
-        for container in objects(pod, "spec", "containers")
-        for port in objects(container, "ports")
-    }
     for port in objects(service, "spec", "ports"):
-        target = maybe_number(port, "targetPort") or named.get(text(port, "targetPort")) or maybe_number(port, "port")
-        if target:
+        if target := target_port(port, pod) or maybe_number(port, "port"):
             yield target

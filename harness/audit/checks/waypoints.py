@@ -25,8 +25,8 @@ from harness.audit.waypoint_bindings import (
 )
 from harness.objects.conditions import conditions, judge_condition
 from harness.objects.unstructured import Json, name_of, objects, text
-
-BOUND = "istio.io/WaypointBound"
+from harness.objects.waypoint_labels import WAYPOINT_BOUND
+from harness.objects.workloads import OWNING_GATEWAY
 
 
 def missing(state: AuditState) -> Iterable[Result]:
@@ -45,7 +45,11 @@ def missing(state: AuditState) -> Iterable[Result]:
                 use.by,
                 f"{holder} uses waypoint {use.namespace}/{use.name}, and there is no such Gateway: its traffic goes "
                 "past every policy that was meant for it",
-                *(f'{c.type}={c.status} {c.reason} "{c.message}"' for c in conditions(use.by) if c.type == BOUND),
+                *(
+                    f'{c.type}={c.status} {c.reason} "{c.message}"'
+                    for c in conditions(use.by)
+                    if c.type == WAYPOINT_BOUND
+                ),
             )
 
 
@@ -69,7 +73,7 @@ def not_bound(state: AuditState) -> Iterable[Result]:
         if use is None or not state.find("Gateway", use.namespace, use.name):
             continue
         for condition in conditions(service):
-            if condition.type == BOUND and condition.status != "True":
+            if condition.type == WAYPOINT_BOUND and condition.status != "True":
                 yield make_finding(
                     "waypoint-not-bound",
                     "high",
@@ -129,4 +133,4 @@ def hbone_port(state: AuditState) -> Iterable[Result]:
 
 
 def _owner(service: Json) -> str:
-    return text(service, "metadata", "labels", "gateway.envoyproxy.io/owning-gateway-name")
+    return text(service, "metadata", "labels", OWNING_GATEWAY)
