@@ -15,6 +15,7 @@ from harness.errors import BadInput, HarnessError
 from harness.kube import Kube
 from harness.logs import ztunnel
 from harness.objects.manifests import Document
+from harness.objects.stack_places import namespace_in
 from harness.objects.workloads import OWNING_GATEWAY
 
 
@@ -80,9 +81,10 @@ def read_backend_logs(kube: Kube, kubectl: str, pods: Sequence[Document]) -> str
 def read_ztunnel_lines(kube: Kube, since: datetime) -> str:
     """The lines of all nodes' ztunnel about the suite's namespaces."""
     found = []
-    for pod in kube.list_pods("istio-system", "app=ztunnel"):
+    home = namespace_in(kube.places.ztunnel)
+    for pod in kube.list_pods(home, "app=ztunnel"):
         try:
-            written = kube.read_log("istio-system", pod["metadata"]["name"], "istio-proxy", since=since)
+            written = kube.read_log(home, pod["metadata"]["name"], "istio-proxy", since=since)
         except HarnessError as error:
             progress.note(f"ztunnel's log cannot be read: {error}")
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
 from harness.clients.admin import Admin
@@ -21,10 +22,10 @@ STATUSES = (
     *("GatewayClass", "Gateway", "HTTPRoute", "TCPRoute", "Service"),
     *("BackendTrafficPolicy", "ClientTrafficPolicy", "SecurityPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy"),
 )
-COMPONENTS = {  # namespace, label, port of its metrics, by the name that selection.METRICS has
-    "limiter": ("envoy-gateway-system", "app.kubernetes.io/name=envoy-ratelimit", 19001),
-    "istiod": ("istio-system", "app=istiod", 15014),
-    "Envoy Gateway": ("envoy-gateway-system", "control-plane=envoy-gateway", 19001),
+COMPONENTS = {  # its place, label, port of its metrics, by the name that selection.METRICS has
+    "limiter": (attrgetter("rate_limit_service"), "app.kubernetes.io/name=envoy-ratelimit", 19001),
+    "istiod": (attrgetter("istiod"), "app=istiod", 15014),
+    "Envoy Gateway": (attrgetter("envoy_gateway"), "control-plane=envoy-gateway", 19001),
 }
 
 
@@ -53,7 +54,8 @@ class ClusterRecording:
                 with suppress(HarnessError):
                     for obj in self._kube.list_objects(kind, namespace if kind != "GatewayClass" else ""):
                         self._recording.add_object(obj)
-        for name, (namespace, labels, port) in COMPONENTS.items():
+        for name, (place, labels, port) in COMPONENTS.items():
+            namespace = namespace_in(place(self._kube.places))
             with suppress(HarnessError):
                 for pod in self._kube.list_pods(namespace, labels)[:1]:
                     page = self._admin.get(namespace, text(pod, "metadata", "name"), port, "/metrics")
