@@ -48,8 +48,14 @@ class Replaced:
     pack=lambda found: {"versions": sorted(found.versions), "rejected": dict(found.rejected)},
     unpack=lambda found: Replaced(frozenset(found["versions"]), found["rejected"]),
 )
-def _replaced(how: str, act: Callable[[], Replaced]) -> Replaced:  # noqa: ARG001  # it names the call
+def _recorded(how: str, act: Callable[[], Replaced]) -> Replaced:  # noqa: ARG001  # it names the call
     return act()
+
+
+def _replaced(how: str, act: Callable[[], Replaced]) -> Replaced:
+    found = _recorded(how, act)
+    observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
+    return found
 
 
 @recorded("definitions", pack=sorted, unpack=frozenset)
@@ -77,9 +83,7 @@ def replace_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, r
         rejected = _apply_one_by_one(kube, documents if row is upgrade.after else _of(upgrade, documents))
         return Replaced(read_definitions(kube, upgrade), rejected)
 
-    found = _replaced(f"by those of {upgrade.version(row)}", replace)
-    observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
-    return found
+    return _replaced(f"by those of {upgrade.version(row)}", replace)
 
 
 def read_definitions(kube: Kube, upgrade: VersionUpgrade) -> frozenset[str]:
@@ -108,9 +112,7 @@ def force_older_definitions(cluster: Cluster, kube: Kube, upgrade: VersionUpgrad
     check_allowed(cluster, DEFINITIONS_OF)
     if upgrade.product == "istio":
         return replace_definitions(cluster, kube, upgrade, upgrade.before)
-    found = _replaced("by older ones, by force", lambda: _force_older(cluster, kube, upgrade))
-    observations.record_sighting("Kubernetes API", f"definitions of {', '.join(sorted(found.versions))}")
-    return found
+    return _replaced("by older ones, by force", lambda: _force_older(cluster, kube, upgrade))
 
 
 def _force_older(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade) -> Replaced:

@@ -74,15 +74,16 @@ class Kube:
         """The same API without that limit: to install when asked to, and to undo what was noted as ours."""
         if not self._not_ours:
             return self
-        free = Kube(self.kubeconfig, self.context, namespace=self.namespace, places=self.places)
+        free = self._again(not_ours="")
         free._local, free.wanted = self._local, self.wanted
         return free
 
     def apart(self) -> Kube:
         """The same API, for changes that are not what the harness wants: those of a planted fault."""
-        return Kube(
-            self.kubeconfig, self.context, not_ours=self._not_ours, namespace=self.namespace, places=self.places
-        )
+        return self._again(self._not_ours)
+
+    def _again(self, not_ours: str) -> Kube:
+        return Kube(self.kubeconfig, self.context, not_ours=not_ours, namespace=self.namespace, places=self.places)
 
     def check_allowed(self, changes: Iterable[Ref]) -> None:
         """Checks the names of what is to be changed, before any of it is.

@@ -54,6 +54,9 @@ class Manifests:
         """The documents without what a planted fault makes of them."""
         return self._placement.documents(with_pull_secrets(read_manifest(MANIFESTS / name), self._versions))
 
+    def _refs(self, names: Sequence[str]) -> Iterator[Ref]:
+        return (ref_of(document) for name in names for document in self._wanted(name))
+
     def apply(self, name: str, made: list[UndoEntry]) -> None:
         """Applies them. What this changes is added to `made`, first: it may fail in its middle.
 
@@ -86,7 +89,7 @@ class Manifests:
             raise
         finally:
             self._made.undo(self.kube.unrestricted, made)
-            for named in (ref_of(document) for name in names for document in self._wanted(name)):
+            for named in self._refs(names):
                 if str(named) not in before:
                     self.kube.wanted.deleted(named)
 
@@ -97,7 +100,7 @@ class Manifests:
             return
         expected = self.kube.wanted.documents
         with suppress(HarnessError), record_replay.use_tape(None):
-            for named in (ref_of(document) for name in names for document in self._wanted(name)):
+            for named in self._refs(names):
                 wanted, live = expected.get(str(named)), self.kube.find(named)
                 if wanted is not None and live is not None and (change := changes.change_text(wanted, live)):
                     observations.record_sighting(changes.OBSERVER, change)
