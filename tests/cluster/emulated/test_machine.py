@@ -48,10 +48,10 @@ def test_too_low_a_hard_limit_is_reported(limit: list[tuple[int, int]]) -> None:
     assert "limits.conf" in str(refused.value.remedy)
 
 
-@pytest.mark.parametrize("said", ["curl 7.81.0 (x86_64-pc-linux-gnu)", "another program"])
-def test_curl_that_writes_no_json_is_refused(programs: Programs, said: str) -> None:
+@pytest.mark.parametrize("version", ["curl 7.81.0 (x86_64-pc-linux-gnu)", "another program"])
+def test_curl_that_writes_no_json_is_refused(programs: Programs, version: str) -> None:
     programs.have("curl")
-    programs.answer("curl", "--version", out=said)
+    programs.answer("curl", "--version", out=version)
 
     with pytest.raises(BadInput, match="cannot use this curl") as refused:
         machine.check_curl()
