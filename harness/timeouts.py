@@ -22,6 +22,7 @@ SANDBOX_GRACE = 45.0  # no network for a pod: kubelet tries again every 12 s or 
 EVENTS_AFTER = 3.0  # a workload is not ready so long: Events are read, and then as often
 STATUS = 60.0  # a controller writes a condition: 0.1 s seen, 17 s after a leader change
 ANNOUNCED = 30.0  # an assigned address accepts connections: a node announces it after it is assigned
+LISTENER = 10.0  # a ready proxy accepts connections at its Service's address: 1 s seen under load
 XDS_PROPAGATION = 45.0  # Accepted to enforced: 15.0 s seen for cluster changes, 0.1 s for routes
 SILENCE = 8.0  # what is ignored had time to take effect: ten times what a route takes that is not
 DATAGRAM = 2.0  # a datagram comes back, or is lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -160,6 +161,17 @@ def can_connect(host: str, port: int) -> bool:
     except httpx.TransportError:
         return True  # it was connected; what came after is the suites' to judge
     return True
+
+
+def is_refused(host: str, port: int) -> bool:
+    """Whether the host refuses TCP connections to that port; False also where it does not answer."""
+    try:
+        with socket.create_connection((host, port), timeout=1.5):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
 
 
 def _ms_since(started: float) -> float:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from harness.clients.http import can_connect
+from harness import timeouts
+from harness.clients.http import can_connect, is_refused
 from harness.cluster.protocol import Cluster
-from harness.errors import SetupFailed
+from harness.errors import NotReady, SetupFailed
 from harness.kube import Kube
 from harness.objects.address_with_port import host_port, url
 from harness.objects.manifests import Document
 from harness.objects.unstructured import Json, name_of, number, objects, text
 from harness.objects.workloads import is_pod_ready, selector, target_port
+from harness.wait import until
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def open_address(cluster: Cluster, kube: Kube, service: str, port: int) -> Itera
     tried = []
     for host, at_port, via in _addresses(kube, found, entry):
         at = host_port(host, at_port)
-        if can_connect(host, at_port):
+        if _connects(host, at_port):
             yield Reach(url(host, at_port), f"{via} {at}")
             return
         tried.append(f"{via} {at}")
@@ -47,6 +49,19 @@ def open_address(cluster: Cluster, kube: Kube, service: str, port: int) -> Itera
     pod = pods[0]["metadata"]["name"]
     with cluster.open(namespace, pod, _target(found, entry, pods[0])) as forwarded:
         yield Reach(forwarded, f"port-forward to pod {namespace}/{pod}")
+
+
+def _connects(host: str, port: int) -> bool:
+    """Whether connections to an address succeed. A refused one is tried again: Envoy's listener and kube-proxy's rules
+    come a moment after the pod is ready, and kubectl's port-forward ends with the first connection that is refused."""
+    with suppress(NotReady):
+        until(
+            lambda: is_refused(host, port),
+            lambda refused: not refused,
+            what=f"{host_port(host, port)} accepts connections",
+            within=timeouts.LISTENER,
+        )
+    return can_connect(host, port)
 
 
 def find_udp_address(kube: Kube, service: str, port: int) -> tuple[str, int]:

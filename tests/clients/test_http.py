@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from harness import observations
-from harness.clients.http import BODY_LIMIT, IngressClient, can_connect, fetch
+from harness.clients.http import BODY_LIMIT, IngressClient, can_connect, fetch, is_refused
 from harness.errors import Inconclusive
 from harness.http_exchange import Request, get
 
@@ -300,6 +300,8 @@ def test_connects(server: Server) -> None:
 
     assert can_connect("127.0.0.1", server.server_address[1])
     assert not can_connect("127.0.0.1", closed_port())
+    assert is_refused("127.0.0.1", closed_port())
+    assert not is_refused("127.0.0.1", server.server_address[1])
 
 
 def test_connects_to_who_does_not_speak_http() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from harness import timeouts
 from harness.clients import service_address as module
 from harness.clients.http import can_connect
 from harness.clients.service_address import open_address
@@ -32,6 +33,7 @@ def open_to(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     """The addresses that can be connected to."""
     reachable: set[tuple[str, int]] = set()
     monkeypatch.setattr(module, "can_connect", lambda host, port: (host, port) in reachable)
+    monkeypatch.setattr(module, "is_refused", lambda host, port: False)
     return reachable
 
 
@@ -71,6 +73,36 @@ def test_node_port_of_a_node_that_runs_the_proxy(
 
     with open_address(cluster, kube, SERVICE, 80) as found:
         assert (found.url, found.via) == ("http://172.18.0.3:30080", "node port 172.18.0.3:30080")
+
+
+def test_refused_address_is_tried_again(
+    cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the node refuses at first, its port is awaited; port-forward would end with the first refusal."""
+    api.put(service(node_port=30080), ready("p1"))
+
+    def refuse_once(host: str, port: int) -> bool:
+        first = (host, port) not in open_to
+        open_to.add((host, port))
+        return first
+
+    monkeypatch.setattr(module, "is_refused", refuse_once)
+
+    with open_address(cluster, kube, SERVICE, 80) as found:
+        assert found.via == "node port 172.18.0.3:30080"
+
+
+def test_address_that_refuses_for_good_is_given_up(
+    cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address that still refuses after its time is passed over for port-forward."""
+    api.put(service(node_port=30080), ready("p1"))
+    cluster.urls = {("default", "p1", 10080): "http://127.0.0.1:40123"}
+    monkeypatch.setattr(module, "is_refused", lambda host, port: True)
+    monkeypatch.setattr(timeouts, "LISTENER", 0.0)
+
+    with open_address(cluster, kube, SERVICE, 80) as found:
+        assert found.via == "port-forward to pod default/p1"
 
 
 def test_port_forward_is_the_last_way(
