@@ -136,7 +136,9 @@ def not_in_ambient(state: ClusterState, failure: FailureFacts) -> list[Cause]:
     if found:
         return found
     out = [
-        pod for pod in state.objects_of("Pod") if name_parts(pod)[0] in namespaces and labels(pod).get(MODE) == "none"
+        pod
+        for pod in state.objects_of("Pod")
+        if name_parts(pod)[0] in namespaces and labels(pod).get(MODE) == "none" and not _is_wanted_outside(state, pod)
     ]
     ours = [pod for pod in out if not plain or any(_about(line, pod) for line in plain)]
     return [
@@ -146,6 +148,16 @@ def not_in_ambient(state: ClusterState, failure: FailureFacts) -> list[Cause]:
         )
         for pod in ours[:2]
     ]
+
+
+def _is_wanted_outside(state: ClusterState, pod: Json) -> bool:
+    """Whether the harness itself keeps the pod out of the mesh: by the label in the template of its Deployment."""
+    templates = [
+        labels(one, "spec", "template", "metadata", "labels")
+        for one in state.wanted.values()
+        if text(one, "kind") == "Deployment" and name_parts(one)[0] == name_parts(pod)[0]
+    ]
+    return any(found.get(MODE) == "none" and found.items() <= labels(pod).items() for found in templates)
 
 
 def _enrolled_by_pods(state: ClusterState) -> set[str]:

@@ -70,7 +70,7 @@ class Manifests:
         self.ever_applied.update(ref_of(document) for document in documents)
         self.kube.apply(documents)
         for document in self._wanted(name) if self.alter else ():
-            self.kube.wanted.applied(document)  # a planted fault is not what is wanted
+            self.kube.wanted.applied(self.complete(document))  # a planted fault is not what is wanted
         for notify in self.on_applied:
             notify(name)
 

@@ -12,6 +12,7 @@ from tests.fakes.api import Object, named
 from tests.recordings import obj, objects
 
 GATEWAY = objects("objects/gateway.yaml")["bookinfo-ingress"]
+GATEWAYS = ("bookinfo-ingress", "waypoint")
 RATINGS = named("Service/default/ratings", spec={"ports": [{"port": 9080}]})
 
 
@@ -105,6 +106,23 @@ def test_target_of_a_later_test_is_no_cause() -> None:
     found = [find_causes(replace(state(policy), wanted=one), FailureFacts(object=key)) for one in wanted]
 
     assert [any("does not exist" in cause.sentence for cause in causes) for causes in found] == [False, True, True]
+
+
+def test_parent_that_no_test_of_the_run_needs_is_no_cause() -> None:
+    """A route that the harness applied for two Gateways, of which the run needs one. A parent that only the live route
+    names is a cause, and so is one of a route without any other parent."""
+    both, one, live = ([{"name": name} for name in names] for names in (GATEWAYS, GATEWAYS[1:], (GATEWAYS[0], "typo")))
+    cases = [(both, both), (one, one), (live, both)]
+
+    found = []
+    for parents, wanted in cases:
+        route, applied = (named("HTTPRoute/default/r", spec={"parentRefs": refs}) for refs in (parents, wanted))
+        known = replace(state(route, GATEWAY), wanted={object_key(route): applied})
+        causes = find_causes(known, FailureFacts(object=object_key(route)))
+        found.append([cause.sentence for cause in causes if "does not exist" in cause.sentence])
+
+    assert [len(causes) for causes in found] == [0, 1, 1]
+    assert "Gateway default/typo" in found[2][0]
 
 
 def test_nothing_is_reported_of_what_exists() -> None:

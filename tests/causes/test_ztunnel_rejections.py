@@ -125,6 +125,21 @@ def test_namespace_outside_of_the_mesh_is_named() -> None:
     assert of(**{"istio.io_dataplane-mode": "ambient"}) == []
 
 
+def test_pod_outside_of_the_mesh_is_named_unless_the_harness_keeps_it_there() -> None:
+    """By the label of the pod; not where the Deployment has it as the harness applied it."""
+    outside = {"app": "outside", "istio.io/dataplane-mode": "none"}
+    found = {
+        "Namespace": [named("Namespace/default", metadata={"labels": {"istio.io/dataplane-mode": "ambient"}})],
+        "Pod": [named("Pod/default/outside-1", metadata={"labels": {**outside, "pod-template-hash": "1"}})],
+    }
+    template = {"spec": {"template": {"metadata": {"labels": outside}}}}
+    wanted = {"Deployment/default/outside": named("Deployment/default/outside", **template)}
+    failure = FailureFacts(text="AssertionError: {'worker': ('TCP',)}")
+
+    assert "Pod default/outside-1 has the label" in why(ClusterState(found), failure)[0]
+    assert why(ClusterState(found, wanted=wanted), failure) == []
+
+
 def test_port_that_ztunnel_could_not_bind_is_named() -> None:
     failures = ztunnel.parse_bind_failures(text("eg-1.9.0/ztunnel-port-15008-clash.log"))
 

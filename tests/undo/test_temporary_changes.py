@@ -67,6 +67,21 @@ def test_secret_is_completed_and_kept_out_of_sight(manifests: Manifests, api: Fa
     assert data["tls.key"] not in redact(attached.text)
 
 
+def test_planted_change_is_compared_with_completed_documents(manifests: Manifests, write: Any) -> None:
+    """Under a planted fault the harness wants what it would have applied without it, made certificates included."""
+    marks = {COMMON_NAME: "one", HOSTS: "one.example"}
+    trusted = named("ConfigMap/default/authority", metadata={"annotations": marks}, data={"ca.crt": ""})
+    write("one.yaml", trusted, ONE)
+    manifests.complete = Authority().complete
+    manifests.alter.append(lambda _, documents: [document | {"spec": {"ports": [1]}} for document in documents])
+
+    with manifests.while_applied("one.yaml"):
+        wanted = manifests.kube.wanted.documents
+
+    assert "BEGIN CERTIFICATE" in wanted["ConfigMap/default/authority"]["data"]["ca.crt"]
+    assert wanted["Service/default/one"]["spec"] == {"ports": []}
+
+
 def test_made_is_taken_away(manifests: Manifests, api: FakeApi, write: Any) -> None:
     """Within the block it is there, after it it is gone."""
     write("a.yaml", ONE, TWO)
