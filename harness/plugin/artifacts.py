@@ -27,6 +27,7 @@ GATHERER = pytest.StashKey[Gatherer | None]()
 CauseReader = Callable[[str, Sequence[observations.Sighting]], Sequence[str]]
 CAUSES = pytest.StashKey[CauseReader | None]()
 MATERIAL = 1_000_000  # characters of a claim's raw material
+LATE = 3  # reads for causes that took all of their time, after which no more are made
 FULL = 3  # failures of a run whose diagnostics are gathered; later ones rarely tell more, and each takes its time
 
 
@@ -36,7 +37,7 @@ class Artifacts:
     def __init__(self, config: pytest.Config, folder: RunFolder) -> None:
         self.notes: list[str] = []
         self._config, self._folder = config, folder
-        self._gathered = 0
+        self._gathered = self._late = 0
         self._struck: list[tuple[BaseException, str]] = []  # errors of fixtures, which pytest raises again and again
         self._explained: list[BaseException] = []  # errors whose causes were read before something was undone
         self._struck_setup: BaseException | None = None
@@ -106,7 +107,8 @@ class Artifacts:
         begun = time.monotonic()
         with progress.stage("naming the cause"), observations.probing():
             causes = read(found, sightings)
-        if time.monotonic() - begun >= timeouts.CAUSES:  # the next failure would wait for it in vain as well
+        self._late += time.monotonic() - begun >= timeouts.CAUSES
+        if self._late == LATE:  # the next failure would wait for it in vain as well
             self._config.stash[CAUSES] = None
         return causes
 

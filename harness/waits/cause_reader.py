@@ -114,11 +114,12 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
             _read_kind(kube, objects, kind, {""})
         for kind in CLAIM:
             _read_kind(kube, objects, kind, namespaces)
+        # Pods first: the reads may end at any point, and a workload whose pods were not read seems to have none.
+        of_system = system if _read_kind(kube, objects, "Pod", system) else ()
         for kind in ("Deployment", "DaemonSet"):
-            _read_kind(kube, objects, kind, (*namespaces, *system))
+            _read_kind(kube, objects, kind, (*namespaces, *of_system))
         for kind in {text(one, "kind") for one in wanted.values()} - objects.keys():
             _read_kind(kube, objects, kind, namespaces)
-        _read_kind(kube, objects, "Pod", system)
         if is_dns_failure(failure):
             _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
         access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since, over, access_logs))
@@ -159,15 +160,16 @@ def _bounded(read: Callable[[dict[str, list[Document]]], None]) -> Mapping[str, 
     return dict(objects)
 
 
-def _read_kind(kube: Kube, objects: dict[str, list[Document]], kind: str, namespaces: Iterable[str]) -> None:
-    """Adds the objects of a kind; one that cannot be read in all of the namespaces is left out."""
+def _read_kind(kube: Kube, objects: dict[str, list[Document]], kind: str, namespaces: Iterable[str]) -> bool:
+    """Adds the objects of a kind, and returns whether all of the namespaces could be read; else it adds none."""
     found: list[Document] = []
     try:
         for namespace in namespaces if KINDS[kind][1] else ("",):
             found += kube.list_objects(kind, namespace)
     except Exception:  # noqa: BLE001  # not allowed, not defined, no answer: the rules about it say nothing
-        return
+        return False
     objects[kind] = [*objects.get(kind, ()), *found]
+    return True
 
 
 def _access_lines(

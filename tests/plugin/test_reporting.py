@@ -633,3 +633,28 @@ def test_a_failure_is_reported_with_its_cause_read_before_any_undoing(mini):
     assert "cause" not in tests["test_c"]["reason"]
     shown = (mini.folder / "artifacts/ingress/test_a/failure.txt").read_text().splitlines()
     assert [line.strip() for line in shown[:2]] == ["A.", "cause: the policy limits it (1 seen: assert [42)"]
+
+
+SLOW_CAUSES = '''
+import pytest
+from harness import timeouts
+from harness.plugin.artifacts import CAUSES
+
+@pytest.fixture(autouse=True)
+def slow(cluster, pytestconfig, monkeypatch):
+    monkeypatch.setattr(timeouts, "CAUSES", 0.0)
+    if CAUSES not in pytestconfig.stash:
+        pytestconfig.stash[CAUSES] = lambda message, seen: ["read late"]
+
+@pytest.mark.parametrize("number", range(5))
+def test_a(number):
+    """A."""
+    assert number < 0
+'''
+
+
+def test_causes_are_no_longer_read_after_three_late_reads(mini):
+    """A cluster that answers slowly now and then still has causes named; one that always does costs three waits."""
+    mini.write(ingress__slow=SLOW_CAUSES).run()
+
+    assert ["read late" in test["reason"] for test in mini.results["tests"]] == [True] * 3 + [False] * 2

@@ -99,6 +99,15 @@ def test_server_that_refuses_or_is_silent_hides_nothing(
     assert why(kube, "assert [503] == [200]", answered(503)) == []
 
 
+def test_pods_that_were_not_read_are_not_taken_for_missing(kube: Kube, api: FakeApi) -> None:
+    """A workload without a pod is named, unless the stack's pods may not be read."""
+    api.put(named("DaemonSet/istio-system/ztunnel", spec={"template": {"metadata": {"labels": {"app": "ztunnel"}}}}))
+    assert "ztunnel has no pod" in why(kube, "assert [503] == [200]", answered(503))[0]
+
+    api.refuse("GET", "/api/v1/namespaces/istio-system/pods", 403)
+    assert why(kube, "assert [503] == [200]", answered(503)) == []
+
+
 def test_objects_of_the_suite_are_those_of_its_manifests() -> None:
     """Policies that it applies for a while too."""
     found = cause_reader.suite_objects("team-a")
