@@ -4,11 +4,11 @@ The first line of each module says what it holds.
 
 cli                `mesh-e2e`: run, faults, clean, doctor, bench, judge
 plugin             the pytest plugin: options, fixtures, reporting; the only home of pytest
-harness_benchmark  seconds of each stage and suite
+run_benchmark      seconds of each stage and suite
 versions_command   the table of `mesh-e2e versions`
 history            outcomes of every test over many runs, sequential test, quarantine
 matrix             the version matrix: planned, run cell by cell, merged
-page               the report page: one file of HTML from the folders of runs
+report_page        the report page: one file of HTML from the folders of runs
 judge_again        judges a run again, from its folder alone
 support_command    the support table, from the results of runs
 doctor             checks of this machine before a run
@@ -38,9 +38,9 @@ image_archive_reader   image archives (docker save, OCI layout): the images in t
 kube               the Kubernetes API: plain dicts, server-side apply, bounded calls
 threads, wait, command                        threads, polling, child processes
 record_replay, cluster_call_records           calls to a cluster and their results, recorded and replayed
-append_only, text_table   lines appended to a file whole or not at all; rows as lines in columns
+atomic_append, text_table   lines appended to a file whole or not at all; rows as lines in columns
 progress, observations                        live lines; what witnesses saw, figures, attachments
-version_set_names  version sets composed of any versions, by releases.yaml
+version_sets_from_names  version sets composed of any versions, by releases.yaml
 version_sets, settings                        version sets, settings
 registry, strict_yaml, unreleased_builds      image registries; YAML without duplicate keys; builds in place of releases
 causes             pure: why something failed, by rules over objects and log lines

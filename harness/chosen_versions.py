@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import version_set_names, version_sets
+from harness import version_sets, version_sets_from_names
 from harness.command import run
 from harness.errors import BadInput
 from harness.offline_bundle import Bundle, open_bundle
@@ -43,8 +43,8 @@ def named(name: str) -> VersionSet:
         BadInput: there is no such set, or its versions cannot work together.
     """
     known = version_sets.load()
-    if name not in known.sets and version_set_names.is_composed(name):
-        return version_set_names.resolve(name, known, version_set_names.load())
+    if name not in known.sets and version_sets_from_names.is_composed(name):
+        return version_sets_from_names.resolve(name, known, version_sets_from_names.load())
     return known.pick(name)
 
 
@@ -55,7 +55,7 @@ def upgraded(row: VersionSet, to: str) -> VersionSet:
         BadInput: it names no version, several products or Kubernetes, the version that is there, or the versions cannot
             work together.
     """
-    asked = version_set_names.parts(to, "UPGRADE_TO")
+    asked = version_sets_from_names.parts(to, "UPGRADE_TO")
     if len(asked) != 1 or "k8s" in asked:
         raise BadInput(f"UPGRADE_TO={to} is not an upgrade of Istio or Envoy Gateway", remedy="UPGRADE_TO=eg-1.9.0")
     named_ = {"istio": row.istio, "eg": row.envoy_gateway, "k8s": row.kubernetes} | dict(asked)

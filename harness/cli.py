@@ -25,7 +25,7 @@ from harness import (
     no_proxy,
     progress,
     reaper,
-    reproduce,
+    reproduction_folder,
     settings,
     settings_table,
     support_command,
@@ -40,12 +40,12 @@ from harness.helm import Helm
 from harness.history import command as history
 from harness.interruption import exit_code, signals_as_interrupts
 from harness.matrix import command as matrix
-from harness.page import command as page
 from harness.preflight import command as preflight
-from harness.recordings import command as recordings
+from harness.recordings import record_command as recordings
+from harness.report_page import command as page
 from harness.settings import Settings
 from harness.standard_output import Output, is_broken_pipe
-from harness.tools import programs
+from harness.tools import select_programs
 from harness.version_sets import VersionSet
 
 # Commands that need no version set, or many.
@@ -134,7 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     judged = command("judge", _judge, "judge a run again from its folder alone, and name each claim that differs")
     judged.add_argument("run", help="the run's folder, for instance runs/latest")
     judged.add_argument("--json", action="store_true", help="print JSON")
-    reproduce.add_arguments(command("reproduce", reproduce.run, "a test of a run, as a folder that needs none of ours"))
+    reproduction_folder.add_arguments(
+        command("reproduce", reproduction_folder.run, "a test of a run, as a folder that needs none of ours")
+    )
     suite = command("conformance", _conformance, "the Gateway API's own conformance suite, outside and inside the mesh")
     conformance.add_arguments(suite)
     page.add_arguments(command("report", _report, "one page of HTML from runs: matrix, claims, evidence, changes"))
@@ -153,8 +155,10 @@ def _doctor(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
 
 
 def _tools(_: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    for name in programs.NAMES:
-        OUT.print(f"{name} {programs.choose_program(name, chosen, kind_least=row.node_image.kind)}", soft_wrap=True)
+    for name in select_programs.NAMES:
+        OUT.print(
+            f"{name} {select_programs.choose_program(name, chosen, kind_least=row.node_image.kind)}", soft_wrap=True
+        )
     return 0
 
 
@@ -183,7 +187,7 @@ def _bundle(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
     else:
         container_engine_checks.check_engine()
         container_engine_checks.check_save(container_engine_checks.read_engine())
-        programs.choose_program("helm", chosen)
+        select_programs.choose_program("helm", chosen)
         for one in rows:
             at = row.registry.rewrite if row.registry else str
             made = offline_bundle.make_bundle(folder, one.taken_from(None), _helm(chosen).pull, at)
@@ -236,7 +240,7 @@ def _mirror(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int
     if asked.source and chosen.bundle:
         raise BadInput("--from and BUNDLE= are two sources", remedy="leave one of them out")
     if chosen.bundle:
-        programs.choose_program("helm", chosen)
+        select_programs.choose_program("helm", chosen)
         helm = _helm(chosen)
         done = [mirror.mirror_from_bundle(one, row.registry, chosen.bundle, helm, chosen.node_image) for one in rows]
     else:
@@ -296,7 +300,7 @@ def _clean(chosen: Settings) -> int:
 
 
 def _bench(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> int:
-    from harness.harness_benchmark import run_benchmark
+    from harness.run_benchmark import run_benchmark
 
     return run_benchmark(chosen, row, asked.tests, OUT)
 

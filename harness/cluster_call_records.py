@@ -25,7 +25,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.append_only import append_line
+from harness.atomic_append import append_line
 from harness.errors import BadInput, HarnessError, NotRecorded
 from harness.record_replay import as_json, key, shorten
 

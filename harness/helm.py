@@ -14,7 +14,7 @@ from harness import progress, timeouts
 from harness.cluster.protocol import Release
 from harness.command import Output, run
 from harness.errors import BadInput, CommandFailed, HarnessError
-from harness.objects.definitions import DEFINITIONS
+from harness.objects.crds_and_admission_policies import DEFINITIONS
 from harness.objects.manifests import Document, parse_documents
 from harness.objects.unstructured import mapping
 from harness.registry.private import PrivateRegistry

@@ -1,4 +1,4 @@
-"""`mesh-e2e support`: writes the support table (harness/report/support.py) from the results of runs."""
+"""`mesh-e2e support`: writes the support table (harness/report/support_table.py) from the results of runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import BadInput
-from harness.report import support
+from harness.report import support_table
 from harness.report.results_file import finished_runs, read_results
 from harness.settings import ROOT, Settings
 
@@ -41,7 +41,9 @@ def run(asked: argparse.Namespace, chosen: Settings) -> str:
     return "\n".join([f"{len(cells)} cells: {counted}", *map(str, files)])
 
 
-def write(runs: Sequence[Path], into: Path, link: Link, *, add: bool = False) -> tuple[list[support.Cell], list[Path]]:
+def write(
+    runs: Sequence[Path], into: Path, link: Link, *, add: bool = False
+) -> tuple[list[support_table.Cell], list[Path]]:
     """Writes support.md and support.json of these run folders into a folder, and returns the cells and the files.
     Tests that the suites no longer have are left out. Verdicts link to the runs' evidence, or to the suites in the
     repository of which the folder is a part. `add`: verdicts of the folder's support.json stay unless a run
@@ -52,7 +54,7 @@ def write(runs: Sequence[Path], into: Path, link: Link, *, add: bool = False) ->
     """
     kept = functools.cache(_is_there)
     read = sorted(((run, read_results(run)) for run in runs), key=lambda found: str(found[1]["started"]))
-    found = support.cells(
+    found = support_table.cells(
         (_shown(run, into), results | {"tests": [test for test in results["tests"] if kept(test["id"])]})
         for run, results in read
     )
@@ -61,12 +63,12 @@ def write(runs: Sequence[Path], into: Path, link: Link, *, add: bool = False) ->
             f"none of {len(runs)} runs has a claim about a feature on a real cluster",
             remedy="run suites with such claims first, for instance make e2e T=suites/authentication",
         )
-    found = support.added(_earlier(into / "support.json", kept), found) if add else found
+    found = support_table.added(_earlier(into / "support.json", kept), found) if add else found
     begin = TITLE + AGAIN.format(what="evidence" if link == "evidence" else "test")
-    page = begin + support.markdown(found, link="run" if link == "evidence" else "../")
+    page = begin + support_table.markdown(found, link="run" if link == "evidence" else "../")
     texts = {
         into / "support.md": page,
-        into / "support.json": json.dumps(support.as_json(found), indent=1, ensure_ascii=False) + "\n",
+        into / "support.json": json.dumps(support_table.as_json(found), indent=1, ensure_ascii=False) + "\n",
     }
     try:
         into.mkdir(parents=True, exist_ok=True)
@@ -77,14 +79,14 @@ def write(runs: Sequence[Path], into: Path, link: Link, *, add: bool = False) ->
     return found, list(texts)
 
 
-def _earlier(file: Path, kept: Callable[[str], bool]) -> list[support.Cell]:
+def _earlier(file: Path, kept: Callable[[str], bool]) -> list[support_table.Cell]:
     """The cells of a table whose tests are still there.
 
     Raises:
         BadInput: there is no such table.
     """
     try:
-        found = support.from_json(json.loads(file.read_text()))
+        found = support_table.from_json(json.loads(file.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"{file} is not a table to add to: {error}", remedy="leave --add out: a new one is written"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from harness import version_set_names, version_sets
+from harness import version_sets, version_sets_from_names
 
 
 def table() -> Table:
     """Minors with their newest patch, last day of support, Kubernetes range and what they bring; node images."""
-    known, limits = version_set_names.load(), version_sets.load().limits
+    known, limits = version_sets_from_names.load(), version_sets.load().limits
     found = Table("product", "minor", "newest", "support until", "Kubernetes", "brings", box=None)
     for name, istio in known.istio.items():
         found.add_row(
@@ -21,6 +21,6 @@ def table() -> Table:
         found.add_row("Envoy Gateway", name, newest, str(gateway.until), ranges, brings)
     for version, node in known.kubernetes.node_images.items():
         found.add_row(
-            "Kubernetes", version_set_names.label(version), version, "", "", f"node image of kind {node.kind}"
+            "Kubernetes", version_sets_from_names.label(version), version, "", "", f"node image of kind {node.kind}"
         )
     return found

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import version_set_names, version_sets
+from harness import version_sets, version_sets_from_names
 from harness.errors import BadInput
 from harness.tools import published
 from harness.version_ranges import numbers
 
-KNOWN, SETS = version_set_names.load(), version_sets.load()
-RAW: dict[str, Any] = yaml.load(version_set_names.FILE.read_text(), yaml.CSafeLoader)
+KNOWN, SETS = version_sets_from_names.load(), version_sets.load()
+RAW: dict[str, Any] = yaml.load(version_sets_from_names.FILE.read_text(), yaml.CSafeLoader)
 
 
 def resolved(name: str) -> version_sets.VersionSet:
-    return version_set_names.resolve(name, SETS, KNOWN)
+    return version_sets_from_names.resolve(name, SETS, KNOWN)
 
 
 def test_named_versions_are_the_set() -> None:
@@ -82,10 +82,10 @@ def test_newer_patch_is_used_with_a_warning(name: str, remark: str) -> None:
         ("eg-1.6.8+k8s-1.31+istio-1.30", "Istio 1.30.4 runs on Kubernetes 1.32 to 1.36", "versions`"),
         ("k8s-1.34.12", "no node image of Kubernetes 1.34.12 is known (known: 1.34.11, ", "NODE_IMAGE="),
         ("k8s-1.20", "no node image of Kubernetes 1.20 is known", "NODE_IMAGE="),
-        ("isto-1.29.1+eg-1.9.0", "no product is named 'isto', did you mean 'istio'?", version_set_names.FORM),
-        ("istio-1.29.1+istio-1.30.3", "names Istio twice", version_set_names.FORM),
-        ("istio-latest+eg-1.9.0", "'istio-latest' is not a product with its version", version_set_names.FORM),
-        ("istio-1.29.1+", "'' is not a product with its version", version_set_names.FORM),
+        ("isto-1.29.1+eg-1.9.0", "no product is named 'isto', did you mean 'istio'?", version_sets_from_names.FORM),
+        ("istio-1.29.1+istio-1.30.3", "names Istio twice", version_sets_from_names.FORM),
+        ("istio-latest+eg-1.9.0", "'istio-latest' is not a product with its version", version_sets_from_names.FORM),
+        ("istio-1.29.1+", "'' is not a product with its version", version_sets_from_names.FORM),
     ],
 )
 def test_refusals_name_the_reason_and_the_remedy(name: str, why: str, remedy: str) -> None:
@@ -103,10 +103,10 @@ def test_gap_among_known_patches_is_no_release() -> None:
     known = KNOWN.model_copy(update={"envoy_gateway": {"1.8": _without(KNOWN.envoy_gateway["1.8"], "1.8.1")}})
 
     with pytest.raises(BadInput, match=r"1\.8\.1 is not a known release"):
-        version_set_names.resolve("eg-1.8.1", SETS, known)
+        version_sets_from_names.resolve("eg-1.8.1", SETS, known)
 
 
-def _without(minor: version_set_names.EnvoyGatewayMinor, patch: str) -> version_set_names.EnvoyGatewayMinor:
+def _without(minor: version_sets_from_names.EnvoyGatewayMinor, patch: str) -> version_sets_from_names.EnvoyGatewayMinor:
     return minor.model_copy(update={"patches": {v: one for v, one in minor.patches.items() if v != patch}})
 
 
@@ -148,9 +148,9 @@ def test_support_by_day() -> None:
 )
 def test_wrong_field_is_named(tmp_path: Path, change: dict[str, Any], where: str) -> None:
     """An entry without a source, with a wrong or an unknown field, is named."""
-    raw = yaml.load(version_set_names.FILE.read_text(), yaml.CSafeLoader)
+    raw = yaml.load(version_sets_from_names.FILE.read_text(), yaml.CSafeLoader)
     raw["istio"]["1.30"] |= change
     (tmp_path / "releases.yaml").write_text(yaml.safe_dump(raw))
 
     with pytest.raises(BadInput, match=rf"releases\.yaml: istio\.1\.30\.{where} "):
-        version_set_names.load(tmp_path / "releases.yaml")
+        version_sets_from_names.load(tmp_path / "releases.yaml")

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from harness.audit.checks import (
-    active_configuration,
-    bypass,
-    hostnames,
+    accepted_but_not_in_envoy,
+    gateway_name_collisions,
     ignored_fields,
     ingress_to_mesh,
     istio_policies,
-    names,
+    logged_waypoint_bypasses,
     port_15008,
     rate_limit_service,
     references,
     statuses,
     versions,
+    waypoint_hostnames,
     waypoints,
 )
 from harness.audit.finding import SEVERITIES, Finding, NotJudged, Result
@@ -48,7 +48,7 @@ class Check:
 def _rejected(state: AuditState) -> Iterable[Result]:
     """By the logs, which also show what is over, and by the configuration, which shows what is still so."""
     yield from port_15008.rejected(state)
-    yield from active_configuration.refusals_stand(state)
+    yield from accepted_but_not_in_envoy.refusals_stand(state)
 
 
 CHECKS = (
@@ -78,7 +78,12 @@ CHECKS = (
         (*BINDINGS, "HTTPRoute", "Deployment", "EnvoyProxy", "BackendTrafficPolicy"),
         ROUTES,
     ),
-    Check(("waypoint-bypassed",), "Waypoint that connections go past", bypass.bypassed, (*BINDINGS, "Pod")),
+    Check(
+        ("waypoint-bypassed",),
+        "Waypoint that connections go past",
+        logged_waypoint_bypasses.bypassed,
+        (*BINDINGS, "Pod"),
+    ),
     Check(("port-15008-clash",), "ztunnel cannot bind port 15008 of a pod", port_15008.find_port_conflict, ("Pod",)),
     Check(("ztunnel-not-ready",), "ztunnel pod not ready", port_15008.ztunnel_ready, ("Pod",)),
     Check(("port-15008-listener",), "Waypoint with a listener on 15008", port_15008.listener_on_hbone_port, BINDINGS),
@@ -86,18 +91,18 @@ CHECKS = (
     Check(
         ("route-not-active",),
         "Accepted route that a replica does not have",
-        active_configuration.routes_active,
+        accepted_but_not_in_envoy.routes_active,
         (*GATEWAYS, "Pod"),
-        active_configuration.KINDS,
+        accepted_but_not_in_envoy.KINDS,
     ),
     Check(
         ("policy-not-active",),
         "Accepted policy that holds for no route of a replica",
-        active_configuration.policies_active,
+        accepted_but_not_in_envoy.policies_active,
         (*GATEWAYS, "Pod"),
-        (*active_configuration.KINDS, *active_configuration.POLICIES),
+        (*accepted_but_not_in_envoy.KINDS, *accepted_but_not_in_envoy.POLICIES),
     ),
-    Check(("cluster-warming",), "Cluster that keeps warming", active_configuration.clusters_warm, ("Pod",)),
+    Check(("cluster-warming",), "Cluster that keeps warming", accepted_but_not_in_envoy.clusters_warm, ("Pod",)),
     Check(
         ("istio-policy-partly-enforced",),
         "Istio policy of which ztunnel leaves a part out",
@@ -114,18 +119,23 @@ CHECKS = (
     Check(
         ("hostname-missing",),
         "Host name of a Service that its route lacks",
-        hostnames.missing_names,
+        waypoint_hostnames.missing_names,
         (*BINDINGS, "HTTPRoute"),
         ROUTES,
     ),
     Check(
         ("service-without-route",),
         "Service without a route at its waypoint",
-        hostnames.without_route,
+        waypoint_hostnames.without_route,
         (*BINDINGS, "HTTPRoute"),
         ROUTES,
     ),
-    Check(("eg-service-bound",), "Envoy Gateway's own Service bound to a waypoint", hostnames.own_services, BINDINGS),
+    Check(
+        ("eg-service-bound",),
+        "Envoy Gateway's own Service bound to a waypoint",
+        waypoint_hostnames.own_services,
+        BINDINGS,
+    ),
     Check(("parent-missing",), "Route whose parent is missing", references.parents_missing, GATEWAYS, ROUTES),
     Check(
         ("backend-missing",),
@@ -173,7 +183,7 @@ CHECKS = (
     Check(
         ("gateway-name-taken",),
         "Gateway named like an application's object",
-        names.names_in_use,
+        gateway_name_collisions.names_in_use,
         (*GATEWAYS, "ServiceAccount", "ConfigMap", "Deployment", "Pod"),
     ),
     Check(

@@ -22,7 +22,7 @@ from harness.kube.read_only_client import ReadOnlyClient
 from harness.objects.unstructured import Json
 from harness.port_forward import port_forward
 from harness.settings import Settings
-from harness.tools import programs
+from harness.tools import select_programs
 from harness.wait import pause
 
 
@@ -105,7 +105,7 @@ class Auditor:
         self._file, self._context = cluster_of(asked, chosen)
         self._logs, self._dump = asked.logs, self._dumped if asked.config else None
         self._chosen = chosen
-        self._kubectl = programs.choose_program("kubectl", chosen).path if asked.config else None
+        self._kubectl = select_programs.choose_program("kubectl", chosen).path if asked.config else None
 
     def audit(self) -> Audit:
         """One audit.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import yaml
 
-from harness import progress, version_set_names, version_sets
+from harness import progress, version_sets, version_sets_from_names
 from harness.audit.state import AuditState, namespace_of
 from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API, controllers
 from harness.errors import BadInput, HarnessError
@@ -86,7 +86,7 @@ def read_state(
         kubernetes,
         datetime.now(UTC),
         version_sets.load().limits,
-        {name: one.until for name, one in version_set_names.load().envoy_gateway.items()},
+        {name: one.until for name, one in version_sets_from_names.load().envoy_gateway.items()},
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from harness import observations, timeouts
-from harness.clients import curl
+from harness.clients import curl_command
 from harness.errors import Inconclusive, SetupFailed
 from harness.http_exchange import Answer, Answers, Request, unique_name
 from harness.kube import Kube
@@ -68,13 +68,13 @@ class MeshClient:
 
     def _send(self, requests: Sequence[Request], *, at_once: int) -> Answers:
         ids = [unique_name("rq") for _ in requests]
-        argv = curl.curl_arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
+        argv = curl_command.curl_arguments(requests, ids, at_once=at_once, max_time=timeouts.HTTP)
         name = read_client_pod(self._kube, self._labels)["metadata"]["name"]
         ended = self._kube.exec_in_pod(self._kube.namespace, name, CONTAINER, argv, within=timeouts.EXEC)
         if not ended.stdout.strip():
             where = f"{self._kube.namespace}/{name}"
             raise Inconclusive(f"curl in {where} wrote nothing (status {ended.code}): {ended.stderr[-300:]}")
-        answers = curl.parse_answers(ended.stdout, ids)
+        answers = curl_command.parse_answers(ended.stdout, ids)
         raw = answers.raw(requests, together=at_once > 1)
         who = "mesh client" if self._labels == LABELS else self._labels.removeprefix("app=")
         observations.record_sighting(who, f"{answers!r} to {requests[0].url}", of=ids, raw=raw)

@@ -18,15 +18,15 @@ from harness.cluster.protocol import Capability, Release, Requirement, single_re
 from harness.errors import BadInput
 from harness.helm import Helm
 from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
-from harness.objects.definitions import gateway_api_version
+from harness.objects.crds_and_admission_policies import gateway_api_version
+from harness.objects.kind_namespace_name import parse_ref, ref_of
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import INSTANCE, MANAGED_BY, WRITTEN, Placement
-from harness.objects.object_names import parse_ref, ref_of
 from harness.objects.stack_places import DEFAULT_PLACES
 from harness.objects.unstructured import mapping
 from harness.port_forward import port_forward
 from harness.settings import ClusterKind, Settings, owner_pid
-from harness.tools import programs
+from harness.tools import select_programs
 from harness.undo.undo_log import UndoLog
 
 MADE = "made.json"  # in our folder: what of the stack is ours; what tests applied is in cluster_records.APPLIED
@@ -88,9 +88,9 @@ class ExistingCluster:
 
     @property
     def requirements(self) -> Sequence[Requirement]:
-        helm = Requirement("helm", lambda: str(programs.choose_program("helm", self._settings)))
+        helm = Requirement("helm", lambda: str(select_programs.choose_program("helm", self._settings)))
         return [
-            Requirement("kubectl", lambda: str(programs.choose_program("kubectl", self._settings))),
+            Requirement("kubectl", lambda: str(select_programs.choose_program("kubectl", self._settings))),
             *([helm] if self._installs else []),
             Requirement(f"context {self.context}", self._reach),
             Requirement("earlier runs there", self._check_earlier_runs),

@@ -25,7 +25,7 @@ from harness.registry.private import PrivateRegistry
 from harness.registry.reachability import check_registry
 from harness.settings import ClusterKind, Settings, owner_pid
 from harness.threads import thread_pool
-from harness.tools import programs
+from harness.tools import select_programs
 from harness.version_sets import Chart
 
 MARKS = "/var/lib/mesh-e2e/archives"
@@ -82,8 +82,8 @@ class KindCluster:
             Requirement("docker", container_engine_checks.check_engine),
             *([Requirement("registry", lambda: check_registry(registry))] if registry else []),
             Requirement("kind", self._choose_kind),
-            Requirement("helm", lambda: str(programs.choose_program("helm", self._settings))),
-            Requirement("kubectl", lambda: str(programs.choose_program("kubectl", self._settings))),
+            Requirement("helm", lambda: str(select_programs.choose_program("helm", self._settings))),
+            Requirement("kubectl", lambda: str(select_programs.choose_program("kubectl", self._settings))),
             Requirement(f"cluster {self.name}", self._look, last=True),
         ]
 
@@ -96,7 +96,7 @@ class KindCluster:
         return "will be made"
 
     def _choose_kind(self) -> str:
-        return str(programs.choose_program("kind", self._settings, kind_least=self._release))
+        return str(select_programs.choose_program("kind", self._settings, kind_least=self._release))
 
     def create(self) -> None:
         self._refused = True  # until it is known to be ours: what is there is not ours to delete

@@ -14,9 +14,9 @@ from harness import cluster_records, diagnostics, progress, version_sets
 from harness.cluster.choose import choose_cluster
 from harness.cluster.protocol import Cluster
 from harness.conformance import binary, suite_claims, suite_log
-from harness.conformance.mesh_verdicts import LONG, Judged, differences, judge, path_of, requests, skips
 from harness.conformance.run_files import Recording
 from harness.conformance.running import VARIANTS, Variant, refuse_others, run_suite
+from harness.conformance.suite_verdicts import LONG, Judged, differences, judge, path_of, requests, skips
 from harness.errors import BadInput, HarnessError
 from harness.install import installation, running_versions
 from harness.interruption import shielded
@@ -28,7 +28,7 @@ from harness.report.run_folder import RunFolder
 from harness.report.summary import summary_as_json
 from harness.settings import Settings
 from harness.text_table import align
-from harness.tools import programs
+from harness.tools import select_programs
 from harness.undo.temporary_changes import undo_leftovers
 from harness.undo.undo_log import UndoLog
 from harness.version_sets import VersionSet
@@ -217,7 +217,7 @@ def _on(
         with progress.stage("stack"):
             _install(cluster, kube, chosen, row, bundle)
         facts |= running_versions.read_versions(kube) | dict(cluster.facts())
-        kubectl = programs.choose_program("kubectl", chosen).path
+        kubectl = select_programs.choose_program("kubectl", chosen).path
         for variant in variants:
             with progress.stage(f"conformance suite: {variant.name}"):
                 recorded = run_suite(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness import progress
 from harness.command import run
-from harness.conformance.mesh_verdicts import NAMESPACES
+from harness.conformance.suite_verdicts import NAMESPACES
 from harness.errors import BadInput, HarnessError
 from harness.kube import Kube
 from harness.logs import ztunnel

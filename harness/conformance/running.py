@@ -12,13 +12,13 @@ from pathlib import Path
 from harness import cluster_records, progress, timeouts
 from harness.cluster.protocol import Cluster
 from harness.command import run
-from harness.conformance.mesh_verdicts import NAMESPACES
 from harness.conformance.run_files import Recording, kubectl_of, read_backend_logs, read_ztunnel_lines
+from harness.conformance.suite_verdicts import NAMESPACES
 from harness.errors import BadInput, Inconclusive, NotReady
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.kind_namespace_name import Ref, parse_ref
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import Placement
-from harness.objects.object_names import Ref, parse_ref
 from harness.objects.unstructured import text
 from harness.objects.workloads import find_trouble, is_pod_ready
 from harness.undo.temporary_changes import Manifests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from harness.conformance.mesh_verdicts import Judged, TestVerdict
+from harness.conformance.suite_verdicts import Judged, TestVerdict
 from harness.observations import Figure
 from harness.outcome import Outcome
 from harness.report.results import ClaimResult

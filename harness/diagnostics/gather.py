@@ -19,15 +19,15 @@ from harness.clients.admin import Admin
 from harness.cluster.protocol import Cluster, read_places
 from harness.errors import HarnessError
 from harness.kube import ApiUnavailable, Kube, ObjectMissing
-from harness.objects import object_names
-from harness.objects.definitions import DEFINITIONS
+from harness.objects import kind_namespace_name
+from harness.objects.crds_and_admission_policies import DEFINITIONS
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import WRITTEN, Placement
 from harness.objects.unstructured import number, objects, text
 from harness.report.redact import redact
 
 # definitions are megabytes
-KINDS = tuple(kind for kind in object_names.KINDS if kind not in (*DEFINITIONS, *object_names.UNREAD))
+KINDS = tuple(kind for kind in kind_namespace_name.KINDS if kind not in (*DEFINITIONS, *kind_namespace_name.UNREAD))
 LOG_LIMIT = 2_000_000  # characters of one container's log: its end
 ADMIN = {  # what to ask of which container, by port
     "envoy": (19000, ("/config_dump", "/stats", "/clusters", "/server_info")),
@@ -107,7 +107,7 @@ def _objects(kube: Kube, kind: str, failures: list[str]) -> str:
     do not tell is a failure, and the others' objects are there."""
     found: list[Document] = []
     untold: list[HarnessError] = []
-    for namespace in own_namespaces(kube) if object_names.KINDS[kind][1] else ("",):
+    for namespace in own_namespaces(kube) if kind_namespace_name.KINDS[kind][1] else ("",):
         try:
             found += kube.list_objects(kind, namespace)
         except ObjectMissing:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from harness import observations, timeouts
 from harness.cluster.protocol import Cluster
 from harness.disruption.others_objects_guard import check_allowed, touches
-from harness.disruption.upgrade_plan import VersionUpgrade
+from harness.disruption.requested_upgrade import VersionUpgrade
 from harness.errors import SetupFailed
 from harness.kube import ApiUnavailable, Kube, RequestRejected
-from harness.objects.definitions import gateway_api_version
+from harness.objects.crds_and_admission_policies import gateway_api_version
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
 from harness.record_replay import recorded

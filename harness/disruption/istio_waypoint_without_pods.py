@@ -11,7 +11,7 @@ from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
 from harness.objects.workloads import is_pod_ready
 from harness.wait import until
-from harness.waits import rollouts, waypoints
+from harness.waits import rollouts, waypoint_binding
 
 PULL = ("ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull")
 
@@ -23,7 +23,7 @@ def deployment(kube: Kube) -> str:
 
 def bind_service(kube: Kube) -> None:
     """The sandwich's Service bound to its waypoint."""
-    waypoints.bind_service(kube, "ratings-sandwich", "byo-waypoint")
+    waypoint_binding.bind_service(kube, "ratings-sandwich", "byo-waypoint")
 
 
 def read_pods(kube: Kube) -> list[Document]:

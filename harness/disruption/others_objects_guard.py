@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from harness.cluster.protocol import Cluster
 from harness.errors import NotAllowed
 from harness.objects.effect_on_others import affects_others
+from harness.objects.kind_namespace_name import parse_ref, ref_of
 from harness.objects.manifests import MANIFESTS, manifest_of_suite, read_manifest
 from harness.objects.namespace_mapping import AS_WRITTEN
-from harness.objects.object_names import parse_ref, ref_of
 
 ROOM = "harness.disruption"
 WRITING = frozenset({"patch", "patched", "delete", "evict"})  # methods that change what a name says

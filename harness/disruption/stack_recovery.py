@@ -8,9 +8,9 @@ from harness.components import Envoy, Ztunnels
 from harness.disruption import hbone_port_takeover, restarts
 from harness.errors import NotReady
 from harness.kube import Kube
+from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.namespace_mapping import Placement
-from harness.objects.object_names import parse_ref
-from harness.waits import gateways, rollouts, waypoints
+from harness.waits import gateways, rollouts, waypoint_binding
 
 PARTS = (
     restarts.ISTIOD,
@@ -41,4 +41,4 @@ def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: En
     for name in PARTS:
         rollouts.wait_for_rollout(kube, placement.text(name), within=timeouts.DISTURBED)
     gateways.wait_for_proxy_pod(kube, waypoint.gateway)
-    waypoints.wait_for_waypoint_traffic(client, waypoint, url)
+    waypoint_binding.wait_for_waypoint_traffic(client, waypoint, url)

@@ -17,12 +17,12 @@ from harness.disruption.definition_upgrade import (
     replace_definitions,
 )
 from harness.disruption.others_objects_guard import check_allowed, touches
-from harness.disruption.upgrade_plan import CHARTS, Order, VersionUpgrade
+from harness.disruption.requested_upgrade import CHARTS, Order, VersionUpgrade
 from harness.errors import HarnessError, Terminal
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.kind_namespace_name import Ref
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import Placement
-from harness.objects.object_names import Ref
 from harness.objects.unstructured import text
 from harness.objects.workloads import is_pod_ready, pod_containers
 from harness.version_sets import VersionSet, version_in

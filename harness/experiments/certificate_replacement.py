@@ -7,7 +7,7 @@ from harness.clients.certificates import COMMON_NAME, Authority
 from harness.experiments.ingress_or_waypoint import Arm, Place
 from harness.http_exchange import Request
 from harness.kube import Kube
-from harness.objects.object_names import parse_ref
+from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.unstructured import mapping
 from harness.wait import until
 

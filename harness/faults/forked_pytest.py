@@ -24,7 +24,7 @@ _IMPORTED = [
     "harness.plugin.fixtures_observation",
     "harness.plugin.needs",
     "harness.plugin.oracles",
-    "harness.plugin.reporting",
+    "harness.plugin.test_phase_hooks",
 ]
 _FILE = "pytest.log"  # in the run's folder: the output of pytest
 _LAST = 12  # lines

@@ -12,8 +12,8 @@ from harness.cluster.protocol import Cluster
 from harness.errors import BadInput
 from harness.faults.catalogue import Await, Fault, FaultStep, Kill, ManifestChange, Patch, Scale, Switch
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.kind_namespace_name import ref_of
 from harness.objects.manifests import Document
-from harness.objects.object_names import ref_of
 from harness.objects.patches import inverse_patch, merge_patch
 from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from harness.errors import HarnessError, SetupFailed
 from harness.kube import Kube
-from harness.objects.definitions import GATEWAY_API, gateway_api_version, mixed_versions
+from harness.objects.crds_and_admission_policies import GATEWAY_API, gateway_api_version, mixed_versions
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import Placement
 from harness.objects.unstructured import objects, text

@@ -34,9 +34,9 @@ from harness.kube.exec import ExecResult, run_in_pod
 from harness.kube.request_log import CountingClient
 from harness.kube.transport import BoundedClient, Discoverer, OnceMore, bounds
 from harness.objects.effect_on_others import check_affects_no_others
+from harness.objects.kind_namespace_name import KINDS, Ref, parse_ref, ref_of
 from harness.objects.manifests import Document
 from harness.objects.namespace_mapping import WRITTEN, Placement
-from harness.objects.object_names import KINDS, Ref, parse_ref, ref_of
 from harness.objects.objects_as_applied import ExpectedObjects
 from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
 from harness.record_replay import node_time, recorded, refuse_when_replaying

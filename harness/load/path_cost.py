@@ -20,7 +20,7 @@ from harness.components import Envoy
 from harness.components.resource_usage import Kubelets, Use
 from harness.errors import Inconclusive
 from harness.kube import Kube
-from harness.load.fortio import BINARY
+from harness.load.fortio_command import BINARY
 from harness.wait import pause
 
 RATE, SECONDS = 100, 2.5  # requests a second, and for how long, of a measurement of latency

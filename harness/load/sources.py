@@ -17,7 +17,7 @@ from harness.components import Envoy
 from harness.errors import Inconclusive
 from harness.http_exchange import Answer, Request
 from harness.kube import Kube
-from harness.load import fortio
+from harness.load import fortio_command
 from harness.load.timeline import Sample
 from harness.record_replay import act_for_recorded_call
 from harness.wait import pause
@@ -63,7 +63,7 @@ class MeshLoad:
         return f"{self.who}, {'kept connections' if self.keep else 'a connection each'}"
 
     def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
-        argv = fortio.fortio_arguments(
+        argv = fortio_command.fortio_arguments(
             self.request, id=id, qps=self.qps, connections=CONNECTIONS, seconds=LONGEST, keep=self.keep
         )
         within, name = LONGEST + timeouts.LOAD_END, mesh.read_client_pod(self.kube)["metadata"]["name"]
@@ -74,7 +74,7 @@ class MeshLoad:
             raise Inconclusive(
                 f"fortio ended with status {ended.code}: {(ended.stderr or ended.stdout).strip()[-300:]}"
             )
-        return fortio.parse_samples(ended.stdout)
+        return fortio_command.parse_samples(ended.stdout)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness import version_ranges
 from harness.errors import BadInput
 from harness.version_ranges import Operator
-from harness.version_set_names import PRODUCTS, Product, parts
+from harness.version_sets_from_names import PRODUCTS, Product, parts
 
 _CONDITION = re.compile(
     r"\s*(?P<product>[a-z0-9]+)\s*(?P<operator>>=|<=|==|!=|>|<)\s*v?(?P<version>\d+(?:\.\d+){0,2})\s*"

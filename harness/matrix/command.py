@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from harness import progress, settings, version_set_names, version_sets
+from harness import progress, settings, version_sets, version_sets_from_names
 from harness.errors import BadInput
 from harness.matrix import output
 from harness.matrix.cells import Cell, conditions
@@ -23,7 +23,7 @@ from harness.matrix.running import run_cells
 from harness.outcome import VERDICTS, Outcome
 from harness.report.results_file import read_results
 from harness.settings import ROOT, Settings
-from harness.version_set_names import Product
+from harness.version_sets_from_names import Product
 
 ARTICLE = tuple(f"suites/{area}" for area in ("install", "ingress", "rate_limit", "waypoint", "circuit_breaker"))
 
@@ -75,7 +75,7 @@ def _selection(parser: argparse.ArgumentParser) -> None:
             f"--{product}",
             default="",
             metavar="V,V",
-            help=f"only these versions of {version_set_names.PRODUCTS[product]}",
+            help=f"only these versions of {version_sets_from_names.PRODUCTS[product]}",
         )
     parser.add_argument(
         "--only", action="append", default=[], metavar="CONDITION", help="such as 'istio>=1.29,eg!=1.8'"
@@ -146,7 +146,7 @@ def _plan(asked: argparse.Namespace) -> Plan:
     for product in ("istio", "eg", "k8s"):
         if given := getattr(asked, product):
             axes[product] = _axis(product, given)
-    known, data = version_sets.load(), version_set_names.load()
+    known, data = version_sets.load(), version_sets_from_names.load()
     cells = candidates(known, data, asked.selection, axes)
     if asked.upgrades:
         cells = [*(cells if asked.upgrades == "also" else ()), *upgrades(cells)]

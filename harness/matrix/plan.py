@@ -12,8 +12,8 @@ from statistics import median
 from harness.errors import BadInput
 from harness.matrix.cells import Cell, Condition
 from harness.version_ranges import numbers
-from harness.version_set_names import Product, Releases, label, resolve
 from harness.version_sets import Versions
+from harness.version_sets_from_names import Product, Releases, label, resolve
 
 UNKNOWN_COST = 600.0  # seconds of a cell of which nothing like it was ever run
 AXES: tuple[Product, ...] = ("istio", "eg", "k8s")

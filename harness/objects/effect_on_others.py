@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.errors import NotAllowed
+from harness.objects.kind_namespace_name import Ref
 from harness.objects.namespace_mapping import Placement
-from harness.objects.object_names import Ref
 
 
 def affects_others(named: Ref, placement: Placement) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from harness.errors import BadInput
-from harness.objects.object_names import KINDS
+from harness.objects.kind_namespace_name import KINDS
 from harness.objects.unstructured import at, text
 
 Document = dict[str, Any]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from harness.objects.object_names import KINDS, Ref
+from harness.objects.kind_namespace_name import KINDS, Ref
 
 Document = dict[str, Any]
 WRITTEN = "default"  # the namespace that manifests and suites are written for

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from harness.objects.object_names import Ref, ref_of
+from harness.objects.kind_namespace_name import Ref, ref_of
 from harness.objects.patches import merge_patch
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from harness.logs.ztunnel import ZtunnelLine
-from harness.objects.object_names import Ref
+from harness.objects.kind_namespace_name import Ref
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY
 

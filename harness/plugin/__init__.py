@@ -14,7 +14,7 @@ from harness.plugin.options import UsageError, is_run, reaches_suites, settings_
 from harness.plugin.run import RUN
 from harness.wait import set_patience
 
-pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.reporting")
+pytest_plugins = ("harness.plugin.options", "harness.plugin.signals", "harness.plugin.test_phase_hooks")
 FIXTURES, FAULT_HOOK = "harness.plugin.fixtures", "harness.plugin.fault_hook"
 FIXTURES_LOAD, FIXTURES_SUPPORT = "harness.plugin.fixtures_load", "harness.plugin.fixtures_features"
 TRUTH, ORACLES = "harness.plugin.fixtures_observation", "harness.plugin.oracles"

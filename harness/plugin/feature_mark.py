@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.errors import BadInput
-from harness.report.support import ANOTHER, MEANINGS, NOT_OFFERED
+from harness.report.support_table import ANOTHER, MEANINGS, NOT_OFFERED
 
 HELP = 'feature(name, place="", means="held", since="", before=""): a cell of the support table'
 

@@ -24,7 +24,7 @@ from harness.offline_bundle import Bundle
 from harness.plugin.fixtures import Applying
 from harness.undo.temporary_changes import Manifests
 from harness.version_sets import VersionSet
-from harness.waits import rollouts, waypoints
+from harness.waits import rollouts, waypoint_binding
 from harness.waits.responses import wait_for_response
 
 PORT = 9080
@@ -97,8 +97,8 @@ def at_ingress(echo: Echo, ingress: IngressClient, ingress_gateway: Envoy, mesh_
 def at_waypoint(echo: Echo, waypoint: Envoy, manifests: Manifests, mesh_client: MeshClient) -> Iterator[Place]:
     """The waypoint, to which the Service echo is bound for the session."""
     base = f"http://echo:{PORT}"
-    with waypoints.while_service_bound(manifests, "echo", "waypoint"):
-        waypoints.wait_for_waypoint_traffic(mesh_client, waypoint, f"{base}/")
+    with waypoint_binding.while_service_bound(manifests, "echo", "waypoint"):
+        waypoint_binding.wait_for_waypoint_traffic(mesh_client, waypoint, f"{base}/")
         yield Place("waypoint", "waypoint", base, mesh_client, waypoint, mesh_client, echo)
 
 

@@ -13,7 +13,7 @@ from harness.clients.mesh import MeshClient
 from harness.cluster.protocol import Cluster, Release
 from harness.components import Envoy, Ztunnels
 from harness.disruption import stack_recovery, version_upgrade
-from harness.disruption.upgrade_plan import VersionUpgrade, plan_upgrade
+from harness.disruption.requested_upgrade import VersionUpgrade, plan_upgrade
 from harness.install import installation
 from harness.install.releases import make_releases
 from harness.kube import Kube

@@ -20,9 +20,9 @@ from harness.kube.read_only_client import ReadOnlyClient
 from harness.kube.request_log import ApiRequest
 from harness.objects.namespace_mapping import MANAGED_BY, Placement
 from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
-from harness.preflight import rights, table
+from harness.preflight import catalogue, output, required_rights
 from harness.preflight.read import DEFAULT, read_facts, read_nodes
-from harness.preflight.rights import Right, Scope
+from harness.preflight.required_rights import Right, Scope
 from harness.preflight.row import Row
 from harness.settings import Settings
 from harness.version_sets import VersionSet
@@ -43,12 +43,12 @@ class Preflight:
     @property
     def lacking(self) -> dict[Capability, str]:
         """The capabilities that the cluster lacks, with the reasons."""
-        return table.lacking(self.rows)
+        return catalogue.lacking(self.rows)
 
     @property
     def text(self) -> str:
         """The table, and its cost."""
-        return f"{table.as_text(self.rows)}; {self.calls} API calls, {self.seconds:.1f} s"
+        return f"{output.as_text(self.rows)}; {self.calls} API calls, {self.seconds:.1f} s"
 
     def check_rights(self) -> None:
         """Sees that nothing is missing without which no test can be judged.
@@ -76,7 +76,7 @@ def examine(cluster: Cluster, settings: Settings) -> Preflight:
     if cluster.kind != "existing":
         facts = read_nodes(reader, settings.suite_namespace)
         record_replay.set_nodes_ahead(facts.nodes_ahead)
-        cheap = tuple(table.cheap_rows(facts))
+        cheap = tuple(catalogue.cheap_rows(facts))
         return Preflight(cheap, (), reader.calls, time.monotonic() - began)
     facts = read_facts(
         reader,
@@ -86,7 +86,7 @@ def examine(cluster: Cluster, settings: Settings) -> Preflight:
         lacking=cluster.cannot_judge,
     )
     record_replay.set_nodes_ahead(facts.nodes_ahead)
-    return Preflight(tuple(table.rows(facts)), facts.denied, reader.calls, time.monotonic() - began, facts.places)
+    return Preflight(tuple(catalogue.rows(facts)), facts.denied, reader.calls, time.monotonic() - began, facts.places)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +107,7 @@ def run(asked: argparse.Namespace, chosen: Settings, versions: VersionSet) -> tu
     found = examine(choose_cluster(settings, versions), settings)
     code = int(any(row.verdict == "not judged" and not row.subject.startswith("capability ") for row in found.rows))
     if asked.format == "json":
-        return table.as_json(found.rows, context=settings.context, calls=found.calls, seconds=found.seconds), code
+        return output.as_json(found.rows, context=settings.context, calls=found.calls, seconds=found.seconds), code
     return found.text, code
 
 
@@ -138,11 +138,13 @@ def rbac(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
         text = "# INSTALL=1: Helm makes roles, webhooks and definitions, which needs the ClusterRole cluster-admin\n"
     else:
         text = ""
-    those = rights.of_parts(*rights.parts_of(installs=False, disruptive=chosen.disruptive))
+    those = required_rights.of_parts(*required_rights.parts_of(installs=False, disruptive=chosen.disruptive))
     made = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": dict(MANAGED_BY)}} for n in ours
     ]
-    return text + str(yaml.safe_dump_all([*made, *rights.roles(those, namespaces)], sort_keys=False)).rstrip(), 0
+    return text + str(
+        yaml.safe_dump_all([*made, *required_rights.roles(those, namespaces)], sort_keys=False)
+    ).rstrip(), 0
 
 
 def suite_namespaces(settings: Settings) -> list[str]:
@@ -162,9 +164,9 @@ def _checked(folder: Path, namespaces: dict[Scope, Sequence[str]]) -> tuple[str,
         made = [ApiRequest(*(one[key] for key in ApiRequest._fields)) for one in json.loads(file.read_text())]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{file}: {error}", remedy="name the folder of a finished run") from None
-    those = rights.of_parts("run", "features", "preflight", "evidence", "disruptive", "install")
-    denied = rights.not_allowed(those, made, namespaces)
-    optional = [one for one in denied if rights.is_done_without(one, namespaces)]
+    those = required_rights.of_parts("run", "features", "preflight", "evidence", "disruptive", "install")
+    denied = required_rights.not_allowed(those, made, namespaces)
+    optional = [one for one in denied if required_rights.is_done_without(one, namespaces)]
     lines = [f"not declared, done without: {' '.join(filter(None, one))}" for one in optional]
     lines += [f"not allowed: {' '.join(filter(None, one))}" for one in denied if one not in optional]
     missing = len(denied) - len(optional)

@@ -11,7 +11,7 @@ from harness.cluster.protocol import Capability
 from harness.evidence.clock_offset import ClockOffset
 from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
 from harness.objects.unstructured import Json, mapping, objects, text
-from harness.preflight.rights import Right
+from harness.preflight.required_rights import Right
 
 NODE_LEASES = "kube-node-lease"  # the namespace
 SERVER = 0.6  # seconds: a Date header is cut to whole ones

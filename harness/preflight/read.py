@@ -18,7 +18,7 @@ from harness.kube.read_only_client import ReadOnlyClient
 from harness.objects.unstructured import Json, text
 from harness.preflight.checks.mesh import REVISION
 from harness.preflight.facts import Facts
-from harness.preflight.rights import READ, Part, Right, Scope, of_parts, parts_of, reviews
+from harness.preflight.required_rights import READ, Part, Right, Scope, of_parts, parts_of, reviews
 from harness.strict_yaml import parse_yaml
 
 DEFAULT = {"mesh": "istio-system", "control": "envoy-gateway-system", "store": "redis-system"}

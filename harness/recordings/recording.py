@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from harness.errors import SetupFailed
-from harness.objects.object_names import ref_of
+from harness.objects.kind_namespace_name import ref_of
 from harness.objects.unstructured import Json, text
 from harness.recordings import kept_lines
 from harness.report.redact import redact

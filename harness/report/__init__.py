@@ -1,4 +1,4 @@
 """Reports of a run: its folder, live lines, failure texts, summary, Allure and conformance files.
 
-None of these modules knows pytest: `harness.plugin.reporting` feeds them.
+None of these modules knows pytest: `harness.plugin.test_phase_hooks` feeds them.
 """

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from harness.append_only import append_line
+from harness.atomic_append import append_line
 from harness.errors import BadInput
 from harness.report.redact import redact
 

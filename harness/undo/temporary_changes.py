@@ -14,9 +14,9 @@ from harness.causes import changes
 from harness.errors import HarnessError
 from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.kube import Kube
+from harness.objects.kind_namespace_name import Ref, parse_ref, ref_of
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
 from harness.objects.namespace_mapping import AS_WRITTEN, Placement
-from harness.objects.object_names import Ref, parse_ref, ref_of
 from harness.undo.undo_log import UndoEntry, UndoLog
 from harness.version_sets import VersionSet
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from harness import cluster_records
 from harness.errors import BadInput
 from harness.kube import Kube, ObjectMissing
-from harness.objects.definitions import DEFINITIONS
-from harness.objects.object_names import Ref, ref_of
+from harness.objects.crds_and_admission_policies import DEFINITIONS
+from harness.objects.kind_namespace_name import Ref, ref_of
 from harness.objects.patches import inverse_patch
 from harness.objects.unstructured import mapping
 

@@ -10,8 +10,8 @@ from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
 from harness.objects.conditions import is_true
 from harness.objects.failure_events import find_event_trouble as told_by_events
 from harness.objects.image_pulls import NEVER
+from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.manifests import Document
-from harness.objects.object_names import parse_ref
 from harness.objects.unstructured import text
 from harness.objects.workloads import PULLS, Trouble, find_trouble, is_scaled_to_zero, rollout_progress, selector
 from harness.wait import scaled_bound, until

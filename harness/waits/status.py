@@ -8,7 +8,7 @@ from harness import observations, record_replay, timeouts
 from harness.kube import ApiUnavailable, Kube, ObjectMissing
 from harness.objects.conditions import Condition, ConditionResult, judge_condition
 from harness.wait import scaled_bound, until
-from harness.waits import cause_reader
+from harness.waits import evidence_for_causes
 
 REFERENCES_EVERY = 2.0  # how often what an object refers to is read while its condition does not come
 FLICKER = 3.0  # a terminal reason counts once it has stood that long: it flickers while manifests are applied
@@ -87,11 +87,11 @@ class _References:
 
     @record_replay.recorded("has final cause")
     def _has_final_cause(self, name: str, type: str) -> bool:
-        return any(cause.final for cause in cause_reader.find_condition_causes(self._kube, name, type))
+        return any(cause.final for cause in evidence_for_causes.find_condition_causes(self._kube, name, type))
 
     @record_replay.recorded("causes")
     def _read_causes(self, name: str, type: str) -> list[str]:
-        return [cause.sentence for cause in cause_reader.find_condition_causes(self._kube, name, type)]
+        return [cause.sentence for cause in evidence_for_causes.find_condition_causes(self._kube, name, type)]
 
 
 def read_condition(kube: Kube, name: str, type: str, *, about: str | None = None) -> ConditionResult:

@@ -7,7 +7,7 @@ Article: none; docs/findings.md, "A Gateway can take over a ServiceAccount"
 import pytest
 
 from harness.waits.gateways import wait_for_no_proxy_pods
-from harness.waits.objects import wait_for_absence, wait_for_owner
+from harness.waits.object_owner_and_absence import wait_for_absence, wait_for_owner
 from harness.waits.rollouts import wait_for_rollout
 from harness.waits.status import wait_for_condition, wait_for_false_condition
 

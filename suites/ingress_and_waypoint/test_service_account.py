@@ -6,7 +6,7 @@ Article: none; docs/findings.md, "A Gateway can take over a ServiceAccount"
 
 import pytest
 
-from harness.waits.objects import wait_for_absence, wait_for_owner
+from harness.waits.object_owner_and_absence import wait_for_absence, wait_for_owner
 from harness.waits.status import wait_for_condition, wait_for_false_condition
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("applied"), pytest.mark.timeout(300)]

@@ -8,7 +8,7 @@ import pytest
 from harness.http_exchange import get
 from harness.objects.address_with_port import host_port
 from harness.objects.workloads import pod_ip
-from harness.waits import rollouts, status, waypoints
+from harness.waits import rollouts, status, waypoint_binding
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.extended("Cross-namespace attachment")]
@@ -31,11 +31,14 @@ def permitted(denied, kube, proxy_of, mesh_client, here):
     """The proxy of the waypoint that allows any namespace, once it carries requests to Service welcome."""
     status.wait_for_condition(kube, here("Gateway/default/waypoint-open"), "Programmed")
     status.wait_for_condition(kube, here("HTTPRoute/elsewhere/welcome"), "Accepted")
-    labels = {waypoints.USE_WAYPOINT: "waypoint-open", f"{waypoints.USE_WAYPOINT}-namespace": here("default")}
+    labels = {
+        waypoint_binding.USE_WAYPOINT: "waypoint-open",
+        f"{waypoint_binding.USE_WAYPOINT}-namespace": here("default"),
+    }
     kube.patch(here("Service/elsewhere/welcome"), {"metadata": {"labels": labels}})
     status.wait_for_condition(kube, here("Service/elsewhere/welcome"), BOUND)
     envoy = proxy_of("waypoint-open")
-    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, here(WELCOME))
+    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, here(WELCOME))
     return envoy
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from harness.experiments.node_permissions import check_privileged_port
 from harness.http_exchange import get
-from harness.waits import waypoints
+from harness.waits import waypoint_binding
 
 pytestmark = [
     pytest.mark.extended("Port 80"),
@@ -26,7 +26,7 @@ FORMS = ("shifted", "refused", "allowed", "annotated")
 @pytest.fixture(scope="module")
 def bound(applied, kube, proxy_of):
     """Four waypoints for port 80, Programmed, each with a bound Service."""
-    waypoints.bind_forms(kube, FORMS)
+    waypoint_binding.bind_forms(kube, FORMS)
     return {form: proxy_of(f"waypoint-{form}") for form in FORMS}
 
 
@@ -46,7 +46,7 @@ def test_every_status_is_green(bound, read_condition, form, here):
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("annotated", "10080")])
 def test_calls_pass(bound, mesh_client, current_time, form, port):
     """Requests to a port 80 Service return 200 if Envoy may bind port 80, or if an annotation sets port 10080."""
-    waypoints.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
+    waypoint_binding.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
     since = current_time()
     answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 

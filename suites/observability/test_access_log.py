@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.waits import gateways, waypoints
+from harness.waits import gateways, waypoint_binding
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
@@ -31,8 +31,8 @@ def waypoint_logged(applied, kube, proxy_of, at_waypoint, mesh_client):
     """The place of that waypoint, bound, and seen to carry a request."""
     gateways.wait_for_gateway(kube, "waypoint-logged", "echo-logged")
     envoy = proxy_of("waypoint-logged")
-    waypoints.bind_service(kube, "echo-logged", "waypoint-logged")
-    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, f"{URL}/")
+    waypoint_binding.bind_service(kube, "echo-logged", "waypoint-logged")
+    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, f"{URL}/")
     return replace(at_waypoint, gateway=envoy.gateway, base=URL, envoy=envoy)
 
 

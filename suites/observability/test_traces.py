@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.components.trace_collector import TraceCollector
-from harness.waits import gateways, rollouts, waypoints
+from harness.waits import gateways, rollouts, waypoint_binding
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
@@ -28,8 +28,8 @@ def waypoint_traced(collector, kube, proxy_of, at_waypoint, mesh_client):
     """The place of the waypoint that reports, bound, and seen to carry a request."""
     gateways.wait_for_gateway(kube, "waypoint-traced", HOST)
     envoy = proxy_of("waypoint-traced")
-    waypoints.bind_service(kube, HOST, "waypoint-traced")
-    waypoints.wait_for_waypoint_traffic(mesh_client, envoy, f"http://{HOST}:9080/")
+    waypoint_binding.bind_service(kube, HOST, "waypoint-traced")
+    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, f"http://{HOST}:9080/")
     return replace(at_waypoint, gateway=envoy.gateway, base=f"http://{HOST}:9080", envoy=envoy)
 
 

@@ -14,7 +14,7 @@ import pytest
 from harness import version_differences
 from harness.disruption import definition_upgrade, restarts, version_upgrade
 from harness.disruption.definition_upgrade import SAFE_UPGRADES, STORED, Replaced
-from harness.disruption.upgrade_plan import ORDERS, check_order
+from harness.disruption.requested_upgrade import ORDERS, check_order
 from harness.experiments.policy_snapshot import BY_SERVICE, LIMITED, SCRIPTED, KeptPolicies, observe_policies
 from harness.experiments.tcp_route_served import TIMES, TcpRoute, observe_tcp_route, wait_for_tcp_route
 from harness.http_exchange import get

@@ -6,7 +6,7 @@ Manifest: manifests/waypoint/form_patch.yaml    Article: "Enabling Envoy Gateway
 import pytest
 
 from harness.http_exchange import get
-from harness.waits import gateways, waypoints
+from harness.waits import gateways, waypoint_binding
 
 NAME, SERVICE = "waypoint-patch", "ratings-patch"
 URL = f"http://{SERVICE}:9080/ratings/0"
@@ -16,9 +16,9 @@ URL = f"http://{SERVICE}:9080/ratings/0"
 def envoy(applied, kube, proxy_of, mesh_client):
     """This form's waypoint, with a Service of its own bound to it, once it carries requests."""
     gateways.wait_for_gateway(kube, NAME, SERVICE)
-    waypoints.bind_service(kube, SERVICE, NAME)
+    waypoint_binding.bind_service(kube, SERVICE, NAME)
     waypoint = proxy_of(NAME)
-    waypoints.wait_for_waypoint_traffic(mesh_client, waypoint, URL)
+    waypoint_binding.wait_for_waypoint_traffic(mesh_client, waypoint, URL)
     return waypoint
 
 

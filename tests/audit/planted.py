@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from harness import version_set_names, version_sets
+from harness import version_sets, version_sets_from_names
 from harness.audit.catalogue import run_audit_checks
 from harness.audit.finding import Finding
 from harness.audit.read import KINDS
@@ -91,7 +91,7 @@ class Planted:
             kubernetes="v1.34.4",
             now=datetime(2026, 7, 1, 12, tzinfo=UTC),
             limits=version_sets.load().limits,
-            ends={name: one.until for name, one in version_set_names.load().envoy_gateway.items()},
+            ends={name: one.until for name, one in version_sets_from_names.load().envoy_gateway.items()},
             logs={},
             configs={WAYPOINT_POD: recordings.dump("admin/waypoint-config_dump.json")},
         )

@@ -18,8 +18,8 @@ from harness.audit import command
 from harness.audit.read import KINDS
 from harness.errors import SetupFailed
 from harness.kube import read_only_client
-from harness.objects.object_names import KINDS as KNOWN
-from harness.objects.object_names import ref_of
+from harness.objects.kind_namespace_name import KINDS as KNOWN
+from harness.objects.kind_namespace_name import ref_of
 from tests import recordings
 from tests.audit.planted import CONFIG, WAYPOINT_POD, Planted, obj
 from tests.audit.test_checks import THERE, no_address

@@ -9,7 +9,7 @@ import pytest
 from harness.causes.changes import change_text
 from harness.causes.rules import find_causes
 from harness.causes.state import ClusterState, FailureFacts
-from harness.objects.object_names import parse_ref
+from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.objects_as_applied import ExpectedObjects
 from tests.fakes.api import Object, named
 

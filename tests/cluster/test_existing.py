@@ -16,8 +16,8 @@ from harness.cluster.kind import KindCluster
 from harness.cluster.protocol import Release
 from harness.errors import BadInput, CommandFailed
 from harness.kube import Kube
+from harness.objects.kind_namespace_name import ref_of
 from harness.objects.namespace_mapping import MANAGED_BY, Placement
-from harness.objects.object_names import ref_of
 from harness.settings import Settings
 from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi, named

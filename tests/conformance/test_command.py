@@ -16,10 +16,10 @@ from harness.errors import BadInput, CommandFailed, SetupFailed
 from harness.history.store import History
 from harness.install import installation
 from harness.kube import Kube
-from harness.objects import object_names
+from harness.objects import kind_namespace_name
 from harness.objects.manifests import MANIFESTS, read_manifest
-from harness.page import model, run_folders
 from harness.report.results_file import read_results
+from harness.report_page import model, run_folders
 from harness.settings import Settings
 from tests.fakes.api import Exec, FakeApi, Object
 from tests.fakes.cluster import FakeCluster
@@ -144,7 +144,7 @@ def test_features_of_a_mesh_are_no_gateways(name: str) -> None:
 @pytest.fixture
 def with_jobs(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """An API server that has Jobs, each of them with a running pod."""
-    monkeypatch.setitem(object_names.KINDS, "Job", ("batch/v1", True))
+    monkeypatch.setitem(kind_namespace_name.KINDS, "Job", ("batch/v1", True))
     api.kinds.add("Job")
     api.put(
         *(one for one in read_manifest(MANIFESTS / "conformance/suite.yaml") if one["metadata"]["name"] == "default")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.objects.object_names import KINDS, Ref, parse_ref, ref_of
+from harness.objects.kind_namespace_name import KINDS, Ref, parse_ref, ref_of
 from tests.recordings.shapes import fuzz
 
 NAME = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,20}[a-z0-9])?", fullmatch=True)

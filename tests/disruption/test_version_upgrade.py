@@ -11,7 +11,7 @@ from harness import chosen_versions, record_replay
 from harness.cluster_call_records import FILE, SCHEMA, Recorder, Records
 from harness.disruption import definition_upgrade, restarts, version_upgrade
 from harness.disruption.definition_upgrade import Replaced, replace_definitions
-from harness.disruption.upgrade_plan import Order, VersionUpgrade, plan_upgrade
+from harness.disruption.requested_upgrade import Order, VersionUpgrade, plan_upgrade
 from harness.errors import BadInput, NotAllowed, SetupFailed, Terminal
 from harness.install.installation import envoy_proxies
 from harness.install.releases import make_releases

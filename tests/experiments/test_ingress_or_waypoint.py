@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.experiments.ingress_or_waypoint import Place
-from harness.experiments.metrics import send_metered
+from harness.experiments.request_metrics import send_metered
 from harness.experiments.traversal import send_through_ingress
 from harness.http_exchange import Answer, Answers, Request
 from harness.logs.echo_server import Received

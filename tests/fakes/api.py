@@ -1,8 +1,8 @@
 """A Kubernetes API server that keeps objects in a dict, for the real client; on loopback, with faults on request.
 
-Known kinds are those of harness.objects.object_names. Server-side apply records which manager owns which field and
-reports conflicts as the real one does; `refuse` and `hang` plant faults. Errors have the shape metav1.Status, as on a
-kind cluster.
+Known kinds are those of harness.objects.kind_namespace_name. Server-side apply records which manager owns which field
+and reports conflicts as the real one does; `refuse` and `hang` plant faults. Errors have the shape metav1.Status, as on
+a kind cluster.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from harness.cluster.emulated.api import discovery, field_managers
 from harness.cluster.emulated.api.errors import ApiError
 from harness.cluster.emulated.api.kinds import ResourceKind
 from harness.cluster.emulated.api.selectors import matches
-from harness.objects.object_names import KINDS, Ref, parse_ref, ref_of
+from harness.objects.kind_namespace_name import KINDS, Ref, parse_ref, ref_of
 from harness.objects.patches import merge_patch
 
 Object = dict[str, Any]

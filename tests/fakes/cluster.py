@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.cluster.protocol import Release
 from harness.errors import SetupFailed
-from harness.objects.object_names import ref_of
+from harness.objects.kind_namespace_name import ref_of
 
 
 class FakeCluster:

@@ -14,8 +14,8 @@ import yaml
 from harness.cluster.emulated import EmulatedCluster
 from harness.errors import BadInput
 from harness.faults import call_hooks, catalogue, fault_results
+from harness.objects.kind_namespace_name import parse_ref, ref_of
 from harness.objects.manifests import MANIFESTS, read_manifest
-from harness.objects.object_names import parse_ref, ref_of
 from harness.oracles import signs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,9 +21,9 @@ from harness.install.installation import (
     stack_steps,
 )
 from harness.kube import Kube
+from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.namespace_mapping import Placement
-from harness.objects.object_names import parse_ref
 from harness.objects.stack_places import StackPlaces
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named

@@ -18,7 +18,7 @@ import yaml
 from harness import no_proxy, timeouts
 from harness.errors import BadInput, HarnessError, NotAllowed, NotReady
 from harness.kube import ApiUnavailable, Conflict, Kube, ObjectMissing, RequestRejected
-from harness.objects.object_names import parse_ref
+from harness.objects.kind_namespace_name import parse_ref
 from tests.fakes.api import FakeApi, kubeconfig, named
 from tests.fakes.clock import Clock
 from tests.fakes.pods import pod

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import version_set_names, version_sets
+from harness import version_sets, version_sets_from_names
 from harness.errors import BadInput
 from harness.matrix import output
 from harness.matrix.cells import Cell, conditions
 from harness.matrix.folder import read_plan
 from harness.matrix.plan import UNKNOWN_COST, Plan, Planned, candidates, pairwise, plan, shards, upgrades
 
-KNOWN, SETS = version_set_names.load(), version_sets.load()
+KNOWN, SETS = version_sets_from_names.load(), version_sets.load()
 OLD, NEW = Cell("1.29.1", "1.7.5", "1.34.3"), Cell("1.29.1", "1.9.0", "1.34.3")
 
 

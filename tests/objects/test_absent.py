@@ -22,7 +22,14 @@ from harness.diagnostics.gather import _containers
 from harness.errors import HarnessError
 from harness.evidence.journey import pods_by_ip
 from harness.helm import _hook
-from harness.objects import definitions, failure_events, manifests, object_names, patches, workloads
+from harness.objects import (
+    crds_and_admission_policies,
+    failure_events,
+    kind_namespace_name,
+    manifests,
+    patches,
+    workloads,
+)
 from harness.objects.conditions import conditions, is_true, judge_condition
 from harness.objects.stack_places import DEFAULT_PLACES
 from harness.oracles import signs
@@ -166,8 +173,8 @@ def readers(one: dict[str, Any], folder: Path) -> dict[str, Callable[[], object]
         "events": lambda: (
             failure_events.find_event_trouble(fake, [], [one]) + failure_events.find_event_trouble(one, [], [EVENT])
         ),
-        "ref_of": lambda: object_names.ref_of(one),
-        "gateway_api_version": lambda: definitions.gateway_api_version(one),
+        "ref_of": lambda: kind_namespace_name.ref_of(one),
+        "gateway_api_version": lambda: crds_and_admission_policies.gateway_api_version(one),
         "pin_images": lambda: manifests.pin_images([one], ["docker.io/x/app:2"]),
         "inverse_patch": lambda: patches.inverse_patch(one, {"metadata": {"labels": {"a": None}}}),
         "hook": lambda: _hook(one),

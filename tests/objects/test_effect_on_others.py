@@ -6,8 +6,8 @@ import pytest
 
 from harness.errors import NotAllowed
 from harness.objects.effect_on_others import affects_others, check_affects_no_others
+from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.namespace_mapping import AS_WRITTEN, Placement
-from harness.objects.object_names import parse_ref
 
 OURS = Placement("team-a")
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.objects.kind_namespace_name import KINDS, ref_of
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.namespace_mapping import AS_WRITTEN, CLASS_PREFIX, FURTHER, WRITTEN, Document, Placement
-from harness.objects.object_names import KINDS, ref_of
 
 ROOT = MANIFESTS.parent
 STACK = ("redis.yaml", "metallb.yaml", "metallb_definitions.yaml")  # parts of it have namespaces of their own

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.kube import Kube
-from harness.objects.object_names import parse_ref
+from harness.objects.kind_namespace_name import parse_ref
 from harness.oracles import collector
 from harness.oracles.collector import OracleCollector
 from harness.oracles.shared_cluster_scope import EVERYTHING, OracleScope, applied_and_installed, is_namespace_named

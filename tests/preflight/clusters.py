@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.audit.state import AuditState
 from harness.preflight.facts import Facts
-from harness.preflight.rights import READ
+from harness.preflight.required_rights import READ
 from tests.audit.planted import CONFIG, Object, deployment, healthy_objects, obj
 
 ROLLED = {"desiredNumberScheduled": 2, "currentNumberScheduled": 2, "updatedNumberScheduled": 2}

@@ -8,8 +8,8 @@ import pytest
 
 from harness.cluster.protocol import CAPABILITIES
 from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
-from harness.preflight import table
-from harness.preflight.rights import RIGHTS
+from harness.preflight import catalogue
+from harness.preflight.required_rights import RIGHTS
 from tests.audit.planted import CONFIG, definition, deployment, obj
 from tests.preflight.clusters import Cluster, Plant, daemon_set, lease, limiter, node
 
@@ -329,11 +329,11 @@ CASES: dict[str, tuple[Plant, str, str, tuple[str, ...], str]] = {
 
 def test_all_can_be_judged() -> None:
     """On a cluster where nothing is in the way every row says so, and no capability is lacking."""
-    found = table.rows(Cluster().facts)
+    found = catalogue.rows(Cluster().facts)
 
     assert [row for row in found if row.verdict != "judged"] == []
-    assert table.lacking(found) == {}
-    assert len(found) >= len(table.RULES) - 1  # of capabilities there is nothing to say
+    assert catalogue.lacking(found) == {}
+    assert len(found) >= len(catalogue.RULES) - 1  # of capabilities there is nothing to say
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -343,12 +343,12 @@ def test_each_circumstance_has_its_row(case: str) -> None:
     cluster = Cluster()
     plant(cluster)
 
-    found = table.rows(cluster.facts)
+    found = catalogue.rows(cluster.facts)
     (row,) = [row for row in found if row.subject == subject and row.verdict == verdict][:1]
     assert row.verdict == verdict
     assert set(row.lacks) == set(lacks)
     assert says in f"{row.found} {row.reason} {row.remedy}"
-    lacking = table.lacking(found)
+    lacking = catalogue.lacking(found)
     assert set(lacks) <= set(lacking)
     assert all(lacking[name].startswith(subject) for name in lacks)  # type: ignore[index]  # names of capabilities
     assert row.remedy or verdict == "judged" or subject == "clock"
@@ -398,17 +398,17 @@ def test_what_could_not_be_read_is_unknown(kind: str) -> None:
     cluster = Cluster()
     cluster.unread[kind] = "forbidden"
 
-    found = table.rows(cluster.facts)
+    found = catalogue.rows(cluster.facts)
     lost = [row for row in found if row.verdict == "unknown"]
     assert lost
     assert all(kind in row.reason for row in lost)
-    assert table.lacking(found) == {}
+    assert catalogue.lacking(found) == {}
 
 
 def test_rights_that_are_denied_are_named() -> None:
     """Each with what it is for; those that only some tests need have these skipped."""
     ztunnel = next(one for one in RIGHTS if (one.scope, one.resources) == ("mesh", ("pods/log",)))
-    found = table.rows(_with(Cluster(), denied=(ztunnel,)).facts)
+    found = catalogue.rows(_with(Cluster(), denied=(ztunnel,)).facts)
 
     (row,) = [row for row in found if row.subject == "rights"]
     assert (row.found, row.lacks) == ("get pods/log (mesh)", ("ztunnel log",))
@@ -421,10 +421,10 @@ def test_installing_makes_what_is_absent() -> None:
     gone = ("istiod", "envoy-gateway", "ztunnel", "istio-cni-node", "envoy-ratelimit", "eg-ingress", "eg-waypoint")
     kinds = ("Deployment", "DaemonSet", "GatewayClass")
     cluster.objects = [one for one in cluster.objects if not (one["kind"] in kinds and one["metadata"]["name"] in gone)]
-    absent = table.lacking(table.rows(cluster.facts))
+    absent = catalogue.lacking(catalogue.rows(cluster.facts))
 
     assert "stack" in absent
-    assert table.lacking(table.rows(_with(cluster, installs=True).facts)) == {}
+    assert catalogue.lacking(catalogue.rows(_with(cluster, installs=True).facts)) == {}
 
 
 def test_every_capability_of_a_right_or_row_exists() -> None:

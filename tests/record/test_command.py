@@ -11,7 +11,7 @@ import pytest
 
 from harness import cluster_records
 from harness.errors import BadInput, SetupFailed
-from harness.recordings import command
+from harness.recordings import record_command
 from harness.settings import Settings
 
 
@@ -30,7 +30,7 @@ def asked(into: Path, *tests: str) -> argparse.Namespace:
 def test_without_a_cluster_there_is_one_clear_error(tmp_path: Path, settings: dict[str, str], words: str) -> None:
     """Before anything is run or written."""
     with pytest.raises(BadInput, match=words) as error:
-        command.run(asked(tmp_path / "into"), Settings(state=tmp_path, **settings))  # type: ignore[arg-type]  # checked by pydantic
+        record_command.run(asked(tmp_path / "into"), Settings(state=tmp_path, **settings))  # type: ignore[arg-type]  # checked by pydantic
 
     assert error.value.remedy
     assert not (tmp_path / "into").exists()
@@ -62,7 +62,7 @@ def test_the_suites_are_run_on_it_and_have_to_hold(
 
     if refused:
         with pytest.raises(SetupFailed, match=refused) as error:
-            command.run(asked(into, "suites/ingress"), chosen)
+            record_command.run(asked(into, "suites/ingress"), chosen)
         assert ("1 failed" in str(error.value)) == ("1 failed" in does)
     else:
-        assert "istio-1.29-eg-1.7/provenance.yaml (" in command.run(asked(into, "suites/ingress"), chosen)
+        assert "istio-1.29-eg-1.7/provenance.yaml (" in record_command.run(asked(into, "suites/ingress"), chosen)

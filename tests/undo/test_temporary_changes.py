@@ -12,7 +12,7 @@ from harness import observations, record_replay, version_sets
 from harness.clients.certificates import COMMON_NAME, HOSTS, Authority
 from harness.errors import BadInput, NotAllowed
 from harness.kube import ApiUnavailable, Kube, ObjectMissing, RequestRejected
-from harness.objects.object_names import parse_ref
+from harness.objects.kind_namespace_name import parse_ref
 from harness.report.redact import redact
 from harness.undo import temporary_changes as module
 from harness.undo.temporary_changes import Manifests, undo_leftovers

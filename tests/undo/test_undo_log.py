@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import BadInput, CommandFailed
 from harness.kube import Kube, RequestRejected
-from harness.objects.object_names import ref_of
+from harness.objects.kind_namespace_name import ref_of
 from harness.undo.undo_log import UndoLog
 from tests.fakes.api import FakeApi
 

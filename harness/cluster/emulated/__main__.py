@@ -23,7 +23,7 @@ from aiohttp import web
 from harness.cluster.emulated.api.server import ApiApplication
 from harness.cluster.emulated.control_api import Control
 from harness.cluster.emulated.faults import Faults
-from harness.cluster.emulated.machine import raise_open_files
+from harness.cluster.emulated.machine_requirements import raise_open_files
 from harness.cluster.emulated.world import World
 from harness.errors import BadInput
 

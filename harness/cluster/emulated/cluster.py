@@ -21,7 +21,7 @@ from filelock import FileLock
 
 from harness import cluster_records, progress
 from harness.cluster.emulated.install import definitions
-from harness.cluster.emulated.machine import check_curl, check_machine, installed
+from harness.cluster.emulated.machine_requirements import check_curl, check_machine, installed
 from harness.cluster.protocol import Capability, Release, Requirement
 from harness.command import run
 from harness.errors import CommandFailed, SetupFailed

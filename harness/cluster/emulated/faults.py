@@ -15,11 +15,11 @@ from typing import Any
 
 from aiohttp import web
 
-from harness.cluster.emulated.container_programs import BookinfoProgram, EnvoyProgram
 from harness.cluster.emulated.http_pages import Pages
 from harness.cluster.emulated.network import rate_limit_service, ztunnel
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network_input import Bend
+from harness.cluster.emulated.programs_by_image import BookinfoProgram, EnvoyProgram
 from harness.cluster.emulated.world import World
 
 

@@ -14,7 +14,7 @@ from harness.cluster.emulated.api.errors import bad
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store, now
 from harness.cluster.emulated.api.streams import Line
-from harness.cluster.emulated.controllers import pods
+from harness.cluster.emulated.controllers import pod_states
 from harness.errors import HarnessError
 
 _LINES = 50_000  # kept of each container
@@ -139,7 +139,7 @@ class Kubelet:
     def moving(self) -> list[str]:
         """The pods ("namespace/name") that do not run as the store has them yet: beginning, ending, or not ready."""
         pods_ = self.store.all("pods")
-        uids = {pod["metadata"]["uid"] for pod in pods_ if pods.ready(pod)}
+        uids = {pod["metadata"]["uid"] for pod in pods_ if pod_states.ready(pod)}
         found = {f"{one.namespace}/{one.name}" for uid, one in self.runs.items() if one.ending or uid not in uids}
         for pod in pods_:
             if pod["metadata"]["uid"] not in self.runs:
@@ -160,7 +160,9 @@ class Kubelet:
         run = self.runs[uid]
         run.restarts[container] = run.restarts.get(container, 0) + 1
         run.started = now()
-        self._write(run, lambda pod, counts: pods.running(pod, run.host, run.ip, run.started, counts, is_ready=True))
+        self._write(
+            run, lambda pod, counts: pod_states.running(pod, run.host, run.ip, run.started, counts, is_ready=True)
+        )
 
     def _begin(self, uid: str, pod: Object) -> None:
         meta, spec = pod["metadata"], pod["spec"]
@@ -174,7 +176,7 @@ class Kubelet:
             {one["name"]: Log() for one in spec["containers"]},
         )
         self.runs[uid] = run
-        self._write(run, lambda pod, _: pods.creating(pod, run.host))
+        self._write(run, lambda pod, _: pod_states.creating(pod, run.host))
         run.task = asyncio.create_task(self._live(run, pod), name=f"pod {run.namespace}/{run.name}")
 
     def _finish(self, run: PodRun, *, grace: bool) -> None:
@@ -201,7 +203,7 @@ class Kubelet:
                 name = container["name"]
                 self._write(
                     run,
-                    lambda pod, counts: pods.waiting(pod, run.host, run.ip, name, state, counts),  # noqa: B023  # called at once
+                    lambda pod, counts: pod_states.waiting(pod, run.host, run.ip, name, state, counts),  # noqa: B023  # called at once
                 )
                 await asyncio.sleep(_BACK_OFF)
 
@@ -216,7 +218,10 @@ class Kubelet:
                 why = f"back-off 10s restarting failed container={container} pod={run.name}_{run.namespace}({run.uid})"
                 if not first:  # the first failure is not shown: what it needs may be starting beside it
                     state = ("CrashLoopBackOff", why)
-                    self._write(run, lambda pod, counts: pods.waiting(pod, run.host, run.ip, container, state, counts))  # noqa: B023  # called at once
+                    self._write(
+                        run,
+                        lambda pod, counts: pod_states.waiting(pod, run.host, run.ip, container, state, counts),  # noqa: B023  # called at once
+                    )
                 await asyncio.sleep(_BACK_OFF)
             else:
                 return
@@ -238,7 +243,7 @@ class Kubelet:
                 shown = ready
                 self._write(
                     run,
-                    lambda pod, counts: pods.running(pod, run.host, run.ip, run.started, counts, is_ready=ready),  # noqa: B023  # called at once
+                    lambda pod, counts: pod_states.running(pod, run.host, run.ip, run.started, counts, is_ready=ready),  # noqa: B023  # called at once
                 )
             await asyncio.sleep(_SETTLED if ready else _LOOK)
 

@@ -14,7 +14,7 @@ Resolve = Callable[[str], str]  # a host to an address; KeyError: there is no su
 
 
 async def curl(command: Sequence[str], *, source: str, resolve: Resolve) -> CommandResult:
-    """Runs a curl command line, as harness/clients/curl.py writes it, from the address `source`."""
+    """Runs a curl command line, as harness/clients/curl_command.py writes it, from the address `source`."""
     environment = {"PATH": os.environ.get("PATH", "")}  # no proxy, and with -q no configuration file, of this user
     process = await asyncio.create_subprocess_exec(
         *("curl", "-q", *arguments(command[1:], source, resolve)),

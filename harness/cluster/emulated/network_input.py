@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.selectors import having
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.controllers import pods
+from harness.cluster.emulated.controllers import pod_states
 from harness.cluster.emulated.controllers.conditions import at, is_true
 from harness.cluster.emulated.controllers.enrolment import enrolled
 from harness.cluster.emulated.controllers.envoy_gateway import BACKEND_POLICIES, CLIENT_POLICIES, OWNER, EnvoyGateway
@@ -111,7 +111,7 @@ class DataPlane:
             namespace=meta["namespace"],
             vip=spec["clusterIP"],
             ports={port: target for port, target in ports.items() if target is not None},
-            endpoints=tuple(pod["status"]["podIP"] for pod in backing if pods.ready(pod)),
+            endpoints=tuple(pod["status"]["podIP"] for pod in backing if pod_states.ready(pod)),
             waypoint=Waypoint(gateway["status"]["addresses"][0]["value"]) if gateway else None,
             node_ports={port["nodePort"]: port["port"] for port in spec["ports"] if "nodePort" in port},
             local_only=spec.get("externalTrafficPolicy") == "Local",

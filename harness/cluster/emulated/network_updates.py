@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from harness.cluster.emulated.container_programs import Surroundings
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
 from harness.cluster.emulated.network.model import MeshWorkload, ServiceEntry
 from harness.cluster.emulated.network_input import DataPlane
+from harness.cluster.emulated.programs_by_image import Surroundings
 
 _log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from harness.cluster.emulated.api.errors import ApiError
 from harness.cluster.emulated.api.store import Snapshot, Store
-from harness.cluster.emulated.container_programs import RedisProgram
 from harness.cluster.emulated.kubelet import Kubelet
+from harness.cluster.emulated.programs_by_image import RedisProgram
 
 _STILL = 10.0  # seconds until what was begun runs, and what was ended is gone
 

@@ -16,7 +16,6 @@ from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.object_writes import Admission
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.api.streams import CommandResult, Line
-from harness.cluster.emulated.container_programs import Surroundings, role
 from harness.cluster.emulated.controllers.conditions import at
 from harness.cluster.emulated.controllers.enrolment import Enrolment
 from harness.cluster.emulated.controllers.envoy_gateway import EnvoyGateway
@@ -30,6 +29,7 @@ from harness.cluster.emulated.network.addresses import Addresses, hidden
 from harness.cluster.emulated.network.ztunnel import Ztunnel
 from harness.cluster.emulated.network_input import DataPlane
 from harness.cluster.emulated.network_updates import MeshUpdates
+from harness.cluster.emulated.programs_by_image import Surroundings, role
 from harness.cluster.emulated.snapshot import SavedState
 
 _ROUNDS = 40  # after which controllers that still change something are taken for a bug

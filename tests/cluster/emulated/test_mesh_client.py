@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from harness.clients.curl import curl_arguments, parse_answers
+from harness.clients.curl_command import curl_arguments, parse_answers
 from harness.cluster.emulated.mesh_client import curl
 from harness.http_exchange import Answers, get
 

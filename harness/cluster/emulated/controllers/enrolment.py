@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.controllers import pods
+from harness.cluster.emulated.controllers import pod_states
 from harness.cluster.emulated.controllers.conditions import at
 
 REDIRECTED = "ambient.istio.io/redirection"
@@ -23,7 +23,7 @@ class Enrolment:
             for pod in self.store.all("pods", "istio-system")
             if (pod["metadata"].get("labels") or {}).get("k8s-app") == "istio-cni-node"
         ]
-        nodes = {pod["spec"]["nodeName"] for pod in agents if pods.ready(pod)}
+        nodes = {pod["spec"]["nodeName"] for pod in agents if pod_states.ready(pod)}
         for pod in self.store.all("pods"):
             if pod["spec"].get("nodeName") in nodes and at(pod, "status", "podIP"):
                 self._mark(pod)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.selectors import having
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.controllers import pods
+from harness.cluster.emulated.controllers import pod_states
 from harness.cluster.emulated.controllers.conditions import at
 from harness.cluster.emulated.controllers.workloads import place
 
@@ -141,7 +141,7 @@ class Services:
                 "kind": "EndpointSlice",
                 "addressType": "IPv4",
                 "metadata": {
-                    "name": f"{meta['name']}-{pods.suffix()}",
+                    "name": f"{meta['name']}-{pod_states.suffix()}",
                     "generateName": f"{meta['name']}-",
                     "namespace": meta["namespace"],
                     "labels": (meta.get("labels") or {}) | own,
@@ -163,7 +163,7 @@ def target_port(port: Object, backing: list[Object]) -> int | None:
 
 
 def _endpoint(pod: Object) -> Object:
-    meta, ready = pod["metadata"], pods.ready(pod)
+    meta, ready = pod["metadata"], pod_states.ready(pod)
     return {
         "addresses": [pod["status"]["podIP"]],
         "conditions": {"ready": ready, "serving": ready, "terminating": False},

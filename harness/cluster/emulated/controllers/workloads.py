@@ -8,7 +8,7 @@ from collections import defaultdict
 from harness.cluster.emulated.api import defaults
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store, now
-from harness.cluster.emulated.controllers import pods
+from harness.cluster.emulated.controllers import pod_states
 from harness.cluster.emulated.controllers.conditions import at, merged
 
 
@@ -31,7 +31,7 @@ class Workloads:
 
     def _deployment(self, deployment: Object) -> None:
         spec, meta = deployment["spec"], deployment["metadata"]
-        wanted, hash_ = spec["replicas"], pods.template_hash(spec["template"])
+        wanted, hash_ = spec["replicas"], pod_states.template_hash(spec["template"])
         sets = [
             one
             for one in self.store.all("replicasets.apps", meta["namespace"])
@@ -45,11 +45,11 @@ class Workloads:
         surge, unavailable = math.ceil(wanted * 0.25), math.floor(wanted * 0.25)
         for _ in range(min(wanted - len(new), wanted + surge - len(new) - len(old))):
             self._pod(current, spec["template"], {"pod-template-hash": hash_})
-        for surplus in sorted(new, key=pods.ready)[: max(0, len(new) - wanted)]:
+        for surplus in sorted(new, key=pod_states.ready)[: max(0, len(new) - wanted)]:
             self._delete(surplus)
-        available = sum(pods.ready(pod) for pod in new + old)
-        for pod in sorted(old, key=pods.ready):
-            if pods.ready(pod):
+        available = sum(pod_states.ready(pod) for pod in new + old)
+        for pod in sorted(old, key=pod_states.ready):
+            if pod_states.ready(pod):
                 if available - 1 < wanted - unavailable:
                     break
                 available -= 1
@@ -95,7 +95,7 @@ class Workloads:
             return
         live = self.store.update(kind, live | {"spec": live["spec"] | {"replicas": wanted}})
         mine = _staying(self._owned[meta["uid"]])
-        ready = sum(pods.ready(pod) for pod in mine)
+        ready = sum(pod_states.ready(pod) for pod in mine)
         status = {"replicas": len(mine), "readyReplicas": ready, "availableReplicas": ready}
         seen = {"observedGeneration": live["metadata"]["generation"]}
         self.store.update(kind, live | {"status": status | seen}, status=True)
@@ -104,7 +104,7 @@ class Workloads:
         kind, meta = self.store.named("Deployment", "apps"), deployment["metadata"]
         live = self.store.get(kind, meta["namespace"], meta["name"])
         wanted = deployment["spec"]["replicas"]
-        ready = sum(pods.ready(pod) for pod in new + old)
+        ready = sum(pod_states.ready(pod) for pod in new + old)
         done = len(new) == wanted and not old and ready >= wanted
         enough = ready >= wanted - math.floor(wanted * 0.25)
         name = current["metadata"]["name"]
@@ -135,7 +135,7 @@ class Workloads:
 
     def _daemon_set(self, daemon_set: Object) -> None:
         spec, meta = daemon_set["spec"], daemon_set["metadata"]
-        hash_ = pods.template_hash(spec["template"])
+        hash_ = pod_states.template_hash(spec["template"])
         nodes = [node["metadata"]["name"] for node in self.store.all("nodes")]
         mine = self._owned[meta["uid"]]
         by_node = {pod["spec"]["nodeName"]: pod for pod in mine}
@@ -145,9 +145,9 @@ class Workloads:
                 self._pod(daemon_set, spec["template"], labels, node=node)
         staying = _staying(mine)
         stale = [pod for pod in staying if pod["metadata"]["labels"].get("controller-revision-hash") != hash_]
-        if stale and all(pods.ready(pod) for pod in staying) and len(staying) == len(nodes):
+        if stale and all(pod_states.ready(pod) for pod in staying) and len(staying) == len(nodes):
             self._delete(stale[0])  # one node after the other
-        ready = sum(pods.ready(pod) for pod in mine)
+        ready = sum(pod_states.ready(pod) for pod in mine)
         kind = self.store.named("DaemonSet", "apps")
         live = self.store.get(kind, meta["namespace"], meta["name"])
         status = {
@@ -163,7 +163,7 @@ class Workloads:
 
     def _pod(self, owner: Object, template: Object, labels: Object, *, node: str = "") -> None:
         kind = self.store.named("Pod")
-        pod = pods.from_template(owner, template, labels)
+        pod = pod_states.from_template(owner, template, labels)
         defaults.fill(kind, pod)
         place(self.store, pod, node)
         self.store.create(kind, pod)
@@ -184,13 +184,13 @@ def place(store: Store, pod: Object, node: str = "") -> None:
     for one in nodes:
         tainted = [t for t in one["spec"].get("taints") or () if not tolerated & {t["key"], None}]
         name = one["metadata"]["name"]
-        used = sum(pods.cpu(other) for other in store.all("pods") if other["spec"].get("nodeName") == name)
+        used = sum(pod_states.cpu(other) for other in store.all("pods") if other["spec"].get("nodeName") == name)
         labels = one["metadata"]["labels"]
         if tainted:
             reasons.append(f"1 node(s) had untolerated taint {{{tainted[0]['key']}: {tainted[0].get('value', '')}}}")
         elif not (pod["spec"].get("nodeSelector") or {}).items() <= labels.items():
             reasons.append("1 node(s) didn't match Pod's node affinity/selector")
-        elif used + pods.cpu(pod) > int(one["status"]["allocatable"]["cpu"]) * 1000:
+        elif used + pod_states.cpu(pod) > int(one["status"]["allocatable"]["cpu"]) * 1000:
             reasons.append("1 Insufficient cpu")
         else:
             pod["spec"] = pod["spec"] | {"nodeName": name}
@@ -200,7 +200,7 @@ def place(store: Store, pod: Object, node: str = "") -> None:
         f"0/{len(nodes)} nodes are available: {', '.join(sorted(reasons))}. no new claims to deallocate, preemption: "
         f"0/{len(nodes)} nodes are available: {len(nodes)} Preemption is not helpful for scheduling."
     )
-    pod["status"] = pods.unschedulable(pod, message)
+    pod["status"] = pod_states.unschedulable(pod, message)
 
 
 def _staying(found: list[Object]) -> list[Object]:

@@ -11,14 +11,14 @@ import errno
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 
-from harness.cluster.emulated.network import connection as lines
+from harness.cluster.emulated.network import ztunnel_access_line as lines
 from harness.cluster.emulated.network import ztunnel_pages as pages
 from harness.cluster.emulated.network.addresses import door
-from harness.cluster.emulated.network.carrier import Carrier
-from harness.cluster.emulated.network.connection import Connection
+from harness.cluster.emulated.network.connection_forwarding import Carrier
 from harness.cluster.emulated.network.connection_target import MeshState, node_port_table
 from harness.cluster.emulated.network.model import HBONE_PORT, Allow, Json, MeshWorkload, ServiceEntry
 from harness.cluster.emulated.network.splice import Conn
+from harness.cluster.emulated.network.ztunnel_access_line import Connection
 from harness.errors import SetupFailed
 
 _RETRY = 5.0  # seconds between two tries to start a pod's proxy, as recorded

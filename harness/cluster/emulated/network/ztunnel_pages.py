@@ -9,9 +9,9 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from harness.cluster.emulated.network.connection import Connection
 from harness.cluster.emulated.network.connection_target import MeshState
 from harness.cluster.emulated.network.model import HBONE_PORT, Json, MeshWorkload, ServiceEntry
+from harness.cluster.emulated.network.ztunnel_access_line import Connection
 
 _PEM = "ZW11bGF0ZWQ6IG5vIGNlcnRpZmljYXRl"  # "emulated: no certificate"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"

@@ -10,7 +10,7 @@ import pytest
 from harness.cluster.emulated.api import defaults
 from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store
-from harness.cluster.emulated.controllers import pods
+from harness.cluster.emulated.controllers import pod_states
 from harness.cluster.emulated.controllers.services import Services
 from harness.cluster.emulated.controllers.workloads import Workloads
 from harness.cluster.emulated.initial_objects import node
@@ -55,8 +55,8 @@ def sync(store: Store, *, run: bool = True) -> None:
         for pod in store.all("pods") if run else ():
             if "deletionTimestamp" in pod["metadata"]:
                 store.finish(store.named("Pod"), pod)
-            elif pod["spec"].get("nodeName") and not pods.ready(pod):
-                status = pods.running(pod, "127.1.250.3", f"127.1.0.{next(addresses)}", "now", [0], is_ready=True)
+            elif pod["spec"].get("nodeName") and not pod_states.ready(pod):
+                status = pod_states.running(pod, "127.1.250.3", f"127.1.0.{next(addresses)}", "now", [0], is_ready=True)
                 store.update(store.named("Pod"), pod | {"status": status}, status=True)
 
 
@@ -85,7 +85,7 @@ def test_changed_template_replaces_pods_and_keeps_one_serving(store: Store) -> N
 
     assert sorted(images(store)) == ["i:1", "i:2"]
     assert not rollout_progress(live(store)).done
-    assert pods.ready(store.find("pods", "default", old["metadata"]["name"]) or {})
+    assert pod_states.ready(store.find("pods", "default", old["metadata"]["name"]) or {})
     sync(store)
     assert images(store) == ["i:2"]
     assert rollout_progress(live(store)).done

@@ -8,8 +8,8 @@ import pytest
 
 from harness.command import which
 from harness.errors import BadInput
-from harness.tools import programs as tools
-from harness.tools.programs import Name, choose_program
+from harness.tools import select_programs as tools
+from harness.tools.select_programs import Name, choose_program
 from tests.fakes.programs import Programs
 from tests.tools.conftest import Releases
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.report.results import PLANTED
-from harness.report.support import as_json, cells, markdown
+from harness.report.support_table import as_json, cells, markdown
 
 
 def result(id: str, outcome: str = "held", **more: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import Inconclusive
 from harness.http_exchange import get
-from harness.load.fortio import fortio_arguments, parse_samples
+from harness.load.fortio_command import fortio_arguments, parse_samples
 from tests import recordings
 
 RECORDED = (recordings.HERE / "load" / "fortio.jsonl").read_text()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.clients import curl
+from harness.clients import curl_command
 from harness.errors import Inconclusive
 from harness.http_exchange import Request, get
 from tests.patience import SOON
@@ -35,7 +35,7 @@ def written(id_: str, status: int = 200, **changes: Any) -> str:
 
 def test_one_group_for_each_request() -> None:
     """Each request has its id, time limit and output of its own, between --next."""
-    argv = curl.curl_arguments(
+    argv = curl_command.curl_arguments(
         [get("http://a:1/x", x_user_id="john"), get("http://b/", host="c")], ["i1", "i2"], at_once=1, max_time=30
     )
 
@@ -54,7 +54,7 @@ def test_one_group_for_each_request() -> None:
 
 def test_together_is_parallel_from_the_start() -> None:
     """More than one at once is a parallel transfer of that many, none held back."""
-    argv = curl.curl_arguments([get("http://a/")] * 3, ["a", "b", "c"], at_once=3, max_time=1)
+    argv = curl_command.curl_arguments([get("http://a/")] * 3, ["a", "b", "c"], at_once=3, max_time=1)
 
     assert argv[1:5] == ["--parallel", "--parallel-immediate", "--parallel-max", "3"]
     assert argv.count("--next") == 2
@@ -63,7 +63,7 @@ def test_together_is_parallel_from_the_start() -> None:
 def test_every_request_needs_an_id() -> None:
     """A request without an id could not be reported from the others."""
     with pytest.raises(ValueError, match="shorter"):
-        curl.curl_arguments([get("http://a/")] * 2, ["a"], at_once=1, max_time=1)
+        curl_command.curl_arguments([get("http://a/")] * 2, ["a"], at_once=1, max_time=1)
 
 
 @fuzz
@@ -73,7 +73,7 @@ def test_answers_come_in_the_order_of_ids(ids: list[str], random: Any, between: 
     lines = [written(id_, 200 + n).strip() + between for n, id_ in enumerate(ids)]
     random.shuffle(lines)
 
-    found = curl.parse_answers("".join(lines), ids)
+    found = curl_command.parse_answers("".join(lines), ids)
 
     assert found.ids == ids
     assert found.statuses == [200 + n for n in range(len(ids))]
@@ -81,7 +81,7 @@ def test_answers_come_in_the_order_of_ids(ids: list[str], random: Any, between: 
 
 def test_answer_is_read() -> None:
     """Status, time, headers and the connection's own address are curl's."""
-    (found,) = curl.parse_answers(written("a", 503), ["a"])
+    (found,) = curl_command.parse_answers(written("a", 503), ["a"])
 
     assert (found.status, found.ms, found.local, found.error) == (503, 12.0, "10.244.0.9:40001", "")
     assert found.header("X-a") == "1, 2"
@@ -89,8 +89,8 @@ def test_answer_is_read() -> None:
 
 def test_transfer_without_an_answer_is_reported() -> None:
     """Status 0 is no status: the error is curl's message, or its exit code."""
-    (silent,) = curl.parse_answers(written("a", 0, errormsg="Connection refused", local_ip=""), ["a"])
-    (mute,) = curl.parse_answers(written("a", 0, exitcode=52, local_ip=None), ["a"])
+    (silent,) = curl_command.parse_answers(written("a", 0, errormsg="Connection refused", local_ip=""), ["a"])
+    (mute,) = curl_command.parse_answers(written("a", 0, exitcode=52, local_ip=None), ["a"])
 
     assert (silent.status, silent.error, silent.local) == (None, "Connection refused", "")
     assert mute.error == "curl exit 52"
@@ -99,18 +99,18 @@ def test_transfer_without_an_answer_is_reported() -> None:
 def test_missing_answer_is_unjudged() -> None:
     """An id without an object was sent or not: nobody knows."""
     with pytest.raises(Inconclusive, match="1 of 2 requests have no response from curl, first b"):
-        curl.parse_answers(written("a"), ["a", "b"])
+        curl_command.parse_answers(written("a"), ["a", "b"])
 
 
 def test_answer_to_another_request_does_not_count() -> None:
     """An id that nobody asked for is no answer to ours."""
-    assert curl.parse_answers(written("z") + written("a"), ["a"]).ids == ["a"]
+    assert curl_command.parse_answers(written("z") + written("a"), ["a"]).ids == ["a"]
 
 
 def test_two_answers_to_one_request_are_unjudged() -> None:
     """One request has one answer; which of two is its is not known."""
     with pytest.raises(Inconclusive, match="a"):
-        curl.parse_answers(written("a") + written("a", 503), ["a"])
+        curl_command.parse_answers(written("a") + written("a", 503), ["a"])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_two_answers_to_one_request_are_unjudged() -> None:
 def test_what_curl_does_not_write_is_unjudged(output: str) -> None:
     """Output of another shape reports no request."""
     with pytest.raises(Inconclusive):
-        curl.parse_answers(output, ["a"])
+        curl_command.parse_answers(output, ["a"])
 
 
 def test_half_an_output_is_unjudged() -> None:
@@ -132,7 +132,7 @@ def test_half_an_output_is_unjudged() -> None:
     whole = written("a") + written("b")
 
     with pytest.raises(Inconclusive):
-        curl.parse_answers(whole[: len(whole) - 20], ["a", "b"])
+        curl_command.parse_answers(whole[: len(whole) - 20], ["a", "b"])
 
 
 @fuzz
@@ -140,7 +140,7 @@ def test_half_an_output_is_unjudged() -> None:
 def test_garbage_is_unjudged_or_read(output: str) -> None:
     """Nothing that curl could write makes the reader fail in another way."""
     try:
-        found = curl.parse_answers(output, ["a"])
+        found = curl_command.parse_answers(output, ["a"])
     except Inconclusive:
         return
     assert found.ids == ["a"]
@@ -150,18 +150,18 @@ def test_garbage_is_unjudged_or_read(output: str) -> None:
 def test_real_curl_understands_us(free_port: int) -> None:
     """A real curl takes the command line and writes what we read, here with nobody to answer."""
     ids = ["a", "b", "c"]
-    argv = curl.curl_arguments([get(f"http://127.0.0.1:{free_port}/")] * 3, ids, at_once=3, max_time=2)
+    argv = curl_command.curl_arguments([get(f"http://127.0.0.1:{free_port}/")] * 3, ids, at_once=3, max_time=2)
 
     result = subprocess.run(argv, capture_output=True, text=True, timeout=SOON, check=False)
 
-    found = curl.parse_answers(result.stdout, ids)
+    found = curl_command.parse_answers(result.stdout, ids)
     assert found.statuses == [None] * 3
     assert all("onnect" in answer.error for answer in found), result
 
 
 def test_method_is_named_where_it_is_no_get() -> None:
     """curl sends a GET by itself."""
-    argv = curl.curl_arguments(
+    argv = curl_command.curl_arguments(
         [get("http://a/"), Request("http://b/", method="PUT")], ["i1", "i2"], at_once=1, max_time=1
     )
 
@@ -172,7 +172,7 @@ def test_method_is_named_where_it_is_no_get() -> None:
 
 def test_body_does_not_change_the_method() -> None:
     """curl would send a body by POST."""
-    argv = curl.curl_arguments([Request("http://a/", body="a=b")], ["i1"], at_once=1, max_time=1)
+    argv = curl_command.curl_arguments([Request("http://a/", body="a=b")], ["i1"], at_once=1, max_time=1)
 
     assert argv[argv.index("--data-binary") + 1] == "a=b"
     assert argv[argv.index("--request") + 1] == "GET"
@@ -189,8 +189,8 @@ def test_body_does_not_change_the_method() -> None:
 )
 def test_certificate_is_named_by_its_subject(certs: str | None, name: str) -> None:
     """As curl writes it over https, where no certificate is refused; on a connection used again it writes none."""
-    argv = curl.curl_arguments([get("https://a/"), get("http://b/")], ["i1", "i2"], at_once=1, max_time=1)
+    argv = curl_command.curl_arguments([get("https://a/"), get("http://b/")], ["i1", "i2"], at_once=1, max_time=1)
 
-    assert curl.parse_answers(written("i1", certs=certs), ["i1"])[0].served_by == name
+    assert curl_command.parse_answers(written("i1", certs=certs), ["i1"])[0].served_by == name
     assert "--insecure" in argv[: argv.index("--next")]
     assert "--insecure" not in argv[argv.index("--next") :]

@@ -15,9 +15,9 @@ from typing import Any
 from harness.conformance import suite_claims
 from harness.load.upgrade_losses import TABLE
 from harness.outcome import VERDICTS, Outcome, worst
-from harness.page.run_folders import FailedCell, ReadRun
-from harness.report import support
+from harness.report import support_table
 from harness.report.results import PLANTED, UPGRADE_TO
+from harness.report_page.run_folders import FailedCell, ReadRun
 
 SCHEMA = "mesh-e2e/page/v1"
 PRODUCTS = ("istio", "envoy-gateway", "kubernetes")
@@ -60,7 +60,7 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
         "cells": _cells(shown, claims),
         "conformance": [_suite(run, number) for number, run in enumerate(shown) if _of_suite(run)],
         "upgrades": [_upgrade(run, number) for number, run in enumerate(shown) if _upgrades(run)],
-        "support": support.as_json(support.cells([(run.name, run.results) for run in shown])),
+        "support": support_table.as_json(support_table.cells([(run.name, run.results) for run in shown])),
         "failed": [{"name": cell.name, "why": cell.why} for cell in failed],
         "planted": len(runs) - len(shown),
     }

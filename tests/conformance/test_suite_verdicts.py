@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from harness.conformance.command import judge_folder, text
-from harness.conformance.mesh_verdicts import Judged, MeshPath, differences, judge, requests, skips
 from harness.conformance.suite_log import SuiteTest
+from harness.conformance.suite_verdicts import Judged, MeshPath, differences, judge, requests, skips
 from tests.recordings import HERE
 
 AT = datetime(2026, 11, 28, 0, 10, tzinfo=UTC)

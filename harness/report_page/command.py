@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from harness.errors import BadInput
-from harness.page import model, run_folders
+from harness.report_page import model, run_folders
 from harness.settings import Settings
 
 
@@ -49,10 +49,12 @@ def counted(count: int, plural: str) -> str:
 
 def render_page(data: dict[str, object]) -> str:
     """The page with its style, script and data in it."""
-    parts = {name: resources.files("harness.page").joinpath(name).read_text() for name in ("page.css", "page.js")}
+    parts = {
+        name: resources.files("harness.report_page").joinpath(name).read_text() for name in ("page.css", "page.js")
+    }
     # "</script>" in a text would end the element: JSON may write "<" as an escape.
     parts["data"] = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    page = resources.files("harness.page").joinpath("page.html").read_text()
+    page = resources.files("harness.report_page").joinpath("page.html").read_text()
     for name, text in parts.items():
         page = page.replace(f"/*{name}*/", text, 1)
     return page

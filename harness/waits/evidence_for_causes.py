@@ -33,9 +33,9 @@ from harness.causes.state import (
 )
 from harness.kube import Kube
 from harness.logs import envoy_access, ztunnel
+from harness.objects.kind_namespace_name import KINDS
 from harness.objects.manifests import MANIFESTS, Document, parse_documents
 from harness.objects.namespace_mapping import Placement
-from harness.objects.object_names import KINDS
 from harness.objects.unstructured import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready
 from harness.observations import Sighting

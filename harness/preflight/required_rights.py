@@ -15,8 +15,8 @@ from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API
 from harness.cluster.protocol import Capability
 from harness.kube.read_only_client import Kind
 from harness.kube.request_log import ApiRequest
-from harness.objects.definitions import DEFINITIONS
-from harness.objects.object_names import KINDS, UNREAD
+from harness.objects.crds_and_admission_policies import DEFINITIONS
+from harness.objects.kind_namespace_name import KINDS, UNREAD
 
 # ours: the namespaces of the suites, made by runs; mesh: those of istiod, ztunnel and CNI; control: Envoy Gateway's;
 # store: the rate limit service's Redis; cluster: objects of no namespace, and lists of all namespaces.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import reproduce
+from harness import reproduction_folder
 from harness.errors import BadInput
 from harness.http_exchange import Answer, Answers, Request, get
 from harness.report.results import SCHEMA
@@ -107,7 +107,7 @@ def script(folder: Path, tmp_path: Path, *statuses: int) -> tuple[subprocess.Com
 
 
 def test_script_installs_applies_sends_and_compares(run: Path, tmp_path: Path) -> None:
-    folder = reproduce.write(run, TEST, tmp_path / "out")
+    folder = reproduction_folder.write(run, TEST, tmp_path / "out")
 
     ended, calls = script(folder, tmp_path, 200, 200, 429, 503, 0, 503)
 
@@ -137,13 +137,13 @@ def test_script_installs_applies_sends_and_compares(run: Path, tmp_path: Path) -
 
 def test_addresses_of_pods_are_asked_for(run: Path, tmp_path: Path) -> None:
     """Those of the run are others."""
-    text = (reproduce.write(run, TEST, tmp_path / "out") / "run.sh").read_text()
+    text = (reproduction_folder.write(run, TEST, tmp_path / "out") / "run.sh").read_text()
 
     assert '"http://$address:9080/ratings/0"' in text
 
 
 def test_other_statuses_are_reported(run: Path, tmp_path: Path) -> None:
-    folder = reproduce.write(run, "test_limit", tmp_path / "out")
+    folder = reproduction_folder.write(run, "test_limit", tmp_path / "out")
 
     ended, _ = script(folder, tmp_path, 200, 200, 200, 503, 0, 503)
 
@@ -156,13 +156,13 @@ def test_record_that_has_changes_in_short_alone_is_refused(run: Path, tmp_path: 
     (run / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in short))
 
     with pytest.raises(BadInput, match="does not have in full what the test applied"):
-        reproduce.write(run, TEST, tmp_path / "out")
+        reproduction_folder.write(run, TEST, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_folder_needs_nothing_of_ours(run: Path, tmp_path: Path) -> None:
     """No file of it names this repository's programs or folders."""
-    folder = reproduce.write(run, TEST, tmp_path / "out")
+    folder = reproduction_folder.write(run, TEST, tmp_path / "out")
 
     texts = {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
     assert {"run.sh", "README.md", "versions.json", "expected-and-seen.txt", "values/istiod.yaml"} <= texts.keys()
@@ -176,18 +176,18 @@ def test_test_is_named_by_a_part_of_its_id(run: Path, tmp_path: Path, test: str,
     """That no other test has."""
     if message:
         with pytest.raises(BadInput, match=message):
-            reproduce.write(run, test, tmp_path / "out")
+            reproduction_folder.write(run, test, tmp_path / "out")
         assert not (tmp_path / "out").exists()
     else:
-        assert reproduce.write(run, test, tmp_path / "out").is_dir()
+        assert reproduction_folder.write(run, test, tmp_path / "out").is_dir()
 
 
 def test_test_without_requests_is_refused(run: Path, tmp_path: Path) -> None:
     """So is a folder that exists, and one that no run wrote."""
     with pytest.raises(BadInput, match="exists already"):
-        reproduce.write(run, TEST, tmp_path)
+        reproduction_folder.write(run, TEST, tmp_path)
     (run / "own" / "observations.jsonl").write_text("")
     with pytest.raises(BadInput, match="has no requests"):
-        reproduce.write(run, TEST, tmp_path / "out")
+        reproduction_folder.write(run, TEST, tmp_path / "out")
     with pytest.raises(BadInput, match="has no results"):
-        reproduce.write(tmp_path, TEST, tmp_path / "out")
+        reproduction_folder.write(tmp_path, TEST, tmp_path / "out")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.objects.definitions import gateway_api_version
+from harness.objects.crds_and_admission_policies import gateway_api_version
 
 VERSION, CHANNEL = "gateway.networking.k8s.io/bundle-version", "gateway.networking.k8s.io/channel"
 

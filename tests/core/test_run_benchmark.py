@@ -10,8 +10,8 @@ from rich.console import Console
 
 from harness import version_sets
 from harness.errors import BadInput, SetupFailed
-from harness.harness_benchmark import run_benchmark
 from harness.install.critical_path import TITLE
+from harness.run_benchmark import run_benchmark
 from harness.settings import Settings
 
 ROW = version_sets.load().pick()
@@ -93,7 +93,7 @@ def test_runs_folder_is_the_one_the_run_takes(
     console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A relative one is the root folder's, wherever the command is given."""
-    monkeypatch.setattr("harness.harness_benchmark.ROOT", tmp_path / "repository")
+    monkeypatch.setattr("harness.run_benchmark.ROOT", tmp_path / "repository")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)

@@ -22,7 +22,7 @@ from harness.cluster_call_records import FILE as RECORDS
 from harness.errors import BadInput
 from harness.install.releases import make_releases
 from harness.report.results_file import read_results
-from harness.reproduce_script import Change, Sent, write_script
+from harness.reproduction_script import Change, Sent, write_script
 from harness.settings import Settings
 from harness.suggest import did_you_mean
 from harness.version_sets import VersionSet, load

@@ -5,7 +5,7 @@ import pytest
 from harness.errors import NotReady
 from harness.kube import Kube
 from harness.wait import set_patience
-from harness.waits.objects import wait_for_absence, wait_for_owner
+from harness.waits.object_owner_and_absence import wait_for_absence, wait_for_owner
 from tests.fakes.api import FakeApi, named
 
 ACCOUNT = "ServiceAccount/default/a"

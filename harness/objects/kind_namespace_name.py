@@ -78,7 +78,9 @@ def parse_ref(text: str) -> Ref:
     """
     kind, *rest = text.split("/")
     if kind not in KINDS:
-        raise ValueError(f"{text}: kind {kind} is unknown (harness/objects/object_names.py lists the known ones)")
+        raise ValueError(
+            f"{text}: kind {kind} is unknown (harness/objects/kind_namespace_name.py lists the known ones)"
+        )
     api_version, namespaced = KINDS[kind]
     if len(rest) != (2 if namespaced else 1) or not all(rest):
         raise ValueError(f"{text}: {kind} is named {'Kind/namespace/name' if namespaced else 'Kind/name'}")

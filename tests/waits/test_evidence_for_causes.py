@@ -10,7 +10,7 @@ import pytest
 from harness import timeouts
 from harness.kube import Kube
 from harness.observations import Sighting
-from harness.waits import cause_reader
+from harness.waits import evidence_for_causes
 from tests.fakes.api import FakeApi, named
 from tests.recordings import text
 
@@ -36,7 +36,7 @@ def answered(status: int, id: str = "rq-1") -> Sighting:
 
 
 def why(kube: Kube, message: str, *seen: Sighting) -> list[str]:
-    return [cause.sentence for cause in cause_reader.find_failure_causes(kube, message, seen)]
+    return [cause.sentence for cause in evidence_for_causes.find_failure_causes(kube, message, seen)]
 
 
 def test_logs_of_ztunnel_are_read_for_failed_requests(kube: Kube, api: FakeApi) -> None:
@@ -95,7 +95,7 @@ def test_server_that_refuses_or_is_silent_hides_nothing(
     assert why(kube, "assert [503] == [200]", answered(503)) == []
 
     monkeypatch.setattr(timeouts, "CAUSES", 0.2)
-    monkeypatch.setattr(cause_reader, "_read_kind", lambda *_: time.sleep(5))
+    monkeypatch.setattr(evidence_for_causes, "_read_kind", lambda *_: time.sleep(5))
     assert why(kube, "assert [503] == [200]", answered(503)) == []
 
 
@@ -110,7 +110,7 @@ def test_pods_that_were_not_read_are_not_taken_for_missing(kube: Kube, api: Fake
 
 def test_objects_of_the_suite_are_those_of_its_manifests() -> None:
     """Policies that it applies for a while too."""
-    found = cause_reader.suite_objects("team-a")
+    found = evidence_for_causes.suite_objects("team-a")
 
     assert "BackendTrafficPolicy/team-a/circuit-breaker-btp" in found
     assert "BackendTrafficPolicy/team-a/leftover" not in found

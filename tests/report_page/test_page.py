@@ -11,7 +11,7 @@ import pytest
 
 from harness import settings
 from harness.errors import BadInput
-from harness.page import command, model, run_folders
+from harness.report_page import command, model, run_folders
 
 JOURNEY = """request rq-1
   o client         172.19.0.1                        172.19.0.1:56153

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from harness.cluster.emulated.network import connection as lines
+from harness.cluster.emulated.network import ztunnel_access_line as lines
 from harness.cluster.emulated.network.addresses import hidden, meant
-from harness.cluster.emulated.network.connection import Connection
 from harness.cluster.emulated.network.connection_target import MeshState, NoRoute, RoutingDecision
 from harness.cluster.emulated.network.model import HBONE_PORT, MeshWorkload
 from harness.cluster.emulated.network.splice import Conn, dial, splice
+from harness.cluster.emulated.network.ztunnel_access_line import Connection
 
 _OWN_PORTS = range(19000, 19004)  # of Envoy Gateway's proxies: no PROXY header is read there
 _OK = b"200\n"

@@ -10,10 +10,10 @@ import pytest
 from harness import cli
 from harness.kube import Kube
 from harness.kube.request_log import REQUESTS, ApiRequest, request_of
+from harness.objects.kind_namespace_name import KINDS
 from harness.objects.manifests import MANIFESTS, parse_documents
-from harness.objects.object_names import KINDS
 from harness.objects.unstructured import text
-from harness.preflight.rights import Right, Scope, is_done_without, not_allowed, of_parts, plural, unused
+from harness.preflight.required_rights import Right, Scope, is_done_without, not_allowed, of_parts, plural, unused
 from tests import recordings
 from tests.fakes.api import FakeApi, named
 

@@ -14,8 +14,8 @@ from harness.kube import Kube
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
 from harness.offline_bundle import Bundle
-from harness.version_set_names import PRODUCTS
 from harness.version_sets import VersionSet, version_in
+from harness.version_sets_from_names import PRODUCTS
 from harness.waits import rollouts
 
 CNI = "DaemonSet/istio-system/istio-cni-node"

@@ -14,8 +14,8 @@ import yaml
 
 from harness.image_pins_and_pull_secrets import with_pull_secrets
 from harness.install.releases import make_releases
+from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.manifests import MANIFESTS, Document, read_manifest
-from harness.objects.object_names import parse_ref
 from harness.objects.unstructured import text
 from harness.objects.workloads import OWNING_GATEWAY
 from harness.version_sets import VersionSet
