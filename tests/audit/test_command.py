@@ -208,7 +208,7 @@ def test_active_configurations_are_read_through_port_forwards(
     pages = {"http://forwarded/config_dump": recordings.text("admin/waypoint-config_dump.json")}
     monkeypatch.setattr(command, "port_forward", forward)
     monkeypatch.setattr(command, "fetch", pages.__getitem__)
-    monkeypatch.setattr(command.programs, "choose_program", lambda *_: SimpleNamespace(path="/bin/kubectl"))
+    monkeypatch.setattr(command.select_programs, "choose_program", lambda *_: SimpleNamespace(path="/bin/kubectl"))
 
     audit(cluster, tmp_path, "--config", "--format", "json")
     report = json.loads(capsys.readouterr().out)
