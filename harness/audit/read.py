@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import yaml
 
 from harness import progress, version_sets, version_sets_from_names
-from harness.audit.state import AuditState, namespace_of
+from harness.audit.state import AuditState, labels_of, namespace_of
 from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API, controllers
 from harness.errors import BadInput, HarnessError
 from harness.kube.read_only_client import Kind, ReadOnlyClient
@@ -46,6 +46,7 @@ KINDS = {
     "ServiceEntry": Kind("networking.istio.io", "serviceentries"),
 }
 CONFIG, KEY = "envoy-gateway-config", "envoy-gateway.yaml"
+MESH, REVISION = "istio", "istio.io/rev"  # istiod's ConfigMap; of a revision "istio-REVISION"
 PODS = 100  # Envoys whose active configuration is read: each takes a port-forward, a second or so
 LINES, BYTES = 2000, 4_000_000  # of a log: bind failures come every 5 s, so the end of it is enough
 
@@ -72,6 +73,8 @@ def read_state(
             remedy="`mesh-e2e audit --rbac` prints the ClusterRole that an audit needs",
         )
     config, why = read_controller_config(reader, AuditState(objects, unread))
+    istiods = [one for one in objects.get("Deployment", ()) if labels_of(one).get("app") == "istiod"]
+    mesh, _ = read_mesh_configs(reader, istiods)  # without it istiod's namespace counts as the mesh's root
     read_logs, lost = _logs(reader, objects) if logs else (None, {})
     return AuditState(
         objects,
@@ -87,6 +90,7 @@ def read_state(
         datetime.now(UTC),
         version_sets.load().limits,
         {name: one.until for name, one in version_sets_from_names.load().envoy_gateway.items()},
+        mesh,
     )
 
 
@@ -103,6 +107,23 @@ def read_controller_config(reader: ReadOnlyClient, state: AuditState) -> tuple[J
     except (HarnessError, yaml.YAMLError) as error:
         return None, str(error.args[0] if error.args else error)
     return (loaded, "") if isinstance(loaded, dict) else (None, f"ConfigMap {homes[0]}/{CONFIG} has no {KEY}")
+
+
+def read_mesh_configs(reader: ReadOnlyClient, istiods: Iterable[Json]) -> tuple[dict[str, Json], dict[str, str]]:
+    """Istio's mesh configuration of each istiod, by "namespace/name" of its ConfigMap; and why one is not known."""
+    found: dict[str, Json] = {}
+    lost: dict[str, str] = {}
+    for one in istiods:
+        revision = text(labels_of(one), REVISION)
+        name = f"{MESH}-{revision}" if revision not in ("", "default") else MESH
+        where = f"{namespace_of(one)}/{name}"
+        try:
+            config = reader.get(f"/api/v1/namespaces/{namespace_of(one)}/configmaps/{name}")
+            loaded = parse_yaml(text(config, "data", "mesh") or "{}")
+            found[where] = loaded if isinstance(loaded, dict) else {}
+        except (HarnessError, yaml.YAMLError) as error:
+            lost[where] = str(error.args[0] if error.args else error)
+    return found, lost
 
 
 def _configs(

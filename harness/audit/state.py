@@ -24,7 +24,7 @@ class AuditState:
     objects: every kind that was read, an empty tuple where there are none. unread: kinds that could not be read, and
     why. not_served: kinds that the server does not know, of which there are none. logs: by "namespace/pod"; None when
     no log was asked for. configs: likewise the active configuration of each Envoy of Envoy Gateway. config: Envoy
-    Gateway's own configuration.
+    Gateway's own configuration. mesh: Istio's, by "namespace/name" of the ConfigMap.
     """
 
     objects: Mapping[str, tuple[Json, ...]]
@@ -40,6 +40,7 @@ class AuditState:
     now: datetime = NEVER
     limits: Limits | None = None
     ends: Mapping[str, date] = field(default_factory=dict)
+    mesh: Mapping[str, Json] = field(default_factory=dict)
 
     def all_objects(self, *kinds: str) -> tuple[Json, ...]:
         """Every object of these kinds.

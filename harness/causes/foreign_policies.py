@@ -87,7 +87,7 @@ def foreign_mtls(state: ClusterState, failure: FailureFacts) -> list[Cause]:
         if mode == "STRICT" and object_key(policy) not in state.ours:
             sentence = (
                 f"{describe('PeerAuthentication', *name_parts(policy))} ({foreign_text(policy, state.now)}) "
-                f"is STRICT for {selected_pods_text(policy)}: plaintext is rejected"
+                f"is STRICT for {selected_pods_text(policy, state.root_namespace)}: plaintext is rejected"
             )
             found.append(Cause(sentence, (object_key(policy),)))
     return found

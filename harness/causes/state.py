@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from harness.logs.envoy_access import AccessLine
 from harness.logs.ztunnel import BindFailure, ZtunnelLine
+from harness.objects.stack_places import DEFAULT_PLACES
 from harness.objects.unstructured import Json, text
 
 ROUTE = re.compile(r"^httproute/([^/]+)/([^/]+)/")  # namespace and name in Envoy Gateway's name of a route
@@ -52,7 +53,7 @@ class ClusterState:
     no objects has none. `namespaces` are those that were read, empty: all. `ours` are the objects that the suite's own
     manifests name ("Kind/namespace/name"), `wanted` those that the harness has in the cluster now, with the fields that
     it wrote, `removed` those that it deleted. `logs` are the access logs that were read since the first request, by
-    Gateway. `home` is the namespace of the run.
+    Gateway. `home` is the namespace of the run, `root_namespace` the one whose Istio policies are mesh-wide.
     """
 
     objects: Mapping[str, Sequence[Json]] = field(default_factory=dict)
@@ -64,6 +65,7 @@ class ClusterState:
     wanted: Mapping[str, Json] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
     home: str = "default"
+    root_namespace: str = DEFAULT_PLACES.root_namespace
     logs: Mapping[str, AccessLog] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -166,10 +168,13 @@ def foreign_text(obj: Json, now: datetime) -> str:
     return ", ".join(part for part in ("not of this suite", age_text(obj, now)) if part)
 
 
-def selected_pods_text(policy: Json) -> str:
-    """The pods an Istio policy applies to: "pods with app=x,version=v1"; "its namespace" without a selector."""
+def selected_pods_text(policy: Json, root_namespace: str) -> str:
+    """The pods an Istio policy applies to: "pods with app=x,version=v1"; without a selector "its namespace", or "the
+    whole mesh" in the root namespace."""
     selector = labels(policy, "spec", "selector", "matchLabels")
-    return f"pods with {','.join(f'{k}={v}' for k, v in selector.items())}" if selector else "its namespace"
+    if selector:
+        return f"pods with {','.join(f'{k}={v}' for k, v in selector.items())}"
+    return "the whole mesh" if name_parts(policy)[0] == root_namespace else "its namespace"
 
 
 def similar_names_text(name: str, known: Iterable[str]) -> str:

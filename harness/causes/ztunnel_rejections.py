@@ -27,7 +27,6 @@ from harness.objects.unstructured import Json, mapping, objects, strings, text
 from harness.objects.workloads import OWNING_GATEWAY
 
 MODE = "istio.io/dataplane-mode"
-ROOT = "istio-system"
 _DENIED = re.compile(r"explicitly denied by:?\s+(?:([^\s/\"]+)/)?([^\s/\"]+)")
 _NONE_ALLOWED = "allow policies exist, but none allowed"
 
@@ -108,7 +107,7 @@ def foreign_deny_policies(state: ClusterState, failure: FailureFacts) -> list[Ca
         ]
         whom = join_limited(principals) if principals else "connections"
         who = f"{describe('AuthorizationPolicy', *name_parts(policy))} ({foreign_text(policy, state.now)})"
-        sentence = f"{who} denies {whom} to {selected_pods_text(policy)}"
+        sentence = f"{who} denies {whom} to {selected_pods_text(policy, state.root_namespace)}"
         found.append(Cause(sentence, (object_key(policy),)))
     return found
 
@@ -180,7 +179,9 @@ def _allowing(state: ClusterState, line: ZtunnelLine) -> Iterator[Json]:
     for policy in state.objects_of("AuthorizationPolicy"):
         if text(policy, "spec", "action") not in ("", "ALLOW") or mapping(policy, "spec", "targetRefs"):
             continue
-        if name_parts(policy)[0] in (namespace, ROOT) and not list(objects(policy, "spec", "targetRefs")):
+        if any(objects(policy, "spec", "targetRefs")):
+            continue
+        if name_parts(policy)[0] in (namespace, state.root_namespace):
             selector = labels(policy, "spec", "selector", "matchLabels")
             if not selector or (pod is not None and selects(selector, pod)):
                 yield policy

@@ -11,7 +11,7 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True, slots=True)
 class StackPlaces:
-    """The workload of each part, as "namespace/name"."""
+    """The workload of each part, as "namespace/name", and the mesh's root namespace."""
 
     istiod: str = "istio-system/istiod"
     cni: str = "istio-system/istio-cni-node"
@@ -19,16 +19,21 @@ class StackPlaces:
     envoy_gateway: str = "envoy-gateway-system/envoy-gateway"
     rate_limit_service: str = "envoy-gateway-system/envoy-ratelimit"
     redis: str = "redis-system/redis"
+    root_namespace: str = "istio-system"  # the mesh's: a policy there is for every namespace
+
+    @property
+    def _workloads(self) -> tuple[str, ...]:
+        return astuple(self)[:-1]
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """The namespaces of all parts."""
-        return tuple(dict.fromkeys(namespace_in(place) for place in astuple(self)))
+        """The namespaces of all parts, and the root namespace."""
+        return tuple(dict.fromkeys([*map(namespace_in, self._workloads), self.root_namespace]))
 
     def text(self, written: str) -> str:
         """The name of a workload as the harness installs it ("Deployment/istio-system/istiod"), as it is here."""
         kind, _, place = written.partition("/")
-        moved = dict(zip(astuple(DEFAULT_PLACES), astuple(self), strict=True))
+        moved = dict(zip(DEFAULT_PLACES._workloads, self._workloads, strict=True))
         return f"{kind}/{moved.get(place, place)}"
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from harness.audit.state import AuditState, Unread, labels_of, namespace_of, object_name
 from harness.cluster.protocol import Capability
 from harness.evidence.clock_offset import ClockOffset
-from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces
+from harness.objects.stack_places import DEFAULT_PLACES, StackPlaces, namespace_in
 from harness.objects.unstructured import Json, mapping, objects, text
 from harness.preflight.required_rights import Right
 
@@ -104,7 +104,8 @@ class Facts:
     @property
     def places(self) -> StackPlaces:
         """Where the stack runs: under the names of its own charts where there is such a workload, else under those of
-        the first that was found; all under their charts' names when they could not be read."""
+        the first that was found; all under their charts' names when they could not be read. The root namespace is
+        that of the mesh configuration, else istiod's."""
         try:
             found = {
                 "istiod": self.istiods,
@@ -118,6 +119,10 @@ class Facts:
         names = {part: [f"{namespace_of(one)}/{object_name(one)}" for one in those] for part, those in found.items()}
         usual = asdict(DEFAULT_PLACES)
         moved = {part: those[0] for part, those in names.items() if those and usual[part] not in those}
+        if root := next((text(one, "rootNamespace") for one in self.mesh.values()), ""):
+            moved["root_namespace"] = root
+        elif "istiod" in moved:
+            moved["root_namespace"] = namespace_in(moved["istiod"])
         return replace(DEFAULT_PLACES, **moved)
 
     @property

@@ -6,20 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import yaml
-
 from harness import version_sets
-from harness.audit.read import read_controller_config
-from harness.audit.state import AuditState, Unread, labels_of, namespace_of
+from harness.audit.read import read_controller_config, read_mesh_configs
+from harness.audit.state import AuditState, Unread, namespace_of
 from harness.audit.waypoint_bindings import controllers
 from harness.cluster.protocol import Capability
 from harness.errors import HarnessError
 from harness.kube.read_only_client import ReadOnlyClient
-from harness.objects.unstructured import Json, text
-from harness.preflight.checks.mesh import REVISION
+from harness.objects.unstructured import Json
 from harness.preflight.facts import Facts
 from harness.preflight.required_rights import READ, Part, Right, Scope, of_parts, parts_of, reviews
-from harness.strict_yaml import parse_yaml
 
 DEFAULT = {"mesh": "istio-system", "control": "envoy-gateway-system", "store": "redis-system"}
 
@@ -83,23 +79,10 @@ def scopes(facts: Facts, ours: Sequence[str]) -> dict[Scope, Sequence[str]]:
 
 def _mesh(reader: ReadOnlyClient, facts: Facts) -> tuple[dict[str, Json], dict[str, str]]:
     """Istio's mesh configuration of each revision."""
-    found: dict[str, Json] = {}
-    lost: dict[str, str] = {}
     try:
-        istiods = facts.istiods
+        return read_mesh_configs(reader, facts.istiods)
     except Unread:
-        return found, lost
-    for one in istiods:
-        revision = text(labels_of(one), REVISION)
-        name = f"istio-{revision}" if revision not in ("", "default") else "istio"
-        where = f"{namespace_of(one)}/{name}"
-        try:
-            config = reader.get(f"/api/v1/namespaces/{namespace_of(one)}/configmaps/{name}")
-            loaded = parse_yaml(text(config, "data", "mesh") or "{}")
-            found[where] = loaded if isinstance(loaded, dict) else {}
-        except (HarnessError, yaml.YAMLError) as error:
-            lost[where] = str(error.args[0] if error.args else error)
-    return found, lost
+        return {}, {}
 
 
 def _denied(

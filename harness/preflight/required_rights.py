@@ -185,6 +185,7 @@ RIGHTS: tuple[Right, ...] = (
         "ztunnel's view of the mesh, istiod's counters",
         lacks=("ztunnel log",),
     ),
+    Right("mesh", SECURITY, ("authorizationpolicies", "peerauthentications"), ("list",), "policies of the whole mesh"),
     Right(
         "control", "apps", ("deployments",), ("get",), "whether Envoy Gateway is ready, and its version", needed=True
     ),

@@ -40,16 +40,8 @@ from harness.objects.unstructured import Json, mapping, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready
 from harness.observations import Sighting
 
-CLAIM = (
-    "Gateway",
-    "HTTPRoute",
-    "Service",
-    "EndpointSlice",
-    "Pod",
-    *POLICIES,
-    "AuthorizationPolicy",
-    "PeerAuthentication",
-)
+MESH_POLICIES = ("AuthorizationPolicy", "PeerAuthentication")
+CLAIM = ("Gateway", "HTTPRoute", "Service", "EndpointSlice", "Pod", *POLICIES, *MESH_POLICIES)
 LOOKS = 2  # at the proxies' logs for lines of requests, a second apart
 REQUESTS = 200  # of which access lines are looked for
 NODES = 5  # nodes whose ztunnel log is read
@@ -120,6 +112,9 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
             _read_kind(kube, objects, kind, (*namespaces, *of_system))
         for kind in {text(one, "kind") for one in wanted.values()} - objects.keys():
             _read_kind(kube, objects, kind, namespaces)
+        for kind in MESH_POLICIES:
+            if kind in objects:
+                _read_kind(kube, objects, kind, {kube.places.root_namespace})
         if is_dns_failure(failure):
             _read_kind(kube, objects, "Deployment", {COREDNS_NAMESPACE})
         access.extend(_access_lines(kube, objects.get("Pod", ()), failure, access, since, over, access_logs))
@@ -139,6 +134,7 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
         bind_failures=[one for log in logs for one in ztunnel.parse_bind_failures(log) if one.time >= since],
         ours=suite_objects(kube.namespace),
         home=kube.namespace,
+        root_namespace=kube.places.root_namespace,
         wanted=wanted,
         removed=frozenset(kube.wanted.removed),
         logs=dict(access_logs),

@@ -122,6 +122,17 @@ def outside(c: Planted) -> None:
     c.add(obj("PeerAuthentication", "strict", "istio-system", ISTIO, spec={"mtls": {"mode": "STRICT"}}))
 
 
+def other_root(c: Planted) -> None:
+    """By its configuration, istiod's namespace is not the mesh's root namespace."""
+    outside(c)
+    c.state = replace(c.state, mesh={"istio-system/istio": {"rootNamespace": "root"}})
+
+
+def strict_root(c: Planted) -> None:
+    other_root(c)
+    c.get("PeerAuthentication", "strict")["metadata"]["namespace"] = "root"
+
+
 GATEWAY_OF_INGRESS = {"name": "bookinfo-ingress", "namespace": "default"}
 
 
@@ -303,6 +314,7 @@ PLANTED: list[tuple[str, Plant]] = [
     ("field-ignored", routing_type),
     ("gateway-name-taken", taken_account),
     ("ingress-outside-mesh", outside),
+    ("ingress-outside-mesh", strict_root),
     ("rate-limit-fails-open", redis_down),
     ("rate-limit-fails-open", lambda c: c.remove("Deployment", "envoy-ratelimit")),
     ("controller-namespace-mode", controller_mode),
@@ -389,6 +401,7 @@ def old_bind_failure(c: Planted) -> None:
         ("waypoint-port-shifted", healed_port),
         ("waypoint-port-shifted", bound_port),
         ("ingress-outside-mesh", permissive),
+        ("ingress-outside-mesh", other_root),
         ("port-15008-clash", old_bind_failure),
         ("cluster-warming", second_replica(warming("2026-07-01T11:59:50Z"))),
         pytest.param("route-not-active", second_replica(lambda dump: dump), id="route of a replica alike"),

@@ -22,7 +22,7 @@ from harness.objects.kind_namespace_name import KINDS as KNOWN
 from harness.objects.kind_namespace_name import ref_of
 from tests import recordings
 from tests.audit.planted import CONFIG, WAYPOINT_POD, Planted, obj
-from tests.audit.test_checks import THERE, no_address
+from tests.audit.test_checks import THERE, no_address, strict_root
 from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 
@@ -163,6 +163,19 @@ def test_the_printed_role_reads_only(capsys: pytest.CaptureFixture[str]) -> None
     assert [rule["resources"] for rule in logs["rules"] if rule not in plain["rules"]] == [["pods/log"]]
 
 
+def test_root_namespace_is_that_of_the_mesh_configuration(
+    cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """STRICT for the whole mesh is where istiod's ConfigMap says, not where istiod is."""
+    planted = Planted()
+    strict_root(planted)
+    cluster.put(*planted.objects, obj("ConfigMap", "istio", "istio-system", data={"mesh": "rootNamespace: root"}))
+
+    audit(cluster, tmp_path, "--format", "json")
+
+    assert "ingress-outside-mesh" in {one["id"] for one in json.loads(capsys.readouterr().out)["findings"]}
+
+
 def test_a_large_cluster_is_read_in_bounded_calls(
     cluster: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,7 +201,7 @@ def test_a_large_cluster_is_read_in_bounded_calls(
     versions = {version for version, _ in KNOWN.values() if version.rpartition("/")[0] in groups}
     assert report["objects"]["HTTPRoute"] == 1002
     assert sum(one["id"] == "service-without-route" for one in report["findings"]) == 500
-    assert len(cluster.requests) <= len(served) + 3 + len(versions) + 3  # 3 more pages; /version, /apis, configuration
+    assert len(cluster.requests) <= len(served) + 3 + len(versions) + 4  # 3 more pages; /version, /apis, two ConfigMaps
 
 
 def test_active_configurations_are_read_through_port_forwards(

@@ -53,6 +53,21 @@ def test_policies_that_do_not_allow_are_named() -> None:
     assert "default/other" not in causes[0]
 
 
+def test_policies_of_the_root_namespace_are_named() -> None:
+    """They are for every namespace; where the root namespace is, the mesh says."""
+    everywhere = named("AuthorizationPolicy/mesh/nobody", spec={})
+    deny = named("AuthorizationPolicy/mesh/deny", spec={"action": "DENY", "rules": []})
+    none_allowed = [rejected("allow policies exist, but none allowed")]
+
+    there = ClusterState({"AuthorizationPolicy": [everywhere]}, connections=none_allowed, root_namespace="mesh")
+    elsewhere = ClusterState({"AuthorizationPolicy": [everywhere]}, connections=none_allowed)
+    unread = ClusterState({"AuthorizationPolicy": [deny]}, root_namespace="mesh")
+
+    assert "AuthorizationPolicy mesh/nobody" in why(there)[0]
+    assert "mesh/nobody" not in why(elsewhere)[0]
+    assert any("mesh/deny" in one and "to the whole mesh" in one for one in why(unread))
+
+
 def test_client_that_a_policy_lets_in_beside_those_it_rejects_is_named() -> None:
     """By its identity, and of the time in which others were rejected; a waypoint is to be let in."""
     at = INBOUND.time

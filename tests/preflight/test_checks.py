@@ -355,15 +355,21 @@ def test_each_circumstance_has_its_row(case: str) -> None:
 
 
 def test_the_stack_is_where_its_workloads_are() -> None:
-    """By label; of two the one under its chart's own name, and where there is none that name."""
+    """By label; of two the one under its chart's own name, and where there is none that name. The root namespace is
+    that of the mesh configuration, else istiod's."""
     beside, elsewhere, absent = Cluster(), Cluster(), Cluster()
     second_revision(beside)
     revisioned(elsewhere)
     moved("DaemonSet", "ztunnel", "kube-system")(elsewhere)
     absent.remove("Deployment", "envoy-ratelimit")
+    root = Cluster()
+    changed(mesh={"istio-system/istio": {"rootNamespace": "root"}})(root)
 
     assert beside.facts.places == absent.facts.places == DEFAULT_PLACES
-    assert elsewhere.facts.places == StackPlaces(istiod="mesh/istiod-canary", ztunnel="kube-system/ztunnel")
+    assert elsewhere.facts.places == StackPlaces(
+        istiod="mesh/istiod-canary", ztunnel="kube-system/ztunnel", root_namespace="mesh"
+    )
+    assert root.facts.places == StackPlaces(root_namespace="root")
 
 
 def test_clock_of_a_node_counts_beyond_what_is_uncertain() -> None:

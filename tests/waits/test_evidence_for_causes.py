@@ -9,6 +9,7 @@ import pytest
 
 from harness import timeouts
 from harness.kube import Kube
+from harness.objects.stack_places import StackPlaces
 from harness.observations import Sighting
 from harness.waits import evidence_for_causes
 from tests.fakes.api import FakeApi, named
@@ -47,6 +48,21 @@ def test_logs_of_ztunnel_are_read_for_failed_requests(kube: Kube, api: FakeApi) 
     assert why(kube, "assert [503] == [200]", answered(503))[0].startswith(
         "AuthorizationPolicy default/deny denies spiffe://cluster.local/ns/default/sa/waypoint"
     )
+
+
+def test_policies_of_the_root_namespace_are_read(kube: Kube, api: FakeApi) -> None:
+    """A mesh-wide policy of others, in the namespace that the mesh has for those."""
+    spec = {"mtls": {"mode": "STRICT"}}
+    api.put(
+        named("PeerAuthentication/root/strict", spec=spec), named("PeerAuthentication/istio-system/other", spec=spec)
+    )
+    kube.places = StackPlaces(istiod="istio-system/istiod", root_namespace="root")
+
+    found = " ".join(why(kube, "assert [503] == [200]", answered(503)))
+
+    assert "PeerAuthentication root/strict" in found
+    assert "is STRICT for the whole mesh" in found
+    assert "istio-system/other" not in found
 
 
 def test_access_lines_are_read_that_the_test_had_not_asked_for(kube: Kube, api: FakeApi) -> None:

@@ -20,10 +20,10 @@ from harness.audit.waypoint_bindings import (
     use_of,
 )
 from harness.objects.conditions import conditions
+from harness.objects.stack_places import DEFAULT_PLACES
 from harness.objects.unstructured import Json, mapping, name_of, text
 
 INGRESS_USE = "istio.io/ingress-use-waypoint"
-ROOT = "istio-system"  # where istiod is by its chart; a PeerAuthentication in its namespace is for the whole mesh
 
 
 def bypass(state: AuditState) -> Iterable[Result]:
@@ -99,7 +99,8 @@ def _strict(state: AuditState, pod: Json) -> Json | None:
     """The PeerAuthentication that makes a pod take mTLS alone: the most specific one decides, UNSET leaves it open."""
     ranked: dict[int, list[Json]] = {0: [], 1: [], 2: []}
     istiods = [one for one in state.readable_objects("Deployment") if labels_of(one).get("app") == "istiod"]
-    roots = {namespace_of(one) for one in istiods} or {ROOT}
+    roots = {root for config in state.mesh.values() if (root := text(config, "rootNamespace"))}
+    roots = roots or {namespace_of(one) for one in istiods} or {DEFAULT_PLACES.root_namespace}
     for one in state.all_objects("PeerAuthentication"):
         wanted = mapping(one, "spec", "selector", "matchLabels")
         here = namespace_of(one) == namespace_of(pod)

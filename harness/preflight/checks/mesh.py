@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from harness.audit.read import REVISION
 from harness.audit.state import labels_of, namespace_of, object_name
 from harness.objects.stack_places import DEFAULT_PLACES
 from harness.objects.unstructured import Json, name_of, objects, text
@@ -12,7 +13,6 @@ from harness.objects.workloads import pod_containers, rollout_progress
 from harness.preflight.facts import Facts
 from harness.preflight.row import Row, judged, not_judged, unknown
 
-REVISION = "istio.io/rev"
 TRUST_DOMAIN = "cluster.local"  # Istio's default
 RESTARTED_AT = {  # where disruptive tests restart each; other tools than Istio's own charts put them elsewhere
     "istiod": DEFAULT_PLACES.istiod,
