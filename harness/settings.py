@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=0, le=9, description="kind worker nodes beside the control plane")
     node_image: str = Field("", description="kind node image; empty is the version set's")
     bundle: Folder | None = Field(None, description="folder of charts and images made by `make bundle`")
+    prepared: bool = Field(
+        False, description="kind with a bundle: nodes start with its images unpacked, which the first run prepares"
+    )
     lb: bool = Field(False, description="kind: with a load balancer (MetalLB); existing: the cluster has one")
     cache: bool = Field(False, description="kind: pull through caches of the registries, kept for the next run")
     registry: str = Field("", description="one registry for all charts and images: host[:port][/prefix]")

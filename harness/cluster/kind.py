@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,9 @@ import yaml
 from filelock import FileLock
 
 from harness import cluster_records, container_engine_checks, progress, timeouts
-from harness.cluster import free_addresses, node_registries
+from harness.cluster import free_addresses, node_registries, prepared_nodes
+from harness.cluster.node_images import NodeImages, mark_held
+from harness.cluster.prepared_nodes import PreparedNodes
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.command import run
 from harness.errors import BadInput, HarnessError
@@ -28,7 +29,7 @@ from harness.threads import thread_pool
 from harness.tools import select_programs
 from harness.version_sets import Chart
 
-MARKS = "/var/lib/mesh-e2e/archives"
+PREPARED = "prepared"  # in a record: the node image whose prepared folders the nodes have
 
 
 class KindCluster:
@@ -48,16 +49,19 @@ class KindCluster:
         registry: PrivateRegistry | None = None,
         charts: Iterable[Chart] = (),
         built: Iterable[str] = (),
+        archives: Iterable[Path] = (),
     ) -> None:
-        """`images` and `charts` are pulled while it boots, from `registry` if there is one; `kubernetes` is the version
-        that a cluster must have to be reused, `label` its version set's, empty: any. `release` is the oldest kind that
-        works with the node image; empty: any. `built` are images to load that only Docker has, and no registry."""
+        """`images` and `charts` are pulled while it boots, from `registry` if there is one, or `archives` of images are
+        loaded. `kubernetes` is the version that a cluster must have to be reused, `label` its version set's, empty:
+        any. `release` is the oldest kind that works with the node image; empty: any. `built` are images to load that
+        only Docker has, and no registry."""
         self._asked = {"set": label, "WORKERS": str(settings.workers)} if label else {}
         self.name, self._image, self._workers = settings.cluster_name, node_image, settings.workers
         self._kind, self._kubectl = settings.kind_bin, settings.kubectl_bin
         self._settings, self._release, self._caches = settings, release, settings.state if settings.cache else None
         self._pulled, self._registry, self._kubernetes = list(images), registry, kubernetes
         self._charts, self._built, self._state = list(charts), list(built), settings.state
+        self._archives, self._images = list(archives), NodeImages(settings.kind_bin, self.name)
         self.home = cluster_records.record_folder(settings.state, "kind", self.name)
         self.kubeconfig = self.home / "kubeconfig"
         self._unfinished = self.home / "unfinished"  # there from before `kind create` until it has succeeded
@@ -126,28 +130,35 @@ class KindCluster:
         return run([self._kind, "get", "clusters"]).stdout.split()
 
     def _make(self) -> None:
+        """Creates it, and does not wait until its nodes are ready: what is installed meanwhile does not need that."""
+        nodes = [f"{self.name}-{role}" for role in _roles(self._workers)]
+        mounts: Mapping[str, str] = {}
+        if self._settings.prepared:
+            prepared = PreparedNodes(self._image, self._archives)
+            prepared.prepare()
+            mounts = prepared.link(self.name, nodes)
         config = self.home / "kind.yaml"
-        config.write_text(yaml.safe_dump(_config(self._workers)))
+        config.write_text(yaml.safe_dump(_config([mounts.get(node, "") for node in nodes])))
         argv = [self._kind, "create", "cluster", "--name", self.name, "--image", self._image, "--config", str(config)]
-        argv += ["--kubeconfig", str(self.kubeconfig), "--wait", "120s"]
         self._unfinished.touch()
         ended = threading.Event()
-        with thread_pool(2) as pool:
-            pulls = pool.submit(self._pull_early, ended)
+        with thread_pool(3) as pool:
+            if not mounts:
+                pool.submit(self._images.load_during_boot, self._archives, nodes, ended)
+            pulls = pool.submit(self._pull_early, nodes, ended)
             pool.submit(self._helm.pull_all_ahead, [(one.reference, one.version) for one in self._charts])
             try:
-                run([*argv, "--retain"], within=timeouts.CLUSTER_CREATE)
+                run([*argv, "--kubeconfig", str(self.kubeconfig), "--retain"], within=timeouts.CLUSTER_CREATE)
             finally:
                 ended.set()
             pulls.result()
+        for node in mounts:
+            mark_held(node, self._archives)
         self._unfinished.unlink()
 
-    def _pull_early(self, ended: threading.Event) -> None:
-        if not self._pulled:
-            return
-        workers = ["worker", *(f"worker{number}" for number in range(2, self._workers + 1))][: self._workers]
-        nodes = [f"{self.name}-{role}" for role in ("control-plane", *workers)]
-        node_registries.configure_during_boot(nodes, self._pulled, self._registry, cached=self._caches, ended=ended)
+    def _pull_early(self, nodes: Sequence[str], ended: threading.Event) -> None:
+        if self._pulled:
+            node_registries.configure_during_boot(nodes, self._pulled, self._registry, cached=self._caches, ended=ended)
 
     def _reuse(self) -> None:
         self.reused = True
@@ -183,6 +194,8 @@ class KindCluster:
         old, container = self._recorded(), self._container()
         made = old.made if old and old.is_alive else time.time()
         details = self._asked | ({"container": container} if container else {})
+        image = self._image if self._settings.prepared else old.details.get(PREPARED) if old else None
+        details |= {PREPARED: image} if image else {}
         record = cluster_records.Record(self.kind, self.name, owner_pid(), made, details)
         cluster_records.write_record(self._state, record)
 
@@ -203,36 +216,13 @@ class KindCluster:
         return run([self._kind, "get", "nodes", "--name", self.name]).stdout.split()
 
     def load_images(self, archives: Sequence[Path], *, everywhere: bool = False) -> None:
-        nodes = self._nodes()
-        held = self._held(nodes)
-        work = [
-            (archive, node)
-            for archive in archives
-            for node in nodes
-            if everywhere or node_registries.needs_image(node, nodes, archive.name)
-        ]
-        missing = [(archive, node) for archive, node in work if _mark(archive) not in held[node]]
-        with thread_pool(2) as pool:  # containerd unpacks: more than the cores does not help
-            list(pool.map(lambda pair: self._load(*pair), missing))
-
-    def _held(self, nodes: Sequence[str]) -> dict[str, set[str]]:
-        """The archives that each node has taken already, by our own marks in the node: they go when it goes."""
-        found = {}
-        for node in nodes:
-            result = run(["docker", "exec", node, "ls", MARKS], check=False)
-            found[node] = set(result.stdout.split()) if result.code == 0 else set()
-        return found
+        self._images.load(archives, self._nodes(), everywhere=everywhere)
 
     def _load_built(self) -> None:
         """Each time, also into a kept cluster: a tag may have been built again."""
         for image in self._built:
             with progress.stage(f"image {image}"):
                 run([self._kind, "load", "docker-image", image, "--name", self.name], within=timeouts.IMAGE_LOAD)
-
-    def _load(self, archive: Path, node: str) -> None:
-        argv = [self._kind, "load", "image-archive", str(archive), "--name", self.name, "--nodes", node]
-        run(argv, within=timeouts.IMAGE_LOAD)
-        run(["docker", "exec", node, "mkdir", "-p", f"{MARKS}/{_mark(archive)}"])
 
     def install(self, release: Release) -> None:
         self._helm.upgrade_install(release)
@@ -280,6 +270,9 @@ class KindCluster:
         self._choose_kind()  # also where nothing was created before: `make clean`
         argv = [self._kind, "delete", "cluster", "--name", self.name, "--kubeconfig", str(self.kubeconfig)]
         run(argv, within=timeouts.CLUSTER_DELETE)
+        record = self._recorded()
+        if record and PREPARED in record.details:
+            prepared_nodes.remove_folders(record.details[PREPARED], self.name)
         self.kubeconfig.unlink(missing_ok=True)
         self._unfinished.unlink(missing_ok=True)
 
@@ -289,12 +282,15 @@ def signal_api_server(name: str, number: Literal["STOP", "CONT"], *, check: bool
     run(["docker", "exec", f"{name}-control-plane", "pkill", f"-{number}", "-x", "kube-apiserver"], check=check)
 
 
-def _mark(archive: Path) -> str:
-    """A name for an archive's content that needs no reading of it."""
-    seen = archive.stat()
-    return hashlib.sha256(f"{archive.resolve()} {seen.st_size} {seen.st_mtime_ns}".encode()).hexdigest()[:20]
+def _roles(workers: int) -> list[str]:
+    """What kind calls the nodes of a cluster."""
+    return ["control-plane", *["worker", *(f"worker{number}" for number in range(2, workers + 1))][:workers]]
 
 
-def _config(workers: int) -> dict[str, object]:
-    nodes = [{"role": role} for role in ("control-plane", *["worker"] * workers)]
+def _config(mounted: Sequence[str]) -> dict[str, object]:
+    """kind's configuration; `mounted` has for each node what is mounted as containerd's folder, or nothing."""
+    nodes: list[dict[str, object]] = []
+    for number, path in enumerate(mounted):
+        mounts = [{"hostPath": path, "containerPath": prepared_nodes.CONTAINERD}] if path else []
+        nodes.append({"role": "worker" if number else "control-plane"} | ({"extraMounts": mounts} if mounts else {}))
     return {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": nodes}

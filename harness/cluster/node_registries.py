@@ -95,6 +95,15 @@ def configure_during_boot(
     Raises:
         SetupFailed, BadInput: as `configure_registries`.
     """
+    wait_for_containerd(nodes, ended)
+    with progress.stage("images: pulls begin"):
+        configure_registries(nodes, images, private, cached=cached)
+        for node in nodes:
+            pull_early(node, [image for image in images if needs_image(node, nodes, image)])
+
+
+def wait_for_containerd(nodes: Sequence[str], ended: threading.Event) -> None:
+    """Waits until containerd runs in each node, or `ended` is set: `kind create` has ended."""
     for node in nodes:
         until(
             lambda node=node: ended.is_set() or _runs_containerd(node),  # type: ignore[misc]  # the default binds the loop's value
@@ -103,10 +112,6 @@ def configure_during_boot(
             within=timeouts.CLUSTER_CREATE,
             every=0.5,
         )
-    with progress.stage("images: pulls begin"):
-        configure_registries(nodes, images, private, cached=cached)
-        for node in nodes:
-            pull_early(node, [image for image in images if needs_image(node, nodes, image)])
 
 
 def needs_image(node: str, nodes: Sequence[str], image: str) -> bool:

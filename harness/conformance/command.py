@@ -59,7 +59,7 @@ def run(asked: argparse.Namespace, chosen: Settings, row: VersionSet) -> tuple[s
     _refuse(chosen, row)
     row = row.with_conformance()
     bundle = open_bundle(chosen.bundle, row) if chosen.bundle else None
-    cluster = choose_cluster(chosen, row)
+    cluster = choose_cluster(chosen, row, bundle)
     for requirement in cluster.requirements:
         requirement.check()
     assert row.conformance is not None  # _refuse has seen to it

@@ -123,14 +123,15 @@ def install_steps(
         InstallStep("load balancer", load_balancer, ("images: load balancer",)),
     ]
     return [
-        InstallStep("images: mesh", load("pilot", "install-cni", "ztunnel", "gateway")),
-        InstallStep("images: limiter", load("redis", "ratelimit", "envoy"), ("images: mesh",)),
+        InstallStep("nodes", lambda: rollouts.wait_for_nodes(kube)),
+        InstallStep("images: mesh", load("pilot", "install-cni", "ztunnel", "redis", "gateway")),
+        InstallStep("images: limiter", load("ratelimit", "envoy"), ("images: mesh",)),
         InstallStep("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
         InstallStep("definitions", lambda: define(cluster.definitions(found["gateway-helm"]))),
         InstallStep("pull secrets", pull_secrets),
         InstallStep("istio base", release("base"), ("pull secrets",)),
         *istio,
-        InstallStep("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: limiter",)),
+        InstallStep("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: mesh",)),
         InstallStep(
             "envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis", "pull secrets")
         ),
@@ -254,7 +255,8 @@ def ensure_stack(
     Raises:
         SetupFailed: a part is missing, or did not get ready.
     """
-    rollouts.wait_for_nodes(kube)
+    if cluster.kind == "existing":
+        rollouts.wait_for_nodes(kube)
     no_proxy.extend_no_proxy(addresses(kube.list_objects("Node")))
     found = install_steps(cluster, kube, versions, bundle, replicas)
     if cluster.kind == "existing" and not installs:

@@ -62,7 +62,7 @@ def cluster(
     settings: Settings, version_set: VersionSet, bundle: Bundle | None, pytestconfig: pytest.Config
 ) -> Iterator[Cluster]:
     """The cluster, made or found; taken away at the end as `keep` says, after the evidence was gathered."""
-    made = choose_cluster(settings, version_set)
+    made = choose_cluster(settings, version_set, bundle)
     run = pytestconfig.stash[RUN]
     pytestconfig.stash[GATHERER] = partial(diagnostics.gather, made, namespace=settings.suite_namespace)
     with while_standing(made, settings, pytestconfig):
