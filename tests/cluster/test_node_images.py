@@ -74,7 +74,7 @@ def test_boot_is_not_held_up_by_a_load_that_fails(settings: Settings, tools: Pro
 
 
 def test_prepared_nodes_load_nothing(settings: Settings, tools: Programs, archives: list[Path]) -> None:
-    """kind mounts a folder for each node, made of the prepared one, and the nodes are marked as holding the archives."""
+    """kind mounts a folder for each node, made of the prepared one; each node is marked as holding the archives."""
     cluster(settings, archives, prepared=True).create()
 
     config = yaml.safe_load(Path(tools.call("kind", "create").after("--config")).read_text())
