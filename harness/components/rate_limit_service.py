@@ -48,7 +48,8 @@ class RateLimitService:
     def __init__(self, kube: Kube, admin: Admin, *, lacks: Mapping[Capability, str] = MappingProxyType({})) -> None:
         """`lacks` are capabilities of the cluster that are missing, with the reasons."""
         self._kube, self._admin, self._lacks = kube, admin, lacks
-        self.namespace = namespace_in(kube.places.rate_limit_service)
+        self.place = kube.places.rate_limit_service
+        self.namespace = namespace_in(self.place)
 
     @property
     def pods(self) -> list[Document]:
@@ -60,7 +61,7 @@ class RateLimitService:
         pods = [pod for pod in self._kube.list_pods(self.namespace, self.LABELS) if is_pod_ready(pod)]
         if not pods:
             raise SetupFailed(
-                f"the rate limit service is down: Deployment {self._kube.places.rate_limit_service} has no ready pod. "
+                f"the rate limit service is down: Deployment {self.place} has no ready pod. "
                 "Envoy lets requests pass when it is unreachable: this does not mean that the limit is not enforced",
                 remedy=f"look at its pods and at Redis ({self._kube.places.redis})",
             )

@@ -43,3 +43,9 @@ DEFAULT_PLACES = StackPlaces()
 def namespace_in(place: str) -> str:
     """The namespace of "namespace/name"."""
     return place.partition("/")[0]
+
+
+def pod_prefix(place: str) -> tuple[str, str]:
+    """The namespace of "namespace/name", and how the names of that workload's pods begin."""
+    namespace, _, name = place.partition("/")
+    return namespace, f"{name}-"

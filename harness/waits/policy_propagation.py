@@ -105,7 +105,7 @@ def wait_for_rate_limit_service(client: IngressClient | MeshClient, limiter: Rat
             "the rate limit service does not answer Envoy, so Envoy lets every request pass; "
             f"{limiter.describe_trouble()}: {error}",
             remedy="the rate limit service or Redis is down; this does not mean that the limit is not enforced: "
-            "see pods of envoy-gateway-system/envoy-ratelimit and redis-system/redis",
+            f"see pods of {limiter.place} and its Redis",
         ) from error
 
 

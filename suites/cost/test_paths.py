@@ -12,6 +12,7 @@ from harness.clients.json_web_token import sign_token
 from harness.components.resource_usage import Kubelets
 from harness.evidence.cost_tables import path_table, use_table
 from harness.load.path_cost import Path, measure_counted, measure_idle_use, measure_use_under_load
+from harness.objects.stack_places import pod_prefix
 from harness.waits import gateways, rollouts, waypoint_binding
 from harness.waits.envoy_config import wait_for_route
 from harness.waits.status import wait_for_condition
@@ -89,12 +90,12 @@ def test_use_of_each_component(measured, paths, kube, here):
     """Under a steady load through ingress and waypoint every request returns 200, and both use more processor time."""
     kubelets, space = Kubelets(kube), here("default")
     components = {
-        "istiod": ("istio-system", "istiod-"),
-        "ztunnel, all nodes": ("istio-system", "ztunnel-"),
-        "istio-cni, all nodes": ("istio-system", "istio-cni-"),
-        "Envoy Gateway": ("envoy-gateway-system", "envoy-gateway-"),
-        "rate limit service": ("envoy-gateway-system", "envoy-ratelimit-"),
-        "Redis": ("redis-system", "redis-"),
+        "istiod": pod_prefix(kube.places.istiod),
+        "ztunnel, all nodes": pod_prefix(kube.places.ztunnel),
+        "istio-cni, all nodes": pod_prefix(kube.places.cni),
+        "Envoy Gateway": pod_prefix(kube.places.envoy_gateway),
+        "rate limit service": pod_prefix(kube.places.rate_limit_service),
+        "Redis": pod_prefix(kube.places.redis),
         "ingress": (space, "ingress-cost-"),
         "waypoint": (space, "waypoint-"),
     }

@@ -47,6 +47,8 @@ class Proxy:
 class Limiter:
     """Stands in for the limiter: its pod is ready, or there is none."""
 
+    place = "edge/envoy-ratelimit"
+
     def __init__(self, up: bool = True) -> None:
         self.up = up
 
@@ -205,7 +207,7 @@ def test_fail_open_is_a_broken_limiter(clock: Clock, answer: httpx.Response) -> 
         policy_propagation.wait_for_rate_limit_service(ingress(lambda _: answer), Limiter(), "/productpage")  # type: ignore[arg-type]  # as above
 
     assert "the rate limit service does not answer Envoy, so Envoy lets every request pass" in str(caught.value)
-    assert "Redis" in caught.value.remedy
+    assert "edge/envoy-ratelimit and its Redis" in caught.value.remedy
     assert "does not mean that the limit is not enforced" in caught.value.remedy
     assert not isinstance(caught.value, NotReady)
 
