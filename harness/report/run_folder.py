@@ -77,6 +77,14 @@ class RunFolder:
             key = f"{key}-{sha256(id.encode()).hexdigest()[:8]}"
         return self.artifacts / key
 
+    def previous(self) -> RunFolder | None:
+        """The newest earlier run beside it, of the same kind of cluster and set, that left results for Allure."""
+        like = _like(self.path)
+        before = (RunFolder(path) for path in self.path.parent.iterdir() if path < self.path and _like(path) == like)
+        return max(
+            (run for run in before if any(run.allure.glob("*-result.json"))), key=lambda run: run.path, default=None
+        )
+
     def relative_path(self, path: Path) -> str:
         """The path as it is named in reports: relative to the run folder."""
         return path.relative_to(self.path).as_posix()
@@ -149,6 +157,11 @@ def plain_name(text: str, limit: int = 100) -> str:
     if len(name) <= limit:
         return name
     return f"{name[: limit - 9]}-{sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _like(run: Path) -> str:
+    """What the names of runs of one kind of cluster and set have in common."""
+    return re.sub(r"-\d{1,2}$", "", _RUN.sub("", run.name, count=1)) if _RUN.match(run.name) else run.name
 
 
 def _point(link: Path, target: str) -> None:

@@ -340,6 +340,24 @@ def test_steps(cluster):
     assert len(json.loads((where / "categories.json").read_text())) == 6
 
 
+def test_allure_keeps_the_history_of_earlier_runs(mini):
+    """The third run has the results of the first two, and their totals; another version set starts anew."""
+    mini.write(ingress__one='def test_a(cluster):\n    """A claim."""\n')
+    mini.run()
+    mini.write(ingress__one='def test_a(cluster):\n    """A claim."""\n    assert [200] == [429]\n').run()
+    mini.run()
+    where = mini.folder / "allure-results"
+    result = json.loads(next(where.glob("*-result.json")).read_text())
+    tests = json.loads((where / "history/history.json").read_text())
+    totals = json.loads((where / "history/history-trend.json").read_text())
+
+    assert [one["status"] for one in tests[result["historyId"]]["items"]] == ["failed", "passed"]
+    assert [(one["buildOrder"], one["data"]["passed"], one["data"]["failed"]) for one in totals] == [
+        (2, 0, 1),
+        (1, 1, 0),
+    ]
+
+
 OBSERVES = """
 def test_a(cluster, pytestconfig):
     from harness.plugin.run import RUN

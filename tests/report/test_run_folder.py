@@ -34,6 +34,27 @@ def test_runs_of_the_same_second_have_folders_of_their_own(tmp_path):
     assert (tmp_path / "latest").resolve() == second.path
 
 
+def test_the_previous_run_is_of_the_same_cluster_and_set(tmp_path):
+    """And left results for Allure; of two in one second it is the second."""
+
+    def run(set_name, hours, *, ended=True):
+        now = NOW + timedelta(hours=hours)
+        folder = RunFolder.create(tmp_path, cluster="kind", set_name=set_name, now=now)
+        if ended:
+            folder.allure.mkdir()
+            (folder.allure / "1-result.json").write_text("{}")
+        return folder
+
+    first = run("istio-1.29-eg-1.7", 0)
+    second = run("istio-1.29-eg-1.7", 0)
+    run("istio-1.29-eg-1.9", 1)
+    run("istio-1.29-eg-1.7", 2, ended=False)
+    last = run("istio-1.29-eg-1.7", 3)
+
+    assert first.previous() is None
+    assert [one.previous().path for one in (second, last)] == [first.path, second.path]
+
+
 def test_no_two_tests_share_a_folder(tmp_path):
     """Not even where their names are the same as file names; the same test keeps its own."""
     folder = made(tmp_path)
