@@ -98,7 +98,8 @@ def not_a_fact(text: str) -> str:
     """What keeps a docstring from being one sentence in the present tense; empty if nothing does."""
     rules = {
         "is no sentence": not text.endswith("."),
-        "is more than one line": "\n" in text,
+        "is more than one paragraph": "\n\n" in text,
+        "is longer than 30 words": len(text.split()) > 30,
         "is more than one sentence": re.search(r"[.!?]\s+[A-Z]", text),
         "is no fact": re.search(r"(?i)\b(should|tests? that|checks? that|verif|makes? sure|ensures?|will)\b", text),
     }

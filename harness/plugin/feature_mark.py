@@ -8,6 +8,7 @@ claim states a defect ("broken"). Outside of the Envoy Gateway versions from `si
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -49,13 +50,18 @@ def wrong(item: pytest.Item) -> BadInput | None:
     return found if isinstance(found, BadInput) else None
 
 
+def parameters(item: pytest.Item) -> Mapping[str, object]:
+    """The values of a parametrized test's parameters, by name."""
+    found: Mapping[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+    return found
+
+
 def _read(item: pytest.Item) -> Row | BadInput | None:
     mark = item.get_closest_marker("feature")
     if mark is None:
         return None
-    case = getattr(getattr(item, "callspec", None), "params", {})
     try:
-        row = Row(*mark.args, **{"place": case.get("place", ""), **mark.kwargs})
+        row = Row(*mark.args, **{"place": str(parameters(item).get("place", "")), **mark.kwargs})
     except TypeError as error:
         return BadInput(f"{item.nodeid}: {error}", remedy=f"write the mark as {HELP}")
     if row.feature and row.place and row.means in MEANINGS:

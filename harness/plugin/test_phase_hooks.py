@@ -1,7 +1,7 @@
 """Pytest hooks that turn a test's phases into verdicts, evidence, live lines and reports.
 
-Works only in a run (`options.is_run`). What is written and shown at the end is in `end_of_run`, the record that both
-fill in `run`.
+Works only in a run (`options.is_run`). What is written and shown at the end is in `final_reports`, the record that
+both fill in `run`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Reporting:
             self._run.book.expect(
                 item.nodeid,
                 area=self._run.evidence.area(item.path),
-                claim=claim_of(getattr(item, "obj", None), item.name),
+                claim=claim_of(getattr(item, "obj", None), item.name, feature_mark.parameters(item)),
                 feature=row.feature if row else str(mark.args[0]) if mark and mark.args else "",
                 place=row.place if row else "",
                 means=row.means if row else "",

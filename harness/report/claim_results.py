@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from harness import observations
 from harness.outcome import Outcome
 from harness.report.results import ClaimResult
+
+NO_VALUES: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass
@@ -92,9 +97,11 @@ class ClaimResults:
         return [*(self.result_of(id) for id in self._entries), *self._extras]
 
 
-def claim_of(function: Any, name: str) -> str:
-    """The docstring's first line; without one, the test's name in words. A parametrized test keeps its [case]."""
+def claim_of(function: Any, name: str, values: Mapping[str, object] = NO_VALUES) -> str:
+    """The docstring's first paragraph, with `{parameter}` replaced by the parameter's value; without a docstring, the
+    test's name in words. A parametrized test whose docstring names no parameter keeps its [case]."""
     plain, bracket, case = name.partition("[")
-    text = (inspect.getdoc(function) or "").partition("\n")[0].strip()
+    text = " ".join((inspect.getdoc(function) or "").strip().partition("\n\n")[0].split())
     text = text or plain.removeprefix("test_").replace("_", " ")
-    return f"{text} {bracket}{case}" if bracket else text
+    filled = re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), text)
+    return f"{filled} {bracket}{case}" if bracket and filled == text else filled

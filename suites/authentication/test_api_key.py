@@ -11,7 +11,8 @@ POLICY = "SecurityPolicy/default/api-key"
 
 @pytest.mark.feature("API key")
 def test_key_is_checked(tries, place, here):
-    """Requests with no key or an unknown one return 401; with a known key the backend gets that key's client ID."""
+    """At the {place}, a SecurityPolicy with API key authentication returns 401 for a missing or unknown key, and
+    sends the client ID of a known key to the backend."""
     keys = [place.get(), place.get(x_api_key="key-of-nobody"), place.get(x_api_key="key-of-shop")]
 
     trial = tries.policy(place, "authentication/api_key.yaml", here(POLICY), keys, 401)

@@ -14,7 +14,8 @@ RIGHT, WRONG = (f"Basic {base64.b64encode(pair).decode()}" for pair in (b"ali:op
 
 @pytest.mark.feature("Basic authentication")
 def test_password_is_checked(tries, place, here):
-    """With basic auth no or a wrong password returns 401; with the right one the backend gets the user's name."""
+    """At the {place}, a SecurityPolicy with basic authentication returns 401 for a missing or wrong password, and
+    sends the user name of a correct login to the backend."""
     logins = [place.get(), place.get(authorization=WRONG), place.get(authorization=RIGHT)]
 
     trial = tries.policy(place, "authentication/basic.yaml", here(POLICY), logins, 401)

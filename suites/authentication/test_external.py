@@ -17,7 +17,8 @@ ALLOWED, DENIED = "/?header=x-checked:yes", "/?status=403"
 
 @pytest.mark.feature("External authorization over HTTP")
 def test_service_decides(tries, place, here):
-    """The external authorization service gets each request; one that it denies returns 403 and reaches no backend."""
+    """At the {place}, the external authorization service receives each request, and a request that it denies
+    returns 403 and does not reach the backend."""
     requests = [place.get(DENIED, host=HOST), place.get(ALLOWED, host=HOST)]
 
     trial = tries.policy(place, "authentication/external.yaml", here(POLICY), requests, 403)
@@ -32,7 +33,8 @@ def test_service_decides(tries, place, here):
 
 @pytest.mark.feature("External authorization, failing closed")
 def test_nobody_passes_without_the_service(tries, place, here):
-    """With failOpen false and nothing listening at the external authorization service, requests return 403 (UAEX)."""
+    """At the {place}, requests return 403 with response flag UAEX when the external authorization service does not
+    listen and failOpen is false."""
     trial = tries.policy(place, "authentication/external_closed.yaml", f"{here(POLICY)}-closed", [place.get()], 403)
 
     assert trial.control.statuses == trial.recovery.statuses == [200]
@@ -43,7 +45,8 @@ def test_nobody_passes_without_the_service(tries, place, here):
 
 @pytest.mark.feature("External authorization, failing open")
 def test_everybody_passes_without_the_service(tries, place, here):
-    """With failOpen true and nothing listening at the external authorization service, requests return 200."""
+    """At the {place}, requests return 200 when the external authorization service does not listen and failOpen is
+    true."""
     trial = tries.configured(
         place,
         "authentication/external_open.yaml",
@@ -58,7 +61,8 @@ def test_everybody_passes_without_the_service(tries, place, here):
 
 @pytest.mark.feature("External authorization, failing closed without an endpoint")
 def test_nobody_passes_without_an_endpoint(applying, kube, place, here):
-    """An extAuth SecurityPolicy (failOpen false) whose Service has no endpoint is not Accepted; requests return 500."""
+    """At the {place}, a SecurityPolicy is not Accepted and requests return 500 when the Service of its external
+    authorization has no endpoint and failOpen is false."""
     policy, gateway = f"{here(POLICY)}-missing", here(f"Gateway/default/{place.gateway}")
 
     control = place.send([place.get()] * 2)

@@ -14,7 +14,8 @@ POLICY = "SecurityPolicy/default/external-grpc"
 @pytest.mark.feature("External authorization over gRPC (Open Policy Agent)")
 @pytest.mark.usefixtures("opa")
 def test_policy_agent_decides(tries, place, here):
-    """Open Policy Agent gets each request over gRPC: one that it denies returns its 403, one that it allows 200."""
+    """At the {place}, Open Policy Agent as a gRPC external authorization service decides on each request: a denied
+    one returns 403 and an allowed one returns 200."""
     requests = [place.get(), place.get(x_team="red"), place.get(x_team="blue")]
 
     trial = tries.policy(place, "authentication/external_grpc.yaml", here(POLICY), requests, decided_by_agent)
@@ -35,7 +36,8 @@ def decided_by_agent(answer):
 
 @pytest.mark.feature("External authorization over gRPC, failing closed")
 def test_nobody_passes_without_the_service(tries, place, here):
-    """With failOpen false and nothing listening at the gRPC authorization service, requests return 403 (UAEX)."""
+    """At the {place}, requests return 403 with response flag UAEX when the gRPC external authorization service does
+    not listen and failOpen is false."""
     policy, manifest = f"{here(POLICY)}-closed", "authentication/external_grpc_closed.yaml"
 
     trial = tries.policy(place, manifest, policy, [place.get()] * 2, 403)
@@ -49,7 +51,8 @@ def test_nobody_passes_without_the_service(tries, place, here):
 
 @pytest.mark.feature("External authorization over gRPC, failing open")
 def test_everybody_passes_without_the_service(tries, place, here):
-    """With failOpen true and nothing listening at the gRPC authorization service, requests return 200."""
+    """At the {place}, requests return 200 when the gRPC external authorization service does not listen and failOpen
+    is true."""
     trial = tries.configured(
         place,
         "authentication/external_grpc_open.yaml",

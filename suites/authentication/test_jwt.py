@@ -15,7 +15,8 @@ USER, ADMIN = sign_token(role="user"), sign_token(role="admin")
 
 @pytest.mark.feature("JWT, inline JWKS")
 def test_token_is_checked(tries, place, here):
-    """A SecurityPolicy with JWT returns 401 for a missing or damaged token, and 200 for a valid one."""
+    """At the {place}, a SecurityPolicy with JWT authentication returns 401 for a missing token or an invalid
+    signature, and 200 for a valid token."""
     tokens = [
         place.get(),
         place.get(authorization=f"Bearer {USER}"),
@@ -34,7 +35,8 @@ def test_token_is_checked(tries, place, here):
 
 @pytest.mark.feature("JWT claims as headers")
 def test_claim_becomes_a_header(tries, place, here):
-    """With claimToHeaders the backend receives a token's claim in a header, and without the policy no such header."""
+    """At the {place}, a SecurityPolicy with claimToHeaders sends the claim of the client's JWT to the backend as a
+    request header."""
     tokens = [place.get(authorization=f"Bearer {token}") for token in (USER, ADMIN)]
 
     trial = tries.policy(
@@ -53,7 +55,8 @@ def test_claim_becomes_a_header(tries, place, here):
 
 @pytest.mark.feature("Authorization by JWT claim")
 def test_claim_decides(tries, place, here):
-    """Under authorization by JWT claim a token without the claim gets 403, one with it 200, and no token 401."""
+    """At the {place}, authorization by JWT claim returns 200 for a token with the claim, 403 for a token without
+    the claim, and 401 without a token."""
     tokens = [place.get(authorization=f"Bearer {USER}"), place.get(authorization=f"Bearer {ADMIN}"), place.get()]
 
     trial = tries.policy(

@@ -14,7 +14,8 @@ ISSUER = "httproute/default/issuer/"
 
 @pytest.mark.feature("JWT, remote JWKS")
 def test_keys_are_fetched(tries, place, at_ingress, since, here):
-    """With a remote JWKS Envoy fetches the issuer's keys, and returns 200 to a valid token and 401 to a damaged one."""
+    """At the {place}, Envoy fetches the JWKS from the token issuer, and returns 200 for a valid JWT and 401 for one
+    with an invalid signature."""
     token = sign_token(role="user")
     valid, other = (place.get(authorization=f"Bearer {one}") for one in (token, damage_token(token)))
 

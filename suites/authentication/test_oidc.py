@@ -16,7 +16,8 @@ FORM = ["302 dex.localhost/dex/auth", "302 dex.localhost/dex/auth/local", "200 d
 
 @pytest.mark.feature("OIDC (Dex)")
 def test_login_is_wanted(tries, place, here):
-    """With OIDC a page is served after a login at Dex and until logout; a forged callback gets 401."""
+    """At the {place}, a SecurityPolicy with OIDC returns the page only between login and logout, and 401 for a
+    forged callback."""
     login = Login(base=BASES[place.name], **ALI)
 
     trial = tries.configured(
@@ -38,7 +39,8 @@ def test_login_is_wanted(tries, place, here):
 
 @pytest.mark.feature("OIDC through a browser", place="ingress")
 def test_browser_logs_in_and_out(tries, at_ingress, browser, here):
-    """With OIDC Chromium gets Dex's form, 401 for a wrong password, the page after login, and the form after logout."""
+    """In Chromium, OIDC at the ingress shows the login form of Dex, rejects a wrong password with 401, and shows
+    the page from login until logout."""
     login = Login(base=BASES["ingress"], **ALI)
 
     trial = tries.configured(

@@ -11,7 +11,8 @@ POLICY = "SecurityPolicy/default/client-address"
 
 @pytest.mark.feature("Authorization by client address")
 def test_address_decides(tries, place, here):
-    """Authorization by client address returns 403 to other networks, also with a forged X-Forwarded-For."""
+    """At the {place}, authorization by client address returns 403 to a client outside the allowed network, even if
+    X-Forwarded-For names an allowed address."""
     requests = [place.get(), place.get(x_forwarded_for="203.0.113.7")]
 
     trial = tries.policy(place, "authorization/client_address.yaml", here(POLICY), requests, 403)

@@ -11,7 +11,8 @@ POLICY = "SecurityPolicy/default/path"
 
 @pytest.mark.feature("Authorization by path", since="1.9")
 def test_path_decides(tries, place, here):
-    """Authorization by path returns 403 below the denied path and 200 elsewhere."""
+    """At the {place}, a SecurityPolicy that denies a path prefix returns 403 below that prefix and 200 for other
+    paths."""
     requests = [place.get("/private/a"), place.get("/public")]
 
     trial = tries.policy(place, "authorization/path.yaml", here(POLICY), requests, 403)

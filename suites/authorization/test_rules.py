@@ -12,7 +12,8 @@ DENIED = "rbac_access_denied_matched_policy[DENY]"
 
 @pytest.mark.feature("Authorization by header, default deny")
 def test_header_decides(tries, place, here):
-    """With defaultAction Deny, requests with the allowed header value return 200, with another value or none 403."""
+    """At the {place}, a SecurityPolicy with defaultAction Deny returns 200 for the allowed header value, and 403
+    for another value or no header."""
     teams = [place.get(), place.get(x_team="red"), place.get(x_team="blue")]
 
     trial = tries.policy(place, "authorization/rules.yaml", here(POLICY), teams, 403)
@@ -26,7 +27,7 @@ def test_header_decides(tries, place, here):
 
 @pytest.mark.feature("Authorization by method")
 def test_method_decides(tries, place, here):
-    """Authorization by method returns 200 to the allowed GET and 403 to a POST with the same headers."""
+    """At the {place}, a SecurityPolicy that allows only method GET returns 200 for GET and 403 for POST."""
     requests = [place.get(method="POST", x_team="blue"), place.get(x_team="blue")]
 
     trial = tries.policy(place, "authorization/rules.yaml", here(POLICY), requests, 403)

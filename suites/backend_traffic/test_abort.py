@@ -11,7 +11,8 @@ pytestmark = pytest.mark.needs("real gateway")
 
 @pytest.mark.feature("Fault injection, abort")
 def test_aborted_request_does_not_reach_the_backend(tries, place, here):
-    """With an injected abort each request returns 418 with flag FI, and the backend receives none."""
+    """At the {place}, a BackendTrafficPolicy with fault injection returns 418 with response flag FI, and no request
+    reaches the backend."""
     policy = here("BackendTrafficPolicy/default/abort")
 
     trial = tries.policy(place, "backend_traffic/abort.yaml", policy, [place.get()] * 2, 418)
@@ -26,7 +27,8 @@ def test_aborted_request_does_not_reach_the_backend(tries, place, here):
 
 @pytest.mark.feature("Fault injection, delay")
 def test_delayed_request_is_late(tries, place, here):
-    """With an injected delay of 700 ms each request takes at least that long, has flag DI, and returns 200."""
+    """At the {place}, a BackendTrafficPolicy with a fault delay of 700 ms delays each request by at least 700 ms;
+    each returns 200 with response flag DI."""
     policy = here("BackendTrafficPolicy/default/delay")
 
     trial = tries.policy(

@@ -11,7 +11,8 @@ POLICY = "BackendTrafficPolicy/default/breaker"
 
 @pytest.mark.feature("Circuit breaker")
 def test_request_without_room_is_rejected(tries, place, here):
-    """Under a circuit breaker that queues nothing, requests return 503 with flag UO and the backend receives none."""
+    """At the {place}, a circuit breaker that allows no pending requests returns 503 with response flag UO, and no
+    request reaches the backend."""
     trial = tries.policy(place, "backend_traffic/breaker.yaml", here(POLICY), [place.get()] * 3, 503)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]

@@ -11,7 +11,8 @@ POLICY = "BackendTrafficPolicy/default/buffering"
 
 @pytest.mark.feature("Request buffering")
 def test_large_body_is_rejected(tries, place, here):
-    """With a request buffer of 1 KiB a body of 1100 bytes gets 413 and reaches no backend; of 1000 bytes gets 200."""
+    """At the {place}, with a request buffer limit of 1 KiB, a body of 1100 bytes returns 413 and a body of 1000
+    bytes returns 200."""
     large, small = (place.get(method="POST", body="x" * count) for count in (1100, 1000))
 
     trial = tries.policy(place, "backend_traffic/buffering.yaml", here(POLICY), [large, small, place.get()], 413)

@@ -13,7 +13,8 @@ LARGE = "/?size=4000&header=content-type:application/json"
 
 @pytest.mark.feature("Compression")
 def test_answer_is_compressed(tries, place, here):
-    """With compression a client that accepts gzip gets a gzip response, and one that does not gets a plain one."""
+    """At the {place}, a BackendTrafficPolicy with compression returns a gzip response to a client that accepts
+    gzip, and an uncompressed one to a client that does not."""
     requests = [place.get(LARGE, accept_encoding="gzip"), place.get(LARGE, accept_encoding="identity")]
 
     trial = tries.policy(

@@ -12,7 +12,8 @@ USERS = [f"user-{n}" for n in range(20)]  # all of 20 on one of two backends by 
 
 @pytest.mark.feature("Consistent hashing by header")
 def test_user_stays_with_one_backend(tries, place, here):
-    """With consistent hashing by header, 20 requests of one user reach one backend, those of 20 users both."""
+    """At the {place}, with consistent hashing by user header, one backend receives all 20 requests of one user, and
+    both backends receive requests of 20 users."""
     requests = [place.get(x_user_id="john")] * 20 + [place.get(x_user_id=user) for user in USERS]
 
     trial = tries.configured(

@@ -11,7 +11,8 @@ POLICY = "BackendTrafficPolicy/default/health-checks"
 
 @pytest.mark.feature("Active health checks")
 def test_unhealthy_backends_get_nothing(tries, place, here):
-    """While all backends fail their active health check, requests return 503 with flag UH and reach no backend."""
+    """At the {place}, while all backends fail their active health check, requests return 503 with response flag UH
+    and do not reach a backend."""
     trial = tries.policy(place, "backend_traffic/health_checks.yaml", here(POLICY), [place.get()] * 2, 503)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]

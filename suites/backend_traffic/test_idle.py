@@ -13,7 +13,8 @@ POLICY = "BackendTrafficPolicy/default/idle-backend"
 
 @pytest.mark.feature("Idle timeout of connections to the backend")
 def test_idle_connection_is_closed(tries, place, here):
-    """With connectionIdleTimeout 1 s Envoy closes the backend connection after each of 3 requests sent 2 s apart."""
+    """At the {place}, with a BackendTrafficPolicy's connectionIdleTimeout of 1 s, Envoy closes its connection to
+    the backend after each of 3 requests, sent 2 s apart."""
     trial = tries.configured(
         place,
         "backend_traffic/idle.yaml",

@@ -12,7 +12,8 @@ LISTENERS = {"ingress": "bookinfo-ingress/ingress", "waypoint": "waypoint/rating
 
 @pytest.mark.feature("Merged policies of Gateway and route")
 def test_both_policies_hold(tries, place, here):
-    """With mergeType a route's retry and its Gateway's override both apply: two requests arrive, clients get 418."""
+    """At the {place}, a route policy with mergeType adds retries to the Gateway policy's response override: the
+    backend receives 2 requests and the client 418."""
     listener = here(f"Gateway/default/{LISTENERS[place.name]}")
 
     trial = tries.policy(

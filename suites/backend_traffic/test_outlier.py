@@ -12,7 +12,7 @@ POLICY = "BackendTrafficPolicy/default/outlier"
 
 @pytest.mark.feature("Outlier detection")
 def test_failing_backend_is_left_out(tries, place, here):
-    """With outlier detection a backend that returned 503 receives none of the next 20 requests, and without it some."""
+    """At the {place}, with outlier detection, a backend that returned 503 receives none of the next 20 requests."""
     requests = [place.get("/?status=503")] + [place.get()] * 20
 
     trial = tries.configured(

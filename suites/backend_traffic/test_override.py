@@ -12,7 +12,7 @@ POLICY = "BackendTrafficPolicy/default/override"
 
 @pytest.mark.feature("Response override")
 def test_error_is_replaced(tries, place, here):
-    """With a response override of 503, clients get 418 where the backend returns 503; other statuses do not change."""
+    """At the {place}, a response override replaces the backend's 503 by 418, and leaves its 500 and 200 unchanged."""
     requests = [place.get("/?status=503"), place.get("/?status=500"), place.get()]
 
     trial = tries.policy(place, "backend_traffic/override.yaml", here(POLICY), requests, 418)

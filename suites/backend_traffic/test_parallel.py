@@ -12,7 +12,8 @@ SLOW = "/?delay=3s"  # longer than it takes to send all of them
 
 @pytest.mark.feature("Requests in parallel")
 def test_second_request_at_a_time_is_rejected(tries, place, here):
-    """With maxParallelRequests 1, of five requests at once one returns 200, and four 503 (UO) that reach no backend."""
+    """At the {place}, with maxParallelRequests 1, one of five concurrent requests returns 200, and four return 503
+    with response flag UO."""
     trial = tries.configured(
         place,
         "backend_traffic/parallel.yaml",

@@ -11,7 +11,8 @@ POLICY = "BackendTrafficPolicy/default/retries"
 
 @pytest.mark.feature("Retries")
 def test_backend_receives_the_retries(tries, place, here):
-    """With two retries on 503 the backend receives a request that gets 503 three times, and any other request once."""
+    """At the {place}, with numRetries 2 for status 503, the backend receives a request three times if it returns
+    503, and once if it returns another status."""
     requests = [place.get("/?status=503"), place.get("/?status=500"), place.get()]
 
     trial = tries.policy(

@@ -12,7 +12,8 @@ POLICY = "BackendTrafficPolicy/default/timeout"
 
 @pytest.mark.feature("Request timeout")
 def test_slow_request_gets_504(tries, place, here):
-    """With a BackendTrafficPolicy's requestTimeout of 300 ms a request to a backend that takes 1 s returns 504 (UT)."""
+    """At the {place}, with a BackendTrafficPolicy's requestTimeout of 300 ms, a request that the backend answers
+    after 1 s returns 504 with response flag UT."""
     trial = tries.policy(place, "backend_traffic/timeout.yaml", here(POLICY), [place.get("/?delay=1s")], 504)
 
     assert trial.control.statuses == trial.recovery.statuses == [200]

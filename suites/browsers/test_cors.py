@@ -13,7 +13,8 @@ ALLOWED = "access-control-allow-origin"
 
 @pytest.mark.feature("CORS preflight")
 def test_preflight_is_answered(tries, place, here):
-    """Envoy answers preflights itself, with access-control-allow-origin only for an allowed origin."""
+    """At the {place}, a SecurityPolicy with CORS makes Envoy answer preflight requests, with header
+    access-control-allow-origin only for the allowed origin."""
     ask = {"method": "OPTIONS", "access_control_request_method": "PUT"}
     preflights = [place.get(origin=OURS, **ask), place.get(origin=OTHER, **ask)]
 
@@ -31,7 +32,8 @@ def test_preflight_is_answered(tries, place, here):
 
 @pytest.mark.feature("CORS request")
 def test_answer_names_the_allowed_origin(tries, place, here):
-    """A response to an allowed origin carries access-control-allow-origin, and one to another origin does not."""
+    """At the {place}, a SecurityPolicy with CORS adds header access-control-allow-origin to responses for the
+    allowed origin only."""
     requests = [place.get(origin=OURS), place.get(origin=OTHER)]
 
     trial = tries.policy(

@@ -11,7 +11,8 @@ POLICY = "SecurityPolicy/default/csrf"
 
 @pytest.mark.feature("CSRF", since="1.9")
 def test_other_origin_cannot_post(tries, place, here):
-    """With CSRF protection a POST from another origin returns 403, one from an allowed origin 200, and a GET 200."""
+    """At the {place}, a SecurityPolicy with CSRF protection returns 403 for a POST from a foreign origin, and 200
+    for a POST from an allowed origin and for GET."""
     requests = [
         place.get(method="POST", origin="https://evil.example"),
         place.get(method="POST", origin="https://shop.example"),

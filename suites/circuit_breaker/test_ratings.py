@@ -51,7 +51,8 @@ def arms(experiment):
 
 @pytest.mark.parametrize("arm", ["control", "recovery"])
 def test_burst_is_served_slowly_without_the_policy(arms, arm):
-    """Without a circuit breaker all 200 requests to ratings, which delays half by 7 s, return 200, some after 6.5 s."""
+    """In the {arm} burst without a circuit breaker, all 200 requests to ratings return 200, the slowest of them
+    after more than 6.5 s."""
     answers = arms[arm].answers
 
     assert answers.statuses == [200] * BURST
@@ -59,7 +60,8 @@ def test_burst_is_served_slowly_without_the_policy(arms, arm):
 
 
 def test_burst_is_refused_fast_with_the_policy(arms):
-    """With maxPendingRequests: 0, all 200 requests of a burst to ratings return 503, each in less than 2 seconds."""
+    """With maxPendingRequests 0 at the waypoint, all 200 requests of a burst to ratings return 503 in less than 2 s
+    each."""
     # By the waypoint's log. The client may take longer by the machine's share: twice what it takes besides the waypoint
     # without the policy, when half as many responses come at once.
     burst = arms["treatment"]
@@ -75,7 +77,8 @@ def test_burst_is_refused_fast_with_the_policy(arms):
 
 
 def test_refusals_are_the_breakers_own(arms):
-    """The waypoint logs each 503 of the circuit breaker with flag UO, overflow details and no upstream connection."""
+    """The waypoint logs each 503 of the circuit breaker with response flag UO, overflow as response code details,
+    and no upstream address."""
     lines = arms["treatment"].lines
 
     assert len(lines) == BURST
@@ -85,7 +88,8 @@ def test_refusals_are_the_breakers_own(arms):
 
 
 def test_pod_address_goes_past_the_breaker(experiment):
-    """While the circuit breaker returns 503, a request to the ratings pod IP bypasses the waypoint and returns 200."""
+    """While the circuit breaker at the waypoint returns 503, a request to the ratings pod IP bypasses the waypoint
+    and returns 200."""
     _, passed = experiment
 
     assert passed.through.statuses == [503]
@@ -95,12 +99,14 @@ def test_pod_address_goes_past_the_breaker(experiment):
 
 @pytest.mark.parametrize(("arm", "refused"), [("control", 0), ("treatment", BURST), ("recovery", 0)])
 def test_overflow_counter_moves_by_the_refused(arms, arm, refused):
-    """In a burst of 200 to ratings, upstream_rq_pending_overflow rises by 200 with maxPendingRequests: 0, else by 0."""
+    """In the {arm} burst of 200 requests, the waypoint's counter upstream_rq_pending_overflow rises by {refused};
+    only the treatment has the circuit breaker."""
     assert arms[arm].overflow == refused
 
 
 def test_control_and_recovery_reach_ratings(arms):
-    """Without the circuit breaker, the waypoint logs each request with an upstream connection and no response flag."""
+    """Without the circuit breaker, the waypoint logs each request of a burst to ratings with an upstream address
+    and without response flag."""
     lines = [*arms["control"].lines, *arms["recovery"].lines]
 
     assert len(lines) == 2 * BURST

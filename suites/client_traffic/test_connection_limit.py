@@ -12,7 +12,8 @@ SLOW = "/?delay=1s"
 
 @pytest.mark.feature("Connection limit")
 def test_connections_over_the_limit_are_closed(tries, place, here):
-    """Of four connections at once under a limit of two, two get 200 and two are closed before the backend sees them."""
+    """At the {place}, with a ClientTrafficPolicy's connection limit of 2, two of four concurrent requests return
+    200, and the other two connections are closed without a response."""
     trial = tries.configured(
         place,
         "client_traffic/connection_limit.yaml",

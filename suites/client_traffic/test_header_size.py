@@ -18,7 +18,8 @@ def is_served(answer):
 
 @pytest.mark.feature("Header size limit")
 def test_large_headers_are_rejected(applied, place):
-    """Requests with headers of more than 60 KiB return 431 and reach no backend, those with fewer return 200."""
+    """At the {place}, a request with a header of 62,000 bytes returns 431 and does not reach the backend; one with
+    50,000 bytes returns 200."""
     wait_for_response(place.client, place.get(host=HOST), status=200)
 
     small = place.send_counted([place.get(host=HOST, x_large="a" * 50_000)] * 2, COUNTER, logged=is_served)
@@ -30,7 +31,7 @@ def test_large_headers_are_rejected(applied, place):
 
 @pytest.mark.feature("Header count limit")
 def test_many_headers_are_rejected(applied, place):
-    """Requests with more than 100 headers return 431 and reach no backend."""
+    """At the {place}, a request with more than 100 headers returns 431 and does not reach the backend."""
     wait_for_response(place.client, place.get(host=HOST), status=200)
 
     few = place.send_counted([place.get(host=HOST)] * 2, COUNTER, logged=is_served)

@@ -21,7 +21,8 @@ def has_envoy_headers(answer):
 
 @pytest.mark.feature("Envoy headers")
 def test_envoy_headers_are_shown(sent, place):
-    """With enableEnvoyHeaders responses carry x-envoy-upstream-service-time, and by default they do not."""
+    """At the {place}, responses carry header x-envoy-upstream-service-time only with a ClientTrafficPolicy's
+    enableEnvoyHeaders."""
     trial = sent(place.get())
 
     shown = [has_envoy_headers(arm.answers[0]) for arm in (trial.control, trial.treatment, trial.recovery)]
@@ -31,7 +32,8 @@ def test_envoy_headers_are_shown(sent, place):
 
 @pytest.mark.feature("Request id of the client")
 def test_request_id_is_kept(sent, place):
-    """With requestID Preserve the backend receives the client's x-request-id, and by default a new one."""
+    """At the {place}, the backend receives the client's x-request-id with a ClientTrafficPolicy's requestID
+    Preserve, and a new one without it."""
     trial = sent(place.get())
 
     kept = [arm.header("x-request-id") == arm.answers.ids for arm in (trial.control, trial.treatment, trial.recovery)]
@@ -41,7 +43,8 @@ def test_request_id_is_kept(sent, place):
 
 @pytest.mark.feature("Early request header")
 def test_early_header_is_set(sent, place):
-    """An early request header that a ClientTrafficPolicy sets replaces the client's value at the backend."""
+    """At the {place}, a ClientTrafficPolicy's early request header replaces the client's value of that header at
+    the backend."""
     trial = sent(place.get(x_early="by-client"))
 
     values = [arm.header("x-early") for arm in (trial.control, trial.treatment, trial.recovery)]

@@ -11,7 +11,8 @@ POLICY = "ClientTrafficPolicy/default/idle"
 
 @pytest.mark.feature("Stream idle timeout")
 def test_idle_request_gets_504(tries, place, here):
-    """With a streamIdleTimeout of 1 s, a request that the backend delays by 3 s returns 504 (SI), and others 200."""
+    """At the {place}, with a ClientTrafficPolicy's streamIdleTimeout of 1 s, a request that the backend answers
+    after 3 s returns 504 with response flag SI."""
     trial = tries.policy(place, "client_traffic/idle.yaml", here(POLICY), [place.get("/?delay=3s"), place.get()], 504)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]

@@ -11,7 +11,8 @@ POLICY = "ClientTrafficPolicy/default/path"
 
 @pytest.mark.feature("Path normalization")
 def test_escaped_slash_is_rejected(tries, place, here):
-    """With RejectRequest a path with an escaped slash returns 400, where Envoy by default redirects with 307."""
+    """At the {place}, a path with an escaped slash (%2F) returns 400 with a ClientTrafficPolicy's RejectRequest,
+    and redirects with 307 without it."""
     trial = tries.policy(place, "client_traffic/path.yaml", here(POLICY), [place.get("/a%2Fb")], 400)
 
     assert trial.control.statuses == trial.recovery.statuses == [307]

@@ -11,7 +11,8 @@ POLICY = "SecurityPolicy/default/trusted-address"
 
 @pytest.mark.feature("Client address from X-Forwarded-For")
 def test_address_of_a_trusted_hop_counts(tries, place, here):
-    """With one trusted hop, authorization by client address uses the last address in X-Forwarded-For."""
+    """At the {place}, with one trusted hop in a ClientTrafficPolicy, authorization by client address uses the last
+    address in X-Forwarded-For."""
     allowed, other = "203.0.113.7", "198.51.100.7"
     requests = [
         place.get(x_forwarded_for=other),

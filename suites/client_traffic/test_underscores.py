@@ -13,7 +13,8 @@ POLICY, COUNTER = "ClientTrafficPolicy/default/underscores", ".requests_rejected
 
 @pytest.mark.feature("Headers with underscores")
 def test_underscores_pass_if_allowed(tries, place, here):
-    """A request with an underscore in a header's name returns 400, and with withUnderscoresAction Allow 200."""
+    """At the {place}, a request with an underscore in a header name returns 400, and 200 with a
+    ClientTrafficPolicy's withUnderscoresAction Allow."""
     request = replace(place.get(), headers={"x_team": "blue"})
 
     trial = tries.configured(

@@ -65,7 +65,8 @@ def measured(paths, kube, at_waypoint, proxy_of, here):
 
 
 def test_every_path_serves_all(measured):
-    """Requests return 200 without mesh, with ztunnel, through the waypoint, the ingress, a rate limit and JWT."""
+    """Under load, all requests return 200 on each measured path: without mesh, through ztunnel, waypoint and
+    ingress, with a rate limit, and with JWT."""
     table = {
         f"p{percent}": path_table(measured.series(lambda one, p=percent: one.ms[p]), NO_MESH, f"p{percent}, ms")
         for percent in (50, 90, 99)
@@ -77,7 +78,8 @@ def test_every_path_serves_all(measured):
 
 
 def test_proxies_of_each_path_count_its_requests(measured):
-    """The counters of the waypoint's routes and of the ingress equal the numbers of requests sent through each."""
+    """Under load, the request counters of ingress and waypoint equal the number of requests sent on the paths
+    through them."""
     assert measured.counters == {
         "waypoint": measured.sent(WAYPOINT, BOTH),
         "limited": measured.sent(LIMITED),
@@ -87,7 +89,8 @@ def test_proxies_of_each_path_count_its_requests(measured):
 
 
 def test_use_of_each_component(measured, paths, kube, here):
-    """Under a steady load through ingress and waypoint every request returns 200, and both use more processor time."""
+    """Under steady load through ingress and waypoint, all requests return 200, and both proxies use more CPU than
+    when idle."""
     kubelets, space = Kubelets(kube), here("default")
     components = {
         "istiod": pod_prefix(kube.places.istiod),

@@ -29,7 +29,8 @@ def egress(at_waypoint, applied, kube, here):
 
 @pytest.mark.feature("Egress with TLS originated", place="waypoint")
 def test_waypoint_originates_tls(tries, egress, here):
-    """With a BackendTLSPolicy for a Backend, the waypoint sends plain requests over TLS to an external server."""
+    """With a BackendTLSPolicy for an external Backend, plain HTTP requests to the waypoint reach the external
+    server over TLS."""
     trial = tries.policy(egress, "egress/originated_policy.yaml", here(POLICY), [egress.get(host=HOST)] * 3, 200)
 
     assert trial.control.statuses == trial.recovery.statuses == [400, 400, 400]

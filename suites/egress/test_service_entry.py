@@ -29,7 +29,8 @@ def egress(at_waypoint, applied, kube, here):
 
 @pytest.mark.feature("Egress by ServiceEntry and Backend", place="waypoint")
 def test_requests_leave_through_the_waypoint(egress):
-    """Requests to a ServiceEntry's host pass the waypoint, which sends them to the external server by its host name."""
+    """Requests to the host of a ServiceEntry with a waypoint return 200 and reach the external server from the
+    waypoint's pod."""
     arm = egress.send([egress.get("/away", host=HOST)] * 3)
 
     assert arm.statuses == [200, 200, 200]
@@ -40,7 +41,8 @@ def test_requests_leave_through_the_waypoint(egress):
 
 @pytest.mark.feature("Egress refused by a policy", place="waypoint")
 def test_policy_refuses_egress(tries, egress, here):
-    """A SecurityPolicy on the route of a ServiceEntry's host returns 403, and the external server receives nothing."""
+    """A SecurityPolicy on the waypoint's HTTPRoute for a ServiceEntry returns 403 for a denied request, which does
+    not reach the external server."""
     requests = [egress.get(host=HOST), egress.get(host=HOST, x_team="blue")]
 
     trial = tries.policy(egress, "egress/refused.yaml", here("SecurityPolicy/default/egress-refused"), requests, 403)

@@ -19,7 +19,8 @@ URL = "tcp://outside-tcp.example:9000"
 
 @pytest.mark.feature("Egress by TCP", place="waypoint")
 def test_connections_leave_through_the_waypoint(applied, kube, proxy_of, mesh_client, since, here):
-    """A TCP connection to a ServiceEntry's host reaches the external server from the address of its waypoint."""
+    """TCP connections to the host of a ServiceEntry with a waypoint reach the external server from the waypoint's
+    pod."""
     rollouts.wait_for_rollout(kube, here("Deployment/default/outside-tcp"))
     wait_for_condition(kube, here("Gateway/default/waypoint-tcp"), "Programmed", about="")
     wait_for_condition(kube, here("TCPRoute/default/outside-tcp"), "Accepted")

@@ -15,7 +15,8 @@ CLUSTER = "httproute/default/ratings/rule/0"
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, repeat, here):
-    """A circuit breaker is Accepted within 5 s, and enters and leaves the waypoint's configuration within 30 s each."""
+    """A circuit breaker is Accepted within 5 s, and is added to and removed from the waypoint's Envoy configuration
+    within 30 s each (measurement {repeat} of 3)."""
     before = waypoint.read_max_pending_requests(here(CLUSTER))
 
     took = policy_timing.time_policy(

@@ -14,7 +14,8 @@ POLICY = "BackendTrafficPolicy/default/timed-rate-limit"
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, ingress_gateway, rate_limit_service, repeat, here):
-    """A rate limit is Accepted within 5 s, and enters and leaves the ingress's configuration within 10 s each."""
+    """A rate limit policy is Accepted within 5 s, and is added to and removed from the ingress's Envoy
+    configuration within 10 s each (measurement {repeat} of 3)."""
 
     def limited():
         return policy_propagation.is_rate_limited(ingress_gateway, "ingress-bookinfo")

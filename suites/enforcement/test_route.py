@@ -13,7 +13,8 @@ pytestmark = pytest.mark.extended("Enforcement time")
 
 @pytest.mark.parametrize("repeat", [1, 2, 3])
 def test_time_to_enforced(applying, kube, waypoint, mesh_client, repeat, here):
-    """A waypoint's HTTPRoute is Accepted within 5 s, serves 200 within 10 s, and 404 within 10 s of its deletion."""
+    """A waypoint's HTTPRoute is Accepted within 5 s; requests return 200 within 10 s of its creation and 404 within
+    10 s of its deletion (measurement {repeat} of 3)."""
 
     def answers(status):
         return send_to_each_replica(

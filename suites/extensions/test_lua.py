@@ -14,7 +14,8 @@ POLICY = "EnvoyExtensionPolicy/default/lua"
 
 @pytest.mark.feature("Lua", before="1.9")
 def test_script_runs(tries, place, here):
-    """Before Envoy Gateway 1.9 a Lua script returns 418 on one path; elsewhere request and response get a header."""
+    """At the {place}, with Envoy Gateway before 1.9, a Lua script returns 418 for one path and adds a header to
+    other requests and their responses."""
     requests = [place.get("/teapot"), place.get()]
 
     trial = tries.policy(place, "extensions/lua.yaml", here(POLICY), requests, 418)
@@ -31,7 +32,8 @@ def test_script_runs(tries, place, here):
 
 @pytest.mark.feature("Lua", means="broken", since="1.9")
 def test_script_is_rejected(applying, kube, place, here):
-    """Since Envoy Gateway 1.9 a Lua script is not Accepted by default, and its route returns 500."""
+    """At the {place}, with Envoy Gateway 1.9 and later, an EnvoyExtensionPolicy with a Lua script is not Accepted,
+    and requests on its route return 500."""
     with applying("extensions/lua.yaml"):
         wait_for_condition(
             kube, here(POLICY), "Accepted", status="False", about=here(f"Gateway/default/{place.gateway}")

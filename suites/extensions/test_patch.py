@@ -10,7 +10,8 @@ pytestmark = pytest.mark.needs("real gateway")
 
 @pytest.mark.feature("EnvoyPatchPolicy, JSON patch")
 def test_patch_is_in_force(tries, place, here):
-    """An EnvoyPatchPolicy of a listener adds a via header to requests and responses until it is deleted."""
+    """At the {place}, an EnvoyPatchPolicy on the listener adds a via header to requests and responses until it is
+    deleted."""
     policy = here(f"EnvoyPatchPolicy/default/patch-{place.name}")
 
     trial = tries.policy(place, "extensions/patch.yaml", policy, [place.get()], lambda a: a.header("via") == "patched")

@@ -29,20 +29,22 @@ def memory_protection_keys(mesh_client):
 @pytest.mark.usefixtures("memory_protection_keys")
 @pytest.mark.one_witness("only the kubelet reports how a container ended")
 def test_first_module_ends_the_proxy(first_module, place):
-    """Before Envoy Gateway 1.8, the first Wasm module crashes a running Envoy (139) on CPUs with protection keys."""
+    """At the {place}, with Envoy Gateway before 1.8, the first Wasm module crashes the running Envoy with exit code
+    139 on CPUs with memory protection keys."""
     assert first_module.exits[place.name] == [139]
 
 
 @pytest.mark.feature(FIRST, since="1.9")
 @pytest.mark.one_witness("only the kubelet reports how a container ended")
 def test_first_module_does_not_end_the_proxy(first_module, place):
-    """Since Envoy Gateway 1.9, the first Wasm module does not crash a running Envoy."""
+    """At the {place}, with Envoy Gateway 1.9 and later, the first Wasm module does not crash the running Envoy."""
     assert first_module.exits[place.name] == []
 
 
 @pytest.mark.feature("Wasm over HTTP")
 def test_module_over_http_runs(tries, place, here):
-    """A Wasm module from an HTTP server returns 418 to one request, and adds a header to the other and to responses."""
+    """At the {place}, a Wasm module fetched over HTTP returns 418 for one request and adds a header to all
+    responses."""
     policy = here("EnvoyExtensionPolicy/default/wasm")
 
     trial = tries.policy(place, "extensions/wasm.yaml", policy, requests(place), 418)
@@ -58,7 +60,8 @@ def test_module_over_http_runs(tries, place, here):
 
 @pytest.mark.feature("Wasm from an OCI image")
 def test_module_of_an_image_runs(tries, place, here):
-    """A Wasm module from an OCI image returns 418 to one request, and adds a header to the other and to responses."""
+    """At the {place}, a Wasm module from an OCI image returns 418 for one request and adds a header to all
+    responses."""
     policy = here("EnvoyExtensionPolicy/default/wasm-image")
 
     trial = tries.policy(place, "extensions/wasm_image.yaml", policy, requests(place), 418)

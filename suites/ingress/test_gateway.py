@@ -16,7 +16,7 @@ ROUTE = "httproute/default/ingress-bookinfo/rule/0/match/0/*"
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed"])
 def test_gateway_condition(ingress, read_condition, type, here):
-    """Accepted and Programmed of Gateway bookinfo-ingress are True for its current generation."""
+    """Gateway bookinfo-ingress has condition {type} True for its current generation."""
     judgement = read_condition(here("Gateway/default/bookinfo-ingress"), type, about="")
 
     assert judgement.state == "met", judgement.text
@@ -24,7 +24,7 @@ def test_gateway_condition(ingress, read_condition, type, here):
 
 @pytest.mark.parametrize("type", ["Accepted", "Programmed", "ResolvedRefs"])
 def test_listener_condition(ingress, read_condition, type, here):
-    """Accepted, Programmed and ResolvedRefs of bookinfo-ingress's listener are True for the current generation."""
+    """The listener of Gateway bookinfo-ingress has condition {type} True for the current generation."""
     judgement = read_condition(here("Gateway/default/bookinfo-ingress"), type, about="listener/ingress")
 
     assert judgement.state == "met", judgement.text
@@ -32,7 +32,7 @@ def test_listener_condition(ingress, read_condition, type, here):
 
 @pytest.mark.parametrize("type", ["Accepted", "ResolvedRefs"])
 def test_route_condition(ingress, read_condition, type, here):
-    """Accepted and ResolvedRefs of HTTPRoute ingress-bookinfo for its Gateway are True for the current generation."""
+    """HTTPRoute ingress-bookinfo has condition {type} True for its parent Gateway and its current generation."""
     judgement = read_condition(
         here("HTTPRoute/default/ingress-bookinfo"), type, about=here("Gateway/default/bookinfo-ingress")
     )
@@ -41,7 +41,7 @@ def test_route_condition(ingress, read_condition, type, here):
 
 
 def test_proxy_is_enrolled(ingress_gateway, ztunnel):
-    """Every node's ztunnel lists every pod of the ingress with protocol HBONE."""
+    """The ztunnel of every node lists the ingress pods as workloads with protocol HBONE."""
     protocols = {node: view.protocols_of(ingress_gateway.names) for node, view in ztunnel.read_views().items()}
 
     assert protocols, "no ztunnel is there to ask"
@@ -49,7 +49,8 @@ def test_proxy_is_enrolled(ingress_gateway, ztunnel):
 
 
 def test_productpage_is_served(ingress, ingress_gateway, since, here):
-    """GET /productpage through the ingress returns 200, and Envoy logs the route of HTTPRoute ingress-bookinfo."""
+    """A GET /productpage through the ingress returns 200, and Envoy logs it with the route of HTTPRoute
+    ingress-bookinfo."""
     answers = ingress.send_in_turn(get("/productpage"))
 
     assert answers.statuses == [200]
@@ -59,7 +60,7 @@ def test_productpage_is_served(ingress, ingress_gateway, since, here):
 
 
 def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunnel, since, here):
-    """ztunnel logs the ingress's connection to productpage as HBONE, with the SPIFFE identities of both."""
+    """ztunnel logs an outbound HBONE connection from the ingress to productpage with the SPIFFE identities of both."""
     answers = ingress.send_in_turn(get("/productpage"))
 
     (line,) = ingress_gateway.wait_for_lines(answers, since)
@@ -71,7 +72,7 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
 
 
 def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, since, here):
-    """The destination's ztunnel logs the inbound HBONE connection to productpage with the ingress's SPIFFE identity."""
+    """ztunnel on productpage's node logs the inbound HBONE connection with the SPIFFE identity of the ingress."""
     (pod,) = kube.list_pods(kube.namespace, "app=productpage")
     answers = ingress.send_in_turn(get("/productpage"))
 
@@ -84,7 +85,7 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
 
 
 def test_ingress_refused_no_configuration(ingress_gateway, ingress):
-    """The ingress Envoy has rejected no xDS update."""
+    """The Envoy of Gateway bookinfo-ingress has rejected no xDS update."""
     rejected = ingress_gateway.read_rejected_resources()
 
     assert rejected == [], f"Envoy of Gateway bookinfo-ingress rejected {rejected}"

@@ -17,7 +17,8 @@ def gateway(applied, proxy_of):
 
 @pytest.mark.needs("load balancer")
 def test_programmed_with_an_assigned_address(gateway, kube, here):
-    """Gateway lb-ingress is Programmed with the address that the load balancer assigned to its Service."""
+    """Gateway lb-ingress is Programmed, and its status address is the one that the load balancer assigned to its
+    Service."""
     addresses = gateways.wait_for_addresses(kube, "lb-ingress")
 
     service = kube.get(here("Service/default/lb-ingress"))
@@ -27,7 +28,7 @@ def test_programmed_with_an_assigned_address(gateway, kube, here):
 
 @pytest.mark.needs("load balancer")
 def test_assigned_address_answers(gateway, kube, since, here):
-    """Requests to the address that the load balancer assigned return 200 through the proxy of Gateway lb-ingress."""
+    """Requests to the load balancer address of Gateway lb-ingress return 200 through its Envoy."""
     address = gateways.wait_for_addresses(kube, "lb-ingress")[0]
 
     answers = gateways.client_at(address, 80).send_in_turn(get("/productpage"))
@@ -39,7 +40,8 @@ def test_assigned_address_answers(gateway, kube, since, here):
 
 @pytest.mark.needs("no load balancer")
 def test_programmed_follows_the_address(gateway, kube, here):
-    """Gateway lb-ingress is Programmed exactly when its Service has an address, and AddressNotAssigned otherwise."""
+    """Gateway lb-ingress is Programmed if its Service has a load balancer address, and otherwise has reason
+    AddressNotAssigned."""
     service = kube.get(here("Service/default/lb-ingress"))
     addresses = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
 
@@ -53,7 +55,7 @@ def test_programmed_follows_the_address(gateway, kube, here):
 
 
 def test_proxy_serves_without_an_address(gateway, client_of, since, here):
-    """The proxy of Gateway lb-ingress returns 200 for /productpage, whatever the Gateway's Programmed condition is."""
+    """The Envoy of Gateway lb-ingress returns 200 for /productpage whether or not the Gateway is Programmed."""
     with client_of("lb-ingress", 80) as client:
         answers = client.send_in_turn(get("/productpage"))
 
@@ -63,7 +65,7 @@ def test_proxy_serves_without_an_address(gateway, client_of, since, here):
 
 
 def test_accepted_does_not_wait_for_the_address(gateway, read_condition, here):
-    """Condition Accepted of Gateway lb-ingress is True for its current generation."""
+    """Gateway lb-ingress has condition Accepted True for its current generation."""
     judgement = read_condition(here("Gateway/default/lb-ingress"), "Accepted", about="")
 
     assert judgement.state == "met", judgement.text

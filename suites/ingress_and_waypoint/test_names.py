@@ -17,7 +17,8 @@ SETTINGS, WORKLOAD = "settings-of-an-application", "workload-of-an-application"
 
 @pytest.mark.feature("Gateway named like a ConfigMap", place="waypoint", means="broken", before="1.9")
 def test_configuration_is_taken_over_and_deleted(applying, kube, here):
-    """Before Envoy Gateway 1.9 a Gateway with a ConfigMap's name owns the ConfigMap, which is deleted with it."""
+    """With Envoy Gateway before 1.9, a Gateway with the same name as an existing ConfigMap becomes its owner, and
+    deleting the Gateway deletes the ConfigMap."""
     settings = here(f"ConfigMap/default/{SETTINGS}")
     with applying("ingress_and_waypoint/names_settings.yaml"):
         owners = wait_for_owner(kube, settings)
@@ -33,7 +34,8 @@ def test_configuration_is_taken_over_and_deleted(applying, kube, here):
 
 @pytest.mark.feature("Gateway named like a ConfigMap", place="waypoint", since="1.9")
 def test_configuration_is_left_alone(applying, kube, here):
-    """Since Envoy Gateway 1.9 a Gateway with a ConfigMap's name is not Programmed, and the ConfigMap outlives it."""
+    """With Envoy Gateway 1.9 and later, a Gateway with the same name as an existing ConfigMap is not Programmed,
+    and the ConfigMap remains unchanged."""
     settings = here(f"ConfigMap/default/{SETTINGS}")
     with applying("ingress_and_waypoint/names_settings.yaml"):
         wait_for_owner(kube, here(f"ServiceAccount/default/{SETTINGS}"))
@@ -48,7 +50,8 @@ def test_configuration_is_left_alone(applying, kube, here):
 
 @pytest.mark.feature("Gateway named like a Deployment", place="waypoint")
 def test_workload_is_left_alone(applying, kube, here):
-    """A Gateway with a Deployment's name is not Programmed, and leaves the Deployment as it was."""
+    """A Gateway with the same name as an existing Deployment is not Programmed, and the Deployment remains
+    unchanged."""
     workload = here(f"Deployment/default/{WORKLOAD}")
     wait_for_rollout(kube, workload)
     with applying("ingress_and_waypoint/names_workload.yaml"):

@@ -26,7 +26,8 @@ def outside(applied, kube, client_of, proxy_of, at_ingress):
 
 @pytest.mark.feature("Ingress outside of the mesh, PERMISSIVE", place="ingress")
 def test_permissive_backend_answers(outside):
-    """An ingress outside the mesh reaches backends in the mesh, which see the proxy's own address."""
+    """Requests through an ingress outside the mesh return 200 from a backend in the mesh, which sees the IP address
+    of the ingress pod."""
     arm = outside.send([outside.get()] * 3)
 
     assert arm.statuses == [200, 200, 200]
@@ -36,7 +37,8 @@ def test_permissive_backend_answers(outside):
 
 @pytest.mark.feature("Ingress outside of the mesh, STRICT", place="ingress", means="broken")
 def test_strict_backend_rejects(outside, applying):
-    """With PeerAuthentication STRICT, requests through an ingress outside the mesh return 503, and without it 200."""
+    """Requests through an ingress outside the mesh return 503 while PeerAuthentication STRICT applies to the
+    backend, and 200 after its removal."""
     with applying("ingress_and_waypoint/outside_strict.yaml"):
         wait_for_response(outside.client, outside.get(), status=503)
         strict = outside.send([outside.get()] * 3)

@@ -26,7 +26,8 @@ def proxied(applied, kube, proxy_of, at_waypoint, mesh_client):
 
 @pytest.mark.feature("PROXY binding", place="waypoint")
 def test_called_address_is_known(proxied, at_waypoint, mesh_client, kube, here):
-    """With waypoint binding PROXY, Envoy's local address is the Service's address; with NONE, its own pod's."""
+    """The waypoint's Envoy logs the Service IP as its local address with inbound binding PROXY, and its own pod IP
+    with inbound binding NONE."""
     service = kube.get(here("Service/default/echo-proxied"))["spec"]["clusterIP"]
     pods = {host_port(ip, 9080) for ip in at_waypoint.envoy.ips}
 

@@ -16,7 +16,8 @@ ACCOUNT, GATEWAY = f"ServiceAccount/default/{NAME}", f"Gateway/default/{NAME}"
 
 @pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", means="broken", before="1.9")
 def test_account_is_taken_over_and_deleted(applying, kube, here):
-    """Before Envoy Gateway 1.9 a Gateway with a ServiceAccount's name owns the account, which is deleted with it."""
+    """With Envoy Gateway before 1.9, a Gateway with the same name as an existing ServiceAccount becomes its owner,
+    and deleting the Gateway deletes the ServiceAccount."""
     with applying("ingress_and_waypoint/service_account_gateway.yaml"):
         owners = wait_for_owner(kube, here(ACCOUNT))
         wait_for_condition(kube, here(GATEWAY), "Accepted", about="")
@@ -28,7 +29,8 @@ def test_account_is_taken_over_and_deleted(applying, kube, here):
 
 @pytest.mark.feature("Gateway named like a ServiceAccount", place="waypoint", since="1.9")
 def test_account_is_left_alone(applying, kube, here):
-    """Since Envoy Gateway 1.9 a Gateway with a ServiceAccount's name is not Programmed, and the account outlives it."""
+    """With Envoy Gateway 1.9 and later, a Gateway with the same name as an existing ServiceAccount is not
+    Programmed, and the ServiceAccount remains."""
     with applying("ingress_and_waypoint/service_account_gateway.yaml"):
         refused = wait_for_false_condition(kube, here(GATEWAY), "Programmed")
         owners = kube.get(here(ACCOUNT))["metadata"].get("ownerReferences", [])

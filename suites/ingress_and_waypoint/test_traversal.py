@@ -28,7 +28,8 @@ def bound(applied, kube, at_ingress, at_waypoint, here):
 
 @pytest.mark.feature("ingress-use-waypoint label", place="ingress", means="ignored")
 def test_label_promises_a_traversal(bound, at_ingress, at_waypoint):
-    """With label ingress-use-waypoint istiod's condition says that ingress traffic uses the waypoint, but none does."""
+    """With label ingress-use-waypoint on a Service, istiod's status says that ingress traffic traverses the
+    waypoint, but ingress requests bypass it."""
     seen = send_through_ingress(at_ingress, at_waypoint, at_ingress.get(host=HOST), 3)
 
     assert PROMISE in bound.condition.message
@@ -38,7 +39,7 @@ def test_label_promises_a_traversal(bound, at_ingress, at_waypoint):
 
 @pytest.mark.feature("Service with a waypoint, called inside the mesh", place="waypoint")
 def test_calls_inside_the_mesh_traverse(bound, at_waypoint):
-    """Requests from inside the mesh to a Service with label ingress-use-waypoint traverse its waypoint."""
+    """Requests from inside the mesh to a Service with label ingress-use-waypoint pass through its waypoint."""
     place = replace(at_waypoint, base="http://echo-traversed:9080")
 
     arm = place.send([place.get(host=HOST)] * 3)
@@ -49,7 +50,8 @@ def test_calls_inside_the_mesh_traverse(bound, at_waypoint):
 
 @pytest.mark.feature("routingType Service of a BackendTrafficPolicy", place="ingress", means="ignored", before="1.8")
 def test_routing_type_of_a_policy_is_ignored(bound, applying, kube, at_ingress, at_waypoint, here):
-    """Before Envoy Gateway 1.8 the ingress bypasses the waypoint despite BackendTrafficPolicy routingType Service."""
+    """With Envoy Gateway before 1.8, ingress requests bypass the Service's waypoint even with a
+    BackendTrafficPolicy of routingType Service."""
     with applying("ingress_and_waypoint/routing_type.yaml"):
         wait_for_condition(kube, here("BackendTrafficPolicy/default/by-service"), "Accepted")
         wait_for_response(at_ingress.client, at_ingress.get(host=BY_SERVICE), status=200)
@@ -61,7 +63,8 @@ def test_routing_type_of_a_policy_is_ignored(bound, applying, kube, at_ingress, 
 
 @pytest.mark.feature("routingType Service of a BackendTrafficPolicy", place="ingress", since="1.8")
 def test_routing_type_of_a_policy_leads_through_the_waypoint(bound, applying, kube, at_ingress, at_waypoint, here):
-    """Since Envoy Gateway 1.8 ingress requests traverse the waypoint with BackendTrafficPolicy routingType Service."""
+    """With Envoy Gateway 1.8 and later, a BackendTrafficPolicy with routingType Service sends ingress requests
+    through the Service's waypoint."""
     with applying("ingress_and_waypoint/routing_type.yaml"):
         wait_for_condition(kube, here("BackendTrafficPolicy/default/by-service"), "Accepted")
         wait_for_response(at_ingress.client, at_ingress.get(host=BY_SERVICE), status=200)
@@ -75,7 +78,7 @@ def test_routing_type_of_a_policy_leads_through_the_waypoint(bound, applying, ku
 def test_routing_type_of_the_proxy_leads_through_the_waypoint(
     bound, applying, kube, client_of, proxy_of, at_ingress, at_waypoint
 ):
-    """With EnvoyProxy routingType Service the ingress's requests to a Service traverse the Service's waypoint."""
+    """An EnvoyProxy with routingType Service sends ingress requests through the Service's waypoint."""
     with applying("ingress_and_waypoint/by_service.yaml"):
         gateways.wait_for_gateway(kube, "ingress-by-service", "ingress-by-service")
         with client_of("ingress-by-service", 80) as client:

@@ -26,7 +26,7 @@ def test_ztunnel_is_ready_on_every_node(kube, ztunnel):
 
 @pytest.mark.parametrize("app", APPS)
 def test_ztunnel_takes_the_application_in(views, app):
-    """Every node's ztunnel lists the pod of each Bookinfo Deployment with protocol HBONE."""
+    """The ztunnel of every node lists the pods of Deployment {app} with protocol HBONE."""
     protocols = {node: view.protocols(app) for node, view in views.items()}
 
     assert protocols, "no ztunnel is there to ask"
@@ -34,7 +34,7 @@ def test_ztunnel_takes_the_application_in(views, app):
 
 
 def test_identities_have_valid_certificates(kube, views, current_time):
-    """The ztunnel on each Bookinfo pod's node holds a valid certificate for that pod's service account."""
+    """For every Bookinfo pod, the ztunnel of its node holds a valid certificate of the pod's service account."""
     pods = [pod for app in APPS for pod in kube.list_pods(kube.namespace, f"app={app[:-3]},version={app[-2:]}")]
 
     lacking = [
@@ -49,7 +49,7 @@ def test_identities_have_valid_certificates(kube, views, current_time):
 
 @pytest.mark.needs("own mesh")
 def test_no_configuration_was_refused(istiod):
-    """istiod's counters show no rejected xDS update."""
+    """istiod's counters show that no proxy rejected an xDS update."""
     rejections = istiod.read_rejections()
 
     assert rejections == {}, f"proxies rejected configuration of istiod: {rejections}"

@@ -7,7 +7,8 @@ from harness.waits.status import wait_for_false_condition
 
 
 def test_class_without_its_parameters_is_refused(applied, kube, here):
-    """Accepted of a GatewayClass without its EnvoyProxy is False, InvalidParameters, and names the missing object."""
+    """A GatewayClass whose EnvoyProxy does not exist has condition Accepted False with reason InvalidParameters,
+    and the message names the missing EnvoyProxy."""
     condition = wait_for_false_condition(kube, here("GatewayClass/eg-parameters-missing"), "Accepted")
 
     assert condition.reason == "InvalidParameters"

@@ -8,7 +8,7 @@ import pytest
 
 @pytest.mark.parametrize("name", ["eg-ingress", "eg-waypoint", "eg-waypoint-15008"])
 def test_class_is_accepted(stack, read_condition, name, here):
-    """GatewayClasses eg-ingress, eg-waypoint and eg-waypoint-15008 are Accepted for their current generation."""
+    """GatewayClass {name} has condition Accepted True for its current generation."""
     judgement = read_condition(here(f"GatewayClass/{name}"), "Accepted")
 
     assert judgement.state == "met", judgement.text

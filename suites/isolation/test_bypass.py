@@ -79,22 +79,26 @@ def bypass_attempts(waypoint, applying, kube, mesh_client, ztunnel, current_time
 
 @pytest.mark.parametrize("arm", ["before", "after"])
 def test_every_way_is_open_without_the_policy(bypass_attempts, arm):
-    """Without an AuthorizationPolicy, every path to ratings returns 200, also those that bypass the waypoint."""
+    """In the measurement {arm} the AuthorizationPolicy, requests to ratings return 200 both through the waypoint
+    and around it."""
     assert getattr(bypass_attempts, arm) == dict.fromkeys(WAYS, 200)
 
 
 def test_policy_closes_every_way_past_the_waypoint(bypass_attempts):
-    """With the AuthorizationPolicy, paths through the waypoint return 200 and all other paths get no HTTP response."""
+    """With an AuthorizationPolicy that allows only the waypoint, requests to ratings through the waypoint return
+    200, and requests that bypass it get no response."""
     assert bypass_attempts.under == dict.fromkeys(WAYS, 200) | dict.fromkeys(PAST)
 
 
 def test_refusal_is_a_connection_cut(bypass_attempts):
-    """Each client that bypasses the waypoint under the AuthorizationPolicy reports a connection error."""
+    """With an AuthorizationPolicy that allows only the waypoint, each client that bypasses the waypoint gets a
+    connection error."""
     assert all(bypass_attempts.errors[way] for way in PAST), bypass_attempts.errors
 
 
 def test_ztunnel_names_the_policys_refusal(bypass_attempts):
-    """For each bypass, ztunnel logs an inbound rejection of the client and, for mesh clients, an outbound 401."""
+    """With an AuthorizationPolicy that allows only the waypoint, ztunnel logs a policy rejection for each client
+    that bypasses the waypoint."""
     callers = {WAYS[way][0] for way in PAST}
     inbound, logged = {(who, REFUSED) for who in callers}, bypass_attempts.refusals["inbound"]
 

@@ -43,13 +43,14 @@ def permitted(denied, kube, proxy_of, mesh_client, here):
 
 
 def test_attachment_is_denied(denied, here):
-    """istiod sets WaypointBound of Service guest to False with reason AttachmentDenied, and names the waypoint."""
+    """Service guest has condition WaypointBound False with reason AttachmentDenied if the waypoint's listeners do
+    not allow its namespace."""
     assert denied.reason == "AttachmentDenied"
     assert here("default/waypoint") in denied.message
 
 
 def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel, here):
-    """No node's ztunnel has a waypoint for Service guest, whose attachment is denied."""
+    """No node's ztunnel lists a waypoint for Service guest, whose namespace the waypoint's listeners do not allow."""
     destinations = {node: view.waypoint_of("guest", here("elsewhere")) for node, view in ztunnel.read_views().items()}
 
     assert destinations, "no ztunnel is there to ask"
@@ -57,7 +58,8 @@ def test_ztunnel_has_no_waypoint_for_the_denied(denied, ztunnel, here):
 
 
 def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client, since, here):
-    """Requests to Service guest, whose attachment is denied, return 200 and bypass the waypoint."""
+    """Requests to Service guest, whose namespace the waypoint's listeners do not allow, return 200 and bypass the
+    waypoint."""
     answers = mesh_client.send_in_turn(get(here(GUEST)), 3)
     marker = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"))
 
@@ -67,7 +69,8 @@ def test_calls_of_the_denied_go_past_the_waypoint(denied, waypoint, mesh_client,
 
 
 def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, since, here):
-    """Requests to Service welcome return 200 through a waypoint of another namespace that allows the attachment."""
+    """Requests to Service welcome return 200 through a waypoint in another namespace whose listeners allow the
+    Service's namespace."""
     (pod,) = kube.list_pods(here("elsewhere"), "app=ratings")
 
     answers = mesh_client.send_in_turn(get(here(WELCOME)), 3)
@@ -77,7 +80,7 @@ def test_calls_of_the_permitted_pass_the_waypoint(permitted, mesh_client, kube, 
 
 
 def test_ztunnel_sends_the_permitted_to_the_waypoint(permitted, ztunnel, here):
-    """Every node's ztunnel has a waypoint for Service welcome, whose attachment is allowed."""
+    """Every node's ztunnel lists a waypoint for Service welcome, whose namespace the waypoint's listeners allow."""
     destinations = {node: view.waypoint_of("welcome", here("elsewhere")) for node, view in ztunnel.read_views().items()}
 
     assert destinations, "no ztunnel is there to ask"

@@ -42,12 +42,14 @@ def deleted_waypoint(applied, kube, proxy_of, mesh_client, current_time, here):
 
 
 def test_istiod_says_that_it_is_not_ready(deleted_waypoint):
-    """istiod sets WaypointBound of a Service to False, WaypointIsNotReady, once its waypoint Gateway is deleted."""
+    """A Service has condition WaypointBound False with reason WaypointIsNotReady after its waypoint Gateway is
+    deleted."""
     assert deleted_waypoint.refused.reason == "WaypointIsNotReady"
 
 
 def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube, since):
-    """Once the waypoint is deleted, requests to its Service return 200 over HBONE directly to the ratings pod."""
+    """After its waypoint Gateway is deleted, requests to Service ratings return 200 over an HBONE connection
+    directly to the ratings pod."""
     (pod,) = kube.list_pods(kube.namespace, "app=ratings")
     ip = pod_ip(pod)
 
@@ -61,7 +63,8 @@ def test_calls_go_past_where_it_was(deleted_waypoint, mesh_client, ztunnel, kube
 
 
 def test_what_it_kept_out_comes_in(deleted_waypoint, mesh_client, ztunnel, since, here):
-    """Requests for a host without a route return 404 (NR) at the waypoint, and 200 once the waypoint is deleted."""
+    """Requests to a host name without a route return 404 at the waypoint, and 200 after the waypoint Gateway is
+    deleted."""
     answers = mesh_client.send_in_turn(get(here(UNROUTED)), 5)
 
     assert deleted_waypoint.before == {(404, "NR")}

@@ -23,7 +23,8 @@ def namespace_label(waypoint, applied, kube, mesh_client, here):
 
 
 def test_service_without_a_route_is_refused(namespace_label, waypoint, mesh_client, since):
-    """Under a namespace-wide waypoint, requests to details, which has no HTTPRoute, return 404 (NR)."""
+    """With a waypoint for the whole namespace, requests to Service details, which has no HTTPRoute, return 404 with
+    response flag NR."""
     answers = mesh_client.send_in_turn(DETAILS, 3)
 
     assert answers.statuses == [404] * 3
@@ -31,7 +32,8 @@ def test_service_without_a_route_is_refused(namespace_label, waypoint, mesh_clie
 
 
 def test_service_with_a_route_is_served(namespace_label, waypoint, mesh_client, since):
-    """Under a namespace-wide waypoint, requests to ratings, which has an HTTPRoute, return 200 through the waypoint."""
+    """With a waypoint for the whole namespace, requests to Service ratings, which has an HTTPRoute, return 200
+    through the waypoint."""
     answers = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"), 3)
 
     assert answers.statuses == [200] * 3
@@ -39,14 +41,16 @@ def test_service_with_a_route_is_served(namespace_label, waypoint, mesh_client, 
 
 
 def test_istiod_calls_it_bound(namespace_label, read_condition, here):
-    """WaypointBound of Service details is True, although the namespace-wide waypoint has no route for details."""
+    """With a waypoint for the whole namespace, Service details has condition WaypointBound True although the
+    waypoint has no route for it."""
     assert read_condition(here("Service/default/details"), "istio.io/WaypointBound").state == "met"
 
 
 @pytest.mark.needs("real gateway")
 @pytest.mark.feature("Namespace-wide waypoint, Envoy Gateway's own Services", place="waypoint", means="broken")
 def test_ingress_service_is_captured(namespace_label, waypoint, ingress, ingress_gateway, mesh_client, since):
-    """Under a namespace-wide waypoint, requests inside the mesh to the ingress's Service return 404 at the waypoint."""
+    """With a waypoint for the whole namespace, requests from inside the mesh to the ingress Service return 404 from
+    the waypoint."""
     inside = mesh_client.send_in_turn(get("http://bookinfo-ingress/productpage"), 3)
     outside = ingress.send_in_turn(get("/productpage"), 3)
 

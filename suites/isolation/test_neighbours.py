@@ -49,21 +49,25 @@ def arms(rate_limit_window, bound, waypoint, applying, mesh_client, rate_limit_s
 
 @pytest.mark.parametrize("arm", ["before", "after"])
 def test_both_are_served_without_a_policy(arms, arm):
-    """Without a policy, ratings and details both return 200 through the waypoint that they share."""
+    """In the measurement {arm} the policies on ratings, requests to ratings and details through their common
+    waypoint return 200."""
     assert arms[arm] == {"ratings": ([200] * 5, {"-"}), "details": ([200] * 5, {"-"})}
 
 
 def test_limit_refuses_its_own_service(arms):
-    """With a rate limit on ratings at the waypoint, requests over its quota of 2 per hour return 429 with flag RL."""
+    """With a rate limit of 2 requests per hour on ratings at the waypoint, further requests to ratings return 429
+    with response flag RL."""
     assert arms["limit"]["ratings"] == (expected_statuses(QUOTA, 5), {"-", "RL"})
 
 
 def test_breaker_refuses_its_own_service(arms):
-    """With a circuit breaker on ratings at the waypoint, every request to ratings returns 503 with flag UO."""
+    """With a circuit breaker on ratings at the waypoint that allows no pending requests, every request to ratings
+    returns 503 with response flag UO."""
     assert arms["breaker"]["ratings"] == ([503] * 5, {"UO"})
 
 
 @pytest.mark.parametrize("policy", ["limit", "breaker"])
 def test_neighbour_is_left_alone(arms, policy):
-    """While a rate limit or circuit breaker applies to ratings, requests to details at the same waypoint return 200."""
+    """While a rate limit or circuit breaker ({policy}) on ratings rejects requests at the waypoint, requests to
+    details through the same waypoint return 200."""
     assert arms[policy]["details"] == ([200] * 5, {"-"})

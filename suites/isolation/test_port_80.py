@@ -38,14 +38,16 @@ def privileged_ports(mesh_client):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_status_is_green(bound, read_condition, form, here):
-    """Programmed of a waypoint and WaypointBound of a port 80 Service behind it are True even when requests fail."""
+    """Gateway waypoint-{form} is Programmed and its Service with port 80 has WaypointBound True, whether or not
+    requests pass."""
     assert read_condition(here(f"Gateway/default/waypoint-{form}"), "Programmed").state == "met"
     assert read_condition(here(f"Service/default/ratings-{form}"), "istio.io/WaypointBound").state == "met"
 
 
 @pytest.mark.parametrize(("form", "port"), [("allowed", "80"), ("annotated", "10080")])
 def test_calls_pass(bound, mesh_client, current_time, form, port):
-    """Requests to a port 80 Service return 200 if Envoy may bind port 80, or if an annotation sets port 10080."""
+    """Requests to port 80 of Service ratings-{form} return 200 through its waypoint, whose Envoy listens on port
+    {port}."""
     waypoint_binding.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
     since = current_time()
     answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
@@ -56,7 +58,8 @@ def test_calls_pass(bound, mesh_client, current_time, form, port):
 
 
 def test_shifted_port_gets_no_request(bound, mesh_client, here):
-    """Requests to a port 80 Service get no response while the waypoint's Envoy listens on 10080."""
+    """Requests to a Service on port 80 get no response if its waypoint's Envoy listens on port 10080, the default
+    for port 80."""
     with bound["shifted"].counting_requests_sent(here("httproute/default/ratings-shifted/rule/0")) as sent:
         answers = mesh_client.send_in_turn(get("http://ratings-shifted/ratings/0"), 3)
 
@@ -65,7 +68,7 @@ def test_shifted_port_gets_no_request(bound, mesh_client, here):
 
 
 def test_port_that_envoy_may_not_bind_gets_no_request(privileged_ports, bound, mesh_client, here):
-    """Requests to a port 80 Service get no response while the waypoint's Envoy may not bind port 80."""
+    """Requests to a Service on port 80 get no response if its waypoint's Envoy lacks the capability to bind port 80."""
     with bound["refused"].counting_requests_sent(here("httproute/default/ratings-refused/rule/0")) as sent:
         answers = mesh_client.send_in_turn(get("http://ratings-refused/ratings/0"), 3)
 
@@ -74,10 +77,10 @@ def test_port_that_envoy_may_not_bind_gets_no_request(privileged_ports, bound, m
 
 
 def test_listener_is_rejected_without_the_capability(privileged_ports, bound, here):
-    """Where ports below 1024 are privileged, Envoy rejects its listener on port 80 without NET_BIND_SERVICE."""
+    """On nodes with privileged ports, a waypoint's Envoy without NET_BIND_SERVICE rejects its listener on port 80."""
     assert bound["refused"].read_rejected_resources() == [here("default/waypoint-refused/http")]
 
 
 def test_listener_is_accepted_with_the_capability(bound):
-    """With NET_BIND_SERVICE, Envoy accepts its listener on port 80."""
+    """A waypoint's Envoy with capability NET_BIND_SERVICE accepts its listener on port 80."""
     assert bound["allowed"].read_rejected_resources() == []

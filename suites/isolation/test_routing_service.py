@@ -25,7 +25,8 @@ def looping_gateway(applied, kube, proxy_of):
 
 
 def test_one_call_passes_the_waypoint_many_times(looping_gateway, mesh_client, read_condition, since, here):
-    """A request loops through a waypoint with routingType Service and returns 504 while all conditions are True."""
+    """With routingType Service on a waypoint, a request loops through the waypoint and returns 504, while
+    Programmed and WaypointBound are True."""
     answers = mesh_client.send_in_turn(REQUEST, 1)
 
     lines = looping_gateway.wait_for_related_lines(answers, since, at_least=50)

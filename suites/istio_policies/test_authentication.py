@@ -11,7 +11,8 @@ POLICY = "RequestAuthentication/default/tokens"
 
 @pytest.mark.feature("RequestAuthentication of Istio", place="waypoint", means="ignored")
 def test_bad_token_passes(tries, at_waypoint, here):
-    """A RequestAuthentication at an Envoy Gateway waypoint gets no status; requests with an invalid token get 200."""
+    """A RequestAuthentication for an Envoy Gateway waypoint has no effect: requests with an invalid token return
+    200, and its status stays empty."""
     requests = [at_waypoint.get(authorization="Bearer not.a.token")] * 3
 
     seen = tries.ignored(at_waypoint, "istio_policies/authentication.yaml", requests, {here(POLICY): []})

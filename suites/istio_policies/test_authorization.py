@@ -12,7 +12,8 @@ AT_GATEWAY = "AuthorizationPolicy/default/deny-at-gateway"
 
 @pytest.mark.feature("AuthorizationPolicy of Istio", place="waypoint", means="ignored")
 def test_denial_is_accepted_and_ignored(tries, at_waypoint, here):
-    """AuthorizationPolicies that deny all at an Envoy Gateway waypoint get WaypointAccepted; requests return 200."""
+    """An AuthorizationPolicy that denies all requests at an Envoy Gateway waypoint has condition WaypointAccepted
+    but no effect: requests return 200."""
     seen = tries.ignored(
         at_waypoint,
         "istio_policies/authorization.yaml",

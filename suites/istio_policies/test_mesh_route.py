@@ -11,7 +11,8 @@ ROUTE, CONDITIONS = "HTTPRoute/default/mesh-route", ["Accepted", "ResolvedRefs",
 
 @pytest.mark.feature("Mesh route (HTTPRoute of a Service)", place="waypoint", means="ignored")
 def test_route_is_accepted_and_ignored(tries, at_waypoint, here):
-    """A mesh route gets Accepted, ResolvedRefs and ResolvedWaypoints, but does not change requests to its Service."""
+    """An HTTPRoute with a Service as its parent is Accepted, but its header filter has no effect at an Envoy
+    Gateway waypoint."""
 
     seen = tries.ignored(
         at_waypoint, "istio_policies/mesh_route.yaml", [at_waypoint.get()] * 3, {here(ROUTE): CONDITIONS}

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.needs("real gateway")
 
 @pytest.mark.feature("Telemetry of Istio", place="waypoint", means="ignored")
 def test_access_log_goes_on(tries, at_waypoint):
-    """Under a Telemetry that disables the access log, an Envoy Gateway waypoint logs each of three requests."""
+    """A Telemetry resource that disables access logs has no effect on an Envoy Gateway waypoint, which still logs
+    each request."""
 
     seen = tries.ignored(at_waypoint, "istio_policies/telemetry.yaml", [at_waypoint.get()] * 3, {})
 

@@ -66,27 +66,30 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
 
 
 def test_every_status_stays_green(port_conflict):
-    """While Envoy holds port 15008, the conditions of the waypoint's Gateway, HTTPRoute and Service are True."""
+    """While the waypoint's Envoy holds port 15008 in place of ztunnel, all conditions of its Gateway, HTTPRoute and
+    Service are True."""
     assert len(port_conflict.statuses) == 4
     assert set(port_conflict.statuses.values()) == {"met"}, port_conflict.statuses
 
 
 def test_every_call_is_reset(port_conflict):
-    """Requests get no response while Envoy holds port 15008, and return 200 once the waypoint pod is deleted."""
+    """Requests get no response while the waypoint's Envoy holds port 15008 in place of ztunnel, and return 200
+    after the waypoint pod is deleted."""
     assert port_conflict.before.statuses == [200, 200, 200]
     assert port_conflict.during.statuses == [None, None, None]
     assert port_conflict.after.statuses == [200, 200, 200]
 
 
 def test_ztunnel_of_its_node_is_not_ready(port_conflict):
-    """While Envoy holds port 15008, exactly one node lacks a ready ztunnel pod."""
+    """While the waypoint's Envoy holds port 15008 in place of ztunnel, exactly one node has no ready ztunnel pod."""
     not_ready = sorted(port_conflict.nodes - port_conflict.ready_nodes)
 
     assert len(not_ready) == 1, f"nodes without a ready ztunnel pod: {not_ready}"
 
 
 def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
-    """The error of tracing a failed request names port 15008, the waypoint pod that holds it, and the remedy."""
+    """When a request fails because Envoy holds port 15008, the error message names the port, the waypoint pod, and
+    the remedy."""
     message = str(port_conflict.journey.value)
 
     assert f"port 15008 of default/{port_conflict.pod}" in message
@@ -95,7 +98,8 @@ def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
 
 
 def test_oracle_names_the_port_the_pod_and_the_remedy(port_conflict):
-    """While Envoy holds port 15008, the port oracle names the port, the waypoint pod and the remedy: delete the pod."""
+    """While the waypoint's Envoy holds port 15008, this harness reports the port conflict, the waypoint pod, and
+    the remedy to delete that pod."""
     signs = [str(sign) for sign in port_conflict.signs if sign.oracle == "port"]
 
     assert signs

@@ -39,7 +39,8 @@ def page_journeys(page, ingress, journey_collector, current_time):
 
 
 def test_page_passes_every_station(page_journeys):
-    """A page request that calls ratings passes ingress, productpage, reviews v2 or v3, waypoint, ratings, in order."""
+    """A request for the product page with ratings passes the ingress, productpage, reviews v2 or v3, the waypoint
+    and ratings, in this order."""
     reviews = {tuple(workloads_passed(journey)) for journey in page_journeys}
 
     assert reviews
@@ -50,7 +51,8 @@ def test_page_passes_every_station(page_journeys):
 
 
 def test_every_mesh_leg_is_hbone(page_journeys):
-    """All four mesh connections of a page request are HBONE, logged at source and destination without an error."""
+    """All four mesh connections of a product page request use HBONE, and ztunnel logs each of them without error at
+    source and destination."""
     states = {journey.verdict.outcome: journey_as_text(journey) for journey in page_journeys}
 
     assert list(states) == ["held"], states
@@ -59,7 +61,8 @@ def test_every_mesh_leg_is_hbone(page_journeys):
 
 
 def test_each_leg_bears_its_callers_identity(page_journeys):
-    """Both ztunnels log each connection of a page request with the identity of the pod that opened it."""
+    """ztunnel logs every connection of a product page request, at source and destination, with the SPIFFE identity
+    of the pod that opened it."""
     connections = {tuple(account for _, account in source_accounts(journey)) for journey in page_journeys}
 
     assert connections == {tuple(identity for identity in IDENTITIES for _ in range(2))}, journey_as_text(
@@ -68,7 +71,7 @@ def test_each_leg_bears_its_callers_identity(page_journeys):
 
 
 def test_proxies_answered(page_journeys):
-    """The ingress and the waypoint both log a page request with status 200 and no response flag."""
+    """Ingress and waypoint both log a product page request with status 200 and no response flag."""
     hops = {
         (hop.kind, hop.status, hop.flags) for journey in page_journeys for hop in journey.hops if hop.status.isdigit()
     }
@@ -79,7 +82,8 @@ def test_proxies_answered(page_journeys):
 @pytest.mark.needs("many")
 @pytest.mark.timeout(600)
 def test_a_thousand_journeys_are_complete(page, ingress, journey_collector, current_time):
-    """Each of 1,000 page requests is traced end to end, and only those served by reviews v1 skip the waypoint."""
+    """Each of 1,000 product page requests is found in the logs of every hop, and only those to reviews v1 do not
+    pass the waypoint."""
     since = current_time()
     answers = ingress.send_in_turn(page, MANY)
 

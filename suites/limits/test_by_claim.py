@@ -18,7 +18,7 @@ def answered_by_the_service(answer):
 
 @pytest.mark.feature("Global rate limit by JWT claim")
 def test_subject_is_counted(tries, place, here):
-    """A global limit of 2 for each token's subject returns 429 to its third request; no header changes it."""
+    """At the {place}, a global rate limit of 2 requests per JWT subject returns 429 for a subject's third request."""
     mine, other = unique_name("subject"), unique_name("subject")
     probe, first, second = (f"Bearer {sign_token(sub=name)}" for name in (unique_name("probe"), mine, other))
     requests = [place.get(authorization=first)] * 3 + [place.get(authorization=second, x_subject=mine)]

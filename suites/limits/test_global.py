@@ -25,7 +25,8 @@ def answered_by_the_service(answer):
 
 @pytest.mark.feature("Global rate limit by header and path")
 def test_header_and_path_are_counted(send_with_limits, place):
-    """A global limit of 2 for each user on one path returns 429 to the third request, and 200 on another path."""
+    """At the {place}, a global rate limit of 2 requests per user on one path returns 429 for the user's third
+    request, and 200 on another path."""
     user = unique_name("user")
 
     trial = send_with_limits([place.get("/by-header", x_user_id=user)] * 3 + [place.get("/elsewhere", x_user_id=user)])
@@ -40,7 +41,8 @@ def test_header_and_path_are_counted(send_with_limits, place):
 
 @pytest.mark.feature("Global rate limit by method")
 def test_method_is_counted(send_with_limits, place):
-    """A global limit of 1 on method PUT returns 429 to the second PUT and 200 to a GET after it."""
+    """At the {place}, a global rate limit of 1 request with method PUT returns 429 for the second PUT, and 200 for
+    a GET."""
     user = unique_name("user")
     put, read = place.get("/by-method", method="PUT", x_user_id=user), place.get("/by-method", x_user_id=user)
 
@@ -54,7 +56,8 @@ def test_method_is_counted(send_with_limits, place):
 
 @pytest.mark.feature("Global rate limit by client address")
 def test_address_is_counted(send_with_limits, place):
-    """A global limit by client address limits clients in the given network, and none outside it."""
+    """At the {place}, a global rate limit of 1 request for a client network returns 429 for the second request from
+    that network only."""
     user = unique_name("user")
     mine, others = place.get("/by-address", x_user_id=user), place.get("/of-others", x_user_id=user)
 
@@ -68,7 +71,7 @@ def test_address_is_counted(send_with_limits, place):
 
 @pytest.mark.feature("Global rate limit with a cost")
 def test_cost_is_counted(send_with_limits, place):
-    """A global limit of 4 with a cost of 2 for each request returns 429 to the third request."""
+    """At the {place}, a global rate limit of 4 with a cost of 2 per request returns 429 for the third request."""
     trial = send_with_limits([place.get("/costly", x_user_id=unique_name("user"))] * 3)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 200]
@@ -79,7 +82,8 @@ def test_cost_is_counted(send_with_limits, place):
 
 @pytest.mark.feature("Global rate limit in shadow mode")
 def test_shadow_refuses_nobody(send_with_limits, place):
-    """Under a global limit in shadow mode no request returns 429, and each response has x-ratelimit-limit."""
+    """At the {place}, a global rate limit in shadow mode returns 200 over the limit, with header x-ratelimit-limit
+    in each response."""
     trial = send_with_limits([place.get("/shadow", x_user_id=unique_name("user"))] * 3)
 
     assert trial.treatment.statuses == [200, 200, 200]

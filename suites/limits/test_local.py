@@ -11,7 +11,8 @@ POLICY = "BackendTrafficPolicy/default/local"
 
 @pytest.mark.feature("Local rate limit")
 def test_request_over_the_local_limit_gets_429(tries, place, here):
-    """A local limit of 3 for one user returns 429 to that user's fourth and fifth requests, and 200 without a user."""
+    """At the {place}, a local rate limit of 3 requests for one user returns 429 for that user's fourth and fifth
+    request, and 200 for a request without user."""
     requests = [place.get(x_user_id="john")] * 5 + [place.get()]
 
     trial = tries.policy(place, "limits/local.yaml", here(POLICY), requests, 429, probe=place.get(x_user_id="probe"))

@@ -17,7 +17,8 @@ def answered_by_the_service(answer):
 
 @pytest.mark.feature("Global rate limit shared by routes")
 def test_routes_share_a_limit(tries, place, here):
-    """Two routes share a limit of 3: after two requests on one route, the second request on the other returns 429."""
+    """At the {place}, a shared rate limit of 3 requests counts both routes: after 2 requests on one, the second on
+    the other returns 429."""
     user = unique_name("user")
     requests = [place.get(x_user_id=user)] * 2 + [place.get(host=OTHER, x_user_id=user)] * 2
     probe = place.get(host=OTHER, x_user_id=unique_name("probe"))

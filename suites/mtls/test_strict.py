@@ -62,24 +62,26 @@ def arms(waypoint, applying, kube, mesh_client, ztunnel, current_time, here):
 
 
 def test_plaintext_is_let_in_without_it(arms):
-    """Without PeerAuthentication STRICT, plaintext requests from outside the mesh return 200."""
+    """Plaintext requests from a pod outside the mesh return 200 before and after PeerAuthentication STRICT."""
     assert (arms.before, arms.after) == ([200] * 3, [200] * 3)
 
 
 def test_plaintext_is_refused_under_it(arms):
-    """With PeerAuthentication STRICT, plaintext requests get no response, and ztunnel rejects no other client."""
+    """With PeerAuthentication STRICT, plaintext requests from a pod outside the mesh get no response, and ztunnel
+    rejects only that pod."""
     assert arms.under == [None] * 3
     assert arms.refused == {arms.outsider}
 
 
 def test_mesh_is_served_under_it(arms):
-    """With PeerAuthentication STRICT, requests inside the mesh return 200 over HBONE connections."""
+    """With PeerAuthentication STRICT, requests from inside the mesh return 200, and all their connections use HBONE."""
     assert arms.mesh.statuses == [200] * 3
     assert {journey.verdict.outcome for journey in arms.journeys} == {"held"}, journey_as_text(arms.journeys[0])
 
 
 def test_backend_is_called_as_the_waypoint(arms):
-    """ztunnel logs connections to the waypoint under the client's SPIFFE identity, to ratings under the waypoint's."""
+    """ztunnel logs the connection to the waypoint with the client's SPIFFE identity, and the one to ratings with
+    the waypoint's identity."""
     seen = {source_accounts(journey, "ztunnel-in") for journey in arms.journeys}
 
     assert seen == {(("waypoint", "mesh-client"), ("ratings-v1", "waypoint"))}

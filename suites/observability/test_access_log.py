@@ -38,7 +38,8 @@ def waypoint_logged(applied, kube, proxy_of, at_waypoint, mesh_client):
 
 @pytest.mark.feature("Access log in a custom format", place="ingress")
 def test_ingress_writes_the_format(ingress_logged, at_ingress):
-    """With a JSON access log format, the ingress logs exactly the keys of the format, one line for each request."""
+    """With a custom JSON access log format, the ingress writes one line per request with exactly the keys of that
+    format."""
     arm = ingress_logged.send([ingress_logged.get(host=HOST, x_team="blue")] * 3)
     default = at_ingress.send([at_ingress.get(x_team="blue")])
 
@@ -50,7 +51,8 @@ def test_ingress_writes_the_format(ingress_logged, at_ingress):
 
 @pytest.mark.feature("Access log in a custom format", place="waypoint")
 def test_waypoint_writes_the_format(waypoint_logged, at_waypoint):
-    """With a JSON access log format, a waypoint logs exactly the keys of the format, one line for each request."""
+    """With a custom JSON access log format, a waypoint writes one line per request with exactly the keys of that
+    format."""
     arm = waypoint_logged.send([waypoint_logged.get(host=HOST, x_team="blue")] * 3)
     default = at_waypoint.send([at_waypoint.get(x_team="blue")])
 
@@ -62,7 +64,8 @@ def test_waypoint_writes_the_format(waypoint_logged, at_waypoint):
 
 @pytest.mark.feature("Client's ServiceAccount from the PROXY protocol", place="waypoint")
 def test_waypoint_knows_the_client(tries, waypoint_logged, here):
-    """With a patched PROXY protocol filter, the waypoint logs the same SPIFFE ID of the client as ztunnel."""
+    """With an EnvoyPatchPolicy for the PROXY protocol filter, the waypoint's access log contains the SPIFFE
+    identity of the client."""
     request = waypoint_logged.get(host=HOST)
 
     trial = tries.configured(

@@ -28,7 +28,7 @@ def counted(applied, kube, at_ingress, at_waypoint, mesh_client, here):
 
 @pytest.mark.feature("Envoy's own metrics")
 def test_envoy_counts_requests(place, counted, here):
-    """Envoy's Prometheus metrics count exactly the requests sent to a route, by status."""
+    """At the {place}, Envoy's Prometheus counters of a route rise by exactly the number of requests sent to it."""
     there = counted[place.name]
     cluster = here("httproute/default/echo-counted/rule/0")
 
@@ -42,7 +42,8 @@ def test_envoy_counts_requests(place, counted, here):
 
 @pytest.mark.feature("ztunnel's metrics", place="waypoint")
 def test_ztunnel_counts_connections(counted, ztunnel, here):
-    """After 5 requests via a waypoint, ztunnel counts 5 connections, with the identities of client and waypoint."""
+    """For 5 requests through a waypoint, ztunnel's counter of opened connections rises by 5, with the SPIFFE
+    identities of client and waypoint."""
     there = counted["waypoint"]
     account = here("spiffe://cluster.local/ns/default/sa/")
 
@@ -62,7 +63,7 @@ def test_ztunnel_counts_connections(counted, ztunnel, here):
 
 @pytest.mark.feature("Istio's request metrics (istio_requests_total)", means="broken")
 def test_no_layer_counts_requests_as_istio_does(place, counted, ztunnel):
-    """Neither Envoy Gateway's proxies nor ztunnel expose istio_requests_total of the requests that they carry."""
+    """For requests through the {place}, neither Envoy nor ztunnel exposes the Istio metric istio_requests_total."""
     there = counted[place.name]
 
     of_envoy = send_metered(there, [there.get(host=HOST)] * 2, there.gateway, there.envoy.read_metrics)

@@ -47,7 +47,7 @@ def ingress_traced(waypoint_traced, kube, client_of, proxy_of, at_ingress):
 
 @pytest.mark.feature("Traces (Zipkin)", place="ingress")
 def test_ingress_reports_spans(ingress_traced, at_ingress, collector, since):
-    """With tracing the ingress reports two spans of each request, and the backend gets their trace id."""
+    """With tracing enabled, the ingress reports two spans for each request, and the backend receives their trace ID."""
     arm = ingress_traced.send([ingress_traced.get(host=UNTRAVERSED)] * 3)
     default = at_ingress.send([at_ingress.get()])
     spans = collector.wait_for_spans(arm.answers, since, each=2)
@@ -60,7 +60,7 @@ def test_ingress_reports_spans(ingress_traced, at_ingress, collector, since):
 
 @pytest.mark.feature("Traces (Zipkin)", place="waypoint")
 def test_waypoint_reports_spans(waypoint_traced, at_waypoint, collector, since):
-    """With tracing a waypoint reports two spans of each request, and the backend gets their trace id."""
+    """With tracing enabled, a waypoint reports two spans for each request, and the backend receives their trace ID."""
     arm = waypoint_traced.send([waypoint_traced.get(host=HOST)] * 3)
     default = at_waypoint.send([at_waypoint.get()])
     spans = collector.wait_for_spans(arm.answers, since, each=2)
@@ -73,7 +73,7 @@ def test_waypoint_reports_spans(waypoint_traced, at_waypoint, collector, since):
 
 @pytest.mark.feature("One trace across ingress and waypoint", place="waypoint")
 def test_both_report_one_trace(ingress_traced, collector, since):
-    """A request through ingress and waypoint is one trace of four spans, each below the one before."""
+    """A request through ingress and waypoint produces one trace of four spans, each a child of the previous one."""
     arm = ingress_traced.send([ingress_traced.get(host=HOST)] * 3)
     spans = collector.wait_for_spans(arm.answers, since, each=4)
 

@@ -58,7 +58,8 @@ def counted_requests(rate_limit_enforced, ingress, rate_limit_service):
 
 
 def test_nobody_is_limited_before(control):
-    """Without the rate limit policy, ingress requests return 200, without x-ratelimit-limit header or response flag."""
+    """Before the rate limit policy is applied, ingress requests return 200 without header x-ratelimit-limit and
+    without response flag."""
     answers, lines = control
 
     assert answers.statuses == [200] * (QUOTA + 2)
@@ -67,7 +68,8 @@ def test_nobody_is_limited_before(control):
 
 
 def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
-    """At the ingress a user's first 3 requests in an hour return 200, and all further ones 429 with flag RL."""
+    """With a rate limit of 3 requests per user and hour, a user's further requests through the ingress return 429
+    with response flag RL."""
     request = get("/productpage", x_user_id=unique_name("caller"))
 
     answers = ingress.send_in_turn(request, QUOTA + 3)
@@ -82,7 +84,7 @@ def test_request_over_quota_gets_429(ingress, ingress_gateway, since):
 
 @pytest.mark.needs("replicas")
 def test_quota_holds_over_all_replicas(ingress, ingress_gateway, rate_limit_service, since):
-    """A user's quota of 3 per hour holds over all replicas of the ingress and of the rate limit service together."""
+    """All replicas of the ingress and of the rate limit service together allow a user exactly 3 requests per hour."""
     with rate_limit_service.counting_requests() as moved:
         answers = ingress.send_over_new_connections(get("/productpage", x_user_id=unique_name("caller")), MANY)
 
@@ -93,7 +95,8 @@ def test_quota_holds_over_all_replicas(ingress, ingress_gateway, rate_limit_serv
 
 
 def test_limiter_says_what_is_left(ingress, ingress_gateway, since):
-    """Ingress responses carry the quota of 3 per hour in x-ratelimit-limit, and 2, 1, 0, 0 in x-ratelimit-remaining."""
+    """With a rate limit of 3 per hour, header x-ratelimit-remaining of a user's first four ingress responses is 2,
+    1, 0, 0."""
     request = get("/productpage", x_user_id=unique_name("caller"))
 
     answers = ingress.send_in_turn(request, QUOTA + 1)
@@ -104,13 +107,14 @@ def test_limiter_says_what_is_left(ingress, ingress_gateway, since):
 
 
 def test_limiter_counts_every_request_and_refusal(counted_requests):
-    """For 6 requests of one user, the rate limit service counts 6 hits, 3 of them over quota."""
+    """With a rate limit of 3 per hour, the rate limit service counts 6 hits and 3 over limit for 6 requests of one
+    user."""
     assert counted_requests.named.statuses == expected_statuses(QUOTA, QUOTA + 3)
     assert (counted_requests.hits, counted_requests.refused) == (QUOTA + 3, 3)
 
 
 def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, since, here):
-    """The ingress sends productpage the 3 requests within a user's quota and none of the 3 over quota."""
+    """With a rate limit of 3 per hour, the ingress forwards only 3 of a user's 6 requests to productpage."""
     with ingress_gateway.counting_requests_sent(here(CLUSTER)) as sent:
         answers = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("caller")), QUOTA + 3)
 
@@ -120,7 +124,7 @@ def test_refused_requests_never_reach_productpage(ingress, ingress_gateway, sinc
 
 
 def test_callers_have_quotas_of_their_own(ingress, ingress_gateway, since):
-    """After one user exceeds the quota of 3 requests per hour, another user's 3 requests return 200."""
+    """After one user exceeds the rate limit of 3 per hour, another user's 3 requests through the ingress return 200."""
     quota_spent = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("spent")), QUOTA + 1)
     other = ingress.send_in_turn(get("/productpage", x_user_id=unique_name("other")), QUOTA)
 
@@ -131,7 +135,7 @@ def test_callers_have_quotas_of_their_own(ingress, ingress_gateway, since):
 
 
 def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_client, since):
-    """A user over the ingress's quota gets 200 from productpage for requests from inside the mesh."""
+    """A user over the ingress's rate limit still gets 200 for a request to productpage from inside the mesh."""
     caller = unique_name("caller")
 
     quota_spent = ingress.send_in_turn(get("/productpage", x_user_id=caller), QUOTA + 1)
@@ -146,19 +150,20 @@ def test_spent_caller_is_served_inside_the_mesh(ingress, ingress_gateway, mesh_c
 
 
 def test_admin_is_exempt(counted_requests):
-    """All 6 requests with x-user-id: admin return 200, and the rate limit service does not count them."""
+    """All 6 ingress requests with header x-user-id: admin return 200, and the rate limit service does not count
+    them."""
     assert counted_requests.admin.statuses == [200] * (QUOTA + 3)
     assert counted_requests.hits == len(counted_requests.named)
 
 
 def test_caller_without_a_name_is_exempt(counted_requests):
-    """All 6 requests without an x-user-id header return 200, and the rate limit service does not count them."""
+    """All 6 ingress requests without header x-user-id return 200, and the rate limit service does not count them."""
     assert counted_requests.nameless.statuses == [200] * (QUOTA + 3)
     assert counted_requests.hits == len(counted_requests.named)
 
 
 def test_limiter_holds_the_rule(rate_limit_service, here):
-    """The rate limit service lists exactly one rule for the ingress: 3 requests per hour."""
+    """The rate limit service has loaded exactly one rule for the ingress: 3 requests per hour."""
     rules = [
         rule for rule in rate_limit_service.read_rules() if rule.is_in_domain(here("default/bookinfo-ingress/ingress"))
     ]

@@ -12,7 +12,8 @@ POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 def test_spent_caller_is_served_again(
     rate_limit_window, applying, monotonic_clock, kube, ingress, ingress_gateway, rate_limit_service, since, here
 ):
-    """At the ingress a user's requests return 200 before a rate limit, 200, 429, 429 under it, and 200 after it."""
+    """With a rate limit of 1 per hour, a user's second and third request return 429; before the policy and after
+    its deletion all return 200."""
     request = get("/productpage", x_user_id=unique_name("caller"))
 
     control = ingress.send_in_turn(request, 3)

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nod
 
 
 def test_traffic_flows_without_the_api_server(load, new_connections, ingress_load, cluster, waypoint, ingress_gateway):
-    """No request through the waypoint or the ingress fails while the API server is stopped for 8 seconds."""
+    """No request through the waypoint or the ingress fails while the Kubernetes API server is stopped for 8 seconds."""
     calls = new_connections(get("http://ratings:9080/ratings/0"), proxy=waypoint)
     with (
         load(calls, ingress_load(get("/health"), proxy=ingress_gateway)) as background_load,

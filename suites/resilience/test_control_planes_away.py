@@ -28,7 +28,7 @@ def background_load(load, new_connections, keepalive, ingress_load, manifests, w
 
 
 def test_mesh_serves_without_control_planes(background_load):
-    """No request through the waypoint fails while istiod and Envoy Gateway's controller are scaled to 0 and back."""
+    """No request through the waypoint fails while istiod and Envoy Gateway are scaled to 0 and back."""
     new_connections, keepalive, _ = background_load.timelines
 
     assert (new_connections.lost, keepalive.lost) == ((), ()), background_load.text
@@ -36,7 +36,7 @@ def test_mesh_serves_without_control_planes(background_load):
 
 
 def test_ingress_serves_without_control_planes(background_load):
-    """No request through the ingress fails while istiod and Envoy Gateway's controller are scaled to 0 and back."""
+    """No request through the ingress fails while istiod and Envoy Gateway are scaled to 0 and back."""
     *_, ingress_load = background_load.timelines
 
     assert ingress_load.lost == (), timeline_as_text(ingress_load)

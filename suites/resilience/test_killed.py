@@ -75,7 +75,7 @@ def deleted_pods(
 
 
 def test_new_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, new connections through Gateway waypoint-binding fail for at most 30 s."""
+    """When ztunnel is killed, requests on new connections through Gateway waypoint-binding fail for at most 30 s."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[0])
     keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
@@ -89,7 +89,8 @@ def test_new_connections_are_served_again(deleted_pods):
 
 
 def test_kept_connections_are_served_again(deleted_pods):
-    """After ztunnel is killed, keep-alive requests through Gateway waypoint-binding fail for at most 30 s."""
+    """When ztunnel is killed, requests on keep-alive connections through Gateway waypoint-binding fail for at most
+    30 s."""
     keepalive = deleted_pods.flow.timelines[1].until_next_event(deleted_pods.flow.events[0])
 
     assert keepalive.outage_ms <= ZTUNNEL_KILLED.seconds * 1000, f"{ZTUNNEL_KILLED}\n{timeline_as_text(keepalive)}"
@@ -97,7 +98,8 @@ def test_kept_connections_are_served_again(deleted_pods):
 
 
 def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
-    """After ztunnel is killed, all requests to a waypoint with a listener on 15008 fail until its pod is deleted."""
+    """When ztunnel is killed, all requests through a waypoint with a listener on port 15008 fail until the waypoint
+    pod is deleted."""
     (first, deleted), (_, _, listener) = deleted_pods.flow.events, deleted_pods.flow.timelines
     between = listener.between(first.ended, deleted.began)
 
@@ -107,7 +109,8 @@ def test_no_call_is_served_until_the_pod_is_deleted(deleted_pods):
 
 
 def test_deleted_waypoint_is_replaced(deleted_pods):
-    """After the pod of Gateway waypoint-binding is deleted, requests fail for at most 60 s, and none bypasses it."""
+    """When the pod of Gateway waypoint-binding is deleted, requests fail for at most 60 s, and none bypasses the
+    waypoint."""
     new_connections = deleted_pods.flow.timelines[0].until_next_event(deleted_pods.flow.events[1])
 
     assert deleted_pods.ways == {"waypoint-binding"}

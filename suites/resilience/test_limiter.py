@@ -38,7 +38,7 @@ def quota_spent(rate_limit_enforced, ingress, ingress_gateway, since):
 
 
 def test_limit_fails_open(load, ingress_load, quota_spent, manifests, ingress, ingress_gateway, since):
-    """A user over quota gets 200 while the rate limit service is down, and 429 within 30 seconds of its return."""
+    """A user over the rate limit gets 200 while the rate limit service is down, and 429 within 30 s of its restart."""
     with load(ingress_load(quota_spent, proxy=ingress_gateway, accepted_statuses=(429,))) as background_load:
         with (
             background_load.event(AWAY, "200 without header while down, limited again within 30 s"),
@@ -57,7 +57,8 @@ def test_limit_fails_open(load, ingress_load, quota_spent, manifests, ingress, i
 
 
 def test_counters_are_lost_with_redis(load, ingress_load, quota_spent, kube, ingress, ingress_gateway, since):
-    """After Redis is killed a user over quota gets 200 again, and 429 within 30 seconds of Redis's return."""
+    """After Redis is killed, a user over the rate limit gets 200 again, and the limit is enforced within 30 s of
+    Redis's restart."""
     watched = get("/health", x_user_id=unique_name("watched"))
     first = ingress.send_in_turn(watched)
 

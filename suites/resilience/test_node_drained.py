@@ -85,14 +85,16 @@ def drained_node(
 
 
 def test_drained_node_carried_its_share(drained_node):
-    """Before the drain, the node runs a replica of each Deployment, and its two proxies serve requests of this load."""
+    """Before a node is drained, it runs a pod of every test Deployment, and its ingress and waypoint pods handle
+    requests of the load."""
     assert drained_node.before >= drained_node.workloads
     assert drained_node.carried.keys() == {"waypoint-spread", "ingress-spread"}
     assert min(drained_node.carried.values()) > 0
 
 
 def test_draining_a_node_loses_nothing_that_stands(drained_node):
-    """In a node drain at most 2 new connections fail, no keep-alive or ingress one; none bypasses the waypoint."""
+    """When a node is drained, at most 2 requests on new connections fail, and none on keep-alive connections or
+    through the ingress."""
     new_connections, keepalive, ingress_load = drained_node.flow.timelines
 
     assert not drained_node.after & drained_node.before

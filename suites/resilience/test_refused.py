@@ -60,7 +60,8 @@ def access_denied(load, new_connections, keepalive, applying, kube, mesh_client,
 
 
 def test_policy_refuses_every_new_connection(access_denied):
-    """ztunnel rejects new connections to the ratings pod for at least 4.5 of 5 s under an AuthorizationPolicy."""
+    """An AuthorizationPolicy on ratings makes requests on new connections fail for at least 4.5 of the 5 s that it
+    exists."""
     new_connections, _ = access_denied.flow.timelines
 
     assert new_connections.outage_ms >= CLOSED_MS, timeline_as_text(new_connections)
@@ -69,7 +70,7 @@ def test_policy_refuses_every_new_connection(access_denied):
 
 
 def test_connection_that_stood_outlives_the_policy(access_denied):
-    """A connection to the ratings pod that predates the AuthorizationPolicy stays open and fails no request."""
+    """Requests on connections to ratings that were open before an AuthorizationPolicy denied new ones do not fail."""
     _, keepalive = access_denied.flow.timelines
 
     assert keepalive.lost == (), timeline_as_text(keepalive)

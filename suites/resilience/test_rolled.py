@@ -41,7 +41,8 @@ def rolling_restart(load, new_connections, keepalive, ingress_load, kube, waypoi
 
 
 def test_rolling_waypoint_loses_nothing_kept(rolling_restart):
-    """In a rolling restart of the waypoint at most 2 new connections fail, no keep-alive one; none bypasses it."""
+    """In a rolling restart of the waypoint, at most 2 requests on new connections fail, and none on keep-alive
+    connections."""
     new_connections, keepalive, _ = rolling_restart.flow.timelines
 
     assert len(new_connections.lost) <= UNCLOSED.allowed(), f"{UNCLOSED}\n{timeline_as_text(new_connections)}"
@@ -50,7 +51,7 @@ def test_rolling_waypoint_loses_nothing_kept(rolling_restart):
 
 
 def test_rolling_ingress_loses_nothing(rolling_restart):
-    """A rolling restart of the ingress proxy fails no request from outside the mesh."""
+    """In a rolling restart of the ingress, no request through the ingress fails."""
     *_, ingress_load = rolling_restart.flow.timelines
 
     assert ingress_load.lost == (), timeline_as_text(ingress_load)

@@ -95,7 +95,8 @@ def quota_spent(
 
 
 def test_upgrade_loses_nothing_that_stands(upgraded_stack):
-    """In a Helm upgrade of ztunnel and Envoy Gateway at most 2 new connections fail, and no other request."""
+    """In a Helm upgrade of ztunnel and Envoy Gateway, at most 2 requests on new connections fail, and no other
+    request."""
     new_connections, keepalive, ingress_load = (
         timeline.until_next_event(upgraded_stack.flow.events[0]) for timeline in upgraded_stack.flow.timelines
     )
@@ -108,7 +109,7 @@ def test_upgrade_loses_nothing_that_stands(upgraded_stack):
 
 
 def test_turning_certificates_loses_nothing(upgraded_stack):
-    """Rotating the workload certificates in use fails no request, and new connections to another Service return 200."""
+    """No request fails while ztunnel rotates the workload certificates in use."""
     assert upgraded_stack.turn.rotated_accounts >= IN_USE
     assert upgraded_stack.fresh.statuses == [200, 200, 200]
     assert [
@@ -123,7 +124,8 @@ def test_turning_certificates_loses_nothing(upgraded_stack):
 def test_limit_fails_closed_when_asked(
     upgraded_stack, load, ingress_load, quota_spent, manifests, ingress, ingress_gateway
 ):
-    """With failClosed, Envoy returns 500 to a user over quota while the rate limit service is down, 200 to others."""
+    """With failClosed, while the rate limit service is down, a user over the limit gets 500, and a request without
+    a limit gets 200."""
     with load(ingress_load(quota_spent, proxy=ingress_gateway, accepted_statuses=(429,))) as background_load:
         with (
             background_load.event(AWAY, "500 while down, limited again within 30 s"),
@@ -141,7 +143,8 @@ def test_limit_fails_closed_when_asked(
 
 
 def test_upgrade_back_loses_nothing_that_stands(upgraded_stack, load, sources, releases_before, cluster, kube, ztunnel):
-    """In a Helm upgrade back to the installed values at most 2 new connections fail, and no other request."""
+    """In a Helm upgrade of ztunnel and Envoy Gateway back to the previous values, at most 2 requests on new
+    connections fail, and no other request."""
     with load(*sources) as background_load, background_load.event(BACK, "at most two new connections"):
         helm_upgrade.upgrade_releases(cluster, kube, *releases_before.values())
     new_connections, keepalive, ingress_load = background_load.timelines

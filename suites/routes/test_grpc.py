@@ -18,7 +18,7 @@ ROUTE = "grpcroute/default/echo-grpc/"
 
 @pytest.mark.feature("GRPCRoute")
 def test_method_is_served(at_waypoint, place, applying, binding, kube, mesh_client, since, here):
-    """A GRPCRoute routes its method: the backend responds to three pings, each logged with that route."""
+    """At the {place}, all 3 gRPC pings through a GRPCRoute succeed, and Envoy logs each with that route."""
     with applying("routes/grpc.yaml"), binding("echo-grpc", "waypoint"):
         wait_for_condition(
             kube,

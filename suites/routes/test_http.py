@@ -23,7 +23,8 @@ def routed(tries, place, here):
 
 @pytest.mark.feature("HTTPRoute: matches")
 def test_all_parts_of_a_match_count(routed, place):
-    """An HTTPRoute match on path, method, header and query returns 404 to a request that lacks any one of them."""
+    """At the {place}, an HTTPRoute match on path, method, header and query returns 404 for a request that lacks one
+    of header, query and method."""
     path, team = "/matched?color=green", "blue"
     requests = [
         place.get(path, host=HOST, x_team=team),
@@ -42,7 +43,8 @@ def test_all_parts_of_a_match_count(routed, place):
 
 @pytest.mark.feature("HTTPRoute: header edits")
 def test_headers_are_edited(routed, place):
-    """An HTTPRoute sets, adds and removes request headers, as the backend receives them, and sets response headers."""
+    """At the {place}, HTTPRoute filters set, add and remove request headers that the backend receives, and set a
+    response header."""
     trial = routed([place.get("/edited", host=HOST, x_set="by-client", x_removed="secret")])
 
     assert (trial.control.statuses, trial.treatment.statuses, trial.recovery.statuses) == ([404], [200], [404])
@@ -54,7 +56,8 @@ def test_headers_are_edited(routed, place):
 
 @pytest.mark.feature("HTTPRoute: redirect")
 def test_redirect_is_envoys_answer(routed, place):
-    """An HTTPRoute redirect returns 301 with the new host and path, and the backend receives nothing."""
+    """At the {place}, an HTTPRoute redirect filter returns 301 with the new host and path, and no request reaches
+    the backend."""
     trial = routed([place.get("/moved/a", host=HOST)])
 
     assert (trial.control.statuses, trial.treatment.statuses, trial.recovery.statuses) == ([404], [301], [404])
@@ -66,7 +69,7 @@ def test_redirect_is_envoys_answer(routed, place):
 
 @pytest.mark.feature("HTTPRoute: rewrite")
 def test_path_and_host_are_rewritten(routed, place):
-    """With an HTTPRoute rewrite the backend receives the new host and path."""
+    """At the {place}, with an HTTPRoute URL rewrite filter, the backend receives the new host and path."""
     trial = routed([place.get("/rewritten/a", host=HOST)])
 
     assert (trial.control.statuses, trial.treatment.statuses, trial.recovery.statuses) == ([404], [200], [404])
@@ -75,7 +78,8 @@ def test_path_and_host_are_rewritten(routed, place):
 
 @pytest.mark.feature("HTTPRoute: mirror")
 def test_mirror_receives_a_copy(routed, place, here):
-    """With an HTTPRoute mirror both backends receive each request, and the client gets one response."""
+    """At the {place}, with an HTTPRoute request mirror filter, both backends receive each request, and the client
+    gets one response."""
     trial = routed([place.get("/mirrored", host=HOST)] * 3)
 
     assert trial.control.statuses == trial.recovery.statuses == [404] * 3
@@ -86,7 +90,8 @@ def test_mirror_receives_a_copy(routed, place, here):
 
 @pytest.mark.feature("HTTPRoute: weights")
 def test_weights_divide_requests(routed, place):
-    """With weights 80 and 20 the share of 150 requests at each backend lies within binomial bounds of error 1e-6."""
+    """At the {place}, an HTTPRoute with weights 80 and 20 splits 150 requests between two backends in that ratio,
+    within binomial bounds."""
     least, most = bounds(150, 0.8, error=1e-6)
 
     trial = routed([place.get("/weighted", host=HOST)] * 150)
@@ -98,7 +103,8 @@ def test_weights_divide_requests(routed, place):
 
 @pytest.mark.feature("HTTPRoute: request timeout")
 def test_timeout_of_the_route(routed, place):
-    """With an HTTPRoute timeout of 300 ms a request that takes 1 s returns 504 with flag UT."""
+    """At the {place}, with an HTTPRoute timeout of 300 ms, a request that the backend answers after 1 s returns 504
+    with response flag UT."""
     trial = routed([place.get("/late?delay=1s", host=HOST)])
 
     assert (trial.control.statuses, trial.treatment.statuses, trial.recovery.statuses) == ([404], [504], [404])

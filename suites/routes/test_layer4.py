@@ -29,7 +29,7 @@ def proxy(echo, applied, kube, proxy_of, here):
 
 @pytest.mark.feature("TCPRoute", place="ingress")
 def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
-    """A TCP connection to a TCPRoute's listener at the ingress reaches the backend, which echoes the data."""
+    """TCP connections to a TCPRoute listener of the ingress reach the backend from the ingress pod."""
     counts = mesh_client.fortio("tcp://ingress-layer4:9000", times=3)
 
     assert counts == {"OK": 3}
@@ -38,7 +38,7 @@ def test_tcp_reaches_the_backend(proxy, mesh_client, echo, since):
 
 @pytest.mark.feature("UDPRoute", place="ingress")
 def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
-    """A datagram to a UDPRoute's listener at the ingress reaches the backend, which echoes it."""
+    """A UDP datagram to a UDPRoute listener of the ingress reaches the backend, and its reply returns to the client."""
     host, port = find_udp_address(kube, here(SERVICE), 9001)
 
     back = datagram.send_datagram(host, port, b"hello from outside")
@@ -49,7 +49,8 @@ def test_udp_reaches_the_backend(proxy, kube, echo, since, here):
 
 @pytest.mark.feature("UDPRoute to port 53", place="ingress", means="broken")
 def test_dns_capture_answers_for_the_backend(proxy, kube, echo, here):
-    """A query to an ingress UDPRoute whose backend does not listen on port 53 is answered by Istio's DNS capture."""
+    """A DNS query through a UDPRoute to a backend without a DNS server gets a response, because Istio's DNS capture
+    answers it."""
     host, port = find_udp_address(kube, here(SERVICE), 9002)
 
     back = datagram.send_datagram(host, port, datagram.dns_query(here("productpage.default.svc.cluster.local")))

@@ -13,7 +13,8 @@ HOST = "persistent.example"
 
 @pytest.mark.feature("Session persistence by header")
 def test_session_stays_with_one_backend(place):
-    """With session persistence 20 requests of one session reach one backend, and 20 without a session reach both."""
+    """At the {place}, with session persistence, one backend receives all 20 requests of a session, and both
+    backends receive 20 requests without session."""
     wait_for_response(place.client, place.get(host=HOST), status=200)
     first = place.send([place.get(host=HOST)])
     session = f"{first.answers[0].header('x-session')}"

@@ -24,7 +24,8 @@ def elsewhere(applied, kube, here):
 
 @pytest.mark.feature("ReferenceGrant")
 def test_backend_must_be_granted(tries, place, elsewhere, here):
-    """A route to another namespace's Service returns 500 without a ReferenceGrant, and 200 with one."""
+    """At the {place}, an HTTPRoute to a Service in another namespace returns 500 without a ReferenceGrant, and 200
+    with one."""
     there = replace(place, echo=elsewhere)
     wait_for_response(there.client, there.get(host=HOST), status=500)
 

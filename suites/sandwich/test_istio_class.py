@@ -40,7 +40,8 @@ def proxy(bound, kube):
 
 
 def test_istiod_programs_the_gateway(bound, read_condition, here):
-    """Gateway byo-waypoint is Accepted and Programmed, and Programmed's message names the Service and port 15008."""
+    """Gateway byo-waypoint of Istio's class is Accepted and Programmed, and the Programmed message names its
+    Service and port 15008."""
     assert read_condition(here(GATEWAY), "Accepted", about="").state == "met"
     programmed = read_condition(here(GATEWAY), "Programmed", about="")
 
@@ -49,7 +50,7 @@ def test_istiod_programs_the_gateway(bound, read_condition, here):
 
 
 def test_service_is_bound(bound, read_condition, here):
-    """WaypointBound of Service ratings-sandwich is True and names Gateway byo-waypoint."""
+    """Service ratings-sandwich has condition WaypointBound True, with Gateway byo-waypoint in the message."""
     judgement = read_condition(here(SERVICE), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -57,7 +58,8 @@ def test_service_is_bound(bound, read_condition, here):
 
 
 def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
-    """istiod rejects Gateway byo-waypoint's TCP listener on 15008, but Service byo-waypoint-istio has that port."""
+    """istiod rejects the TCP listener on port 15008 of Gateway byo-waypoint as UnsupportedProtocol, but the
+    Gateway's Service still has port 15008."""
     listeners = {one["name"]: one["conditions"] for one in kube.get(here(GATEWAY))["status"]["listeners"]}
     accepted = next(c for c in listeners["fake-hbone-port"] if c["type"] == "Accepted")
     ports = {port["port"] for port in kube.get(here("Service/default/byo-waypoint-istio"))["spec"]["ports"]}
@@ -68,7 +70,8 @@ def test_tcp_listener_is_refused_and_its_port_opened(bound, kube, here):
 
 @ONE
 def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mesh_client, here):
-    """While Gateway byo-waypoint has no pod, Programmed and WaypointBound are True and requests get no response."""
+    """While Gateway byo-waypoint has no ready pod, Programmed and WaypointBound are True, but requests get no
+    response."""
     answers = mesh_client.send_in_turn(get(here(URL)), 5)
 
     assert not any(is_pod_ready(pod) for pod in istio_waypoint_without_pods.read_pods(kube))
@@ -78,7 +81,8 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mes
 
 
 def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here):
-    """A request to ratings-sandwich returns 200 over an HBONE connection to the pod of Gateway byo-waypoint."""
+    """A request to ratings-sandwich returns 200 over an HBONE connection to the waypoint pod of Gateway
+    byo-waypoint."""
     answers = mesh_client.send_in_turn(get(here(URL)))
 
     assert answers.statuses == [200]
@@ -89,7 +93,8 @@ def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here
 
 @ONE
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):
-    """A request to host ratings-sandwich, which is no hostname of HTTPRoute ratings-sandwich, returns 404."""
+    """A request with host name ratings-sandwich, which is not among the hostnames of the waypoint's HTTPRoute,
+    returns 404."""
     answers = mesh_client.send_in_turn(get("http://ratings-sandwich:9080/ratings/0"))
 
     assert answers.statuses == [404]

@@ -32,7 +32,7 @@ def there(place, backend):
 
 @pytest.mark.feature("BackendTLSPolicy")
 def test_backend_is_reached_over_tls(tries, there, here):
-    """With a BackendTLSPolicy requests reach a TLS backend over TLS; without one the backend rejects plain HTTP."""
+    """At the {place}, requests reach a TLS backend over TLS with a BackendTLSPolicy, and return 400 without one."""
     trial = tries.policy(there, "tls/backend_verified.yaml", here(POLICY), [there.get(host=HOST)] * 3, 200)
 
     assert trial.control.statuses == trial.recovery.statuses == [400, 400, 400]
@@ -44,7 +44,7 @@ def test_backend_is_reached_over_tls(tries, there, here):
 
 @pytest.mark.feature("BackendTLSPolicy")
 def test_certificate_for_another_host_is_rejected(tries, there, here):
-    """With a BackendTLSPolicy hostname that is not in the backend's certificate, requests return 503 (UF)."""
+    """At the {place}, requests return 503 if the backend's certificate lacks the hostname of the BackendTLSPolicy."""
     trial = tries.policy(
         there, "tls/backend_mismatched.yaml", f"{here(POLICY)}-mismatched", [there.get(host=HOST)] * 3, 503
     )

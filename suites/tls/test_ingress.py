@@ -58,7 +58,8 @@ def tried(tries, secure, here):
 
 @pytest.mark.feature("TLS terminated", place="ingress")
 def test_listener_serves_its_certificate(tries, secure, here):
-    """A listener accepts TLS connections only while its Secret exists, and presents the Secret's certificate."""
+    """A TLS listener of the ingress accepts connections only while its Secret exists, and presents the certificate
+    of the Secret."""
     request = secure.get(host=LATE)
 
     trial = tries.configured(
@@ -82,7 +83,8 @@ def test_listener_serves_its_certificate(tries, secure, here):
 
 @pytest.mark.feature("HTTP redirected to HTTPS", place="ingress")
 def test_plain_text_is_redirected(tries, plain, secure, here):
-    """A redirect to scheme https returns 301 with the https URL of the same path, which returns 200."""
+    """An HTTPRoute redirect to HTTPS at the ingress returns 301 with the https URL of the same path, and that URL
+    returns 200."""
     request = plain.get("/moved", host=HOST)
 
     trial = tries.policy(plain, "tls/redirect.yaml", here("HTTPRoute/default/to-https"), [request], 301)
@@ -97,7 +99,8 @@ def test_plain_text_is_redirected(tries, plain, secure, here):
 
 @pytest.mark.feature("Client certificates", place="ingress")
 def test_client_without_certificate_is_rejected(tried, secure):
-    """With clientValidation the ingress rejects the TLS handshake of a client without a certificate."""
+    """With clientValidation in a ClientTrafficPolicy, the ingress rejects the TLS handshake of a client without a
+    certificate."""
     trial = tried(secure, ".ssl.fail_verify_no_cert")
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
@@ -108,7 +111,8 @@ def test_client_without_certificate_is_rejected(tried, secure):
 
 @pytest.mark.feature("Client certificates", place="ingress")
 def test_certificate_of_another_authority_is_rejected(tried, over_tls, authority):
-    """With clientValidation the ingress rejects the TLS handshake of a client with another authority's certificate."""
+    """With clientValidation in a ClientTrafficPolicy, the ingress rejects the TLS handshake of a client whose
+    certificate is from an untrusted CA."""
     trial = tried(over_tls(authority.client_context(Authority("another").issue("stranger"))), ".ssl.fail_verify_error")
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
@@ -119,7 +123,8 @@ def test_certificate_of_another_authority_is_rejected(tried, over_tls, authority
 
 @pytest.mark.feature("Client certificates", place="ingress")
 def test_client_with_certificate_is_served(tried, over_tls, authority):
-    """With clientValidation the ingress returns 200 to a client whose certificate is of the trusted authority."""
+    """With clientValidation in a ClientTrafficPolicy, the ingress returns 200 to a client whose certificate is from
+    the trusted CA."""
     trial = tried(over_tls(authority.client_context(authority.issue("known"))), ".ssl.fail_verify_error")
 
     assert trial.control.statuses == trial.treatment.statuses == trial.recovery.statuses == [200, 200]
@@ -130,7 +135,8 @@ def test_client_with_certificate_is_served(tried, over_tls, authority):
 @pytest.mark.feature("Certificate replaced under load", place="ingress")
 @pytest.mark.needs("load")
 def test_replaced_certificate_loses_nothing(load, ingress_load, kube, authority, secure, here):
-    """After a Secret is replaced under load, new connections get its new certificate, and no request fails."""
+    """When the certificate Secret of the ingress is replaced, new connections get the new certificate, and no
+    request fails."""
     request, secret = secure.get(host=HOST), here("Secret/default/secure")
 
     before = secure.send([request])

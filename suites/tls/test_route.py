@@ -60,7 +60,7 @@ def tried(tries, here):
 
 @pytest.mark.feature("TLSRoute, passed through", place="ingress")
 def test_ingress_passes_tls_through(tried, passing):
-    """Through an ingress TLSRoute with mode Passthrough, the client gets the backend's own certificate."""
+    """Through a TLSRoute with mode Passthrough at the ingress, the client receives the backend's certificate."""
     trial = tried(passing, "passed", "passed.example")
 
     assert trial.control.statuses == trial.recovery.statuses == [None]
@@ -71,7 +71,7 @@ def test_ingress_passes_tls_through(tried, passing):
 
 @pytest.mark.feature("TLSRoute, passed through", place="waypoint")
 def test_waypoint_passes_tls_through(tried, waypoint_sni):
-    """Through a waypoint TLSRoute with mode Passthrough, the client gets the backend's own certificate."""
+    """Through a TLSRoute with mode Passthrough at a waypoint, the client receives the backend's certificate."""
     trial = tried(waypoint_sni, "passed-in-mesh", "echo-passed")
 
     assert trial.control.statuses == trial.recovery.statuses == [None]
@@ -82,7 +82,8 @@ def test_waypoint_passes_tls_through(tried, waypoint_sni):
 
 @pytest.mark.feature("TLSRoute, terminated", place="ingress")
 def test_ingress_terminates_tls(tried, terminating):
-    """Through an ingress TLSRoute with mode Terminate, the client gets the Gateway's certificate."""
+    """Through a TLSRoute with mode Terminate at the ingress, the client receives the Gateway's certificate, and the
+    backend receives plaintext."""
     trial = tried(terminating, "terminated", "terminated.example")
 
     assert trial.control.statuses == trial.recovery.statuses == [None]

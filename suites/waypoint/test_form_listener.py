@@ -23,7 +23,7 @@ def envoy(applied, kube, proxy_of, mesh_client):
 
 
 def test_service_is_bound(envoy, read_condition, here):
-    """WaypointBound of Service ratings-listener is True and names Gateway waypoint-listener."""
+    """Service ratings-listener has condition WaypointBound True, with Gateway waypoint-listener in the message."""
     judgement = read_condition(here(f"Service/default/{SERVICE}"), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -31,7 +31,8 @@ def test_service_is_bound(envoy, read_condition, here):
 
 
 def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since, here):
-    """A request to Service ratings-listener returns 200 via Gateway waypoint-listener, which it reaches over HBONE."""
+    """A request to Service ratings-listener returns 200 over an HBONE connection to the pod of Gateway
+    waypoint-listener."""
     answers = mesh_client.send_in_turn(get(URL))
 
     assert answers.statuses == [200], ztunnel.describe_port_conflict()
@@ -42,14 +43,14 @@ def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since, here):
 
 
 def test_service_ports(envoy, kube, here):
-    """Service waypoint-listener has the ports 9080 and 15008."""
+    """The Service of Gateway waypoint-listener, which has a TCP listener on port 15008, has ports 9080 and 15008."""
     ports = {port["port"] for port in kube.get(here(f"Service/default/{NAME}"))["spec"]["ports"]}
 
     assert ports == {9080, 15008}
 
 
 def test_what_envoy_was_refused(envoy, read_condition, here):
-    """The Envoy of Gateway waypoint-listener has rejected its listener on 15008, and the Gateway is Programmed."""
+    """The Envoy of Gateway waypoint-listener has rejected its listener on port 15008, but the Gateway is Programmed."""
     assert envoy.read_rejected_resources() == [here("default/waypoint-listener/fake-hbone")]
     programmed = read_condition(here(f"Gateway/default/{NAME}"), "Programmed")
     assert programmed.state == "met", programmed.text

@@ -23,7 +23,7 @@ def envoy(applied, kube, proxy_of, mesh_client):
 
 
 def test_service_is_bound(envoy, read_condition, here):
-    """WaypointBound of Service ratings-patch is True and names Gateway waypoint-patch."""
+    """Service ratings-patch has condition WaypointBound True, with Gateway waypoint-patch in the message."""
     judgement = read_condition(here(f"Service/default/{SERVICE}"), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -31,7 +31,7 @@ def test_service_is_bound(envoy, read_condition, here):
 
 
 def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since, here):
-    """A request to Service ratings-patch returns 200 via Gateway waypoint-patch, which it reaches over HBONE."""
+    """A request to Service ratings-patch returns 200 over an HBONE connection to the pod of Gateway waypoint-patch."""
     answers = mesh_client.send_in_turn(get(URL))
 
     assert answers.statuses == [200], ztunnel.describe_port_conflict()
@@ -42,7 +42,7 @@ def test_call_passes_the_waypoint(envoy, mesh_client, ztunnel, since, here):
 
 
 def test_service_ports(envoy, kube, here):
-    """Service waypoint-patch has the ports 9080 and 15008."""
+    """The Service of Gateway waypoint-patch has ports 9080 and 15008; an EnvoyProxy patch adds port 15008."""
     ports = {port["port"] for port in kube.get(here(f"Service/default/{NAME}"))["spec"]["ports"]}
 
     assert ports == {9080, 15008}

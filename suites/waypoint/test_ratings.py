@@ -18,7 +18,7 @@ URL = "http://ratings:9080/ratings/0"
 
 
 def test_service_is_bound(waypoint, read_condition, here):
-    """WaypointBound of Service ratings is True and names Gateway waypoint."""
+    """Service ratings has condition WaypointBound True, with Gateway waypoint in the message."""
     judgement = read_condition(here("Service/default/ratings"), "istio.io/WaypointBound")
 
     assert judgement.state == "met", judgement.text
@@ -26,7 +26,7 @@ def test_service_is_bound(waypoint, read_condition, here):
 
 
 def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel, here):
-    """Every node's ztunnel lists the ClusterIP of Service waypoint as the waypoint address of Service ratings."""
+    """Every node's ztunnel lists the ClusterIP of the waypoint's Service as the waypoint address of Service ratings."""
     address = kube.get(here("Service/default/waypoint"))["spec"]["clusterIP"]
 
     destinations = {node: view.waypoint_of("ratings") for node, view in ztunnel.read_views().items()}
@@ -37,7 +37,7 @@ def test_every_ztunnel_sends_ratings_to_the_waypoint(waypoint, kube, ztunnel, he
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host, here):
-    """A request to a host name of the HTTPRoute returns 200 through the waypoint's route for that host."""
+    """A request to host name {host} returns 200 through the waypoint's HTTPRoute for ratings."""
     called = here(host)
 
     answers = mesh_client.send_in_turn(get(f"http://{called}:9080/ratings/0"))
@@ -48,7 +48,8 @@ def test_host_of_the_route_passes(waypoint, mesh_client, ztunnel, since, host, h
 
 
 def test_host_outside_the_route_is_refused(waypoint, mesh_client, since, here):
-    """A request to a host name of ratings that the HTTPRoute does not list returns 404 (NR) at the waypoint."""
+    """A request to host name ratings.default.svc, which the waypoint's HTTPRoute does not list, returns 404 with
+    response flag NR."""
     answers = mesh_client.send_in_turn(get(here("http://ratings.default.svc:9080/ratings/0")))
 
     assert answers.statuses == [404]
@@ -57,7 +58,8 @@ def test_host_outside_the_route_is_refused(waypoint, mesh_client, since, here):
 
 
 def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
-    """ztunnel logs the client's connection to the waypoint as HBONE for Service ratings, with both SPIFFE IDs."""
+    """ztunnel logs an HBONE connection from the client to the waypoint, for Service ratings, with the SPIFFE
+    identities of both."""
     answers = mesh_client.send_in_turn(get(URL))
 
     (line,) = waypoint.wait_for_lines(answers, since)
@@ -70,7 +72,7 @@ def test_client_leg_is_hbone(waypoint, mesh_client, ztunnel, since, here):
 
 
 def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here):
-    """ztunnel logs the waypoint's connection to the ratings pod as HBONE, with both SPIFFE IDs."""
+    """ztunnel logs an HBONE connection from the waypoint to the ratings pod, with the SPIFFE identities of both."""
     (pod,) = kube.list_pods(kube.namespace, "app=ratings")
     answers = mesh_client.send_in_turn(get(URL))
 
@@ -83,7 +85,7 @@ def test_backend_leg_is_hbone(waypoint, mesh_client, ztunnel, kube, since, here)
 
 
 def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
-    """A request from inside the mesh to the ratings pod IP returns 200 and bypasses the waypoint."""
+    """A request from inside the mesh to the IP address of the ratings pod returns 200 and bypasses the waypoint."""
     (pod,) = kube.list_pods(kube.namespace, "app=ratings")
 
     answers = mesh_client.send_in_turn(get(url(pod_ip(pod), 9080, "/ratings/0")))
@@ -95,7 +97,8 @@ def test_pod_address_goes_past_the_waypoint(waypoint, mesh_client, kube, since):
 
 
 def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gateway, since):
-    """Every page request, except those served by reviews v1, calls ratings through the waypoint."""
+    """For each product page request, except those to reviews v1, the waypoint logs a request to ratings with status
+    200."""
     answers = ingress.send_in_turn(get("/productpage"), 12)  # reviews forwards the client's name; v1 calls no Service
 
     assert answers.statuses == [200] * 12
@@ -105,7 +108,8 @@ def test_page_calls_ratings_through_the_waypoint(waypoint, ingress, ingress_gate
 
 
 def test_waypoint_refused_no_configuration(waypoint, settings, here):
-    """The waypoint's Envoy has rejected no xDS update, except, with WAYPOINT=listener, its listener on port 15008."""
+    """The waypoint's Envoy has rejected no xDS update, except for the listener on port 15008 with setting
+    WAYPOINT=listener."""
     refused = waypoint.read_rejected_resources()
 
     assert refused == {"binding": [], "patch": [], "listener": [here("default/waypoint/fake-hbone")]}[settings.waypoint]

@@ -49,14 +49,16 @@ def test_what_was_only_collected_was_not_run(book):
         ("test_a", "A fact.\n\nMore.", "A fact."),
         ("test_a[x:1]", "A fact.", "A fact. [x:1]"),
         ("test_quota_is_per_caller", None, "quota is per caller"),
-        ("test_a", "\n    On the second line.\n", "On the second line."),
+        ("test_a", "\n    On two\n    lines.\n", "On two lines."),
+        ("test_a[place=ingress]", "At the {place}.", "At the ingress."),
+        ("test_a[x:1]", "With {other}.", "With {other}. [x:1]"),
     ],
 )
-def test_the_claim_is_the_docstrings_first_line(name, doc, claim):
-    """With the case of a parametrized test; without a docstring the name in words."""
+def test_the_claim_is_the_docstrings_first_paragraph(name, doc, claim):
+    """With the values of a parametrized test, or its case; without a docstring the name in words."""
 
     def function():
         pass
 
     function.__doc__ = doc
-    assert claim_of(function, name) == claim
+    assert claim_of(function, name, {"place": "ingress"}) == claim
