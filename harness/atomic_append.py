@@ -1,4 +1,4 @@
-"""Lines appended to a file whole or not at all: a full disk leaves no half line behind, which would spoil the next."""
+"""Appends lines to a file whole or not at all: on a full disk no half line is left."""
 
 from __future__ import annotations
 

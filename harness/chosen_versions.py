@@ -1,4 +1,4 @@
-"""The version set of a run: a set of versions.yaml or a name made of versions, with the builds that settings name."""
+"""The version set that this run uses, with the unreleased builds that settings name."""
 
 from __future__ import annotations
 

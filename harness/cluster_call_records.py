@@ -1,4 +1,4 @@
-"""records.jsonl of a run: each call at the boundary to the cluster with its answer, in order, as JSON lines.
+"""The file records.jsonl of a run: every call to the cluster with its result, as JSON lines.
 
 The first line has `schema` and what the run was asked to do; one line describes the cluster; all others are calls:
 

@@ -1,4 +1,4 @@
-"""Lists all objects of a cluster, and compares two such listings: what a run has left, or changed, is named."""
+"""Lists all objects of a cluster, and compares two such lists: what is new, changed or gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of created clusters and objects, one file each, so that `make clean` finds what a killed run left."""
+"""Files that record created clusters and objects, so that `make clean` can remove those of a killed run."""
 
 from __future__ import annotations
 

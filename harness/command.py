@@ -1,4 +1,4 @@
-"""Runs other programs: argument lists without a shell, a time limit, and captured output."""
+"""Runs child processes: argument lists without a shell, a time limit, and captured output."""
 
 from __future__ import annotations
 

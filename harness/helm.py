@@ -1,4 +1,4 @@
-"""Runs the Helm program, versions 3 and 4, with caches of its own and without `--wait` (docs/waiting.md says why)."""
+"""Runs the Helm program (versions 3 and 4), without `--wait` (docs/waiting.md says why)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads image archives (`docker save`, OCI image layout): the images in them, and the blobs that are missing.
+"""Reads image archives (`docker save`, OCI image layout): images, and missing blobs.
 
 Formats: the OCI image layout specification (index.json, blobs/<algorithm>/<hex>) and Docker's image specification v1.2
 (manifest.json: Config, RepoTags, Layers). Docker 25 and later writes both into one archive.

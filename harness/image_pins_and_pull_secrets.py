@@ -1,4 +1,4 @@
-"""Manifests as they are applied: images of the version set, and the pull secret that their registry needs."""
+"""Pins images to the version set and adds pull secrets to manifests before they are applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals that end a run: the main thread gets KeyboardInterrupt and passes it on to the other threads.
+"""Handles signals that end a run: raises KeyboardInterrupt, and stops the other threads.
 
 Ctrl-C (SIGINT), SIGTERM, SIGHUP (the terminal was closed) and SIGQUIT mean the same: gather evidence, take away what
 was made, end with 128 + the signal's number. A signal that the process was started to ignore (nohup) stays ignored.

@@ -1,4 +1,4 @@
-"""A run judged again: its tests run on what it recorded, without a cluster, and their verdicts are compared."""
+"""Judges a recorded run again, without a cluster, and compares the verdicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Netfilter modules of this machine's kernel, as far as /proc or /lib/modules show them."""
+"""Finds which netfilter modules this machine's kernel has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fills a registry with all charts and images of a version set, from the public ones, another registry or a bundle."""
+"""Copies all charts and images of a version set to a registry."""
 
 from __future__ import annotations
 

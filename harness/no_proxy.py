@@ -1,4 +1,4 @@
-"""Addresses that never go through an HTTP proxy: loopback and those of the cluster.
+"""Addresses that bypass any HTTP proxy: loopback and those of the cluster.
 
 Go programs (kubectl, helm, docker, kind) never use a proxy for loopback. Python libraries obey HTTP_PROXY, HTTPS_PROXY
 and ALL_PROXY for loopback too, unless NO_PROXY names it (kubernetes-client/python#2460). Pulls and downloads still go

@@ -1,4 +1,4 @@
-"""Observations of the current test: clients and proxies write them, reports read them."""
+"""The observations of the current test: clients and proxies write them, reports read them."""
 
 from __future__ import annotations
 

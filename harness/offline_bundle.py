@@ -1,4 +1,4 @@
-"""Bundles: a folder of charts and image archives for runs without a network. Format: docs/bundle.md."""
+"""Bundles of charts and image archives for runs without a network. Format: docs/bundle.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kubectl port-forward, which the Python client cannot do with a listening port."""
+"""Runs kubectl port-forward with a local listening port."""
 
 from __future__ import annotations
 

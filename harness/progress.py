@@ -1,4 +1,4 @@
-"""Progress of a run: a moving line on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a moving line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

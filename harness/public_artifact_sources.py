@@ -1,4 +1,4 @@
-"""Public sources of all references in version sets (references.yaml), and whether registries still have them."""
+"""Public download locations of all charts and images (references.yaml), and whether registries still have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns what pydantic rejected into one sentence without pydantic's words. Pure."""
+"""Turns pydantic's validation errors into one plain sentence. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removes clusters that kept or killed runs left, by their records. Nothing without a record is touched."""
+"""Removes clusters that kept or killed runs left, by their records."""
 
 from __future__ import annotations
 

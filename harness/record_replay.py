@@ -1,4 +1,4 @@
-"""The boundary to a cluster: what was asked and answered there can be recorded, and replayed in place of a cluster.
+"""Records all calls to a cluster with their results, and replays them in place of a cluster.
 
 A function marked `recorded` passes through unless a tape is in use. The tape of a run writes each call with its answer;
 the tape of `mesh-e2e judge` returns the recorded answer, and calls nothing.

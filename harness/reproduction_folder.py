@@ -1,4 +1,4 @@
-"""A folder that shows one test without anything of this repository: versions, manifests, commands, what was seen.
+"""The command `mesh-e2e reproduce`: writes a folder that reproduces one test without this repository.
 
 Reads the run's folder: what the test sent and, from records.jsonl, what it and its fixtures applied, patched and
 deleted before and between its requests, in that order.

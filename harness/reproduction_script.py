@@ -1,4 +1,4 @@
-"""The shell script that shows a test again: it installs, makes the run's changes, sends its requests, and compares."""
+"""The shell script of a reproduction folder: installs, applies, sends requests, compares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures a run: seconds of each stage and suite, and the harness's own use of processor and memory."""
+"""Measures a run: seconds of each stage and suite, and CPU and memory of the harness."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: the only module that reads the environment. make passes variables here; pytest options override them.
+"""The settings of a run. The only module that reads environment variables.
 
 Each setting has one name: the make variable NAME, the pytest option --name, the environment variable E2E_NAME. The few
 that differ, and the old names that stay, are in OPTIONS, MAKE_NAMES and ALIASES; docs/settings.md is made of all this

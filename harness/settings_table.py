@@ -1,4 +1,4 @@
-"""docs/settings.md: every setting by all its names, made of harness/settings.py."""
+"""Generates docs/settings.md: the table of all settings."""
 
 from __future__ import annotations
 

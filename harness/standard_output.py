@@ -1,4 +1,4 @@
-"""Standard output of a command whose reader may leave early (`| head`), or whose disk may be full."""
+"""Writes to standard output when its reader may have left (`| head`) or the disk is full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suggests the nearest match of a misspelt name."""
+"""Suggests the nearest match for a misspelt name."""
 
 from __future__ import annotations
 

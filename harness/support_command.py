@@ -1,4 +1,4 @@
-"""`mesh-e2e support`: writes the support table (harness/report/support_table.py) from the results of runs."""
+"""The command `mesh-e2e support`: writes the support table from the results of runs."""
 
 from __future__ import annotations
 

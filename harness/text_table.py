@@ -1,4 +1,4 @@
-"""Rows of texts as lines in columns. Pure."""
+"""Formats rows of text as aligned columns. Pure."""
 
 from __future__ import annotations
 

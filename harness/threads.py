@@ -1,4 +1,4 @@
-"""Threads for parallel work; none outlives an interruption by minutes."""
+"""Runs work in parallel threads, which stop soon after an interruption."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Every bound of every wait, in seconds, once; the emulated cluster's own processes keep theirs. A bound is a budget,
-not an expectation.
+"""All timeouts of waits, in seconds; the emulated cluster has its own. A timeout is a budget, not an expectation.
 
 What is looked at until it is so (`wait.until`) is given E2E_PATIENCE times its bound. One answer is not: of a program,
 an API or HTTP request, a load, the diagnostics.

@@ -1,4 +1,4 @@
-"""Builds that are not released, in place of a version set's charts and images. Pure data."""
+"""Unreleased builds (charts, images) in place of those of a version set. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between versions of Istio and Envoy Gateway, by version range: reads version_differences.yaml.
+"""Differences between versions of Istio and Envoy Gateway, read from version_differences.yaml.
 
 Everything that the harness takes otherwise for another version is asked for here, by the difference's name.
 """

@@ -1,4 +1,4 @@
-"""Version sets, the rows of the matrix: charts, images and unsupported combinations follow from a set."""
+"""Version sets, the rows of the matrix: versions, charts, images, unsupported combinations."""
 
 from __future__ import annotations
 

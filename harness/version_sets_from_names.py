@@ -1,4 +1,4 @@
-"""Version sets from names such as istio-1.29.1+eg-1.9.0+k8s-1.34, by releases.yaml: what each release brings."""
+"""Composes version sets from names such as istio-1.29.1+eg-1.9.0+k8s-1.34, by releases.yaml."""
 
 from __future__ import annotations
 

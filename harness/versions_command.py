@@ -1,4 +1,4 @@
-"""The table of `mesh-e2e versions`: the releases that VERSIONS= can name."""
+"""The command `mesh-e2e versions`: prints the releases that VERSIONS= can name."""
 
 from __future__ import annotations
 

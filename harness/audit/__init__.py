@@ -1,1 +1,1 @@
-"""`mesh-e2e audit`: a read-only check of a cluster that others made. Nothing is applied; get and list only."""
+"""`mesh-e2e audit`: a read-only audit of an existing cluster. It only lists and gets objects."""

@@ -1,4 +1,4 @@
-"""Every check, the most dangerous first, and the kinds that it needs. Pure.
+"""The list of all audit checks, the most dangerous first, with the kinds that each reads. Pure.
 
 A check whose `needs` could not be read, or are not served, is not judged. A kind of `uses` that the cluster does not
 serve has no objects; one that is there and could not be read leaves the check unjudged too, or judged in part where it

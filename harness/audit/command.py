@@ -1,4 +1,4 @@
-"""`mesh-e2e audit`: reads, judges, prints. Exit code 1 from the chosen severity on."""
+"""The command `mesh-e2e audit`: reads a cluster, runs the checks and prints the findings."""
 
 from __future__ import annotations
 

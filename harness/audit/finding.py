@@ -1,4 +1,4 @@
-"""What an audit says: findings, and what could not be judged. Pure."""
+"""The data type of an audit finding, and of what could not be checked. Pure."""
 
 from __future__ import annotations
 

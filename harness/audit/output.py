@@ -1,4 +1,4 @@
-"""An audit as text, JSON, SARIF 2.1.0 and Markdown. Pure."""
+"""Formats an audit as text, JSON, SARIF 2.1.0 and Markdown. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The least ClusterRole that an audit needs, as YAML. Pure."""
+"""The minimal ClusterRole that an audit needs, as YAML. Pure."""
 
 from __future__ import annotations
 

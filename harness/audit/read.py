@@ -1,4 +1,4 @@
-"""The only I/O of an audit: lists by pages, Envoy Gateway's configuration, and logs when asked for."""
+"""Reads from the cluster everything that an audit needs: object lists, Envoy configuration and, if requested, logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read of a cluster: objects by kind, logs, and what could not be read. Pure, and frozen."""
+"""The data type of what an audit read from a cluster: objects by kind, logs, and read errors. Pure."""
 
 from __future__ import annotations
 

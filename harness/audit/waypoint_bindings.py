@@ -1,4 +1,4 @@
-"""Who is bound to which waypoint, and which Gateway is Envoy Gateway's. Pure.
+"""Finds which Services, namespaces and pods are bound to which waypoint. Pure.
 
 istiod takes any Gateway with an address for a waypoint, whatever its class; the label `istio.io/use-waypoint` of a
 Service wins over its namespace's, and `none` opts out (istio pilot/pkg/serviceregistry/ambient/waypoints.go).

@@ -1,1 +1,1 @@
-"""Why something failed, as far as the evidence shows: rules over objects and log lines that were read. Pure."""
+"""Likely causes of a failure, found by rules over the objects and log lines that were read. Pure."""

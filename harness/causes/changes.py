@@ -1,4 +1,4 @@
-"""Objects that are not as the harness made them: changed or deleted by others meanwhile. Pure."""
+"""Cause of a failure: objects of the harness that others changed or deleted meanwhile. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pods of the stack that are not ready, names that DNS does not resolve, ports that ztunnel could not bind. Pure."""
+"""Cause of a failure: pods that are not ready, DNS that fails, a port that ztunnel could not bind. Pure."""
 
 from __future__ import annotations
 

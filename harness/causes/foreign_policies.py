@@ -1,4 +1,4 @@
-"""Policies that are not the suite's and apply to the traffic that failed. Pure."""
+"""Cause of a failure: policies of others that apply to the same traffic. Pure."""
 
 from __future__ import annotations
 

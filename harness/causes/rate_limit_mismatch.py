@@ -1,4 +1,4 @@
-"""Rate limits that let more or fewer requests pass than their policy allows. Pure."""
+"""Cause of a failure: a rate limit that lets more or fewer requests pass than its policy allows. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects that refer to something that does not exist. Pure.
+"""Cause of a failure: an object refers to something that does not exist. Pure.
 
 Recordings: tests/recordings/negative. A controller writes no status at all where a parent or target does not exist
 (Envoy Gateway 1.7.5), so the status alone does not name the cause.

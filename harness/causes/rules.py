@@ -1,4 +1,4 @@
-"""All rules, the most specific first. Pure."""
+"""The list of all rules for causes, the most specific first. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was read of the cluster, what failed, and a cause. Pure."""
+"""The data types for causes: the state of the cluster, the failure, and a cause. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What statuses say against a claim, and policies that are accepted and not enforced. Pure.
+"""Cause of a failure: status conditions that are not True, or policies that are Accepted but not enforced. Pure.
 
 Accepted is a controller's word: Envoy may not have the configuration yet, or may have rejected it.
 """

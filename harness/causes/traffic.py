@@ -1,4 +1,4 @@
-"""Why requests failed on their way through Envoy: routes, backends, response flags. Pure.
+"""Cause of a failure: how Envoy handled the requests, by routes, backends and response flags. Pure.
 
 Flags and details are those of Envoy's documentation ("response flags"); recordings: tests/recordings/logs.
 """

@@ -1,4 +1,4 @@
-"""Connections that ztunnel carried otherwise than the pods' objects say. Pure.
+"""Cause of a failure: connections that ztunnel handled differently from what the pods' objects require. Pure.
 
 An access line of ztunnel has the workloads of both ends, the identity that was proven, and the address that was dialled
 (tests/recordings/logs/ztunnel.log).

@@ -1,4 +1,4 @@
-"""Which way requests took, by access logs: past a waypoint, to or from an unknown address, answered by whom. Pure."""
+"""Cause of a failure: requests that took another path than expected, by access logs. Pure."""
 
 from __future__ import annotations
 

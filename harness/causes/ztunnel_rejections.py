@@ -1,4 +1,4 @@
-"""Connections that ztunnel rejected, or carried outside of the mesh. Pure.
+"""Cause of a failure: connections that ztunnel rejected, or carried outside the mesh. Pure.
 
 ztunnel's words are those of its access log (`error=`): "connection closed due to policy rejection: allow policies
 exist, but none allowed", and "... explicitly denied by: <namespace>/<name>" (src/proxy.rs, src/state.rs of ztunnel).

@@ -1,1 +1,1 @@
-"""Clients that send traffic: from outside through the ingress, from inside the mesh in a pod."""
+"""Clients that send test traffic, from outside through the ingress and from inside the mesh."""

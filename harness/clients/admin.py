@@ -1,4 +1,4 @@
-"""Admin ports of proxies: each is opened once, queried often, and reopened when the pod or the tunnel is gone."""
+"""Client for the admin ports of Envoy and ztunnel: opens each once, and reopens it when the pod is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates made for each run: an authority that issues them, fills them into objects, and equips clients.
+"""Creates certificates for a run: a CA, server and client certificates, and their Secrets.
 
 Nothing is kept on disk. A Secret or ConfigMap of a manifest says by its annotations what it is issued for:
 

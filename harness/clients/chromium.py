@@ -1,4 +1,4 @@
-"""A browser on this machine, headless Chromium. The only module that uses Playwright."""
+"""Drives headless Chromium on this machine. The only module that uses Playwright."""
 
 from __future__ import annotations
 

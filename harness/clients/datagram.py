@@ -1,4 +1,4 @@
-"""Sends datagrams from outside the mesh, and DNS queries among them."""
+"""Sends UDP datagrams and DNS queries from outside the mesh."""
 
 from __future__ import annotations
 

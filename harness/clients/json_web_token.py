@@ -1,4 +1,4 @@
-"""JSON Web Tokens that clients send. Pure.
+"""Signs the JSON Web Tokens that clients send. Pure.
 
 Signed with HS256 (RFC 7518, 3.2), because the standard library has HMAC: the proxy is tested, not the algorithm.
 """

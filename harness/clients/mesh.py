@@ -1,4 +1,4 @@
-"""The client inside the mesh: curl in its own pod, driven by exec, enrolled like any other workload."""
+"""The client inside the mesh: runs curl in an enrolled pod by exec."""
 
 from __future__ import annotations
 

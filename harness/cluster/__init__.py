@@ -1,1 +1,1 @@
-"""Clusters behind one protocol. Suites do not know which kind they run on; reports always say."""
+"""The kinds of cluster behind one protocol: kind, existing and emulated."""

@@ -1,4 +1,4 @@
-"""Any conformant cluster, selected by kubeconfig and an explicit context. Changes only its own objects by default."""
+"""An existing cluster, selected by kubeconfig and context. By default only the run's own objects change."""
 
 from __future__ import annotations
 

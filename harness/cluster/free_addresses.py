@@ -1,4 +1,4 @@
-"""Unused addresses of Docker's network that a cluster's load balancer may assign. This host reaches them."""
+"""Finds free addresses of the Docker network for a kind cluster's load balancer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kind cluster of our own: created or reused by exact name, with its own kubeconfig, removed by its record."""
+"""A kind cluster that the harness creates, reuses by name, and removes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pull-through registry caches that a second cluster reuses. The only module that uses testcontainers.
+"""Pull-through registry caches for kind clusters. The only module that uses testcontainers.
 
 One registry container for each registry that the version set's images come from, on kind's network, its layers in a
 named volume, left running for the next run (`make clean` removes it; the volume stays). `cluster.pulling` points the

@@ -1,4 +1,4 @@
-"""Envoy, ztunnel, istiod and the rate limit service: their logs, counters and admin pages, read over the network."""
+"""The running components (Envoy, ztunnel, istiod, rate limit service): their logs, counters and admin pages."""
 
 from harness.components.echo import Echo
 from harness.components.envoy import Envoy

@@ -1,4 +1,4 @@
-"""The echo backend (manifests/base/echo.yaml): its pods, and which requests they received."""
+"""The echo backend: its pods, and the requests that they received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Envoys of one Gateway, all replicas together: access logs, configuration, counters, clusters."""
+"""The Envoy replicas of one Gateway: access logs, configuration, counters, clusters."""
 
 from __future__ import annotations
 

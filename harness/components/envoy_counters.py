@@ -1,4 +1,4 @@
-"""The counters of the Envoys of one Gateway, read once or around a block."""
+"""Counters of a Gateway's Envoy replicas, read once or before and after a block."""
 
 from __future__ import annotations
 

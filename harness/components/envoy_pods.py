@@ -1,4 +1,4 @@
-"""The pods of one Gateway's proxy: which are there, which came and went, and what is asked of each."""
+"""The Envoy pods of one Gateway: which exist, are new or gone, and how to query each."""
 
 from __future__ import annotations
 

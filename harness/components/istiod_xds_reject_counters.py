@@ -1,4 +1,4 @@
-"""istiod's own counters of xDS updates that proxies rejected."""
+"""Reads istiod's counters of xDS updates that proxies rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics that a component exposes to Prometheus."""
+"""Reads the Prometheus metrics of a component."""
 
 from __future__ import annotations
 

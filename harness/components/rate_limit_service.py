@@ -1,4 +1,4 @@
-"""The rate limit service: its rules, its counters, and the reasons for not answering."""
+"""The rate limit service: its loaded rules, its counters, and why it does not respond."""
 
 from __future__ import annotations
 

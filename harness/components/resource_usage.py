@@ -1,4 +1,4 @@
-"""What each component of the stack uses of processor and memory, by the kubelets of its nodes."""
+"""CPU and memory use of each component, from the kubelets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trace collector (manifests/observability/traces.yaml): the spans that it received of requests."""
+"""The trace collector: the spans that it received for requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits for lines of a proxy's log; a line that never comes makes the claim inconclusive, not broken."""
+"""Waits for lines of a proxy's log. A missing line makes the claim inconclusive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ztunnel on every node: its access lines, its view of the mesh, and the ports it could not bind."""
+"""The ztunnels of all nodes: access log lines, workload lists, and ports that they could not bind."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The Gateway API's own conformance suite on a cluster of ours, and what it does not look at."""
+"""Runs the Gateway API conformance suite, and judges its results on the mesh."""

@@ -1,4 +1,4 @@
-"""The test binary of the Gateway API's conformance suite: given, or built by Go from its module."""
+"""The test binary of the Gateway API conformance suite: given by path, or built by Go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mesh-e2e conformance`: the Gateway API's own conformance suite outside and inside the mesh, and our verdicts."""
+"""The command `mesh-e2e conformance`: runs the Gateway API conformance suite outside and inside the mesh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run of the conformance suite leaves: its own files, its backends' logs, ztunnel's lines."""
+"""The files of a conformance run: its own reports, backend logs, ztunnel lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the conformance suite as a Job in the cluster, and gathers what it and the components left."""
+"""Runs the Gateway API conformance suite as a Job in the cluster, and collects its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our verdicts on runs of the conformance suite as claims of results.json, and a table of its figures. Pure."""
+"""Converts verdicts on the conformance suite to claims in results.json, and to a table. Pure."""
 
 from __future__ import annotations
 

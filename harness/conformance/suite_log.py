@@ -1,4 +1,4 @@
-"""The log of the Gateway API's conformance suite (`-test.v`): what became of each test, and what it waited for. Pure.
+"""Parses the log of the Gateway API conformance suite (`-test.v`). Pure.
 
 A test of the suite is the second part of a Go test's name ("TestConformance/UDPRoute/Simple_UDP_request…"). Most
 messages begin with a time (conformance/utils/tlog). A request or DNS query whose answer is not the wanted one is sent

@@ -1,4 +1,4 @@
-"""Judges the results of the conformance suite: who answered, whether the mesh was in the path, outside and inside.
+"""Verdicts on the results of the conformance suite: which backend answered, and whether the mesh was in the path.
 
 The suite compares an HTTP or gRPC answer with the pod and namespace in its body; it accepts any answer to a DNS query.
 Its coredns backend answers `foo.bar.com` by the plugin whoami, whose answer has an SRV record of the client's port

@@ -1,4 +1,4 @@
-"""Gathers evidence from a cluster when something failed."""
+"""Collects diagnostics from a cluster after a failure."""
 
 from harness.diagnostics.gather import gather
 

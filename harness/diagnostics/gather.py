@@ -1,4 +1,4 @@
-"""Collects the state of a cluster into a folder: every probe runs, each failure is recorded, none is raised.
+"""Collects the state of a cluster into a folder; a part that fails is recorded, never raised.
 
 Of what lives in namespaces only ours are looked into: a cluster may be others' as well, and theirs is not evidence.
 """

@@ -1,1 +1,1 @@
-"""Disrupts the stack on purpose, and repairs it."""
+"""Disrupts the stack on purpose (restarts, outages, upgrades), and repairs it."""

@@ -1,4 +1,4 @@
-"""Replaces a product's definitions with those of another version, and with the older ones again."""
+"""Replaces a product's CRDs by those of another version, and puts the older ones back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environment variables of a Deployment, changed for a while and restored."""
+"""Changes environment variables of a Deployment for a while, and restores them."""
 
 from __future__ import annotations
 

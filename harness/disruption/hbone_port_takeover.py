@@ -1,4 +1,4 @@
-"""Lets Envoy take a waypoint's port 15008 while ztunnel is dead, and repairs it (docs/port-15008.md)."""
+"""Makes Envoy take a waypoint's port 15008 while ztunnel is down, and repairs it (docs/port-15008.md)."""
 
 from __future__ import annotations
 

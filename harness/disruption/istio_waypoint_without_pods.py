@@ -1,4 +1,4 @@
-"""The waypoint of Istio's own class: bind a Service, remove its pods, read its state."""
+"""A waypoint of Istio's class without pods: binds a Service, removes the pods, reads the state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Disrupts nodes: stops the API server, drains a node."""
+"""Disrupts nodes: drains a node, stops the API server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other people's objects that disruptions change: found in the suites' sources, and refused where it was not asked for.
+"""Refuses disruptions that would change other people's objects, unless they are allowed.
 
 On somebody else's cluster most changes are refused by the Kubernetes client itself (`Kube(not_ours=…)`).
 `check_allowed` is for those that do not go through it: Helm, and signals to a process.

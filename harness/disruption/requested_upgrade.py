@@ -1,4 +1,4 @@
-"""The upgrade of one product that UPGRADE_TO= describes."""
+"""The upgrade that setting UPGRADE_TO requests: product, old and new version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Upgrades of a product to another version and back: its charts, and the proxies that follow."""
+"""Upgrades a product to another version and back, charts first, and waits for its proxies."""
 
 from __future__ import annotations
 

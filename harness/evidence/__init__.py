@@ -1,1 +1,1 @@
-"""Pure judgements over recorded evidence, separate from the code that sends traffic."""
+"""Pure functions that judge recorded evidence; they send no traffic."""

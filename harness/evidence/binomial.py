@@ -1,4 +1,4 @@
-"""Bounds of a binomial count: what chance allows, at a stated error rate; and of a rate that was counted. Pure."""
+"""Binomial bounds: which counts chance allows at a stated error rate, and bounds of a counted rate. Pure."""
 
 from __future__ import annotations
 

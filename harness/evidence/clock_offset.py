@@ -1,4 +1,4 @@
-"""How far another machine's clock is ahead of this one's, from times that both wrote of the same moments. Pure."""
+"""Estimates the offset between this machine's clock and another one's. Pure."""
 
 from __future__ import annotations
 

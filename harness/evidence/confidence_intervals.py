@@ -1,4 +1,4 @@
-"""Means with 95% confidence intervals, and paired differences and ratios of measurements. Pure."""
+"""Means with 95% confidence intervals, paired differences and ratios of measurements. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a measurement of cost, as Markdown and JSON. Pure."""
+"""Tables of the measured cost of the mesh, as Markdown and JSON. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds port 15008 of a waypoint pod, from logs. Pure.
+"""Finds in logs which process holds port 15008 of a waypoint pod. Pure.
 
 ztunnel needs it to take HBONE for the pod; a Gateway with a TCP listener on 15008 makes Envoy want it as well
 (docs/port-15008.md). When Envoy has it every call is reset while every status stays True. Two witnesses tell of it:

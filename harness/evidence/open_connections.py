@@ -1,4 +1,4 @@
-"""Connections that are open still, in the form of the lines that ztunnel writes at their end. Pure.
+"""Open connections of ztunnel, in the form of its access log lines. Pure.
 
 ztunnel writes a connection's line when it closes. Until then its config_dump lists it, without a time and without the
 other end's identity (tests/recordings/open-connection). A request whose connection has left no line was carried by one

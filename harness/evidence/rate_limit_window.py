@@ -1,4 +1,4 @@
-"""The arithmetic of fixed rate-limit windows.
+"""Arithmetic of fixed rate limit windows.
 
 The rate-limit service counts in fixed windows aligned to the UNIX epoch, not in sliding ones: with unit Hour every
 count is 0 again at hh:00:00 UTC, so a test that runs across it sees up to twice the quota (envoyproxy/ratelimit,

@@ -1,4 +1,4 @@
-"""Three-valued verdicts: held, broken, inconclusive.
+"""The three verdicts: held, broken, inconclusive.
 
 held = seen to be true; broken = seen to be false; inconclusive = not seen well enough to say (a line is missing, two
 witnesses disagree, a checker failed). A test that needs a pass asks for held and for nothing else.

@@ -1,1 +1,1 @@
-"""Experiments: send traffic, gather what clients and proxies saw, return a value to be judged."""
+"""Experiments: functions that send traffic, collect what clients and proxies saw, and return it for the asserts."""

@@ -1,4 +1,4 @@
-"""The same request to each replica of a proxy: what a client sees of one of them says nothing of the others."""
+"""Sends the same request to each replica of a proxy."""
 
 from __future__ import annotations
 

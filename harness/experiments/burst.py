@@ -1,4 +1,4 @@
-"""One arm of an experiment: a burst of requests, their responses, and the proxy's log lines and counters."""
+"""Sends a burst of requests, and collects the responses and the proxy's log lines and counters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A request that bypasses a proxy and one that passes it: their responses, and whether the proxy logged the first."""
+"""Sends one request around a proxy and one through it, and checks which the proxy logged."""
 
 from __future__ import annotations
 

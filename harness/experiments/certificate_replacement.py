@@ -1,4 +1,4 @@
-"""A server's certificate is replaced in its Secret; until new connections are served the new one."""
+"""Replaces a server's certificate in its Secret, and waits until new connections get the new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first Wasm module that a running Envoy gets.
+"""Loads the first Wasm module into a running Envoy, and checks whether Envoy crashes.
 
 V8 takes a memory protection key when it is initialized, and threads that were there before have no access to what it
 guards (denoland/rusty_v8#2054). Envoy initializes V8 with its first Wasm module: with one in its first configuration

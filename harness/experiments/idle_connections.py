@@ -1,4 +1,4 @@
-"""Requests with pauses between them: which connections to the backends Envoy closes meanwhile."""
+"""Sends requests with pauses, and finds which idle backend connections Envoy closes."""
 
 from __future__ import annotations
 

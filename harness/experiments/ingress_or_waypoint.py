@@ -1,4 +1,4 @@
-"""A place where a feature is tried: the ingress, called from outside, or the waypoint, called from inside the mesh."""
+"""The place where a feature is tested: the ingress or the waypoint, with its client and Envoy."""
 
 from __future__ import annotations
 

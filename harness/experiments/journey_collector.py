@@ -1,4 +1,4 @@
-"""Collects the inputs of journeys: access lines of both proxies, ztunnel lines of every node, owners of IPs."""
+"""Collects the log lines for journeys: access logs of both proxies, ztunnel lines, owners of IPs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests of which ztunnel has logged the connections before their responses are judged."""
+"""Sends requests, and waits until ztunnel has logged their connections."""
 
 from __future__ import annotations
 

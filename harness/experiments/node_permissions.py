@@ -1,4 +1,4 @@
-"""What the node of a pod lets its programs do, where a claim is about nodes that do or do not: read in the pod."""
+"""Reads in a pod what its node permits programs to do, such as binding privileged ports."""
 
 from __future__ import annotations
 

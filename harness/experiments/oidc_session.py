@@ -1,4 +1,4 @@
-"""A session at a host that wants a login: by plain requests at any place, and in a browser through the ingress."""
+"""Performs an OIDC login session, with plain requests or in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What policies do at one time, to be compared with another time: a quota, a script, a routing type, their conditions.
+"""Records what policies do at one moment (quota, script, routing, conditions), for comparison across an upgrade.
 
 The objects are those of manifests/upgrades/there_and_back.yaml.
 """

@@ -1,4 +1,4 @@
-"""Measures how long a policy takes from our call to Accepted, to enforced, and to removed."""
+"""Measures the time from applying a policy to Accepted, to enforced, and to removed."""
 
 from __future__ import annotations
 

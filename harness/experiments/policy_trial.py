@@ -1,4 +1,4 @@
-"""Tries a feature at a place: the same requests before its objects are applied, under them, and after their removal."""
+"""Sends the same requests before a policy is applied, while it applies, and after its removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What proxies expose to Prometheus about requests: their metrics before and after them."""
+"""Reads proxy metrics before and after requests, and returns how much each moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a TCPRoute is served, and what its status says."""
+"""Checks whether a TCPRoute forwards connections, and reads its status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests through an ingress, and how often each of them passed the waypoint."""
+"""Sends requests through the ingress, and counts how often each passed the waypoint."""
 
 from __future__ import annotations
 

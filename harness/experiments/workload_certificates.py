@@ -1,4 +1,4 @@
-"""Workload certificates in ztunnel: their serials, and when they were rotated."""
+"""Reads the workload certificates in ztunnel: serial numbers, lifetimes, and rotation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planted faults: defects that tests of the suites must detect, each for the right reason.
+"""Planted faults: defects that the suites must detect, each for the right reason.
 
 `catalogue` reads faults/*.yaml, `planting` does and undoes what they say inside a run, `running` starts the runs,
 `assertion_coverage` finds the assertions that no fault has made fail, `report` shows what came of it all.

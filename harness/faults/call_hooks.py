@@ -1,4 +1,4 @@
-"""Plants a fault before or after a call of a harness function, where no fixture marks the moment."""
+"""Plants a fault before or after a call of a harness function."""
 
 from __future__ import annotations
 

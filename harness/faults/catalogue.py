@@ -1,4 +1,4 @@
-"""Reads the catalogue of faults, faults/*.yaml, strictly."""
+"""Reads the fault catalogue, faults/*.yaml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the results of a run under a fault, and decides whether the fault was detected."""
+"""Decides from the results of a run whether a planted fault was detected."""
 
 from __future__ import annotations
 

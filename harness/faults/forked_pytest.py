@@ -1,4 +1,4 @@
-"""Runs pytest in a fork of a process that has imported everything, for a cluster that is reset after each run.
+"""Runs pytest in a forked process with everything imported, for fast runs on one cluster.
 
 Each is a fork of one process that imported once, and leaves what its fixtures made to the reset: half of a run.
 """

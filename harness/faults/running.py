@@ -1,4 +1,4 @@
-"""Runs the catalogue: a control run without a fault, then a run for each fault on the same cluster."""
+"""Runs the fault catalogue: a control run without a fault, then one run for each fault."""
 
 from __future__ import annotations
 

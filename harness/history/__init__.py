@@ -1,1 +1,1 @@
-"""Every test's outcomes over many runs: a database file, verdicts by sequential test, quarantine."""
+"""The history of test outcomes over many runs: a database, sequential tests, quarantine."""

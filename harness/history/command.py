@@ -1,4 +1,4 @@
-"""`mesh-e2e history add|show` and `mesh-e2e repeat`."""
+"""The commands `mesh-e2e history add|show` and `mesh-e2e repeat`."""
 
 from __future__ import annotations
 

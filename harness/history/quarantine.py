@@ -1,4 +1,4 @@
-"""quarantine.yaml: tests that do not decide a run for a while, each with a reason and dates."""
+"""Reads quarantine.yaml: tests that do not decide a run's result, each with a reason and dates."""
 
 from __future__ import annotations
 

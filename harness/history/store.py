@@ -1,4 +1,4 @@
-"""The history database: one SQLite file with every test's outcome in every run that was added to it."""
+"""The history database: an SQLite file with every test's outcome in every run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Installs the stack, and reads which versions run."""
+"""Installs the stack, and reads the running versions."""

@@ -1,4 +1,4 @@
-"""The critical path of an installation: the chain of steps without which it would have ended earlier. Pure."""
+"""The critical path of an installation: the chain of steps that determines its duration. Pure."""
 
 from __future__ import annotations
 

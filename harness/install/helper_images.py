@@ -1,4 +1,4 @@
-"""Images of helpers: programs that the tests of some features start beside the stack, each when it is first needed."""
+"""Images of helper programs that some tests start, each loaded when first needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Installs the stack, from an empty cluster to a ready Bookinfo; independent parts run in parallel."""
+"""Installs the stack, from an empty cluster to a ready Bookinfo, with independent parts in parallel."""
 
 from __future__ import annotations
 

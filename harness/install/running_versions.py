@@ -1,4 +1,4 @@
-"""Reads running versions: from the API server, image tags, and labels of definitions.
+"""Reads which versions run: from the API server, image tags, and CRD labels.
 
 Never what was asked for: an existing cluster has what it has, and one that was kept has what it was made with.
 """

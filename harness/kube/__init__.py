@@ -1,4 +1,4 @@
-"""The Kubernetes API as the harness uses it: plain dicts, server-side apply, bounded calls."""
+"""The Kubernetes API client of the harness: plain dicts, server-side apply, bounded calls."""
 
 from harness.kube.client import Kube
 from harness.kube.errors import ApiUnavailable, Conflict, ObjectMissing, RequestRejected

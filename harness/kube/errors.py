@@ -1,4 +1,4 @@
-"""Errors of Kubernetes API calls as exceptions of the harness."""
+"""Translates errors of Kubernetes API calls to the harness's exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a cluster that others made: GET and access reviews, lists by pages, a bounded rate, every request counted."""
+"""A read-only Kubernetes client with a limited rate, for other people's clusters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests a process made of Kubernetes APIs, as an authorizer names them: verb, group, resource, namespace."""
+"""Logs which Kubernetes API requests a process made: verb, group, resource, namespace."""
 
 from __future__ import annotations
 

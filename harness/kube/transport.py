@@ -1,4 +1,4 @@
-"""HTTP transport to the API server: bounded requests, hardly any retries, no cache on disk."""
+"""The HTTP transport to the API server: time limits, few retries, no cache on disk."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Steady load with a timeline: the result of each request, and what was done at that time."""
+"""Background load with a timeline: the result of each request, and the events meanwhile."""

@@ -1,4 +1,4 @@
-"""Steady load in the background of a test; each source of requests leaves a timeline.
+"""Runs background load during a test; each source of requests produces a timeline.
 
 It begins before the act and ends after it, however long that takes, bounded in count and time. What is done meanwhile
 is recorded by `with flow.event("…")`. Every timeline is attached, its picture and its requests, also when the act

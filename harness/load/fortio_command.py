@@ -1,4 +1,4 @@
-"""Builds the fortio command line, and parses its JSON: an object for each request, then one for the run. Pure.
+"""Builds the fortio command line, and parses its JSON output. Pure.
 
 Seen with fortio 1.68.2 (`load -access-log-format json -access-log-file /dev/stdout -json -`): a request's object has
 `timestamp` (its start, epoch nanoseconds), `latency` (seconds), `thread` and `details` (the status; "-1" for none).

@@ -1,4 +1,4 @@
-"""How long requests may fail while a component is replaced: generous budgets, each with its reason. Pure.
+"""How long requests may fail while a component is replaced, each budget with its reason. Pure.
 
 The times of recorded runs (docs/outages.md) depend on the machine and are few: `seen` is the longest of them, and no
 bound. A budget is what the parts of a replacement may take together, and at least twice that.

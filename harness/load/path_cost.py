@@ -1,4 +1,4 @@
-"""Latency and throughput of one request over different paths: measured in turns, round by round.
+"""Measures latency and throughput of requests over different paths, in alternating rounds.
 
 fortio runs in a pod of the cluster. Latency is measured at a fixed rate over one kept connection, throughput with
 several as fast as they go.

@@ -1,4 +1,4 @@
-"""What disruptions cost in recorded runs, and how much of it a run may lose by chance. Pure.
+"""Requests lost in recorded disruptions, and how many a run may lose by chance. Pure.
 
 A promise of "no request is lost" has exceptions that are Envoy's and ztunnel's own (docs/outages.md). How many requests
 a run may lose to one is not a number that fitted some runs: it follows from how often it was counted, per connection

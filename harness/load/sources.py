@@ -1,4 +1,4 @@
-"""Sources of load: fortio inside the mesh, a paced client outside. Each records every request."""
+"""Sources of background load: fortio inside the mesh, a paced client outside."""
 
 from __future__ import annotations
 

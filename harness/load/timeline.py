@@ -1,4 +1,4 @@
-"""A flow of requests as a timeline: who got what, when; which windows were outages, and what was done meanwhile. Pure.
+"""The timeline of a flow of requests: results by time, outages, and events. Pure.
 
 Times are epoch seconds of the machine that sent. A window's length is known to the flow's own interval only: between
 two requests nothing was observed.

@@ -1,4 +1,4 @@
-"""A timeline as a picture in text, and as a row of the table of outages. Pure."""
+"""Formats a timeline as a text picture, and as a row of the outage table. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of upgrade paths: what the background load lost on the way there, and on the way back."""
+"""The table of upgrade paths: requests lost during each upgrade and downgrade."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Pure readers of log text: a line of ztunnel or Envoy becomes a value."""
+"""Parsers of log lines of ztunnel and Envoy. Pure."""

@@ -1,4 +1,4 @@
-"""The log of the echo backend, fortio's server at log level verbose: a JSON object for each request it has answered.
+"""Parses the log of the echo backend: one JSON object for each request.
 
 Seen with fortio 1.75.3: `msg` "Echo", `method`, `url`, `host`, `proto`, `remote_addr`, `status`, `user-agent`, and
 every other header as `header.<name>`, several values joined by a comma, and over TLS `tls` true. Its other

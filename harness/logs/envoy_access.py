@@ -1,4 +1,4 @@
-"""Envoy's access log as Envoy Gateway writes it by default: one JSON object a line on the proxy's stdout.
+"""Parses Envoy's access log in Envoy Gateway's default JSON format.
 
 Keys from tests/recordings/logs and Envoy Gateway's internal/xds/translator/accesslog.go; the same in 1.5-1.9.
 Envoy's own messages share the stdout and are skipped. A request's line is written when its answer ends.

@@ -1,4 +1,4 @@
-"""xDS updates that Envoy rejected, from its own log.
+"""Parses rejected xDS updates in Envoy's own log.
 
 No Kubernetes status shows a refusal: with the waypoint's TCP listener on 15008 the Gateway is Programmed and each
 listener too, while Envoy says "cannot bind '0.0.0.0:15008'" in this log (tests/recordings/port-15008-clash).

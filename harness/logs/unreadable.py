@@ -1,4 +1,4 @@
-"""Counts log lines that a parser should read and cannot."""
+"""Counts log lines that a parser cannot read."""
 
 from __future__ import annotations
 

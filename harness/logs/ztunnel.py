@@ -1,4 +1,4 @@
-"""ztunnel's log: the connections it carried, and the ports it could not bind.
+"""Parses ztunnel's log: connections, and ports that it could not bind.
 
 ztunnel writes one access line per connection and side, when the connection closes: 2 s after a productpage call,
 5 s after a ratings call, up to 30 s behind a waypoint that gets no more requests (Envoy keeps its connections).

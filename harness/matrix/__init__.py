@@ -1,1 +1,1 @@
-"""The version matrix: which versions are run together, planned, run cell by cell, merged."""
+"""The version matrix: plans, runs and merges runs of combined versions."""

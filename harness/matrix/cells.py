@@ -1,4 +1,4 @@
-"""Cells of the matrix: versions that are run together, or an upgrade from some to others. Pure."""
+"""Cells of the version matrix: a combination of versions, or an upgrade between two. Pure."""
 
 from __future__ import annotations
 

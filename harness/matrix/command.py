@@ -1,4 +1,4 @@
-"""`mesh-e2e matrix plan|run|show|issues|merge`."""
+"""The command `mesh-e2e matrix plan|run|show|issues|merge`."""
 
 from __future__ import annotations
 

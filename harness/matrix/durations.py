@@ -1,4 +1,4 @@
-"""Recorded durations of cells, from the folders of earlier matrices and runs."""
+"""Recorded durations of matrix cells, from earlier runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A matrix's folder: its plan, a record of each cell that has ended, the run folders of the cells.
+"""The folder of a matrix: its plan, a record of each finished cell, and run folders.
 
     matrix.json                 the plan: cells, tests, cluster, a digest of the suites that are run
     lock                        held by the one process that runs it

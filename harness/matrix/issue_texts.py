@@ -1,4 +1,4 @@
-"""The cells of a matrix that did not hold, as texts of issues: one for each cause. Pure."""
+"""Writes issue texts for failed cells of the matrix, one for each cause. Pure."""
 
 from __future__ import annotations
 

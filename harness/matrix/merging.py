@@ -1,4 +1,4 @@
-"""Merges the folders of shards of one matrix."""
+"""Merges the folders of a matrix's shards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans and matrices as text, JSON and GitHub's job matrix. Pure."""
+"""Formats plans and matrices as text, JSON and GitHub's job matrix. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans a matrix: which cells, what each costs, what is refused and why, and how shards are balanced. Pure."""
+"""Plans a matrix: its cells, their cost, refused ones with reason, and balanced shards. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the cells of a matrix: each a run of its own, with a cluster, a state and a folder of its own.
+"""Runs the cells of a matrix, each with a cluster, state and folder of its own.
 
 A cell that has ended is not run again, so an interrupted matrix goes on where it stopped. What a killed one left
 running is ended first: its runs are known by process and start time.

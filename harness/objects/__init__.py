@@ -1,1 +1,1 @@
-"""Pure reads of Kubernetes objects, as `kubectl get -o json` gives them: no I/O, no waiting."""
+"""Pure functions that read Kubernetes objects, as `kubectl get -o json` returns them."""

@@ -1,4 +1,4 @@
-"""Addresses with ports, IPv4 and IPv6: written and read with brackets where they must have them. Pure."""
+"""Formats and parses addresses with ports, IPv4 and IPv6. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Status conditions of all shapes, and the judgement of one condition.
+"""Reads status conditions of all shapes, and judges one condition.
 
 Four shapes are read: `.status.conditions` (Gateway, GatewayClass, Service, Deployment), `.status.parents[]`
 (routes), `.status.ancestors[]` (policies) and `.status.listeners[]` (Gateway). Seen in tests/recordings/objects

@@ -1,4 +1,4 @@
-"""Custom resource definitions, and the admission policies that come with them."""
+"""Reads CustomResourceDefinitions, and the admission policies that come with them."""
 
 from __future__ import annotations
 

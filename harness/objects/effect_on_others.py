@@ -1,4 +1,4 @@
-"""Whether a change of an object affects only what a run created: its namespaces, and classes named after them. Pure."""
+"""Decides whether a change affects only objects that the run created. Pure."""
 
 from __future__ import annotations
 

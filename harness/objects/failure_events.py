@@ -1,4 +1,4 @@
-"""Failures that only Events show: pods without a sandbox or volumes, or never created. Pure.
+"""Finds failures that only Kubernetes Events show, such as pods without a sandbox or volume. Pure.
 
 A pod's status says only ContainerCreating then. An Event stays for an hour after what it reports, so one counts only
 as long as the object shows that it still holds: the pod has no sandbox yet, or there is no pod at all.

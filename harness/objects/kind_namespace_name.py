@@ -1,4 +1,4 @@
-"""Names of Kubernetes objects: "Kind/namespace/name", or "Kind/name" for cluster-scoped ones. Pure."""
+"""Parses and formats object names of the form "Kind/namespace/name". Pure."""
 
 from __future__ import annotations
 

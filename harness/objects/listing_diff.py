@@ -1,4 +1,4 @@
-"""Two listings of a cluster's objects compared: what is new, gone or changed, but for what Kubernetes itself changes.
+"""Compares two lists of a cluster's objects: new, deleted and changed ones.
 
 Pure. A listing maps "group/Kind/namespace/name" to the object as `comparable` leaves it, and can be kept as JSON.
 """

@@ -1,4 +1,4 @@
-"""Moves what is written for namespace `default` to the namespace of a run, and to the domains of its cluster. Pure.
+"""Moves manifests written for namespace `default` to the namespace and domain of a run. Pure.
 
 Manifests and suites are written as the article is: for namespace `default`, trust domain and cluster domain
 `cluster.local`. On somebody else's cluster they live in a namespace of their own. Objects of no namespace are then

@@ -1,4 +1,4 @@
-"""What the harness has made of the objects that it applied, changed and deleted. Pure."""
+"""Tracks the expected state of objects that the harness applied, changed and deleted. Pure."""
 
 from __future__ import annotations
 

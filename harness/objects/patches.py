@@ -1,4 +1,4 @@
-"""JSON merge patches (RFC 7386), and their inverses."""
+"""JSON merge patches (RFC 7386), and inverse patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Istio, Envoy Gateway and the rate limit service run. Pure.
+"""The namespaces and names under which Istio, Envoy Gateway and the rate limit service run. Pure.
 
 Their own charts and the harness install them under the names below. Other distributions choose other namespaces and
 names; preflight finds them by label on an existing cluster (harness/preflight/facts.py).

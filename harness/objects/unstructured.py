@@ -1,4 +1,4 @@
-"""Safe steps into JSON values of unknown shape.
+"""Safe access to JSON values of unknown shape.
 
 Statuses are written by others and may be half there while a controller works. Each function here gives
 an empty value where the wanted shape is missing, and never raises.

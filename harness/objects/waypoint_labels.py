@@ -1,4 +1,4 @@
-"""Istio's labels that bind traffic to a waypoint, and the condition that says whether it is bound. Pure."""
+"""Istio's labels and condition for binding Services to waypoints. Pure."""
 
 from __future__ import annotations
 

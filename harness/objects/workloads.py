@@ -1,4 +1,4 @@
-"""Pods, Deployments and DaemonSets: ready, rolled out, failing, restarted.
+"""Reads Pods, Deployments and DaemonSets: ready, rolled out, failing, restarted.
 
 `helm --wait` is content with a one-node DaemonSet whose only pod cannot pull its image, and burns its whole timeout
 on an image that does not exist. The pod's status had the cause after 2 s: that is what `find_trouble` reads.

@@ -1,1 +1,1 @@
-"""Oracles: checks of every component that hold for every run, beside what the tests assert."""
+"""Oracles: checks of every component during every run, in addition to the tests' assertions."""

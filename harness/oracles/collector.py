@@ -1,4 +1,4 @@
-"""Reads what each component has logged and counted since the last look, and reports signs of trouble."""
+"""Collects new logs and counters of every component, and reports signs of trouble."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known signs: listed once, with reason and link, and reported when they no longer occur."""
+"""The list of known signs of trouble, each with reason and link."""
 
 from __future__ import annotations
 

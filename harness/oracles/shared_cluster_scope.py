@@ -1,4 +1,4 @@
-"""What a run judges on a shared cluster: pods, connections and log lines of its own objects. Pure."""
+"""Limits what is judged on a shared cluster to the run's own pods, connections and log lines. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs of trouble, from logs and counters of components. Pure."""
+"""Finds signs of trouble in logs and counters of components. Pure."""
 
 from __future__ import annotations
 

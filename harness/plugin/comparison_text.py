@@ -1,4 +1,4 @@
-"""The first line of a failed comparison: both sides in full, with long lists shortened to runs.
+"""The first line of a failed comparison: both sides in full, with long lists shortened.
 
 pytest cuts each side to some thirty characters there, and leaves of 200 statuses the first three.
 """

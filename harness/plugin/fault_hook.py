@@ -1,4 +1,4 @@
-"""Plants a fault in a run once its fixture is set up, and undoes it before that fixture's teardown.
+"""Plants a fault during a run: after its fixture is set up, until that fixture's teardown.
 
 What became of it is written to fault.json in the run folder: {planted: how often, undone: whether all was taken back,
 trouble: what went wrong with the planting itself, struck: [{id, file, line}]}, the last for each test that failed: the

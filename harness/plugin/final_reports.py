@@ -1,4 +1,4 @@
-"""The end of a run: writes files, fails an empty run, prints the summary."""
+"""Hooks at the end of a run: write files, fail an empty run, print the summary."""
 
 from __future__ import annotations
 

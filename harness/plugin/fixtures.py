@@ -1,4 +1,4 @@
-"""Fixtures from the cluster to the clients, a few lines each; the work is done in the harness."""
+"""The main fixtures, from the cluster to the clients."""
 
 from __future__ import annotations
 

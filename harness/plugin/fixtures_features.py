@@ -1,4 +1,4 @@
-"""Fixtures of tests about features: the echo backend, the places where one is tried, clients of further Gateways."""
+"""Fixtures for tests of features: the echo backend, ingress or waypoint as the place, clients."""
 
 from __future__ import annotations
 

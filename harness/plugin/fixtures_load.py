@@ -1,4 +1,4 @@
-"""Fixtures of tests under load: steady traffic, and a healthy stack afterwards."""
+"""Fixtures for tests under load: background load, and a healthy stack afterwards."""
 
 from __future__ import annotations
 

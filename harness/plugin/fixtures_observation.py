@@ -1,4 +1,4 @@
-"""Fixtures that say where and when, and observe requests: journeys, conditions, oracles."""
+"""Fixtures that observe: times, conditions, journeys, oracles."""
 
 from __future__ import annotations
 

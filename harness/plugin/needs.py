@@ -1,4 +1,4 @@
-"""The one way to skip: a test, or a whole file, is skipped where the cluster cannot judge it.
+"""Skips a test, or a file, that this cluster cannot judge.
 
 The mark `needs("capability")` names what a cluster must be able to judge, `changes("difference")` and
 `keeps("difference")` which upgrades. A fixture or a test that finds it out by itself raises CannotJudge.

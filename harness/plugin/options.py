@@ -1,4 +1,4 @@
-"""The command line: options, what they overrule in the settings, whether this call of pytest is a run, and refusals.
+"""The command line options of pytest, and the settings that they override.
 
 A *run* is a call of pytest whose arguments reach the suites (ini `e2e_suites`, by default suites/ in the root folder):
 only then is there a run folder, live lines and a summary. Any other call, the harness's own tests included, passes as

@@ -1,4 +1,4 @@
-"""Adds an item after each area that judges the oracles.
+"""Adds a test item after each area that checks the oracles.
 
 The item is pytest's own kind, so it has its line, its place in the table and its evidence like any claim. It hangs on
 the area's folder, not on a file: the fixtures of the area's files are gone when it runs. Off under a planted fault,

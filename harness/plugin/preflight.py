@@ -1,4 +1,4 @@
-"""The preflight of a run, before anything is applied."""
+"""Runs the preflight checks before anything is applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads pytest-kind's options and gives them the same meaning here.
+"""Reads the options of pytest-kind, with the same meaning.
 
 The one module that knows pytest-kind. That package is under GPL-3.0-or-later, and none of it is imported, copied or
 linked: pytest loads it beside us, and its options reach us as values. Where it is not installed, or is blocked with

@@ -1,4 +1,4 @@
-"""A run records what it asks and what it is answered; `--records RUN` replays such a record in place of a cluster.
+"""The option `--records RUN`: replays a recorded run in place of a cluster; other runs are recorded.
 
 Recorded are the set-up of fixtures and the tests themselves, each under its own name. What the session's stack and the
 oracles ask is not: no claim of a suite rests on it.

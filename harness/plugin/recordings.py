@@ -1,4 +1,4 @@
-"""Records what the cluster writes while the tests run (RECORD=folder): see harness/recordings."""
+"""Records what the cluster writes during the tests (RECORD=folder)."""
 
 from __future__ import annotations
 

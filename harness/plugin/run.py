@@ -1,4 +1,4 @@
-"""The record of one run, which the hooks fill and the reports read.
+"""The state of one run, which the hooks write and the reports read.
 
 The fixtures and the hooks share it through `config.stash`:
 

@@ -1,4 +1,4 @@
-"""Pytest hooks that turn a test's phases into verdicts, evidence, live lines and reports.
+"""Pytest hooks that convert a test's phases to verdicts, evidence, live lines and reports.
 
 Works only in a run (`options.is_run`). What is written and shown at the end is in `final_reports`, the record that
 both fill in `run`.

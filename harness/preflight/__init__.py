@@ -1,1 +1,1 @@
-"""`mesh-e2e preflight`: what a run can judge on a cluster, and what it cannot, before anything is applied."""
+"""`mesh-e2e preflight`: checks what a run can judge on a cluster, before anything is applied."""

@@ -1,4 +1,4 @@
-"""Every rule of preflight, in order: the rows that they give, and the capabilities that a cluster lacks. Pure."""
+"""The list of all preflight checks, the rows that they return, and the capabilities that a cluster lacks. Pure."""
 
 from __future__ import annotations
 

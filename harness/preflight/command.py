@@ -1,4 +1,4 @@
-"""`mesh-e2e preflight` and `mesh-e2e rbac`, and the preflight of a run."""
+"""The commands `mesh-e2e preflight` and `mesh-e2e rbac`, and the preflight of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What preflight read of a cluster. Pure, and frozen."""
+"""The data type of what preflight read from a cluster. Pure."""
 
 from __future__ import annotations
 

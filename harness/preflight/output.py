@@ -1,4 +1,4 @@
-"""The rows of preflight as text and as JSON. Pure."""
+"""Formats the preflight rows as text and as JSON. Pure."""
 
 from __future__ import annotations
 

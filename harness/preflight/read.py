@@ -1,4 +1,4 @@
-"""The only I/O of preflight: lists by pages, two kinds of ConfigMaps, and access reviews. Nothing is changed."""
+"""Reads from the cluster what preflight needs, without changes: lists, ConfigMaps, access reviews."""
 
 from __future__ import annotations
 

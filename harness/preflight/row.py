@@ -1,4 +1,4 @@
-"""One line of the preflight table. Pure."""
+"""The data type of one row of the preflight table. Pure."""
 
 from __future__ import annotations
 

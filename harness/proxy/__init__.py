@@ -1,1 +1,1 @@
-"""Pure readers of the admin pages of the proxies and the rate limit service."""
+"""Parsers of the admin pages of the proxies and the rate limit service. Pure."""

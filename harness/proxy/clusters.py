@@ -1,4 +1,4 @@
-"""Envoy's /clusters: current endpoints, as text lines `cluster::ip:port::name::value`. Pure.
+"""Parses Envoy's admin page /clusters: current endpoints. Pure.
 
 Recorded in tests/recordings/waypoint-clusters.txt.
 """

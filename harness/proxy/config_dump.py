@@ -1,4 +1,4 @@
-"""Envoy's /config_dump: the active configuration, as opposed to what a status reports as Accepted.
+"""Parses Envoy's admin page /config_dump: the active configuration.
 
 A changed cluster waits in `dynamic_warming_clusters` for up to 15 s while its policy is Accepted after 0.08 s, so
 `active_cluster` reads active clusters only. A changed listener keeps its old self in `draining_state` for minutes.

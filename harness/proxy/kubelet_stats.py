@@ -1,4 +1,4 @@
-"""What a kubelet says of its containers' use of processor and memory: its page /stats/summary (JSON)."""
+"""Parses the kubelet's /stats/summary: CPU and memory use of containers."""
 
 from __future__ import annotations
 

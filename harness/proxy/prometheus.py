@@ -1,4 +1,4 @@
-"""Any /metrics text as samples, under the names in the text.
+"""Parses Prometheus metrics text.
 
 prometheus_client adds "_total" to every counter that lacks it (it thinks in OpenMetrics), and the rate-limit service
 has such counters: `ratelimit_service_rate_limit_over_limit` in tests/recordings/admin/ratelimit-metrics.prom. Envoy has

@@ -1,4 +1,4 @@
-"""The rate limit service's /rlconfig: its limits, one on each line.
+"""Parses the rate limit service's page /rlconfig: the loaded limits.
 
 `<domain>.<key>_<value>.<key>_<value>: unit=HOUR requests_per_unit=3, shadow_mode: false, quota_mode: false`, from
 tests/recordings/admin/ratelimit-rlconfig.txt. Envoy Gateway's domain is "<namespace>/<gateway>/<listener>".

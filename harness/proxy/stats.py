@@ -1,4 +1,4 @@
-"""Envoy's /stats text: `name: value` lines.
+"""Parses Envoy's admin page /stats: lines `name: value`.
 
 Names hold colons and slashes ("cluster.httproute/default/ratings/rule/0.upstream_rq_503"), so the last ": " divides.
 Histograms ("P0(nan,1) ...", "No recorded values") and texts ("version_text: ...") are no numbers and are left out.

@@ -1,4 +1,4 @@
-"""ztunnel's /config_dump: one node's workloads, services and certificates.
+"""Parses ztunnel's /config_dump: one node's workloads, Services and certificates.
 
 Workloads and services are those of the whole cluster, and the same on every node; certificates are the node's own.
 Shapes from tests/recordings/admin/ztunnel-config_dump.json.

@@ -1,1 +1,1 @@
-"""Recordings of what a real cluster writes: log lines, statuses and counters, for the tests of their readers."""
+"""Recordings from real clusters (log lines, statuses, counters), for the tests of parsers."""

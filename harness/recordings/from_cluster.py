@@ -1,4 +1,4 @@
-"""Reads a recording from a running cluster, bit by bit while its tests run."""
+"""Reads a recording from a running cluster while its tests run."""
 
 from __future__ import annotations
 

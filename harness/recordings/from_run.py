@@ -1,4 +1,4 @@
-"""Makes a recording from a run's folder: the run recorded what the cluster answered (records.jsonl)."""
+"""Makes a recording from a run's folder (records.jsonl)."""
 
 from __future__ import annotations
 

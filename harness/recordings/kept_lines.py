@@ -1,4 +1,4 @@
-"""Which lines, conditions and counters a recording keeps: one of each kind, whole and unchanged. Pure."""
+"""Selects the lines, conditions and counters that a recording keeps: one of each kind. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mesh-e2e record`: runs the article's suites on a running cluster, which is kept, and has them recorded."""
+"""The command `mesh-e2e record`: runs the article's suites on a cluster, and records it."""
 
 from __future__ import annotations
 

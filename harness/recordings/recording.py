@@ -1,4 +1,4 @@
-"""A recording while it grows, and its files with their provenance."""
+"""A recording in progress, and its files with their provenance."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Registries: references to images and charts, and the registries' own API."""
+"""Image registries: references, and the registries' API."""

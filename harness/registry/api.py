@@ -1,4 +1,4 @@
-"""A registry's API for reading and writing manifests and blobs, with anonymous tokens or a login.
+"""Client of a registry's HTTP API: reads and writes manifests and blobs.
 
 Sources: opencontainers/distribution-spec (spec.md), distribution/distribution (docs/spec/auth/token).
 """

@@ -1,4 +1,4 @@
-"""Asks registries, by the OCI distribution API, whether a manifest exists: HEAD, with anonymous tokens.
+"""Checks whether a registry has a manifest (HEAD requests, anonymous tokens).
 
 Sources: opencontainers/distribution-spec (spec.md, "Pulling manifests"), distribution/distribution
 (docs/spec/auth/token), docs.docker.com/docker-hub/usage/pulls (a HEAD is not counted as a pull; `ratelimit-remaining`).

@@ -1,4 +1,4 @@
-"""One registry for everything (`REGISTRY=`): the place of each public reference in it, and how to connect."""
+"""The private registry for everything (`REGISTRY=`): where each public reference is in it."""
 
 from __future__ import annotations
 

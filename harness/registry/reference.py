@@ -1,4 +1,4 @@
-"""References to images and charts: `registry/repository:tag@digest`, by the grammar of the distribution project.
+"""Parses references to images and charts: `registry/repository:tag@digest`.
 
 Source: github.com/distribution/reference (reference.go) and, for names without a registry, Docker's `normalize.go`.
 """

@@ -1,4 +1,4 @@
-"""A wrapper of Allure whose calls do nothing without allure-pytest or --alluredir."""
+"""A wrapper of Allure that does nothing without allure-pytest or --alluredir."""
 
 from __future__ import annotations
 

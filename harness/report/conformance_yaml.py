@@ -1,4 +1,4 @@
-"""conformance.yaml: which claims about the pair held, by area, with the versions that ran.
+"""Writes conformance.yaml: which claims held, by area, with the versions that ran.
 
 A kind and a group of our own (schema `mesh-e2e/v1`): the Gateway API's ConformanceReport is about one implementation,
 judged by its own suite. Profiles have the fields of its ProfileReport, because its readers know them

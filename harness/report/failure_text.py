@@ -1,4 +1,4 @@
-"""The text of a failure: claim, finding, witnesses, versions, evidence, command to run it again."""
+"""Builds the text of a failure: claim, finding, witnesses, versions, evidence, rerun command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live lines of a run: one for each test, and the progress of stages between them."""
+"""Prints live lines of a run: one for each test, and progress between them."""
 
 from __future__ import annotations
 

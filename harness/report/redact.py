@@ -1,4 +1,4 @@
-"""Redacts secrets in text before it is shown or kept; rather too much than too little. Pure.
+"""Redacts secrets in text before it is shown or kept. Pure.
 
 A secret is recognized by what stands before it: a key, a variable or an option whose name ends in such a word, a
 header, a URL's user; or by the kind of the object. `secretName: x` and `TOKEN_PATH=x` name things, and stay.

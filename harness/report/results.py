@@ -1,4 +1,4 @@
-"""Results of a run as values: verdicts, counts, times, and their JSON."""
+"""The results of a run as data types and JSON: verdicts, counts, times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads results.json of run folders, and other JSON files of ours, strictly."""
+"""Reads results.json of run folders, strictly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder a run leaves: runs/<UTC time>-<cluster kind>-<set>/, with `latest` beside it pointing to the newest.
+"""The folder of a run: runs/<UTC time>-<cluster kind>-<set>/, and the link `latest`.
 
 junit.xml  allure-results/  results.json  summary.txt  conformance.yaml (when asked)
 verdicts.jsonl              a line for each verdict, written as it is reached: what a killed run leaves

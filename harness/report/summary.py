@@ -1,4 +1,4 @@
-"""The summary at the end of a run: for a terminal, as plain text, as Markdown, as JSON."""
+"""Builds the summary of a run: for a terminal, as plain text, Markdown and JSON."""
 
 from __future__ import annotations
 

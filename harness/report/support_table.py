@@ -1,4 +1,4 @@
-"""The support table: what runs say of each feature, by place and version set. Pure.
+"""The support table: results of each feature by place and version set. Pure.
 
 Its cells come from tests with the mark `feature` in the results.json of runs on real clusters. An emulated cluster's
 results are no evidence of support and are left out, as are those under a planted fault.

@@ -1,4 +1,4 @@
-"""`mesh-e2e report`: writes the report page from the folders of runs and matrices."""
+"""The command `mesh-e2e report`: writes the report page from folders of runs and matrices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the report page shows, as one JSON value. Pure.
+"""Builds the data of the report page, as one JSON value. Pure.
 
 A cell of the matrix is a pair of versions on a Kubernetes minor, on real clusters only. Its verdict on a claim is the
 newest that judges (held, broken); its outcome is the worst of its claims. What changed is the difference between the

@@ -1,4 +1,4 @@
-"""Reads the folders of runs, and of matrices, for the report page."""
+"""Reads run folders and matrix folders for the report page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""tools.yaml: which release of each program is fetched, from where, and the SHA-256 that it must have."""
+"""Reads tools.yaml: the release, URL and SHA-256 of each program."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Changes to a cluster that are undone, also after this process was killed."""
+"""Changes to a cluster that are undone at the end, even after the process was killed."""

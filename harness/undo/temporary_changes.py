@@ -1,4 +1,4 @@
-"""Applies manifests for a while: existing objects are restored, new ones deleted, also after a killed run."""
+"""Applies manifests for a while, and afterwards restores or deletes their objects."""
 
 from __future__ import annotations
 

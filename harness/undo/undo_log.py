@@ -1,4 +1,4 @@
-"""A write-ahead journal of objects created and changed in a cluster, for undoing."""
+"""A write-ahead log of objects created and changed in a cluster, for undoing."""
 
 from __future__ import annotations
 

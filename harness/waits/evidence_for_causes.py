@@ -1,4 +1,4 @@
-"""Reads what the rules of harness.causes need, once something failed: few calls, bounded in time, never an error.
+"""Reads from the cluster what the rules of harness.causes need after a failure.
 
 Works on existing clusters too: it reads only what it names, and a kind that may not be read is left out of the rules.
 """

@@ -1,4 +1,4 @@
-"""Waits for an object's owner, and for its absence."""
+"""Waits for an object's owner reference, and for an object's absence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waits for Accepted, then for enforcement in every replica of a proxy, and measures both."""
+"""Waits until a policy is Accepted, then until every replica of a proxy enforces it, and measures both."""
 
 from __future__ import annotations
 

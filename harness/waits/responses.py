@@ -1,4 +1,4 @@
-"""Sends requests until one gets the expected status. They are probes, not evidence."""
+"""Sends probe requests until one returns the expected status."""
 
 from __future__ import annotations
 

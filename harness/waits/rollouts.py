@@ -1,4 +1,4 @@
-"""Waits for all pods of a workload; names within seconds what cannot recover."""
+"""Waits until all pods of a workload are ready; fails early on errors that do not heal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binds a Service to a waypoint, and waits until requests pass it."""
+"""Binds a Service to a waypoint, and waits until requests pass through it."""
 
 from __future__ import annotations
 

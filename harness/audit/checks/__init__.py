@@ -1,1 +1,1 @@
-"""The rules: each from the state to findings, one module a subject. Pure; harness/audit/catalogue.py lists them."""
+"""The audit checks, one module for each subject: functions from the cluster's state to findings. Pure."""

@@ -1,4 +1,4 @@
-"""What is Accepted, against the active configuration of every replica of Envoy Gateway's proxies.
+"""Audit check: routes and policies that are Accepted but missing in the active configuration of an Envoy replica.
 
 A condition is a controller's word. Routes and policies reach each proxy by xDS, and a proxy that lags behind, refuses
 an update or waits for a cluster goes on with what it had. Envoy Gateway names a route

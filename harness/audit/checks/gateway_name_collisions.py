@@ -1,4 +1,4 @@
-"""Gateways named like an application's own objects.
+"""Audit check: Gateways with the same name as an object of an application.
 
 In GatewayNamespace mode Envoy Gateway names the ServiceAccount, ConfigMap, Deployment and Service of a proxy after its
 Gateway, in the Gateway's namespace. It takes over what has that name already, and deletes it with the Gateway

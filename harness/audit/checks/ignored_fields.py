@@ -1,4 +1,4 @@
-"""Fields that the running version of Envoy Gateway accepts and ignores."""
+"""Audit check: fields that the running version of Envoy Gateway accepts and ignores."""
 
 from __future__ import annotations
 

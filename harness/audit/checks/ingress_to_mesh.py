@@ -1,4 +1,4 @@
-"""Ingress proxies that go past a waypoint, or that stand outside a mesh whose backends want mTLS."""
+"""Audit check: ingress proxies that bypass a waypoint, or are outside the mesh while their backends require mTLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Istio's L7 policies and mesh routes bound to a waypoint that does not enforce them.
+"""Audit check: Istio's L7 policies and mesh routes on a waypoint that does not enforce them.
 
 istiod writes WaypointAccepted=True "bound to default/waypoint" for any Gateway with an address; Envoy Gateway's Envoy
 takes no configuration from istiod. Measured: AuthorizationPolicy DENY on a Service and on the Gateway, 200 for each

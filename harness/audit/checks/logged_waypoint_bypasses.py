@@ -1,4 +1,4 @@
-"""Connections that went past a waypoint, by the access lines of the ztunnels of the destinations.
+"""Audit check: connections that bypassed a waypoint, found in the access logs of the destinations' ztunnels.
 
 ztunnel sends to a waypoint what enrolled clients send to the address of a Service. A client outside the mesh, and one
 that calls a pod's own address, reach the pod past it; the destination's ztunnel writes both down.

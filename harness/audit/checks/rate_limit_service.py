@@ -1,4 +1,4 @@
-"""Global rate limits whose rate limit service or Redis is not there: by default they then let every request pass."""
+"""Audit check: global rate limits without a working rate limit service or Redis, which let every request pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routes and policies of Envoy Gateway that refer to missing objects, and those without a status of any controller.
+"""Audit check: routes and policies that refer to missing objects, or that no controller has given a status.
 
 A policy whose target does not exist gets no status at all; a route whose Gateway does not exist gets `parents: []`.
 """

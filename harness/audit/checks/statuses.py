@@ -1,4 +1,4 @@
-"""Statuses of Envoy Gateway's objects: conditions that are not True, and statuses of an older generation."""
+"""Audit check: status conditions of Envoy Gateway's objects that are not True or of an older generation."""
 
 from __future__ import annotations
 

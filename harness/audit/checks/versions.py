@@ -1,4 +1,4 @@
-"""Versions past their support, unsupported pairs, mixed Gateway API definitions, Envoy Gateway's mode."""
+"""Audit check: versions past their support, unsupported pairs, mixed Gateway API CRDs, Envoy Gateway's mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Host names at a waypoint: what a Service is called and its route does not take is answered 404 there."""
+"""Audit check: host names of a Service that its waypoint's routes do not list, so that requests return 404."""
 
 from __future__ import annotations
 

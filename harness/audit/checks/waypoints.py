@@ -1,4 +1,4 @@
-"""Waypoints that are named and not there, not ready, or whose ports do not meet those of the Services they serve.
+"""Audit check: waypoints that are missing or not ready, or whose ports differ from those of their Services.
 
 ztunnel in a waypoint's pod sends to the Service's own port (or to the binding's), in plain text; Envoy listens on the
 listener's port, plus 10000 below 1024. istiod and ztunnel want port 15008 on the waypoint's Service, unless there is a

@@ -1,4 +1,4 @@
-"""The emulator's process: `python -m harness.cluster.emulated --dir D --name N --images JSON`.
+"""The process of the emulated cluster: `python -m harness.cluster.emulated --dir D --name N --images JSON`.
 
 It writes D/ready.json when the API answers, and ends (with its children) on SIGTERM, or when D is removed.
 """

@@ -1,4 +1,4 @@
-"""The harness's handle on an emulated cluster: a process of its own, found again by its folder."""
+"""The emulated cluster as an implementation of the cluster protocol: starts, finds and stops its process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulator's own HTTP routes, below /emulated: installing, reaching pods, faults, reset."""
+"""The HTTP API by which the harness controls the emulated cluster: install, reach pods, plant faults, reset."""
 
 from __future__ import annotations
 

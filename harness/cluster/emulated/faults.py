@@ -1,4 +1,4 @@
-"""What can be broken on purpose while the cluster runs, by name. Each proves that the harness notices.
+"""Faults that can be planted in the running emulated cluster, by name.
 
 Switched by POST /emulated/faults {"name": ..., parameters}; DELETE /emulated/faults puts everything right again.
 """

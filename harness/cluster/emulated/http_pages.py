@@ -1,4 +1,4 @@
-"""Small HTTP pages on a pod's address: admin ports of what is emulated."""
+"""Serves small HTTP pages, such as admin pages, on an emulated pod's address."""
 
 from __future__ import annotations
 

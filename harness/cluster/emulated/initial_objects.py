@@ -1,4 +1,4 @@
-"""What an empty cluster has: namespaces, nodes, the API server's own Service."""
+"""The objects of an empty emulated cluster: namespaces, nodes, Service kubernetes."""
 
 from __future__ import annotations
 

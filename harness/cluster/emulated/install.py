@@ -1,4 +1,4 @@
-"""Helm releases, as what they leave behind: the recorded objects, and the definitions that their charts bring."""
+"""Emulates Helm releases: stores the recorded objects and CRDs that they install."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kubelet of all nodes: starts what pods are to run, watches over it, writes pod statuses, keeps logs."""
+"""The emulated kubelet of all nodes: starts containers, probes them, writes pod statuses, keeps logs."""
 
 from __future__ import annotations
 

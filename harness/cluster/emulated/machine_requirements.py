@@ -1,4 +1,4 @@
-"""What a machine needs for an emulated cluster."""
+"""Checks what a machine must have for an emulated cluster: Linux, packages, curl, open files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""curl in the mesh client's pod: the machine's own curl, from the pod's address, with the cluster's names."""
+"""Runs the machine's curl as the mesh client pod of the emulated cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the objects to what the network half receives: workloads, Services, xDS, limits. Reads, writes nothing."""
+"""Builds the input of the emulated network from the stored objects: workloads, Services, xDS, limits. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends the network what follows from the objects: to ztunnel first, then the rate limit service, then the proxies."""
+"""Sends changes of the objects to the emulated network: ztunnel first, then the rate limit service and proxies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs behind a container, by its image: real processes, the network half's servers, or nothing."""
+"""Selects what runs in an emulated container by its image: a real process, an emulated server, or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state of the whole cluster that it can be put back to, in a fraction of a second."""
+"""Saves the state of the whole emulated cluster, and resets the cluster to it within a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The emulated cluster itself: the objects, the controllers that watch them, the network that acts on them."""
+"""The emulated cluster as a whole: the object store, the controllers and the network."""
 
 from __future__ import annotations
 

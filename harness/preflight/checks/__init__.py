@@ -1,1 +1,1 @@
-"""The rules, one function a subject, from the facts to rows. Pure."""
+"""The preflight checks, one function for each subject, from facts to rows. Pure."""

@@ -1,4 +1,4 @@
-"""Envoy Gateway's controller and mode, its proxies and their access logs, and the rate limit service."""
+"""Preflight checks of Envoy Gateway: controller, mode, proxies, access logs, rate limit service."""
 
 from __future__ import annotations
 

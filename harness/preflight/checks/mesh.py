@@ -1,4 +1,4 @@
-"""istiod, ztunnel and Istio's CNI, wherever they are, and the trust domain."""
+"""Preflight checks of istiod, ztunnel, Istio's CNI, and the trust domain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the cluster itself allows: nodes, clock, definitions of the Gateway API, policies in the way, and rights."""
+"""Preflight checks of the cluster: nodes, clocks, Gateway API CRDs, policies, and rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API server and the CRDs fill in when a spec leaves it out, as the recorded objects show. Pure."""
+"""Default values that the API server and the CRDs add to a spec. Pure."""
 
 from __future__ import annotations
 

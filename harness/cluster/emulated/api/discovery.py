@@ -1,4 +1,4 @@
-"""What the API says of itself: versions, groups, resources. Pure."""
+"""The discovery documents of the emulated API: versions, groups, resources. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors the API answers with, as Kubernetes says them."""
+"""Kubernetes Status errors that the emulated API returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who applied which field: server-side apply and managedFields, which merge patches do not change here. Pure.
+"""Server-side apply and managedFields of the emulated API. Pure.
 
 A path is a tuple of FieldsV1 elements, such as ("f:spec", "f:replicas"). A list is one value; in a real cluster the
 items of some lists have owners of their own, but the harness applies no list that it shares with another manager.

@@ -1,4 +1,4 @@
-"""The kinds the API serves: the built-in ones, and those that a CustomResourceDefinition adds. Pure."""
+"""The kinds that the emulated API serves: built-in ones, and those of CustomResourceDefinitions. Pure."""
 
 from __future__ import annotations
 

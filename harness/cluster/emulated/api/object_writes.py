@@ -1,4 +1,4 @@
-"""What happens to an object between a patch and the store: checks, defaults, field managers."""
+"""Writes of objects in the emulated API: validation, defaults and field managers, before they are stored."""
 
 from __future__ import annotations
 

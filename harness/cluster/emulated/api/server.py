@@ -1,4 +1,4 @@
-"""The HTTP side of the API: the requests of the harness's client to the store, errors to Status objects."""
+"""The HTTP server of the emulated Kubernetes API."""
 
 from __future__ import annotations
 

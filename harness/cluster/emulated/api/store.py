@@ -1,4 +1,4 @@
-"""The objects of the cluster, in memory: versions, generations, deletion with finalizers and owners.
+"""The in-memory object store of the emulated API: resource versions, generations, finalizers, owners.
 
 Stored objects are never changed in place: each write puts a new one there, so readers may keep what they were given.
 """

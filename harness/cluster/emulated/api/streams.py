@@ -1,4 +1,4 @@
-"""What runs behind the pods: their logs, and exec over a websocket as the Python client speaks it."""
+"""Pod logs, and exec over a websocket, of the emulated API."""
 
 from __future__ import annotations
 

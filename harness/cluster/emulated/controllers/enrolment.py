@@ -1,4 +1,4 @@
-"""istio-cni: which pods ztunnel takes in. It acts on the nodes where its own pod is ready."""
+"""The emulated istio-cni: decides which pods are enrolled in the mesh."""
 
 from __future__ import annotations
 

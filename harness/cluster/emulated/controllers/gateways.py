@@ -1,4 +1,4 @@
-"""What Envoy Gateway says of GatewayClasses and Gateways. Pure.
+"""Statuses that Envoy Gateway writes on GatewayClasses and Gateways. Pure.
 
 Words recorded on a real cluster of Envoy Gateway 1.7, negative ones included, for every version set: 1.9
 words a Gateway's Accepted otherwise.

@@ -1,4 +1,4 @@
-"""The proxy that Envoy Gateway makes for a Gateway, in the Gateway's own namespace: its objects."""
+"""The Kubernetes objects of the proxy that Envoy Gateway creates for a Gateway."""
 
 from __future__ import annotations
 

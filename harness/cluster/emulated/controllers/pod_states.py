@@ -1,4 +1,4 @@
-"""Pods: what they look like, from the template to each state of their life. Pure."""
+"""Builds pod objects from their template, and their status in each state of their life. Pure."""
 
 from __future__ import annotations
 

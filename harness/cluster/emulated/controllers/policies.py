@@ -1,4 +1,4 @@
-"""What Envoy Gateway says of BackendTrafficPolicies and ClientTrafficPolicies. Pure."""
+"""Statuses that Envoy Gateway writes on BackendTrafficPolicies and ClientTrafficPolicies. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Envoy Gateway says of HTTPRoutes. Pure."""
+"""Statuses that Envoy Gateway writes on HTTPRoutes. Pure."""
 
 from __future__ import annotations
 

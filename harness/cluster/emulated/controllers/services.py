@@ -1,4 +1,4 @@
-"""Services: addresses, node ports, EndpointSlices. Bare pods get their node here too."""
+"""The emulated Service controller: addresses, node ports, EndpointSlices, and nodes for bare pods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments and DaemonSets to pods, pods to nodes."""
+"""The emulated controllers of Deployments and DaemonSets, and the scheduler."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The network of the emulated cluster: what carries, proxies, limits and answers calls. Knows no Kubernetes API."""
+"""The emulated network and data plane: connections, ztunnel, Envoys, rate limit service. Knows no Kubernetes API."""

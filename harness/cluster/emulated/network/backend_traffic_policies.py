@@ -1,4 +1,4 @@
-"""BackendTrafficPolicies for Envoy and the rate limit service: thresholds, rate-limit actions, descriptors. Pure.
+"""Translates BackendTrafficPolicies to Envoy and rate limit service configuration. Pure.
 
 Modelled on tests/recordings/admin/{waypoint,bookinfo-ingress}-config_dump.json and ratelimit-rlconfig.txt.
 """

@@ -1,4 +1,4 @@
-"""The Bookinfo apps, with the HTTP API, the calls between them, time-outs and keep-alives of Istio's samples/bookinfo.
+"""The emulated Bookinfo apps: their HTTP API, the calls between them, timeouts and keep-alives.
 
 ratings' answer is the recorded one, 48 bytes (tests/recordings/logs/access-waypoint-200.json). Keep-alives are the
 recorded ones (2 s gunicorn, 5 s node) divided by the delay factor, and a second more: see envoy.localize.

@@ -1,4 +1,4 @@
-"""A real program as a child of the emulator: its output line by line, ended with its parent whatever happens."""
+"""Runs a real program as a child process: reads its output line by line, and ends it with its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carries one connection from a pod to a pod, as ztunnel or kube-proxy would, and reports each side of it.
+"""Forwards one connection from pod to pod, as ztunnel or kube-proxy does, and reports both sides.
 
 Between two enrolled pods the connection really goes through <destination pod IP>:15008, where either the
 destination's ztunnel answers, or whoever else holds that port (docs/port-15008.md). What it answers stands for

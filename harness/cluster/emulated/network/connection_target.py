@@ -1,4 +1,4 @@
-"""Where ztunnel (or kube-proxy) sends a connection: the decision alone. Pure.
+"""Decides where ztunnel or kube-proxy sends a connection. Pure.
 
 Follows the sources of ztunnel 1.29 and its recorded lines (tests/recordings/logs/ztunnel.log).
 """

@@ -1,4 +1,4 @@
-"""A real Envoy process playing one of Envoy Gateway's proxy pods (bootstrap says what its configuration is)."""
+"""Runs a real Envoy process for a proxy pod."""
 
 from __future__ import annotations
 

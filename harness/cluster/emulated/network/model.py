@@ -1,4 +1,4 @@
-"""What the network is built from: workloads, Services, limits, xDS. Values, no I/O."""
+"""The data model of the emulated network: workloads, Services, limits, xDS. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""envoyproxy/ratelimit's rules: which limit a descriptor meets, its key and window, and what a count means. Pure.
+"""Matches descriptors to the limits of the rate limit service, with key, window and count. Pure.
 
 Follows src/limiter/{cache_key,base_limiter}.go of envoyproxy/ratelimit and its recorded numbers
 (tests/recordings/admin/ratelimit-metrics.prom: 5 hits on a limit of 3 are 3 within, 1 near, 2 over).

@@ -1,4 +1,4 @@
-"""How long Envoy keeps an idle connection: shortened as all delays are, but not below what a busy machine needs.
+"""Shortens Envoy's idle timeouts in the emulated cluster, within what a busy machine needs.
 
 Envoy counts a connection as idle from before it is established. On a machine whose processes wait for a core, one of a
 burst's connections takes longer than a shortened timeout, and Envoy closes it before its first request (503, UF).

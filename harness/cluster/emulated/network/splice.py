@@ -1,4 +1,4 @@
-"""Two TCP connections joined into one, byte for byte, with what went each way counted."""
+"""Copies bytes between two TCP connections in both directions, and counts them."""
 
 from __future__ import annotations
 

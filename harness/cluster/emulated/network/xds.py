@@ -1,4 +1,4 @@
-"""The control plane's side of one Envoy's ADS stream: delta xDS over gRPC, as Envoy Gateway serves it.
+"""The xDS server for one Envoy: delta ADS over gRPC, as Envoy Gateway serves it.
 
 Modelled on the recorded bootstrap (`ads_config: {api_type: DELTA_GRPC}`, tests/recordings/admin) and on what
 go-control-plane does with it. A resource whose version was sent is not sent again when Envoy warms a changed

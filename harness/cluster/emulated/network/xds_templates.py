@@ -1,4 +1,4 @@
-"""Envoy Gateway's resources for Envoy, as templates: each as in tests/recordings/admin/*-config_dump.json. Pure."""
+"""Templates of the xDS resources that Envoy Gateway sends to Envoy. Pure."""
 
 from __future__ import annotations
 

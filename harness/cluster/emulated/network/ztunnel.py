@@ -1,4 +1,4 @@
-"""Every node's ztunnel, and kube-proxy beside it: who holds which address, and what each node's log says.
+"""The emulated ztunnel of every node, and kube-proxy: workloads by address, and logs by node.
 
 Lines as in logs/ztunnel.log and eg-1.9.0/ztunnel-port-15008-clash.log, dump as in admin/ztunnel-config_dump.json, all
 in tests/recordings.

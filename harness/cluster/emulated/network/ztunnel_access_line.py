@@ -1,4 +1,4 @@
-"""One side of one connection, and the line that ztunnel writes when it closes. Pure.
+"""A connection as ztunnel sees it, and the access log line that ztunnel writes when it closes. Pure.
 
 Format of logs/ztunnel.log and variants/ztunnel-two-nodes.log in tests/recordings.
 """

@@ -1,4 +1,4 @@
-"""ztunnel's /config_dump, from what it knows. Pure.
+"""The admin page /config_dump of the emulated ztunnel. Pure.
 
 Shape of tests/recordings/admin/ztunnel-config_dump.json.
 """
