@@ -144,7 +144,7 @@ def check_inotify(name: str) -> CheckResult:
 def _engine() -> list[CheckResult]:
     seen = container_engine_checks.read_engine()
     if seen is None:
-        return [CheckResult("docker memory", "warning", "`docker info` does not tell", "is Docker well?")]
+        return [CheckResult("docker memory", "warning", "`docker info` does not report it", "is Docker well?")]
     size = seen.memory / 2**30
     fine = size >= MEMORY_GB
     remedy = "" if fine else f"give Docker {MEMORY_GB} GB"

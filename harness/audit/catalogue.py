@@ -73,14 +73,14 @@ CHECKS = (
     Check(("waypoint-not-bound",), "Service not bound to its waypoint", waypoints.not_bound, BINDINGS),
     Check(
         ("ingress-bypasses-waypoint",),
-        "Ingress goes past the waypoint despite ingress-use-waypoint",
+        "Ingress bypasses the waypoint despite ingress-use-waypoint",
         ingress_to_mesh.bypass,
         (*BINDINGS, "HTTPRoute", "Deployment", "EnvoyProxy", "BackendTrafficPolicy"),
         ROUTES,
     ),
     Check(
         ("waypoint-bypassed",),
-        "Waypoint that connections go past",
+        "Waypoint that connections bypass",
         logged_waypoint_bypasses.bypassed,
         (*BINDINGS, "Pod"),
     ),

@@ -143,7 +143,7 @@ def past_the_waypoint(state: ClusterState, failure: FailureFacts) -> list[Cause]
             continue
         subject = describe("Service", *name_parts(service))
         sentence = (
-            f"{len(past)} of {len(calls)} calls went past Gateway {waypoint}, the waypoint of {subject}: "
+            f"{len(past)} of {len(calls)} requests bypassed Gateway {waypoint}, the waypoint of {subject}: "
             "its access log lacks them"
         )
         found.append(Cause(sentence, (object_key(service),)))

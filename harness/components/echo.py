@@ -72,7 +72,7 @@ class Echo:
                 <= {(one.backend, one.user_agent) for one in seen}
             ),
             what=f"the echo backends have logged {len(markers)} later requests",
-            silence="the backends' logs do not tell which requests they received",
+            silence="the backends' logs do not show which requests they received",
             unreadable=lambda: unreadable,
         )
         by_agent: dict[str, list[Received]] = {}
@@ -109,7 +109,7 @@ class Echo:
             look,
             lambda clients: len(clients) >= count,
             what=f"the echo backends have logged {count} {what}",
-            silence=f"the backends' logs do not tell of {what}",
+            silence=f"the backends' logs have no line for {what}",
         )
         observations.record_sighting("echo backend log", f"{len(found)} {what} from {', '.join(sorted(set(found)))}")
         return set(found)

@@ -75,7 +75,7 @@ class Envoy(EnvoyCounters):
                 look,
                 lambda lines: wanted <= set(lines),
                 what=f"access lines of {len(answers)} requests at Gateway {self.gateway}",
-                silence="the proxy's log does not tell of all requests",
+                silence="the proxy's log has no line for some requests",
                 unreadable=lambda: log.unreadable,
             )
         double = [agent for agent, lines in found.items() if len(lines) > 1]
@@ -138,7 +138,7 @@ class Envoy(EnvoyCounters):
                 look,
                 lambda lines: len(lines) >= at_least,
                 what=f"{at_least} or more lines of Gateway {self.gateway} about any of {len(answers)} requests",
-                silence="the proxy's log does not tell of the requests",
+                silence="the proxy's log has no line for the requests",
                 unreadable=lambda: log.unreadable,
             )
         sighting = f"{len(found)} lines about {len(answers)} requests"
@@ -175,7 +175,7 @@ class Envoy(EnvoyCounters):
             look,
             lambda lines: len(lines) >= count,
             what=f"{count} lines of {what} at Gateway {self.gateway}",
-            silence=f"the proxy's log does not tell of {what}",
+            silence=f"the proxy's log has no line for {what}",
             unreadable=lambda: log.unreadable,
         )
         observations.record_sighting(f"{self.gateway} access log", f"{len(found)} lines of {what}", raw=_raw(found))

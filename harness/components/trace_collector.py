@@ -41,7 +41,7 @@ class TraceCollector:
             look,
             lambda spans: all(len(of_one) >= each for of_one in spans),
             what=f"{each} spans of each of {len(answers)} requests at the trace collector",
-            silence="the trace collector does not tell of all requests",
+            silence="the trace collector has no span for some requests",
             unreadable=lambda: unreadable,
         )
         raw = [str(span) for of_one in found for span in of_one]

@@ -161,7 +161,7 @@ class Ztunnels:
             look,
             lambda lines: set(lines) == sources,
             what=f"ztunnel's lines of {len(sources)} connections of {len(answers)} answers",
-            silence="ztunnel does not tell of all connections",
+            silence="ztunnel's log has no line for some connections",
             unreadable=lambda: log.unreadable,
         )
         for answer in answers:

@@ -68,7 +68,7 @@ def unanswered_error(what: str, host: str, error: urllib3.exceptions.HTTPError) 
             message = "it took the request and is silent"
         case urllib3.exceptions.ProxyError():
             message = (
-                "the proxy does not connect (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY names what goes past it)"
+                "the proxy does not connect (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY lists the addresses that bypass it)"
             )
         case urllib3.exceptions.ProtocolError():
             message = "it closed the connection"

@@ -59,7 +59,7 @@ def test_silence_needs_the_marker_and_a_readable_log(echo: Echo, api: FakeApi, l
     api.logs[("default", "echo-b", "fortio")] = log
     set_patience(0.01)
 
-    with pytest.raises(Inconclusive, match="do not tell which requests they received"):
+    with pytest.raises(Inconclusive, match="do not show which requests they received"):
         echo.read_received(answers("c"), SINCE, markers=MARKERS)
 
 
@@ -78,5 +78,5 @@ def test_clients_of_tcp_are_those_of_all_pods(echo: Echo, api: FakeApi) -> None:
     set_patience(0.01)
 
     assert echo.read_tcp_clients(SINCE, count=1) == {"10.0.0.7"}
-    with pytest.raises(Inconclusive, match="do not tell of datagrams"):
+    with pytest.raises(Inconclusive, match="have no line for datagrams"):
         echo.read_udp_clients(SINCE, count=1)

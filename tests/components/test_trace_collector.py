@@ -46,5 +46,5 @@ def test_spans_are_joined_by_id(collector: TraceCollector) -> None:
 def test_request_without_all_its_spans_is_inconclusive(collector: TraceCollector) -> None:
     set_patience(0.01)
 
-    with pytest.raises(Inconclusive, match="does not tell of all requests"):
+    with pytest.raises(Inconclusive, match="has no span for some requests"):
         collector.wait_for_spans(ANSWERS, SINCE, each=3)

@@ -16,7 +16,7 @@ from harness.faults.catalogue import Fault
 from harness.faults.fault_results import CatalogueResult, FaultResult, PytestResult, PytestRun
 
 A = "suites/a/test_b.py::test_c[x]"
-LONG = "Inconclusive: " + "the proxy's log does not tell of all requests " * 12
+LONG = "Inconclusive: " + "the proxy's log has no line for some requests " * 12
 
 
 def finding(outcome: str = "broken", found: str = "AssertionError: it is TCP", name: str = "one") -> FaultResult:
