@@ -27,7 +27,7 @@ def version_set(settings: Settings) -> VersionSet:
     ENVOY_IMAGE= in place of releases.
 
     Raises:
-        BadInput: there is no such set, its versions cannot work together, or a build is not there.
+        BadInput: there is no such set, its versions cannot work together, or a build does not exist.
     """
     row = named(settings.versions).taken_from(settings.private)
     if settings.upgrade_to:
@@ -91,7 +91,7 @@ def with_builds(row: VersionSet, settings: Settings) -> VersionSet:
     """The set with the builds that settings name, if they name any.
 
     Raises:
-        BadInput: a chart is not there, or an image is not a reference with a tag.
+        BadInput: a chart does not exist, or an image is not a reference with a tag.
     """
     asked = {
         name: getattr(settings, name)
@@ -151,7 +151,7 @@ def _istio_charts(path: str) -> dict[str, str]:
 
 
 def _digest(image: str) -> str:
-    """The digest of an image that Docker holds: its id. Empty where Docker holds none, or is not there."""
+    """The digest of an image that Docker holds: its id. Empty where Docker holds none, or does not exist."""
     try:
         found = run(["docker", "image", "inspect", "--format", "{{.Id}}", image], check=False)
     except BadInput:

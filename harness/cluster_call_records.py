@@ -168,7 +168,7 @@ class Records:
         self.scopes: set[str] = set()  # all that something was recorded of
         self._scope = ""
         self._clock = 0.0
-        self._missing: dict[str, str] = {}  # by scope: what was asked for and is not there
+        self._missing: dict[str, str] = {}  # by scope: what was asked for and does not exist
         self._calls: dict[tuple[str, str, str], deque[RecordedCall]] = defaultdict(deque)
         known: dict[int, str | None] = {}
         for number, line in _lines(run):

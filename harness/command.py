@@ -69,7 +69,7 @@ def run(
     One that must end early gets a signal, and `grace` seconds to clean up.
 
     Raises:
-        BadInput: the program is not there.
+        BadInput: the program does not exist.
         CommandFailed: it ended with a status other than 0 (unless `check` is false), or ran out of time.
     """
     refuse_when_replaying(f"`{argv[0]}`")

@@ -70,8 +70,8 @@ class Inconclusive(HarnessError):
 
 
 class Absent(Inconclusive):
-    """What was asked about is not there, says the component that was asked (Envoy has no such cluster). By itself this
-    judges nothing; for a wait it is an observation: what is awaited is not so yet."""
+    """The component that was asked has no such object (Envoy has no such cluster). By itself this judges nothing; for a
+    wait it is an observation."""
 
     observed = True
 

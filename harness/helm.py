@@ -70,7 +70,7 @@ class Helm:
         return bool(values == dict(release.values))
 
     def uninstall(self, release: Release) -> None:
-        """Removes a release; one that is not there is fine."""
+        """Removes a release; one that does not exist is fine."""
         self._run(["uninstall", release.name, "--namespace", release.namespace, "--ignore-not-found"], self._context)
 
     def render_documents(self, release: Release) -> list[Document]:

@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         """The private registry that was asked for.
 
         Raises:
-            BadInput: it is not host[:port][/prefix], or its authority's file is not there.
+            BadInput: it is not host[:port][/prefix], or its authority's file does not exist.
         """
         if not self.registry.strip():
             return None

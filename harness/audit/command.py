@@ -55,7 +55,7 @@ def cluster_of(asked: argparse.Namespace, chosen: Settings) -> tuple[Path, str]:
             remedy="--context NAME (`kubectl config get-contexts`); the current context is never used",
         )
     if not file.is_file():
-        raise BadInput(f"kubeconfig {file} is not there", remedy="--kubeconfig FILE")
+        raise BadInput(f"kubeconfig {file} does not exist", remedy="--kubeconfig FILE")
     return file, context
 
 

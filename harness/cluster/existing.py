@@ -48,7 +48,7 @@ class ExistingCluster:
             )
         file = settings.kubeconfig or Path.home() / ".kube" / "config"
         if not file.is_file():
-            raise BadInput(f"kubeconfig {file} is not there", remedy="KUBECONFIG_FILE=path")
+            raise BadInput(f"kubeconfig {file} does not exist", remedy="KUBECONFIG_FILE=path")
         self.kubeconfig, self.context = file, settings.context
         self.name = settings.context
         self._settings, self._registry = settings, settings.private

@@ -80,7 +80,7 @@ class EnvoyCounters(EnvoyPods):
             yield count
         after = self.read_stats()
         check_same_replicas(before, after)
-        # Envoy makes some counters when they are first needed: one that is not there is at 0.
+        # Envoy makes some counters when they are first needed: one that does not exist is at 0.
         moved = {
             f"{pod} {name}": value - before[pod].get(name, 0)
             for pod, counters in after.items()

@@ -36,7 +36,7 @@ class Past:
 
 
 class History:
-    """The database in a file, made when it is not there."""
+    """The database in a file, made when it does not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

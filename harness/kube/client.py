@@ -101,7 +101,7 @@ class Kube:
         """The object.
 
         Raises:
-            ObjectMissing: it, or its kind, is not there.
+            ObjectMissing: it, or its kind, does not exist.
             ApiUnavailable: the server did not answer.
         """
         named = parse_ref(name) if isinstance(name, str) else name
@@ -351,14 +351,14 @@ class Kube:
         """What `act` returns; each error of the client library becomes one of harness.kube.errors that names `what`.
 
         Raises:
-            ObjectMissing: the object, or its kind, is not there.
+            ObjectMissing: the object, or its kind, does not exist.
             RequestRejected: the server rejected the request.
             ApiUnavailable: the server did not answer, or what answered is no Kubernetes API server.
         """
         try:
             return act()
         except (NotFoundError, ResourceNotFoundError) as error:
-            raise ObjectMissing(f"{what} is not there: {server_message(error)}") from error
+            raise ObjectMissing(f"{what} does not exist: {server_message(error)}") from error
         except (DynamicApiError, ApiException) as error:
             raise translate_error(what, error) from error
         except urllib3.exceptions.HTTPError as error:

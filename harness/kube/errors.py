@@ -18,7 +18,7 @@ class ApiUnavailable(HarnessError):
 
 
 class ObjectMissing(HarnessError):
-    """The object, or its kind, is not there."""
+    """The object, or its kind, does not exist."""
 
     observed = True
 
@@ -40,7 +40,7 @@ def translate_error(what: str, error: Any) -> HarnessError:
     message = server_message(error)
     match int(error.status or 0):
         case 404:
-            return ObjectMissing(f"{what} is not there: {message}")
+            return ObjectMissing(f"{what} does not exist: {message}")
         case 409:
             return Conflict(f"{what}: {message}", remedy="another manager owns this field: change its values instead")
         case 401:
@@ -63,13 +63,11 @@ def unanswered_error(what: str, host: str, error: urllib3.exceptions.HTTPError) 
         case urllib3.exceptions.NewConnectionError():  # a ConnectTimeoutError too; its text ends with the reason
             message = " ".join(str(cause).split()).rpartition("connection: ")[2][:300]
         case urllib3.exceptions.ConnectTimeoutError():
-            message = "it takes no connection in time"
+            message = "it accepts no connection in time"
         case urllib3.exceptions.ReadTimeoutError():
-            message = "it took the request and is silent"
+            message = "it accepted the request and did not respond"
         case urllib3.exceptions.ProxyError():
-            message = (
-                "the proxy does not connect (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY lists the addresses that bypass it)"
-            )
+            message = "the proxy does not connect (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY; NO_PROXY lists what bypasses it)"
         case urllib3.exceptions.ProtocolError():
             message = "it closed the connection"
         case _:

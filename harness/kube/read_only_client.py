@@ -113,7 +113,7 @@ class ReadOnlyClient:
         """The object at a path of the API.
 
         Raises:
-            ObjectMissing: it is not there.
+            ObjectMissing: it does not exist.
             RequestRejected: these credentials may not get it.
         """
         return self._get(path)

@@ -2,7 +2,7 @@
 
 ztunnel writes one access line per connection and side, when the connection closes: 2 s after a productpage call,
 5 s after a ratings call, up to 30 s behind a waypoint that gets no more requests (Envoy keeps its connections).
-So one line may stand for several requests, and a line that is not there yet proves nothing.
+So one line may stand for several requests, and a line that does not exist yet proves nothing.
 
 Formats: plain (tab separated, the default) and JSON (LOG_FORMAT=json). Field names from tests/recordings/logs
 and ztunnel's src/proxy/metrics.rs; the README of ztunnel calls the format unstable.

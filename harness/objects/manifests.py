@@ -50,7 +50,7 @@ def read_manifest(file: Path) -> list[Document]:
     """The documents of a manifest file.
 
     Raises:
-        BadInput: as `parse_manifest`, or the file is not there.
+        BadInput: as `parse_manifest`, or the file does not exist.
     """
     try:
         text = file.read_text()

@@ -12,7 +12,7 @@ Json = Mapping[str, Any]
 
 
 def at(value: object, *path: str) -> object:
-    """The value behind the keys of path, or None as soon as one of them is not there."""
+    """The value behind the keys of path, or None as soon as one of them does not exist."""
     for key in path:
         if not isinstance(value, Mapping):
             return None

@@ -1,6 +1,6 @@
 """The rights at the Kubernetes API that a run needs, for `mesh-e2e rbac` and preflight. Pure.
 
-Server-side apply of an object that is not there needs `create` beside `patch`. A program that runs in a pod, and a
+Server-side apply of an object that does not exist needs `create` beside `patch`. A program that runs in a pod, and a
 port-forward, need `get` or `create` of their subresource, by the version of Kubernetes and of the client.
 """
 

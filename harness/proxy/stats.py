@@ -26,7 +26,7 @@ def parse_stats(text: str) -> dict[str, int]:
 def counter_change(before: Mapping[str, int], after: Mapping[str, int], name: str) -> int:
     """How much the counter grew between two readings.
 
-    Raises StatAbsent when either reading lacks it: a counter that is not there is not a counter at 0. Envoy makes a
+    Raises StatAbsent when either reading lacks it: a counter that does not exist is not a counter at 0. Envoy makes a
     cluster's counters with the cluster, so take the first reading after the cluster is active.
     """
     for reading, which in ((before, "before"), (after, "after")):

@@ -38,7 +38,7 @@ def finished_runs(place: Path) -> list[Path]:
 
 def read_json(file: Path, missing: str, schema: str, key: str) -> dict[str, Any]:
     """A JSON object of ours whose `key` names its schema ("mesh-e2e/results/v1"); `missing` is the message where the
-    file is not there.
+    file does not exist.
 
     Raises:
         BadInput: it is missing, half written, of something else or of a newer format.

@@ -43,7 +43,7 @@ def choose_program(name: Name, settings: Settings, *, kind_least: str = "") -> C
     `kind_least` is the oldest kind that the node image works with; empty: any.
 
     Raises:
-        BadInput: what was asked for by its option is not there or does not fit, or PATH has none that fits and it
+        BadInput: what was asked for by its option does not exist or does not fit, or PATH has none that fits and it
             cannot be fetched.
     """
     asked = {"kind": settings.kind_bin, "helm": settings.helm_bin, "kubectl": settings.kubectl_bin}[name]

@@ -51,7 +51,7 @@ class UndoLog:
         return iter([note.named for note in self._notes if note.back is None])
 
     def remember(self, kube: Kube, documents: Iterable[Mapping[str, Any]]) -> list[UndoEntry]:
-        """Notes what of it is not there yet; of what is there, the labels that it has otherwise. Returns these notes:
+        """Notes what of it does not exist yet; of what is there, the labels that it has otherwise. Returns these notes:
         what the caller is about to change."""
         new: list[UndoEntry] = []
         for document in documents:
@@ -70,7 +70,7 @@ class UndoLog:
         """Changes what is there, noted before. Returns the note.
 
         Raises:
-            ObjectMissing: it is not there.
+            ObjectMissing: it does not exist.
         """
         note = UndoEntry(named, inverse_patch(kube.get(named), body))
         self._keep([*self._notes, note])

@@ -120,7 +120,7 @@ def test_a_baseline_accepts_what_it_has(
     ("arguments", "message"),
     [
         (["--context", ""], "exact name"),
-        (["--kubeconfig", "/nowhere"], "is not there"),
+        (["--kubeconfig", "/nowhere"], "does not exist"),
         (["--baseline", "/nowhere.json"], "baseline /nowhere.json"),
     ],
 )

@@ -167,7 +167,9 @@ def test_missing_access_lines_are_explained(log: AccessLog, message: str) -> Non
 
 def test_call_that_the_waypoints_log_lacks_went_past_it() -> None:
     """Known only where that log was read."""
-    past = "1 of 1 requests bypassed Gateway waypoint, the waypoint of Service default/ratings: its access log lacks them"
+    past = (
+        "1 of 1 requests bypassed Gateway waypoint, the waypoint of Service default/ratings: its access log lacks them"
+    )
 
     assert why("assert [200] == [404]", log=AccessLog(0)) == [past]
     assert why("assert [200] == [404]", log=AccessLog(0), removed="Pod/default/waypoint-0") == []

@@ -146,7 +146,7 @@ def test_no_way_lists_what_was_tried(
 def test_nothing_to_try_is_reported(
     cluster: FakeCluster, kube: Kube, api: FakeApi, open_to: set[tuple[str, int]]
 ) -> None:
-    """No address at all is reported as such; a Service that is not there is Missing."""
+    """No address at all is reported as such; a Service that does not exist is Missing."""
     with pytest.raises(ObjectMissing), open_address(cluster, kube, SERVICE, 80):
         pass
     api.put(service())

@@ -65,9 +65,9 @@ def test_context_must_be_named(settings: Settings, asked: dict[str, Any]) -> Non
 
 def test_kubeconfig_must_be_there(settings: Settings, asked: dict[str, Any], tmp_path: Path) -> None:
     """A missing file is named; without one the user's own is meant."""
-    with pytest.raises(BadInput, match=r"kubeconfig .*gone is not there"):
+    with pytest.raises(BadInput, match=r"kubeconfig .*gone does not exist"):
         existing(settings, asked, kubeconfig=tmp_path / "gone")
-    with pytest.raises(BadInput, match=r"home/\.kube/config is not there"):
+    with pytest.raises(BadInput, match=r"home/\.kube/config does not exist"):
         existing(settings, asked, kubeconfig=None)
 
 

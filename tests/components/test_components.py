@@ -715,7 +715,7 @@ def test_rules_are_read(limiter: RateLimitService, pages: Pages) -> None:
 
 
 def test_recorded_counters(limiter: RateLimitService, pages: Pages) -> None:
-    """Counters of all rules are summed; one that is not there yet is 0."""
+    """Counters of all rules are summed; one that does not exist yet is 0."""
     pages.pages["/metrics"] = recordings.text("admin/ratelimit-metrics.prom")
 
     assert limiter.read_counter("total_hits") > 0

@@ -144,7 +144,7 @@ BROKEN: dict[str, tuple[Breaks, str]] = {
     "no context": (lambda p, m, t: {"cluster": "existing"}, "selected by the exact name of its context"),
     "no kubeconfig": (
         lambda p, m, t: {"cluster": "existing", "context": "x", "kubeconfig": t / "none"},
-        "is not there",
+        "does not exist",
     ),
     "dead cluster": (
         lambda p, m, t: {"cluster": "existing", "context": "x", "kubeconfig": dead(t)},

@@ -137,7 +137,7 @@ def test_other_values_are_put_in(own: Helm, tools: Programs) -> None:
 
 
 def test_uninstall_of_nothing_is_fine(own: Helm, tools: Programs) -> None:
-    """A release that is not there is no error."""
+    """A release that does not exist is no error."""
     own.uninstall(REMOTE)
 
     made = tools.call("helm", "uninstall")

@@ -77,7 +77,7 @@ def test_slowest_of_none_is_nothing() -> None:
 
 
 def test_header_names_have_no_case() -> None:
-    """A header is found however it is spelled; one that is not there is None."""
+    """A header is found however it is spelled; one that does not exist is None."""
     answer = Answer("rq", 200, {"x-ratelimit-limit": "3"}, 1)
 
     assert answer.header("X-RateLimit-Limit") == "3"

@@ -38,7 +38,7 @@ def test_port_is_kubectls_own_choice(tools: Programs, tmp_path: Path) -> None:
 
 
 def test_kubectl_that_ends_is_quoted(tools: Programs, tmp_path: Path) -> None:
-    """A pod that is not there is reported in kubectl's words, at once."""
+    """A pod that does not exist is reported in kubectl's words, at once."""
     tools.answer("kubectl", "port-forward", err='Error from server (NotFound): pods "x" not found\n', code=1)
 
     with (

@@ -130,7 +130,7 @@ def test_transient_exception_is_what_was_last_seen(clock: Clock) -> None:
 )
 def test_last_look_decides_whether_the_end_is_known(clock: Clock, looks: list[Any], known: bool) -> None:
     """A bound whose last look nobody answered says nothing of what was awaited, whatever was seen before; that
-    something is not there, said by who was asked, is an observation."""
+    something does not exist, said by who was asked, is an observation."""
     with pytest.raises(NotReady) as caught:
         until(sequence(*looks), bool, what="x", within=5, transient=(Flaky, Inconclusive))
 

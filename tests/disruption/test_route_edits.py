@@ -80,7 +80,7 @@ def test_active_cluster_lets_go() -> None:
     "envoy", [Envoy(dynamic_warming_clusters="1s", dynamic_active_clusters="3600s"), Envoy(), Envoy(static="1s")]
 )
 def test_warming_cluster_does_not_let_go_yet(envoy: Envoy, clock: Clock) -> None:
-    """Planted: what Envoy was given and does not do yet, for 15 s; a cluster that is not there."""
+    """Planted: what Envoy was given and does not do yet, for 15 s; a cluster that does not exist."""
     with pytest.raises(NotReady, match="lets go of idle connections"):
         envoy_config.wait_for_idle_timeout(envoy, "c")  # type: ignore[arg-type]  # a stand-in
 

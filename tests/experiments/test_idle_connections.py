@@ -41,7 +41,7 @@ def sent(place: Place, monkeypatch: pytest.MonkeyPatch) -> idle_connections.Paus
 
 
 def test_closed_connections_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By how far the counter of the route's cluster moved; one that is not there yet is at 0."""
+    """By how far the counter of the route's cluster moved; one that does not exist yet is at 0."""
     assert sent(Place("wp-1", "wp-1"), monkeypatch).closed_when_idle == 3
 
 

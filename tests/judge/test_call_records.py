@@ -37,7 +37,7 @@ class World:
 
     @recorded("get")
     def get(self, name: str) -> dict[str, str]:
-        raise ObjectMissing(f"{name} is not there", remedy="make it")
+        raise ObjectMissing(f"{name} does not exist", remedy="make it")
 
     @recorded("ask")
     def outer(self, name: str) -> list[str]:
@@ -116,7 +116,7 @@ def test_answers_come_back_by_scope_function_and_arguments(tmp_path: Path, world
     with record_replay.use_tape(replay), replay.scope("test a"):
         gone = [text.replace("hunter2", "<redacted>") for text in (first, second, other)]
         found = [world.read("x"), world.read("x"), world.read("y")]
-        with pytest.raises(ObjectMissing, match="z is not there\n  remedy: make it"):
+        with pytest.raises(ObjectMissing, match="z does not exist\n  remedy: make it"):
             world.get("z")
     assert [text.splitlines()[::2] for text in found] == [text.splitlines()[::2] for text in gone]
     assert "hunter2" not in (tmp_path / cluster_call_records.FILE).read_text()

@@ -39,8 +39,8 @@ def test_object_is_got_as_plain_dict(kube: Kube, api: FakeApi) -> None:
 
 
 def test_missing_object(kube: Kube) -> None:
-    """What is not there is Missing, and found to be None."""
-    with pytest.raises(ObjectMissing, match="HTTPRoute/default/ratings is not there"):
+    """What does not exist is Missing, and found to be None."""
+    with pytest.raises(ObjectMissing, match="HTTPRoute/default/ratings does not exist"):
         kube.get("HTTPRoute/default/ratings")
     assert kube.find("HTTPRoute/default/ratings") is None
 
@@ -184,7 +184,7 @@ def test_patch_merges_and_deletes(kube: Kube, api: FakeApi) -> None:
 
 
 def test_delete_is_in_reverse_order_and_only_what_is_there(kube: Kube, api: FakeApi) -> None:
-    """What was applied last goes first; what is not there, or of no known kind, is no error."""
+    """What was applied last goes first; what does not exist, or of no known kind, is no error."""
     api.put(ROUTE, POLICY, named("Service/default/kept"))
     api.kinds -= {"SecurityPolicy"}
 
@@ -511,7 +511,7 @@ def test_silent_server_is_asked_once(
         kube.read_version()
 
     assert "/version: the API server did not answer (http://127.0.0.1:" in str(caught.value)
-    assert str(caught.value).endswith("it took the request and is silent")
+    assert str(caught.value).endswith("it accepted the request and did not respond")
     assert len(api.requests) == 1
     assert caplog.records == []
 

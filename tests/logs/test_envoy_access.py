@@ -91,7 +91,7 @@ def test_no_access_line_gives_none(nothing: str) -> None:
 
 @pytest.mark.parametrize("key", ["start_time", "response_code", "response_flags"])
 def test_line_that_lacks_what_is_judged_is_not_read(key: str) -> None:
-    """A status or a flag that is not there is counted as unreadable: it is not taken for another one."""
+    """A status or a flag that does not exist is counted as unreadable: it is not taken for another one."""
     found = json.loads(text("logs/access-429.json"))
     del found[key]
 

@@ -28,7 +28,7 @@ def test_reports_that_cannot_be_read_are_counted() -> None:
 
 
 def test_request_in_two_traces_has_the_spans_of_both() -> None:
-    """One trace after another; a span whose parent is not there comes first in its trace."""
+    """One trace after another; a span whose parent does not exist comes first in its trace."""
     spans = [Span("t", "2", "1", "", ""), Span("u", "3", "", "", "e2e/x"), Span("t", "1", "0", "", "e2e/x")]
 
     assert [span.id for span in spans_of("e2e/x", spans)] == ["3", "1", "2"]

@@ -95,7 +95,7 @@ def test_bad_input_found_by_a_session_fixture_ends_the_run(mini):
     text = '''
 @pytest.fixture(scope="session")
 def wrong(cluster):
-    raise BadInput("context 'x' is not there", remedy="use one of: a, b")
+    raise BadInput("context 'x' does not exist", remedy="use one of: a, b")
 
 def test_a(wrong):
     """A."""
@@ -106,8 +106,8 @@ def test_b(wrong):
     result = mini.write(ingress__bad=text).run()
 
     assert result.ret == 2
-    assert result.stdout.str().count("context 'x' is not there") == 1
-    result.stdout.fnmatch_lines(["bad input: context 'x' is not there", "  remedy: use one of: a, b"])
+    assert result.stdout.str().count("context 'x' does not exist") == 1
+    result.stdout.fnmatch_lines(["bad input: context 'x' does not exist", "  remedy: use one of: a, b"])
     assert "not run" not in result.stdout.str()  # no table of claims around the one message
     assert "Traceback" not in result.stdout.str()
     assert mini.outcomes == {"test_a": "not run", "test_b": "not run"}

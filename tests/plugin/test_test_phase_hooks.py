@@ -397,7 +397,7 @@ def test_conformance_speaks_of_what_was_observed(mini):
 
 
 def test_conformance_of_what_nobody_observed_is_not_written(mini):
-    """That is reported, and the run does not end green: a file that was asked for is not there."""
+    """That is reported, and the run does not end green: a file that was asked for does not exist."""
     mini.write(ingress__one=OBSERVES.format(observed=ALL_SEEN | {"envoy-gateway": "unknown"}))
     result = mini.run("suites", "--conformance", cluster="existing")
 

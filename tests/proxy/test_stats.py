@@ -39,7 +39,7 @@ def test_delta_is_the_growth() -> None:
 
 
 def test_absent_counter_is_no_zero() -> None:
-    """A delta of a counter that is not there would prove anything."""
+    """A delta of a counter that does not exist would prove anything."""
     with pytest.raises(StatAbsent, match="not among the 0 statistics read before"):
         counter_change({}, {OVERFLOW: 1}, OVERFLOW)
     with pytest.raises(StatAbsent, match="not among the 0 statistics read after"):

@@ -166,7 +166,7 @@ def test_change_is_taken_back(
 
 
 def test_change_of_nothing(manifests: Manifests, api: FakeApi, notes_file: Path) -> None:
-    """An object that is not there is reported, and nothing is left to undo."""
+    """An object that does not exist is reported, and nothing is left to undo."""
     with pytest.raises(ObjectMissing), manifests.while_patched("Service/default/one", {"spec": {"a": 1}}):
         pass
 

@@ -19,7 +19,7 @@ def test_owners_are_named(kube: Kube, api: FakeApi) -> None:
 
 
 def test_absence_is_awaited(kube: Kube, api: FakeApi) -> None:
-    """What is not there is gone and has no owner; what stays, or has none either, ends the wait with its name."""
+    """What does not exist is gone and has no owner; what stays, or has none either, ends the wait with its name."""
     set_patience(0.01)
     wait_for_absence(kube, ACCOUNT)
     with pytest.raises(NotReady, match=f"{ACCOUNT} has an owner"):

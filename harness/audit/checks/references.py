@@ -27,7 +27,7 @@ TARGETS = ("Gateway", *ROUTES)
 
 
 def parents_missing(state: AuditState) -> Iterable[Result]:
-    """Routes with a parent Gateway, or a listener of it, that is not there."""
+    """Routes with a parent Gateway, or a listener of it, that does not exist."""
     for route in state.readable_objects(*ROUTES):
         for group, kind, namespace, ref in parents(route):
             if (group, kind) != (GATEWAY_API, "Gateway"):
@@ -35,7 +35,7 @@ def parents_missing(state: AuditState) -> Iterable[Result]:
             name = text(ref, "name")
             gateway = state.find("Gateway", namespace, name)
             if gateway is None:
-                what = f"Gateway {namespace}/{name}, which is not there"
+                what = f"Gateway {namespace}/{name}, which does not exist"
             elif is_envoy_gateways(state, gateway) and not _has_listener(gateway, ref):
                 section = text(ref, "sectionName") or port_of(ref)
                 what = f"listener {section} of {name_of(gateway)}, which has no such listener"
@@ -47,7 +47,7 @@ def parents_missing(state: AuditState) -> Iterable[Result]:
 
 
 def backends_missing(state: AuditState) -> Iterable[Result]:
-    """Routes of Envoy Gateway whose backend, or its port, is not there."""
+    """Routes of Envoy Gateway whose backend, or its port, does not exist."""
     ours = {(namespace_of(g), text(g, "metadata", "name")) for g in envoy_gateways(state)}
     for route in state.readable_objects(*ROUTES):
         if not any(kind == "Gateway" and (ns, text(ref, "name")) in ours for _, kind, ns, ref in parents(route)):
@@ -58,7 +58,7 @@ def backends_missing(state: AuditState) -> Iterable[Result]:
             backend = state.find(kind, namespace, text(ref, "name"))
             ports = {port_of(one) for one in objects(backend, "spec", "ports")}
             if backend is None:
-                what = f"{kind} {namespace}/{text(ref, 'name')}, which is not there"
+                what = f"{kind} {namespace}/{text(ref, 'name')}, which does not exist"
             elif kind == "Service" and port_of(ref) not in ports:
                 what = f"port {port_of(ref)} of {name_of(backend)}, which has {sorted(ports)}"
             else:
@@ -67,7 +67,7 @@ def backends_missing(state: AuditState) -> Iterable[Result]:
 
 
 def targets_missing(state: AuditState) -> Iterable[Result]:
-    """Policies of Envoy Gateway whose target is not there."""
+    """Policies of Envoy Gateway whose target does not exist."""
     for policy in state.readable_objects(*POLICIES):
         for ref in targets(policy):
             kind, name = text(ref, "kind"), text(ref, "name")
@@ -78,7 +78,7 @@ def targets_missing(state: AuditState) -> Iterable[Result]:
                     "target-missing",
                     "high" if text(policy, "kind") == "SecurityPolicy" else "medium",
                     policy,
-                    f"{name_of(policy)} targets {kind} {namespace_of(policy)}/{name}, which is not there: it does "
+                    f"{name_of(policy)} targets {kind} {namespace_of(policy)}/{name}, which does not exist: it does "
                     "nothing, and gets no status",
                 )
 

@@ -114,7 +114,7 @@ def pod_security(facts: Facts) -> Iterable[Row]:
     namespace = facts.state.find("Namespace", "", facts.namespace)
     level = text(labels_of(namespace or {}), ENFORCE)
     if namespace is None:
-        yield judged("Pod Security", f"namespace {facts.namespace} is not there yet")
+        yield judged("Pod Security", f"namespace {facts.namespace} does not exist yet")
     elif level == "restricted":
         yield not_judged(
             "Pod Security",

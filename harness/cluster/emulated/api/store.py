@@ -113,7 +113,7 @@ class Store:
         """Stores a new state of an object; with `status` only its status, else all but its status.
 
         Raises:
-            ApiError: 404, it is not there; 409, its resourceVersion or uid is not the stored one's.
+            ApiError: 404, it does not exist; 409, its resourceVersion or uid is not the stored one's.
         """
         meta = obj["metadata"]
         key = Key(kind.storage, meta.get("namespace", "") if kind.namespaced else "", meta["name"])
@@ -145,7 +145,7 @@ class Store:
         """Deletes an object: at once, or when its finalizers are gone and what it runs has ended.
 
         Raises:
-            ApiError: 404, it is not there.
+            ApiError: 404, it does not exist.
         """
         live = self.get(kind, namespace, name)
         key = Key(kind.storage, namespace if kind.namespaced else "", name)

@@ -54,7 +54,7 @@ class Carrier:
         port = meant(port)
         src = self.state.workloads.get(src_ip)
         if src and src.enrolled and not self.up(src):
-            await client.refuse()  # redirected to a ztunnel that is not there
+            await client.refuse()  # redirected to a ztunnel that does not exist
             return
         try:
             if src and src.enrolled:

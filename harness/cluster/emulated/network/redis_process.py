@@ -22,7 +22,7 @@ _START = 10.0  # seconds
 
 
 class RedisError(Exception):
-    """The server is not there, or answered with an error."""
+    """The server does not exist, or answered with an error."""
 
 
 def binary() -> Path:

@@ -163,7 +163,7 @@ def _route_name(route: Json, rule: int, match: int, host: str) -> str:
 
 
 def _backends(route: Json, i: int, rule: Json, known: dict[tuple[str, str], ServiceEntry]) -> tuple[str, Json | int]:
-    """The cluster's name and its endpoints; or the status that answers for a backend that is not there."""
+    """The cluster's name and its endpoints; or the status that answers for a backend that does not exist."""
     name = _rule_name(route, i)
     groups = []
     for j, ref in enumerate(rule.get("backendRefs") or ()):
