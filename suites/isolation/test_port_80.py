@@ -38,8 +38,8 @@ def privileged_ports(mesh_client):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_status_is_green(bound, read_condition, form, here):
-    """Gateway waypoint-{form} is Programmed and its Service with port 80 has WaypointBound True, whether or not
-    requests pass."""
+    """Gateway waypoint-{form} is Programmed and Service ratings-{form} on port 80 has WaypointBound True, whether
+    or not requests pass the waypoint."""
     assert read_condition(here(f"Gateway/default/waypoint-{form}"), "Programmed").state == "met"
     assert read_condition(here(f"Service/default/ratings-{form}"), "istio.io/WaypointBound").state == "met"
 
@@ -77,7 +77,8 @@ def test_port_that_envoy_may_not_bind_gets_no_request(privileged_ports, bound, m
 
 
 def test_listener_is_rejected_without_the_capability(privileged_ports, bound, here):
-    """On nodes with privileged ports, a waypoint's Envoy without NET_BIND_SERVICE rejects its listener on port 80."""
+    """On nodes where ports below 1024 are privileged, a waypoint's Envoy without capability NET_BIND_SERVICE
+    rejects its listener on port 80."""
     assert bound["refused"].read_rejected_resources() == [here("default/waypoint-refused/http")]
 
 

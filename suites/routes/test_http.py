@@ -23,8 +23,8 @@ def routed(tries, place, here):
 
 @pytest.mark.feature("HTTPRoute: matches")
 def test_all_parts_of_a_match_count(routed, place):
-    """At the {place}, an HTTPRoute match on path, method, header and query returns 404 for a request that lacks one
-    of header, query and method."""
+    """At the {place}, an HTTPRoute match on path, method, header and query returns 404 for a request whose method,
+    header or query does not match."""
     path, team = "/matched?color=green", "blue"
     requests = [
         place.get(path, host=HOST, x_team=team),

@@ -187,8 +187,8 @@ def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
 
 @ONE
 def test_newer_version_needs_its_definitions(journey, needs_definitions):
-    """Envoy Gateway 1.8 without its CRDs is in CrashLoopBackOff during an upgrade (CRD {journey}), but no request
-    fails."""
+    """Without the new CRDs, Envoy Gateway 1.8 is in CrashLoopBackOff during an upgrade (CRD {journey}), but no
+    request fails."""
     new, kept, outside = journey.there[0].timelines
 
     assert "CrashLoopBackOff" in journey.stuck
