@@ -1,5 +1,6 @@
 """The fixtures of the fakes; Ctrl-C and Ctrl-\\ work in the tests, also in a process started in the background."""
 
+import gc
 import os
 import signal
 import sys
@@ -29,6 +30,12 @@ hypothesis.settings.register_profile("few", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("nightly", max_examples=1000, deadline=None)
 hypothesis.settings.load_profile("few")
 
+
 for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: the garbage collector need not look at it again after each test."""
+    gc.freeze()

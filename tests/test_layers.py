@@ -2,13 +2,15 @@
 
 import ast
 import graphlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 import pytest
 from grimp import build_graph
 from importlinter.cli import lint_imports
+
+from tests import sources
 
 ROOT = Path(__file__).resolve().parent.parent
 HARNESS = ROOT / "harness"
@@ -47,10 +49,9 @@ def files(folder: Path = HARNESS) -> list[Path]:
     return sorted(folder.rglob("*.py"))
 
 
-def names(source: str) -> Iterator[str]:
+def names(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Every module imported (and each of its parents), and every attribute of one, under the module's own name."""
     aliases: dict[str, str] = {}
-    nodes = list(ast.walk(ast.parse(source)))
     for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -69,7 +70,7 @@ def names(source: str) -> Iterator[str]:
 @cache
 def used(file: Path) -> frozenset[str]:
     """The names of a file."""
-    return frozenset(names(file.read_text()))
+    return frozenset(names(sources.nodes(file)))
 
 
 def parents(module: str) -> Iterator[str]:
@@ -119,7 +120,7 @@ def test_each_concern_has_one_home(what: str) -> None:
 )
 def test_no_spelling_escapes(source: str, what: str) -> None:
     """However it is imported, it is found."""
-    assert what in set(names(source))
+    assert what in set(names(list(ast.walk(ast.parse(source)))))
 
 
 def test_suites_take_fixtures_by_name() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.outcome import Outcome, worst
+from tests.sources import nodes
 
 HARNESS = Path(__file__).resolve().parent.parent / "harness"
 
@@ -33,7 +34,7 @@ def test_no_other_list_of_outcomes() -> None:
         f"{file.relative_to(HARNESS)}:{node.lineno}"
         for file in sorted(HARNESS.rglob("*.py"))
         if file.relative_to(HARNESS).as_posix() not in {"outcome.py", *OTHERS}
-        for node in ast.walk(ast.parse(file.read_text()))
+        for node in nodes(file)
         if _outcomes_as_strings(node, words)
     ]
 
@@ -51,8 +52,8 @@ def _outcomes_as_strings(node: ast.AST, words: set[str]) -> bool:
     """Whether a comparison of something named `outcome`, or a display of two or more strings, is of outcomes."""
     if isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
-        named = any("outcome" in ast.unparse(side) for side in sides)
-        return named and any(isinstance(one, ast.Constant) and one.value in words for one in sides)
+        to_a_word = any(isinstance(one, ast.Constant) and one.value in words for one in sides)
+        return to_a_word and any("outcome" in ast.unparse(side) for side in sides)
     if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
         parts = node.keys if isinstance(node, ast.Dict) else node.elts
         constants = [one.value for one in parts if isinstance(one, ast.Constant)]

@@ -15,6 +15,7 @@ import yaml
 from harness import version_sets
 from harness.objects import manifests
 from tests.patience import SOON
+from tests.sources import nodes, tree
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES, MANIFESTS = ROOT / "suites", ROOT / "manifests"
@@ -40,11 +41,7 @@ def shown(file: Path) -> str:
 
 def functions(file: Path) -> list[ast.FunctionDef]:
     """The test functions of a suite."""
-    return [
-        n
-        for n in ast.walk(ast.parse(file.read_text()))
-        if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")
-    ]
+    return [n for n in nodes(file) if isinstance(n, ast.FunctionDef) and n.name.startswith("test_")]
 
 
 CLAIMS = {f"{shown(file)}::{f.name}": f for file in TESTS for f in functions(file)}
@@ -85,7 +82,7 @@ def test_suite_names_its_manifest() -> None:
     """The module docstring of a suite names its manifest, and the part of the article or the promise it is about."""
     wrong = []
     for file in TESTS:
-        head = ast.get_docstring(ast.parse(file.read_text())) or ""
+        head = ast.get_docstring(tree(file)) or ""
         if manifest_of(file).exists() and f"Manifest: manifests/{shown(manifest_of(file))}.yaml" not in head:
             wrong.append(f"{shown(file)}: does not name its manifest")
         if "Article: " not in head and "Promise: " not in head:
@@ -138,7 +135,7 @@ def test_no_branch_in_a_test_or_a_fixture() -> None:
     found = [
         f"{file.relative_to(ROOT)}:{node.lineno}: {type(node).__name__}"
         for file in [*TESTS, *sorted((ROOT / "harness/plugin").glob("fixtures*.py"))]
-        for function in ast.parse(file.read_text()).body
+        for function in tree(file).body
         if isinstance(function, ast.FunctionDef)
         for node in ast.walk(function)
         if isinstance(node, BRANCHES) or _skips(node) or (file in TESTS and _is_arm(node, function))
@@ -174,7 +171,7 @@ def test_every_test_asserts() -> None:
 
 def constant(file: Path, name: str) -> Any:
     """A module's constant."""
-    for node in ast.parse(file.read_text()).body:
+    for node in tree(file).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
             return ast.literal_eval(node.value)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple):
@@ -348,13 +345,13 @@ def test_nothing_refers_to_documents_outside_the_repository() -> None:
 
 def test_attributes_that_suites_read_exist() -> None:
     """Types do not reach a fixture's value in a test: a renamed field would show only when that test runs."""
-    trees = [ast.parse(file.read_text()) for root in ("harness", "suites") for file in (ROOT / root).rglob("*.py")]
-    known = {name for tree in trees for node in ast.walk(tree) for name in _defined(node)}
+    files = [file for root in ("harness", "suites") for file in (ROOT / root).rglob("*.py")]
+    known = {name for file in files for node in nodes(file) for name in _defined(node)}
     known |= {name for kind in (str, bytes, list, dict, set, pytest.mark, pytest) for name in dir(kind)}
     known |= {"b64encode", "enter_context", "iter_markers", "args", "Item"}  # of the standard library and pytest
 
     marks = set(re.findall(r"pytest\.mark\.(\w+)", "".join(file.read_text() for file in TESTS)))
-    used = [(file, node) for file in TESTS for node in ast.walk(ast.parse(file.read_text()))]
+    used = [(file, node) for file in TESTS for node in nodes(file)]
     read = [(file, node) for file, node in used if isinstance(node, ast.Attribute) and node.attr not in known | marks]
 
     assert [f"{shown(file)}:{node.lineno} .{node.attr}" for file, node in read] == []

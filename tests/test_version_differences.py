@@ -11,6 +11,7 @@ import pytest
 from harness import version_differences, version_ranges
 from harness.errors import BadInput
 from harness.version_differences import load, outside, value
+from tests.sources import nodes, tree
 
 ROOT = Path(__file__).resolve().parents[1]
 # Patches of the minors that sets can name, and of minors around them.
@@ -102,15 +103,14 @@ def _marks() -> list[tuple[Path, int, str, str, str]]:
     may be named by a constant of the file."""
     found = []
     for file in sorted((ROOT / "suites").rglob("test_*.py")):
-        tree = ast.parse(file.read_text())
         constants = {
             target.id: node.value.value
-            for node in tree.body
+            for node in tree(file).body
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
-        for node in ast.walk(tree):
+        for node in nodes(file):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "feature":
                 first = node.args[0]
                 feature = constants[first.id] if isinstance(first, ast.Name) else ast.literal_eval(first)

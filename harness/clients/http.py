@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 
 import httpx
 
@@ -95,7 +96,8 @@ class IngressClient:
         refuse_when_replaying("a request to the ingress")
         return httpx.Client(
             base_url=self.base_url,
-            transport=self._transport or httpx.HTTPTransport(verify=self._tls or True, retries=0, limits=limits),
+            transport=self._transport
+            or httpx.HTTPTransport(verify=self._tls or _default_tls(), retries=0, limits=limits),
             timeout=httpx.Timeout(timeouts.HTTP, connect=timeouts.HTTP_CONNECT),
             trust_env=False,
             follow_redirects=False,
@@ -141,7 +143,12 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
     """
     refuse_when_replaying(f"GET {url}")
     try:
-        response = httpx.get(url, timeout=httpx.Timeout(within, connect=timeouts.HTTP_CONNECT), trust_env=False)
+        response = httpx.get(
+            url,
+            timeout=httpx.Timeout(within, connect=timeouts.HTTP_CONNECT),
+            trust_env=False,
+            verify=_default_tls(),
+        )
     except httpx.TransportError as error:
         raise Inconclusive(f"GET {url}: {type(error).__name__}: {error}") from error
     if response.status_code != 200:
@@ -149,11 +156,18 @@ def fetch(url: str, *, within: float = timeouts.HTTP) -> str:
     return response.text
 
 
+@cache
+def _default_tls() -> ssl.SSLContext:
+    """What httpx verifies with by default. Without it httpx reads all root certificates for each client, also for
+    plain HTTP: 20 ms each time."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @recorded("connects")
 def can_connect(host: str, port: int) -> bool:
     """Whether an HTTP server can be connected to there, from here."""
     try:
-        httpx.get(url(host, port, "/"), timeout=httpx.Timeout(3, connect=1.5), trust_env=False)
+        httpx.get(url(host, port, "/"), timeout=httpx.Timeout(3, connect=1.5), trust_env=False, verify=_default_tls())
     except httpx.ConnectError:
         return False
     except (httpx.ConnectTimeout, httpx.InvalidURL):

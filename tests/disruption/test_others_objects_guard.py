@@ -18,6 +18,7 @@ from harness.version_sets import load
 from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
+from tests.sources import tree
 
 ROOT = Path(others_objects_guard.__file__).parents[2]
 SUITES = sorted((ROOT / "suites").glob("*/test_*.py"))
@@ -29,7 +30,7 @@ HEAD = "from harness.disruption import nodes, restarts\n"
 
 def asks(suite: Path) -> bool:
     """Whether the whole file carries needs("disruptive")."""
-    for node in ast.parse(suite.read_text()).body:
+    for node in tree(suite).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark":
             calls = [one for one in ast.walk(node.value) if isinstance(one, ast.Call)]
             return any(

@@ -17,6 +17,7 @@ from harness.faults import call_hooks, catalogue, fault_results
 from harness.objects.kind_namespace_name import parse_ref, ref_of
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.oracles import signs
+from tests.sources import nodes, tree
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULTS = catalogue.load_all()
@@ -164,7 +165,7 @@ def test_catalogue_is_large_enough() -> None:
 @cache
 def functions(file: str) -> set[str]:
     """The names of the functions in a file of suites/."""
-    return {n.name for n in ast.walk(ast.parse((ROOT / file).read_text())) if isinstance(n, ast.FunctionDef)}
+    return {n.name for n in nodes(ROOT / file) if isinstance(n, ast.FunctionDef)}
 
 
 def test_named_tests_exist() -> None:
@@ -180,7 +181,7 @@ def test_named_tests_exist() -> None:
 @cache
 def fixtures(file: Path) -> set[str]:
     """The names of the pytest fixtures that a file defines."""
-    defined = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef)]
+    defined = [node for node in nodes(file) if isinstance(node, ast.FunctionDef)]
     return {node.name for node in defined if any("fixture" in ast.unparse(mark) for mark in node.decorator_list)}
 
 
@@ -268,13 +269,11 @@ def test_every_test_of_the_areas_is_named() -> None:
 
 def judged(path: Path, cannot: Mapping[str, str]) -> list[str]:
     """The tests of a file that need nothing of what the cluster cannot judge."""
-    tree = ast.parse(path.read_text())
-    whole = [
-        node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
-    ]
+    body = tree(path).body
+    whole = [node for node in body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"]
     if any(needs(node) & cannot.keys() for node in whole):
         return []
-    tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+    tests = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     return [one.name for one in tests if not any(needs(mark) & cannot.keys() for mark in one.decorator_list)]
 
 

@@ -6,6 +6,7 @@ import ast
 import copy
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from harness.objects.kind_namespace_name import KINDS, ref_of
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.namespace_mapping import AS_WRITTEN, CLASS_PREFIX, FURTHER, WRITTEN, Document, Placement
+from tests.sources import nodes, tree
 
 ROOT = MANIFESTS.parent
 STACK = ("redis.yaml", "metallb.yaml", "metallb_definitions.yaml")  # parts of it have namespaces of their own
@@ -225,7 +227,7 @@ def test_the_harness_names_no_namespace_of_suites() -> None:
     placed = {"installation.py", "running_versions.py", "restarts.py", "stack_recovery.py"}
     files = [file for file in sorted((ROOT / "harness").rglob("*.py")) if "emulated" not in file.parts]
 
-    found = {file.name: [text for _, text in named(ast.parse(file.read_text()))] for file in files}
+    found = {file.name: [text for _, text in named(nodes(file))] for file in files}
     assert {name: texts for name, texts in found.items() if texts and name not in placed} == {}
 
 
@@ -249,12 +251,12 @@ def shape(value: Any) -> Any:
     return [shape(one) for one in value] if isinstance(value, list) else "" if isinstance(value, str) else value
 
 
-def named(tree: ast.AST) -> list[tuple[ast.AST, str]]:
+def named(source: Sequence[ast.AST]) -> list[tuple[ast.AST, str]]:
     """Strings of a source that name the namespace or a domain, docstrings left out."""
-    skip = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
-    skip |= {id(part) for one in ast.walk(tree) if isinstance(one, ast.JoinedStr) for part in one.values}
+    skip = {id(one.value) for one in source if isinstance(one, ast.Expr)}
+    skip |= {id(part) for one in source if isinstance(one, ast.JoinedStr) for part in one.values}
     found: list[tuple[ast.AST, str]] = []
-    for node in ast.walk(tree):
+    for node in source:
         if id(node) not in skip and isinstance(node, ast.JoinedStr):
             found.append(
                 (node, "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values))
@@ -266,20 +268,20 @@ def named(tree: ast.AST) -> list[tuple[ast.AST, str]]:
 
 def unplaced(file: Path) -> list[str]:
     """Names in a suite's source that do not pass `here`. Parameters of a test are its own business."""
-    tree = ast.parse(file.read_text())
-    calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and ast.unparse(one.func) == "here"]
-    decorators = [one for node in ast.walk(tree) for one in getattr(node, "decorator_list", [])]
+    every = nodes(file)
+    calls = [one for one in every if isinstance(one, ast.Call) and ast.unparse(one.func) == "here"]
+    decorators = [one for node in every for one in getattr(node, "decorator_list", [])]
     placed = {id(part) for one in (*calls, *decorators) for part in ast.walk(one)}
-    names = [(node, text) for node, text in named(tree) if id(node) not in placed]
+    names = [(node, text) for node, text in named(every) if id(node) not in placed]
     constants: dict[str, list[str]] = {}
-    for one in (one for one in tree.body if isinstance(one, ast.Assign)):
+    for one in (one for one in tree(file).body if isinstance(one, ast.Assign)):
         targets = one.targets[0].elts if isinstance(one.targets[0], ast.Tuple) else one.targets
         values = one.value.elts if isinstance(one.value, ast.Tuple) and len(targets) > 1 else [one.value]
         for target, value in zip(targets, values, strict=False):
             if isinstance(value, ast.Constant | ast.JoinedStr | ast.Tuple):
                 held = [text for node, text in names if any(node is part for part in ast.walk(value))]
                 constants[ast.unparse(target)] = held
-    uses = [one for one in ast.walk(tree) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)]
+    uses = [one for one in every if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)]
     bare = [one.id for one in uses if constants.get(one.id) and id(one) not in placed]
     known = [text for found in constants.values() for text in found]
     return [f"{file.name}: {one}" for one in [*(text for _, text in names if text not in known), *bare]]

@@ -3,8 +3,8 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 
-# No deadline: a shared two-core runner pauses for longer than any parser takes.
-fuzz = settings(deadline=None, max_examples=150)
+# Twice the profile's examples: 50, nightly 2000. No deadline: a shared runner pauses for longer than any parser takes.
+fuzz = settings(deadline=None, max_examples=2 * settings.default.max_examples)
 
 leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 json_values = st.recursive(
