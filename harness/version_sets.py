@@ -129,6 +129,8 @@ class VersionSet(_Strict):
     opa: Version
     dex: Version
     distribution: Version
+    ext_proc: Version
+    otel_collector: Version
     conformance: Conformance | None = None  # of its Gateway API bundle; None: none is known
     _load_balancer: bool = PrivateAttr(False)
     _conformance: bool = PrivateAttr(False)
@@ -265,6 +267,8 @@ class VersionSet(_Strict):
             "opa": f"docker.io/openpolicyagent/opa:{self.opa}-envoy",
             "dex": f"ghcr.io/dexidp/dex:v{self.dex}",
             "registry": f"docker.io/library/registry:{self.distribution}",
+            "ext-proc": f"gcr.io/solo-test-236622/ext-proc-example-basic-sink:{self.ext_proc}",
+            "otel-collector": f"docker.io/otel/opentelemetry-collector:{self.otel_collector}",
         }
 
     @property

@@ -177,6 +177,8 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
         opa=default.opa,
         dex=default.dex,
         distribution=default.distribution,
+        ext_proc=default.ext_proc,
+        otel_collector=default.otel_collector,
         remarks=tuple(remarks),
     )
     reasons = find_conflicts(row, versions.limits)

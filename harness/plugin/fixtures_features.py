@@ -78,6 +78,13 @@ def wasm_registry(running_helper: RunningHelper) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def ext_proc(running_helper: RunningHelper) -> Iterator[None]:
+    """An external processor."""
+    with running_helper("ext-proc", "base/ext_proc.yaml", "ext-proc"):
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser(ingress: IngressClient) -> Iterator[Browser]:
     """A browser for which each host below .localhost is the ingress."""
