@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,6 +17,7 @@ from harness.clients.mesh import MeshClient
 from harness.clients.service_address import open_address
 from harness.cluster.protocol import Cluster
 from harness.components import Echo, Envoy
+from harness.components.otel_collector import OtelCollector
 from harness.experiments.ingress_or_waypoint import Place
 from harness.experiments.policy_trial import Tries
 from harness.install.helper_images import load_helper_image
@@ -24,7 +26,7 @@ from harness.offline_bundle import Bundle
 from harness.plugin.fixtures import Applying
 from harness.undo.temporary_changes import Manifests
 from harness.version_sets import VersionSet
-from harness.waits import rollouts, waypoint_binding
+from harness.waits import gateways, rollouts, waypoint_binding
 from harness.waits.responses import wait_for_response
 
 PORT = 9080
@@ -79,6 +81,13 @@ def wasm_registry(running_helper: RunningHelper) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def otel_collector(running_helper: RunningHelper, kube: Kube) -> Iterator[OtelCollector]:
+    """An OpenTelemetry collector."""
+    with running_helper("otel-collector", "base/otel_collector.yaml", "otel-collector"):
+        yield OtelCollector(kube)
+
+
+@pytest.fixture(scope="session")
 def ext_proc(running_helper: RunningHelper) -> Iterator[None]:
     """An external processor."""
     with running_helper("ext-proc", "base/ext_proc.yaml", "ext-proc"):
@@ -114,6 +123,35 @@ def place(request: pytest.FixtureRequest) -> Place:
     """Each place in turn: a test that asks for it runs at both."""
     found: Place = request.getfixturevalue(f"at_{request.param}")
     return found
+
+
+@pytest.fixture(scope="session")
+def pair_of(
+    kube: Kube,
+    client_of: Callable[..., AbstractContextManager[IngressClient]],
+    proxy_of: Callable[[str], Envoy],
+    at_ingress: Place,
+    at_waypoint: Place,
+) -> Callable[[str], AbstractContextManager[tuple[Place, Place]]]:
+    """`with pair_of("logged") as (ingress, waypoint):` the Gateways ingress-logged and waypoint-logged as places, the
+    Service echo-logged bound to the second, both seen to carry a request to it."""
+
+    @contextmanager
+    def open_pair(name: str) -> Iterator[tuple[Place, Place]]:
+        service, gateway = f"echo-{name}", f"waypoint-{name}"
+        gateways.wait_for_gateway(kube, gateway, service)
+        envoy, base = proxy_of(gateway), f"http://{service}:{PORT}"
+        waypoint_binding.bind_service(kube, service, gateway)
+        waypoint_binding.wait_for_waypoint_traffic(at_waypoint.past, envoy, f"{base}/")
+        waypoint = replace(at_waypoint, gateway=gateway, base=base, envoy=envoy)
+        gateways.wait_for_gateway(kube, f"ingress-{name}", service)
+        envoy = proxy_of(f"ingress-{name}")
+        with client_of(envoy.gateway, 80) as client:
+            ingress = replace(at_ingress, gateway=envoy.gateway, client=client, envoy=envoy)
+            wait_for_response(client, ingress.get(host=service), status=200)
+            yield ingress, waypoint
+
+    return open_pair
 
 
 @pytest.fixture(scope="session")

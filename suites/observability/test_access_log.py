@@ -3,37 +3,28 @@
 Manifest: manifests/observability/access_log.yaml (access_log_identity.yaml)    Article: none
 """
 
-from dataclasses import replace
-
 import pytest
 
-from harness.waits import gateways, waypoint_binding
-from harness.waits.responses import wait_for_response
-
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
-HOST, URL = "echo-logged", "http://echo-logged:9080"
+HOST = "echo-logged"
 KEYS = {"start_time", "response_code", "response_flags", "user-agent", "team", "identity"}
 
 
 @pytest.fixture(scope="module")
-def ingress_logged(applied, kube, client_of, proxy_of, at_ingress):
-    """The place of that ingress."""
-    gateways.wait_for_gateway(kube, "ingress-logged", "echo-logged")
-    envoy = proxy_of("ingress-logged")
-    with client_of(envoy.gateway, 80) as client:
-        place = replace(at_ingress, gateway=envoy.gateway, client=client, envoy=envoy)
-        wait_for_response(client, place.get(host=HOST), status=200)
-        yield place
+def pair(applied, pair_of):
+    """The ingress and the waypoint of that format."""
+    with pair_of("logged") as pair:
+        yield pair
 
 
-@pytest.fixture(scope="module")
-def waypoint_logged(applied, kube, proxy_of, at_waypoint, mesh_client):
-    """The place of that waypoint, bound, and seen to carry a request."""
-    gateways.wait_for_gateway(kube, "waypoint-logged", "echo-logged")
-    envoy = proxy_of("waypoint-logged")
-    waypoint_binding.bind_service(kube, "echo-logged", "waypoint-logged")
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, f"{URL}/")
-    return replace(at_waypoint, gateway=envoy.gateway, base=URL, envoy=envoy)
+@pytest.fixture
+def ingress_logged(pair):
+    return pair[0]
+
+
+@pytest.fixture
+def waypoint_logged(pair):
+    return pair[1]
 
 
 @pytest.mark.feature("Access log in a custom format", place="ingress")
