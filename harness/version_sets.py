@@ -130,6 +130,7 @@ class VersionSet(_Strict):
     dex: Version
     distribution: Version
     ext_proc: Version
+    coraza: Version
     otel_collector: Version
     conformance: Conformance | None = None  # of its Gateway API bundle; None: none is known
     _load_balancer: bool = PrivateAttr(False)
@@ -268,6 +269,7 @@ class VersionSet(_Strict):
             "dex": f"ghcr.io/dexidp/dex:v{self.dex}",
             "registry": f"docker.io/library/registry:{self.distribution}",
             "ext-proc": f"gcr.io/solo-test-236622/ext-proc-example-basic-sink:{self.ext_proc}",
+            "coraza": f"ghcr.io/corazawaf/coraza-proxy-wasm:{self.coraza}",
             "otel-collector": f"docker.io/otel/opentelemetry-collector:{self.otel_collector}",
         }
 

@@ -178,6 +178,7 @@ def resolve(name: str, versions: Versions, releases: Releases) -> VersionSet:
         dex=default.dex,
         distribution=default.distribution,
         ext_proc=default.ext_proc,
+        coraza=default.coraza,
         otel_collector=default.otel_collector,
         remarks=tuple(remarks),
     )

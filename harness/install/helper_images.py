@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness.cluster.protocol import Cluster
 from harness.errors import SetupFailed
 from harness.offline_bundle import Bundle
@@ -14,11 +16,19 @@ def load_helper_image(cluster: Cluster, bundle: Bundle | None, versions: Version
     Raises:
         SetupFailed: the bundle does not have it.
     """
-    if bundle is None:
-        return
+    if bundle is not None:
+        cluster.load_images([helper_archive(bundle, versions, role)])
+
+
+def helper_archive(bundle: Bundle, versions: VersionSet, role: str) -> Path:
+    """The archive of a helper's image in a bundle.
+
+    Raises:
+        SetupFailed: the bundle does not have it.
+    """
     image = versions.with_helpers().images[role]
     if image not in bundle.index.images:
         raise SetupFailed(
             f"bundle {bundle.folder} lacks image {image}", remedy=f"`mesh-e2e bundle {bundle.folder}` adds it"
         )
-    cluster.load_images([bundle.archive(image)])
+    return bundle.archive(image)

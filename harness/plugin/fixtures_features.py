@@ -21,9 +21,11 @@ from harness.components.otel_collector import OtelCollector
 from harness.experiments.ingress_or_waypoint import Place
 from harness.experiments.policy_trial import Tries
 from harness.install.helper_images import load_helper_image
+from harness.install.wasm_images import copy_module
 from harness.kube import Kube
 from harness.offline_bundle import Bundle
 from harness.plugin.fixtures import Applying
+from harness.registry.api import RegistryApi
 from harness.undo.temporary_changes import Manifests
 from harness.version_sets import VersionSet
 from harness.waits import gateways, rollouts, waypoint_binding
@@ -77,6 +79,18 @@ def dex(running_helper: RunningHelper) -> Iterator[None]:
 def wasm_registry(running_helper: RunningHelper) -> Iterator[None]:
     """A registry with a Wasm module."""
     with running_helper("registry", "base/wasm_registry.yaml", "wasm-registry"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def coraza(
+    running_helper: RunningHelper, cluster: Cluster, bundle: Bundle | None, version_set: VersionSet, kube: Kube
+) -> Iterator[None]:
+    """A registry with the Coraza WAF's Wasm module."""
+    with running_helper("registry", "base/coraza_registry.yaml", "coraza-registry"):
+        with open_address(cluster, kube, f"{kube.namespace}/coraza-registry", 5000) as reach:
+            registry = RegistryApi(urlsplit(reach.url).netloc, plain_http=True)
+            copy_module(bundle, version_set, "coraza", registry, "coraza")
         yield
 
 

@@ -1,6 +1,6 @@
-"""Wasm modules in Envoy, fetched by HTTP and in an OCI image.
+"""Wasm modules in Envoy, fetched by HTTP and in an OCI image; one of them is the Coraza WAF.
 
-Manifest: manifests/extensions/wasm.yaml (wasm_image.yaml: an OCI image)
+Manifest: manifests/extensions/wasm.yaml (wasm_image.yaml, wasm_coraza.yaml: OCI images)
 Article: none; extensions are among its reasons
 """
 
@@ -72,6 +72,22 @@ def test_module_of_an_image_runs(tries, place, here):
     assert trial.treatment.statuses == [418, 200]
     assert trial.treatment.details == ["refused_by_wasm", "via_upstream"]
     assert trial.treatment.reached == [0, 1]
+    assert trial.past == [[200, 200]] * 3
+
+
+@pytest.mark.feature("Coraza WAF (Wasm from an OCI image)")
+@pytest.mark.usefixtures("coraza")
+def test_firewall_stops_an_attack(tries, place, here):
+    """The Coraza WAF returns 403 to an SQL injection and 200 to another request; without it both return 200."""
+    policy = here("EnvoyExtensionPolicy/default/wasm-coraza")
+    both = [place.get("/?id=1%27%20OR%20%271%27%3D%271"), place.get("/?id=1")]
+
+    trial = tries.policy(place, "extensions/wasm_coraza.yaml", policy, both, 403)
+
+    assert trial.control.statuses == trial.recovery.statuses == [200, 200]
+    assert trial.treatment.statuses == [403, 200]
+    assert trial.treatment.reached == [0, 1]
+    assert trial.treatment.details[1] == "via_upstream" != trial.treatment.details[0]
     assert trial.past == [[200, 200]] * 3
 
 
