@@ -27,9 +27,9 @@ TOOLS = {text for one in SOURCES.tools for text in one.references}
 SKIPPED = {"runs", "tests", "bundle", "allure-results"}  # tests have references that do not exist, on purpose
 WRONG_ON_PURPOSE = {"faults/wrong-image-tag.yaml"}
 REGISTRIES = {"docker.io", "ghcr.io", "quay.io", "registry.k8s.io", "gcr.io"}
-# gcr.io as Istio's registry; the Gateway API's conformance suite names images there.
+# gcr.io as Istio's registry; the Gateway API's conformance suite and the external processor have images there.
 RETIRED = re.compile(
-    r"\b(?:gcr\.io(?!/k8s-staging-gateway-api/)|registry\.istio\.io|istio-release\.storage\.googleapis\.com)\b"
+    r"\b(?:gcr\.io(?!/(?:k8s-staging-gateway-api|solo-test-236622)/)|registry\.istio\.io|istio-release\.storage\.googleapis\.com)\b"
 )
 IN_CLUSTER = ".svc.cluster.local"  # a Service of a manifest
 PULLED = re.compile(
@@ -226,7 +226,7 @@ def test_registry_that_is_none_is_refused(registry: str) -> None:
     [
         (200, 0, ""),
         (404, 1, "gone: docker.io/kindest/node:v1.34.3@sha256:"),
-        (503, 1, "could not be asked: 5 references: ghcr.io answers 503"),
+        (503, 1, "could not be asked: 6 references: ghcr.io answers 503"),
     ],
 )
 def test_command_says_what_is_gone(

@@ -71,7 +71,7 @@ def test_registry_is_filled(network: dict[str, FakeRegistry], source: PrivateReg
         assert (place.repository, place.tag) in there
     assert len(done) == len(WANTED)
     assert all(one.copied for one in done)
-    assert set(network) == {"r.test", *({"other.test"} if source else {"docker.io", "ghcr.io"})}
+    assert set(network) == {"r.test", *({"other.test"} if source else {"docker.io", "gcr.io", "ghcr.io"})}
     assert not any(one.copied for one in mirror.mirror_from_registries(row, TARGET, source))
 
 
