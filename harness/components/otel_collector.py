@@ -60,7 +60,7 @@ class OtelCollector:
             look,
             lambda seen: all(len(of_one) >= each for of_one in seen),
             what=f"{each} {what} of each of {len(answers)} requests at the OpenTelemetry collector",
-            silence=f"the OpenTelemetry collector has not received {what} of all requests",
+            silence=f"the OpenTelemetry collector has no {what} for some requests",
             unreadable=lambda: unreadable,
         )
         raw = [str(one) for of_one in found for one in of_one]

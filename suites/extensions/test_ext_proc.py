@@ -18,7 +18,7 @@ EDIT_RESPONSE = "/?header=" + quote("instructions:" + json.dumps({"addHeaders": 
 @pytest.mark.feature("External processing (ext_proc)")
 @pytest.mark.usefixtures("ext_proc")
 def test_processor_edits_headers(tries, place, here):
-    """An external processor edits headers of a request and its response; where it ends with an error: status 500."""
+    """An external processor edits the headers of a request and of its response, and its error becomes status 500."""
     edited = place.get(EDIT_RESPONSE, instructions=EDIT_REQUEST, x_team="blue")
     requests = [edited, place.get(x_team="blue"), place.get(instructions="no JSON")]
 

@@ -23,7 +23,7 @@ def pair(otel_collector, applied, pair_of):
 
 @pytest.mark.feature("Traces (OpenTelemetry)", place="ingress")
 def test_ingress_reports_spans(pair, otel_collector, since):
-    """Over OTLP the ingress reports two spans of each request, and the backend gets their trace id."""
+    """Over OTLP, the ingress reports two spans for each request, and the backend receives their trace ID."""
     ingress, _ = pair
     arm = ingress.send([ingress.get(host=UNTRAVERSED)] * 3)
     spans = otel_collector.wait_for_spans(arm.answers, since, each=2)
@@ -35,7 +35,7 @@ def test_ingress_reports_spans(pair, otel_collector, since):
 
 @pytest.mark.feature("Traces (OpenTelemetry)", place="waypoint")
 def test_waypoint_reports_spans(pair, otel_collector, since):
-    """Over OTLP a waypoint reports two spans of each request, and the backend gets their trace id."""
+    """Over OTLP, a waypoint reports two spans for each request, and the backend receives their trace ID."""
     _, waypoint = pair
     arm = waypoint.send([waypoint.get(host=HOST)] * 3)
     spans = otel_collector.wait_for_spans(arm.answers, since, each=2)
@@ -47,7 +47,8 @@ def test_waypoint_reports_spans(pair, otel_collector, since):
 
 @pytest.mark.feature("One trace across ingress and waypoint (OpenTelemetry)", place="waypoint")
 def test_both_report_one_trace(pair, otel_collector, since):
-    """Over OTLP a request through ingress and waypoint is one trace of four spans, each below the one before."""
+    """Over OTLP, a request through ingress and waypoint produces one trace of four spans, each a child of the previous
+    one."""
     ingress, _ = pair
     arm = ingress.send([ingress.get(host=HOST)] * 3)
     spans = otel_collector.wait_for_spans(arm.answers, since, each=4)
@@ -62,7 +63,7 @@ def test_both_report_one_trace(pair, otel_collector, since):
 
 @pytest.mark.feature("Access log over OTLP", place="ingress")
 def test_ingress_reports_access_lines(pair, otel_collector, since):
-    """Over OTLP the ingress reports each request once, with the keys of the format, as in its access log."""
+    """Over OTLP, the ingress reports one log record per request, with the keys and values of its access log."""
     ingress, _ = pair
     arm = ingress.send([ingress.get(host=UNTRAVERSED, x_team="blue")] * 3)
     records = otel_collector.wait_for_records(arm.answers, since, each=1)
@@ -75,7 +76,7 @@ def test_ingress_reports_access_lines(pair, otel_collector, since):
 
 @pytest.mark.feature("Access log over OTLP", place="waypoint")
 def test_waypoint_reports_access_lines(pair, otel_collector, since):
-    """Over OTLP a waypoint reports each request once, with the keys of the format, as in its access log."""
+    """Over OTLP, a waypoint reports one log record per request, with the keys and values of its access log."""
     _, waypoint = pair
     arm = waypoint.send([waypoint.get(host=HOST, x_team="blue")] * 3)
     records = otel_collector.wait_for_records(arm.answers, since, each=1)
