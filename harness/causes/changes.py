@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.causes.state import Cause, ClusterState, FailureFacts, age_text, describe, labels, name_parts, object_key
-from harness.objects.unstructured import Json, at, text
+from harness.objects.unstructured import Json, at, objects, text
 from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_FOR
 
 # What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5", a Secret's
@@ -106,6 +106,11 @@ def difference(wanted: Json, live: Json) -> str:
     for path in _ADDITIONS:
         if at(live, *path) is not None and at(wanted, *path) is None:
             found.append(f"{'.'.join(path)} is {_value(at(live, *path))}, and the harness did not set it")
+    for number, (one, other) in enumerate(
+        zip(objects(wanted, "spec", "rules"), objects(live, "spec", "rules"), strict=False)
+    ):
+        if other.get("filters") and not one.get("filters"):  # a route's: nothing adds filters by default
+            found.append(f"spec.rules[{number}].filters is {_value(other['filters'])}, and the harness did not set it")
     return "; ".join(found[:_OF_POLICIES])
 
 

@@ -69,6 +69,16 @@ def test_addition_that_nothing_makes_by_default_is_named(live: dict[str, Any], m
     assert why([named(ROUTE, **live)], named(ROUTE, **live)) == []
 
 
+def test_filters_that_others_add_to_a_rule_are_named() -> None:
+    """A mirror or a rewrite changes what backends get, and no default adds one."""
+    mirror = {"type": "RequestMirror"}
+
+    assert why([route(rules=[{"n": 1, "filters": [mirror]}])], route(rules=[{"n": 1}])) == [
+        "HTTPRoute default/ratings is not as the harness applied it: "
+        "spec.rules[0].filters is [{'type': 'RequestMirror'}], and the harness did not set it"
+    ]
+
+
 def test_change_of_an_object_that_is_gone_is_named_from_what_was_observed() -> None:
     observed = change_text(route(hostnames=["a"]), route(hostnames=["b"]))
     failure = FailureFacts(text="assert 1 == 2", changes=[observed])
