@@ -9,9 +9,10 @@ import yaml
 
 from harness import progress, version_sets, version_sets_from_names
 from harness.audit.state import AuditState, labels_of, namespace_of
-from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API, controllers
+from harness.audit.waypoint_bindings import ENVOY_GATEWAY, controllers
 from harness.errors import BadInput, HarnessError
 from harness.kube.read_only_client import Kind, ReadOnlyClient
+from harness.objects.references import GATEWAY_API
 from harness.objects.unstructured import Json, text
 from harness.objects.workloads import OWNING_GATEWAY, is_pod_ready, pod_name
 from harness.strict_yaml import parse_yaml

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.audit.state import AuditState, labels_of, namespace_of, object_name
+from harness.objects.references import parents
 from harness.objects.unstructured import Json, mapping, maybe_number, objects, strings, text
 from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE
 from harness.objects.workloads import OWNING_GATEWAY, pod_containers
 
 BINDING = "ambient.istio.io/waypoint-inbound-binding"
 OWNING_NAMESPACE = "gateway.envoyproxy.io/owning-gateway-namespace"
-GATEWAY_API = "gateway.networking.k8s.io"
 ENVOY_GATEWAY = "gateway.envoyproxy.io"
 HBONE = 15008
 SHIFT = 10_000  # what Envoy Gateway adds to a listener port below 1024 (internal/gatewayapi/translator.go)
@@ -131,26 +131,12 @@ def binding(state: AuditState, gateway: Json) -> str:
     return own or text(gateway_class, "metadata", "annotations", BINDING)
 
 
-def parents(route: Json) -> Iterator[tuple[str, str, str, Json]]:
-    """(group, kind, namespace, name-carrying parentRef) of each parentRef, defaults filled in."""
-    for ref in objects(route, "spec", "parentRefs"):
-        group = text(ref, "group") if "group" in ref else GATEWAY_API
-        yield group, text(ref, "kind") or "Gateway", text(ref, "namespace") or namespace_of(route), ref
-
-
 def is_attached(route: Json, gateway: Json) -> bool:
     """Whether a route names the Gateway as a parent."""
     return any(
         (kind, namespace, text(ref, "name")) == ("Gateway", namespace_of(gateway), object_name(gateway))
         for _, kind, namespace, ref in parents(route)
     )
-
-
-def backends(route: Json) -> Iterator[tuple[str, str, str, Json]]:
-    """(group, kind, namespace, backendRef) of every backend of a route."""
-    for rule in objects(route, "spec", "rules"):
-        for ref in objects(rule, "backendRefs"):
-            yield text(ref, "group"), text(ref, "kind") or "Service", text(ref, "namespace") or namespace_of(route), ref
 
 
 def names_of(service: Json) -> tuple[str, ...]:

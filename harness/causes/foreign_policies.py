@@ -15,6 +15,7 @@ from harness.causes.state import (
     object_key,
     selected_pods_text,
 )
+from harness.objects import references
 from harness.objects.unstructured import Json, at, mapping, number, objects, text
 
 KINDS = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
@@ -100,8 +101,7 @@ def _cause(state: ClusterState, policy: Json, what: str, target: str) -> Cause:
 
 def targets(policy: Json) -> Iterator[str]:
     """ "HTTPRoute default/bookinfo", for each target of a policy."""
-    single = mapping(policy, "spec", "targetRef")
-    for ref in [*objects(policy, "spec", "targetRefs"), *([single] if single else [])]:
+    for ref in references.targets(policy):
         yield describe(text(ref, "kind"), name_parts(policy)[0], text(ref, "name"))
     if objects_selected := list(objects(policy, "spec", "targetSelectors")):
         yield f"what its targetSelectors select ({len(objects_selected)})"

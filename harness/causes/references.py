@@ -21,6 +21,7 @@ from harness.causes.state import (
     similar_names_text,
 )
 from harness.objects.conditions import conditions
+from harness.objects.references import backends, parents, targets
 from harness.objects.unstructured import Json, maybe_number, objects, one_line, text
 from harness.objects.waypoint_labels import (
     USE_WAYPOINT,
@@ -48,9 +49,7 @@ def referred_namespaces(obj: Json) -> set[str]:
     """The namespaces in which an object looks for what it refers to: its own, and those that it names."""
     found = {name_parts(obj)[0], labels(obj).get(USE_WAYPOINT_NAMESPACE, "")}
     found.add(text(obj, "spec", "parametersRef", "namespace"))
-    found |= {text(ref, "namespace") for ref in objects(obj, "spec", "parentRefs")}
-    for rule in objects(obj, "spec", "rules"):
-        found |= {text(ref, "namespace") for ref in objects(rule, "backendRefs")}
+    found |= {namespace for _, _, namespace, _ in (*parents(obj), *backends(obj))}
     return found - {""}
 
 
@@ -163,10 +162,10 @@ def _gateway_class(state: ClusterState, obj: Json) -> Iterator[Cause]:
 
 
 def _parents(state: ClusterState, obj: Json) -> Iterator[Cause]:
-    for ref in objects(obj, "spec", "parentRefs"):
-        if text(ref, "kind") not in ("", "Gateway"):
+    for _, kind, namespace, ref in parents(obj):
+        if kind != "Gateway":
             continue
-        namespace, name = text(ref, "namespace") or name_parts(obj)[0], text(ref, "name")
+        name = text(ref, "name")
         if state.is_known_missing("Gateway", namespace, name) and not _is_for_another_run(state, obj):
             yield _none(state, obj, "has a parentRef to", "Gateway", namespace, name)
         gateway = state.find("Gateway", namespace, name)
@@ -193,35 +192,31 @@ def _parents(state: ClusterState, obj: Json) -> Iterator[Cause]:
 def _is_for_another_run(state: ClusterState, route: Json) -> bool:
     """Whether a route has the parents that the harness gave it, and one of them exists: a run applies only the Gateways
     that its tests need. One that it applied and that is gone is a cause by `changes.deleted`."""
-    wanted, parents = state.wanted.get(object_key(route)), _parent_names(route)
-    if wanted is None or _parent_names(wanted) != parents:
+    wanted, named = state.wanted.get(object_key(route)), _parent_names(route)
+    if wanted is None or _parent_names(wanted) != named:
         return False
-    return any(state.find("Gateway", *parent) is not None for parent in parents)
+    return any(state.find("Gateway", *parent) is not None for parent in named)
 
 
 def _parent_names(route: Json) -> list[tuple[str, str]]:
-    refs = objects(route, "spec", "parentRefs")
-    return [(text(ref, "namespace") or name_parts(route)[0], text(ref, "name")) for ref in refs]
+    return [(namespace, text(ref, "name")) for _, _, namespace, ref in parents(route)]
 
 
 def _backends(state: ClusterState, obj: Json) -> Iterator[Cause]:
-    for rule in objects(obj, "spec", "rules"):
-        refs = list(objects(rule, "backendRefs"))
-        for ref in refs:
-            if text(ref, "kind") not in ("", "Service") or text(ref, "group"):
-                continue
-            namespace, name = text(ref, "namespace") or name_parts(obj)[0], text(ref, "name")
-            port = maybe_number(ref, "port")
-            if state.is_known_missing("Service", namespace, name):
-                yield _none(state, obj, "has a backendRef to", "Service", namespace, name)
-            service = state.find("Service", namespace, name)
-            if service is None or port is None:
-                continue
-            ports = [str(maybe_number(one, "port")) for one in objects(service, "spec", "ports")]
-            if str(port) not in ports:
-                subject, backend = describe("HTTPRoute", *name_parts(obj)), describe("Service", namespace, name)
-                sentence = f"{subject} has a backendRef to port {port} of {backend}, which has {_ports(ports)}"
-                yield Cause(sentence, (object_key(obj), object_key(service)), final=True)
+    for group, kind, namespace, ref in backends(obj):
+        if (group, kind) != ("", "Service"):
+            continue
+        name, port = text(ref, "name"), maybe_number(ref, "port")
+        if state.is_known_missing("Service", namespace, name):
+            yield _none(state, obj, "has a backendRef to", "Service", namespace, name)
+        service = state.find("Service", namespace, name)
+        if service is None or port is None:
+            continue
+        ports = [str(maybe_number(one, "port")) for one in objects(service, "spec", "ports")]
+        if str(port) not in ports:
+            subject, backend = describe("HTTPRoute", *name_parts(obj)), describe("Service", namespace, name)
+            sentence = f"{subject} has a backendRef to port {port} of {backend}, which has {_ports(ports)}"
+            yield Cause(sentence, (object_key(obj), object_key(service)), final=True)
 
 
 def _ports(ports: list[str]) -> str:
@@ -243,9 +238,7 @@ def _is_meant_for_later(state: ClusterState, obj: Json, ref: Json, target: str) 
 
 
 def _targets(state: ClusterState, obj: Json) -> Iterator[Cause]:
-    refs = [*objects(obj, "spec", "targetRefs")]
-    single = (obj.get("spec") or {}).get("targetRef")
-    for ref in [*refs, *([single] if single else [])]:
+    for ref in targets(obj):
         kind, name, namespace = text(ref, "kind"), text(ref, "name"), name_parts(obj)[0]
         missing = kind in ("Gateway", "HTTPRoute", "Service") and state.is_known_missing(kind, namespace, name)
         if missing and not _is_meant_for_later(state, obj, ref, f"{kind}/{namespace}/{name}"):

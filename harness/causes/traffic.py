@@ -22,6 +22,7 @@ from harness.causes.state import (
     similar_names_text,
 )
 from harness.objects.address_with_port import split_address
+from harness.objects.references import parents
 from harness.objects.unstructured import Json, maybe_number, objects, strings, text
 from harness.objects.workloads import is_pod_ready
 
@@ -182,7 +183,7 @@ def _no_endpoints(state: ClusterState, service: Json) -> str:
 
 
 def _parents(route: Json) -> set[str]:
-    return {text(ref, "name") for ref in objects(route, "spec", "parentRefs")}
+    return {text(ref, "name") for *_, ref in parents(route)}
 
 
 def _host(authority: str) -> str:

@@ -38,19 +38,6 @@ class EnvoyCounters(EnvoyPods):
         """
         return [sample for name in self.names for sample in read_samples(self._admin, self.namespace, name, METRICS)]
 
-    def read_requests_sent(self, cluster: str) -> int:
-        """How many requests its replicas have sent to a cluster, all together.
-
-        A cluster that is there without a counter of requests has had none: `unused_cluster_counters` of
-        harness/version_differences.yaml.
-
-        Raises:
-            Absent: a replica has no such cluster: its requests are unknown.
-        """
-        count = sum(self._sent(cluster).values())
-        observations.record_sighting(f"{self.gateway} counters", f"{count} requests sent to {cluster}")
-        return count
-
     @contextmanager
     def counting_requests_sent(self, cluster: str) -> Iterator[CounterChange]:
         """How many of the requests of the block its replicas sent to a cluster: their counters before and after them.

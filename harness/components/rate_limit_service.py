@@ -98,13 +98,9 @@ class RateLimitService:
         )
         return found
 
-    def read_counter(self, name: str) -> float:
-        """The sum of a counter over all replicas and the rules of our Gateways: "over_limit", "total_hits",
-        "within_limit"; 0 when none is yet. Gateways of other namespaces may share the service."""
-        return sum(self.read_counter_by_replica(name).values())
-
     def read_counter_by_replica(self, name: str) -> dict[str, float]:
-        """The same of each replica, by pod."""
+        """A counter of each replica by pod, over the rules of our Gateways: "over_limit", "total_hits", "within_limit";
+        0 when there is none yet. Gateways of other namespaces may share the service."""
         wanted = f"ratelimit_service_rate_limit_{name}"
         found, ours = {}, Placement(self._kube.namespace).namespaces
         for pod in self.names:

@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from harness.audit.waypoint_bindings import ENVOY_GATEWAY, GATEWAY_API
+from harness.audit.waypoint_bindings import ENVOY_GATEWAY
 from harness.cluster.protocol import Capability
 from harness.kube.read_only_client import Kind
 from harness.kube.request_log import ApiRequest
 from harness.objects.crds_and_admission_policies import DEFINITIONS
 from harness.objects.kind_namespace_name import KINDS, UNREAD
+from harness.objects.references import GATEWAY_API
 
 # ours: the namespaces of the suites, made by runs; mesh: those of istiod, ztunnel and CNI; control: Envoy Gateway's;
 # store: the rate limit service's Redis; cluster: objects of no namespace, and lists of all namespaces.

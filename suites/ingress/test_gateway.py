@@ -65,10 +65,9 @@ def test_connection_behind_the_ingress_is_hbone(ingress, ingress_gateway, ztunne
 
     (line,) = ingress_gateway.wait_for_lines(answers, since)
     connection = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
-    assert connection.is_ok, f"{connection.error}: {connection.raw}"
+    tunnel = connection.dst
+    assert (tunnel.addr.endswith(":15008"), tunnel.hbone_addr) == (True, line.upstream_host), connection.raw
     assert (connection.src.identity, connection.dst.identity) == (here(INGRESS), here(PRODUCTPAGE))
-    assert connection.dst.addr.endswith(":15008"), connection.dst
-    assert connection.dst.hbone_addr == line.upstream_host
 
 
 def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, since, here):
@@ -79,9 +78,8 @@ def test_connection_arrives_as_hbone(ingress, ingress_gateway, ztunnel, kube, si
     (line,) = ingress_gateway.wait_for_lines(answers, since)
     out = ztunnel.wait_for_connection(since, line.upstream_local_address, line, line.upstream_host)
     mirror = ztunnel.wait_for_destination_line(since, out)
+    assert (mirror.dst.workload, mirror.dst.addr) == (pod["metadata"]["name"], host_port(pod_ip(pod), 15008))
     assert mirror.src.identity == here(INGRESS)
-    assert mirror.dst.workload == pod["metadata"]["name"]
-    assert mirror.dst.addr == host_port(pod_ip(pod), 15008)
 
 
 def test_ingress_refused_no_configuration(ingress_gateway, ingress):

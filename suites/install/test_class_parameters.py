@@ -11,5 +11,5 @@ def test_class_without_its_parameters_is_refused(applied, kube, here):
     and the message names the missing EnvoyProxy."""
     condition = wait_for_false_condition(kube, here("GatewayClass/eg-parameters-missing"), "Accepted")
 
-    assert condition.reason == "InvalidParameters"
-    assert here("default/nowhere") in condition.message
+    named = here("default/nowhere") in condition.message
+    assert (condition.reason, named) == ("InvalidParameters", True), condition.message

@@ -37,7 +37,7 @@ def test_service_with_a_route_is_served(namespace_label, waypoint, mesh_client, 
     answers = mesh_client.send_in_turn(get("http://ratings:9080/ratings/0"), 3)
 
     assert answers.statuses == [200] * 3
-    assert len(waypoint.wait_for_lines(answers, since)) == 3
+    waypoint.wait_for_lines(answers, since)
 
 
 def test_istiod_calls_it_bound(namespace_label, read_condition, here):

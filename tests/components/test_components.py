@@ -213,14 +213,12 @@ def test_requests_that_one_replica_answered_say_nothing_of_others(replicas: Envo
 
 def test_counters_are_sums_over_replicas(replicas: Envoy, pages: Pages) -> None:
     """Of a block too; a replica that lacks the cluster is named."""
-    assert replicas.read_requests_sent("c") == 7
-
     with replicas.counting_requests_sent("c") as sent:
         pages.pages["wp-2/stats"] = stats(9)
     assert sent.moved == 5
     pages.pages["wp-1/stats"] = stats(0, "other")
     with pytest.raises(Absent, match="Envoy wp-1 has no cluster c"):
-        replicas.read_requests_sent("c")
+        replicas.counting_requests_sent("c").__enter__()
 
 
 def test_a_replica_that_was_replaced_is_named(replicas: Envoy, api: FakeApi, pages: Pages, clock: Clock) -> None:
@@ -387,11 +385,13 @@ def test_requests_that_were_sent_are_counted(
     envoy: Envoy, pages: Pages, recorded: str, cluster: str, sent: int
 ) -> None:
     """A counter may be missing before the first (`unused_cluster_counters`); an unknown cluster has none."""
-    pages.pages["/stats"] = recordings.text(recorded)
+    pages.pages["/stats"] = stats(0, cluster)
+    with envoy.counting_requests_sent(cluster) as counted:
+        pages.pages["/stats"] = recordings.text(recorded)
 
-    assert envoy.read_requests_sent(cluster) == sent
+    assert counted.moved == sent
     with pytest.raises(Inconclusive, match="Envoy wp-1 has no cluster other"):
-        envoy.read_requests_sent("other")
+        envoy.counting_requests_sent("other").__enter__()
 
 
 def test_endpoints_of_a_cluster(envoy: Envoy, pages: Pages) -> None:
@@ -684,7 +684,7 @@ def counters(**values: int) -> str:
     [
         lambda one: one.pods,
         lambda one: one.read_rules(),
-        lambda one: one.read_counter("over_limit"),
+        lambda one: one.read_counter_by_replica("over_limit"),
         lambda one: one.wait_for_settled_counters(),
     ],
     ids=["pods", "rules", "counted", "settled"],
@@ -718,18 +718,17 @@ def test_recorded_counters(limiter: RateLimitService, pages: Pages) -> None:
     """Counters of all rules are summed; one that does not exist yet is 0."""
     pages.pages["/metrics"] = recordings.text("admin/ratelimit-metrics.prom")
 
-    assert limiter.read_counter("total_hits") > 0
-    assert limiter.read_counter("total_hits") == limiter.read_counter("within_limit") + limiter.read_counter(
-        "over_limit"
-    )
-    assert limiter.read_counter("shadow_mode") == 0
+    names = ("total_hits", "within_limit", "over_limit", "shadow_mode")
+    hits, within, over, shadow = (limiter.read_counter_by_replica(name)["rl-1"] for name in names)
+    assert hits == within + over > 0
+    assert shadow == 0
 
 
 def test_counters_of_nearly_the_same_name_are_others(limiter: RateLimitService, pages: Pages) -> None:
     """over_limit is not over_limit_with_local_cache."""
     pages.pages["/metrics"] = counters(over_limit=5)
 
-    assert limiter.read_counter("over_limit") == 5
+    assert limiter.read_counter_by_replica("over_limit") == {"rl-1": 5}
 
 
 def test_limits_of_others_are_not_counted(limiter: RateLimitService, pages: Pages) -> None:
@@ -739,7 +738,7 @@ def test_limits_of_others_are_not_counted(limiter: RateLimitService, pages: Page
         of.format(namespace, hits) for namespace, hits in (("default", 3), ("team-b", 40))
     )
 
-    assert limiter.read_counter("total_hits") == 3
+    assert limiter.read_counter_by_replica("total_hits") == {"rl-1": 3}
 
 
 def test_counters_are_read_once_they_stand_still(limiter: RateLimitService, pages: Pages, clock: Clock) -> None:

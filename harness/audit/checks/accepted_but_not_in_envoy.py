@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from harness.audit.checks.references import targets
 from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.state import AuditState, namespace_of, object_name
 from harness.audit.waypoint_bindings import envoy_gateways, is_attached, is_controller, proxy_pods
 from harness.objects.conditions import conditions
+from harness.objects.references import targets
 from harness.objects.unstructured import Json, mapping, name_of, objects, text
 from harness.objects.workloads import pod_name
 from harness.proxy.config_dump import SectionAbsent, error_states, routes

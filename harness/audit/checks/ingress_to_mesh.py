@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness import version_differences
-from harness.audit.checks.references import targets
 from harness.audit.finding import Result, make_finding
 from harness.audit.state import AuditState, labels_of, namespace_of
 from harness.audit.waypoint_bindings import (
     ROUTES,
-    backends,
     envoy_gateway_version,
     envoy_gateways,
     in_mesh,
@@ -20,6 +18,7 @@ from harness.audit.waypoint_bindings import (
     use_of,
 )
 from harness.objects.conditions import conditions
+from harness.objects.references import backends, targets
 from harness.objects.stack_places import DEFAULT_PLACES
 from harness.objects.unstructured import Json, mapping, name_of, text
 

@@ -11,15 +11,10 @@ from collections.abc import Iterable, Iterator
 
 from harness.audit.finding import Result, Severity, make_finding
 from harness.audit.state import AuditState, namespace_of
-from harness.audit.waypoint_bindings import (
-    ROUTES,
-    is_envoy_gateways,
-    is_envoy_gateways_class,
-    parents,
-    use_of,
-)
+from harness.audit.waypoint_bindings import ROUTES, is_envoy_gateways, is_envoy_gateways_class, use_of
 from harness.objects.conditions import conditions
-from harness.objects.unstructured import Json, mapping, name_of, objects, text
+from harness.objects.references import parents, targets
+from harness.objects.unstructured import Json, name_of, text
 
 KINDS: dict[str, Severity] = {
     "AuthorizationPolicy": "high",
@@ -87,8 +82,7 @@ def mesh_routes(state: AuditState) -> Iterable[Result]:
 
 def _targets(state: AuditState, policy: Json) -> Iterator[tuple[Json, Json]]:
     """(target, Gateway) of each targetRef behind which Envoy Gateway's waypoint stands."""
-    single = mapping(policy, "spec", "targetRef")
-    for ref in [*objects(policy, "spec", "targetRefs"), *([single] if single else [])]:
+    for ref in targets(policy):
         kind, name = text(ref, "kind"), text(ref, "name")
         namespace = text(ref, "namespace") or namespace_of(policy)
         if kind == "GatewayClass":

@@ -5,22 +5,20 @@ A policy whose target does not exist gets no status at all; a route whose Gatewa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from harness.audit.finding import Result, make_finding
 from harness.audit.state import AuditState, namespace_of
 from harness.audit.waypoint_bindings import (
     ENVOY_GATEWAY,
-    GATEWAY_API,
     POLICIES,
     ROUTES,
-    backends,
     envoy_gateways,
     is_envoy_gateways,
     listeners,
-    parents,
     port_of,
 )
+from harness.objects.references import GATEWAY_API, backends, parents, targets
 from harness.objects.unstructured import Json, mapping, name_of, objects, text
 
 TARGETS = ("Gateway", *ROUTES)
@@ -109,13 +107,6 @@ def without_status(state: AuditState) -> Iterable[Result]:
                     [route, gateway],
                     f"{name_of(route)} has no status for {name_of(gateway)}: Envoy Gateway has not taken it",
                 )
-
-
-def targets(policy: Json) -> Iterator[Json]:
-    """The targetRefs of a policy of Envoy Gateway, the deprecated targetRef included."""
-    yield from objects(policy, "spec", "targetRefs")
-    if single := mapping(policy, "spec", "targetRef"):
-        yield single
 
 
 def _has_listener(gateway: Json, ref: Json) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 from harness.audit.finding import NotJudged, Result, make_finding
 from harness.audit.state import AuditState, labels_of, object_name
-from harness.audit.waypoint_bindings import GATEWAY_API, controllers, envoy_gateway_version, waypoints
+from harness.audit.waypoint_bindings import controllers, envoy_gateway_version, waypoints
 from harness.objects.crds_and_admission_policies import gateway_api_version
+from harness.objects.references import GATEWAY_API
 from harness.objects.unstructured import Json, name_of, text
 from harness.objects.workloads import pod_containers
 from harness.version_sets import Range, minor

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from harness.audit.finding import Result, make_finding
 from harness.audit.state import AuditState, labels_of, namespace_of, object_name
-from harness.audit.waypoint_bindings import ROUTES, backends, bound_services, is_attached, matches, names_of
+from harness.audit.waypoint_bindings import ROUTES, bound_services, is_attached, matches, names_of
+from harness.objects.references import backends
 from harness.objects.unstructured import Json, name_of, strings, text
 from harness.objects.workloads import OWNING_GATEWAY
 

@@ -9,8 +9,10 @@ import asyncio
 import functools
 import inspect
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
@@ -140,6 +142,11 @@ class Faults:
         """istiod's counters say that proxies have refused configuration this often."""
         self.world.rejections = int(number)
 
+    async def fault_certificates_expired(self) -> None:
+        """No ztunnel has renewed a certificate for two days."""
+        self.world.ztunnel.age(timedelta(days=2))
+        self._undo.append(later(self.world.ztunnel.age, -timedelta(days=2)))
+
     async def fault_ztunnel_not_ready(self, node: str = "") -> None:
         """ztunnel of the node whose name ends so (empty: the worker) is not ready."""
         self.world.ztunnel.faults.not_ready.add([name for name in self.world.hosts if name.endswith(node)][-1])
@@ -190,14 +197,17 @@ class Faults:
         seconds: float = 0,
         headers: dict[str, str] | None = None,
         every: int = 1,
+        after: int = 0,
     ) -> None:
         """The app behind the workload answers everything with this status and these headers, after so long: not Envoy's
-        refusal. `every` 2: every other request, the first one with 200."""
-        asked = itertools.count(1)
+        refusal. `every` 2: every other request, the first one with 200. `after`: 200 so often for each x-user-id."""
+        asked: Counter[str] = Counter()
 
-        async def refuse(_: web.Request) -> web.Response:
+        async def refuse(request: web.Request) -> web.Response:
             await asyncio.sleep(float(seconds))
-            answered = 200 if next(asked) % int(every) else int(status)
+            asked[""] += 1
+            asked[user := f"user {request.headers.get('x-user-id')}"] += 1
+            answered = 200 if asked[""] % int(every) or asked[user] <= int(after) else int(status)
             return web.Response(status=answered, headers=headers, text="the app itself answers so\n")
 
         if "backend_answers" in self.on:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from harness.audit.state import labels_of, namespace_of, object_name
-from harness.audit.waypoint_bindings import GATEWAY_API, HBONE
+from harness.audit.waypoint_bindings import HBONE
 from harness.cluster.protocol import Capability
 from harness.objects.crds_and_admission_policies import gateway_api_version
+from harness.objects.references import GATEWAY_API
 from harness.objects.unstructured import Json, at, mapping, maybe_number, name_of, objects, strings, text
 from harness.preflight.checks.mesh import BY_INSTALL
 from harness.preflight.facts import Facts

@@ -10,6 +10,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from harness.cluster.emulated.network import ztunnel_access_line as lines
 from harness.cluster.emulated.network import ztunnel_pages as pages
@@ -73,6 +74,11 @@ class Ztunnel:
         async with self._lock:
             self._state.workloads = {w.ip: w for w in workloads}
             await self._follow()
+
+    def age(self, by: timedelta) -> None:
+        """The certificates of every node are so much older."""
+        for node in self._nodes.values():
+            node.books.began -= by
 
     async def set_services(self, services: Iterable[ServiceEntry]) -> None:
         """All Services that there are."""
