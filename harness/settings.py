@@ -133,6 +133,7 @@ class Settings(BaseSettings):
     disruptive: bool = Field(False, description="existing: allow tests that touch what is not ours")
     runs: Folder = Field(Path("runs"), description="where each run's folder is made")
     keep_runs: int = Field(50, ge=0, description="run folders that stay, the newest ones; 0: all")
+    keep_days: int = Field(90, ge=0, description="days that run folders stay, but the newest stays anyway; 0: for ever")
     state: Folder = Field(
         Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "mesh-e2e",
         description="records of what was made, for `make clean`",

@@ -212,7 +212,9 @@ def _on(
         undo_leftovers(kube, UndoLog(cluster.home / cluster_records.APPLIED))
         refuse_others(kube)
         name = f"{row.name}-{FOLDER}"
-        made = RunFolder.create(chosen.runs, cluster=cluster.kind, set_name=name, now=began, keep=chosen.keep_runs)
+        made = RunFolder.create(
+            chosen.runs, cluster=cluster.kind, set_name=name, now=began, keep=chosen.keep_runs, days=chosen.keep_days
+        )
         folder.append(made)
         with progress.stage("stack"):
             _install(cluster, kube, chosen, row, bundle)

@@ -71,6 +71,7 @@ def repeat(
         "E2E_STATE": str((home / "state").resolve()),
         "E2E_KEEP": "always",
         "E2E_KEEP_RUNS": "0",
+        "E2E_KEEP_DAYS": "0",
     }
     (home / "runs").mkdir(parents=True, exist_ok=True)
     found: list[Judged] = []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 
 from harness import no_proxy, observations, progress, timeouts
-from harness.cluster.protocol import Cluster
+from harness.cluster.protocol import Cluster, Release
 from harness.errors import SetupFailed
 from harness.image_pins_and_pull_secrets import make_pull_secret, with_pull_secrets
 from harness.install.critical_path import TITLE, Ran, critical_path, rows
@@ -61,98 +61,117 @@ def install_steps(
 ) -> list[InstallStep]:
     """The steps and what each waits for; the proxies and the rate limit service get so many replicas. Images are loaded
     first for what starts first."""
-    placement = Placement(kube.namespace)
-    found = make_releases(versions, bundle, replicas=replicas)
-
-    def load(*roles: str) -> Callable[[], None]:
-        held = [role for role in roles if versions.fetched(role)]
-        return lambda: cluster.load_images([bundle.archive(versions.images[role]) for role in held] if bundle else [])
-
-    def release(chart: str, *workloads: str) -> Callable[[], None]:
-        def act() -> None:
-            cluster.install(found[chart])
-            for name in workloads:
-                rollouts.wait_for_rollout(kube, name)
-
-        return act
-
-    def manifest(file: str, *workloads: str) -> Callable[[], None]:
-        def act() -> None:
-            documents = placement.documents(
-                with_replicas(with_pull_secrets(read_manifest(MANIFESTS / file), versions), replicas)
-            )
-            cluster.remember(documents)
-            kube.apply(documents)
-            for name in workloads:
-                rollouts.wait_for_rollout(kube, placement.text(name))
-
-        return act
-
-    def define(documents: Sequence[Document]) -> None:
-        cluster.remember(documents)
-        kube.apply(documents, force=True)
-        for document in documents:
-            if document["kind"] == "CustomResourceDefinition":
-                rollouts.wait_for_definition(kube, document["metadata"]["name"])
-
-    def pull_secrets() -> None:
-        if not versions.registry or not versions.registry.secret:
-            return
-        for namespace in (ISTIO, GATEWAY):
-            made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-            documents = [made, make_pull_secret(versions.registry, namespace)]
-            cluster.remember(documents)
-            kube.apply(documents)
-
-    def load_balancer() -> None:
-        define(read_manifest(MANIFESTS / "base/metallb_definitions.yaml"))
-        documents = with_pull_secrets(read_manifest(MANIFESTS / "base/metallb.yaml"), versions)
-        for pool in (one for one in documents if one["kind"] == "IPAddressPool"):
-            pool["spec"]["addresses"] = list(cluster.address_pools)
-        kube.apply(documents)
-        for name in LOAD_BALANCER_WORKLOADS:
-            rollouts.wait_for_rollout(kube, name)
-
+    releases = make_releases(versions, bundle, replicas=replicas)
+    acts = _Acts(cluster, kube, versions, bundle, releases, replicas)
+    load, release, manifest = acts.loading, acts.releasing, acts.applying
     bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
-    applications = _applications(versions)
-    istio = [
-        InstallStep(f"istio {n}", release(n, w), ("images: mesh", "istio base")) for n, w in ISTIO_WORKLOADS.items()
-    ]
-    balancer = [
-        InstallStep("images: load balancer", load("metallb-controller", "metallb-speaker"), ("images: mesh",)),
-        InstallStep("load balancer", load_balancer, ("images: load balancer",)),
-    ]
-    return [
+    mesh = ("istio cni", "istio ztunnel", "enrolment")
+    steps = [
         InstallStep("nodes", lambda: rollouts.wait_for_nodes(kube)),
         InstallStep("images: mesh", load("pilot", "install-cni", "ztunnel", "redis", "gateway")),
         InstallStep("images: limiter", load("ratelimit", "envoy"), ("images: mesh",)),
         InstallStep("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
-        InstallStep("definitions", lambda: define(cluster.definitions(found["gateway-helm"]))),
-        InstallStep("pull secrets", pull_secrets),
+        InstallStep("definitions", acts.apply_definitions),
+        InstallStep("pull secrets", acts.apply_pull_secrets),
         InstallStep("istio base", release("base"), ("pull secrets",)),
-        *istio,
+        *(
+            InstallStep(f"istio {name}", release(name, workload), ("images: mesh", "istio base"))
+            for name, workload in ISTIO_WORKLOADS.items()
+        ),
         InstallStep("redis", manifest("base/redis.yaml", "Deployment/redis-system/redis"), ("images: mesh",)),
         InstallStep(
             "envoy gateway", release("gateway-helm", *GATEWAY_WORKLOADS), ("definitions", "redis", "pull secrets")
         ),
         InstallStep("enrolment", manifest("install/ambient.yaml"), ("istio cni", "istio ztunnel")),
-        InstallStep(
-            "bookinfo",
-            manifest("base/bookinfo.yaml", *applications),
-            ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
-        ),
+        InstallStep("bookinfo", manifest("base/bookinfo.yaml", *_applications(versions)), ("images: bookinfo", *mesh)),
         InstallStep(
             "mesh client",
             manifest("base/mesh_client.yaml", "Deployment/default/mesh-client"),
-            ("images: bookinfo", "istio cni", "istio ztunnel", "enrolment"),
+            ("images: bookinfo", *mesh),
         ),
-        InstallStep(
-            "gateway classes",
-            manifest(CLASSES),
-            ("definitions", "envoy gateway", "enrolment"),
-        ),
-        *(balancer if versions.has_load_balancer else []),
+        InstallStep("gateway classes", manifest(CLASSES), ("definitions", "envoy gateway", "enrolment")),
     ]
+    if versions.has_load_balancer:
+        images = load("metallb-controller", "metallb-speaker")
+        steps += [
+            InstallStep("images: load balancer", images, ("images: mesh",)),
+            InstallStep("load balancer", acts.install_load_balancer, ("images: load balancer",)),
+        ]
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
+class _Acts:
+    """What the steps do. Those named -ing return an act with its arguments bound."""
+
+    cluster: Cluster
+    kube: Kube
+    versions: VersionSet
+    bundle: Bundle | None
+    releases: Mapping[str, Release]
+    replicas: int
+
+    def loading(self, *roles: str) -> Callable[[], None]:
+        """Loads the images of these roles from the bundle, if there is one."""
+        bundle, held = self.bundle, [role for role in roles if self.versions.fetched(role)]
+        images = self.versions.images
+        return lambda: self.cluster.load_images([bundle.archive(images[role]) for role in held] if bundle else [])
+
+    def releasing(self, chart: str, *workloads: str) -> Callable[[], None]:
+        """Installs a chart and waits for its workloads."""
+
+        def act() -> None:
+            self.cluster.install(self.releases[chart])
+            self._wait_for(workloads)
+
+        return act
+
+    def applying(self, file: str, *workloads: str) -> Callable[[], None]:
+        """Applies a manifest in the run's namespace and waits for its workloads."""
+
+        def act() -> None:
+            placement = Placement(self.kube.namespace)
+            self._apply(placement.documents(with_replicas(self._read(file), self.replicas)))
+            self._wait_for([placement.text(name) for name in workloads])
+
+        return act
+
+    def apply_definitions(self) -> None:
+        self._define(self.cluster.definitions(self.releases["gateway-helm"]))
+
+    def apply_pull_secrets(self) -> None:
+        registry = self.versions.registry
+        if not registry or not registry.secret:
+            return
+        for namespace in (ISTIO, GATEWAY):
+            made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            self._apply([made, make_pull_secret(registry, namespace)])
+
+    def install_load_balancer(self) -> None:
+        self._define(read_manifest(MANIFESTS / "base/metallb_definitions.yaml"))
+        documents = self._read("base/metallb.yaml")
+        for pool in (one for one in documents if one["kind"] == "IPAddressPool"):
+            pool["spec"]["addresses"] = list(self.cluster.address_pools)
+        self.kube.apply(documents)
+        self._wait_for(LOAD_BALANCER_WORKLOADS)
+
+    def _read(self, file: str) -> list[Document]:
+        return with_pull_secrets(read_manifest(MANIFESTS / file), self.versions)
+
+    def _apply(self, documents: list[Document]) -> None:
+        self.cluster.remember(documents)
+        self.kube.apply(documents)
+
+    def _define(self, documents: Sequence[Document]) -> None:
+        self.cluster.remember(documents)
+        self.kube.apply(documents, force=True)
+        for document in documents:
+            if document["kind"] == "CustomResourceDefinition":
+                rollouts.wait_for_definition(self.kube, document["metadata"]["name"])
+
+    def _wait_for(self, workloads: Iterable[str]) -> None:
+        for name in workloads:
+            rollouts.wait_for_rollout(self.kube, name)
 
 
 def envoy_proxies(versions: VersionSet, placement: Placement, replicas: int = 1) -> list[Document]:

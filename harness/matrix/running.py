@@ -121,6 +121,7 @@ def environment(folder: Folder, cell: PlannedCell, cluster: str) -> dict[str, st
         "E2E_STATE": str((folder.path / "state" / cell.slug).resolve()),
         "E2E_KEEP": "never",
         "E2E_KEEP_RUNS": "0",
+        "E2E_KEEP_DAYS": "0",
     }
 
 

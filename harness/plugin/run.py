@@ -49,6 +49,7 @@ class Run:
             set_name=self.set.name,
             now=self.started,
             keep=self.settings.keep_runs,
+            days=self.settings.keep_days,
         )
         self.remarks = [*settings.unused_variables(), *self.set.remarks]
         self.sources: dict[str, str] = {}

@@ -44,8 +44,10 @@ class RunFolder:
         self._taken: dict[str, str] = {}
 
     @classmethod
-    def create(cls, runs: Path, *, cluster: str, set_name: str, now: datetime, keep: int = 0) -> RunFolder:
-        """Makes the folder below `runs` and points `latest` to it; `now` is UTC. The newest `keep` runs stay (0: all).
+    def create(
+        cls, runs: Path, *, cluster: str, set_name: str, now: datetime, keep: int = 0, days: int = 0
+    ) -> RunFolder:
+        """Makes the folder below `runs` and points `latest` to it; `now` is UTC. Older ones are pruned, see `prune`.
 
         Raises:
             BadInput: `runs` cannot be written; the message names the path.
@@ -65,8 +67,7 @@ class RunFolder:
                 folder.summary.write_text("the run has not ended; verdicts so far: verdicts.jsonl\n")
                 folder._reserve.write_bytes(bytes(RESERVED))  # a full disk is better known now than at the end
                 _point(runs / "latest", path.name)
-                if keep:
-                    prune(runs, keep, now)
+                prune(runs, keep, days, now)
                 return folder
         raise BadInput(f"{runs}/{name} and 98 more of the same name exist", remedy=REMEDY)
 
@@ -140,14 +141,16 @@ class RunFolder:
         return self.write(path, text)
 
 
-def prune(runs: Path, keep: int, now: datetime) -> None:
-    """Deletes folders of runs that ended, but for the newest `keep`. Only names that `create` gives are looked at; one
-    that cannot be deleted stays."""
+def prune(runs: Path, keep: int, days: int, now: datetime) -> None:
+    """Deletes folders of runs that ended: all but the newest `keep` (0: any number stays), and those older than so many
+    days (0: any age), but never the newest. Only names that `create` gives are looked at; one that cannot be deleted
+    stays."""
     ours = sorted((path for path in runs.iterdir() if _RUN.match(path.name) and path.is_dir()), reverse=True)
-    for path in ours[keep:]:
-        begun = datetime.strptime(path.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        goes_on = (path / RESERVE).exists() and now - begun < timedelta(days=1)  # or was killed: a day later it goes
-        if not path.is_symlink() and not goes_on:
+    for number, path in enumerate(ours[1:], start=1):
+        age = now - datetime.strptime(path.name[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        surplus = 0 < keep <= number or 0 < days < age / timedelta(days=1)
+        goes_on = (path / RESERVE).exists() and age < timedelta(days=1)  # or was killed: a day later it goes
+        if surplus and not path.is_symlink() and not goes_on:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -61,6 +61,7 @@ def variables() -> Iterator[Row]:
         "DELAY_FACTOR": ("0.5", "fast", "inf", "nan", "-1", "0", "-inf"),
         "PATIENCE": ("0", "11", "nan", "inf", "much", "-1"),
         "KEEP_RUNS": ("-1", "few", "1.5"),
+        "KEEP_DAYS": ("-1", "month"),
         "ORACLES": ("maybe", "On", "offf"),
         "VERSIONS": (
             "istio-9",

@@ -144,8 +144,19 @@ def test_old_runs_go_and_those_that_go_on_stay(tmp_path):
     (runs / "mine").mkdir()
     (runs / "latest").symlink_to("20261105T080000Z-kind-a")
 
-    prune(runs, 1, datetime(2026, 11, 3, tzinfo=UTC) + timedelta(hours=9))
+    prune(runs, 1, 0, datetime(2026, 11, 3, tzinfo=UTC) + timedelta(hours=9))
 
     assert sorted(path.name for path in runs.iterdir()) == [
         "20261103T080000Z-kind-a", "20261105T080000Z-kind-a", "latest", "mine",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keep", "days", "left"), [(0, 0, 4), (0, 2, 2), (3, 2, 2), (2, 9, 2), (0, 1, 1)])
+def test_runs_go_by_number_and_by_age(tmp_path, keep, days, left):
+    """Whichever says so; 0 keeps all, and the newest stays however old it is."""
+    for day in range(1, 5):
+        (tmp_path / f"runs/202611{day:02}T080000Z-kind-a").mkdir(parents=True)
+
+    prune(tmp_path / "runs", keep, days, datetime(2026, 11, 5, 8, tzinfo=UTC))
+
+    assert sorted(path.name[6:8] for path in (tmp_path / "runs").iterdir()) == ["01", "02", "03", "04"][-left:]
