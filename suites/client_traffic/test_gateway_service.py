@@ -1,6 +1,6 @@
 """The Service of an ingress: which node's connections reach the proxy, and whose address it sees; annotations.
 
-Manifest: manifests/client_traffic/gateway_service.yaml (gateway_service_cluster.yaml, gateway_service_annotations.yaml)
+Manifest: manifests/client_traffic/gateway_service.yaml
 Article: none; "How to get the real client IP to your application" (Istio ambient and Envoy Gateway compared)
 """
 
@@ -14,7 +14,7 @@ from harness.waits import gateways
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.needs("real gateway", "two nodes"), pytest.mark.timeout(300)]
-CLUSTER, ANNOTATED = "client_traffic/gateway_service_cluster.yaml", "client_traffic/gateway_service_annotations.yaml"
+CLUSTER = {"spec": {"provider": {"kubernetes": {"envoyService": {"externalTrafficPolicy": "Cluster"}}}}}
 LOAD_BALANCERS = {
     "loadbalancer.openstack.org/proxy-protocol": "v2",
     "service.beta.kubernetes.io/azure-pls-create": "true",
@@ -31,10 +31,9 @@ def service(applied, proxy_of, at_ingress):
 
 @pytest.fixture(scope="module")
 def doors(service, kube):
-    """Its node port at each node, that of the proxy's node first, which is answered alone: the policy is Local."""
+    """Its node port at each node, that of the proxy's node first."""
     with_proxy, without = gateway_service.read_node_doors(kube, "address")
     wait_for_response(with_proxy.client, service.get(), status=200)
-    wait_for_response(without.client, service.get(), status=None)
     return with_proxy, without
 
 
@@ -47,9 +46,19 @@ def balanced(service, kube):
 
 
 @pytest.fixture
-def in_cluster_mode(applying, doors, service, kube):
+def in_cluster_mode(manifests, doors, service, kube, here):
     """`with in_cluster_mode():` the Service's policy is Cluster, and the node without a proxy is answered."""
-    return lambda: gateway_service.while_in_cluster_mode(applying(CLUSTER), kube, "address", doors, service.get())
+    return lambda: gateway_service.while_in_cluster_mode(
+        manifests.while_patched(here("EnvoyProxy/default/address"), CLUSTER), kube, "address", doors, service.get()
+    )
+
+
+@pytest.fixture
+def annotated(manifests, here):
+    """`with annotated(annotations):` the Gateway has these in spec.infrastructure."""
+    return lambda annotations: manifests.while_patched(
+        here("Gateway/default/address"), {"spec": {"infrastructure": {"annotations": annotations}}}
+    )
 
 
 @pytest.mark.feature("externalTrafficPolicy, node ports", place="ingress")
@@ -89,12 +98,12 @@ def test_policy_decides_whose_address_is_seen(doors, balanced, in_cluster_mode):
 
 
 @pytest.mark.feature("Annotations of spec.infrastructure", place="ingress")
-def test_annotations_are_on_the_service(service, applying, kube, here):
+def test_annotations_are_on_the_service(service, annotated, kube, here):
     """A Gateway's spec.infrastructure.annotations are on its Service, and go when they are removed."""
     name = here("Service/default/address")
     control = gateway_service.wait_for_annotations(kube, name, list(LOAD_BALANCERS), there=False)
 
-    with applying(ANNOTATED):
+    with annotated(LOAD_BALANCERS):
         treatment = gateway_service.wait_for_annotations(kube, name, list(LOAD_BALANCERS), there=True)
     recovery = gateway_service.wait_for_annotations(kube, name, list(LOAD_BALANCERS), there=False)
 
@@ -103,13 +112,13 @@ def test_annotations_are_on_the_service(service, applying, kube, here):
 
 
 @pytest.mark.feature("Annotation external-traffic", place="ingress", means="ignored")
-def test_annotation_external_traffic_is_ignored(doors, service, applying, in_cluster_mode, kube, here):
+def test_annotation_external_traffic_is_ignored(doors, service, annotated, in_cluster_mode, kube, here):
     """Under annotation external-traffic Local the Service keeps policy Cluster: the ingress sees a node's address."""
     name = here("Service/default/address")
 
     with in_cluster_mode():
         control = gateway_service.send_to_nodes(service, doors)
-        with applying(ANNOTATED):
+        with annotated(EXTERNAL_TRAFFIC):
             annotations = gateway_service.wait_for_annotations(kube, name, list(EXTERNAL_TRAFFIC), there=True)
             treatment = gateway_service.send_to_nodes(service, doors, settle=True)
             policy = kube.get(name)["spec"]["externalTrafficPolicy"]

@@ -16,7 +16,7 @@ from harness.waits import gateways
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
-POLICY, LIMIT = "ClientTrafficPolicy/default/proxied", "BackendTrafficPolicy/default/by-proxied-address"
+LIMIT = "BackendTrafficPolicy/default/by-proxied-address"
 FIRST, SECOND = "203.0.113.7", "198.51.100.7"
 REFUSED = "proxy_proto.not_found_disallowed"
 VERSIONS = [pytest.param(v, marks=pytest.mark.feature(f"PROXY protocol v{v}", place="ingress")) for v in (1, 2)]
@@ -39,7 +39,7 @@ def sent(tries, proxied, here):
     return lambda manifest, version, addresses, counter: tries.configured(
         proxied,
         f"client_traffic/proxy_protocol_{manifest}.yaml",
-        here(POLICY),
+        here(f"ClientTrafficPolicy/default/proxied-{manifest}"),
         lambda: send_from(proxied, proxied.get(), version, addresses, counter),
         lambda: send_one_from(proxied, proxied.get(), version, FIRST).status == 200,
     )
