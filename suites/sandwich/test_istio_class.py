@@ -37,6 +37,7 @@ def without_pod(bound, kube):
 def proxy(bound, kube):
     """Istio's proxy, ready; a test that needs it is skipped if its image cannot be pulled."""
     istio_waypoint_without_pods.wait_for_start(kube)
+    istio_waypoint_without_pods.record_build(kube)
 
 
 def test_istiod_programs_the_gateway(bound, read_condition, here):
@@ -80,15 +81,31 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mes
     assert answers.statuses == [None] * 5
 
 
-def test_call_passes_the_waypoint(proxy, mesh_client, ztunnel, kube, since, here):
-    """A request to ratings-sandwich returns 200 over an HBONE connection to the waypoint pod of Gateway
-    byo-waypoint."""
-    answers = mesh_client.send_in_turn(get(here(URL)))
+@pytest.mark.feature("Sandwich waypoint of class istio, as in the article", place="waypoint", means="broken")
+def test_calls_fail_as_in_the_article(proxy, mesh_client, ztunnel, kube, read_condition, since, here):
+    """Gateway byo-waypoint sends HBONE itself, its ztunnel sends that over HBONE too, and requests return 503."""
+    answers = mesh_client.send_in_turn(get(here(URL)), 3)
 
-    assert answers.statuses == [200]
-    (leg,) = ztunnel.wait_for_connections(answers, since)
-    assert (leg.is_ok, leg.is_hbone) == (True, True), leg.raw
-    assert leg.dst.ip in {pod_ip(pod) for pod in istio_waypoint_without_pods.read_pods(kube)}
+    ztunnel.wait_for_connections(answers, since)
+    nested = istio_waypoint_without_pods.find_nested_hbone(kube, ztunnel.read_lines(since))
+    assert answers.statuses == [503, 503, 503]
+    assert {line.error for line in nested} == {"http status: 503 Service Unavailable"}
+    assert read_condition(here(GATEWAY), "Programmed", about="").state == "met"
+    assert read_condition(here(SERVICE), "istio.io/WaypointBound").state == "met"
+
+
+@pytest.mark.feature("Sandwich waypoint of class istio, HBONE by ztunnel alone", place="waypoint")
+def test_call_passes_the_waypoint(proxy, manifests, mesh_client, ztunnel, kube, since, here):
+    """With ISTIO_META_DISABLE_HBONE_SEND requests return 200 over HBONE connections to the pod of byo-waypoint."""
+    control = mesh_client.send_in_turn(get(here(URL)))
+    with istio_waypoint_without_pods.while_sending_no_hbone(manifests, kube):
+        answers = mesh_client.send_in_turn(get(here(URL)), 2)
+        legs = ztunnel.wait_for_connections(answers, since)
+        pods = {pod_ip(pod) for pod in istio_waypoint_without_pods.read_pods(kube)}
+    recovery = mesh_client.send_in_turn(get(here(URL)))
+
+    assert (control.statuses, answers.statuses, recovery.statuses) == ([503], [200, 200], [503])
+    assert {(leg.is_ok, leg.is_hbone, leg.dst.ip in pods) for leg in legs} == {(True, True, True)}
 
 
 @ONE

@@ -1,15 +1,18 @@
 """Istio's own waypoint: emptied for a while, and why it does not start."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from harness import observations
 from harness.disruption import istio_waypoint_without_pods
 from harness.errors import CannotJudge, NotReady, Terminal
 from harness.kube import Kube
+from harness.undo.temporary_changes import Manifests
 from harness.wait import set_patience
-from tests.fakes.api import FakeApi, Seen
+from tests.fakes.api import Exec, FakeApi, Seen, named
 from tests.fakes.clock import Clock
 from tests.fakes.pods import PULL, deployment, pod, waiting
 
@@ -78,3 +81,41 @@ def test_other_trouble_is_no_missing_image(kube: Kube, api: FakeApi, stood: None
 
     with pytest.raises(Terminal, match="CrashLoopBackOff"):
         istio_waypoint_without_pods.wait_for_start(kube)
+
+
+@pytest.mark.parametrize(
+    ("extension", "who"), [("istio.stats", "Istio's proxy"), ("envoy.filters.http.router", "a stand-in for Istio's")]
+)
+def test_build_is_recorded(kube: Kube, api: FakeApi, stood: None, extension: str, who: str) -> None:
+    """Istio's own Envoy has extensions that no other has; its version is what it says."""
+    info = {"version": "abc/1.37.0/Clean/RELEASE/BoringSSL", "node": {"extensions": [{"name": extension}]}}
+    api.execute = lambda argv: Exec(json.dumps(info) if argv[-1] == "server_info" else "")
+
+    istio_waypoint_without_pods.record_build(kube)
+
+    (seen,) = observations.current().sightings[-1:]
+    assert who in seen.who
+    assert seen.what == info["version"]
+
+
+def test_waypoint_is_awaited_with_the_variable_and_without(kube: Kube, api: FakeApi, manifests: Manifests) -> None:
+    """Until all pods have it, and then until none has; meanwhile the Gateway refers to the ConfigMap."""
+    api.put(named("Gateway/default/byo-waypoint", spec={"gatewayClassName": "istio"}))
+    api.put(pod("default/byo-1", labels=LABELS))
+    real = api.answer
+
+    def answer(seen: Seen) -> tuple[int, Any]:
+        result = real(seen)
+        if seen.method in ("PATCH", "PUT") and "byo-waypoint" in seen.path:
+            referred = "infrastructure" in api.objects["Gateway/default/byo-waypoint"]["spec"]
+            one = pod("default/byo-1", labels=LABELS)
+            one["spec"]["containers"][0]["env"] = [{"name": "ISTIO_META_DISABLE_HBONE_SEND"}] if referred else []
+            api.put(one)
+        return result
+
+    api.answer = answer  # type: ignore[method-assign]  # for this test
+    with istio_waypoint_without_pods.while_sending_no_hbone(manifests, kube):
+        within = api.objects["Gateway/default/byo-waypoint"]["spec"]["infrastructure"]["parametersRef"]["name"]
+
+    assert within == "byo-waypoint"
+    assert api.objects["Gateway/default/byo-waypoint"]["spec"] == {"gatewayClassName": "istio"}
