@@ -14,7 +14,7 @@ FIRST, SECOND = "203.0.113.7", "198.51.100.7"
 
 @pytest.mark.feature("Client address from a custom header")
 def test_address_of_the_header_counts(tries, place, here):
-    """With customHeader limits and logs use the header's address, and requests without it return 403 if failClosed."""
+    """With customHeader limits use the header's address, requests without it return 403, and XFF is not sent on."""
     user, probe = unique_name("user"), unique_name("probe")
     first = place.get(x_client_address=FIRST, x_user_id=user)
     second = place.get(x_client_address=SECOND, x_user_id=user)
@@ -39,6 +39,8 @@ def test_address_of_the_header_counts(tries, place, here):
     assert trial.treatment.flags[2] == "RL"
     assert trial.treatment.details[4] == "rejecting_because_detection_failed"
     assert trial.treatment.reached == [1, 1, 0, 1, 0]
+    assert set(trial.treatment.header("x-forwarded-for")) == {None}
+    assert None not in trial.control.header("x-forwarded-for")
     assert trial.past == [[200, 200]] * 3
 
 
