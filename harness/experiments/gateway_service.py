@@ -1,4 +1,4 @@
-"""The Service of a Gateway, reached from outside at each node and at its assigned address."""
+"""Reaches the Service of a Gateway from outside at each node and at its assigned address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests as through a load balancer that speaks PROXY protocol, each for a client's address of its own."""
+"""Sends requests as a load balancer with PROXY protocol does, each with a client address of its own."""
 
 from __future__ import annotations
 
