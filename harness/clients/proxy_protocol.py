@@ -1,4 +1,4 @@
-"""Relays connections on this machine and begins each with a PROXY protocol header, as a load balancer does."""
+"""Relays connections on this machine and begins each with a PROXY protocol header, as a load balancer does.
 
 https://www.haproxy.org/download/2.1/doc/proxy-protocol.txt, 2.1 (version 1, text) and 2.2 (version 2, binary).
 """
