@@ -118,6 +118,7 @@ def measure_counted(
 
 def measure_idle_use(kubelets: Kubelets, components: Mapping[str, tuple[str, str]]) -> dict[str, Use]:
     """What each component uses while nothing is sent, over IDLE seconds or more."""
+    pause(STARTED, why="the kubelets have measured since the last load ended")
     before = kubelets.read_usage()
     pause(IDLE, why="the components are idle")
     return kubelets.wait_for_newer(before, components)

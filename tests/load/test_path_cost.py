@@ -126,6 +126,14 @@ def test_use_is_the_difference_of_two_measurements(paused: None, clock: Clock) -
     assert measure_idle_use(kubelets, PARTS) == {"waypoint": Use(pytest.approx(0.2), 2**21)}  # type: ignore[arg-type]  # approx
 
 
+def test_idle_use_begins_after_the_load_before_it(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    """Kubelets measure every 10 to 15 s: a page read at once ends within the load before, whose use is not idle use."""
+    node = Node(page(1.0, 10), page(3.0, 20), page(3.1, 30))
+    monkeypatch.setattr(path_cost, "pause", lambda seconds, why: node.pages.pop(0) if "last load" in why else None)
+
+    assert measure_idle_use(Kubelets(node), PARTS)["waypoint"].cores == pytest.approx(0.01)  # type: ignore[arg-type]  # a stand-in
+
+
 def test_component_without_a_container_is_not_judged(paused: None) -> None:
     """Its use is not 0, it is not known."""
     kubelets = Kubelets(Node(page(1.0, 10)))  # type: ignore[arg-type]  # a stand-in
