@@ -26,7 +26,7 @@ REQUEST = get(f"http://{SERVICE}:9080/ratings/0")
 class Clash:
     """Responses before, during and after; what was seen during: conditions, the journey's error, the oracles' signs."""
 
-    pod: str
+    pod: str  # "namespace/name"
     before: Answers
     during: Answers
     after: Answers
@@ -44,7 +44,8 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
     waypoint_binding.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
     waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
-    watch, before, pod = OracleCollector(kube, admin), send_logged(mesh_client, ztunnel, REQUEST, 3), envoy.name
+    watch, before = OracleCollector(kube, admin), send_logged(mesh_client, ztunnel, REQUEST, 3)
+    pod = f"{envoy.namespace}/{envoy.name}"
     with hbone_port_takeover.while_envoy_has_port(kube, ztunnel, envoy, SERVICE):
         since = current_time()
         during = send_logged(mesh_client, ztunnel, REQUEST, 3)
@@ -92,7 +93,7 @@ def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
     the remedy."""
     message = str(port_conflict.journey.value)
 
-    assert (f"port 15008 of default/{port_conflict.pod}" in message, REMEDY in message) == (True, True), message
+    assert (f"port 15008 of {port_conflict.pod}" in message, REMEDY in message) == (True, True), message
 
 
 def test_oracle_names_the_port_the_pod_and_the_remedy(port_conflict):
@@ -100,4 +101,4 @@ def test_oracle_names_the_port_the_pod_and_the_remedy(port_conflict):
     the remedy to delete that pod."""
     signs = "\n".join(str(sign) for sign in port_conflict.signs if sign.oracle == "port")
 
-    assert (f"port 15008 of default/{port_conflict.pod}" in signs, REMEDY in signs) == (True, True), signs
+    assert (f"port 15008 of {port_conflict.pod}" in signs, REMEDY in signs) == (True, True), signs
