@@ -14,7 +14,8 @@ FIRST, SECOND = "203.0.113.7", "198.51.100.7"
 
 @pytest.mark.feature("Client address from a custom header")
 def test_address_of_the_header_counts(tries, place, here):
-    """With customHeader limits use the header's address, requests without it return 403, and XFF is not sent on."""
+    """At the {place}, with customHeader as client IP detection, a rate limit per client address uses the header's
+    address, and requests without the header return 403."""
     user, probe = unique_name("user"), unique_name("probe")
     first = place.get(x_client_address=FIRST, x_user_id=user)
     second = place.get(x_client_address=SECOND, x_user_id=user)

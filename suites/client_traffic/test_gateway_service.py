@@ -63,7 +63,8 @@ def annotated(manifests, here):
 
 @pytest.mark.feature("externalTrafficPolicy, node ports", place="ingress")
 def test_policy_decides_which_node_is_answered(doors, service, in_cluster_mode):
-    """Only the proxy's node is answered under externalTrafficPolicy Local, and sees the client; Cluster hides it."""
+    """With externalTrafficPolicy Local on the ingress Service, only the node of its proxy accepts node port requests;
+    with Cluster every node does, and hides the client's address."""
     with_proxy, without = doors
 
     control = gateway_service.send_to_nodes(service, doors)
@@ -82,7 +83,8 @@ def test_policy_decides_which_node_is_answered(doors, service, in_cluster_mode):
 @pytest.mark.needs("load balancer")
 @pytest.mark.feature("externalTrafficPolicy, load balancer", place="ingress")
 def test_policy_decides_whose_address_is_seen(doors, balanced, in_cluster_mode):
-    """At the load balancer's address the ingress sees the client under Local, and a node's address under Cluster."""
+    """At its load balancer address, the ingress sees the client's address with externalTrafficPolicy Local, and a
+    node's address with Cluster."""
     requests = [balanced.get()] * 2
 
     control = balanced.send(requests)
@@ -99,7 +101,8 @@ def test_policy_decides_whose_address_is_seen(doors, balanced, in_cluster_mode):
 
 @pytest.mark.feature("Annotations of spec.infrastructure", place="ingress")
 def test_annotations_are_on_the_service(service, annotated, kube, here):
-    """A Gateway's spec.infrastructure.annotations are on its Service, and go when they are removed."""
+    """Annotations in a Gateway's spec.infrastructure are copied to the ingress Service, and are removed from it when
+    the Gateway drops them."""
     name = here("Service/default/address")
     control = gateway_service.wait_for_annotations(kube, name, list(LOAD_BALANCERS), there=False)
 
@@ -113,7 +116,8 @@ def test_annotations_are_on_the_service(service, annotated, kube, here):
 
 @pytest.mark.feature("Annotation external-traffic", place="ingress", means="ignored")
 def test_annotation_external_traffic_is_ignored(doors, service, annotated, in_cluster_mode, kube, here):
-    """Under annotation external-traffic Local the Service keeps policy Cluster: the ingress sees a node's address."""
+    """A load balancer annotation for external traffic policy Local has no effect on kind: the ingress Service keeps
+    policy Cluster, and the ingress sees a node's address."""
     name = here("Service/default/address")
 
     with in_cluster_mode():

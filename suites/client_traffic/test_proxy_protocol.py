@@ -47,7 +47,8 @@ def sent(tries, proxied, here):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_address_of_the_header_is_the_clients(sent, proxied, at_waypoint, since, version):
-    """With proxyProtocol both access logs and the application show the address of a PROXY protocol header."""
+    """With a ClientTrafficPolicy's proxyProtocol at the ingress, its access log and the backend's X-Forwarded-For
+    contain the client address of a PROXY protocol {version} header."""
     trial = sent("required", version, [FIRST, SECOND], f"proxy_proto.versions.v{version}.found")
 
     lines = at_waypoint.envoy.wait_for_lines(trial.treatment.answers, since)
@@ -62,7 +63,8 @@ def test_address_of_the_header_is_the_clients(sent, proxied, at_waypoint, since,
 
 @pytest.mark.feature("PROXY protocol by enableProxyProtocol", place="ingress")
 def test_deprecated_field_does_the_same(sent):
-    """With enableProxyProtocol the client's address is that of the header, and other connections are closed."""
+    """With a ClientTrafficPolicy's enableProxyProtocol, the ingress takes the client address from the PROXY protocol
+    header, and closes connections without the header."""
     trial = sent("enabled", 2, [FIRST, None], REFUSED)
 
     assert trial.control.statuses == trial.recovery.statuses == [400, 200]
@@ -74,7 +76,8 @@ def test_deprecated_field_does_the_same(sent):
 
 @pytest.mark.feature("PROXY protocol, connections without it", place="ingress")
 def test_connection_without_a_header_is_closed(sent):
-    """With proxyProtocol connections without a PROXY protocol header are closed, and the backend receives nothing."""
+    """With a ClientTrafficPolicy's proxyProtocol, the ingress closes connections without a PROXY protocol header, and
+    the backend receives nothing."""
     trial = sent("required", 2, [None, None, FIRST], REFUSED)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200, 400]
@@ -86,7 +89,8 @@ def test_connection_without_a_header_is_closed(sent):
 
 @pytest.mark.feature("PROXY protocol, optional", place="ingress")
 def test_header_is_optional(sent):
-    """With proxyProtocol optional requests over connections with and without a PROXY protocol header return 200."""
+    """With a ClientTrafficPolicy's proxyProtocol.optional, requests to the ingress return 200 with and without a PROXY
+    protocol header."""
     trial = sent("optional", 2, [FIRST, None], REFUSED)
 
     assert trial.control.statuses == trial.recovery.statuses == [400, 200]
@@ -99,7 +103,8 @@ def test_header_is_optional(sent):
 @pytest.mark.feature("Global rate limit by the PROXY protocol's address", place="ingress")
 @pytest.mark.usefixtures("rate_limit_window", "rate_limit_service")
 def test_each_address_has_a_limit_of_its_own(tries, proxied, applying, here):
-    """With proxyProtocol a limit of 2 for each client address counts the addresses of PROXY protocol headers."""
+    """With a ClientTrafficPolicy's proxyProtocol, a rate limit of 2 per client address at the ingress counts the
+    addresses in PROXY protocol headers."""
     request = proxied.get(x_user_id=unique_name("user"))
     probe = proxied.get(x_user_id=unique_name("probe"))
 

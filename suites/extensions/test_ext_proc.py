@@ -18,7 +18,8 @@ EDIT_RESPONSE = "/?header=" + quote("instructions:" + json.dumps({"addHeaders": 
 @pytest.mark.feature("External processing (ext_proc)")
 @pytest.mark.usefixtures("ext_proc")
 def test_processor_edits_headers(tries, place, here):
-    """An external processor edits the headers of a request and of its response, and its error becomes status 500."""
+    """At the {place}, an external processor (ext_proc) edits request and response headers, and a request on which the
+    processor fails returns 500."""
     edited = place.get(EDIT_RESPONSE, instructions=EDIT_REQUEST, x_team="blue")
     requests = [edited, place.get(x_team="blue"), place.get(instructions="no JSON")]
 
@@ -47,7 +48,7 @@ def reasons(arm):
 
 @pytest.mark.feature("External processing, failing closed")
 def test_nobody_passes_without_the_processor(tries, place, here):
-    """With failOpen false and nothing listening at the external processor, requests return 500."""
+    """At the {place}, requests return 500 when the external processor does not listen and failOpen is false."""
     policy, manifest = f"{here(POLICY)}-closed", "extensions/ext_proc_closed.yaml"
 
     trial = tries.policy(place, manifest, policy, [place.get()] * 2, 500)
@@ -61,7 +62,7 @@ def test_nobody_passes_without_the_processor(tries, place, here):
 
 @pytest.mark.feature("External processing, failing open")
 def test_everybody_passes_without_the_processor(tries, place, here):
-    """With failOpen true and nothing listening at the external processor, requests return 200."""
+    """At the {place}, requests return 200 when the external processor does not listen and failOpen is true."""
     trial = tries.configured(
         place,
         "extensions/ext_proc_open.yaml",

@@ -14,8 +14,8 @@ POLICY = "EnvoyExtensionPolicy/default/lua"
 
 @pytest.mark.feature("Lua", before="1.9")
 def test_script_runs(tries, place, here):
-    """At the {place}, with Envoy Gateway before 1.9, a Lua script returns 418 for one path and adds a header to
-    other requests and their responses."""
+    """At the {place}, with Envoy Gateway before 1.9, an EnvoyExtensionPolicy's Lua script returns 418 for one path and
+    adds a header to other requests and their responses."""
     requests = [place.get("/teapot"), place.get()]
 
     trial = tries.policy(place, "extensions/lua.yaml", here(POLICY), requests, 418)

@@ -78,7 +78,8 @@ def test_module_of_an_image_runs(tries, place, here):
 @pytest.mark.feature("Coraza WAF (Wasm from an OCI image)")
 @pytest.mark.usefixtures("coraza")
 def test_firewall_stops_an_attack(tries, place, here):
-    """The Coraza WAF returns 403 to an SQL injection and 200 to another request; without it both return 200."""
+    """At the {place}, the Coraza WAF as a Wasm module returns 403 for an SQL injection and 200 for another request;
+    without the module both return 200."""
     policy = here("EnvoyExtensionPolicy/default/wasm-coraza")
     both = [place.get("/?id=1%27%20OR%20%271%27%3D%271"), place.get("/?id=1")]
 

@@ -39,7 +39,8 @@ def test_label_promises_a_traversal(bound, at_ingress, at_waypoint):
 
 @pytest.mark.feature("Service with a waypoint, called inside the mesh", place="waypoint")
 def test_calls_inside_the_mesh_traverse(bound, at_waypoint):
-    """Requests from inside the mesh to a Service with label ingress-use-waypoint pass through its waypoint."""
+    """Requests from inside the mesh pass through the waypoint of a Service that also has the label ingress-use-
+    waypoint."""
     place = replace(at_waypoint, base="http://echo-traversed:9080")
 
     arm = place.send([place.get(host=HOST)] * 3)

@@ -90,8 +90,8 @@ def test_policy_closes_every_way_past_the_waypoint(bypass_attempts):
 
 
 def test_refusal_is_a_connection_cut(bypass_attempts):
-    """With an AuthorizationPolicy that allows only the waypoint, each client that bypasses the waypoint gets a
-    connection error."""
+    """With an AuthorizationPolicy that allows only the waypoint, every client that sends requests directly to the
+    ratings pod gets a connection error."""
     assert all(bypass_attempts.errors[way] for way in PAST), bypass_attempts.errors
 
 

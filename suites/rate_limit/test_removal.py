@@ -12,8 +12,8 @@ POLICY = "BackendTrafficPolicy/default/productpage-rate-limiting-for-a-while"
 def test_spent_caller_is_served_again(
     rate_limit_window, applying, monotonic_clock, kube, ingress, ingress_gateway, rate_limit_service, since, here
 ):
-    """With a rate limit of 1 per hour, a user's second and third request return 429; before the policy and after
-    its deletion all return 200."""
+    """With a rate limit of 1 per hour at the ingress, a user's second and third request return 429; before the policy
+    and after its deletion all return 200."""
     request = get("/productpage", x_user_id=unique_name("caller"))
 
     control = ingress.send_in_turn(request, 3)

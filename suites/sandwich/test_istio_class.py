@@ -41,8 +41,8 @@ def proxy(bound, kube):
 
 
 def test_istiod_programs_the_gateway(bound, read_condition, here):
-    """Gateway byo-waypoint of Istio's class is Accepted and Programmed, and the Programmed message names its
-    Service and port 15008."""
+    """Gateway byo-waypoint of GatewayClass istio is Accepted and Programmed, and the message of Programmed names the
+    Gateway's Service and port 15008."""
     assert read_condition(here(GATEWAY), "Accepted", about="").state == "met"
     programmed = read_condition(here(GATEWAY), "Programmed", about="")
 
@@ -83,7 +83,8 @@ def test_statuses_are_green_without_a_pod(without_pod, kube, read_condition, mes
 
 @pytest.mark.feature("Sandwich waypoint of class istio, as in the article", place="waypoint", means="broken")
 def test_calls_fail_as_in_the_article(proxy, mesh_client, ztunnel, kube, read_condition, since, here):
-    """Gateway byo-waypoint sends HBONE itself, its ztunnel sends that over HBONE too, and requests return 503."""
+    """Requests through Gateway byo-waypoint of GatewayClass istio return 503: its proxy sends HBONE, and ztunnel wraps
+    that connection in HBONE again."""
     answers = mesh_client.send_in_turn(get(here(URL)), 3)
 
     ztunnel.wait_for_connections(answers, since)
@@ -96,7 +97,8 @@ def test_calls_fail_as_in_the_article(proxy, mesh_client, ztunnel, kube, read_co
 
 @pytest.mark.feature("Sandwich waypoint of class istio, HBONE by ztunnel alone", place="waypoint")
 def test_call_passes_the_waypoint(proxy, manifests, mesh_client, ztunnel, kube, since, here):
-    """With ISTIO_META_DISABLE_HBONE_SEND requests return 200 over HBONE connections to the pod of byo-waypoint."""
+    """With ISTIO_META_DISABLE_HBONE_SEND on the proxy of Gateway byo-waypoint, requests through that waypoint return
+    200 over HBONE connections."""
     control = mesh_client.send_in_turn(get(here(URL)))
     with istio_waypoint_without_pods.while_sending_no_hbone(manifests, kube):
         answers = mesh_client.send_in_turn(get(here(URL)), 2)
@@ -110,8 +112,8 @@ def test_call_passes_the_waypoint(proxy, manifests, mesh_client, ztunnel, kube, 
 
 @ONE
 def test_host_outside_the_route_is_not_served(proxy, mesh_client):
-    """A request with host name ratings-sandwich, which is not among the hostnames of the waypoint's HTTPRoute,
-    returns 404."""
+    """A request to host name ratings-sandwich, which the HTTPRoute of waypoint byo-waypoint does not list, returns
+    404."""
     answers = mesh_client.send_in_turn(get("http://ratings-sandwich:9080/ratings/0"))
 
     assert answers.statuses == [404]
