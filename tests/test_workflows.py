@@ -1,6 +1,8 @@
 """The workflows have no findings of actionlint and zizmor, and keep the rules that neither of them checks."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sysconfig
@@ -10,11 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from harness import cli
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github/workflows"
 FILES = sorted(FOLDER.glob("*.yaml"))
 WORKFLOWS: dict[str, dict[Any, Any]] = {file.name: yaml.load(file.read_text(), yaml.CSafeLoader) for file in FILES}
 JOBS = {f"{file}: {name}": job for file, workflow in WORKFLOWS.items() for name, job in workflow["jobs"].items()}
+VARIABLES = {"--$CELLS": "--pairwise", "$SHARD": "1/4"}  # what a command line is parsed with
 STEPS = [(name, step) for name, job in JOBS.items() for step in job.get("steps", [])]
 ACTIONLINT = shutil.which("actionlint")
 REQUIRED = "ACTIONLINT_VERSION" in os.environ  # set by the job of checks.yaml that installs it
@@ -83,7 +88,9 @@ def test_evidence_is_always_kept() -> None:
     """Every artifact is uploaded whatever became of the steps before, and each job that runs suites uploads one."""
     uploads = [(name, step) for name, step in STEPS if "actions/upload-artifact" in step.get("uses", "")]
     running = {
-        name for name, step in STEPS if step.get("run", "").strip().startswith(("make e2e", "make matrix", ".github/"))
+        name
+        for name, step in STEPS
+        if step.get("run", "").strip().startswith(("make e2e", "make matrix", "make conformance", ".github/"))
     }
     running |= {name for name, step in STEPS if "make faults" in step.get("run", "")}
 
@@ -91,6 +98,35 @@ def test_evidence_is_always_kept() -> None:
     assert [name for name, step in uploads if step["with"]["path"] == "runs"] == []  # `latest` would be there twice
     assert running <= {name for name, _ in uploads}
     assert len(running) >= 5
+
+
+def test_what_steps_call_exists() -> None:
+    """Each target of make is in the Makefile, and each command line of mesh-e2e is one that it takes."""
+    lines = [(name, line) for name, step in STEPS for line in step.get("run", "").splitlines()]
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)) | {".venv/bin/.installed"}
+    made = [(name, found[1]) for name, line in lines if (found := re.search(r"\bmake (\S+)", line))]
+    given = [(name, found[1]) for name, line in lines if (found := re.search(r"mesh-e2e ([^>)]+)", line))]
+    given += [
+        (n, f"matrix run {found[1]}") for n, line in lines if (found := re.search(r'make matrix ARGS="(.*)"', line))
+    ]
+    given += [
+        (n, f"conformance {f[1]}") for n, line in lines if (f := re.search(r'make conformance ARGS="(.*)"', line))
+    ]
+
+    assert [one for one in made if one[1] not in targets] == []
+    assert [one for one in given if not parses(one[1])] == []
+    assert len(made) >= 15
+    assert len(given) >= 7
+
+
+def parses(line: str) -> bool:
+    """Whether mesh-e2e takes this command line."""
+    words = [VARIABLES.get(word, word) for word in shlex.split(line)]
+    try:
+        cli._parser().parse_args([*words, *(["folder"] if words[:2] == ["matrix", "merge"] else [])])  # xargs adds it
+    except SystemExit:
+        return False
+    return True
 
 
 def test_other_repositories_can_name_versions_and_builds() -> None:
