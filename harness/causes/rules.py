@@ -8,12 +8,12 @@ from harness.causes import (
     changes,
     components,
     foreign_policies,
-    rate_limit_mismatch,
     references,
     statuses,
     traffic,
     wrong_connections,
     wrong_paths,
+    wrong_rate_limit_counts,
     ztunnel_rejections,
 )
 from harness.causes.state import Cause, ClusterState, FailureFacts
@@ -62,7 +62,7 @@ RULES: tuple[Rule, ...] = (
     wrong_connections.unknown_workload,
     wrong_paths.unknown_addresses,
     wrong_paths.without_upstream,
-    rate_limit_mismatch.quota_not_kept,
+    wrong_rate_limit_counts.quota_not_kept,
     ztunnel_rejections.rejected_by_suite_policy,
     wrong_connections.failed,
     traffic.response_flags,

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from harness import cluster_records, container_engine_checks, progress, timeouts
 from harness.cluster import free_addresses, node_registries, prepared_nodes
-from harness.cluster.node_images import NodeImages, mark_held
+from harness.cluster.image_archive_loader import NodeImages, mark_held
 from harness.cluster.prepared_nodes import PreparedNodes
 from harness.cluster.protocol import Capability, Release, Requirement, single_replicas
 from harness.command import run

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import progress, timeouts
-from harness.cluster.node_images import mark
+from harness.cluster.image_archive_loader import mark
 from harness.command import run
 from harness.errors import CommandFailed, SetupFailed
 

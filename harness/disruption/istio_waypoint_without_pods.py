@@ -15,7 +15,7 @@ from harness.objects.unstructured import objects, text
 from harness.objects.workloads import is_pod_ready, pod_ip, pod_name
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
-from harness.waits import rollouts, waypoint_binding
+from harness.waits import bind_to_waypoint, rollouts
 
 CONTAINER, AGENT = "istio-proxy", "/usr/local/bin/pilot-agent"
 SENDS_NO_HBONE = "ISTIO_META_DISABLE_HBONE_SEND"  # set by ConfigMap byo-waypoint, manifests/sandwich/istio_class.yaml
@@ -30,7 +30,7 @@ def deployment(kube: Kube) -> str:
 
 def bind_service(kube: Kube) -> None:
     """The sandwich's Service bound to its waypoint."""
-    waypoint_binding.bind_service(kube, "ratings-sandwich", "byo-waypoint")
+    bind_to_waypoint.bind_service(kube, "ratings-sandwich", "byo-waypoint")
 
 
 def read_pods(kube: Kube) -> list[Document]:

@@ -10,7 +10,7 @@ from harness.errors import NotReady
 from harness.kube import Kube
 from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.namespace_mapping import Placement
-from harness.waits import gateways, rollouts, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways, rollouts
 
 PARTS = (
     restarts.ISTIOD,
@@ -41,4 +41,4 @@ def repair_stack(kube: Kube, client: MeshClient, ztunnel: Ztunnels, waypoint: En
     for name in PARTS:
         rollouts.wait_for_rollout(kube, placement.text(name), within=timeouts.DISTURBED)
     gateways.wait_for_proxy_pod(kube, waypoint.gateway)
-    waypoint_binding.wait_for_waypoint_traffic(client, waypoint, url)
+    bind_to_waypoint.wait_for_waypoint_traffic(client, waypoint, url)

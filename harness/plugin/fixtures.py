@@ -33,7 +33,7 @@ from harness.settings import Settings
 from harness.undo.temporary_changes import Manifests, undo_leftovers
 from harness.undo.undo_log import UndoLog
 from harness.version_sets import VersionSet
-from harness.waits import envoy_config, evidence_for_causes, gateways, policy_propagation, waypoint_binding
+from harness.waits import bind_to_waypoint, envoy_config, evidence_for_causes, gateways, policy_propagation
 
 Applying = Callable[..., AbstractContextManager[None]]
 Binding = Callable[[str, str], AbstractContextManager[None]]
@@ -220,9 +220,9 @@ def waypoint(
     ):
         with evidence_first(pytestconfig.stash[RUN]), progress.stage(f"waypoint ({settings.waypoint})"):
             gateways.wait_for_gateway(kube, "waypoint", "ratings")
-            undo.enter_context(waypoint_binding.while_service_bound(manifests, "ratings", "waypoint"))
+            undo.enter_context(bind_to_waypoint.while_service_bound(manifests, "ratings", "waypoint"))
             envoy = Envoy(kube, admin, kube.namespace, "waypoint", lacks=cluster.cannot_judge)
-            waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, "http://ratings:9080/ratings/0")
+            bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, envoy, "http://ratings:9080/ratings/0")
         pytestconfig.stash[RUN].observed["envoy"] = running_versions.answer_or_unknown(lambda: envoy.version)
         yield envoy
 
@@ -243,7 +243,7 @@ def applying(stack: None, manifests: Manifests) -> Applying:
 @pytest.fixture(scope="session")
 def binding(stack: None, manifests: Manifests) -> Binding:
     """`with binding("details", "waypoint"):` binds a Service of the stack to a waypoint for a block of a test."""
-    return lambda service, waypoint: waypoint_binding.while_service_bound(manifests, service, waypoint)
+    return lambda service, waypoint: bind_to_waypoint.while_service_bound(manifests, service, waypoint)
 
 
 @pytest.fixture(scope="session")

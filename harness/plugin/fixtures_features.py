@@ -28,7 +28,7 @@ from harness.plugin.fixtures import Applying
 from harness.registry.api import RegistryApi
 from harness.undo.temporary_changes import Manifests
 from harness.version_sets import VersionSet
-from harness.waits import gateways, rollouts, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways, rollouts
 from harness.waits.responses import wait_for_response
 
 PORT = 9080
@@ -127,8 +127,8 @@ def at_ingress(echo: Echo, ingress: IngressClient, ingress_gateway: Envoy, mesh_
 def at_waypoint(echo: Echo, waypoint: Envoy, manifests: Manifests, mesh_client: MeshClient) -> Iterator[Place]:
     """The waypoint, to which the Service echo is bound for the session."""
     base = f"http://echo:{PORT}"
-    with waypoint_binding.while_service_bound(manifests, "echo", "waypoint"):
-        waypoint_binding.wait_for_waypoint_traffic(mesh_client, waypoint, f"{base}/")
+    with bind_to_waypoint.while_service_bound(manifests, "echo", "waypoint"):
+        bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, waypoint, f"{base}/")
         yield Place("waypoint", "waypoint", base, mesh_client, waypoint, mesh_client, echo)
 
 
@@ -155,8 +155,8 @@ def pair_of(
         service, gateway = f"echo-{name}", f"waypoint-{name}"
         gateways.wait_for_gateway(kube, gateway, service)
         envoy, base = proxy_of(gateway), f"http://{service}:{PORT}"
-        waypoint_binding.bind_service(kube, service, gateway)
-        waypoint_binding.wait_for_waypoint_traffic(at_waypoint.past, envoy, f"{base}/")
+        bind_to_waypoint.bind_service(kube, service, gateway)
+        bind_to_waypoint.wait_for_waypoint_traffic(at_waypoint.past, envoy, f"{base}/")
         waypoint = replace(at_waypoint, gateway=gateway, base=base, envoy=envoy)
         gateways.wait_for_gateway(kube, f"ingress-{name}", service)
         envoy = proxy_of(f"ingress-{name}")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.experiments.load_balancer_addresses import send_from, send_one_from
+from harness.experiments.proxy_protocol_clients import send_from, send_one_from
 from harness.http_exchange import unique_name
 from harness.waits import gateways
 from harness.waits.responses import wait_for_response

@@ -13,7 +13,7 @@ from harness.components.resource_usage import Kubelets
 from harness.evidence.cost_tables import path_table, use_table
 from harness.load.path_cost import Path, measure_counted, measure_idle_use, measure_use_under_load
 from harness.objects.stack_places import pod_prefix
-from harness.waits import gateways, rollouts, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways, rollouts
 from harness.waits.envoy_config import wait_for_route
 from harness.waits.status import wait_for_condition
 
@@ -37,8 +37,8 @@ def paths(at_waypoint, applied, kube, proxy_of, mesh_client, here):
     gateways.wait_for_gateway(kube, "ingress-cost", "ingress-cost")
     wait_for_condition(kube, here("BackendTrafficPolicy/default/cost-limited"), "Accepted")
     wait_for_condition(kube, here("SecurityPolicy/default/cost-jwt"), "Accepted")
-    waypoint_binding.bind_service(kube, "cost-waypoint", "waypoint")
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, at_waypoint.envoy, "http://cost-waypoint:9080/")
+    bind_to_waypoint.bind_service(kube, "cost-waypoint", "waypoint")
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, at_waypoint.envoy, "http://cost-waypoint:9080/")
     wait_for_route(at_waypoint.envoy, here("httproute/default/cost-jwt/"))
     bound, token = "http://cost-waypoint:9080/", f"Bearer {sign_token()}"
     return [

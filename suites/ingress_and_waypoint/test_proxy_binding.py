@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.objects.address_with_port import host_port
-from harness.waits import gateways, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
 URL = "http://echo-proxied:9080/"
@@ -19,8 +19,8 @@ def proxied(applied, kube, proxy_of, at_waypoint, mesh_client):
     """The place of that waypoint, bound, and seen to carry a request."""
     gateways.wait_for_gateway(kube, "waypoint-proxied", "echo-proxied")
     envoy = proxy_of("waypoint-proxied")
-    waypoint_binding.bind_service(kube, "echo-proxied", "waypoint-proxied")
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, URL)
+    bind_to_waypoint.bind_service(kube, "echo-proxied", "waypoint-proxied")
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, envoy, URL)
     return replace(at_waypoint, gateway="waypoint-proxied", base="http://echo-proxied:9080", envoy=envoy)
 
 

@@ -8,7 +8,7 @@ import pytest
 from harness.http_exchange import get
 from harness.objects.address_with_port import host_port
 from harness.objects.workloads import pod_ip
-from harness.waits import rollouts, status, waypoint_binding
+from harness.waits import bind_to_waypoint, rollouts, status
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.extended("Cross-namespace attachment")]
@@ -32,13 +32,13 @@ def permitted(denied, kube, proxy_of, mesh_client, here):
     status.wait_for_condition(kube, here("Gateway/default/waypoint-open"), "Programmed")
     status.wait_for_condition(kube, here("HTTPRoute/elsewhere/welcome"), "Accepted")
     labels = {
-        waypoint_binding.USE_WAYPOINT: "waypoint-open",
-        f"{waypoint_binding.USE_WAYPOINT}-namespace": here("default"),
+        bind_to_waypoint.USE_WAYPOINT: "waypoint-open",
+        f"{bind_to_waypoint.USE_WAYPOINT}-namespace": here("default"),
     }
     kube.patch(here("Service/elsewhere/welcome"), {"metadata": {"labels": labels}})
     status.wait_for_condition(kube, here("Service/elsewhere/welcome"), BOUND)
     envoy = proxy_of("waypoint-open")
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, here(WELCOME))
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, envoy, here(WELCOME))
     return envoy
 
 

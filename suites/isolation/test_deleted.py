@@ -10,7 +10,7 @@ import pytest
 from harness.http_exchange import get
 from harness.objects.conditions import Condition
 from harness.objects.workloads import pod_ip
-from harness.waits import gateways, status, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways, status
 from harness.waits.responses import wait_for_response
 
 pytestmark = pytest.mark.extended("Waypoint deleted")
@@ -30,9 +30,9 @@ class Orphaned:
 def deleted_waypoint(applied, kube, proxy_of, mesh_client, current_time, here):
     """Binds the Service and sends requests through its waypoint, then deletes the Gateway and waits for the effect."""
     gateways.wait_for_gateway(kube, "waypoint-orphan", "ratings-orphan")
-    waypoint_binding.bind_service(kube, "ratings-orphan", "waypoint-orphan")
+    bind_to_waypoint.bind_service(kube, "ratings-orphan", "waypoint-orphan")
     envoy = proxy_of("waypoint-orphan")
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
     unrouted, since = get(here(UNROUTED)), current_time()
     before = {(line.status, line.flags) for line in envoy.wait_for_lines(mesh_client.send_in_turn(unrouted, 3), since)}
     kube.delete([here("Gateway/default/waypoint-orphan")])

@@ -6,7 +6,7 @@ Manifest: manifests/isolation/namespace_waypoint.yaml    Article: "or label the 
 import pytest
 
 from harness.http_exchange import get
-from harness.waits import waypoint_binding
+from harness.waits import bind_to_waypoint
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.extended("Namespace-wide waypoint")]
@@ -18,7 +18,7 @@ def namespace_label(waypoint, applied, kube, mesh_client, here):
     """The namespace's waypoint label during this module; details returns 200 again afterwards."""
     wait_for_response(mesh_client, DETAILS, status=404)  # if it is not, `applied` removes the label again
     yield
-    kube.patch(here("Namespace/default"), {"metadata": {"labels": {waypoint_binding.USE_WAYPOINT: None}}})
+    kube.patch(here("Namespace/default"), {"metadata": {"labels": {bind_to_waypoint.USE_WAYPOINT: None}}})
     wait_for_response(mesh_client, DETAILS, status=200)
 
 

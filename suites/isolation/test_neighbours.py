@@ -8,7 +8,7 @@ import pytest
 from harness.evidence.rate_limit_window import expected_statuses
 from harness.experiments.logged_connections import send_to_each
 from harness.http_exchange import get
-from harness.waits import envoy_config, policy_propagation, status, waypoint_binding
+from harness.waits import bind_to_waypoint, envoy_config, policy_propagation, status
 from harness.waits.responses import wait_for_response
 
 pytestmark = [pytest.mark.extended("Neighbours"), pytest.mark.timeout(300)]
@@ -24,7 +24,7 @@ def bound(waypoint, applied, binding, kube, mesh_client, here):
     status.wait_for_condition(kube, here("HTTPRoute/default/details"), "Accepted")
     envoy_config.wait_for_route(waypoint, here("httproute/default/details/"))
     with binding("details", "waypoint"):
-        waypoint_binding.wait_for_waypoint_traffic(mesh_client, waypoint, DETAILS)
+        bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, waypoint, DETAILS)
         yield
     wait_for_response(mesh_client, get(DETAILS), status=200)
 

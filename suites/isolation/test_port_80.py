@@ -13,7 +13,7 @@ import pytest
 
 from harness.experiments.node_permissions import check_privileged_port
 from harness.http_exchange import get
-from harness.waits import waypoint_binding
+from harness.waits import bind_to_waypoint
 
 pytestmark = [
     pytest.mark.extended("Port 80"),
@@ -26,7 +26,7 @@ FORMS = ("shifted", "refused", "allowed", "annotated")
 @pytest.fixture(scope="module")
 def bound(applied, kube, proxy_of):
     """Four waypoints for port 80, Programmed, each with a bound Service."""
-    waypoint_binding.bind_forms(kube, FORMS)
+    bind_to_waypoint.bind_forms(kube, FORMS)
     return {form: proxy_of(f"waypoint-{form}") for form in FORMS}
 
 
@@ -48,7 +48,7 @@ def test_every_status_is_green(bound, read_condition, form, here):
 def test_calls_pass(bound, mesh_client, current_time, form, port):
     """Requests to port 80 of Service ratings-{form} return 200 through its waypoint, whose Envoy listens on port
     {port}."""
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, bound[form], f"http://ratings-{form}/ratings/0")
     since = current_time()
     answers = mesh_client.send_in_turn(get(f"http://ratings-{form}/ratings/0"), 3)
 

@@ -6,7 +6,7 @@ Manifest: manifests/isolation/routing_service.yaml    Article: none; docs/findin
 import pytest
 
 from harness.http_exchange import get
-from harness.waits import gateways, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways
 
 pytestmark = [
     pytest.mark.extended("Routing loop"),
@@ -20,7 +20,7 @@ REQUEST = get("http://ratings-loop:9080/ratings/0")
 def looping_gateway(applied, kube, proxy_of):
     """The waypoint with routingType: Service, and a Service bound to it."""
     gateways.wait_for_gateway(kube, "waypoint-loop", "ratings-loop")
-    waypoint_binding.bind_service(kube, "ratings-loop", "waypoint-loop")
+    bind_to_waypoint.bind_service(kube, "ratings-loop", "waypoint-loop")
     return proxy_of("waypoint-loop")
 
 

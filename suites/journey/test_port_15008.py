@@ -15,7 +15,7 @@ from harness.experiments.logged_connections import send_logged
 from harness.http_exchange import Answers, get
 from harness.oracles.collector import OracleCollector
 from harness.oracles.signs import Sign
-from harness.waits import gateways, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways
 
 pytestmark = [pytest.mark.extended("Port 15008"), pytest.mark.timeout(600), pytest.mark.needs("disruptive")]
 NAME, SERVICE = "waypoint-clash", "ratings-clash"
@@ -41,9 +41,9 @@ class Clash:
 def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_condition, current_time, here):
     """A waypoint of the article's form, whose ztunnel is killed while its route changes."""
     gateways.wait_for_gateway(kube, NAME, SERVICE)
-    waypoint_binding.bind_service(kube, SERVICE, NAME)
+    bind_to_waypoint.bind_service(kube, SERVICE, NAME)
     envoy = proxy_of(NAME)
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
     watch, before = OracleCollector(kube, admin), send_logged(mesh_client, ztunnel, REQUEST, 3)
     pod = f"{envoy.namespace}/{envoy.name}"
     with hbone_port_takeover.while_envoy_has_port(kube, ztunnel, envoy, SERVICE):
@@ -62,7 +62,7 @@ def port_conflict(applied, kube, admin, ztunnel, proxy_of, mesh_client, read_con
             )
         }
         ready, nodes = ztunnel.read_ready_nodes(), {node["metadata"]["name"] for node in kube.list_objects("Node")}
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, envoy, REQUEST.url)
     after = send_logged(mesh_client, ztunnel, REQUEST, 3)
     return Clash(pod, before, during, after, statuses, ready, nodes, journey, watch.found)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.experiments.request_metrics import send_metered
-from harness.waits import waypoint_binding
+from harness.waits import bind_to_waypoint
 from harness.waits.responses import wait_for_response
 from harness.waits.status import wait_for_condition
 
@@ -22,7 +22,7 @@ def counted(applied, kube, at_ingress, at_waypoint, mesh_client, here):
     """The places by name, which have the Service's route."""
     wait_for_condition(kube, here("Service/default/echo-counted"), "istio.io/WaypointBound")
     wait_for_response(at_ingress.client, at_ingress.get(host=HOST), status=200)
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, at_waypoint.envoy, f"{URL}/")
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, at_waypoint.envoy, f"{URL}/")
     return {"ingress": at_ingress, "waypoint": replace(at_waypoint, base=URL)}
 
 

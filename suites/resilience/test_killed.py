@@ -17,7 +17,7 @@ from harness.load.background_load import BackgroundLoad
 from harness.load.outage_budgets import AFTER_READY, WAYPOINT_DELETED, ZTUNNEL_KILLED
 from harness.load.timeline_text import timeline_as_text
 from harness.wait import pause
-from harness.waits import gateways, responses, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways, responses
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "disruptive")]
 KILLED, DELETED = "ztunnel killed, routes edited", "waypoint pods deleted"
@@ -39,10 +39,10 @@ class Killed:
 def bound(restored_stack, applying, kube, proxy_of, mesh_client):
     """The waypoints of both forms, each bound to a Service of its own, once they carry requests."""
     with applying("waypoint/form_binding.yaml", "waypoint/form_listener.yaml"):
-        waypoint_binding.bind_forms(kube, FORMS)
+        bind_to_waypoint.bind_forms(kube, FORMS)
         proxies = [proxy_of(f"waypoint-{form}") for form in FORMS]
-        waypoint_binding.wait_for_waypoint_traffic(mesh_client, proxies[0], "http://ratings-binding:9080/ratings/0")
-        waypoint_binding.wait_for_waypoint_traffic(mesh_client, proxies[1], "http://ratings-listener:9080/ratings/0")
+        bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, proxies[0], "http://ratings-binding:9080/ratings/0")
+        bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, proxies[1], "http://ratings-listener:9080/ratings/0")
         yield proxies
 
 

@@ -14,7 +14,7 @@ from harness.http_exchange import get
 from harness.load.background_load import BackgroundLoad
 from harness.load.recorded_losses import UNCLOSED
 from harness.load.timeline_text import timeline_as_text
-from harness.waits import responses, rollouts, waypoint_binding
+from harness.waits import bind_to_waypoint, responses, rollouts
 from harness.waits.status import wait_for_condition
 
 pytestmark = [pytest.mark.extended("Resilience"), pytest.mark.needs("load", "nodes", "two nodes", "disruptive")]
@@ -44,7 +44,7 @@ def ratings_on_two_nodes(restored_stack, cluster, bundle, version_set, applied, 
     wait_for_condition(kube, here("Gateway/default/ingress-spread"), "Programmed")
     workloads = {here(f"Deployment/default/{name}") for name in WORKLOADS}
     rollouts.wait_for_rollouts(kube, workloads)
-    waypoint_binding.bind_service(kube, "ratings-spread", "waypoint-spread")
+    bind_to_waypoint.bind_service(kube, "ratings-spread", "waypoint-spread")
     responses.wait_for_response(mesh_client, REQUEST, status=200)
     return workloads
 

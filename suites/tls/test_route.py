@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.components import Echo
-from harness.waits import rollouts, waypoint_binding
+from harness.waits import bind_to_waypoint, rollouts
 from harness.waits.status import wait_for_condition
 
 pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
@@ -42,7 +42,7 @@ def waypoint_sni(backend, kube, proxy_of, at_waypoint, here):
     """The place of that waypoint, to which the backend's Service is bound."""
     wait_for_condition(kube, here("Gateway/default/waypoint-sni"), "Programmed", about="")
     envoy = proxy_of("waypoint-sni")
-    waypoint_binding.bind_service(kube, "echo-passed", "waypoint-sni")
+    bind_to_waypoint.bind_service(kube, "echo-passed", "waypoint-sni")
     return replace(at_waypoint, gateway=envoy.gateway, base="https://echo-passed:9443", envoy=envoy, echo=backend)
 
 

@@ -6,7 +6,7 @@ Manifest: manifests/waypoint/form_listener.yaml    Article: "Enabling Envoy Gate
 import pytest
 
 from harness.http_exchange import get
-from harness.waits import gateways, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways
 
 NAME, SERVICE = "waypoint-listener", "ratings-listener"
 URL = f"http://{SERVICE}:9080/ratings/0"
@@ -16,9 +16,9 @@ URL = f"http://{SERVICE}:9080/ratings/0"
 def envoy(applied, kube, proxy_of, mesh_client):
     """This form's waypoint, with a Service of its own bound to it, once it carries requests."""
     gateways.wait_for_gateway(kube, NAME, SERVICE)
-    waypoint_binding.bind_service(kube, SERVICE, NAME)
+    bind_to_waypoint.bind_service(kube, SERVICE, NAME)
     waypoint = proxy_of(NAME)
-    waypoint_binding.wait_for_waypoint_traffic(mesh_client, waypoint, URL)
+    bind_to_waypoint.wait_for_waypoint_traffic(mesh_client, waypoint, URL)
     return waypoint
 
 

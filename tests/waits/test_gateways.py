@@ -13,7 +13,7 @@ from harness.http_exchange import Answer, Answers
 from harness.kube import Kube
 from harness.undo.temporary_changes import Manifests
 from harness.wait import set_patience
-from harness.waits import envoy_config, gateways, waypoint_binding
+from harness.waits import bind_to_waypoint, envoy_config, gateways
 from tests import recordings
 from tests.fakes.api import FakeApi, named
 from tests.fakes.clock import Clock
@@ -66,7 +66,7 @@ def test_call_must_pass_the_waypoint(clock: Clock) -> None:
     """A 200 that the waypoint's log does not have went past it: the wait goes on until one passed."""
     client = Client(200)
 
-    answer = waypoint_binding.wait_for_waypoint_traffic(client, Envoy("rq-4"), URL)  # type: ignore[arg-type]  # stand-ins
+    answer = bind_to_waypoint.wait_for_waypoint_traffic(client, Envoy("rq-4"), URL)  # type: ignore[arg-type]  # stand-ins
 
     assert answer.status == 200
     assert client.sent == 4
@@ -84,7 +84,7 @@ def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
 
     client.send_in_turn = send_in_turn  # type: ignore[method-assign]  # for this test
 
-    waypoint_binding.wait_for_waypoint_traffic(client, envoy, URL)  # type: ignore[arg-type]  # stand-ins
+    bind_to_waypoint.wait_for_waypoint_traffic(client, envoy, URL)  # type: ignore[arg-type]  # stand-ins
 
     assert client.sent == 5
 
@@ -93,7 +93,7 @@ def test_line_of_an_earlier_probe_counts(clock: Clock) -> None:
 def test_call_that_never_passes(clock: Clock, client: Client, logged: tuple[str, ...], why: str) -> None:
     """A bypassed waypoint, or one that does not serve, is reported as that."""
     with pytest.raises(NotReady, match=f"answers 200 through waypoint waypoint: .*{why}"):
-        waypoint_binding.wait_for_waypoint_traffic(client, Envoy(*logged), URL)  # type: ignore[arg-type]  # stand-ins
+        bind_to_waypoint.wait_for_waypoint_traffic(client, Envoy(*logged), URL)  # type: ignore[arg-type]  # stand-ins
 
     assert clock.slept <= timeouts.XDS_PROPAGATION + 1
 
@@ -224,24 +224,24 @@ def test_service_is_bound_by_its_label(kube: Kube, api: FakeApi, clock: Clock) -
     """The label is set, and istiod's word awaited."""
     api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"}}, status=BOUND))
 
-    waypoint_binding.bind_service(kube, "ratings", "waypoint")
+    bind_to_waypoint.bind_service(kube, "ratings", "waypoint")
 
     assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {
         "app": "ratings",
-        waypoint_binding.USE_WAYPOINT: "waypoint",
+        bind_to_waypoint.USE_WAYPOINT: "waypoint",
     }
 
 
-@pytest.mark.parametrize("before", [{}, {waypoint_binding.USE_WAYPOINT: "theirs"}])
+@pytest.mark.parametrize("before", [{}, {bind_to_waypoint.USE_WAYPOINT: "theirs"}])
 def test_service_of_the_stack_is_bound_for_a_while(
     manifests: Manifests, api: FakeApi, clock: Clock, before: dict[str, str]
 ) -> None:
     """Within the block it has our waypoint, after it that of before, or none; other labels are not touched."""
     api.put(named("Service/default/ratings", metadata={"labels": {"app": "ratings"} | before}, status=BOUND))
-    with waypoint_binding.while_service_bound(manifests, "ratings", "waypoint"):
+    with bind_to_waypoint.while_service_bound(manifests, "ratings", "waypoint"):
         within = api.objects["Service/default/ratings"]["metadata"]["labels"]
 
-    assert within == {"app": "ratings", waypoint_binding.USE_WAYPOINT: "waypoint"}
+    assert within == {"app": "ratings", bind_to_waypoint.USE_WAYPOINT: "waypoint"}
     assert api.objects["Service/default/ratings"]["metadata"]["labels"] == {"app": "ratings"} | before
 
 
@@ -251,7 +251,7 @@ def test_service_that_is_not_bound(kube: Kube, api: FakeApi, clock: Clock) -> No
     api.put(service)
 
     with pytest.raises((NotReady, Terminal), match="WaypointBound"):
-        waypoint_binding.bind_service(kube, service["metadata"]["name"], "bogus")
+        bind_to_waypoint.bind_service(kube, service["metadata"]["name"], "bogus")
 
 
 @pytest.mark.parametrize("raises", [False, True])

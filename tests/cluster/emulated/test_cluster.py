@@ -24,7 +24,7 @@ from harness.oracles import signs
 from harness.proxy import stats
 from harness.settings import Settings
 from harness.wait import pause, until
-from harness.waits import gateways, waypoint_binding
+from harness.waits import bind_to_waypoint, gateways
 from tests.patience import SOON
 
 RATINGS = get("http://ratings:9080/ratings/0")
@@ -51,7 +51,7 @@ def emulated(state: Path) -> Iterator[EmulatedCluster]:
         apply(kube, "ingress/gateway.yaml", "waypoint/gateway_binding.yaml", "waypoint/ratings.yaml")
         gateways.wait_for_gateway(kube, "bookinfo-ingress", "ingress-bookinfo")
         gateways.wait_for_gateway(kube, "waypoint", "ratings")
-        waypoint_binding.bind_service(kube, "ratings", "waypoint")
+        bind_to_waypoint.bind_service(kube, "ratings", "waypoint")
         made.mark()
         yield made
     finally:
