@@ -1,4 +1,4 @@
-"""Wasm modules in OCI images, which Envoy Gateway fetches from a registry in the cluster.
+"""Puts Wasm modules as OCI images into a registry in the cluster, from which Envoy Gateway fetches them.
 
 Formats: solo-io/wasm, spec/spec-compat.md (the module is the file plugin.wasm of the last layer, which is a tar
 compressed by gzip). `docker save` leaves layers uncompressed, which Envoy Gateway refuses, so the module is put into an

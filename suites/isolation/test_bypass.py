@@ -104,5 +104,6 @@ def test_ztunnel_names_the_policys_refusal(bypass_attempts):
 
 
 def test_ztunnel_of_the_client_logs_401(bypass_attempts):
-    """For each client in the mesh that bypasses the waypoint under the policy, its own ztunnel logs an outbound 401."""
+    """With an AuthorizationPolicy that allows only the waypoint, ztunnel at each mesh client that bypasses the
+    waypoint logs an outbound 401."""
     assert bypass_attempts.refusals["outbound"] == {("mesh-client", ANSWERED), ("other-client", ANSWERED)}

@@ -1,4 +1,6 @@
-"""Port 15008 of a waypoint's pod belongs to ztunnel; a TCP listener on it makes Envoy want it as well
+"""Audit check: waypoints whose Envoy may take port 15008 from ztunnel.
+
+Port 15008 of a waypoint's pod belongs to ztunnel; a TCP listener on it makes Envoy want it as well
 (docs/port-15008.md). Whoever binds it second fails, and no Kubernetes status says so."""
 
 from __future__ import annotations

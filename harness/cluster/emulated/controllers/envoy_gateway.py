@@ -1,4 +1,4 @@
-"""Envoy Gateway's controller: statuses, and the proxies' objects. It acts only while its own pod is ready."""
+"""The emulated Envoy Gateway controller: statuses, and the proxies' objects, while its own pod is ready."""
 
 from __future__ import annotations
 

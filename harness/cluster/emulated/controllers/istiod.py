@@ -1,4 +1,4 @@
-"""istiod: its GatewayClasses, the waypoint of a Service and its condition. It acts while its own pod is ready."""
+"""The emulated istiod: its GatewayClasses, waypoints of Services, WaypointBound, while its own pod is ready."""
 
 from __future__ import annotations
 

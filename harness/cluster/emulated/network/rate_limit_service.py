@@ -1,4 +1,4 @@
-"""envoy-ratelimit's pod: envoy.service.ratelimit.v3 over gRPC, counters in Redis, /rlconfig and /metrics.
+"""The emulated rate limit service: envoy.service.ratelimit.v3 over gRPC, counters in Redis, /rlconfig and /metrics.
 
 Pages as in tests/recordings/admin/ratelimit-rlconfig.txt and ratelimit-metrics.prom.
 """
