@@ -12,7 +12,7 @@ from harness.kube import ApiUnavailable, Kube
 from harness.logs.ztunnel import ZtunnelLine
 from harness.objects.manifests import Document
 from harness.objects.unstructured import objects, text
-from harness.objects.workloads import is_pod_ready, pod_ip, pod_name
+from harness.objects.workloads import is_pod_ready, pod_ip
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
 from harness.waits import bind_to_waypoint, rollouts
@@ -77,7 +77,7 @@ def record_build(kube: Kube) -> None:
     Raises:
         Inconclusive: it did not answer.
     """
-    pod = pod_name(read_pods(kube)[0])
+    pod = read_pods(kube)[0]["metadata"]["name"]
     argv = [AGENT, "request", "GET", "server_info"]
     page = kube.exec_in_pod(kube.namespace, pod, CONTAINER, argv, within=timeouts.EXEC).stdout
     try:

@@ -94,6 +94,8 @@ def test_build_is_recorded(kube: Kube, api: FakeApi, stood: None, extension: str
     istio_waypoint_without_pods.record_build(kube)
 
     (seen,) = observations.current().sightings[-1:]
+    (asked,) = api.asked("GET", "/exec")
+    assert asked.path.endswith("/namespaces/default/pods/byo-1/exec")
     assert who in seen.who
     assert seen.what == info["version"]
 
