@@ -100,11 +100,13 @@ def test_call_passes_the_waypoint(proxy, manifests, mesh_client, ztunnel, kube, 
     """With ISTIO_META_DISABLE_HBONE_SEND on the proxy of Gateway byo-waypoint, requests through that waypoint return
     200 over HBONE connections."""
     control = mesh_client.send_in_turn(get(here(URL)))
+    ztunnel.wait_for_connections(control, since)
     with istio_waypoint_without_pods.while_sending_no_hbone(manifests, kube):
         answers = mesh_client.send_in_turn(get(here(URL)), 2)
         legs = ztunnel.wait_for_connections(answers, since)
         pods = {pod_ip(pod) for pod in istio_waypoint_without_pods.read_pods(kube)}
     recovery = mesh_client.send_in_turn(get(here(URL)))
+    ztunnel.wait_for_connections(recovery, since)
 
     assert (control.statuses, answers.statuses, recovery.statuses) == ([503], [200, 200], [503])
     assert {(leg.is_ok, leg.is_hbone, leg.dst.ip in pods) for leg in legs} == {(True, True, True)}
