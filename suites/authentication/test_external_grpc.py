@@ -7,7 +7,7 @@ Article: none; authentication is among its reasons for Envoy Gateway
 
 import pytest
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "SecurityPolicy/default/external-grpc"
 
 

@@ -7,7 +7,11 @@ import pytest
 
 from harness.clients.json_web_token import damage_token, sign_token
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("at_ingress"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.needs("real gateway"),
+    pytest.mark.usefixtures("at_ingress"),
+    pytest.mark.timeout(300, func_only=True),
+]
 POLICY = "SecurityPolicy/default/jwt-remote"
 ISSUER = "httproute/default/issuer/"
 

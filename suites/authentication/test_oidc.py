@@ -7,7 +7,11 @@ import pytest
 
 from harness.experiments.oidc_session import Login, browser_session, session
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("dex"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.needs("real gateway"),
+    pytest.mark.usefixtures("dex"),
+    pytest.mark.timeout(300, func_only=True),
+]
 POLICY, MANIFEST, HOST = "SecurityPolicy/default/oidc", "authentication/oidc.yaml", "shop.localhost"
 ALI = {"host": "dex.localhost", "user": "ali@example.com", "password": "open sesame"}
 BASES = {"ingress": "", "waypoint": "http://dex:5556"}  # how the client of a place reaches Dex

@@ -5,7 +5,7 @@ Manifest: manifests/backend_traffic/hashing.yaml    Article: none; its reason is
 
 import pytest
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "BackendTrafficPolicy/default/hashing"
 USERS = [f"user-{n}" for n in range(20)]  # all of 20 on one of two backends by chance: 2 of a million
 

@@ -5,7 +5,7 @@ Manifest: manifests/backend_traffic/health_checks.yaml    Article: none; its rea
 
 import pytest
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "BackendTrafficPolicy/default/health-checks"
 
 

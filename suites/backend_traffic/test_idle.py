@@ -7,7 +7,7 @@ import pytest
 
 from harness.experiments.idle_connections import send_with_pauses
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "BackendTrafficPolicy/default/idle-backend"
 
 

@@ -6,7 +6,7 @@ Article: none; its reason is Envoy Gateway's policies
 
 import pytest
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "BackendTrafficPolicy/default/outlier"
 
 

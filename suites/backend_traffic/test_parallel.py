@@ -5,7 +5,7 @@ Manifest: manifests/backend_traffic/parallel.yaml    Article: "Set Up Circuit Br
 
 import pytest
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "BackendTrafficPolicy/default/parallel"
 SLOW = "/?delay=3s"  # longer than it takes to send all of them
 

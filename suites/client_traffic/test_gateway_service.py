@@ -13,7 +13,7 @@ from harness.objects.address_with_port import host_of
 from harness.waits import gateways
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.needs("real gateway", "two nodes"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway", "two nodes"), pytest.mark.timeout(300, func_only=True)]
 CLUSTER = {"spec": {"provider": {"kubernetes": {"envoyService": {"externalTrafficPolicy": "Cluster"}}}}}
 LOAD_BALANCERS = {
     "loadbalancer.openstack.org/proxy-protocol": "v2",

@@ -15,7 +15,7 @@ from harness.http_exchange import unique_name
 from harness.waits import gateways
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 LIMIT = "BackendTrafficPolicy/default/by-proxied-address"
 FIRST, SECOND = "203.0.113.7", "198.51.100.7"
 REFUSED = "proxy_proto.not_found_disallowed"

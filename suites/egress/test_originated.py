@@ -12,7 +12,7 @@ from harness.waits import rollouts
 from harness.waits.responses import wait_for_response
 from harness.waits.status import wait_for_condition
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 HOST, POLICY = "outside-tls.example", "BackendTLSPolicy/default/outside-tls"
 
 

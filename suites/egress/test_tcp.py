@@ -12,7 +12,7 @@ from harness.waits.status import wait_for_condition
 pytestmark = [
     pytest.mark.needs("real gateway", "load"),
     pytest.mark.one_witness("connections have no request id to join witnesses by"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(300, func_only=True),
 ]
 URL = "tcp://outside-tcp.example:9000"
 

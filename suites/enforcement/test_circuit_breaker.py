@@ -8,7 +8,7 @@ import pytest
 from harness.experiments import policy_timing
 from harness.waits import policy_propagation
 
-pytestmark = [pytest.mark.extended("Enforcement time"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.extended("Enforcement time"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "BackendTrafficPolicy/default/timed-breaker"
 CLUSTER = "httproute/default/ratings/rule/0"
 

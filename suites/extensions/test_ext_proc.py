@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY = "EnvoyExtensionPolicy/default/ext-proc"
 EDIT_REQUEST = json.dumps({"addHeaders": {"x-processed": "request"}, "removeHeaders": ["x-team"]})
 EDIT_RESPONSE = "/?header=" + quote("instructions:" + json.dumps({"addHeaders": {"x-processed": "response"}}))

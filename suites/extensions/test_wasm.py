@@ -9,7 +9,11 @@ import pytest
 from harness.experiments.first_wasm_module import load_first_module
 from harness.experiments.node_permissions import check_memory_protection_keys
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("first_module"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.needs("real gateway"),
+    pytest.mark.usefixtures("first_module"),
+    pytest.mark.timeout(300, func_only=True),
+]
 FIRST = "First Wasm module in a running proxy"
 
 

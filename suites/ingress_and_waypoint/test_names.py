@@ -11,7 +11,11 @@ from harness.waits.object_owner_and_absence import wait_for_absence, wait_for_ow
 from harness.waits.rollouts import wait_for_rollout
 from harness.waits.status import wait_for_condition, wait_for_false_condition
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("applied"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.needs("real gateway"),
+    pytest.mark.usefixtures("applied"),
+    pytest.mark.timeout(300, func_only=True),
+]
 SETTINGS, WORKLOAD = "settings-of-an-application", "workload-of-an-application"
 
 

@@ -10,7 +10,7 @@ import pytest
 from harness.waits import gateways
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 
 
 @pytest.fixture(scope="module")

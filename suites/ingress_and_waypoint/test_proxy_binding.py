@@ -10,7 +10,7 @@ import pytest
 from harness.objects.address_with_port import host_port
 from harness.waits import bind_to_waypoint, gateways
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 URL = "http://echo-proxied:9080/"
 
 

@@ -9,7 +9,11 @@ import pytest
 from harness.waits.object_owner_and_absence import wait_for_absence, wait_for_owner
 from harness.waits.status import wait_for_condition, wait_for_false_condition
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.usefixtures("applied"), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.needs("real gateway"),
+    pytest.mark.usefixtures("applied"),
+    pytest.mark.timeout(300, func_only=True),
+]
 NAME = "account-of-an-application"
 ACCOUNT, GATEWAY = f"ServiceAccount/default/{NAME}", f"Gateway/default/{NAME}"
 

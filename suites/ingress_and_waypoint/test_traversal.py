@@ -13,7 +13,7 @@ from harness.waits import gateways
 from harness.waits.responses import wait_for_response
 from harness.waits.status import wait_for_condition
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 HOST, BY_SERVICE = "traversed.example", "by-service.example"
 SERVICE, BOUND = "Service/default/echo-traversed", "istio.io/WaypointBound"
 PROMISE = "Ingress traffic will traverse the waypoint"

@@ -11,7 +11,7 @@ from harness.http_exchange import get
 from harness.waits import bind_to_waypoint, envoy_config, policy_propagation, status
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.extended("Neighbours"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.extended("Neighbours"), pytest.mark.timeout(300, func_only=True)]
 RATINGS, DETAILS = "http://ratings:9080/ratings/0", "http://details:9080/details/0"
 URLS = {"ratings": RATINGS, "details": DETAILS}
 CLUSTER = "httproute/default/ratings/rule/0"

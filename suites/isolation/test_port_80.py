@@ -18,7 +18,7 @@ from harness.waits import bind_to_waypoint
 pytestmark = [
     pytest.mark.extended("Port 80"),
     pytest.mark.needs("waypoint kinds"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(300, func_only=True),
 ]
 FORMS = ("shifted", "refused", "allowed", "annotated")
 

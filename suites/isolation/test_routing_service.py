@@ -11,7 +11,7 @@ from harness.waits import bind_to_waypoint, gateways
 pytestmark = [
     pytest.mark.extended("Routing loop"),
     pytest.mark.needs("waypoint kinds"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(300, func_only=True),
 ]
 REQUEST = get("http://ratings-loop:9080/ratings/0")
 

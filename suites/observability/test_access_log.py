@@ -5,7 +5,7 @@ Manifest: manifests/observability/access_log.yaml (access_log_identity.yaml)    
 
 import pytest
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 HOST = "echo-logged"
 KEYS = {"start_time", "response_code", "response_flags", "user-agent", "team", "identity"}
 

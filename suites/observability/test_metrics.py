@@ -12,7 +12,7 @@ from harness.waits import bind_to_waypoint
 from harness.waits.responses import wait_for_response
 from harness.waits.status import wait_for_condition
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 HOST, URL = "echo-counted", "http://echo-counted:9080"
 OPENED, REQUESTS = "istio_tcp_connections_opened_total", "envoy_cluster_upstream_rq_total"
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 HOST, UNTRAVERSED = "echo-otlp", "echo-otlp-direct"
 KEYS = {"start_time", "response_code", "response_flags", "user-agent", "team"}
 ADDED = {"k8s.namespace.name", "k8s.pod.name"}  # by Envoy Gateway

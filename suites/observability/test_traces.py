@@ -7,7 +7,7 @@ import pytest
 
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 HOST, UNTRAVERSED = "echo-traced", "echo-untraversed"
 TRACE = "x-b3-traceid"
 

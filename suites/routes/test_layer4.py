@@ -12,7 +12,7 @@ from harness.waits.status import wait_for_condition
 pytestmark = [
     pytest.mark.needs("real gateway", "load"),
     pytest.mark.one_witness("connections and datagrams have no request id to join witnesses by"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(300, func_only=True),
 ]
 GATEWAY, SERVICE = "Gateway/default/ingress-layer4", "default/ingress-layer4"
 

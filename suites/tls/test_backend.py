@@ -11,7 +11,7 @@ from harness.components import Echo
 from harness.waits import rollouts
 from harness.waits.responses import wait_for_response
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 POLICY, HOST = "BackendTLSPolicy/default/echo-tls", "over-tls.example"
 
 

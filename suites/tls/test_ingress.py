@@ -14,7 +14,7 @@ from harness.experiments.certificate_replacement import replace_certificate
 from harness.waits.responses import wait_for_response
 from harness.waits.status import wait_for_condition
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 GATEWAY, HOST, LATE = "Gateway/default/ingress-tls", "secure.example", "late.example"
 
 

@@ -11,7 +11,7 @@ from harness.components import Echo
 from harness.waits import bind_to_waypoint, rollouts
 from harness.waits.status import wait_for_condition
 
-pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.needs("real gateway"), pytest.mark.timeout(300, func_only=True)]
 
 
 @pytest.fixture(scope="module")
