@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 
@@ -67,7 +67,6 @@ def install_steps(
     bookinfo = [role for role in versions.images if role.startswith("bookinfo-")]
     mesh = ("istio cni", "istio ztunnel", "enrolment")
     steps = [
-        InstallStep("nodes", lambda: rollouts.wait_for_nodes(kube)),
         InstallStep("images: mesh", load("pilot", "install-cni", "ztunnel", "redis", "gateway")),
         InstallStep("images: limiter", load("ratelimit", "envoy"), ("images: mesh",)),
         InstallStep("images: bookinfo", load(*bookinfo, "curl", "fortio"), ("images: limiter",)),
@@ -169,7 +168,10 @@ class _Acts:
             if document["kind"] == "CustomResourceDefinition":
                 rollouts.wait_for_definition(self.kube, document["metadata"]["name"])
 
-    def _wait_for(self, workloads: Iterable[str]) -> None:
+    def _wait_for(self, workloads: Sequence[str]) -> None:
+        """Waits for the nodes first: a new one takes no pods until it is ready, which would look like trouble."""
+        if workloads:
+            rollouts.wait_for_nodes(self.kube)
         for name in workloads:
             rollouts.wait_for_rollout(self.kube, name)
 

@@ -256,6 +256,29 @@ def test_bundled_images_are_loaded_before_they_run(cluster: FakeCluster, kube: K
     assert cluster.calls[0][0] == "load" or cluster.calls[0] == ("install", "base")
 
 
+def test_workloads_are_looked_at_once_nodes_are_ready(
+    cluster: FakeCluster, kube: Kube, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then no node takes their pods, and kind's nodes may not be ready when the installation begins."""
+    ready_stack(api)
+    ready = threading.Event()
+    looked_at_early: list[str] = []
+    monkeypatch.setattr(rollouts, "wait_for_nodes", lambda _: ready.set())
+    healed = api.on_get
+
+    def on_get(key: str) -> None:
+        if key.startswith(("Deployment/", "DaemonSet/")) and not ready.is_set():
+            looked_at_early.append(key)
+        healed(key)
+
+    api.on_get = on_get
+
+    installation.install(cluster, kube, ROW, None)
+
+    assert looked_at_early == []
+    assert ready.is_set()
+
+
 def test_failing_step_stops_the_installation(cluster: FakeCluster, kube: Kube, api: FakeApi) -> None:
     """Bookinfo is not applied to a mesh whose limiter could not be installed."""
     ready_stack(api)
