@@ -405,6 +405,7 @@ def test_load_balancer_assigns_the_clusters_addresses(
     api: FakeApi, kube: Kube, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pool is the cluster's own; each kind is defined before an object of it is applied, each workload awaited."""
+    monkeypatch.setattr(rollouts, "wait_for_nodes", lambda _: None)
     awaited: list[str] = []
     monkeypatch.setattr(rollouts, "wait_for_definition", lambda _, name: awaited.append(name))
     monkeypatch.setattr(rollouts, "wait_for_rollout", lambda _, name: awaited.append(name))
