@@ -41,6 +41,7 @@ class EnvoyCounters(EnvoyPods):
     @contextmanager
     def counting_requests_sent(self, cluster: str) -> Iterator[CounterChange]:
         """How many of the requests of the block its replicas sent to a cluster: their counters before and after them.
+        A cluster without counters has been sent none: `unused_cluster_counters` of version_differences.yaml.
 
         Raises:
             Inconclusive: as `sent`; or a replica came or went in the block.
