@@ -11,7 +11,7 @@ trap 'kind delete cluster --name "$name" >/dev/null 2>&1; rm -rf "$home"' EXIT
 say() { printf '%6.1f  %s\n' "$(awk "BEGIN { print $(date +%s.%N) - $began }")" "$1"; }
 chart() { ls "$bundle"/charts/"$1"-*.tgz; }
 release() { helm install "$1" "$(chart "$2")" --namespace "$3" --create-namespace --skip-crds --values "manifests/values/$2.yaml" "${@:4}" >/dev/null; }
-tagged() { sed -n "s/^  \($1[^ ]*\): *{*$/\1/p" "$bundle/bundle.yaml" | head -1 | tr -d '"'; }
+tagged() { sed -n "s|^  \($1[^ ]*\): *$|\1|p" "$bundle/bundle.yaml" | head -1; }
 
 began=$(date +%s.%N)
 printf 'kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes: [{role: control-plane}, {role: worker}]\n' >"$home/kind.yaml"
