@@ -54,16 +54,19 @@ def open_address(cluster: Cluster, kube: Kube, service: str, port: int) -> Itera
 def _connects(host: str, port: int) -> bool:
     """Whether connections to an address succeed. A refused one is tried again: Envoy's listener and kube-proxy's rules
     come a moment after the pod is ready, and kubectl's port-forward ends with the first connection that is refused."""
-    if record_replay.is_replaying():
-        return can_connect(host, port)  # nothing changes by waiting
+    if can_connect(host, port):
+        return True
+    if record_replay.is_replaying() or not is_refused(host, port):
+        return False  # nothing changes by waiting
     with suppress(NotReady):
         until(
-            lambda: is_refused(host, port),
-            lambda refused: not refused,
+            lambda: can_connect(host, port),
+            bool,
             what=f"{host_port(host, port)} accepts connections",
             within=timeouts.LISTENER,
         )
-    return can_connect(host, port)
+        return True
+    return False
 
 
 def find_udp_address(kube: Kube, service: str, port: int) -> tuple[str, int]:
