@@ -20,7 +20,7 @@ from harness.registry.api import CHUNK, ImageManifest, ImageSource, RegistryApi,
 from harness.registry.credentials import login
 from harness.registry.private import PrivateRegistry
 from harness.registry.reachability import check_registry
-from harness.registry.reference import Reference, parse_reference
+from harness.registry.reference import Reference, digest_of, parse_reference
 from harness.threads import thread_pool
 from harness.version_sets import Chart, VersionSet
 
@@ -141,7 +141,7 @@ class Archive:
         config = self._describe(image["Config"], "application/vnd.oci.image.config.v1+json")
         layers = [self._describe(layer, "application/vnd.oci.image.layer.v1.tar") for layer in image["Layers"]]
         data = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}).encode()
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        digest = digest_of(data)
         self._made[digest] = data
         return digest
 
@@ -174,7 +174,7 @@ def _push(to: RegistryApi, target: PrivateRegistry, archive: Path, chart: Chart,
     tag = chart.version.replace("+", "_")
     digest = to.digest(there.repository, tag)
     layers = to.manifest(there.repository, digest).body.get("layers", []) if digest else []
-    content = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+    content = digest_of(archive.read_bytes())
     same = any(layer["digest"] == content for layer in layers)
     if not same:
         with progress.stage(f"chart {archive.name}"):

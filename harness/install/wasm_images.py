@@ -8,7 +8,6 @@ image of its own.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import json
 import tarfile
@@ -21,7 +20,7 @@ from harness.mirror import Archive
 from harness.offline_bundle import Bundle
 from harness.registry.api import ImageManifest, ImageSource, RegistryApi
 from harness.registry.credentials import login
-from harness.registry.reference import Reference, parse_reference
+from harness.registry.reference import Reference, digest_of, parse_reference
 from harness.version_sets import VersionSet
 
 MODULE = "plugin.wasm"
@@ -69,12 +68,12 @@ def push_module(to: RegistryApi, repository: str, tag: str, module: bytes) -> No
         entry.size = len(module)
         tar.addfile(entry, io.BytesIO(module))
     layer = gzip.compress(packed.getvalue(), mtime=0)
-    diff = {"type": "layers", "diff_ids": [_digest(packed.getvalue())]}
+    diff = {"type": "layers", "diff_ids": [digest_of(packed.getvalue())]}
     config = json.dumps({"architecture": "wasm", "os": "wasi", "config": {}, "rootfs": diff}).encode()
     parts = [(config, f"{OCI}.config.v1+json"), (layer, f"{OCI}.layer.v1.tar+gzip")]
     for data, _ in parts:
-        to.put_blob(repository, _digest(data), len(data), iter([data]))
-    described = [{"mediaType": kind, "size": len(data), "digest": _digest(data)} for data, kind in parts]
+        to.put_blob(repository, digest_of(data), len(data), iter([data]))
+    described = [{"mediaType": kind, "size": len(data), "digest": digest_of(data)} for data, kind in parts]
     kind = f"{OCI}.manifest.v1+json"
     body = {"schemaVersion": 2, "mediaType": kind, "config": described[0], "layers": described[1:]}
     to.put_manifest(repository, tag, ImageManifest(json.dumps(body).encode(), kind))
@@ -89,7 +88,3 @@ def _source(bundle: Bundle | None, versions: VersionSet, image: Reference, role:
     private = versions.registry
     plain, ca = (private.plain_http, private.ca) if private else (False, None)
     yield RegistryApi(image.registry, plain_http=plain, ca=ca, login=login(image.registry))
-
-
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"

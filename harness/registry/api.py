@@ -5,7 +5,6 @@ Sources: opencontainers/distribution-spec (spec.md), distribution/distribution (
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import ssl
@@ -20,7 +19,7 @@ import httpx
 from harness.errors import BadInput, SetupFailed
 from harness.registry.credentials import Login
 from harness.registry.private import is_loopback
-from harness.registry.reference import DOCKER_HUB
+from harness.registry.reference import DOCKER_HUB, digest_of
 
 API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}  # where a registry's name is not the host of its API
 MANIFEST_TYPES = (
@@ -42,7 +41,7 @@ class ImageManifest:
 
     @property
     def digest(self) -> str:
-        return f"sha256:{hashlib.sha256(self.data).hexdigest()}"
+        return digest_of(self.data)
 
     @property
     def body(self) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ Sources: opencontainers/distribution-spec (spec.md, "Pulling manifests"), distri
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import re
 import threading
@@ -17,7 +16,7 @@ from typing import Literal
 
 import httpx
 
-from harness.registry.reference import DOCKER_HUB, Reference
+from harness.registry.reference import DOCKER_HUB, Reference, digest_of
 
 State = Literal["found", "gone", "changed", "not asked"]
 API_HOSTS = {DOCKER_HUB: "registry-1.docker.io"}  # where a registry's name is not the host of its API
@@ -106,7 +105,7 @@ class Registries:
                 raise _NotAskedError("its digest needs a pull, and the registry's rate limit is used up")
             answer = self._send(client, "GET", url, reference.registry)
             _judge(answer)
-            return f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+            return digest_of(answer.content)
 
     def _token(self, client: httpx.Client, challenge: httpx.Response, reference: Reference, plain: bool) -> str:
         scheme, _, rest = challenge.headers.get("www-authenticate", "").partition(" ")

@@ -5,6 +5,7 @@ Source: github.com/distribution/reference (reference.go) and, for names without 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 
@@ -75,3 +76,8 @@ def _split(name: str) -> tuple[str, str]:
     if slash and ("." in first or ":" in first or first == "localhost"):
         return (DOCKER_HUB if first == "index.docker.io" else first), rest
     return DOCKER_HUB, name if slash else f"library/{name}"
+
+
+def digest_of(data: bytes) -> str:
+    """The digest of a blob or manifest: "sha256:…"."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
