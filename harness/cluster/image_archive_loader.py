@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from harness import progress, timeouts
@@ -30,13 +30,8 @@ class NodeImages:
             CommandFailed: kind could not load one.
         """
         held = {node: _held(node) for node in nodes}
-        missing = [
-            (archive, node)
-            for archive in archives
-            for node in nodes
-            if (everywhere or node_registries.needs_image(node, nodes, archive.name))
-            and mark(archive) not in held[node]
-        ]
+        pairs = _pairs(archives, nodes, everywhere=everywhere)
+        missing = [(archive, node) for archive, node in pairs if mark(archive) not in held[node]]
         with thread_pool(STREAMS) as pool:
             list(pool.map(lambda pair: self._load(*pair), missing))
 
@@ -45,10 +40,8 @@ class NodeImages:
         then are finished. What fails here `load` tries again, and raises."""
         node_registries.wait_for_containerd(nodes, ended)
         with thread_pool(STREAMS) as pool:
-            for archive in archives:
-                for node in nodes:
-                    if node_registries.needs_image(node, nodes, archive.name):
-                        pool.submit(self._load_unless, ended, archive, node)
+            for archive, node in _pairs(archives, nodes):
+                pool.submit(self._load_unless, ended, archive, node)
 
     def _load_unless(self, ended: threading.Event, archive: Path, node: str) -> None:
         if ended.is_set():
@@ -73,6 +66,14 @@ def mark(archive: Path) -> str:
 def mark_held(node: str, archives: Iterable[Path]) -> None:
     """Marks archives as held by a node."""
     run(["docker", "exec", node, "mkdir", "-p", *(f"{MARKS}/{mark(archive)}" for archive in archives)])
+
+
+def _pairs(archives: Sequence[Path], nodes: Sequence[str], *, everywhere: bool = False) -> Iterator[tuple[Path, str]]:
+    """Each archive with each node that takes it, archive by archive."""
+    for archive in archives:
+        for node in nodes:
+            if everywhere or node_registries.needs_image(node, nodes, archive.name):
+                yield archive, node
 
 
 def _held(node: str) -> set[str]:

@@ -143,7 +143,7 @@ class KindCluster:
         self._unfinished.touch()
         ended = threading.Event()
         with thread_pool(3) as pool:
-            if not mounts:
+            if self._archives and not mounts:
                 pool.submit(self._images.load_during_boot, self._archives, nodes, ended)
             pulls = pool.submit(self._pull_early, nodes, ended)
             pool.submit(self._helm.pull_all_ahead, [(one.reference, one.version) for one in self._charts])
