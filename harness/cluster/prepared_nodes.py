@@ -23,9 +23,10 @@ CONTAINERD = "/var/lib/containerd"
 KEPT = 3  # prepared folders that stay, those used last
 
 # $0 is the new folder, $1… the archives. The node image's own images are kept. ctr's progress goes to standard error.
+# The unfinished folder is touched, since another run removes those used longest ago.
 _PREPARE = """set -e
 part="$0-part-$(hostname)"
-cp -a /var/lib/containerd "$part"
+cp -a /var/lib/containerd "$part"; touch "$part"
 containerd --root "$part" --state /run/preparing --address /run/preparing.sock >/run/containerd.log 2>&1 &
 n=0; until ctr --address /run/preparing.sock version >/dev/null 2>&1; do
   n=$((n+1)); [ $n -le 120 ] || { tail -5 /run/containerd.log >&2; exit 1; }; sleep 0.25; done
