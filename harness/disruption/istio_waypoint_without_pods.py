@@ -83,7 +83,7 @@ def record_build(kube: Kube) -> None:
     try:
         info = json.loads(page)
     except ValueError as error:
-        raise Inconclusive(f"Envoy of {pod} did not tell what it is: {page[:200]!r}") from error
+        raise Inconclusive(f"Envoy of {pod} returned no server_info: {page[:200]!r}") from error
     own = any(text(one, "name").startswith("istio.") for one in objects(info, "node", "extensions"))
     who = "Istio's proxy" if own else "Envoy without Istio's extensions, a stand-in for Istio's proxy"
     observations.record_sighting(who, text(info, "version"))

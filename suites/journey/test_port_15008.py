@@ -89,8 +89,8 @@ def test_ztunnel_of_its_node_is_not_ready(port_conflict):
 
 
 def test_journey_names_the_port_the_pod_and_the_remedy(port_conflict):
-    """When a request fails because Envoy holds port 15008, the error message names the port, the waypoint pod, and
-    the remedy."""
+    """When a request fails because Envoy holds port 15008, this harness's error message names the port, the waypoint
+    pod, and the remedy."""
     message = str(port_conflict.journey.value)
 
     assert (f"port 15008 of {port_conflict.pod}" in message, REMEDY in message) == (True, True), message

@@ -177,8 +177,8 @@ def tcp_route_is_found(journey, version_upgrade_plan):
 
 
 def test_every_pod_is_of_the_version(journey, version_upgrade_plan):
-    """After an Envoy Gateway or Istio upgrade with CRD {journey}, all its pods run the newer version, and after the
-    downgrade the older version."""
+    """After an Envoy Gateway or Istio upgrade replacing CRD {journey}, all its pods run the newer version, and after
+    the downgrade the older version."""
     plan = version_upgrade_plan
 
     assert journey.version_after == plan.version(plan.after)
@@ -198,7 +198,7 @@ def test_newer_version_needs_its_definitions(journey, needs_definitions):
 
 @ONE
 def test_upgrade_loses_no_open_connection(journey):
-    """In each step of an Envoy Gateway or Istio upgrade with CRD {journey}, at most 2 requests on new connections
+    """In each step of an Envoy Gateway or Istio upgrade replacing CRD {journey}, at most 2 requests on new connections
     fail, and none on keep-alive connections or through the ingress."""
     (new, kept, outside), (new_then, kept_then, outside_then) = (step.timelines for step in journey.there)
 
@@ -211,7 +211,7 @@ def test_upgrade_loses_no_open_connection(journey):
 
 @ONE
 def test_way_back_loses_no_open_connection(journey):
-    """In the downgrade after an Envoy Gateway or Istio upgrade with CRD {journey}, at most 2 requests on new
+    """In the downgrade after an Envoy Gateway or Istio upgrade replacing CRD {journey}, at most 2 requests on new
     connections fail, and none on keep-alive connections or through the ingress."""
     new, kept, outside = journey.back.timelines
 
@@ -243,8 +243,8 @@ def test_script_is_enforced_by_both_versions(journey):
 
 @pytest.mark.changes("lua")
 def test_upgrade_rejects_scripts(journey):
-    """After an upgrade to Envoy Gateway 1.9 with CRD {journey}, a route with a Lua script returns 500, and works again
-    after the downgrade."""
+    """After an upgrade to Envoy Gateway 1.9 replacing CRD {journey}, a route with a Lua script returns 500, and works
+    again after the downgrade."""
     before, after, back = journey.before, journey.after, journey.after_back
 
     assert (before.script, before.reached, before.accepted["script"]) == ([418, 200], [0, 1], True)
@@ -255,7 +255,7 @@ def test_upgrade_rejects_scripts(journey):
 @pytest.mark.changes("policy_routing_type")
 def test_upgrade_enforces_routing_type(journey):
     """With a BackendTrafficPolicy of routingType Service, ingress requests pass the waypoint only between the upgrade
-    to Envoy Gateway 1.8 with CRD {journey} and the downgrade."""
+    to Envoy Gateway 1.8 replacing CRD {journey} and the downgrade."""
     before, after, back = journey.before, journey.after, journey.after_back
 
     assert (before.traversed, after.traversed, back.traversed) == ([0, 0, 0], [1, 1, 1], [0, 0, 0])
@@ -274,8 +274,8 @@ def test_routing_stays_as_it_is(journey):
 
 @CONNECTIONS
 def test_tcp_route_is_served_by_both_versions(journey, tcp_route_is_found):
-    """A TCPRoute is Accepted and forwards connections before an Envoy Gateway or Istio upgrade with CRD {journey},
-    after each step, and after the downgrade."""
+    """A TCPRoute is Accepted and forwards connections before an Envoy Gateway or Istio upgrade replacing CRD
+    {journey}, after each step, and after the downgrade."""
     assert journey.tcp == (SERVED,) * 4
     assert journey.tcp_restarted == SERVED
 
@@ -283,14 +283,14 @@ def test_tcp_route_is_served_by_both_versions(journey, tcp_route_is_found):
 @CONNECTIONS
 @pytest.mark.changes("watched_tcp_route")
 def test_tcp_route_is_served_after_a_restart(journey, definitions_last):
-    """After an upgrade to Envoy Gateway 1.9 with CRD {journey}, an Accepted TCPRoute forwards no connection until
+    """After an upgrade to Envoy Gateway 1.9 replacing CRD {journey}, an Accepted TCPRoute forwards no connection until
     Envoy Gateway is restarted."""
     assert journey.tcp == (SERVED, NOT_SERVED, NOT_SERVED, SERVED)
     assert journey.tcp_restarted == SERVED
 
 
 def test_definitions_are_replaced(journey, version_upgrade_plan):
-    """An Envoy Gateway or Istio upgrade with CRD {journey} replaces all Gateway API CRDs by those of the newer
+    """An Envoy Gateway or Istio upgrade replacing CRD {journey} replaces all Gateway API CRDs by those of the newer
     version."""
     assert journey.definitions.rejected == {}
     assert journey.definitions.versions == version_upgrade_plan.definitions(version_upgrade_plan.after)
@@ -298,7 +298,7 @@ def test_definitions_are_replaced(journey, version_upgrade_plan):
 
 @pytest.mark.changes("safe_upgrades_policy")
 def test_older_definitions_are_rejected(journey):
-    """After an Envoy Gateway or Istio upgrade with CRD {journey}, Gateway API CRDs of a version before v1.5 are
+    """After an Envoy Gateway or Istio upgrade replacing CRD {journey}, Gateway API CRDs of a version before v1.5 are
     rejected by the safe-upgrades policy or because of their stored versions."""
     assert journey.older.rejected_by == {SAFE_UPGRADES, STORED}
     assert journey.older.versions == journey.definitions.versions
@@ -306,6 +306,6 @@ def test_older_definitions_are_rejected(journey):
 
 @pytest.mark.changes("stored_route_versions")
 def test_stored_versions_keep_definitions(journey):
-    """After an Envoy Gateway or Istio upgrade with CRD {journey} and without the safe-upgrades policy, the API server
-    rejects older Gateway API CRDs that lack a stored version."""
+    """After an Envoy Gateway or Istio upgrade replacing CRD {journey} and without the safe-upgrades policy, the API
+    server rejects older Gateway API CRDs that lack a stored version."""
     assert journey.forced.rejected_by == {STORED}
