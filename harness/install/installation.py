@@ -276,7 +276,7 @@ def ensure_stack(
     Raises:
         SetupFailed: a part is missing, or did not get ready.
     """
-    if cluster.kind == "existing":
+    if cluster.kind == "existing":  # before anything is applied; on a new cluster each step waits where it must
         rollouts.wait_for_nodes(kube)
     no_proxy.extend_no_proxy(addresses(kube.list_objects("Node")))
     found = install_steps(cluster, kube, versions, bundle, replicas)
