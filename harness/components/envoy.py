@@ -17,10 +17,12 @@ from harness.http_exchange import Answers
 from harness.logs import envoy_access, envoy_xds_rejects
 from harness.logs.envoy_access import AccessLine
 from harness.logs.unreadable import UnreadableLines
+from harness.objects.unstructured import objects, text
 from harness.proxy import clusters
 from harness.proxy.config_dump import active_cluster, error_states, max_pending_requests, route_config
 
 Json = dict[str, Any]
+V8 = "envoy.wasm.runtime.v8"
 
 
 class Envoy(EnvoyCounters):
@@ -34,6 +36,11 @@ class Envoy(EnvoyCounters):
             str(json.loads(page)["version"]).split("/") for page in self._each("/server_info").values()
         )
         return ", ".join(sorted({parts[1] if len(parts) > 1 else "" for parts in parts_of_versions}))
+
+    def has_wasm_runtime(self) -> bool:
+        """Whether every replica was built with V8, which runs Wasm modules."""
+        pages = [json.loads(page) for page in self._each("/server_info").values()]
+        return all(any(text(e, "name") == V8 for e in objects(page, "node", "extensions")) for page in pages)
 
     def read_access_log(self, since: datetime) -> envoy_access.ParsedAccessLog:
         """All access lines of all replicas written after that moment (and a few before), by their time, and what could

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import observations, timeouts
-from harness.errors import Inconclusive, SetupFailed
+from harness.errors import CannotJudge, Inconclusive, SetupFailed
 from harness.experiments.ingress_or_waypoint import Place
 from harness.http_exchange import Request
 from harness.kube import Kube
@@ -41,8 +41,12 @@ def load_first_module(
     An Envoy that ends of it is started again by its kubelet, with the module in its first configuration.
 
     Raises:
+        CannotJudge: an Envoy is built without a Wasm runtime.
         NotReady: a place does not return it, or has no ready proxy afterwards, or still has the module.
     """
+    for place in places:
+        if not place.envoy.has_wasm_runtime():
+            raise CannotJudge(f"Wasm: Envoy {place.envoy.version} of {place.gateway} is built without a Wasm runtime")
     before = {place.name: _ended(kube, place) for place in places}
     with applying(manifest), observations.probing():
         for place in places:

@@ -64,6 +64,15 @@ def test_version_is_envoys_own_word(envoy: Envoy, pages: Pages) -> None:
     assert envoy.version == "1.37.0"
 
 
+@pytest.mark.parametrize(("runtime", "has"), [("envoy.wasm.runtime.v8", True), ("envoy.wasm.runtime.null", False)])
+def test_wasm_runtime_is_among_what_envoy_was_built_with(envoy: Envoy, pages: Pages, runtime: str, has: bool) -> None:
+    """Every Envoy has the filter and a null runtime; modules run in V8 alone."""
+    extensions = [{"name": "envoy.filters.http.wasm"}, {"name": runtime}]
+    pages.pages["/server_info"] = {"node": {"extensions": extensions}}
+
+    assert envoy.has_wasm_runtime() is has
+
+
 def answers(*ids: str) -> Answers:
     """Answers of these ids."""
     return Answers(tuple(Answer(id_, 200, {}, 1.0) for id_ in ids))

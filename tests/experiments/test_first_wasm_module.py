@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.errors import SetupFailed
+from harness.errors import CannotJudge, SetupFailed
 from harness.experiments.first_wasm_module import load_first_module
 from harness.http_exchange import Answer, Request
 
@@ -16,9 +16,10 @@ from harness.http_exchange import Answer, Request
 class World:
     """A place whose Envoy ends of the module, and is back a look later."""
 
-    name, gateway = "waypoint", "waypoint"
+    name, gateway, version = "waypoint", "waypoint", "1.38.3"
 
-    def __init__(self, *, ends: bool) -> None:
+    def __init__(self, *, ends: bool, runtime: bool = True) -> None:
+        self.has_wasm_runtime = lambda: runtime
         self.envoy, self.namespace, self._ends = self, "default", ends
         self.applied, self.looks, self.restarts = False, 0, 0
 
@@ -54,3 +55,12 @@ def test_exit_codes_of_envoy_are_listed(ends: bool, exits: list[int]) -> None:
 
     assert found.exits == {"waypoint": exits}
     assert not world.applied
+
+
+def test_envoy_without_a_runtime_judges_nothing() -> None:
+    """It would reject the module, and no policy shows that."""
+    world = World(ends=False, runtime=False)
+
+    with pytest.raises(CannotJudge, match=r"Envoy 1\.38\.3 of waypoint is built without a Wasm runtime"):
+        load_first_module(world, [world], world.applying, "a.yaml", lambda _: Request("/"), 418)  # type: ignore[arg-type, list-item]  # stand-ins
+    assert not world.restarts

@@ -12,6 +12,7 @@ import pytest
 
 from harness.errors import SetupFailed
 from harness.install.wasm_images import push_module, read_module
+from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.registry.api import RegistryApi
 from harness.registry.reference import parse_reference
 from tests.fakes.registry import FakeRegistry, digest
@@ -77,3 +78,12 @@ def test_image_without_a_module_is_named() -> None:
 
     with pytest.raises(SetupFailed, match=r"image r\.example/waf:1: its last layer has no plugin\.wasm"):
         read_module(RegistryApi("r.example", transport=fake.transport), IMAGE)
+
+
+def test_registry_is_ready_once_it_returns_the_module() -> None:
+    """Envoy Gateway asks for a module once: a 404 of a registry that has just started stays."""
+    (policy,) = read_manifest(MANIFESTS / "extensions/wasm.yaml")
+    registry = next(one for one in read_manifest(MANIFESTS / "base/wasm_registry.yaml") if one["kind"] == "Deployment")
+    probe = registry["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]
+
+    assert policy["spec"]["wasm"][0]["code"]["http"]["url"].endswith(f":{probe['port']}{probe['path']}")
