@@ -20,9 +20,12 @@ from aiohttp import web
 from harness.cluster.emulated.http_pages import Pages
 from harness.cluster.emulated.network import rate_limit_service, ztunnel
 from harness.cluster.emulated.network.addresses import hidden
+from harness.cluster.emulated.network.model import HBONE_PORT
 from harness.cluster.emulated.network_input import Bend
 from harness.cluster.emulated.programs_by_image import BookinfoProgram, EnvoyProgram
 from harness.cluster.emulated.world import World
+
+_PORT_TAKEN = 120.0  # seconds until Envoy has the port that ztunnel left
 
 
 class Faults:
@@ -157,10 +160,17 @@ class Faults:
         envoy = self._envoy(gateway)
         node = envoy.run.node
         await self.world.ztunnel.kill(node)
-        for number in range(3):  # each change makes Envoy try the listener again
-            await self._sent(envoy, f"again-{number}")
-            await asyncio.sleep(0.3)
-        await self.world.ztunnel.start(node)
+        try:
+            async with asyncio.timeout(_PORT_TAKEN):
+                for number in itertools.count():  # each change makes Envoy try the listener again
+                    await self._sent(envoy, f"again-{number}")
+                    await asyncio.sleep(0.3)
+                    if envoy.process.listens_on(HBONE_PORT):
+                        break
+        except TimeoutError:
+            raise ValueError(f"Envoy of Gateway {gateway} does not listen on {HBONE_PORT}") from None
+        finally:
+            await self.world.ztunnel.start(node)
 
     # -- Envoys ---------------------------------------------------------------------------------------------------
 

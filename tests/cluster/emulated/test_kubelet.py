@@ -8,6 +8,7 @@ from harness.cluster.emulated.api.kinds import Object
 from harness.cluster.emulated.api.store import Store
 from harness.cluster.emulated.initial_objects import create_initial_objects
 from harness.cluster.emulated.kubelet import ContainerProgram, Kubelet, PodRun
+from tests.patience import SOON
 
 POD: Object = {
     "apiVersion": "v1",
@@ -33,6 +34,14 @@ class Slow(ContainerProgram):
         await self.may_end.wait()
 
 
+async def still(kubelet: Kubelet) -> None:
+    """Returns when nothing moves."""
+    async with asyncio.timeout(SOON):
+        while kubelet.moving():
+            kubelet.sync()
+            await asyncio.sleep(0.01)
+
+
 def test_pod_moves_until_it_runs_and_until_it_has_ended() -> None:
     """Begun but not ready, or ended but not gone: both are moving, whatever a status says."""
 
@@ -55,8 +64,7 @@ def test_pod_moves_until_it_runs_and_until_it_has_ended() -> None:
         assert kubelet.moving() == ["default/one"]
 
         program.may_be_ready.set()
-        await asyncio.sleep(0.15)
-        assert kubelet.moving() == []
+        await still(kubelet)
         snapshot = store.snapshot()
 
         store.delete(kind, "default", "one", grace=0)
@@ -67,10 +75,7 @@ def test_pod_moves_until_it_runs_and_until_it_has_ended() -> None:
         assert kubelet.moving() == ["default/one"]
 
         program.may_end.set()
-        await asyncio.sleep(0.05)
-        kubelet.sync()
-        await asyncio.sleep(0.15)
-        assert kubelet.moving() == []
+        await still(kubelet)
         await kubelet.close()
 
     asyncio.run(live())

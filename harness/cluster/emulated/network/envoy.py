@@ -9,15 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from harness.cluster.emulated.network.addresses import hidden
 from harness.cluster.emulated.network.bootstrap import ADMIN_PORT, XDS_PORT, bootstrap, localize
 from harness.cluster.emulated.network.child_process import Child
 from harness.cluster.emulated.network.model import Xds
 from harness.cluster.emulated.network.xds import AdsServer, Refusal
+from harness.errors import SetupFailed
 
 FLUSH_INTERVAL = 10.0  # seconds; Envoy's default for file access logs
-_START = 20.0  # seconds
+_START = 120.0  # seconds: a busy machine starts it slowly
 
 
 def binary() -> Path:
@@ -74,13 +76,17 @@ class EnvoyProcess:
         """Returns when the admin page answers. Envoy is LIVE (`ready`) once `apply` has sent it something.
 
         Raises:
-            SetupFailed: Envoy ended, or did not answer in 20 s; with its last lines.
+            SetupFailed: Envoy ended, or did not answer in 120 s; with its last lines. Nothing of it is left.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         config = self._directory / f"{self.name}.json"
         config.write_text(json.dumps(bootstrap(self.pod_ip, self.cluster), indent=1))
         await self._ads.start()
-        await self._run(config)
+        try:
+            await self._run(config)
+        except SetupFailed:
+            await self.stop(0)  # it is started again, on the same addresses
+            raise
 
     async def stop(self, grace: float = 0.5) -> None:
         child, self._child = self._child, None
@@ -114,6 +120,11 @@ class EnvoyProcess:
         self._child = Child(argv, self._log)
         await self._child.start()
         await self._answers(self._child)
+
+    def listens_on(self, port: int) -> bool:
+        """Whether it listens on this port of the pod's own address."""
+        listening = psutil.Process(self.pid).net_connections() if self.running else ()
+        return any(one.status == psutil.CONN_LISTEN and one.laddr == (self.pod_ip, port) for one in listening)
 
     async def ready(self) -> bool:
         """Whether Envoy is LIVE: it has its configuration and serves. What the pod's readiness probe asks."""

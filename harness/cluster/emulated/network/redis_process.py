@@ -18,7 +18,7 @@ from harness.cluster.emulated.network.splice import dial
 from harness.errors import SetupFailed
 
 PORT = 6379
-_START = 10.0  # seconds
+_START = 120.0  # seconds: a busy machine starts it slowly
 
 
 class RedisError(Exception):
@@ -56,7 +56,7 @@ class RedisProcess:
         """Returns when it answers PING.
 
         Raises:
-            SetupFailed: it ended, or did not answer in 10 s; with its last lines.
+            SetupFailed: it ended, or did not answer in 120 s; with its last lines. Nothing of it is left.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         at = hidden(self._pod_ip)
@@ -75,7 +75,9 @@ class RedisProcess:
                 await asyncio.sleep(0.02)
         finally:
             redis.close()
-        raise self._child.failure("it does not answer PING")
+        failed = self._child.failure("it does not answer PING")
+        await self.stop()  # it is started again, at the same address
+        raise failed
 
     async def stop(self) -> None:
         child, self._child = self._child, None

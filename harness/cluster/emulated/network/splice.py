@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _CHUNK = 65536
-_FIRST_BYTE = 0.5  # seconds
+_FIRST_BYTE = 10.0  # seconds: most clients send at once, on a busy machine later
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 

@@ -22,6 +22,7 @@ from harness.cluster.emulated.network.redis_process import RedisProcess
 from harness.cluster.emulated.network.translate import xds
 from harness.cluster.emulated.network.ztunnel import Ztunnel
 from harness.logs.ztunnel import ZtunnelLine, parse_ztunnel_log
+from tests.patience import SOON
 
 FACTOR = 30.0
 EG_PROXY = {
@@ -135,8 +136,8 @@ class Mesh:
             log=self.logs[pod].append,
             delay_factor=FACTOR,
         )
-        await one.start()
         self.stops.append(one.stop)
+        await one.start()
         return one
 
     async def limiter(self) -> EmulatedRateLimitService:
@@ -153,7 +154,7 @@ class Mesh:
     async def tell(self, envoy: EnvoyProcess, gw: dict[str, Any], routes: list[Any], *policies: Any) -> None:
         """Translates and applies, and waits until Envoy is LIVE."""
         found = self.services.get("envoy-ratelimit")
-        proxy = Proxy((found.vip, 8081) if found else None, limiter_timeout=2.0)
+        proxy = Proxy((found.vip, 8081) if found else None, limiter_timeout=SOON)
         resources = xds(gw, proxy, routes=routes, services=self.services.values(), backend_policies=policies)
         await envoy.apply(resources)
         await until(envoy.ready)
@@ -232,7 +233,7 @@ async def mesh(directory: Path) -> AsyncIterator[Mesh]:
         await one.close()
 
 
-async def until(probe: Callable[[], Any], within: float = 8.0) -> Any:
+async def until(probe: Callable[[], Any], within: float = SOON) -> Any:
     """The first true answer of a (perhaps async) probe; fails after `within` seconds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within

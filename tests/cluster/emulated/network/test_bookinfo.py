@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from harness.cluster.emulated.network import bookinfo
 from harness.cluster.emulated.network.bookinfo import App
 from harness.errors import BadInput
 from tests.cluster.emulated.network import mesh as m
+from tests.patience import SOON
 
 
-def test_productpage_asks_the_others_with_its_callers_headers(tmp_path: Path) -> None:
+def test_productpage_asks_the_others_with_its_callers_headers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """x-request-id and user-agent go all the way to ratings."""
+    monkeypatch.setattr(bookinfo, "_TIMEOUT", SOON)
+    monkeypatch.setattr(bookinfo, "_WITH_RATINGS", {"reviews-v3": SOON})
 
     async def check() -> None:
         async with m.mesh(tmp_path) as mesh:

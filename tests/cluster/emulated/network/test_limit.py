@@ -1,17 +1,28 @@
 """A global rate limit: real Envoy, the limiter over gRPC, a real Redis (logs/access-429.json)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from harness.cluster.emulated.network import rate_limit_service
 from harness.cluster.emulated.network.rate_limit_service import EmulatedRateLimitService
 from harness.cluster.emulated.network.redis_process import RedisConnection
 from harness.cluster.emulated.network.translate import limits
 from harness.proxy.rlconfig import parse_rlconfig
 from tests.cluster.emulated.network import mesh as m
+
+
+@pytest.fixture(autouse=True)
+def hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No window of a limit ends within a test."""
+    clock = SimpleNamespace(time=lambda: 1_800_000_000.0, strftime=time.strftime, gmtime=time.gmtime)
+    monkeypatch.setattr(rate_limit_service, "time", clock)
+
 
 GATEWAY = m.gateway("bookinfo-ingress", m.listener("ingress", 80))
 

@@ -27,9 +27,10 @@ def test_ztunnel_has_the_port_and_envoy_is_refused(tmp_path: Path) -> None:
                 assert answer.status == 200
             refused = error_states(json.loads(await mesh.admin(envoy, "/config_dump")))
             assert {one.resource for one in refused} == {NAME}
-            rejections = parse_rejections("\n".join(mesh.logs["waypoint"]))
+            rejections = await m.until(lambda: parse_rejections("\n".join(mesh.logs["waypoint"])))
             assert {one.resource for one in rejections} == {NAME}
             assert "Address already in use" in rejections[0].text
+            await m.until(lambda: envoy.refusals)
             assert len(envoy.refusals) == 1
 
     asyncio.run(check())

@@ -5,11 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from harness.cluster.emulated.network import bootstrap
+from harness.cluster.emulated.network.envoy import EnvoyProcess
 from harness.proxy import config_dump
 from harness.proxy.stats import parse_stats as stats
 from tests.cluster.emulated.network import mesh as m
 
 CLUSTER = "httproute/default/ratings/rule/0"
+FOR_EVER = m.FACTOR * 3600  # seconds
 
 
 def test_call_passes_the_waypoint_and_leaves_the_recorded_lines(tmp_path: Path) -> None:
@@ -56,35 +61,40 @@ def test_call_passes_the_waypoint_and_leaves_the_recorded_lines(tmp_path: Path) 
     asyncio.run(check())
 
 
-def test_breaker_waits_in_warming_then_refuses_everything(tmp_path: Path) -> None:
-    """Old thresholds serve on while the new ones warm; then 503, UO, and as many overflows."""
+class Changed:
+    """What the waypoint's Envoy knows of a changed cluster."""
+
+    def __init__(self, mesh: m.Mesh, envoy: EnvoyProcess) -> None:
+        self._mesh, self._envoy = mesh, envoy
+
+    async def warms(self) -> bool:
+        (clusters,) = (one for one in (await self._dump())["configs"] if one["@type"].endswith("ClustersConfigDump"))
+        return any(one["cluster"]["name"] == CLUSTER for one in clusters.get("dynamic_warming_clusters", ()))
+
+    async def acts(self) -> bool:
+        found = config_dump.active_cluster(await self._dump(), CLUSTER)
+        return found is not None and config_dump.max_pending_requests(found) == 0
+
+    async def is_known(self) -> bool:
+        return await self.warms() or await self.acts()
+
+    async def _dump(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self._mesh.admin(self._envoy, "/config_dump"))
+        return found
+
+
+def test_old_thresholds_serve_on_while_the_new_ones_warm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here for longer than any test takes."""
+    monkeypatch.setattr(bootstrap, "FETCH_TIMEOUT", FOR_EVER)
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, envoy):
-
-            async def dump() -> dict[str, Any]:
-                found: dict[str, Any] = json.loads(await mesh.admin(envoy, "/config_dump"))
-                return found
-
-            async def warms() -> bool:
-                (clusters,) = (one for one in (await dump())["configs"] if one["@type"].endswith("ClustersConfigDump"))
-                return any(one["cluster"]["name"] == CLUSTER for one in clusters.get("dynamic_warming_clusters", ()))
-
-            async def acts() -> bool:
-                found = config_dump.active_cluster(await dump(), CLUSTER)
-                return found is not None and config_dump.max_pending_requests(found) == 0
-
-            assert await one(mesh) == 200
+            changed = Changed(mesh, envoy)
             await mesh.tell(envoy, m.gateway("waypoint", m.listener("ratings", 9080)), [m.RATINGS], m.BREAKER)
-            await m.until(warms)
-            assert await one(mesh) == 200
-            await m.until(acts)
+            await m.until(changed.warms)
 
-            assert set(await asyncio.gather(*(one(mesh) for _ in range(20)))) == {503}
-            counted = stats(await mesh.admin(envoy, "/stats"))
-            assert counted[f"cluster.{CLUSTER}.upstream_rq_pending_overflow"] == 20
-            assert counted[f"cluster.{CLUSTER}.init_fetch_timeout"] == 1
-            await m.until(lambda: sum(line["response_flags"] == "UO" for line in mesh.access("waypoint")) == 20)
+            assert await one(mesh) == 200
+            assert await changed.warms()
 
     asyncio.run(check())
 
@@ -94,24 +104,24 @@ async def one(mesh: m.Mesh) -> int:
         return int(answer.status)
 
 
-def test_policy_that_is_gone_before_it_acts_acts_all_the_same(tmp_path: Path) -> None:
-    """Envoy hears of the way back only once the change has warmed; then that takes as long again."""
+def test_policy_that_is_gone_before_it_acts_acts_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Envoy hears of the way back only once the change has warmed, and then that warms: until it has, everything is
+    refused with 503, UO, and as many overflows."""
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, envoy):
-            gateway = m.gateway("waypoint", m.listener("ratings", 9080))
+            gateway, changed = m.gateway("waypoint", m.listener("ratings", 9080)), Changed(mesh, envoy)
             await mesh.tell(envoy, gateway, [m.RATINGS], m.BREAKER)
-            await asyncio.sleep(0.1)
+            await m.until(changed.is_known)
+            monkeypatch.setattr(bootstrap, "FETCH_TIMEOUT", FOR_EVER)  # of the way back
             await mesh.tell(envoy, gateway, [m.RATINGS])
+            await m.until(changed.acts)
 
-            async def refused() -> bool:
-                return await one(mesh) == 503
-
-            async def served() -> bool:
-                return await one(mesh) == 200
-
-            await m.until(refused)
-            await m.until(served)
+            assert set(await asyncio.gather(*(one(mesh) for _ in range(20)))) == {503}
+            counted = stats(await mesh.admin(envoy, "/stats"))
+            assert counted[f"cluster.{CLUSTER}.upstream_rq_pending_overflow"] == 20
+            assert counted[f"cluster.{CLUSTER}.init_fetch_timeout"] == 1
+            await m.until(lambda: sum(line["response_flags"] == "UO" for line in mesh.access("waypoint")) == 20)
 
     asyncio.run(check())
 

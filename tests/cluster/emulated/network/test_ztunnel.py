@@ -6,9 +6,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from harness.cluster.emulated.network import bookinfo, bootstrap
 from harness.logs.ztunnel import ZtunnelLine
 from harness.proxy import ztunnel_dump
 from tests.cluster.emulated.network import mesh as m
+from tests.patience import SOON
 
 
 def test_caller_outside_the_mesh_leaves_one_line_without_identities(tmp_path: Path) -> None:
@@ -60,8 +62,10 @@ def outbound(mesh: m.Mesh) -> list[ZtunnelLine]:
     return [line for line in mesh.lines("one") if line.src.workload == "client-x" and line.direction == "outbound"]
 
 
-def test_dump_reads_as_the_real_one(tmp_path: Path) -> None:
+def test_dump_reads_as_the_real_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the harness's own reader, which knows the recorded one."""
+    for module in (bootstrap, bookinfo):  # neither Envoy nor the app ends the connection meanwhile
+        monkeypatch.setattr(module, "idle_seconds", lambda _: SOON)
 
     async def check() -> None:
         async with m.waypointed(tmp_path) as (mesh, _):
