@@ -25,9 +25,11 @@ from tests.fakes.fixtures import (  # noqa: F401  # fixtures are found by name
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# Few examples where a person waits; `make test ARGS=--hypothesis-profile=nightly` tries many. None has a deadline.
-hypothesis.settings.register_profile("few", max_examples=25, deadline=None)
-hypothesis.settings.register_profile("nightly", max_examples=1000, deadline=None)
+# Few examples where a person waits; `make test ARGS=--hypothesis-profile=nightly` tries many. None has a deadline, and
+# slow generation is the machine's.
+UNHURRIED = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("few", UNHURRIED, max_examples=25)
+hypothesis.settings.register_profile("nightly", UNHURRIED, max_examples=1000)
 hypothesis.settings.load_profile("few")
 
 

@@ -13,7 +13,7 @@ import pytest
 from harness.wait import until
 
 SOON = 120.0  # seconds
-AT_ONCE = 30.0  # seconds: far less than the minute or more for which the thing that must not happen would last
+AT_ONCE = 120.0  # seconds: far less than the 300 or more for which the thing that must not happen would last
 
 
 def time_starts_with(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:

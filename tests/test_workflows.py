@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from harness import cli
+from tests.patience import SOON
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".github/workflows"
@@ -27,7 +28,7 @@ REQUIRED = "ACTIONLINT_VERSION" in os.environ  # set by the job of checks.yaml t
 
 def run(*command: str) -> tuple[int, str]:
     """The exit code and all output of a command in the tree's root."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SOON, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

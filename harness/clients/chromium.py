@@ -14,7 +14,7 @@ from harness.errors import CannotJudge
 from harness.http_exchange import Answer, Answers, unique_name
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-SLOW = 60_000  # milliseconds for one step: a browser on a busy machine
+SLOW = 120_000  # milliseconds for one step: a browser on a busy machine
 
 
 class Tab:

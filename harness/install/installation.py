@@ -212,13 +212,16 @@ def run_side_by_side(work: Sequence[InstallStep]) -> None:
     waiting = {step.name: step for step in work}
     done: set[str] = set()
     under_way: dict[Future[Ran], str] = {}
+    failures: list[Exception] = []  # in their order, which the futures do not tell
     with thread_pool(len(work)) as pool:
         while waiting or under_way:
             for name in [n for n, step in waiting.items() if done.issuperset(step.after)]:
-                under_way[pool.submit(_timed, waiting.pop(name), began)] = name
+                under_way[pool.submit(_timed, waiting.pop(name), began, failures)] = name
             if not under_way:
                 raise ValueError(f"steps wait for steps that never run: {sorted(waiting)}")
             finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+            if failures:
+                raise failures[0]
             for future in finished:
                 done.add(under_way.pop(future))
                 ran.append(future.result())
@@ -226,13 +229,14 @@ def run_side_by_side(work: Sequence[InstallStep]) -> None:
         observations.add_row(TITLE, row)
 
 
-def _timed(step: InstallStep, origin: float) -> Ran:
+def _timed(step: InstallStep, origin: float, failures: list[Exception]) -> Ran:
     started = time.monotonic()
     with progress.stage(step.name):
         try:
             step.act()
         except Exception as error:
             error.add_note(f"while installing: {step.name}")
+            failures.append(error)
             raise
         observations.record_seconds(f"stack: {step.name}", time.monotonic() - started)
     return Ran(step.name, started - origin, time.monotonic() - origin, step.after)

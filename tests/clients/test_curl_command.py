@@ -150,7 +150,7 @@ def test_garbage_is_unjudged_or_read(output: str) -> None:
 def test_real_curl_understands_us(free_port: int) -> None:
     """A real curl takes the command line and writes what we read, here with nobody to answer."""
     ids = ["a", "b", "c"]
-    argv = curl_command.curl_arguments([get(f"http://127.0.0.1:{free_port}/")] * 3, ids, at_once=3, max_time=2)
+    argv = curl_command.curl_arguments([get(f"http://127.0.0.1:{free_port}/")] * 3, ids, at_once=3, max_time=SOON)
 
     result = subprocess.run(argv, capture_output=True, text=True, timeout=SOON, check=False)
 

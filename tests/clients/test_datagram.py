@@ -7,6 +7,7 @@ import pytest
 
 from harness import timeouts
 from harness.clients import datagram
+from tests.patience import SOON
 
 
 def test_query_is_one_question() -> None:
@@ -44,6 +45,7 @@ def test_datagram_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
         thread = threading.Thread(target=echo)
         thread.start()
+        monkeypatch.setattr(timeouts, "DATAGRAM", SOON)
         assert datagram.send_datagram("127.0.0.1", port, b"hello") == b"hello"
         thread.join()
         monkeypatch.setattr(timeouts, "DATAGRAM", 0.05)

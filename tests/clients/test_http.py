@@ -12,6 +12,7 @@ from harness import observations
 from harness.clients.http import BODY_LIMIT, IngressClient, can_connect, fetch, is_refused
 from harness.errors import Inconclusive
 from harness.http_exchange import Request, get
+from tests.patience import SOON
 
 
 def client(handle: Callable[[httpx.Request], httpx.Response]) -> IngressClient:
@@ -65,13 +66,6 @@ def server() -> Iterator[Server]:
 
 def url(server: Server, path: str = "") -> str:
     return f"http://127.0.0.1:{server.server_address[1]}{path}"
-
-
-def closed_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def test_answer_has_what_came_back() -> None:
@@ -204,7 +198,7 @@ def test_at_once_really_overlaps(server: Server) -> None:
     """All are under way together, more than any pool's default size: none is answered before the last arrived."""
     together = 130
     arrived = threading.Barrier(together)
-    server.gate = lambda: arrived.wait(5)  # type: ignore[method-assign]  # one more, or one fewer, breaks it
+    server.gate = lambda: arrived.wait(SOON)  # type: ignore[method-assign]  # one more, or one fewer, breaks it
 
     answers = IngressClient(url(server), "loopback").send_together(get("/"), together)
 
@@ -246,18 +240,20 @@ def test_own_address_of_the_connection(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"])
-def test_proxies_of_the_environment_are_ignored(server: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_proxies_of_the_environment_are_ignored(
+    server: Server, monkeypatch: pytest.MonkeyPatch, free_port: int, name: str
+) -> None:
     """A company's proxy between us and the ingress would be one more party."""
-    monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv(name, f"http://127.0.0.1:{free_port}")
 
     assert IngressClient(url(server), "loopback").send(get("/")).status == 200
     assert fetch(url(server)) == "ok"
     assert can_connect("127.0.0.1", server.server_address[1])
 
 
-def test_nobody_there_is_an_answer() -> None:
+def test_nobody_there_is_an_answer(free_port: int) -> None:
     """A refused connection is reported as what it is."""
-    answer = IngressClient(f"http://127.0.0.1:{closed_port()}", "loopback").send(get("/"))
+    answer = IngressClient(f"http://127.0.0.1:{free_port}", "loopback").send(get("/"))
 
     assert answer.status is None
     assert answer.error.startswith("ConnectError")
@@ -278,10 +274,10 @@ def test_fetch_of_anything_but_200_is_unjudged(server: Server, status: int) -> N
         fetch(url(server))
 
 
-def test_fetch_from_nobody_is_unjudged() -> None:
+def test_fetch_from_nobody_is_unjudged(free_port: int) -> None:
     """No answer says nothing of what the answer would be."""
     with pytest.raises(Inconclusive, match=r"GET http://127.0.0.1:.*ConnectError"):
-        fetch(f"http://127.0.0.1:{closed_port()}/stats")
+        fetch(f"http://127.0.0.1:{free_port}/stats")
 
 
 def test_fetch_is_bounded(server: Server) -> None:
@@ -294,13 +290,13 @@ def test_fetch_is_bounded(server: Server) -> None:
     stay.set()
 
 
-def test_connects(server: Server) -> None:
+def test_connects(server: Server, free_port: int) -> None:
     """Whoever accepts is connected to, whatever the answer; nobody is not."""
     server.status = 503
 
     assert can_connect("127.0.0.1", server.server_address[1])
-    assert not can_connect("127.0.0.1", closed_port())
-    assert is_refused("127.0.0.1", closed_port())
+    assert not can_connect("127.0.0.1", free_port)
+    assert is_refused("127.0.0.1", free_port)
     assert not is_refused("127.0.0.1", server.server_address[1])
 
 

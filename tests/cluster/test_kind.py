@@ -136,7 +136,7 @@ def test_record_is_written_before_anything_is_made(settings: Settings, tools: Pr
 
 def test_interrupted_creation_ends_kind_and_leaves_a_record(settings: Settings, tools: Programs) -> None:
     """Ctrl-C during `kind create` ends kind, and what it left is found by the record."""
-    tools.answer("kind", "create", hang=30)
+    tools.answer("kind", "create", hang=2 * SOON)
 
     def interrupt() -> None:
         until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=SOON, every=0.01)
@@ -164,7 +164,7 @@ from harness.settings import Settings
 KindCluster(Settings(state=Path({str(settings.state)!r}), cluster_name="foo"), {IMAGE!r}).create()
 """
     tools.clusters = ["somebodys"]
-    tools.answer("kind", "create", hang=30)
+    tools.answer("kind", "create", hang=2 * SOON)
     run = subprocess.Popen([sys.executable, "-c", code])
     until(lambda: tools.calls("kind", "create"), bool, what="kind runs", within=SOON, every=0.01)
     (record,) = cluster_records.read_records(settings.state)

@@ -81,7 +81,9 @@ def test_unreadable_record_is_reported_of(tmp_path: Path) -> None:
     assert not found.is_alive
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(json_values)
 def test_any_json_is_a_record_or_told_of(tmp_path: Path, value: object) -> None:
     """Whatever stands in a record file, there is one record for it, and asking whether it lives does not fail."""

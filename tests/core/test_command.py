@@ -18,9 +18,9 @@ from tests.fakes.programs import Programs, alive
 from tests.patience import AT_ONCE, SOON, time_starts_with
 
 # Starts a child in the same group, says both numbers, and waits for ever.
-FAMILY = "sleep 60 & echo $$ $! > {file}; wait"
+FAMILY = "sleep 300 & echo $$ $! > {file}; wait"
 # The same, but the child does not hear SIGTERM and holds our pipes open.
-STUBBORN = "sh -c 'trap \"\" TERM; echo $$ > {file}.child; sleep 60; sleep 60' & echo $$ $! > {file}; wait"
+STUBBORN = "sh -c 'trap \"\" TERM; echo $$ > {file}.child; sleep 300; sleep 300' & echo $$ $! > {file}; wait"
 
 
 def pids(file: Path) -> list[int]:
@@ -154,7 +154,7 @@ def test_time_limit_ends_who_does_not_hear(tmp_path: Path, monkeypatch: pytest.M
 
 def test_time_limit_does_not_wait_for_who_left_the_group() -> None:
     """A daemon that made a session of its own, with our pipes, does not hold us up."""
-    code, begun = "import os, time; os.fork() or os.setsid(); time.sleep(60)", time.monotonic()
+    code, begun = "import os, time; os.fork() or os.setsid(); time.sleep(300)", time.monotonic()
 
     with pytest.raises(CommandFailed):
         run([sys.executable, "-S", "-c", code], within=0.2)
@@ -252,6 +252,7 @@ def test_missing_program_cannot_be_kept_running(programs: Programs) -> None:
 TIDY = """
 import pathlib, signal, sys, time
 def tidy(*_):
+    pathlib.Path({file!r} + ".told").touch()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep({seconds})
     sys.stdout.write("o" * 300_000)
@@ -260,7 +261,7 @@ def tidy(*_):
     sys.exit(3)
 signal.signal(signal.SIGTERM, tidy)
 pathlib.Path({file!r} + ".begun").touch()
-time.sleep(60)
+time.sleep(300)
 """
 
 
@@ -285,15 +286,14 @@ def test_grace_ends_with_the_second_interruption(tmp_path: Path) -> None:
     begun, file = time.monotonic(), tmp_path / "file"
 
     def interrupt() -> None:
-        until((tmp_path / "file.begun").exists, bool, what="it runs", within=SOON, every=0.01)
-        for _ in range(2):
+        for sign in ("begun", "told"):
+            until((tmp_path / f"file.{sign}").exists, bool, what=f"it has {sign}", within=SOON, every=0.01)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-            time.sleep(1)
 
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        run(tidy(file, 60), within=60, grace=60)
+        run(tidy(file, 300), within=300, grace=300)
     thread.join()
 
     assert time.monotonic() - begun < AT_ONCE
@@ -303,7 +303,7 @@ def test_grace_ends_with_the_second_interruption(tmp_path: Path) -> None:
 def test_program_without_grace_has_none(tmp_path: Path) -> None:
     """A tunnel has nothing to clean up."""
     begun = time.monotonic()
-    with running(["sh", "-c", "exec sleep 60"]):
+    with running(["sh", "-c", "exec sleep 300"]):
         pass
 
     assert time.monotonic() - begun < AT_ONCE

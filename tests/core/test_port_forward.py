@@ -1,9 +1,12 @@
 """Port-forwards through kubectl."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import harness.port_forward
 from harness import timeouts
 from harness.errors import BadInput, NotReady, SetupFailed
 from harness.port_forward import port_forward
@@ -23,7 +26,7 @@ def tools(programs: Programs) -> Programs:
 
 def test_port_is_kubectls_own_choice(tools: Programs, tmp_path: Path) -> None:
     """kubectl picks the local port and says which; it ends with the block."""
-    tools.answer("kubectl", "port-forward", out=SAID, hang=30)
+    tools.answer("kubectl", "port-forward", out=SAID, hang=2 * SOON)
 
     with port_forward(tmp_path / "kubeconfig", "kind-foo", "default", "pod/x", 19000) as url:
         assert url == "http://127.0.0.1:40123"
@@ -48,10 +51,21 @@ def test_kubectl_that_ends_is_quoted(tools: Programs, tmp_path: Path) -> None:
         pass
 
 
+def once_called(tools: Programs) -> Callable[..., Any]:
+    """A wait whose bound counts from when kubectl has begun, however long it takes to start."""
+
+    def wait(*args: Any, **kwargs: Any) -> Any:
+        until(lambda: tools.calls("kubectl"), bool, what="kubectl has begun", within=SOON, every=0.01)
+        return until(*args, **kwargs)
+
+    return wait
+
+
 def test_kubectl_that_says_nothing(tools: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a word from kubectl the wait is bounded, and kubectl does not outlive it."""
     monkeypatch.setattr(timeouts, "PORT_FORWARD", 0.3)
-    tools.answer("kubectl", "port-forward", hang=30)
+    monkeypatch.setattr(harness.port_forward, "until", once_called(tools))
+    tools.answer("kubectl", "port-forward", hang=2 * SOON)
 
     with (
         pytest.raises(NotReady, match="port-forward to default/pod/x:80"),
@@ -65,7 +79,7 @@ def test_kubectl_that_says_nothing(tools: Programs, tmp_path: Path, monkeypatch:
 
 def test_other_lines_are_not_taken_for_a_port(tools: Programs, tmp_path: Path) -> None:
     """Only the line of 127.0.0.1 counts."""
-    tools.answer("kubectl", "port-forward", out=f"Forwarding from [::1]:1 -> 80\nwarning\n{SAID}", hang=30)
+    tools.answer("kubectl", "port-forward", out=f"Forwarding from [::1]:1 -> 80\nwarning\n{SAID}", hang=2 * SOON)
 
     with port_forward(tmp_path, "", "default", "pod/x", 80) as url:
         assert url.endswith(":40123")
@@ -74,7 +88,7 @@ def test_other_lines_are_not_taken_for_a_port(tools: Programs, tmp_path: Path) -
 def test_another_kubectl(tools: Programs, tmp_path: Path) -> None:
     """The program may be named."""
     tools.have("oc")
-    tools.answer("oc", "port-forward", out=SAID, hang=30)
+    tools.answer("oc", "port-forward", out=SAID, hang=2 * SOON)
 
     with port_forward(tmp_path, "", "default", "pod/x", 80, kubectl="oc"):
         assert tools.calls("oc")

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from harness import progress
 from harness.progress import PROGRESS, live, plain
+from tests.fakes.clock import Clock
 from tests.patience import SOON
 
 
@@ -74,7 +75,7 @@ def test_outer_stage_goes_on_after_the_inner() -> None:
     assert [(s.name, s.awaited) for s in PROGRESS.stages] == [("outer", "o"), ("inner", "i")]
 
 
-def test_plain_lines() -> None:
+def test_plain_lines(clock: Clock) -> None:
     """In a pipe each event is a line with its time; markup in a name is text."""
     written, console = lines(plain)
     PROGRESS.listeners = [plain(console)]

@@ -15,6 +15,7 @@ from harness.errors import BadInput
 from harness.http_exchange import Answer, Answers, Request, get
 from harness.report.results import SCHEMA
 from harness.version_sets import load
+from tests.patience import SOON
 
 FILE = "suites/area/test_x.py"
 TEST = f"{FILE}::test_limit"
@@ -101,7 +102,7 @@ def script(folder: Path, tmp_path: Path, *statuses: int) -> tuple[subprocess.Com
         (programs / name).chmod(0o755)
     path = f"{programs}:{os.environ['PATH']}"
     ended = subprocess.run(
-        [folder / "run.sh"], env={"PATH": path}, text=True, capture_output=True, timeout=60, check=False
+        [folder / "run.sh"], env={"PATH": path}, text=True, capture_output=True, timeout=SOON, check=False
     )
     return ended, log.read_text()
 

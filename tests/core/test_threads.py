@@ -15,9 +15,7 @@ from harness.interruption import interrupting_other_threads, raise_if_interrupte
 from harness.threads import thread_pool
 from harness.wait import pause, until
 from tests.fakes.programs import alive
-from tests.patience import SOON
-
-AT_ONCE = 30.0  # seconds, of the minute that each act takes
+from tests.patience import AT_ONCE, SOON
 
 
 @pytest.fixture
@@ -40,16 +38,16 @@ def interrupted() -> Iterator[Callable[[threading.Event], None]]:
 
 
 def never() -> None:
-    until(lambda: 0, lambda _: False, what="nothing", within=60, every=0.05)
+    until(lambda: 0, lambda _: False, what="nothing", within=300, every=0.05)
 
 
 @pytest.mark.parametrize(
     "act",
     [
         never,
-        lambda: run(["sh", "-c", "sleep 60"], within=60),
-        lambda: [run(["sh", "-c", "sleep 60"], within=60, check=False) for _ in range(60)],
-        lambda: [pause(0.1, why="a test") for _ in range(600)],
+        lambda: run(["sh", "-c", "sleep 300"], within=300),
+        lambda: [run(["sh", "-c", "sleep 300"], within=300, check=False) for _ in range(60)],
+        lambda: [pause(0.1, why="a test") for _ in range(3000)],
     ],
     ids=["waits", "runs a program", "runs one after the other", "lets time pass"],
 )
@@ -84,7 +82,7 @@ def test_programs_of_threads_within_threads_end_too(
 
     def load(n: int) -> None:
         begun.set()
-        run(["sh", "-c", f"echo $$ > {tmp_path}/pid-{n}; sleep 60"], within=60)
+        run(["sh", "-c", f"echo $$ > {tmp_path}/pid-{n}; sleep 300"], within=300)
 
     def images() -> None:
         with thread_pool(2) as pool:
@@ -120,7 +118,7 @@ def test_a_failure_lets_the_others_finish() -> None:
 
 def test_programs_of_the_main_thread_stay() -> None:
     """Its tunnels are asked for evidence yet."""
-    with running(["sh", "-c", "sleep 60"]) as tunnel:
+    with running(["sh", "-c", "sleep 300"]) as tunnel:
         command.end_programs_of_other_threads()
 
         assert tunnel.is_running
@@ -132,7 +130,7 @@ def test_others_may_not_even_begin() -> None:
 
     def begin() -> None:
         try:
-            run(["sh", "-c", "sleep 60"], within=60)
+            run(["sh", "-c", "sleep 300"], within=300)
         except BaseException as error:  # noqa: BLE001  # what is asked for
             found.append(error)
 

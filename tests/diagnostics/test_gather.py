@@ -1,11 +1,13 @@
 """Diagnostics: everything that can be had, whatever cannot, and never an error."""
 
+import importlib
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,11 +16,13 @@ from harness import timeouts
 from harness.diagnostics import gather
 from harness.diagnostics.gather import KINDS, LOG_LIMIT, own_namespaces
 from harness.kube import Kube
+from harness.wait import until
 from tests.fakes.api import FakeApi, named
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.pods import pod
+from tests.patience import SOON
 
-HANG = 60.0  # seconds: gathering without a bound would take as long
+HANG = 300.0  # seconds: gathering without a bound would take as long
 
 
 @pytest.fixture
@@ -234,6 +238,14 @@ def test_long_logs_are_cut_at_their_beginning(cluster: FakeCluster, full: FakeAp
 def test_time_is_bounded(cluster: FakeCluster, full: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that hangs does not hold up the end of a run: what did not come is reported."""
     monkeypatch.setattr(timeouts, "GATHER", 0.3)
+    gathering = importlib.import_module("harness.diagnostics.gather")
+    bounded = gathering.wait
+
+    def wait(*args: Any, **kwargs: Any) -> Any:
+        until((tmp_path / "nodes.txt").exists, bool, what="the cluster's own part is there", within=SOON, every=0.01)
+        return bounded(*args, **kwargs)
+
+    monkeypatch.setattr(gathering, "wait", wait)
     full.hang("GET", "/pods", HANG)
     full.hang("GET", "/services", HANG)
     began = time.monotonic()

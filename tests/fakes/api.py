@@ -11,9 +11,9 @@ import base64
 import copy
 import hashlib
 import json
+import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -325,7 +325,10 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
                 self._frame(2, b"\x03" + json.dumps(ended).encode())
             self._frame(8, struct.pack("!H", 1000))
             self.wfile.flush()
-            time.sleep(0.005)  # the client reads the close before the connection goes
+            # What the client sends meanwhile is read: a connection that is closed with unread bytes is reset, and what
+            # the client has not read yet is lost with it.
+            self.connection.shutdown(socket.SHUT_WR)
+            self.rfile.read()
 
         def _frame(self, opcode: int, data: bytes) -> None:
             size = bytes([len(data)]) if len(data) < 126 else b"\x7e" + struct.pack("!H", len(data))

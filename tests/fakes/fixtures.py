@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import command, observations, progress, record_replay, version_sets, wait
+from harness import command, observations, progress, record_replay, timeouts, version_sets, wait
 from harness.kube import Kube
 from harness.settings import Settings
 from harness.tools import download
@@ -22,8 +22,11 @@ from tests.fakes.api import FakeApi
 from tests.fakes.clock import Clock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.programs import Programs
+from tests.patience import SOON
 
 NOWHERE = "http://127.0.0.1:9"
+# Bounds of harness/timeouts.py for one answer: no test depends on how fast a fake is. A test of a bound sets its own.
+ANSWERS = ("API", "API_CONNECT", "API_FIRST", "CAUSES", "HTTP", "HTTP_CONNECT", "LOAD_BEGIN", "PORT_FORWARD")
 
 
 @pytest.fixture(autouse=True)
@@ -46,15 +49,17 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress.PROGRESS, "stages", [])
     monkeypatch.setattr(record_replay, "_nodes_ahead", timedelta())
     monkeypatch.setattr(wait, "_patience", 1.0)
+    for name in ANSWERS:
+        monkeypatch.setattr(timeouts, name, SOON)
     monkeypatch.setattr(wait, "_delays", 1.0)
 
 
 @pytest.fixture
-def free_port() -> int:
-    """A port where nobody listens."""
+def free_port() -> Iterator[int]:
+    """A port where nobody listens, and nobody else can meanwhile: it is bound."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+        yield free.getsockname()[1]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The stack's steps: in order, side by side, the first failure wins."""
 
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.manifests import MANIFESTS, read_manifest
 from harness.objects.namespace_mapping import Placement
 from harness.objects.stack_places import StackPlaces
+from harness.wait import until
 from harness.waits import rollouts
 from tests.fakes.api import FakeApi, Object, named
 from tests.fakes.clock import Clock
@@ -112,23 +112,23 @@ def test_first_failure_wins_and_names_the_step(record: Record) -> None:
     assert [(s.name, s.failed) for s in progress.PROGRESS.stages] == [("a", ""), ("redis", "no such image")]
 
 
+def wait_for_failure(name: str) -> None:
+    until(
+        lambda: [one.failed for one in progress.PROGRESS.stages if one.name == name],
+        lambda failed: any(failed),
+        what=f"{name} has failed",
+        within=SOON,
+        every=0.01,
+    )
+
+
 def test_no_step_begins_after_a_failure(record: Record) -> None:
     """Steps under way end by themselves; none begins, also none that needs nothing of what failed."""
-    failed = threading.Event()
-
-    def slowly() -> None:
-        failed.wait(SOON)
-        time.sleep(0.05)
-
-    def break_down() -> None:
-        failed.set()
-        fail()
-
     with pytest.raises(SetupFailed):
         run_side_by_side(
             [
-                record.step("slow", act=slowly),
-                record.step("bad", act=break_down),
+                record.step("slow", act=lambda: wait_for_failure("bad")),
+                record.step("bad", act=fail),
                 record.step("next", "slow"),
                 record.step("more", "bad"),
             ]
@@ -140,15 +140,12 @@ def test_no_step_begins_after_a_failure(record: Record) -> None:
 
 def test_first_of_two_failures_is_reported(record: Record) -> None:
     """What failed first is the cause; what failed because of it is not."""
-    first = threading.Event()
 
     def cause() -> None:
-        first.set()
         raise SetupFailed("the cause")
 
     def consequence() -> None:
-        first.wait(SOON)
-        time.sleep(0.05)
+        wait_for_failure("a")
         raise SetupFailed("a consequence")
 
     with pytest.raises(SetupFailed, match="the cause"):

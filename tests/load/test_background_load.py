@@ -27,7 +27,8 @@ from tests.patience import SOON
 
 @dataclass
 class Source:
-    """Tells of a request each tenth of a second, those from `broken` on lost."""
+    """Tells of a request each tenth of a second, those from `broken` on lost. Between the first and the second there is
+    time for the act, however long it takes to begin."""
 
     client: str = "a client"
     proxy: Any = None
@@ -35,13 +36,15 @@ class Source:
     broken: int = 10**6
     lasting: float = 60.0
     late: float = 0.0
+    gap: float = SOON
 
     def run(self, id: str, begun: Callable[[], None], stop: threading.Event) -> Sequence[Sample]:
         at = time.time()
         begun()
         assert stop.wait(SOON)
         return [
-            Sample(at + self.late + n / 10, 1, 200 if n < self.broken else None) for n in range(int(self.lasting * 10))
+            Sample(at + self.late + (self.gap if n else 0) + n / 10, 1, 200 if n < self.broken else None)
+            for n in range(int(self.lasting * 10))
         ]
 
 
@@ -121,7 +124,7 @@ def test_load_that_ended_before_the_act_proves_nothing() -> None:
     message = "ended before these events did: ztunnel killed"
     with (
         pytest.raises(Inconclusive, match=message),
-        while_load_runs(Source(lasting=0.2)) as flow,
+        while_load_runs(Source(lasting=0.2, gap=0)) as flow,
         flow.event("ztunnel killed"),
     ):
         pass
@@ -132,7 +135,7 @@ def test_load_that_was_over_before_the_last_event_began() -> None:
     """Nothing was sent since that event: what is reported is why nothing is judged, and what the load saw is there."""
     with (  # noqa: PT012  # the act is what counts
         pytest.raises(Inconclusive, match=r"ended before these events did: .*helm upgrade back"),
-        while_load_runs(Source(lasting=0.2)) as flow,
+        while_load_runs(Source(lasting=0.2, gap=0)) as flow,
     ):
         time.sleep(0.3)
         with flow.event("helm upgrade"), flow.event("helm upgrade back"):
@@ -147,7 +150,7 @@ def test_act_before_the_load_proves_nothing() -> None:
     message = "had not begun before these events: ztunnel killed"
     with (
         pytest.raises(Inconclusive, match=message),
-        while_load_runs(Source(late=0.2)) as flow,
+        while_load_runs(Source(late=SOON)) as flow,
         flow.event("ztunnel killed"),
     ):
         pass

@@ -21,6 +21,9 @@ from harness.matrix.durations import read_durations
 from harness.matrix.folder import Ended, Folder, Matrix, PlannedCell
 from harness.matrix.merging import merge
 from harness.matrix.running import Run, run_cells
+from harness.wait import until
+from tests.fakes.programs import alive
+from tests.patience import SOON
 
 CELLS = tuple(
     PlannedCell(name=f"istio-1.29.1+eg-{eg}+k8s-1.34.3", slug=f"istio-1.29.1-eg-{eg}-k8s-1.34.3", versions=f"v-{eg}")
@@ -146,7 +149,7 @@ def test_cells_share_nothing(folder: Folder) -> None:
 
 def test_cells_run_at_the_same_time(folder: Folder) -> None:
     """Two at a time are two at once: each waits for the other."""
-    both = threading.Barrier(2, timeout=60)
+    both = threading.Barrier(2, timeout=SOON)
 
     class Meeting(Fake):
         def __call__(self, run: Run, tests: Sequence[str], begun: Callable[[int], None]) -> int:
@@ -214,7 +217,7 @@ def test_sigkill_loses_nothing_that_had_ended(tmp_path: Path) -> None:
 
     assert fake.ran == ["v-1.8.3", "v-1.9.0"]
     assert set(outcomes(folder).values()) == {"held"}
-    assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == psutil.STATUS_ZOMBIE
+    until(lambda: alive(orphan), lambda still: not still, what="the orphaned run has ended", within=SOON, every=0.01)
 
 
 def test_one_matrix_at_a_time(folder: Folder) -> None:

@@ -72,7 +72,8 @@ def test_moments_are_those_of_the_node_that_is_behind(
     for kind in ("kind", "existing"):
         record_replay.set_nodes_ahead(0.0)
         examine(SimpleNamespace(kind=kind, kubeconfig=file, context="fake", cannot_judge={}), Settings())  # type: ignore[arg-type]  # all that is asked of a cluster
-        assert timedelta(seconds=-7) < record_replay.now() - datetime.now(UTC) < timedelta(seconds=-5)
+        before, moment, after = datetime.now(UTC), record_replay.now(), datetime.now(UTC)
+        assert before - timedelta(seconds=7) < moment < after - timedelta(seconds=5)
 
 
 def test_json_has_rows_and_what_is_lacking(there: FakeApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

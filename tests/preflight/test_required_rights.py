@@ -16,6 +16,7 @@ from harness.objects.unstructured import text
 from harness.preflight.required_rights import Right, Scope, is_done_without, not_allowed, of_parts, plural, unused
 from tests import recordings
 from tests.fakes.api import FakeApi, named
+from tests.patience import SOON
 
 PLACES: dict[Scope, tuple[str, ...]] = {
     "cluster": ("",),
@@ -106,7 +107,7 @@ def test_a_client_counts_what_it_sends(kube: Kube, api: FakeApi) -> None:
     kube.get("Service/default/counted")
     kube.list_objects("Pod", "counting", labels="a=b")
     kube.apply([named("Service/default/counted", spec={})], force=True)
-    kube.exec_in_pod("default", "counting", "c", ["true"], within=5)
+    kube.exec_in_pod("default", "counting", "c", ["true"], within=SOON)
     kube.delete(["Service/default/counted"], gone=False)
 
     now = REQUESTS.made

@@ -61,7 +61,7 @@ def host() -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield f"http://127.0.0.1:{port}"
-    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(SOON)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
