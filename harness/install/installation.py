@@ -248,15 +248,21 @@ def check_stack(kube: Kube) -> None:
     Raises:
         SetupFailed: something is missing or not ready; all that is missing is named.
     """
-    workloads = [kube.places.text(name) for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)]
-    missing = [name for name in workloads if kube.find(name) is None]
-    if missing:
+    if missing := _missing_workloads(kube):
         raise SetupFailed(
             f"this cluster lacks components that the suites test: {', '.join(missing)}",
             remedy="install them (see manifests/ and versions.yaml), or let the harness do it: INSTALL=1",
         )
-    for name in workloads:
+    for name in _workloads(kube):
         rollouts.wait_for_rollout(kube, name, within=timeouts.STATUS)
+
+
+def _workloads(kube: Kube) -> list[str]:
+    return [kube.places.text(name) for name in (*ISTIO_WORKLOADS.values(), *GATEWAY_WORKLOADS)]
+
+
+def _missing_workloads(kube: Kube) -> list[str]:
+    return [name for name in _workloads(kube) if kube.find(name) is None]
 
 
 def _applications(versions: VersionSet) -> list[str]:
@@ -273,9 +279,11 @@ def ensure_stack(
     installs: bool,
     replicas: int = 1,
     suites: bool = True,
+    is_kept: bool = False,
 ) -> None:
     """Installs the stack; with `suites` also what they need: the namespace, Bookinfo, the mesh client. On somebody
-    else's cluster, unless asked to install, Istio and Envoy Gateway are only checked.
+    else's cluster, unless asked to install, Istio and Envoy Gateway are only checked; so they are on a cluster that was
+    kept, if they are there.
 
     Raises:
         SetupFailed: a part is missing, or did not get ready.
@@ -284,7 +292,7 @@ def ensure_stack(
         rollouts.wait_for_nodes(kube)
     no_proxy.extend_no_proxy(addresses(kube.list_objects("Node")))
     found = install_steps(cluster, kube, versions, bundle, replicas)
-    if cluster.kind == "existing" and not installs:
+    if (cluster.kind == "existing" and not installs) or (is_kept and not _missing_workloads(kube)):
         check_stack(kube)
         if suites:
             run_side_by_side(suite_steps(found))

@@ -118,7 +118,13 @@ def stack(
     check_judged(cluster, "stack")
     with evidence_first(pytestconfig.stash[RUN]), progress.stage("stack"):
         installation.ensure_stack(
-            cluster, kube.unrestricted, version_set, bundle, installs=settings.install, replicas=settings.replicas
+            cluster,
+            kube.unrestricted,
+            version_set,
+            bundle,
+            installs=settings.install,
+            replicas=settings.replicas,
+            is_kept=settings.fault is not None and cluster.kind == "kind",  # of a catalogue: its control installed it
         )
         pytestconfig.stash[RUN].record_versions(kube)
         running_versions.check_definitions(kube, "before")

@@ -377,6 +377,34 @@ def test_somebodys_that_is_not_ready(kube: Kube, api: FakeApi, cluster: FakeClus
     assert api.asked("PATCH") == []
 
 
+def test_kept_stack_is_not_installed_again(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """On a kept cluster no chart is installed and no definition applied; what the suites bring is applied, so that a
+    failure's cause can compare it."""
+    ready_stack(api)
+
+    ensure_stack(cluster, kube, ROW, None, installs=False, is_kept=True)
+
+    assert {what for what, _ in cluster.calls} == {"remember"}
+    assert "Deployment/default/ratings-v1" in kube.wanted.documents
+
+
+def test_kept_cluster_without_the_stack_gets_it(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
+    """A cluster whose first run ended before the stack stood is filled."""
+    ready_stack(api)
+    healed, seen = api.on_get, list[str]()
+
+    def from_the_second_look_on(key: str) -> None:
+        if seen:
+            healed(key)
+        seen.append(key)
+
+    api.on_get = from_the_second_look_on
+
+    ensure_stack(cluster, kube, ROW, None, installs=False, is_kept=True)
+
+    assert ("install", "eg") in cluster.calls
+
+
 def test_all_that_is_applied_is_remembered_first(kube: Kube, api: FakeApi, cluster: FakeCluster) -> None:
     """Told to install on somebody's cluster, the stack tells it of every manifest before that is applied."""
     cluster.kind = "existing"
