@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 
-from harness.causes.state import Cause, ClusterState, FailureFacts, age_text, describe, labels, name_parts, object_key
+from harness.causes.state import (
+    Cause,
+    ClusterState,
+    FailureFacts,
+    age_text,
+    describe,
+    join_limited,
+    labels,
+    name_parts,
+    object_key,
+)
 from harness.objects.unstructured import Json, at, objects, text
 from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE, WAYPOINT_FOR
+from harness.objects.workloads import RESTARTED_AT
 
 # What controllers, kubelet and the API server write themselves or in other words ("500m" for "0.5", a Secret's
 # stringData in its data).
@@ -53,6 +66,39 @@ def recreated(state: ClusterState, failure: FailureFacts) -> list[Cause]:
             sentence = f"{describe(kind, namespace, short)}, which the harness deleted, exists"
             found.append(Cause(f"{sentence} ({created})" if created else sentence, (name,)))
     return found
+
+
+def replaced_pods(state: ClusterState, failure: FailureFacts) -> list[Cause]:
+    """Workloads of the run's namespace, and ztunnel, of which pods were created during a load that lost requests. Not
+    those whose pods the harness deleted or restarted, and not workloads that are as young."""
+    if state.since is None or " lost, " not in failure.text:
+        return []
+    acted_on = {name.rpartition("-")[0] for name in state.removed if name.startswith("Pod/")}
+    replaced = set[str]()
+    for pod in state.objects_of("Pod"):
+        namespace, name = name_parts(pod)
+        owner: Json = next(iter(objects(pod, "metadata", "ownerReferences")), {})
+        kind, workload = text(owner, "kind"), text(owner, "name")
+        if kind == "ReplicaSet":
+            kind, workload = "Deployment", workload.rpartition("-")[0]
+        found = state.find(kind, namespace, workload)
+        if (
+            (namespace == state.home or labels(pod).get("app") == "ztunnel")
+            and found is not None
+            and _is_after(text(pod, "metadata", "creationTimestamp"), state.since)
+            and not _is_after(text(found, "metadata", "creationTimestamp"), state.since)
+            and f"Pod/{namespace}/{name}".rpartition("-")[0] not in acted_on
+            and not _is_after(labels(pod, "metadata", "annotations").get(RESTARTED_AT, ""), state.since)
+        ):
+            replaced.add(describe(kind, namespace, workload))
+    which = join_limited(sorted(replaced))
+    return [Cause(f"Pods of {which} were replaced during the load, and not by the harness")] if which else []
+
+
+def _is_after(written: str, moment: datetime) -> bool:
+    with suppress(ValueError, TypeError):
+        return datetime.fromisoformat(written) > moment
+    return False
 
 
 def foreign_pods(state: ClusterState, _: FailureFacts) -> list[Cause]:

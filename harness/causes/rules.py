@@ -44,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     changes.changed,
     changes.changed_until_deletion,
     changes.foreign_pods,
+    changes.replaced_pods,
     statuses.bound_elsewhere,
     statuses.in_force_before,
     statuses.not_enforced,

@@ -53,7 +53,8 @@ class ClusterState:
     no objects has none. `namespaces` are those that were read, empty: all. `ours` are the objects that the suite's own
     manifests name ("Kind/namespace/name"), `wanted` those that the harness has in the cluster now, with the fields that
     it wrote, `removed` those that it deleted. `logs` are the access logs that were read since the first request, by
-    Gateway. `home` is the namespace of the run, `root_namespace` the one whose Istio policies are mesh-wide.
+    Gateway. `home` is the namespace of the run, `root_namespace` the one whose Istio policies are mesh-wide. `since` is
+    when the test observed something first.
     """
 
     objects: Mapping[str, Sequence[Json]] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class ClusterState:
     home: str = "default"
     root_namespace: str = DEFAULT_PLACES.root_namespace
     logs: Mapping[str, AccessLog] = field(default_factory=dict)
+    since: datetime | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def objects_of(self, kind: str) -> Sequence[Json]:

@@ -10,7 +10,7 @@ from harness import observations, timeouts
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
-from harness.objects.workloads import is_pod_ready, selector
+from harness.objects.workloads import RESTARTED_AT, is_pod_ready, selector
 from harness.undo.temporary_changes import Manifests
 from harness.wait import until
 from harness.waits import rollouts
@@ -19,7 +19,6 @@ ZTUNNEL, ISTIOD = "DaemonSet/istio-system/ztunnel", "Deployment/istio-system/ist
 CONTROLLER = "Deployment/envoy-gateway-system/envoy-gateway"
 LIMITER, REDIS = "Deployment/envoy-gateway-system/envoy-ratelimit", "Deployment/redis-system/redis"
 WAYPOINT, INGRESS = "Deployment/default/waypoint", "Deployment/default/bookinfo-ingress"
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
 def restart_rolling(kube: Kube, *workloads: str) -> None:

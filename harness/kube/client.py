@@ -302,6 +302,7 @@ class Kube:
         body, evict = {"metadata": {"name": pod, "namespace": namespace}}, core.create_namespaced_pod_eviction
         with suppress(ObjectMissing):
             self.call(f"eviction of {pod}", lambda: evict(pod, namespace, body, _request_timeout=bounds(timeouts.API)))
+        self.wanted.deleted(parse_ref(f"Pod/{namespace}/{pod}"))
 
     # -- server -------------------------------------------------------------------------------------------------
 

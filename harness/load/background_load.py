@@ -86,6 +86,8 @@ def while_load_runs(*sources: LoadSource) -> Iterator[BackgroundLoad]:
             something was lost before anything was done.
     """
     flow, since = BackgroundLoad(), record_replay.node_time()
+    with observations.probing():  # no witness: a cause is looked for from here on
+        observations.record_sighting("load", f"begins: {', '.join(source.client for source in sources)}")
     running: list[Future[Sequence[Sample]]] = []
     try:
         if record_replay.is_replaying():

@@ -14,6 +14,7 @@ from harness.objects import image_pulls
 from harness.objects.conditions import is_true
 from harness.objects.unstructured import Json, mapping, maybe_number, name_of, number, objects, one_line, text
 
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"  # a pod's annotation after `kubectl rollout restart`
 OWNING_GATEWAY = "gateway.envoyproxy.io/owning-gateway-name"  # Envoy Gateway's label on a proxy's pod
 
 # What kubelet writes as a waiting reason when a container cannot come up as it is described.

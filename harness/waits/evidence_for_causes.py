@@ -138,6 +138,7 @@ def find_failure_causes(kube: Kube, message: str, sightings: Sequence[Sighting])
         wanted=wanted,
         removed=frozenset(kube.wanted.removed),
         logs=dict(access_logs),
+        since=since,
     )
     return find_causes(state, failure)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from harness.causes.rules import find_causes
 from harness.causes.state import ClusterState, FailureFacts
 from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.objects_as_applied import ExpectedObjects
+from harness.objects.workloads import RESTARTED_AT
 from tests.fakes.api import Object, named
 
 ROUTE = "HTTPRoute/default/ratings"
@@ -127,3 +129,37 @@ def test_what_the_harness_wants_follows_what_it_does() -> None:
     wanted.deleted(parse_ref(ROUTE))
 
     assert (set(wanted.documents), wanted.removed) == ({"Service/default/ratings"}, {ROUTE})
+
+
+LOST = "assert (1,) == (): mesh client: 90 sent (200 x 78), 12 lost, longest outage 600 ms"
+BEGAN = datetime(2026, 11, 28, 10, 0, 0, tzinfo=UTC)
+BEFORE, AFTER = "2026-11-28T09:50:00Z", "2026-11-28T10:00:05Z"
+
+
+def waypoint_pod(created: str, **annotations: str) -> Object:
+    owners = [{"kind": "ReplicaSet", "name": "waypoint-7f"}]
+    metadata = {"creationTimestamp": created, "ownerReferences": owners, "annotations": annotations}
+    return named("Pod/default/waypoint-7f-new", metadata=metadata)
+
+
+def why_lost(pod: Object, *, deployed: str = BEFORE, text: str = LOST, removed: tuple[str, ...] = ()) -> list[str]:
+    deployment = named("Deployment/default/waypoint", metadata={"creationTimestamp": deployed})
+    objects = {"Pod": [pod], "Deployment": [deployment]}
+    state = ClusterState(objects, since=BEGAN, removed=frozenset(removed))
+    return [cause.sentence for cause in find_causes(state, FailureFacts(text=text))]
+
+
+def test_pods_replaced_under_load_are_named() -> None:
+    """Of requests that a load lost: the workload of which a pod is younger than the load."""
+    assert why_lost(waypoint_pod(AFTER)) == [
+        "Pods of Deployment default/waypoint were replaced during the load, and not by the harness"
+    ]
+
+
+def test_pods_that_the_harness_replaces_are_not_named() -> None:
+    """Those that it deleted or restarted, pods of a new workload, older pods; and failures that lost no request."""
+    assert why_lost(waypoint_pod(AFTER), removed=("Pod/default/waypoint-7f-old",)) == []
+    assert why_lost(waypoint_pod(AFTER, **{RESTARTED_AT: "2026-11-28T10:00:03+00:00"})) == []
+    assert why_lost(waypoint_pod(AFTER), deployed=AFTER) == []
+    assert why_lost(waypoint_pod(BEFORE)) == []
+    assert why_lost(waypoint_pod(AFTER), text="assert 1 == 2") == []
