@@ -28,6 +28,9 @@ from harness.objects.workloads import OWNING_GATEWAY
 
 MODE = "istio.io/dataplane-mode"
 _DENIED = re.compile(r"explicitly denied by:?\s+(?:([^\s/\"]+)/)?([^\s/\"]+)")
+# How istiod names the policies that it makes for ztunnel of PeerAuthentications (its ambient/authorization.go); no such
+# AuthorizationPolicy exists. The first one is shared by all that have no rules by port.
+_FROM_PEER_AUTHENTICATION = re.compile(r"^(?:istio_converted_static_strict|converted_peer_authentication_(.+))$")
 _NONE_ALLOWED = "allow policies exist, but none allowed"
 
 
@@ -76,6 +79,17 @@ def _rejections(state: ClusterState) -> Iterator[Cause]:
         client = line.src.identity or "a client without identity"
         to = f"pod {line.dst.namespace or '?'}/{line.dst.workload or line.dst.addr}"
         denied = _DENIED.search(error)
+        if denied and (by := _FROM_PEER_AUTHENTICATION.match(denied[2])):
+            if by[1]:
+                strict = [f"PeerAuthentication/{denied[1]}/{by[1]}"]
+            else:
+                strict = [
+                    object_key(one) for one in state.objects_of("PeerAuthentication") if _is_strict(one, line, state)
+                ]
+            which = join_limited([describe(*one.split("/")) for one in strict]) or "A PeerAuthentication of mode STRICT"
+            sentence = f"{which} requires mTLS: ztunnel rejected the plaintext connection of {client} to {to}"
+            yield Cause(sentence, tuple(strict))
+            continue
         if denied:
             namespace, name = denied[1] or line.dst.namespace or "", denied[2]
             policy = describe("AuthorizationPolicy", namespace, name)
@@ -87,6 +101,11 @@ def _rejections(state: ClusterState) -> Iterator[Cause]:
         which = f"none of the policies that select it allows that: {names}" if names else error
         sentence = f"ztunnel rejected the connection of {client} to {to}: {which}"
         yield Cause(sentence, tuple(object_key(one) for one in candidates))
+
+
+def _is_strict(policy: Json, line: ZtunnelLine, state: ClusterState) -> bool:
+    where = (line.dst.namespace, state.root_namespace)
+    return text(policy, "spec", "mtls", "mode") == "STRICT" and name_parts(policy)[0] in where
 
 
 def foreign_deny_policies(state: ClusterState, failure: FailureFacts) -> list[Cause]:

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _LEFT_OUT = ("hypothesispytest", "valkey", "anyio", "allure_pytest", "cacheprovider")  # plugins: 1 s of each start
 _EMULATED_PATIENCE = 0.1  # delays are a 30th there; the control shows that this much is enough
 _WITHIN = {"emulated": 90.0, "kind": 1800.0}  # seconds of one run
+_CONTROL = 10  # times that for the control, which runs all tests
 
 
 class ResettableCluster(Protocol):
@@ -152,7 +153,7 @@ class Catalogue:
         self._out.print(f"control: the tests of {len(chosen)} faults, without any ...")
         tests = areas or list(dict.fromkeys(test for fault in chosen for test in fault.tests))
         oracles = any(fault.oracles for fault in chosen)
-        run = self._pytest("control", tests, within=_WITHIN[self._settings.cluster] * 4, oracles=oracles)
+        run = self._pytest("control", tests, within=_WITHIN[self._settings.cluster] * _CONTROL, oracles=oracles)
         if not run.verdicts:
             raise SetupFailed(f"the control run did not work: {run.tail}", remedy=f"see {self._folder}/control")
         held = sum(verdict.outcome == Outcome.HELD for verdict in run.verdicts)

@@ -42,6 +42,26 @@ def test_policy_that_denies_is_named() -> None:
     ]
 
 
+def test_peer_authentication_behind_istiods_policy_is_named() -> None:
+    """istiod makes policies of PeerAuthentications, which ztunnel names and nobody can look up (read on kind, Istio
+    1.29.1, under STRICT)."""
+    plain = rejected("explicitly denied by: istio-system/istio_converted_static_strict")
+    plain = replace(plain, src=replace(plain.src, identity=None))
+    strict = named("PeerAuthentication/default/early", spec={"mtls": {"mode": "STRICT"}})
+    permissive = named("PeerAuthentication/default/late", spec={"mtls": {"mode": "PERMISSIVE"}})
+    by_port = rejected("explicitly denied by: default/converted_peer_authentication_ports")
+    whom = (
+        f"the plaintext connection of a client without identity to pod {INBOUND.dst.namespace}/{INBOUND.dst.workload}"
+    )
+
+    now = why(ClusterState({"PeerAuthentication": [strict, permissive]}, connections=[plain]))
+    gone = why(ClusterState({"PeerAuthentication": []}, connections=[plain]))
+
+    assert now[0] == f"PeerAuthentication default/early requires mTLS: ztunnel rejected {whom}"
+    assert gone[0] == f"A PeerAuthentication of mode STRICT requires mTLS: ztunnel rejected {whom}"
+    assert why(ClusterState(connections=[by_port]))[0].startswith("PeerAuthentication default/ports requires mTLS")
+
+
 def test_policies_that_do_not_allow_are_named() -> None:
     """Those that select the pod that was called, and no others."""
     pod = named(f"Pod/{INBOUND.dst.namespace}/{INBOUND.dst.workload}", metadata={"labels": {"app": "ratings"}})
