@@ -14,17 +14,19 @@ from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE
 from harness.objects.workloads import OWNING_GATEWAY
 
 _ASKED = re.compile(r"access lines of (\d+) requests at Gateway (\S+?):.*last seen: lines of (\d+)")
+_STATUS = re.compile(r"\b[1-5]\d\d\b")
 _BODY = re.compile(r"assert '[^']*' in '")
 
 
 def from_backend(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """The status of failed requests is the backend's own: Envoy has no flag for it, and passed it on."""
-    owners = _pods(state)
+    """The status of failed requests is the backend's own: Envoy has no flag for it, and passed it on. A failure about
+    flags or counters names no status: then any error of a backend may be the cause."""
+    owners, names_status = _pods(state), _STATUS.search(failure.found) is not None
     counted: Counter[tuple[str, str, int]] = Counter()
     for access in state.access:
         line = access.line
         passed_on = line.flags in ("", "-") and line.upstream_host and line.details in (None, "via_upstream")
-        if line.status >= 400 and passed_on and str(line.status) in failure.found:
+        if line.status >= 400 and passed_on and (str(line.status) in failure.found or not names_status):
             counted[(access.gateway, line.upstream_host or "", line.status)] += 1
     found = []
     for (gateway, address, status), number in counted.most_common(1):

@@ -95,6 +95,8 @@ def test_status_that_the_backend_gave_is_told_from_envoys() -> None:
         f"Pod default/ratings-v1 ({SERVED.upstream_host}) itself answered 503 to 2 requests: Envoy of Gateway waypoint "
         "passed it on without a flag"
     ]
+    assert "itself answered 503" in why("assert ['-'] == ['UO']", own, status=503)[0]  # a failure about flags
+    assert why("assert [404] == [200]", own, status=503) == []
     other = replace(own, upstream_host="192.0.2.7:9080")
     causes = why("assert [503] == [200]", other, own, own, status=503)
     assert ["to 2 requests" in one for one in causes if "itself answered" in one] == [True]
