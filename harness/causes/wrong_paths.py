@@ -14,7 +14,7 @@ from harness.objects.waypoint_labels import USE_WAYPOINT, USE_WAYPOINT_NAMESPACE
 from harness.objects.workloads import OWNING_GATEWAY
 
 _ASKED = re.compile(r"access lines of (\d+) requests at Gateway (\S+?):.*last seen: lines of (\d+)")
-_STATUS = re.compile(r"\b[1-5]\d\d\b")
+_STATUS = re.compile(r"(?<![\w.:])[1-5]\d\d(?![\w.:])")  # and not a part of an address
 _BODY = re.compile(r"assert '[^']*' in '")
 
 

@@ -96,6 +96,7 @@ def test_status_that_the_backend_gave_is_told_from_envoys() -> None:
         "passed it on without a flag"
     ]
     assert "itself answered 503" in why("assert ['-'] == ['UO']", own, status=503)[0]  # a failure about flags
+    assert "itself answered 503" in why("assert {'127.111.0.40:4569'} == {None}", own, status=503)[0]  # an address
     assert why("assert [404] == [200]", own, status=503) == []
     other = replace(own, upstream_host="192.0.2.7:9080")
     causes = why("assert [503] == [200]", other, own, own, status=503)
