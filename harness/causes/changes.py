@@ -27,6 +27,7 @@ _NOT_COMPARED = ("status", "resources", "creationTimestamp", "managedFields", "s
 # Fields that no controller and no default sets: one that the harness did not write was added by somebody else.
 _ADDITIONS = (
     ("spec", "parametersRef"),
+    ("spec", "provider", "kubernetes", "envoyDeployment", "strategy"),
     *(
         (*path, "labels", label)
         for path in (("metadata",), ("spec", "template", "metadata"))
