@@ -12,6 +12,7 @@ from harness.causes.rules import find_causes
 from harness.causes.state import ClusterState, FailureFacts
 from harness.objects.kind_namespace_name import parse_ref
 from harness.objects.objects_as_applied import ExpectedObjects
+from harness.objects.patches import merge_patch
 from harness.objects.workloads import RESTARTED_AT
 from tests.fakes.api import Object, named
 
@@ -65,10 +66,18 @@ def test_what_others_add_is_no_change() -> None:
     ],
 )
 def test_addition_that_nothing_makes_by_default_is_named(live: dict[str, Any], message: str) -> None:
-    assert why([named(ROUTE, **live)], named(ROUTE)) == [
+    wanted = named(ROUTE, spec={"template": {"metadata": {}}})
+    assert why([named(ROUTE, **merge_patch(wanted, live))], wanted) == [
         f"HTTPRoute default/ratings is not as the harness applied it: {message}, and the harness did not set it"
     ]
     assert why([named(ROUTE, **live)], named(ROUTE, **live)) == []
+
+
+def test_labels_of_a_chart_are_no_addition() -> None:
+    """The harness scaled a workload that it did not apply."""
+    template = {"metadata": {"labels": {"istio.io/dataplane-mode": "none"}}}
+
+    assert why([route(replicas=0, template=template)], route(replicas=0)) == []
 
 
 def test_filters_that_others_add_to_a_rule_are_named() -> None:
