@@ -139,7 +139,7 @@ class RunningProgram:
         """Whether it runs; once it does not, `lines` is its whole output."""
         if self._process.poll() is None:
             return True
-        self._drainer.join(timeout=timeouts.PIPE_END)  # bounded: a child of its may hold the pipe open
+        self._drainer.join(timeout=timeouts.PROGRAM_END)  # bounded: a child of its may hold the pipe open
         return False
 
     @property

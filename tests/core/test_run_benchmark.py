@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -39,17 +40,32 @@ def test_leaves_a_folder():
     (runs / "latest").unlink(missing_ok=True)
     (runs / "latest").symlink_to(folder.name)
 """
-# A program of 100 MB that leaves its parent's session and outlives it for a second, as the emulated cluster does.
+# A program of 100 MB that leaves its parent's session, as the emulated cluster does, and stays until it is measured.
 DETACHED = """
-import os, subprocess, sys, time
+import os, pathlib, subprocess, sys, time
+
+def wait_until_it_is_measured():
+    for _ in range(2400):
+        if pathlib.Path(HERE, "measured").exists():
+            return
+        time.sleep(0.05)
+
+HELD = '''
+import pathlib, sys, time
+held = bytearray(100 << 20)
+pathlib.Path(sys.argv[1], "held").touch()
+for _ in range(2400):
+    if pathlib.Path(sys.argv[1], "measured").exists():
+        break
+    time.sleep(0.05)
+'''
 
 def test_starts_another():
-    held = "import time; held = bytearray(100 << 20); time.sleep(1)"
     if os.fork() == 0:
-        subprocess.Popen([sys.executable, "-c", held], start_new_session=True)
+        subprocess.Popen([sys.executable, "-c", HELD, HERE], start_new_session=True)
         os._exit(0)
     os.wait()
-    time.sleep(1.2)
+    wait_until_it_is_measured()
 """
 
 
@@ -59,10 +75,21 @@ def console() -> Console:
     return Console(record=True, file=io.StringIO(), width=100)
 
 
-def test_all_that_it_started_is_counted(settings: Settings, console: Console, tmp_path: Path) -> None:
+def test_all_that_it_started_is_counted(
+    settings: Settings, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that left the run's tree is in the sum and not in the harness's own figure."""
     test = tmp_path / "test_detached.py"
-    test.write_text(f"RESULTS = {RESULTS!r}\n" + LEAVES + DETACHED)
+    test.write_text(f"RESULTS, HERE = {RESULTS!r}, {str(tmp_path)!r}\n" + LEAVES + DETACHED)
+    held, looks = tmp_path / "held", list[bool]()
+
+    def pause(seconds: float, *, why: str) -> None:
+        if True in looks:  # it held its memory before the last look
+            (tmp_path / "measured").touch()
+        looks.append(held.exists())
+        time.sleep(0.1)
+
+    monkeypatch.setattr("harness.run_benchmark.pause", pause)
 
     code = run_benchmark(settings, ROW, [str(test), *QUIET], console)
 
