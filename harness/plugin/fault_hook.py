@@ -32,12 +32,17 @@ class FaultHook:
         self._planter: Planter | None = None
         self._planted, self._undone, self._trouble = 0, True, ""
         self._struck: list[dict[str, Any]] = []
+        self._set_up_now: list[pytest.FixtureDef[Any]] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        result = yield
+        self._set_up_now.append(fixturedef)
+        try:
+            result = yield
+        finally:
+            self._set_up_now.pop()
         if fixturedef.argname == "stack":
             self._arm(request, fixturedef.addfinalizer)
         if fixturedef.argname == self._fault.after:
@@ -81,12 +86,19 @@ class FaultHook:
         self._planter = Planter(self._fault, settings_of(self._config), cluster, kube, manifests)
         if self._fault.after.endswith(".yaml"):
             at_end(self._undo)
-            manifests.on_applied.append(lambda name: self._plant() if name == self._fault.after else None)
+            manifests.on_applied.append(lambda name: self._plant_amid() if name == self._fault.after else None)
         elif call_hooks.is_call(self._fault.after):
             at_end(self._undo)
-            at_end(call_hooks.hook_call(self._fault.after, after=self._plant))
+            at_end(call_hooks.hook_call(self._fault.after, after=self._plant_amid))
         if self._fault.until:
             at_end(call_hooks.hook_call(self._fault.until, before=self._undo))
+
+    def _plant_amid(self) -> None:
+        """Planted within a fixture's set-up, it is undone with that fixture: later, what it is undone to may be gone on
+        purpose, such as a label that another fixture had set and has removed."""
+        if self._set_up_now:
+            self._set_up_now[-1].addfinalizer(self._undo)
+        self._plant()
 
     def _plant(self) -> None:
         try:

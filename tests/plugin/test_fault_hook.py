@@ -166,6 +166,25 @@ def test_planted_around_calls_of_the_harness(
     assert responses.wait_for_response is reached is not original
 
 
+def test_planted_within_a_fixture_it_is_undone_with_that_fixture(run: Any) -> None:
+    """Before what the fixture relies on is taken away: a label put back after that would stay for good."""
+    tests = """
+@pytest.fixture(scope="module")
+def experiment(proxy, manifests):
+    manifests.apply("a/b.yaml")
+    yield
+    order("experiment down")
+
+def test_one(experiment):
+    '''A claim.'''
+"""
+    order, record = run(tests=f"import pytest\nfrom suites.conftest import order\n{tests}", after="a/b.yaml")
+
+    planted = order.index("planted")
+    assert order[planted : planted + 4] == ["planted", "experiment down", "undone", "proxy down"]
+    assert record["undone"] is True
+
+
 def test_struck_lines_are_reported(run: Any) -> None:
     """Where each test failed, by the line of its own file."""
     _, record = run()
