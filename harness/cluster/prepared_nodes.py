@@ -3,7 +3,8 @@
 One Docker volume holds a folder for each node image and list of archives, as containerd leaves it, and for each cluster
 a folder for each node. A node's folder is the prepared one in hard links, so it costs neither time nor space, since
 containerd replaces files and never writes into them, except its databases, which are copied. kind mounts the folder
-into the node at /var/lib/containerd.
+into the node at /var/lib/containerd, which Docker does not count as a use of the volume: a container that never runs
+does, so that `docker volume prune` leaves a running cluster its images.
 """
 
 from __future__ import annotations
@@ -74,6 +75,8 @@ class PreparedNodes:
     def link(self, cluster: str, nodes: Sequence[str]) -> Mapping[str, str]:
         """Makes a folder for each node. Returns their paths for Docker, by node."""
         self._sh(_LINK, self._folder(), f"/prepared/nodes/{cluster}", str(KEPT), *nodes)
+        _remove_holder(cluster)  # of a killed run
+        run(["docker", "create", "--name", _holder(cluster), "--volume", f"{VOLUME}:/prepared", self.image])
         where = run(["docker", "volume", "inspect", "--format", "{{.Mountpoint}}", VOLUME]).stdout.strip()
         return {node: f"{where}/nodes/{cluster}/{node}" for node in nodes}
 
@@ -89,6 +92,16 @@ class PreparedNodes:
 def remove_folders(image: str, cluster: str) -> None:
     """Removes the folders of a cluster's nodes, once its containers are gone."""
     _sh(image, "rm -rf $0", f"/prepared/nodes/{cluster}", check=False)
+    _remove_holder(cluster)
+
+
+def _holder(cluster: str) -> str:
+    """The container that holds the volume for a cluster."""
+    return f"{VOLUME}-{cluster}"
+
+
+def _remove_holder(cluster: str) -> None:
+    run(["docker", "rm", "--force", _holder(cluster)], check=False)
 
 
 def _sh(image: str, script: str, *words: str, mounts: Sequence[str] = (), check: bool = True) -> int:

@@ -111,6 +111,19 @@ def test_folders_go_with_the_cluster(settings: Settings, tools: Programs, archiv
     assert IMAGE in removed[0].argv
 
 
+def test_volume_is_in_use_while_the_cluster_is(settings: Settings, tools: Programs, archives: list[Path]) -> None:
+    """By a container that never runs, so that `docker volume prune` does not take the nodes' images away."""
+    made = cluster(settings, archives, prepared=True)
+    made.create()
+    held = tools.call("docker", "create")
+    assert held.after("--volume") == "mesh-e2e-prepared:/prepared"
+    assert len(tools.calls("docker", "rm", held.after("--name"))) == 1  # what a killed run left
+
+    made.delete()
+
+    assert len(tools.calls("docker", "rm", held.after("--name"))) == 2
+
+
 def test_what_cannot_be_prepared_names_the_remedy(settings: Settings, tools: Programs, archives: list[Path]) -> None:
     """containerd's own words, and nothing is created."""
     tools.answer("docker", "run", code=1, err="ctr: failed to ingest: no space left on device")
