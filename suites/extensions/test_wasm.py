@@ -38,10 +38,10 @@ def test_first_module_ends_the_proxy(first_module, place):
     assert first_module.exits[place.name] == [139]
 
 
-@pytest.mark.feature(FIRST, since="1.9")
+@pytest.mark.feature(FIRST, since="1.8")
 @pytest.mark.one_witness("only the kubelet reports how a container ended")
 def test_first_module_does_not_end_the_proxy(first_module, place):
-    """At the {place}, with Envoy Gateway 1.9 and later, the first Wasm module does not crash the running Envoy."""
+    """At the {place}, with Envoy Gateway 1.8 and later, the first Wasm module does not crash the running Envoy."""
     assert first_module.exits[place.name] == []
 
 
