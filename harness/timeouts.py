@@ -23,6 +23,7 @@ STATUS = 60.0  # a controller writes a condition: 0.1 s seen, 17 s after a leade
 ANNOUNCED = 30.0  # an assigned address accepts connections: a node announces it after it is assigned
 LISTENER = 10.0  # a ready proxy accepts connections at its Service's address: 1 s seen under load
 XDS_PROPAGATION = 45.0  # Accepted to enforced: 15.0 s seen for cluster changes, 0.1 s for routes
+WASM_COMPILED = 120.0  # a proxy compiles a Wasm module of 24 MB and makes it ready for each worker
 SILENCE = 8.0  # what is ignored had time to take effect: ten times what a route takes that is not
 DATAGRAM = 2.0  # a datagram comes back, or is lost
 LOG_LINE = 20.0  # ztunnel logs a connection when it closes: 2 s productpage, 5 s ratings

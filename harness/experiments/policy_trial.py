@@ -59,10 +59,11 @@ class Tries:
         probe: Request | None = None,
         condition: str = "Accepted",
         about: str = "",
+        within: float = timeouts.XDS_PROPAGATION,
     ) -> Trial:
         """Tries `manifest`, whose object `named` gets `condition` at this place (`about`: at this part of it). It is in
-        force when `shown` (a status, or more) holds for the answer to `probe` (the first request unless given), and
-        gone when that has the status of before and `shown` does not hold.
+        force when `shown` (a status, or more) holds for the answer to `probe` (the first request unless given), which
+        may take `within` seconds, and gone when that has the status of before and `shown` does not hold.
 
         Raises:
             Inconclusive: `shown` holds before anything was applied.
@@ -86,6 +87,7 @@ class Tries:
             gone,
             condition=condition,
             about=about,
+            within=within,
         )
 
     def configured(
@@ -98,6 +100,7 @@ class Tries:
         gone: Callable[[], bool] | None = None,
         condition: str = "Accepted",
         about: str = "",
+        within: float = timeouts.XDS_PROPAGATION,
     ) -> Trial:
         """The same with an arm that `send` makes, where requests do not show what is in force: `there` asks for it, and
         `gone` (or not `there`) for its absence.
@@ -112,7 +115,7 @@ class Tries:
         with self._applying(manifest):
             self._accepted(named, condition, about=about or f"Gateway/{place.envoy.namespace}/{place.gateway}")
             accepted = record_replay.monotonic() - started
-            self._until(there, f"{named} is in force at the {place.name}")
+            self._until(there, f"{named} is in force at the {place.name}", within)
             enforced = record_replay.monotonic() - started
             treatment = send()
             removing = record_replay.monotonic()
@@ -154,12 +157,12 @@ class Tries:
         with observations.probing():
             return there()
 
-    def _until(self, holds: Callable[[], bool], what: str) -> None:
+    def _until(self, holds: Callable[[], bool], what: str, within: float = timeouts.XDS_PROPAGATION) -> None:
         until(
             holds,
             bool,
             what=what,
-            within=timeouts.XDS_PROPAGATION,
+            within=within,
             every=EVERY,
             transient=(ApiUnavailable, Inconclusive),
         )

@@ -6,6 +6,7 @@ Article: none; extensions are among its reasons
 
 import pytest
 
+from harness import timeouts
 from harness.experiments.first_wasm_module import load_first_module
 from harness.experiments.node_permissions import check_memory_protection_keys
 
@@ -81,13 +82,14 @@ def test_module_of_an_image_runs(tries, place, here):
 
 @pytest.mark.feature("Coraza WAF (Wasm from an OCI image)")
 @pytest.mark.usefixtures("coraza")
+@pytest.mark.timeout(600, func_only=True)
 def test_firewall_stops_an_attack(tries, place, here):
     """At the {place}, the Coraza WAF as a Wasm module returns 403 for an SQL injection and 200 for another request;
     without the module both return 200."""
     policy = here("EnvoyExtensionPolicy/default/wasm-coraza")
     both = [place.get("/?id=1%27%20OR%20%271%27%3D%271"), place.get("/?id=1")]
 
-    trial = tries.policy(place, "extensions/wasm_coraza.yaml", policy, both, 403)
+    trial = tries.policy(place, "extensions/wasm_coraza.yaml", policy, both, 403, within=timeouts.WASM_COMPILED)
 
     assert trial.control.statuses == trial.recovery.statuses == [200, 200]
     assert trial.treatment.statuses == [403, 200]

@@ -107,6 +107,16 @@ def test_what_never_comes_or_goes_is_named(world: World, what: str) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+def test_slow_policy_may_have_a_longer_bound() -> None:
+    """It counts until the policy is in force, not until it is gone."""
+    world = World(under=200)
+    tries = Tries(world, world.applying)  # type: ignore[arg-type]  # as above
+
+    with pytest.raises(NotReady, match=r"in force at the waypoint: not within 0\.8s"):
+        tries.policy(world, "a.yaml", NAMED, [get("/")], 403, within=80)  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.usefixtures("hasty")
 def test_ignored_manifest_has_two_arms_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """One at once and one after a pause, and the objects that have no condition at all are named."""
     slept = list[float]()
