@@ -18,8 +18,8 @@ from harness.settings import ROOT, Settings
 Link = Literal["evidence", "suites"]
 TITLE = "# Support\n\nFeatures at the ingress and at the waypoint, by version set, as seen on real clusters.\n\n"
 AGAIN = (
-    "`make support` writes this page from the results of runs; each verdict links to the {what} behind it. An empty cell: "
-    "no test tries that feature at that place, or none ran with that version set.\n\n"
+    "`make support` writes this page from the results of runs; each verdict links to the {what} behind it. "
+    "An empty cell means that no test tries that feature at that place, or that none ran with that version set.\n\n"
 )
 
 
