@@ -68,6 +68,7 @@ def test_show_puts_what_was_seen_into_words(clock: Clock) -> None:
 def test_deadline_is_overslept_by_less_than_one_interval(clock: Clock, within: float, every: float) -> None:
     """The wait looks at least once, and never sleeps past its deadline by more than `every`."""
     looks: list[float] = []
+    clock.be_exact()
 
     with pytest.raises(NotReady):
         until(lambda: looks.append(clock.now), lambda _: False, what="x", within=within, every=every)

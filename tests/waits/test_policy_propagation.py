@@ -29,7 +29,7 @@ class Proxy:
 
     def __init__(self, clock: Clock, *dumps: tuple[float, Any], **late: float) -> None:
         """`late` are replicas, each so many seconds behind; without, one that is not."""
-        self._clock, self._began, self._dumps, self.late = clock, clock.now, dumps, late or {"wp": 0.0}
+        self._clock, self._began, self._dumps, self.late = clock, clock.be_exact(), dumps, late or {"wp": 0.0}
 
     def read_config_dumps(self) -> dict[str, Any]:
         found = {name: self._now(self._clock.now - self._began - late) for name, late in self.late.items()}

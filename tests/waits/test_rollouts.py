@@ -17,7 +17,7 @@ APP = {"app": "x"}
 
 def changing(api: FakeApi, clock: Clock, *states: tuple[float, list[Object]]) -> None:
     """From each of these seconds on, the objects are as given."""
-    began = clock.now
+    began = clock.be_exact()
 
     def now(_: str) -> None:
         due = [objects for at, objects in states if clock.now - began >= at]
@@ -39,7 +39,7 @@ def test_ready_workload_is_ready_at_once(kube: Kube, api: FakeApi, clock: Clock)
 
 def test_workload_is_awaited_from_before_it_exists(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """A controller may create it later; pods may take their time."""
-    began = clock.now
+    began = clock.be_exact()
     states = {2: deployment("default/x"), 6: deployment("default/x", ready=1)}
     api.on_get = lambda _: [api.put(obj) for at, obj in states.items() if clock.now - began >= at]
 
@@ -74,6 +74,7 @@ def test_workload_without_pods_is_not_ready(kube: Kube, api: FakeApi, clock: Clo
 
 def test_pull_that_fails_ends_the_wait_in_seconds(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Pod, container, image, reason and kubelet's own words, some ten seconds after the trouble began."""
+    clock.be_exact()
     api.put(deployment("default/x"), waiting("default/x-1", "ImagePullBackOff", PULL, labels=APP))
 
     with pytest.raises(Terminal) as caught:
@@ -210,7 +211,7 @@ def test_new_definition_has_no_conditions(kube: Kube, api: FakeApi, clock: Clock
     """A CustomResourceDefinition that was just made has `status.conditions: null` (seen on kind, Kubernetes 1.34); it
     is not established yet, and that is no error."""
     name = "CustomResourceDefinition/gateways.gateway.networking.k8s.io"
-    began, settled = clock.now, {"conditions": [{"type": "Established", "status": "True"}]}
+    began, settled = clock.be_exact(), {"conditions": [{"type": "Established", "status": "True"}]}
     api.on_get = lambda _: api.put(named(name, status=settled if clock.now - began >= 2 else silence))
 
     rollouts.wait_for_definition(kube, name.partition("/")[2])
@@ -249,6 +250,7 @@ def test_rate_limit_that_ends_is_no_failure(kube: Kube, api: FakeApi, clock: Clo
 
 def test_rate_limit_that_stays_is_named_with_its_remedies(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """Bounded by the wait's bound; the limit and what to do are in the message."""
+    clock.be_exact()
     api.put(deployment("default/x"), waiting("default/x-1", "ErrImagePull", LIMIT, labels=APP))
 
     with pytest.raises(NotReady) as caught:
@@ -274,6 +276,7 @@ def test_back_off_without_a_cause_keeps_the_pulls(kube: Kube, api: FakeApi, cloc
 def test_config_map_that_is_missing_is_named_in_seconds(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """The pod's status says ContainerCreating alone; the Event has the words."""
     message = 'MountVolume.SetUp failed for volume "config" : configmap "missing" not found'
+    clock.be_exact()
     api.put(deployment("default/x"), waiting("default/x-1", "ContainerCreating", labels=APP))
     api.put(event("Pod/default/x-1", "FailedMount", message))
 
@@ -308,6 +311,7 @@ def test_sandbox_failure_while_the_cni_starts_is_no_failure(kube: Kube, api: Fak
 def test_quota_that_forbids_every_pod_is_named(kube: Kube, api: FakeApi, clock: Clock) -> None:
     """There is no pod to look at: the ReplicaSet's Event tells."""
     message = 'pods "x-5d4-" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+    clock.be_exact()
     api.put(deployment("default/x"), event("ReplicaSet/default/x-5d4", "FailedCreate", message))
 
     with pytest.raises(Terminal, match="exceeded quota: q"):

@@ -29,7 +29,7 @@ def gateway_class(state: str, reason: str = "Accepted", message: str = "Valid", 
 
 def later(api: FakeApi, clock: Clock, *states: tuple[float, Object]) -> None:
     """From each of these seconds on, the object is as given."""
-    began = clock.now
+    began = clock.be_exact()
     api.on_get = lambda _: [api.put(obj) for at, obj in states if clock.now - began >= at]
 
 
@@ -77,7 +77,7 @@ def test_what_an_object_refers_to_may_come_a_little_later(kube: Kube, api: FakeA
     refused = recordings.obj("negative/gatewayclass-neg-class.yaml")
     accepted = named("GatewayClass/neg-class", spec=refused["spec"], status=gateway_class("True")["status"])
     api.put(refused)
-    began = clock.now
+    began = clock.be_exact()
     come = [named("EnvoyProxy/default/nosuch"), accepted]
     api.on_get = lambda _: [api.put(one) for one in come if clock.now - began >= timeouts.MISSING_GRACE]
 
@@ -169,7 +169,7 @@ def test_said_is_what_it_says_now(kube: Kube, api: FakeApi, clock: Clock) -> Non
 @pytest.mark.parametrize(("state", "reason"), [("True", "Accepted"), ("False", "InvalidParameters")])
 def test_spoken_is_yes_or_no(kube: Kube, api: FakeApi, clock: Clock, state: str, reason: str) -> None:
     """Whichever it says of the current generation is the answer, awaited from before the object exists."""
-    began = clock.now
+    began = clock.be_exact()
     api.on_get = lambda _: [api.put(gateway_class(state, reason))] if clock.now - began >= 2 else None
 
     found = status.wait_for_current_condition(kube, NAME, "Accepted")
