@@ -70,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     wrong_paths.silent_access_log,
     wrong_paths.past_the_waypoint,
     wrong_paths.answered_by,
+    traffic.unanswered,
 )
 
 

@@ -94,7 +94,7 @@ class ClusterState:
 class ClientRequest:
     """A request that was sent: the URL ("" if it is not known), its status (None without a response), its error, and
     the id by which access logs have it. `sent` counts what was sent together, and `quota` is the
-    response's x-ratelimit-limit. `local` is the client's own address:port."""
+    response's x-ratelimit-limit. `local` is the client's own address:port, `via` how it reached the cluster."""
 
     url: str
     status: int | None
@@ -103,6 +103,7 @@ class ClientRequest:
     sent: int = 0
     quota: str = ""
     local: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from harness.causes.foreign_policies import KINDS, targets
 from harness.causes.state import Cause, ClusterState, FailureFacts, describe, labels, name_parts, object_key, selects
 from harness.objects.conditions import Condition, conditions, is_true
 from harness.objects.unstructured import Json, mapping, maybe_number, objects, one_line, text
+from harness.objects.workloads import OWNING_GATEWAY
 
 _ATTACHED = re.compile(r"attached to waypoint ([^/\s]+/[^/\s]+)")
 # "Envoy waypoint holds max_pending_requests 0 for httproute/default/ratings/rule/0", "Envoy x limits ingress-bookinfo"
@@ -148,7 +149,8 @@ def slow(_: ClusterState, failure: FailureFacts) -> list[Cause]:
 
 
 def without_address(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """Gateways that the test looked at, Programmed without an address."""
+    """Gateways that the test looked at, Programmed without an address; Services to which no load balancer has assigned
+    one, where a Gateway waits for it."""
     found = []
     for name in failure.read:
         kind, _, rest = name.partition("/")
@@ -156,6 +158,14 @@ def without_address(state: ClusterState, failure: FailureFacts) -> list[Cause]:
         if gateway is not None and is_true(gateway, "Programmed") and not list(objects(gateway, "status", "addresses")):
             sentence = f"{describe('Gateway', *name_parts(gateway))} has Programmed=True, and its status has no address"
             found.append(Cause(sentence, (name,)))
+    for service in state.objects_of("Service") if "AddressNotAssigned" in failure.text else ():
+        assigned = list(objects(service, "status", "loadBalancer", "ingress"))
+        if text(service, "spec", "type") == "LoadBalancer" and OWNING_GATEWAY in labels(service) and not assigned:
+            sentence = (
+                f"{describe('Service', *name_parts(service))} is of type LoadBalancer and has no address: the "
+                "cluster's load balancer assigned none"
+            )
+            found.append(Cause(sentence, (object_key(service),)))
     return found
 
 

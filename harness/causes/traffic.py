@@ -5,8 +5,10 @@ Flags and details are those of Envoy's documentation ("response flags"); recordi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from harness.causes.components import is_dns_failure
 from harness.causes.state import (
     ROUTE,
     AccessRecord,
@@ -115,6 +117,18 @@ def response_flags(state: ClusterState, failure: FailureFacts) -> list[Cause]:
             f"{FLAGS.get(flag, 'no response flag')}" + (f", details {details}" if details else "")
         )
         for (flag, gateway, details), number in order[:1]
+    ]
+
+
+def unanswered(_: ClusterState, failure: FailureFacts) -> list[Cause]:
+    """What the client reports of requests without a response."""
+    errors = Counter((call.error.partition("\n")[0], call.via) for call in failure.calls if call.status is None)
+    if "None" not in failure.found or is_dns_failure(failure):
+        return []
+    return [
+        Cause(f"{number} request{'s' if number > 1 else ''}{f' via {via}' if via else ''} got no response: {error}")
+        for (error, via), number in errors.most_common(1)
+        if error
     ]
 
 

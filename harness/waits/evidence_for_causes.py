@@ -46,6 +46,7 @@ LOOKS = 2  # at the proxies' logs for lines of requests, a second apart
 REQUESTS = 200  # of which access lines are looked for
 NODES = 5  # nodes whose ztunnel log is read
 _URL = re.compile(r" to (https?://\S+)$")
+_VIA = re.compile(r" via (.+)$")
 _LOG = re.compile(r"^(\S+) access log$")
 _STATUS = re.compile(r"^status of (\S+)$")
 _MESH = re.compile(r"TCP|HBONE|ztunnel|identity|15008|connection|access lines of")
@@ -208,7 +209,7 @@ def _calls(sightings: Sequence[Sighting]) -> list[ClientRequest]:
     """The requests that clients saw, from the raw answers."""
     found = []
     for number, sighting in enumerate(sightings):
-        url = _URL.search(sighting.what)
+        url, via = _URL.search(sighting.what), _VIA.search(sighting.what)
         for raw in sighting.raw:
             with suppress(ValueError):
                 answer = json.loads(raw)
@@ -216,7 +217,9 @@ def _calls(sightings: Sequence[Sighting]) -> list[ClientRequest]:
                     quota = text(answer, "headers", "x-ratelimit-limit")
                     outcome = (answer["status"], str(answer["error"]), str(answer["id"]))
                     local = text(answer, "local")
-                    found.append(ClientRequest(url[1] if url else "", *outcome, number, quota, local))
+                    found.append(
+                        ClientRequest(url[1] if url else "", *outcome, number, quota, local, via[1] if via else "")
+                    )
     return found
 
 

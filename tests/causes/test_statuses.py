@@ -9,6 +9,7 @@ import pytest
 from harness.causes.rules import find_causes
 from harness.causes.state import AccessRecord, ClientRequest, ClusterState, FailureFacts
 from harness.logs.envoy_access import parse_access_line
+from harness.objects.workloads import OWNING_GATEWAY
 from tests.fakes.api import Object, named
 from tests.recordings import text
 
@@ -122,6 +123,18 @@ def test_policy_that_ztunnel_does_not_enforce_is_named() -> None:
         "AuthorizationPolicy default/closing selects pod default/ratings-1, and ztunnel accepts connections to it still"
     ]
     assert why(failure, pod, closing) == []
+
+
+def test_service_without_a_load_balancer_address_is_named() -> None:
+    failure = FailureFacts(text='Programmed=False AddressNotAssigned "No addresses have been assigned to the Gateway"')
+    owned = {OWNING_GATEWAY: "g"}
+    waiting = having("Service/default/g", labels=owned, type="LoadBalancer")
+    assigned = waiting | {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+
+    assert why(failure, waiting) == [
+        "Service default/g is of type LoadBalancer and has no address: the cluster's load balancer assigned none"
+    ]
+    assert why(failure, assigned) == why(failure, having("Service/default/g", labels=owned, type="NodePort")) == []
 
 
 def test_gateway_without_an_address_is_named() -> None:

@@ -207,6 +207,19 @@ def test_name_that_dns_does_not_resolve_is_named() -> None:
     ]
 
 
+def test_what_the_client_reports_of_unanswered_requests_is_named() -> None:
+    """With the address that it used. Not where no response is what was expected."""
+    call = ClientRequest("", None, "ConnectError: [Errno 113] No route to host", via="assigned address 192.0.2.0:80")
+
+    def causes(message: str) -> list[str]:
+        return [one.sentence for one in find_causes(ClusterState(), FailureFacts(text=message, calls=[call]))]
+
+    assert causes("assert [None] == [200]") == [
+        "1 request via assigned address 192.0.2.0:80 got no response: ConnectError: [Errno 113] No route to host"
+    ]
+    assert causes("assert [200] == [None]") == []
+
+
 def test_no_more_than_three_causes() -> None:
     """The most specific ones."""
     policies = [policy(f"other-{n}", LIMIT) for n in range(9)]
