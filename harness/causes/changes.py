@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -71,14 +72,14 @@ def recreated(state: ClusterState, failure: FailureFacts) -> list[Cause]:
 
 
 def replaced_pods(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """Workloads of the run's namespace, and ztunnel, of which pods were created during a load that lost requests. Not
-    those whose pods the harness deleted or restarted, and not workloads that are as young."""
+    """Workloads of the run's namespace, and ztunnel, of which more pods were created during a load that lost requests
+    than the harness deleted or restarted. Not workloads that are as young."""
     if state.since is None or " lost, " not in failure.text:
         return []
-    acted_on = {name.rpartition("-")[0] for name in state.removed if name.startswith("Pod/")}
-    replaced = set[str]()
+    expected = Counter(name.rpartition("-")[0] for name in state.removed if name.startswith("Pod/"))
+    young, workloads = Counter[str](), dict[str, str]()
     for pod in state.objects_of("Pod"):
-        namespace, name = name_parts(pod)
+        namespace, _ = name_parts(pod)
         owner: Json = next(iter(objects(pod, "metadata", "ownerReferences")), {})
         kind, workload = text(owner, "kind"), text(owner, "name")
         if kind == "ReplicaSet":
@@ -89,11 +90,12 @@ def replaced_pods(state: ClusterState, failure: FailureFacts) -> list[Cause]:
             and found is not None
             and _is_after(text(pod, "metadata", "creationTimestamp"), state.since)
             and not _is_after(text(found, "metadata", "creationTimestamp"), state.since)
-            and f"Pod/{namespace}/{name}".rpartition("-")[0] not in acted_on
             and not _is_after(labels(pod, "metadata", "annotations").get(RESTARTED_AT, ""), state.since)
         ):
-            replaced.add(describe(kind, namespace, workload))
-    which = join_limited(sorted(replaced))
+            set_of_pods = object_key(pod).rpartition("-")[0]
+            young[set_of_pods] += 1
+            workloads[set_of_pods] = describe(kind, namespace, workload)
+    which = join_limited(sorted({workloads[one] for one, number in young.items() if number > expected[one]}))
     return [Cause(f"Pods of {which} were replaced during the load, and not by the harness")] if which else []
 
 

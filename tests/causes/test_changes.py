@@ -145,24 +145,26 @@ BEGAN = datetime(2026, 11, 28, 10, 0, 0, tzinfo=UTC)
 BEFORE, AFTER = "2026-11-28T09:50:00Z", "2026-11-28T10:00:05Z"
 
 
-def waypoint_pod(created: str, **annotations: str) -> Object:
+def waypoint_pod(created: str, name: str = "new", **annotations: str) -> Object:
     owners = [{"kind": "ReplicaSet", "name": "waypoint-7f"}]
     metadata = {"creationTimestamp": created, "ownerReferences": owners, "annotations": annotations}
-    return named("Pod/default/waypoint-7f-new", metadata=metadata)
+    return named(f"Pod/default/waypoint-7f-{name}", metadata=metadata)
 
 
-def why_lost(pod: Object, *, deployed: str = BEFORE, text: str = LOST, removed: tuple[str, ...] = ()) -> list[str]:
+def why_lost(*pods: Object, deployed: str = BEFORE, text: str = LOST, removed: tuple[str, ...] = ()) -> list[str]:
     deployment = named("Deployment/default/waypoint", metadata={"creationTimestamp": deployed})
-    objects = {"Pod": [pod], "Deployment": [deployment]}
+    objects = {"Pod": pods, "Deployment": [deployment]}
     state = ClusterState(objects, since=BEGAN, removed=frozenset(removed))
     return [cause.sentence for cause in find_causes(state, FailureFacts(text=text))]
 
 
 def test_pods_replaced_under_load_are_named() -> None:
-    """Of requests that a load lost: the workload of which a pod is younger than the load."""
-    assert why_lost(waypoint_pod(AFTER)) == [
-        "Pods of Deployment default/waypoint were replaced during the load, and not by the harness"
-    ]
+    """Of requests that a load lost: the workload of which a pod is younger than the load, or more of them than the
+    harness deleted."""
+    replaced = ["Pods of Deployment default/waypoint were replaced during the load, and not by the harness"]
+
+    assert why_lost(waypoint_pod(AFTER)) == replaced
+    assert why_lost(waypoint_pod(AFTER), waypoint_pod(AFTER, "b"), removed=("Pod/default/waypoint-7f-old",)) == replaced
 
 
 def test_pods_that_the_harness_replaces_are_not_named() -> None:

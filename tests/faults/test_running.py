@@ -332,7 +332,7 @@ def test_patience_asked_for_is_kept(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("left", "patience", "more"),
-    [(3000.0, 1, 0.0), (110.0, 1, 0.0), (100.0, 1, 12.0), (5.0, 1, 5.0), (3000.0, 2, 0.0), (300.0, 2, 240.0)],
+    [(3000.0, 1, 0.0), (260.0, 1, 0.0), (250.0, 1, 12.0), (5.0, 1, 5.0), (3000.0, 2, 0.0), (300.0, 2, 240.0)],
 )
 def test_turn_of_the_hour_is_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch, left: float, patience: float, more: float
