@@ -1,4 +1,4 @@
-"""Reads istiod's counters of xDS updates that proxies rejected."""
+"""istiod's own counters: xDS updates that proxies rejected, and connected proxies."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ class Istiod:
                 name = f"{s.name}{dict(s.labels)}"
                 rejects[name] = rejects.get(name, 0) + s.value
         return rejects
+
+    def count_connected(self, revision: str) -> int:
+        """Proxies that are connected to the istiod of a revision (`default`: the one without), by its gauge pilot_xds.
+
+        Raises:
+            Inconclusive: there is no such istiod, or it has no gauge.
+        """
+        pods = self._kube.list_pods(self.namespace, f"{self.LABELS},istio.io/rev={revision}")
+        texts = [self._admin.get(self.namespace, pod["metadata"]["name"], 15014, "/metrics") for pod in pods]
+        found = [s.value for text in texts for s in prometheus.parse_samples(text) if s.name == "pilot_xds"]
+        if not found:
+            raise Inconclusive(f"no istiod of revision {revision} has the gauge pilot_xds ({len(pods)} pods)")
+        return int(sum(found))
