@@ -43,11 +43,12 @@ class Istiod:
         """Proxies that are connected to the istiod of a revision (`default`: the one without), by its gauge pilot_xds.
 
         Raises:
-            Inconclusive: there is no such istiod, or it has no gauge.
+            Inconclusive: there is no such istiod, or its metrics are not there.
         """
         pods = self._kube.list_pods(self.namespace, f"{self.LABELS},istio.io/rev={revision}")
         texts = [self._admin.get(self.namespace, pod["metadata"]["name"], 15014, "/metrics") for pod in pods]
-        found = [s.value for text in texts for s in prometheus.parse_samples(text) if s.name == "pilot_xds"]
-        if not found:
-            raise Inconclusive(f"no istiod of revision {revision} has the gauge pilot_xds ({len(pods)} pods)")
-        return int(sum(found))
+        found = [sample for text in texts for sample in prometheus.parse_samples(text)]
+        if not any(sample.name == "pilot_info" for sample in found):
+            raise Inconclusive(f"no istiod of revision {revision} shows its metrics ({len(pods)} pods)")
+        # Seen on 1.30.3: an istiod to which nothing ever connected has no sample of it.
+        return int(sum(sample.value for sample in found if sample.name == "pilot_xds"))

@@ -81,9 +81,9 @@ class Gauges:
     def get(self, namespace: str, pod: str, port: int, path: str) -> str:
         assert (namespace, port, path) == ("istio-system", 15014, "/metrics")
         return {
-            "a": 'pilot_xds{version="1.29.1"} 2\npilot_xds_pushes{type="eds"} 7\n',
+            "a": 'pilot_info{version="1.29.1"} 1\npilot_xds{version="1.29.1"} 2\npilot_xds_pushes{type="eds"} 7\n',
             "b": 'pilot_xds{version="1.29.1"} 1\n',
-            "c": "pilot_xds 0\n",
+            "c": 'pilot_info{version="1.30.3"} 1\n',
         }[pod]
 
 
