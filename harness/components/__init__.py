@@ -2,7 +2,7 @@
 
 from harness.components.echo import Echo
 from harness.components.envoy import Envoy
-from harness.components.istiod_xds_reject_counters import Istiod
+from harness.components.istiod_counters import Istiod
 from harness.components.rate_limit_service import Counters, RateLimitService
 from harness.components.ztunnels import Ztunnels
 

@@ -230,6 +230,12 @@ class Ztunnels:
         )
         return next(domains for domains in found if all(domains))
 
+    def read_istiod_addresses(self) -> list[str]:
+        """The address of istiod in each node's configuration of ztunnel."""
+        found = [ztunnel_dump.istiod_address(self._dump(pod)) for pod in self._scheduled()]
+        observations.record_sighting("ztunnel config_dump", f"istiod is {', '.join(sorted(set(found)))}")
+        return found
+
     def read_views(self) -> dict[str, MeshView]:
         """What each node's ztunnel says of the mesh, by node name."""
         found = {node_name(pod): read_mesh_view(self._dump(pod), self._kube.namespace) for pod in self._scheduled()}

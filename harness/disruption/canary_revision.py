@@ -1,44 +1,56 @@
-"""A canary upgrade of Istio by revision: a second istiod beside the first, then ztunnel, which names it, and back.
+"""Upgrades Istio by revision: installs a second istiod, and moves ztunnel to it and back.
 
-In ambient mode a revision chooses the istiod of a gateway, a waypoint of Istio's or ztunnel; ztunnel itself is one
-DaemonSet, so it moves on all nodes (https://istio.io/latest/docs/ambient/upgrade/helm).
+In ambient mode a revision selects the istiod of a gateway, of a waypoint of Istio's, or of ztunnel. ztunnel is one
+DaemonSet, so all nodes move together (https://istio.io/latest/docs/ambient/upgrade/helm).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from harness import timeouts
+from harness import observations, timeouts
 from harness.cluster.protocol import Cluster, Release
-from harness.components.istiod_xds_reject_counters import Istiod
+from harness.components import Istiod, Ztunnels
 from harness.disruption import restarts
 from harness.disruption.others_objects_guard import check_allowed, touches
 from harness.disruption.requested_upgrade import CHARTS, VersionUpgrade
 from harness.errors import CannotJudge, Inconclusive
 from harness.install.releases import with_values
-from harness.kube import Kube
-from harness.version_sets import VersionSet
+from harness.kube import ApiUnavailable, Kube
+from harness.objects.unstructured import objects, text
+from harness.version_sets import VersionSet, version_in
 from harness.wait import until
 from harness.waits import rollouts
 
-REVISION, DEFAULT = "canary", "default"  # the chart calls an istiod without a revision `default`
+REVISION, DEFAULT = "canary", "default"  # the chart labels an istiod without a revision `default`
 CANARY = f"{restarts.ISTIOD}-{REVISION}"
-DATA_PLANE = ("cni", "ztunnel")  # in the order of Istio's documentation
+DATA_PLANE = ("cni", "ztunnel")  # charts, in the order of Istio's documentation
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlane:
+    """How many proxies are connected to the istiod of each revision, by its own gauge; the host name of istiod in the
+    configuration of each node's ztunnel; the versions of the pods of Istio's CNI and ztunnel."""
+
+    default: int
+    canary: int
+    istiods: tuple[str, ...]
+    versions: frozenset[str]
 
 
 @contextmanager
 @touches(CANARY)
-def while_canary_is_allowed(cluster: Cluster, upgrade: VersionUpgrade) -> Iterator[None]:
-    """After the block there is no istiod of the revision.
+def uninstalling_canary(cluster: Cluster, upgrade: VersionUpgrade) -> Iterator[None]:
+    """After the block the istiod of the revision is uninstalled, whatever failed in it.
 
     Raises:
         CannotJudge: the upgrade is not Istio's.
-        NotAllowed: this cluster's control planes are not to be touched.
+        NotAllowed: this cluster's control planes must not be touched.
     """
     if upgrade.product != "istio":
-        raise CannotJudge(f"{upgrade.name}: only Istio offers a canary by revision")
+        raise CannotJudge(f"{upgrade.name}: only Istio has revisions")
     check_allowed(cluster, CANARY)
     try:
         yield
@@ -48,7 +60,7 @@ def while_canary_is_allowed(cluster: Cluster, upgrade: VersionUpgrade) -> Iterat
 
 @touches(CANARY)
 def install_canary(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade) -> None:
-    """Installs istiod of the newer version as the revision, and waits until it is rolled out.
+    """Installs istiod of the newer version under the revision, and waits until it is rolled out.
 
     Raises:
         CommandFailed: Helm failed.
@@ -60,37 +72,47 @@ def install_canary(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade) -> Non
 
 @touches(*(CHARTS["istio"][chart] for chart in DATA_PLANE))
 def move_data_plane(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, row: VersionSet, revision: str) -> None:
-    """Brings Istio's CNI and ztunnel to their version in `row`, ztunnel as a client of the revision's istiod, and waits
-    until every pod is a new one.
+    """Upgrades Istio's CNI and ztunnel to their version in `row`, with ztunnel connected to the istiod of the revision,
+    and waits until all their pods are replaced.
 
     Raises:
         CommandFailed: Helm failed.
         NotReady: one did not roll out, or kept an old pod.
-        NotAllowed: this cluster's ztunnel is not to be touched.
+        NotAllowed: this cluster's ztunnel must not be touched.
     """
     workloads = [CHARTS["istio"][chart] for chart in DATA_PLANE]
     check_allowed(cluster, *workloads)
     releases = upgrade.releases(row)
-    named = {} if revision == DEFAULT else {"revision": revision}
+    selected = {} if revision == DEFAULT else {"revision": revision}
     with restarts.while_replacing_pods(kube, *workloads):
         for chart, workload in zip(DATA_PLANE, workloads, strict=True):
-            cluster.install(with_values(releases[chart], named if chart == "ztunnel" else {}))
+            cluster.install(with_values(releases[chart], selected if chart == "ztunnel" else {}))
             rollouts.wait_for_rollout(kube, workload, within=timeouts.UPGRADED)
 
 
-def wait_for_connected(istiod: Istiod, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Waits until as many proxies are connected to the istiod of each revision, and returns how many are.
+def wait_for_data_plane(kube: Kube, istiod: Istiod, ztunnel: Ztunnels, revision: str) -> DataPlane:
+    """Waits until every node's ztunnel is connected to the istiod of this revision, and none to the other.
 
     Raises:
-        NotReady: they are not.
+        NotReady: that did not happen in time.
     """
-    return until(
-        lambda: {revision: istiod.count_connected(revision) for revision in wanted},
-        lambda found: found == wanted,
-        what=f"proxies connected to istiod by revision: {dict(wanted)}",
+    nodes = len(ztunnel.read_pods())
+    wanted = (nodes, 0) if revision == DEFAULT else (0, nodes)
+    default, canary = until(
+        lambda: (istiod.read_connected(DEFAULT), istiod.read_connected(REVISION)),
+        lambda connected: connected == wanted,
+        what=f"{nodes} ztunnels are connected to the istiod of revision {revision}, and none to the other",
         within=timeouts.DISTURBED,
-        transient=(Inconclusive,),
+        transient=(ApiUnavailable, Inconclusive),
+        show=lambda connected: f"{connected[0]} to {DEFAULT}, {connected[1]} to {REVISION}",
     )
+    observations.record_sighting("istiod counters", f"connected: {default} to {DEFAULT}, {canary} to {REVISION}")
+    hosts = [address.removeprefix("https://").partition(".")[0] for address in ztunnel.read_istiod_addresses()]
+    pods = [pod for chart in DATA_PLANE for pod in rollouts.read_pods(kube, kube.get(CHARTS["istio"][chart]))]
+    versions = {
+        version_in(text(container, "image")) for pod in pods for container in objects(pod, "spec", "containers")
+    }
+    return DataPlane(default, canary, tuple(hosts), frozenset(versions))
 
 
 def _canary(upgrade: VersionUpgrade) -> Release:

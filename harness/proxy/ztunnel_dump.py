@@ -134,6 +134,11 @@ def certificates(dump: Json) -> tuple[Certificate, ...]:
     return tuple(found)
 
 
+def istiod_address(dump: Json) -> str:
+    """The istiod that configures ztunnel ("https://istiod.istio-system.svc:15012"); empty if the dump lacks it."""
+    return text(dump, "config", "xdsAddress")
+
+
 def _part(dump: Json, name: str) -> Iterator[Json]:
     if not isinstance(dump.get(name), list):
         raise SectionAbsent(f"the ztunnel dump has no {name}")

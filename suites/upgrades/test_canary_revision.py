@@ -1,9 +1,9 @@
-"""Istio is upgraded by revision: a second istiod beside the first, then ztunnel, and back (UPGRADE_TO=istio-1.30.3).
+"""Istio is upgraded by revision under load: a second istiod, then ztunnel, and back (UPGRADE_TO=istio-1.30.3).
 
 Manifest: manifests/upgrades/canary_revision.yaml
 
-In ambient mode the revision chooses the istiod that ztunnel is a client of; ztunnel moves on all nodes at once, and a
-waypoint of Envoy Gateway is no client of istiod. Promise: as in a rolling restart (docs/outages.md).
+A waypoint of Envoy Gateway does not connect to istiod, so only ztunnel moves. Promise: as in a rolling restart
+(docs/outages.md).
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import pytest
 
 from harness.disruption import canary_revision, version_upgrade
-from harness.disruption.canary_revision import DEFAULT, REVISION
+from harness.disruption.canary_revision import DEFAULT, REVISION, DataPlane
 from harness.disruption.definition_upgrade import replace_definitions
-from harness.http_exchange import Answers, get
+from harness.experiments.logged_connections import send_logged
+from harness.http_exchange import get
 from harness.load.background_load import BackgroundLoad
 from harness.load.recorded_losses import UNCLOSED
 from harness.load.timeline_text import timeline_as_text
+from harness.load.upgrade_losses import record_path
 from harness.waits.responses import wait_for_response
 
 pytestmark = [
@@ -26,24 +28,34 @@ pytestmark = [
 ]
 REQUEST, HEALTH = get("http://ratings:9080/ratings/0"), get("/health")
 DETAILS = get("http://details:9080/details/0")
-NEW_CONNECTIONS = UNCLOSED.allowed()  # as in test_there_and_back
-PROMISE = "at most two new connections"
-REJECTED = "connection closed due to policy rejection: explicitly denied by: default/details-closed"
+NEW_CONNECTIONS = UNCLOSED.allowed()  # of a client that opens one for each request, as in a rolling restart
+NOTHING, PROMISE = "no request is lost", "at most two new connections"
+ORDER, NOT_COMPARED = "by revision", ("not compared",)
+FIRST, SECOND = "istiod", f"istiod-{REVISION}"
 ONE = pytest.mark.one_witness("an upgrade replaces ztunnel, and its log goes with it")
 
 
 @dataclass(frozen=True)
-class Canary:
-    """Load while the second istiod was installed, while ztunnel moved to it, and on the way back; the proxies that were
-    connected to each istiod after each; a request to details under the policy, and ztunnel's error."""
+class Policy:
+    """Statuses of requests to details before, under and after an AuthorizationPolicy that denies them; ztunnel's error
+    under it, and what configures ztunnel meanwhile."""
 
-    installed: BackgroundLoad
-    moved: BackgroundLoad
-    back: BackgroundLoad
-    nodes: int
-    connected: tuple[dict[str, int], ...]
-    denied: Answers
-    error: str | None
+    before: list[int | None]
+    under: list[int | None]
+    after: list[int | None]
+    error: str
+    data_plane: DataPlane
+
+
+@dataclass(frozen=True)
+class Canary:
+    """The load of each step and the data plane after it: the second istiod is installed, ztunnel moves to it, ztunnel
+    moves back. The policy is applied before the last."""
+
+    installed: tuple[BackgroundLoad, DataPlane]
+    moved: tuple[BackgroundLoad, DataPlane]
+    back: tuple[BackgroundLoad, DataPlane]
+    policy: Policy
 
 
 @pytest.fixture(scope="module")
@@ -53,63 +65,103 @@ def sources(new_connections, keepalive, ingress_load):
 
 
 @pytest.fixture(scope="module")
-def canary(version_upgrade_plan, load, sources, applying, cluster, kube, istiod, ztunnel, mesh_client, current_time):
-    """The newer definitions, a second istiod, ztunnel on it with a new policy, and back, under load at each step."""
-    plan, nodes = version_upgrade_plan, len(ztunnel.read_pods())
-    on_default, on_canary = {DEFAULT: nodes, REVISION: 0}, {DEFAULT: 0, REVISION: nodes}
-    with (
-        canary_revision.while_canary_is_allowed(cluster, plan),
-        version_upgrade.while_upgraded(cluster, kube, plan),
-    ):
-        replace_definitions(cluster, kube, plan, plan.after)
-        with load(*sources) as installed, installed.event(f"{plan.name}: istiod as revision {REVISION}", PROMISE):
-            canary_revision.install_canary(cluster, kube, plan)
-            beside = canary_revision.wait_for_connected(istiod, on_default)
-        with load(*sources) as moved, moved.event(f"{plan.name}: ztunnel to the revision", PROMISE):
-            canary_revision.move_data_plane(cluster, kube, plan, plan.after, REVISION)
-            there = canary_revision.wait_for_connected(istiod, on_canary)
+def data_plane(kube, istiod, ztunnel):
+    """`data_plane(revision)`: waits until every ztunnel is connected to the istiod of the revision."""
+    return lambda revision: canary_revision.wait_for_data_plane(kube, istiod, ztunnel, revision)
+
+
+@pytest.fixture(scope="module")
+def enforce_policy(applying, mesh_client, ztunnel, data_plane, current_time):
+    """`enforce_policy()`: requests to details before, under and after the policy, with ztunnel on the canary istiod."""
+
+    def enforce() -> Policy:
+        before = send_logged(mesh_client, ztunnel, DETAILS, 3).statuses
         with applying("upgrades/canary_revision.yaml"):
             wait_for_response(mesh_client, DETAILS, status=None)
             since = current_time()
             denied = mesh_client.send_in_turn(DETAILS)
             (out,) = ztunnel.wait_for_connections(denied, since)
-            error = ztunnel.wait_for_destination_line(since, out).error
-        with load(*sources) as back, back.event(f"{plan.name}: ztunnel back", PROMISE):
+            error = ztunnel.wait_for_destination_line(since, out).error or ""
+            configured = data_plane(REVISION)
+        wait_for_response(mesh_client, DETAILS, status=200)
+        after = send_logged(mesh_client, ztunnel, DETAILS, 3).statuses
+        return Policy(before, denied.statuses, after, error, configured)
+
+    return enforce
+
+
+@pytest.fixture(scope="module")
+def canary(version_upgrade_plan, load, sources, enforce_policy, data_plane, cluster, kube):
+    """The newer CRDs, a second istiod, ztunnel moved to it, a policy, and ztunnel moved back; each step under load."""
+    plan = version_upgrade_plan
+    with (
+        canary_revision.uninstalling_canary(cluster, plan),
+        version_upgrade.while_upgraded(cluster, kube, plan),
+    ):
+        replace_definitions(cluster, kube, plan, plan.after)
+        with load(*sources) as first, first.event(f"{plan.name}: istiod of revision {REVISION}", NOTHING):
+            canary_revision.install_canary(cluster, kube, plan)
+            installed = data_plane(DEFAULT)
+        with load(*sources) as second, second.event(f"{plan.name}: ztunnel to revision {REVISION}", PROMISE):
+            canary_revision.move_data_plane(cluster, kube, plan, plan.after, REVISION)
+            moved = data_plane(REVISION)
+        policy = enforce_policy()
+        with load(*sources) as third, third.event(f"{plan.name}: ztunnel back", PROMISE):
             canary_revision.move_data_plane(cluster, kube, plan, plan.before, DEFAULT)
-            again = canary_revision.wait_for_connected(istiod, on_default)
-        yield Canary(installed, moved, back, nodes, (beside, there, again), denied, error)
+            back = data_plane(DEFAULT)
+        there = (*first.recorded_timelines, *second.recorded_timelines)
+        record_path(plan.name, ORDER, there, rejected=0, changed=NOT_COMPARED)
+        record_path(f"{plan.name}, back", ORDER, third.recorded_timelines, rejected=0, changed=NOT_COMPARED)
+        yield Canary((first, installed), (second, moved), (third, back), policy)
 
 
 @ONE
-def test_canary_istiod_serves_nobody_at_first(canary):
-    """A second istiod of a newer version, installed as a revision, has no ztunnel as a client, and no request fails."""
-    new, kept, outside = canary.installed.timelines
+def test_second_istiod_changes_nothing(canary, version_upgrade_plan):
+    """If istiod of a newer version is installed under another revision, every ztunnel stays connected to the first
+    istiod, and no request fails."""
+    load, found = canary.installed
+    new, kept, outside = load.timelines
 
-    assert canary.connected[0] == {DEFAULT: canary.nodes, REVISION: 0}
-    assert (new.lost, kept.lost, outside.lost) == ((), (), ()), canary.installed.text
+    assert (found.default, found.canary) == (len(found.istiods), 0)
+    assert set(found.istiods) == {FIRST}
+    assert found.versions == {version_upgrade_plan.before.istio}
+    assert (new.lost, kept.lost, outside.lost) == ((), (), ()), load.text
 
 
 @ONE
-def test_ztunnel_moves_to_the_revision(canary):
-    """If its release names a revision, each ztunnel connects to that istiod, and at most 2 new connections fail."""
-    new, kept, outside = canary.moved.timelines
+def test_ztunnel_moves_to_the_revision(canary, version_upgrade_plan):
+    """If ztunnel is upgraded with the second istiod's revision, every ztunnel connects to that istiod, and at most 2
+    requests on new connections fail."""
+    load, found = canary.moved
+    new, kept, outside = load.timelines
 
-    assert canary.connected[1] == {DEFAULT: 0, REVISION: canary.nodes}
+    assert (found.default, found.canary) == (0, len(found.istiods))
+    assert set(found.istiods) == {SECOND}
+    assert found.versions == {version_upgrade_plan.after.istio}
     assert len(new.lost) <= NEW_CONNECTIONS, timeline_as_text(new)
-    assert (kept.lost, outside.lost) == ((), ()), canary.moved.text
+    assert (kept.lost, outside.lost) == ((), ()), load.text
 
 
-def test_canary_istiod_configures_ztunnel(canary):
-    """An AuthorizationPolicy applied while ztunnel is a client of the canary istiod is enforced by ztunnel."""
-    assert canary.denied.statuses == [None]
-    assert canary.error == REJECTED
+def test_second_istiod_configures_ztunnel(canary):
+    """While every ztunnel is connected to the istiod of the second revision, an AuthorizationPolicy is enforced by
+    ztunnel, and no longer once it is deleted."""
+    policy = canary.policy
+
+    assert (policy.data_plane.default, set(policy.data_plane.istiods)) == (0, {SECOND})
+    assert (policy.before, policy.under, policy.after) == ([200] * 3, [None], [200] * 3)
+    assert "explicitly denied by" in policy.error
+    assert "details-closed" in policy.error
 
 
 @ONE
-def test_ztunnel_moves_back(canary):
-    """Without the revision, each ztunnel connects to the first istiod again, and at most 2 new connections fail."""
-    new, kept, outside = canary.back.timelines
+def test_ztunnel_moves_back(canary, version_upgrade_plan):
+    """If ztunnel is downgraded without a revision, every ztunnel connects to the first istiod again, and at most 2
+    requests on new connections fail."""
+    load, found = canary.back
+    new, kept, outside = load.timelines
 
-    assert canary.connected[2] == {DEFAULT: canary.nodes, REVISION: 0}
+    assert (found.default, found.canary) == (len(found.istiods), 0)
+    assert set(found.istiods) == {FIRST}
+    assert found.versions == {version_upgrade_plan.before.istio}
     assert len(new.lost) <= NEW_CONNECTIONS, timeline_as_text(new)
-    assert (kept.lost, outside.lost) == ((), ()), canary.back.text
+    assert (kept.lost, outside.lost) == ((), ()), load.text

@@ -1,4 +1,4 @@
-"""A second istiod by revision: which releases are installed, what names the revision, and what is left."""
+"""Upgrades by revision: which releases are installed with the revision, and when ztunnel has moved."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import Any
 
 import pytest
 
-from harness.components.istiod_xds_reject_counters import Istiod
+from harness.components import Istiod
 from harness.disruption import canary_revision
+from harness.disruption.canary_revision import DataPlane
 from harness.errors import CannotJudge, Inconclusive, NotAllowed
 from harness.objects.stack_places import DEFAULT_PLACES
 from harness.waits import rollouts
 from tests.disruption.test_version_upgrade import upgrade
 
 
-class Releases:
-    """A cluster that keeps what was installed: release name, chart version and the value `revision`."""
+class Helm:
+    """A cluster that records releases: name, chart version, and the value `revision`."""
 
     def __init__(self, **cannot_judge: str) -> None:
         self.cannot_judge = cannot_judge
-        self.done: list[tuple[str, str, str]] = []
+        self.releases: list[tuple[str, str, str]] = []
 
     def install(self, release: Any) -> None:
-        self.done.append((release.name, release.version, release.values.get("revision", "")))
+        self.releases.append((release.name, release.version, release.values.get("revision", "")))
 
     def uninstall(self, release: Any) -> None:
-        self.done.append((release.name, "gone", ""))
+        self.releases.append((release.name, "uninstalled", ""))
 
 
 @pytest.fixture(autouse=True)
@@ -36,62 +37,87 @@ def rolled_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canary_revision.restarts, "while_replacing_pods", lambda *_: nullcontext())
 
 
-def test_second_istiod_goes_whatever_fails() -> None:
-    """It has a release of its own of the newer version; ztunnel's names the revision there, and not on the way back."""
-    made: Any = Releases()
-    plan, kube = upgrade("istio-1.30.3"), SimpleNamespace()
+def test_second_istiod_is_uninstalled_after_a_failure() -> None:
+    """It is a release of its own, of the newer version. ztunnel's release has the revision, but not on the way back."""
+    helm: Any = Helm()
+    kube: Any = SimpleNamespace()
+    plan = upgrade("istio-1.30.3")
 
-    with suppress(ZeroDivisionError), canary_revision.while_canary_is_allowed(made, plan):
-        canary_revision.install_canary(made, kube, plan)  # type: ignore[arg-type]  # no request is made
-        canary_revision.move_data_plane(made, kube, plan, plan.after, "canary")  # type: ignore[arg-type]  # as above
-        canary_revision.move_data_plane(made, kube, plan, plan.before, "default")  # type: ignore[arg-type]  # as above
+    with suppress(ZeroDivisionError), canary_revision.uninstalling_canary(helm, plan):
+        canary_revision.install_canary(helm, kube, plan)
+        canary_revision.move_data_plane(helm, kube, plan, plan.after, "canary")
+        canary_revision.move_data_plane(helm, kube, plan, plan.before, "default")
         raise ZeroDivisionError
 
-    assert made.done == [
+    assert helm.releases == [
         ("istiod-canary", "1.30.3", "canary"),
         ("cni", "1.30.3", ""),
         ("ztunnel", "1.30.3", "canary"),
         ("cni", "1.29.1", ""),
         ("ztunnel", "1.29.1", ""),
-        ("istiod-canary", "gone", ""),
+        ("istiod-canary", "uninstalled", ""),
     ]
 
 
 @pytest.mark.parametrize(
     ("to", "cluster", "error"),
-    [("eg-1.9.0", Releases(), CannotJudge), ("istio-1.30.3", Releases(disruptive="not ours"), NotAllowed)],
+    [("eg-1.9.0", Helm(), CannotJudge), ("istio-1.30.3", Helm(disruptive="not ours"), NotAllowed)],
 )
-def test_canary_that_cannot_be(to: str, cluster: Any, error: type[Exception]) -> None:
-    """Envoy Gateway has no revisions; control planes of others are left alone. Nothing is installed."""
-    with pytest.raises(error), canary_revision.while_canary_is_allowed(cluster, upgrade(to)):
+def test_nothing_is_installed_where_it_cannot_be(to: str, cluster: Any, error: type[Exception]) -> None:
+    """Envoy Gateway has no revisions, and other people's control planes are not touched."""
+    with pytest.raises(error), canary_revision.uninstalling_canary(cluster, upgrade(to)):
         pytest.fail("the block must not run")
 
-    assert cluster.done == []
+    assert cluster.releases == []
 
 
-class Gauges:
-    """Pods of istiod by label selector, and their metrics."""
+class Api:
+    """Pods of istiod by label selector, their metrics, and ztunnels of two nodes."""
 
     places = DEFAULT_PLACES
+
+    def __init__(self) -> None:
+        self.moved = False
 
     def list_pods(self, namespace: str, labels: str) -> list[dict[str, Any]]:
         names = {"app=istiod,istio.io/rev=default": ["a", "b"], "app=istiod,istio.io/rev=canary": ["c"]}
         return [{"metadata": {"name": name}} for name in names.get(labels, [])]
 
-    def get(self, namespace: str, pod: str, port: int, path: str) -> str:
-        assert (namespace, port, path) == ("istio-system", 15014, "/metrics")
-        return {
-            "a": 'pilot_info{version="1.29.1"} 1\npilot_xds{version="1.29.1"} 2\npilot_xds_pushes{type="eds"} 7\n',
-            "b": 'pilot_xds{version="1.29.1"} 1\n',
-            "c": 'pilot_info{version="1.30.3"} 1\n',
-        }[pod]
+    def get(self, *call: Any) -> Any:
+        if len(call) == 1:  # Kube.get
+            return {"kind": call[0]}
+        assert (call[0], *call[2:]) == ("istio-system", 15014, "/metrics")
+        connected = {"a": 0 if self.moved else 1, "b": 0 if self.moved else 1, "c": 2}[call[1]]
+        gauge = f'pilot_xds{{version="1"}} {connected}\n' if call[1] != "c" or self.moved else ""
+        return f'pilot_info{{version="1"}} 1\n{gauge}pilot_xds_pushes{{type="eds"}} 7\n'
+
+    def read_pods(self) -> list[int]:
+        return [1, 2]
+
+    def read_istiod_addresses(self) -> list[str]:
+        return [f"https://istiod{'-canary' if self.moved else ''}.istio-system.svc:15012"] * 2
 
 
-def test_connected_proxies_are_counted_by_revision() -> None:
-    """Over all replicas; an istiod that is not there is not one without proxies."""
-    found: Any = Gauges()
-    istiod = Istiod(found, found)
+@pytest.mark.parametrize(
+    ("moved", "found"),
+    [
+        (False, DataPlane(2, 0, ("istiod", "istiod"), frozenset({"1.30.3"}))),
+        (True, DataPlane(0, 2, ("istiod-canary", "istiod-canary"), frozenset({"1.30.3"}))),
+    ],
+)
+def test_proxies_are_counted_by_revision(monkeypatch: pytest.MonkeyPatch, moved: bool, found: DataPlane) -> None:
+    """Over all replicas of each istiod. One to which no proxy has ever connected has no gauge."""
+    api: Any = Api()
+    api.moved = moved
+    pod = {"spec": {"containers": [{"image": "registry/istio/ztunnel:1.30.3-distroless"}]}}
+    monkeypatch.setattr(rollouts, "read_pods", lambda *_: [pod])
 
-    assert canary_revision.wait_for_connected(istiod, {"default": 3, "canary": 0}) == {"default": 3, "canary": 0}
+    assert canary_revision.wait_for_data_plane(api, Istiod(api, api), api, ["default", "canary"][moved]) == found
+
+
+def test_revision_without_istiod_is_inconclusive() -> None:
+    """No gauge of an istiod that does not exist counts as no proxies."""
+    api: Any = Api()
+
     with pytest.raises(Inconclusive, match="no istiod of revision other"):
-        istiod.count_connected("other")
+        Istiod(api, api).read_connected("other")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from harness.proxy.config_dump import SectionAbsent
-from harness.proxy.ztunnel_dump import certificates, services, workloads
+from harness.proxy.ztunnel_dump import certificates, istiod_address, services, workloads
 from tests.recordings import dump
 from tests.recordings.shapes import fuzz, keyed
 
@@ -47,6 +47,14 @@ def test_only_ratings_has_a_waypoint() -> None:
     assert {n for n, service in found.items() if service.waypoint} == {"ratings"}
     assert f"/{found['ratings'].waypoint}" in vips["waypoint"]
     assert found["ratings"].hostname == "ratings.default.svc.cluster.local"
+
+
+def test_istiod_is_the_one_in_the_configuration() -> None:
+    """The address of istiod's xDS server; empty in a dump without the configuration."""
+    address = "https://istiod.istio-system.svc:15012"
+
+    assert istiod_address({"config": {"xdsAddress": address}}) == address
+    assert istiod_address({"config": {}}) == ""
 
 
 def test_certificates_are_valid_for_a_day() -> None:

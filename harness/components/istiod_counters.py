@@ -1,4 +1,4 @@
-"""istiod's own counters: xDS updates that proxies rejected, and connected proxies."""
+"""Reads istiod's counters: xDS updates that proxies rejected, and proxies that are connected."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Istiod:
                 rejects[name] = rejects.get(name, 0) + s.value
         return rejects
 
-    def count_connected(self, revision: str) -> int:
-        """Proxies that are connected to the istiod of a revision (`default`: the one without), by its gauge pilot_xds.
+    def read_connected(self, revision: str) -> int:
+        """How many proxies are connected to the istiod of a revision (`default`: of none), over all its replicas.
 
         Raises:
-            Inconclusive: there is no such istiod, or its metrics are not there.
+            Inconclusive: no pod of that revision has istiod's metrics.
         """
         pods = self._kube.list_pods(self.namespace, f"{self.LABELS},istio.io/rev={revision}")
         texts = [self._admin.get(self.namespace, pod["metadata"]["name"], 15014, "/metrics") for pod in pods]
         found = [sample for text in texts for sample in prometheus.parse_samples(text)]
         if not any(sample.name == "pilot_info" for sample in found):
-            raise Inconclusive(f"no istiod of revision {revision} shows its metrics ({len(pods)} pods)")
-        # Seen on 1.30.3: an istiod to which nothing ever connected has no sample of it.
+            raise Inconclusive(f"no istiod of revision {revision} has metrics ({len(pods)} pods)")
+        # istiod 1.30.3 exposes pilot_xds only once a proxy has connected.
         return int(sum(sample.value for sample in found if sample.name == "pilot_xds"))
