@@ -13,13 +13,12 @@ import pytest
 from harness.disruption import canary_revision, version_upgrade
 from harness.disruption.canary_revision import DEFAULT, REVISION, DataPlane
 from harness.disruption.definition_upgrade import replace_definitions
-from harness.experiments.logged_connections import send_logged
+from harness.experiments.authorization_denial import TIMES, Denial, send_around_denial
 from harness.http_exchange import get
 from harness.load.background_load import BackgroundLoad
 from harness.load.recorded_losses import UNCLOSED
 from harness.load.timeline_text import timeline_as_text
 from harness.load.upgrade_losses import record_path
-from harness.waits.responses import wait_for_response
 
 pytestmark = [
     pytest.mark.extended("Upgrades"),
@@ -31,31 +30,20 @@ DETAILS = get("http://details:9080/details/0")
 NEW_CONNECTIONS = UNCLOSED.allowed()  # of a client that opens one for each request, as in a rolling restart
 NOTHING, PROMISE = "no request is lost", "at most two new connections"
 ORDER, NOT_COMPARED = "by revision", ("not compared",)
+DENIED = "connection closed due to policy rejection: explicitly denied by: default/details-closed"
 FIRST, SECOND = "istiod", f"istiod-{REVISION}"
 ONE = pytest.mark.one_witness("an upgrade replaces ztunnel, and its log goes with it")
 
 
 @dataclass(frozen=True)
-class Policy:
-    """Statuses of requests to details before, under and after an AuthorizationPolicy that denies them; ztunnel's error
-    under it, and what configures ztunnel meanwhile."""
-
-    before: list[int | None]
-    under: list[int | None]
-    after: list[int | None]
-    error: str
-    data_plane: DataPlane
-
-
-@dataclass(frozen=True)
 class Canary:
     """The load of each step and the data plane after it: the second istiod is installed, ztunnel moves to it, ztunnel
-    moves back. The policy is applied before the last."""
+    moves back. Before the last, requests under a policy that denies them."""
 
     installed: tuple[BackgroundLoad, DataPlane]
     moved: tuple[BackgroundLoad, DataPlane]
     back: tuple[BackgroundLoad, DataPlane]
-    policy: Policy
+    denial: tuple[Denial, DataPlane]
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +59,7 @@ def data_plane(kube, istiod, ztunnel):
 
 
 @pytest.fixture(scope="module")
-def enforce_policy(applying, mesh_client, ztunnel, data_plane, current_time):
-    """`enforce_policy()`: requests to details before, under and after the policy, with ztunnel on the canary istiod."""
-
-    def enforce() -> Policy:
-        before = send_logged(mesh_client, ztunnel, DETAILS, 3).statuses
-        with applying("upgrades/canary_revision.yaml"):
-            wait_for_response(mesh_client, DETAILS, status=None)
-            since = current_time()
-            denied = mesh_client.send_in_turn(DETAILS)
-            (out,) = ztunnel.wait_for_connections(denied, since)
-            error = ztunnel.wait_for_destination_line(since, out).error or ""
-            configured = data_plane(REVISION)
-        wait_for_response(mesh_client, DETAILS, status=200)
-        after = send_logged(mesh_client, ztunnel, DETAILS, 3).statuses
-        return Policy(before, denied.statuses, after, error, configured)
-
-    return enforce
-
-
-@pytest.fixture(scope="module")
-def canary(version_upgrade_plan, load, sources, enforce_policy, data_plane, cluster, kube):
+def canary(version_upgrade_plan, load, sources, data_plane, applying, cluster, kube, mesh_client, ztunnel):
     """The newer CRDs, a second istiod, ztunnel moved to it, a policy, and ztunnel moved back; each step under load."""
     plan = version_upgrade_plan
     with (
@@ -105,14 +73,15 @@ def canary(version_upgrade_plan, load, sources, enforce_policy, data_plane, clus
         with load(*sources) as second, second.event(f"{plan.name}: ztunnel to revision {REVISION}", PROMISE):
             canary_revision.move_data_plane(cluster, kube, plan, plan.after, REVISION)
             moved = data_plane(REVISION)
-        policy = enforce_policy()
+        denial = send_around_denial(mesh_client, ztunnel, DETAILS, applying("upgrades/canary_revision.yaml"))
+        configured = data_plane(REVISION)
         with load(*sources) as third, third.event(f"{plan.name}: ztunnel back", PROMISE):
             canary_revision.move_data_plane(cluster, kube, plan, plan.before, DEFAULT)
             back = data_plane(DEFAULT)
         there = (*first.recorded_timelines, *second.recorded_timelines)
         record_path(plan.name, ORDER, there, rejected=0, changed=NOT_COMPARED)
         record_path(f"{plan.name}, back", ORDER, third.recorded_timelines, rejected=0, changed=NOT_COMPARED)
-        yield Canary((first, installed), (second, moved), (third, back), policy)
+        yield Canary((first, installed), (second, moved), (third, back), (denial, configured))
 
 
 @ONE
@@ -145,12 +114,11 @@ def test_ztunnel_moves_to_the_revision(canary, version_upgrade_plan):
 def test_second_istiod_configures_ztunnel(canary):
     """While every ztunnel is connected to the istiod of the second revision, an AuthorizationPolicy is enforced by
     ztunnel, and no longer once it is deleted."""
-    policy = canary.policy
+    denial, found = canary.denial
 
-    assert (policy.data_plane.default, set(policy.data_plane.istiods)) == (0, {SECOND})
-    assert (policy.before, policy.under, policy.after) == ([200] * 3, [None], [200] * 3)
-    assert "explicitly denied by" in policy.error
-    assert "details-closed" in policy.error
+    assert (found.default, set(found.istiods)) == (0, {SECOND})
+    assert (denial.before, denial.under, denial.after) == ([200] * TIMES, [None] * TIMES, [200] * TIMES)
+    assert denial.errors == [DENIED] * TIMES
 
 
 @ONE
