@@ -60,10 +60,10 @@ def run_history(asked: argparse.Namespace, _: Settings) -> tuple[str, int]:
 
 
 def run_repeat(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
-    """Repeats tests. Returns what is printed and the exit code: 1 if one is flaky.
+    """Repeats tests. Returns what is printed and the exit code: 1 if one is flaky, or ended in an error each time.
 
     Raises:
-        BadInput: no test is named, or a run left no results.
+        BadInput: no test is named, or a run left no results or ran none of them.
     """
     tests = [*asked.tests, *(changed_tests(asked.changed_since) if asked.changed_since else ())]
     if not tests and asked.changed_since:
@@ -75,7 +75,9 @@ def run_repeat(asked: argparse.Namespace, chosen: Settings) -> tuple[str, int]:
     if asked.times < 0:
         raise BadInput(f"--times {asked.times}", remedy="--times 20")
     times = asked.times or TIMES[chosen.cluster]
-    return _verdicts(repeat(tests, times, History(Path(asked.database)), chosen.cluster))
+    found = repeat(tests, times, History(Path(asked.database)), chosen.cluster)
+    text, code = _verdicts(found)
+    return text, 1 if any(one.errors and not one.runs for one in found) else code
 
 
 def _runs(place: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from harness.errors import BadInput
 from harness.history.sequential_test import Decision, SequentialTest
 from harness.history.store import History, Past, latest_source
 from harness.outcome import VERDICTS, Outcome
-from harness.report.results_file import run_folders
+from harness.report.results_file import read_results, run_folders
 from harness.settings import ROOT, ClusterKind
 from harness.wait import pause
 
@@ -60,10 +60,11 @@ def repeat(
     cluster is kept between the runs and taken away at the end.
 
     Raises:
-        BadInput: a run left no results, or no test ran.
+        BadInput: a run left no results, or ran none of the tests.
     """
     run_once, rule = runner or run_tests, sequential or SequentialTest()
     home = history.path.parent / "repeats"
+    asked = [_id(test) for test in tests]
     env = {
         "E2E_CLUSTER": cluster,
         "E2E_CLUSTER_NAME": "repeat",
@@ -80,10 +81,10 @@ def repeat(
             before = set(run_folders(home / "runs"))
             run_once(tests, env)
             made = [one for one in run_folders(home / "runs") if one not in before]
-            if not made:
-                raise BadInput("the run left no folder", remedy=f"pytest {' '.join(tests)} shows why")
+            ran = [one["id"] for one in read_results(made[-1])["tests"] if _belongs(one["id"], asked)] if made else []
+            if not ran:
+                raise BadInput(f"no test of {' '.join(tests)} ran", remedy=f"pytest {' '.join(tests)} shows why")
             history.add(made[-1])
-            ran = [test for test in history.tests() if any(_belongs(test, asked) for asked in tests)]
             found = [run_sequential_test(test, history.of(test, cluster), rule) for test in ran]
             progress.note(f"run {number} of {times}: {', '.join(sorted({one.decision for one in found}))}")
             if found and all(one.decision != "undecided" for one in found):
@@ -128,7 +129,11 @@ def _tests_of(names: Iterable[str], root: Path) -> Iterable[str]:
                 yield str(test)
 
 
-def _belongs(test: str, asked: str) -> bool:
-    """Whether a test id is one of what was asked for: a file, a folder, or the id itself."""
-    asked = os.path.normpath(asked)
-    return test == asked or test.startswith((f"{asked}::", f"{asked}/", f"{asked}["))
+def _id(asked: str) -> str:
+    """What was asked for, a path of this folder, as it begins a test's id."""
+    return os.path.relpath(Path(asked).resolve(), ROOT)
+
+
+def _belongs(test: str, asked: Iterable[str]) -> bool:
+    """Whether a test id is among what was asked for: files, folders, or ids."""
+    return any(test == one or test.startswith((f"{one}::", f"{one}/", f"{one}[")) for one in asked)

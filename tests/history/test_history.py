@@ -13,13 +13,14 @@ import pytest
 
 from harness import cli
 from harness.errors import BadInput
-from harness.history import quarantine
+from harness.history import quarantine, repeating
 from harness.history.quarantine import Entry, Quarantine
 from harness.history.repeating import changed_tests, repeat, run_sequential_test
 from harness.history.sequential_test import SequentialTest
 from harness.history.store import History, latest_source
 from harness.outcome import Outcome
 from harness.report.results import ClaimResult
+from harness.settings import ROOT
 
 RULE = SequentialTest()
 TEST = "suites/ingress/test_gateway.py::test_page"
@@ -178,11 +179,42 @@ def test_repeats_end_with_the_decision(tmp_path: Path, outcome: str, ran: int, d
 
 
 def test_repeats_are_bounded(tmp_path: Path) -> None:
-    """What is not decided after so many runs is undecided."""
+    """A test that is not decided after so many runs is undecided."""
     runner = Runs("held")
     found = repeat([TEST], 3, History(tmp_path / "h.db"), "emulated", runner)
 
     assert (runner.count, found[0].decision) == (3, "undecided")
+
+
+def test_repeats_end_where_nothing_runs(tmp_path: Path) -> None:
+    """A test that is not found is not repeated, and its outcomes of earlier runs do not stand in for it."""
+    history, runner = History(tmp_path / "h.db"), Runs("held")
+    history.add(run_folder(tmp_path / "before", 100))
+
+    with pytest.raises(BadInput, match=r"no test of suites/ingress/test_gatewy\.py ran"):
+        repeat(["suites/ingress/test_gatewy.py"], 20, history, "emulated", runner)
+    assert runner.count == 1
+
+
+def test_path_from_anywhere_names_the_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative to the folder in which the command runs, or absolute."""
+    monkeypatch.chdir(ROOT / "suites")
+
+    for number, path in enumerate(["ingress/test_gateway.py", str(ROOT / "suites/ingress"), f"../{TEST}"]):
+        (one,) = repeat([path], 1, History(tmp_path / f"{number}" / "h.db"), "emulated", Runs("held"))
+        assert (one.test, one.runs) == (TEST, 1)
+
+
+@pytest.mark.parametrize(("outcomes", "code"), [(["error"] * 3, 1), (["error", "held", "error"], 0), (["skipped"], 0)])
+def test_errors_alone_fail_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcomes: list[str], code: int
+) -> None:
+    """A test that was never judged because its cluster or the harness failed each time was not repeated."""
+    monkeypatch.setenv("E2E_CLUSTER", "emulated")
+    monkeypatch.setattr(repeating, "run_tests", Runs(*outcomes))
+    monkeypatch.setattr(repeating, "run", lambda *_, **__: None)  # `mesh-e2e clean`
+
+    assert cli.main(["repeat", "--times", "3", "--database", str(tmp_path / "h.db"), str(ROOT / TEST)]) == code
 
 
 def test_changed_tests_are_found_by_git(tmp_path: Path) -> None:
