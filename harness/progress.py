@@ -15,13 +15,15 @@ from rich.markup import escape
 
 @dataclass
 class Stage:
-    """One named stretch of work: `seconds` is None while it runs; `failed` holds the error's first line."""
+    """One named stretch of work: `seconds` is None while it runs; `failed` holds the error's first line; `began` are
+    seconds since this process began to work."""
 
     name: str
     started: float
     seconds: float | None = None
     failed: str = ""
     awaited: str = ""
+    began: float = 0.0
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Progress:
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         """Times the block as the stage `name`; nested stages are stages of their own."""
-        stage, outer = Stage(name, time.monotonic()), getattr(self._local, "stage", None)
+        stage, outer = Stage(name, time.monotonic(), began=self.seconds), getattr(self._local, "stage", None)
         with self._lock:
             self.stages.append(stage)
         self._local.stage = stage

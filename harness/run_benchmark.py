@@ -20,7 +20,7 @@ from rich.table import Table
 from harness import timeouts
 from harness.command import RunningProgram, running
 from harness.errors import BadInput, SetupFailed
-from harness.install.critical_path import TITLE
+from harness.install.critical_path import TITLE, Ran, path_to_first_response, rows
 from harness.settings import Settings
 from harness.version_sets import VersionSet
 from harness.wait import pause
@@ -32,6 +32,8 @@ FLOOR = {
     "circuit breaker deleted to enforced": 15.0,
     "v-delayed x 2": 14.0,
 }
+
+TO_FIRST = "critical path to the first response"
 
 ROOT = Path(__file__).resolve().parent.parent  # the root folder of pytest, to which the plugin takes runs/ as relative
 _USAGE_ERROR = 4  # pytest's exit code
@@ -120,8 +122,17 @@ def _print(out: Console, versions: VersionSet, found: dict[str, Any]) -> None:
     for name, seconds in figures.items():
         floor = f"{FLOOR[name]:.0f}" if name in FLOOR else ""
         times.add_row(name, str(len(seconds)), f"{min(seconds):.2f}", f"{max(seconds):.2f}", floor)
-    path = Table("step", "from", "to", "seconds", "waited for", title=TITLE, box=None)
-    for row in found.get("tables", {}).get(TITLE, ()):
-        path.add_row(*row.values())
-    for table in (stages, path, suites, times):
+    for table in (stages, _path(found), suites, times):
         out.print(table)
+
+
+def _path(found: dict[str, Any]) -> Table:
+    """The critical path to the first response, or of the installation where there was none."""
+    installation = found.get("tables", {}).get(TITLE, ())
+    steps = [Ran(row["step"], float(row["from"]), float(row["to"])) for row in installation]
+    stages = [Ran(one["name"], one["began"], one["began"] + (one["seconds"] or 0)) for one in found["stages"]]
+    path = rows(path_to_first_response(stages, steps), "the start of the run")
+    table = Table("step", "from", "to", "seconds", "waited for", title=TO_FIRST if path else TITLE, box=None)
+    for row in path or installation:
+        table.add_row(*row.values())
+    return table

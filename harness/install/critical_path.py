@@ -1,11 +1,13 @@
-"""The critical path of an installation: the chain of steps that determines its duration. Pure."""
+"""The critical path of an installation, and of a run to its first response: what their seconds were spent on. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 TITLE = "critical path of the installation"
+INSTALLATION, FIRST_RESPONSE = "stack", "first 200 through the ingress"  # how the names of these stages begin
+SHORT = 0.5  # seconds: a shorter time between two stages is not listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,11 @@ def critical_path(ran: Sequence[Ran]) -> list[Ran]:
     return path[::-1]
 
 
-def rows(path: Sequence[Ran]) -> list[Mapping[str, str]]:
-    """The path as rows of a table: each step with its own seconds, and what it waited for."""
+def rows(path: Sequence[Ran], first: str = "the API server") -> list[Mapping[str, str]]:
+    """The path as rows of a table: each step with its own seconds, and what it waited for: the first for `first`."""
     found: list[Mapping[str, str]] = []
     for before, step in zip([None, *path], path, strict=False):
-        waited = before.name if before else "the API server"
+        waited = before.name if before else first
         found.append(
             {
                 "step": step.name,
@@ -45,3 +47,21 @@ def rows(path: Sequence[Ran]) -> list[Mapping[str, str]]:
             }
         )
     return found
+
+
+def path_to_first_response(stages: Sequence[Ran], installation: Sequence[Ran]) -> list[Ran]:
+    """From the start of a run to its first response: its stages one after the other, and in place of the installation
+    the path of its own steps. A stage within another is part of that one, and what is no stage has its seconds too.
+    Empty for a run that had no response."""
+    path: list[Ran] = []
+    for stage in sorted(stages, key=lambda one: one.began):
+        ended = path[-1].ended if path else 0.0
+        if stage.began < ended:
+            continue
+        if stage.began - ended >= SHORT:
+            path.append(Ran("between stages" if path else "before the first stage", ended, stage.began))
+        inner = installation if stage.name == INSTALLATION else ()
+        path += [replace(one, began=stage.began + one.began, ended=stage.began + one.ended) for one in inner] or [stage]
+        if stage.name.startswith(FIRST_RESPONSE):
+            return path
+    return []

@@ -221,7 +221,8 @@ def as_json(run: RunResult) -> dict[str, Any]:
     counts        {outcome: how many}
     times         [{name, n, min, median, max, of}]
     tables        {title: [{column: text}]}
-    stages        [{name, seconds (null: it never ended), failed (first line of the error, or "")}]
+    stages        [{name, began (since the run's start), seconds (null: it never ended), failed (first line of the
+                    error, or "")}]
     exit, why     the process's exit status, and a word where the tests do not explain it
     notes         [text]: trouble with the record itself
     sources       {test file: digest of it and of its manifest}
@@ -237,7 +238,7 @@ def as_json(run: RunResult) -> dict[str, Any]:
         "counts": dict(run.counts),
         "times": [t._asdict() for t in run.times],
         "tables": {title: [dict(row) for row in rows] for title, rows in run.tables.items()},
-        "stages": [{"name": s.name, "seconds": s.seconds, "failed": s.failed} for s in run.stages],
+        "stages": [{"name": s.name, "began": s.began, "seconds": s.seconds, "failed": s.failed} for s in run.stages],
         "exit": int(run.exit),
         "why": run.why,
         "notes": list(run.notes),
