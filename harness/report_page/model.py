@@ -19,7 +19,7 @@ from harness.report import support_table
 from harness.report.results import PLANTED, UPGRADE_TO
 from harness.report_page.run_folders import FailedCell, ReadRun
 
-SCHEMA = "mesh-e2e/page/v1"
+SCHEMA = "mesh-e2e/page/v2"
 PRODUCTS = ("istio", "envoy-gateway", "kubernetes")
 UPGRADES = "upgrades"  # the area of claims on an upgrade
 BINS = 80  # columns of a timeline's chart
@@ -31,10 +31,11 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
     """The page's data. `runs` go from the oldest to the newest; `made` is when the page is made.
 
     Its keys:
-        claims   [{id, area, text, feature, place}], which everything else refers to by index
+        claims   [{id, area, text, feature, place, path (of its evidence)}], which everything else refers to by index
+        witnesses [[who]], to which the details of runs refer by index
         runs     [{name, cluster, conformance, set, versions, started, finished, why, verdicts: [[claim, outcome,
-                 seconds]], details: {claim: {reason, witnesses, figures, evidence, path}}, stages, times, tables,
-                 timelines}]
+                 seconds]], details: {claim: {reason, witnesses, figures, evidence, path (if not the claim's)}},
+                 stages, times, tables, timelines}]
         cells    [{istio, envoy_gateway, kubernetes, outcome, counts, verdicts: {claim: [outcome, run]}, changed:
                  [{claim, before, after, runs: [before, after]}], unsteady: [{claim, outcomes}]}]
         conformance [{istio, envoy_gateway, kubernetes, outcome, run, figures}]: runs of the Gateway API's suite, of no
@@ -51,12 +52,15 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
             if test["id"] not in claims:
                 claims[test["id"]] = len(texts)
                 texts.append({key: test.get(key, "") for key in ("id", "area", "feature", "place")})
-            texts[claims[test["id"]]]["text"] = test["claim"]  # the newest wording
+            # The newest wording and path; with many runs most of the page would be paths that are the same in each.
+            texts[claims[test["id"]]] |= {"text": test["claim"], "path": test["evidence"]}
+    witnesses: dict[tuple[str, ...], int] = {}
     return {
         "schema": SCHEMA,
         "made": made,
         "claims": texts,
-        "runs": [_run(run, claims) for run in shown],
+        "runs": [_run(run, claims, texts, witnesses) for run in shown],
+        "witnesses": list(witnesses),
         "cells": _cells(shown, claims),
         "conformance": [_suite(run, number) for number, run in enumerate(shown) if _of_suite(run)],
         "upgrades": [_upgrade(run, number) for number, run in enumerate(shown) if _upgrades(run)],
@@ -66,19 +70,27 @@ def page(runs: Sequence[ReadRun], failed: Sequence[FailedCell], made: str) -> di
     }
 
 
-def _run(run: ReadRun, claims: Mapping[str, int]) -> dict[str, Any]:
+def _run(
+    run: ReadRun,
+    claims: Mapping[str, int],
+    texts: Sequence[Mapping[str, str]],
+    witnesses: dict[tuple[str, ...], int],
+) -> dict[str, Any]:
+    """`witnesses` is filled on the way."""
     results = run.results
     details = {}
     for test in results["tests"]:
         evidence = [_file(name, text) for name, text in run.evidence.get(test["id"], ())]
         detail = {
             "reason": test["reason"] if test["outcome"] != Outcome.HELD else "",
-            "witnesses": test["witnesses"],
             "figures": [[figure["name"], figure["seconds"], figure["of"]] for figure in test["figures"]],
             "evidence": evidence,
-            "path": test["evidence"],
         }
-        details[claims[test["id"]]] = {name: value for name, value in detail.items() if value}
+        found = {name: value for name, value in detail.items() if value}
+        found["witnesses"] = witnesses.setdefault(tuple(test["witnesses"]), len(witnesses))
+        if test["evidence"] != texts[claims[test["id"]]]["path"]:
+            found["path"] = test["evidence"]
+        details[claims[test["id"]]] = found
     return {
         "name": run.name,
         "cluster": results["cluster"]["kind"],

@@ -1,5 +1,7 @@
 "use strict";
-// Pages by the fragment of the address, drawn from the data in the page. No library: tables, and three kinds of chart.
+// Pages by the fragment of the address, drawn from the data in the page. No library: tables, and three kinds of chart in SVG,
+// which screen readers can read and which print. uPlot, the smallest chart library looked at, draws on a canvas, and its 51 kB
+// are twice all that this page has of its own.
 const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("main");
 const OUTCOMES = ["broken", "error", "inconclusive", "held", "skipped", "not run"];
@@ -200,9 +202,10 @@ function claimPage([n, chosen]) {
   const claim = data.claims[n], seen = [];
   data.runs.forEach((run, m) => run.verdicts.forEach(([one, what, took]) => { if (one === +n) seen.push({ run, m, what, took }); }));
   const now = seen.find((one) => one.m === +chosen) || seen.at(-1), detail = now.run.details[n] || {};
+  const witnesses = data.witnesses[detail.witnesses] || [], path = detail.path === undefined ? claim.path : detail.path;
   return [heading(claim.text), h("p", { class: "dim" }, claim.id),
     h("p", {}, outcome(now.what), ` in the run of ${when(now.run.started)}, ${seconds(now.took)} s`,
-      detail.witnesses ? `. Witnesses: ${detail.witnesses.join(", ")}` : ""),
+      witnesses.length ? `. Witnesses: ${witnesses.join(", ")}` : ""),
     detail.reason ? h("pre", { tabindex: "0" }, detail.reason) : "",
     detail.figures ? table("Times", ["Figure", "Of", { name: "Seconds", number: 1 }],
       detail.figures.map(([name, value, of]) => [name, of, seconds(value)])) : "",
@@ -211,7 +214,7 @@ function claimPage([n, chosen]) {
         h("li", { class: hop.inner ? "inner" : false }, h("strong", {}, hop.kind), " ", h("span", {}, hop.pod), " ",
           h("span", { class: "dim" }, hop.text))))] : "",
       h("details", {}, h("summary", {}, file.name), h("pre", { tabindex: "0" }, file.text))]),
-    detail.path ? h("p", { class: "dim" }, `All evidence: ${now.run.name}/${detail.path}`) : "",
+    path ? h("p", { class: "dim" }, `All evidence: ${now.run.name}/${path}`) : "",
     h("h2", {}, "In all runs"),
     table("Verdicts, the newest first", ["Verdict", "Run", "Cluster", "Version set", { name: "Seconds", number: 1 }],
       seen.reverse().map((one) => [link(`claim/${n}/${one.m}`, one.what), link("run/" + one.m, when(one.run.started)),

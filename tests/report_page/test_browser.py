@@ -77,6 +77,23 @@ def test_every_page_opens_and_is_accessible(browser, address):
     assert not [name for name, (title, _) in found.items() if title == "There is no such page"]
 
 
+def test_claim_names_its_witnesses_and_evidence(browser, written, verdict, tmp_path: Path):
+    """Also of a run whose evidence is in another place than the newest's."""
+    runs = [written(1, verdict("a", evidence="artifacts/old/")), written(2, verdict("a", evidence="artifacts/new/"))]
+    file = tmp_path / "page.html"
+    file.write_text(command.render_page(model.page(*run_folders.read_runs(runs), "2026-11-27T22:00:00+00:00")))
+    page = browser.new_page()
+    texts = []
+    for claim in ("claim/0/0", "claim/0/1"):
+        page.goto(f"{file.as_uri()}#/{claim}")
+        texts.append(page.inner_text("main"))
+    page.close()
+
+    assert "All evidence: 20261127T010000Z-kind-set-a/artifacts/old/" in texts[0]
+    assert "All evidence: 20261127T020000Z-kind-set-a/artifacts/new/" in texts[1]
+    assert all("Witnesses: client, waypoint access log" in text for text in texts)
+
+
 def test_upgrades_have_a_table(browser, address):
     """On the page of the matrix: a row for each way, with the verdicts of the run and what was lost."""
     page = browser.new_page()

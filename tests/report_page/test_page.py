@@ -127,6 +127,21 @@ def test_broken_claim_keeps_its_evidence(written, verdict):
     assert (file["name"], len(file["text"])) == ("failure.txt", run_folders.TEXTS)
 
 
+def test_what_runs_share_is_written_once(written, verdict):
+    """The path of a claim's evidence and its witnesses: a page of 200 runs with 200 claims has 4 MB, and had 8."""
+    one = written(1, verdict("test_a", evidence="artifacts/a/"), verdict("test_b", witnesses=[]))
+    two = written(2, verdict("test_a", evidence="artifacts/a/"), verdict("test_b", evidence="artifacts/b/"))
+    data = page(one, two)
+    first, second = (run["details"] for run in data["runs"])
+
+    assert [claim["path"] for claim in data["claims"]] == ["artifacts/a/", "artifacts/b/"]
+    assert [first[0].get("path"), first[1].get("path"), second[0].get("path")] == [None, "", None]
+    assert [data["witnesses"][detail[1]["witnesses"]] for detail in (first, second)] == [
+        (),
+        ("client", "waypoint access log"),
+    ]
+
+
 def test_timeline_counts_each_request_once():
     samples = [{"at": 100 + n / 10, "status": 503 if 40 <= n < 50 else 200} for n in range(100)]
     events = [{"what": "waypoint deleted", "began": 104.0, "ended": 104.5}]
