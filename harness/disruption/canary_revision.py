@@ -42,12 +42,13 @@ class DataPlane:
 
 @contextmanager
 @touches(CANARY)
-def uninstalling_canary(cluster: Cluster, upgrade: VersionUpgrade) -> Iterator[None]:
-    """After the block the istiod of the revision is uninstalled, whatever failed in it.
+def uninstalling_canary(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade) -> Iterator[None]:
+    """After the block the istiod of the revision is uninstalled and its pods are gone, whatever failed in it.
 
     Raises:
         CannotJudge: the upgrade is not Istio's.
         NotAllowed: this cluster's control planes must not be touched.
+        NotReady: a pod stayed.
     """
     if upgrade.product != "istio":
         raise CannotJudge(f"{upgrade.name}: only Istio has revisions")
@@ -56,6 +57,14 @@ def uninstalling_canary(cluster: Cluster, upgrade: VersionUpgrade) -> Iterator[N
         yield
     finally:
         cluster.uninstall(_canary(upgrade))
+        until(
+            lambda: kube.list_pods(_canary(upgrade).namespace, f"{Istiod.LABELS},istio.io/rev={REVISION}"),
+            lambda pods: not pods,
+            what=f"{CANARY} has no pod left",
+            within=timeouts.DISTURBED,
+            transient=(ApiUnavailable,),
+            show=lambda pods: f"{len(pods)} pods",
+        )
 
 
 @touches(CANARY)

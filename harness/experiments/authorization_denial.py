@@ -17,45 +17,60 @@ TIMES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Denial:
-    """Statuses before, under and after the policy (None: no response), and the errors of the connections from the
-    client that the destination's ztunnel rejected under it."""
+class Sent:
+    """Statuses of TIMES requests (None: no response), and the error of each of their connections, by the destination's
+    ztunnel (None: it ended without one)."""
 
-    before: list[int | None]
-    under: list[int | None]
-    after: list[int | None]
-    errors: list[str]
+    statuses: list[int | None]
+    errors: list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Requests before, under and after the policy."""
+
+    before: Sent
+    under: Sent
+    after: Sent
 
 
 def send_around_denial(
-    client: MeshClient, ztunnel: Ztunnels, request: Request, policy: AbstractContextManager[None]
+    client: MeshClient, ztunnel: Ztunnels, request: Request, service: str, policy: AbstractContextManager[None]
 ) -> Denial:
-    """Sends TIMES requests in each phase. `policy` applies the policy for a block.
+    """Sends TIMES requests to a Service without a waypoint in each phase. `policy` applies the policy for a block.
 
     Raises:
         NotReady: the policy was not enforced in time, or still after it was deleted.
-        Inconclusive: ztunnel's log has fewer rejected connections than requests.
+        Inconclusive: ztunnel's log lacks the line of a connection.
     """
-
-    def read_rejected() -> list[ZtunnelLine]:
-        # By address: after a burst the kernel gives ztunnel another port than the client's (source-port-remapped).
-        lines = [line for line in ztunnel.read_lines(since) if line.is_policy_rejection]
-        ours = [line for line in lines if line.direction == "inbound" and line.src.ip == client.ip]
-        return [line for line in ours if line.time >= since]  # none of a probe
-
-    before = client.send_in_turn(request, TIMES)
+    before = _send(client, ztunnel, request, service)
     with policy:
         wait_for_response(client, request, status=None)
-        since = record_replay.now()
-        denied = client.send_in_turn(request, TIMES)
-        rejected = wait_for_lines(
-            read_rejected,
-            lambda lines: len(lines) == TIMES,
-            what=f"ztunnel's lines of {TIMES} rejected connections from {client.ip}",
-            silence="ztunnel's log has no line for some connections",
-        )
-    for answer, line in zip(denied, rejected, strict=True):
-        observations.record_sighting("ztunnel log", line.raw, of=[answer.id], raw=[line.raw])
+        under = _send(client, ztunnel, request, service)
     wait_for_response(client, request, status=200)
-    after = client.send_in_turn(request, TIMES)
-    return Denial(before.statuses, denied.statuses, after.statuses, [line.error or "" for line in rejected])
+    return Denial(before, under, _send(client, ztunnel, request, service))
+
+
+def _send(client: MeshClient, ztunnel: Ztunnels, request: Request, service: str) -> Sent:
+    since = record_replay.now()
+    answers = client.send_in_turn(request, TIMES)
+    connections = dict.fromkeys(answer.local for answer in answers)
+
+    def read_lines() -> list[ZtunnelLine]:
+        # By address: after a burst ztunnel logs another port than the client's (tests/recordings/source-port-remapped).
+        lines = [line for line in ztunnel.read_lines(since) if line.direction == "inbound" and line.time >= since]
+        return [
+            line for line in lines if line.src.ip == client.ip and (line.dst.service or "").startswith(f"{service}.")
+        ]
+
+    lines = wait_for_lines(
+        read_lines,
+        lambda lines: len(lines) == len(connections),
+        what=f"ztunnel's lines of {len(connections)} connections from {client.ip} to {service}",
+        silence="ztunnel's log has no line for some connections",
+    )
+    line_of = dict(zip(connections, lines, strict=True))  # both in the order of time: the requests were sent in turn
+    for answer in answers:
+        raw = line_of[answer.local].raw
+        observations.record_sighting("ztunnel log", raw, of=[answer.id], raw=[raw])
+    return Sent(answers.statuses, [line.error for line in lines])

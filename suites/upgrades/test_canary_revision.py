@@ -13,7 +13,7 @@ import pytest
 from harness.disruption import canary_revision, version_upgrade
 from harness.disruption.canary_revision import DEFAULT, REVISION, DataPlane
 from harness.disruption.definition_upgrade import replace_definitions
-from harness.experiments.authorization_denial import TIMES, Denial, send_around_denial
+from harness.experiments.authorization_denial import TIMES, Denial, Sent, send_around_denial
 from harness.http_exchange import get
 from harness.load.background_load import BackgroundLoad
 from harness.load.recorded_losses import UNCLOSED
@@ -63,7 +63,7 @@ def canary(version_upgrade_plan, load, sources, data_plane, applying, cluster, k
     """The newer CRDs, a second istiod, ztunnel moved to it, a policy, and ztunnel moved back; each step under load."""
     plan = version_upgrade_plan
     with (
-        canary_revision.uninstalling_canary(cluster, plan),
+        canary_revision.uninstalling_canary(cluster, kube, plan),
         version_upgrade.while_upgraded(cluster, kube, plan),
     ):
         replace_definitions(cluster, kube, plan, plan.after)
@@ -73,7 +73,7 @@ def canary(version_upgrade_plan, load, sources, data_plane, applying, cluster, k
         with load(*sources) as second, second.event(f"{plan.name}: ztunnel to revision {REVISION}", PROMISE):
             canary_revision.move_data_plane(cluster, kube, plan, plan.after, REVISION)
             moved = data_plane(REVISION)
-        denial = send_around_denial(mesh_client, ztunnel, DETAILS, applying("upgrades/canary_revision.yaml"))
+        denial = send_around_denial(mesh_client, ztunnel, DETAILS, "details", applying("upgrades/canary_revision.yaml"))
         configured = data_plane(REVISION)
         with load(*sources) as third, third.event(f"{plan.name}: ztunnel back", PROMISE):
             canary_revision.move_data_plane(cluster, kube, plan, plan.before, DEFAULT)
@@ -117,8 +117,9 @@ def test_second_istiod_configures_ztunnel(canary):
     denial, found = canary.denial
 
     assert (found.default, set(found.istiods)) == (0, {SECOND})
-    assert (denial.before, denial.under, denial.after) == ([200] * TIMES, [None] * TIMES, [200] * TIMES)
-    assert denial.errors == [DENIED] * TIMES
+    assert (denial.before.statuses, denial.after.statuses) == ([200] * TIMES, [200] * TIMES)
+    assert (set(denial.before.errors), set(denial.after.errors)) == ({None}, {None})
+    assert denial.under == Sent([None] * TIMES, [DENIED] * TIMES)
 
 
 @ONE

@@ -38,12 +38,14 @@ def rolled_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_second_istiod_is_uninstalled_after_a_failure() -> None:
-    """It is a release of its own, of the newer version. ztunnel's release has the revision, but not on the way back."""
+    """It is a release of its own, of the newer version, and the wait ends when its pods are gone. ztunnel's release has
+    the revision, but not on the way back."""
     helm: Any = Helm()
-    kube: Any = SimpleNamespace()
+    terminating = [["pod"], []]
+    kube: Any = SimpleNamespace(list_pods=lambda namespace, labels: terminating.pop(0))
     plan = upgrade("istio-1.30.3")
 
-    with suppress(ZeroDivisionError), canary_revision.uninstalling_canary(helm, plan):
+    with suppress(ZeroDivisionError), canary_revision.uninstalling_canary(helm, kube, plan):
         canary_revision.install_canary(helm, kube, plan)
         canary_revision.move_data_plane(helm, kube, plan, plan.after, "canary")
         canary_revision.move_data_plane(helm, kube, plan, plan.before, "default")
@@ -57,6 +59,7 @@ def test_second_istiod_is_uninstalled_after_a_failure() -> None:
         ("ztunnel", "1.29.1", ""),
         ("istiod-canary", "uninstalled", ""),
     ]
+    assert terminating == []
 
 
 @pytest.mark.parametrize(
@@ -65,7 +68,7 @@ def test_second_istiod_is_uninstalled_after_a_failure() -> None:
 )
 def test_nothing_is_installed_where_it_cannot_be(to: str, cluster: Any, error: type[Exception]) -> None:
     """Envoy Gateway has no revisions, and other people's control planes are not touched."""
-    with pytest.raises(error), canary_revision.uninstalling_canary(cluster, upgrade(to)):
+    with pytest.raises(error), canary_revision.uninstalling_canary(cluster, SimpleNamespace(), upgrade(to)):  # type: ignore[arg-type]  # no call
         pytest.fail("the block must not run")
 
     assert cluster.releases == []
