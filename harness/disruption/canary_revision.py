@@ -17,7 +17,6 @@ from harness.disruption import restarts
 from harness.disruption.others_objects_guard import check_allowed, touches
 from harness.disruption.requested_upgrade import CHARTS, VersionUpgrade
 from harness.errors import CannotJudge, Inconclusive
-from harness.install.releases import with_values
 from harness.kube import ApiUnavailable, Kube
 from harness.objects.unstructured import objects, text
 from harness.version_sets import VersionSet, version_in
@@ -92,10 +91,11 @@ def move_data_plane(cluster: Cluster, kube: Kube, upgrade: VersionUpgrade, row: 
     workloads = [CHARTS["istio"][chart] for chart in DATA_PLANE]
     check_allowed(cluster, *workloads)
     releases = upgrade.releases(row)
-    selected = {} if revision == DEFAULT else {"revision": revision}
+    if revision != DEFAULT:
+        releases["ztunnel"] = _of_revision(releases["ztunnel"])
     with restarts.while_replacing_pods(kube, *workloads):
         for chart, workload in zip(DATA_PLANE, workloads, strict=True):
-            cluster.install(with_values(releases[chart], selected if chart == "ztunnel" else {}))
+            cluster.install(releases[chart])
             rollouts.wait_for_rollout(kube, workload, within=timeouts.UPGRADED)
 
 
@@ -126,4 +126,8 @@ def wait_for_data_plane(kube: Kube, istiod: Istiod, ztunnel: Ztunnels, revision:
 
 def _canary(upgrade: VersionUpgrade) -> Release:
     release = upgrade.releases(upgrade.after)["istiod"]
-    return with_values(replace(release, name=f"{release.name}-{REVISION}"), {"revision": REVISION})
+    return replace(_of_revision(release), name=f"{release.name}-{REVISION}")
+
+
+def _of_revision(release: Release) -> Release:
+    return replace(release, values={**release.values, "revision": REVISION})
