@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 TITLE = "critical path of the installation"
 INSTALLATION, FIRST_RESPONSE = "stack", "first 200 through the ingress"  # how the names of these stages begin
 SHORT = 0.5  # seconds: a shorter time between two stages is not listed
+ROUNDED = 0.1  # seconds: what a row's figures may be too large by
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def path_to_first_response(stages: Sequence[Ran], installation: Sequence[Ran]) -
     path: list[Ran] = []
     for stage in sorted(stages, key=lambda one: one.began):
         ended = path[-1].ended if path else 0.0
-        if stage.began < ended:
+        if stage.began < ended - ROUNDED:
             continue
         if stage.began - ended >= SHORT:
             path.append(Ran("between stages" if path else "before the first stage", ended, stage.began))
