@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import offline_bundle, version_sets
+from harness import chosen_versions, offline_bundle, version_sets
 from harness.errors import BadInput, SetupFailed
 from harness.image_archive_reader import image_references, read_archive
 from harness.install.helper_images import load_helper_image
 from harness.offline_bundle import INDEX
 from harness.registry.private import PrivateRegistry
+from harness.settings import Settings
 from tests.fakes.programs import Programs
 
 ROW = version_sets.load().pick()
@@ -202,6 +203,25 @@ def test_bundle_of_another_set_lacks_that_sets_images(folder: Path) -> None:
 
     with pytest.raises(BadInput, match=rf"image docker\.io/envoyproxy/gateway:v{other.envoy_gateway}"):
         offline_bundle.open_bundle(folder, other)
+
+
+def test_bundle_of_an_upgrade_holds_both_sets(folder: Path) -> None:
+    """A run with UPGRADE_TO= ends before anything is made where the bundle has one of the two sets alone."""
+    settings = Settings(bundle=folder, upgrade_to="istio-1.30.3")
+    with pytest.raises(BadInput) as caught:
+        chosen_versions.find_bundle(ROW, settings)
+    assert "lacks 7 of what version set istio-1.30.3+" in str(caught.value)
+    assert "chart istiod-1.30.3.tgz" in str(caught.value)
+
+    newer = chosen_versions.upgraded(ROW, "istio-1.30.3")
+    for chart in newer.charts.values():
+        (folder / "charts" / chart.archive).write_text(chart.name)
+    docker_save(folder / "images" / "newer.tar", *set(newer.images.values()).difference(IMAGES))
+    offline_bundle.write_index(folder, ROW)
+    found = chosen_versions.find_bundle(ROW, settings)
+
+    assert found is not None
+    assert found.archive(newer.images["pilot"]).name == "newer.tar"
 
 
 def test_file_that_changed_since_is_reported(folder: Path) -> None:
