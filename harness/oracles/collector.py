@@ -184,15 +184,19 @@ class OracleCollector:
         return [pod for pod in self._pods if _kind(pod)[0] == "envoy" and is_pod_ready(pod) and ours.has_pod(pod)]
 
     def _stats(self, pod: Json) -> dict[str, int]:
-        """All of its counters and gauges; none when it went since it was listed."""
+        """All counters and gauges of an Envoy; none when it went since it was listed."""
+        return stats.parse_stats(self._page(pod, 19000, "/stats"))
+
+    def _page(self, pod: Json, port: int, path: str) -> str:
+        """A page of a pod's admin port; empty when the pod went since it was listed."""
         namespace, name = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
         try:
-            return stats.parse_stats(self._admin.get(namespace, name, 19000, "/stats"))
+            return self._admin.get(namespace, name, port, path)
         except HarnessError:
             left = self._kube.find(f"Pod/{namespace}/{name}")
             if left is not None and not left["metadata"].get("deletionTimestamp"):
                 raise
-            return {}
+            return ""
 
     def _warming(self) -> None:
         last: list[Sign] = []
@@ -238,8 +242,7 @@ class OracleCollector:
         found = {}
         for pod in pods:
             if _kind(pod)[0] == kind and is_pod_ready(pod):
-                where = text(pod, "metadata", "namespace"), text(pod, "metadata", "name")
-                lines = re.findall(rf"^{wanted}.*$", self._admin.get(*where, port, "/metrics"), re.MULTILINE)
+                lines = re.findall(rf"^{wanted}.*$", self._page(pod, port, "/metrics"), re.MULTILINE)
                 found[f"{kind} {pod_name(pod)}"] = prometheus.parse_samples("\n".join(lines) + "\n")
         return found
 
