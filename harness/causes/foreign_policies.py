@@ -22,12 +22,14 @@ KINDS = ("BackendTrafficPolicy", "SecurityPolicy", "ClientTrafficPolicy")
 
 
 def foreign_policies(state: ClusterState, failure: FailureFacts) -> list[Cause]:
-    """Policies of others that do what was seen: limits for 429, circuit breakers for overflow, authorization for 401
-    and 403; and those that took over the target of the awaited policy."""
+    """Policies of others that do what was seen: limits for 429, headers of a quota, circuit breakers for overflow,
+    authorization for 401 and 403; and those that took over the target of the awaited policy."""
     flags = {flag for one in state.access for flag in one.line.flags.split(",")}
     acts: list[Callable[[Json], str]] = []
     if 429 in failure.statuses or flags & {"RL", "RLSE"} or any(call.quota for call in failure.calls):
         acts.append(_limit)
+    if any(call.quota for call in failure.calls):
+        acts.append(_quota_header)
     if "UO" in flags:
         acts.append(_breaker)
     if failure.statuses & {401, 403} or "UAEX" in flags:
@@ -128,6 +130,15 @@ def quota(policy: Json) -> tuple[int, str] | None:
 def _limit(policy: Json) -> str:
     found = quota(policy)
     return f"allows {found[0]} requests per {found[1]} to" if found else ""
+
+
+def _quota_header(policy: Json) -> str:
+    written = [one for how in ("set", "add") for one in objects(policy, "spec", "headers", "lateResponseHeaders", how)]
+    return "writes x-ratelimit-limit into responses of" if any(map(_is_quota_header, written)) else ""
+
+
+def _is_quota_header(header: Json) -> bool:
+    return text(header, "name").lower() == "x-ratelimit-limit"
 
 
 def _breaker(policy: Json) -> str:

@@ -220,6 +220,22 @@ def test_what_the_client_reports_of_unanswered_requests_is_named() -> None:
     assert causes("assert [200] == [None]") == []
 
 
+def test_policy_that_writes_a_quota_header_is_named() -> None:
+    """Responses have a quota, and nothing counts."""
+    spec = {"targetRefs": [{"kind": "Gateway", "name": "g"}]}
+    headers = {"lateResponseHeaders": {"set": [{"name": "X-RateLimit-Limit", "value": "10"}]}}
+    writing = named("ClientTrafficPolicy/default/extra", spec=spec | {"headers": headers})
+    other = named("ClientTrafficPolicy/default/other", spec=spec)
+    failure = FailureFacts(text="assert {'10'} == {None}", calls=[ClientRequest("", 200, quota="10")])
+
+    found = [one.sentence for one in find_causes(ClusterState({"ClientTrafficPolicy": [writing, other]}), failure)]
+
+    assert found == [
+        "ClientTrafficPolicy default/extra (not of this suite) writes x-ratelimit-limit into responses of Gateway "
+        "default/g"
+    ]
+
+
 def test_no_more_than_three_causes() -> None:
     """The most specific ones."""
     policies = [policy(f"other-{n}", LIMIT) for n in range(9)]
