@@ -95,7 +95,8 @@ class Catalogue:
     ) -> CatalogueResult:
         """What one run of the catalogue came to; a part of it reports nothing about what no fault reaches."""
         areas = fault_results.areas_of(everything)
-        ids = [verdict.id for verdict in control.verdicts if verdict.outcome != Outcome.SKIPPED]
+        unjudged = (Outcome.SKIPPED, Outcome.NOT_RUN)
+        ids = [verdict.id for verdict in control.verdicts if verdict.outcome not in unjudged]
         judged = {id.partition("[")[0] for id in ids}
         skipped = {verdict.id.partition("[")[0] for verdict in control.verdicts} - judged
         files = {id.partition("::")[0] for id in judged}  # in the others no fixture is asked either
