@@ -181,11 +181,13 @@ def test_control_that_does_not_run_is_an_error(world: World) -> None:
 
 
 def test_test_that_no_fault_names_fails_the_command(world: World) -> None:
-    """Every test of the areas must be shown to fail; one that is skipped there need not."""
+    """Every test of the areas must be shown to fail; one that is skipped there, or that the control did not reach, need
+    not."""
     world.fault("one")
     more = [
         {"id": f"{TEST}_too", "outcome": "held", "reason": ""},
         {"id": f"{TEST}_elsewhere", "outcome": "skipped", "reason": ""},
+        {"id": f"{TEST}_late", "outcome": "not run", "reason": ""},
     ]
     world.runs["control"] = {"outcome": "held", "more": more}
 
