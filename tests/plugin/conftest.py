@@ -48,7 +48,8 @@ def policy(cluster):
 
 OPTIONS = (
     "--import-mode=importlib",
-    *("-p", "no:hypothesispytest"),  # a pytest inside pytest imports it again, 1 s each
+    # A pytest inside pytest imports these again, 1 s each for the first.
+    *("-p", "no:hypothesispytest", "-p", "no:anyio", "-p", "no:valkey"),
 )
 
 
