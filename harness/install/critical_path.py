@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 TITLE = "critical path of the installation"
 INSTALLATION, FIRST_RESPONSE = "stack", "first 200 through the ingress"  # how the names of these stages begin
-SHORT = 0.5  # seconds: a shorter time between two stages is not listed
-ROUNDED = 0.1  # seconds: what a row's figures may be too large by
+SHORT = 0.5  # seconds: a shorter time between two steps is not listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +54,14 @@ def path_to_first_response(stages: Sequence[Ran], installation: Sequence[Ran]) -
     the path of its own steps. A stage within another is part of that one, and what is no stage has its seconds too.
     Empty for a run that had no response."""
     path: list[Ran] = []
+    covered = 0.0
     for stage in sorted(stages, key=lambda one: one.began):
-        ended = path[-1].ended if path else 0.0
-        if stage.began < ended - ROUNDED:
+        if stage.began < covered:
             continue
+        covered = stage.ended
+        ended = path[-1].ended if path else 0.0
         if stage.began - ended >= SHORT:
-            path.append(Ran("between stages" if path else "before the first stage", ended, stage.began))
+            path.append(Ran("between steps" if path else "before the first step", ended, stage.began))
         inner = installation if stage.name == INSTALLATION else ()
         path += [replace(one, began=stage.began + one.began, ended=stage.began + one.ended) for one in inner] or [stage]
         if stage.name.startswith(FIRST_RESPONSE):

@@ -33,24 +33,25 @@ def test_rows_say_what_each_waited_for() -> None:
 
 def test_path_to_the_first_response_has_every_second() -> None:
     """Stages one after the other, the installation by its own steps, stages within another left out, and the time
-    between stages listed unless it is short. What comes after the first response is no part of it."""
+    between steps listed unless it is short. What comes after the first response is no part of it."""
     stages = [
         Ran("cluster kind e2e", 4.0, 44.0),
         Ran("nodes prepared", 5.0, 30.0),
-        Ran("stack", 44.1, 100.0),
+        Ran("stack", 44.1, 101.0),
         Ran("redis", 64.0, 75.0),
+        Ran("gateway classes", 100.0, 100.1),
         Ran("ingress gateway", 103.0, 110.0),
-        Ran(f"{FIRST_RESPONSE}, by node port", 109.96, 110.5),
+        Ran(f"{FIRST_RESPONSE}, by node port", 110.0, 110.5),
         Ran("gathering diagnostics", 200.0, 210.0),
     ]
     path = path_to_first_response(stages, [Ran("images", 0.0, 20.0), Ran("redis", 20.0, 55.9)])
 
     assert [(one.name, round(one.began, 1), round(one.ended, 1)) for one in path] == [
-        ("before the first stage", 0.0, 4.0),
+        ("before the first step", 0.0, 4.0),
         ("cluster kind e2e", 4.0, 44.0),
         ("images", 44.1, 64.1),
         ("redis", 64.1, 100.0),
-        ("between stages", 100.0, 103.0),
+        ("between steps", 100.0, 103.0),
         ("ingress gateway", 103.0, 110.0),
         (f"{FIRST_RESPONSE}, by node port", 110.0, 110.5),
     ]
