@@ -126,7 +126,8 @@ def test_the_handler_from_before_is_back_after_a_run(mini):
     def own(number, frame):
         raise AssertionError
 
-    before = signal.signal(signal.SIGTERM, own)
+    handled = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # under nohup SIGHUP is ignored
+    before = [signal.signal(number, own) for number in handled]
     try:
         text = (
             "def test_a():\n    import signal\n"
@@ -135,9 +136,10 @@ def test_the_handler_from_before_is_back_after_a_run(mini):
         result = mini.write(ingress__one=text).run("suites", "-s")
 
         result.stdout.fnmatch_lines(["*interrupt interrupt interrupt*"])
-        assert signal.getsignal(signal.SIGTERM) is own
+        assert [signal.getsignal(number) for number in handled] == [own, own, own]
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(handled, before, strict=True):
+            signal.signal(number, handler)
 
 
 def test_a_signal_that_is_ignored_from_the_start_stays_ignored(monkeypatch):
