@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from harness import observations, timeouts
 from harness.kube import ApiUnavailable, Kube
+from harness.objects.kind_namespace_name import Ref
 from harness.objects.manifests import Document
 from harness.objects.unstructured import text
 from harness.objects.workloads import RESTARTED_AT, is_pod_ready, selector
@@ -31,12 +32,16 @@ def restart_rolling(kube: Kube, *workloads: str) -> None:
 
 @contextmanager
 def while_replacing_pods(kube: Kube, *workloads: str) -> Iterator[None]:
-    """After the block waits until each has rolled out, and no pod of before is left: one that ends still serves.
+    """After the block waits until each has rolled out, and no pod of before is left: one that ends still serves. Their
+    pods count as deleted by the harness.
 
     Raises:
         NotReady: it did not roll out, or a pod of before stayed: what was done in the block replaced nothing.
     """
-    before = {workload: {str(pod["metadata"]["uid"]) for pod in _pods(kube, workload)} for workload in workloads}
+    pods = {workload: _pods(kube, workload) for workload in workloads}
+    before = {workload: {str(pod["metadata"]["uid"]) for pod in found} for workload, found in pods.items()}
+    for pod in (one for found in pods.values() for one in found):
+        kube.wanted.deleted(Ref("Pod", text(pod, "metadata", "name"), text(pod, "metadata", "namespace")))
     yield
     for workload, old in before.items():
         rollouts.wait_for_rollout(kube, workload, within=timeouts.DISTURBED)

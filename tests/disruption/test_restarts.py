@@ -119,3 +119,4 @@ def test_renewed_is_content_with_other_pods(kube: Kube, api: FakeApi) -> None:
         api.put(new)
 
     assert kube.find("Pod/default/x-2") is not None
+    assert kube.wanted.removed == {"Pod/default/x-1"}  # so that no cause says that others replaced it
