@@ -32,20 +32,19 @@ def restart_rolling(kube: Kube, *workloads: str) -> None:
 
 @contextmanager
 def while_replacing_pods(kube: Kube, *workloads: str) -> Iterator[None]:
-    """After the block waits until each has rolled out, and no pod of before is left: one that ends still serves. Their
-    pods count as deleted by the harness.
+    """After the block waits until each has rolled out, and no pod of before is left: one that ends still serves. Those
+    that are gone then count as deleted by the harness.
 
     Raises:
         NotReady: it did not roll out, or a pod of before stayed: what was done in the block replaced nothing.
     """
-    pods = {workload: _pods(kube, workload) for workload in workloads}
-    before = {workload: {str(pod["metadata"]["uid"]) for pod in found} for workload, found in pods.items()}
-    for pod in (one for found in pods.values() for one in found):
-        kube.wanted.deleted(Ref("Pod", text(pod, "metadata", "name"), text(pod, "metadata", "namespace")))
+    before = {workload: _pods(kube, workload) for workload in workloads}
     yield
     for workload, old in before.items():
         rollouts.wait_for_rollout(kube, workload, within=timeouts.DISTURBED)
-        _gone(kube, workload, old)
+        _gone(kube, workload, {str(pod["metadata"]["uid"]) for pod in old})
+        for pod in old:
+            kube.wanted.deleted(Ref("Pod", text(pod, "metadata", "name"), text(pod, "metadata", "namespace")))
         observations.record_sighting(
             "Kubernetes API", f"{workload} is rolled out, and none of its {len(old)} old pods is left"
         )

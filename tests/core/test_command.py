@@ -248,11 +248,11 @@ def test_missing_program_cannot_be_kept_running(programs: Programs) -> None:
         pass
 
 
-# Told to end, it says more than a pipe holds and then that it is done; told again, it ends at once.
+# Asked to end, it writes more than a pipe holds and then that it is done; asked again, it ends at once.
 TIDY = """
 import pathlib, signal, sys, time
 def tidy(*_):
-    pathlib.Path({file!r} + ".told").touch()
+    pathlib.Path({file!r} + ".asked").touch()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     time.sleep({seconds})
     sys.stdout.write("o" * 300_000)
@@ -286,8 +286,8 @@ def test_grace_ends_with_the_second_interruption(tmp_path: Path) -> None:
     begun, file = time.monotonic(), tmp_path / "file"
 
     def interrupt() -> None:
-        for sign in ("begun", "told"):
-            until((tmp_path / f"file.{sign}").exists, bool, what=f"it has {sign}", within=SOON, every=0.01)
+        for sign in ("begun", "asked"):
+            until((tmp_path / f"file.{sign}").exists, bool, what=f"file.{sign} exists", within=SOON, every=0.01)
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)

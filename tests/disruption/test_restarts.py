@@ -107,6 +107,7 @@ def test_what_replaces_no_pod_renews_nothing(kube: Kube, api: FakeApi, clock: Cl
         restarts.restart_rolling(kube, "Deployment/default/x")
 
     assert len(api.asked("PATCH", "deployments/x")) == 1
+    assert not kube.wanted.removed  # or a cause would say that what the harness deleted exists again
 
 
 def test_renewed_is_content_with_other_pods(kube: Kube, api: FakeApi) -> None:
